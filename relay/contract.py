@@ -1,0 +1,194 @@
+"""The wire contract: every request and reply of the relay, and the pairing link. No I/O.
+
+Field names on the wire are those of the first implementation (`secret`, `deviceToken`, `sessionID`, ...), so an old
+server and an old app work unchanged. Unknown fields are accepted and ignored; everything new is optional.
+"""
+
+import hashlib
+import json
+import re
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import parse_qs, quote, urlsplit
+
+import msgspec
+from msgspec import Meta, Struct
+
+EventType = Literal["complete", "permission", "error", "progress", "start"]
+Status = Literal["working", "retry", "permission", "complete", "error"]
+ApnsEnv = Literal["sandbox", "production"]
+ActivityFormat = Literal["flat", "expo-widgets"]
+
+MIN_SECRET_LENGTH = 16
+"""Shorter secrets collide between users: whoever knows the secret may push to its phones."""
+
+Secret = Annotated[str, Meta(min_length=MIN_SECRET_LENGTH, max_length=512)]
+Token = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{2,512}\Z")]
+"""Hex of opaque bytes; Apple: "don't assume a size". Longer than 512 characters does not fit the tables."""
+SessionID = Annotated[str, Meta(min_length=1, max_length=255)]
+BundleID = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]{1,155}\Z")]
+"""Apple allows letters, digits, hyphen and period, at most 155 characters."""
+EventID = Annotated[str, Meta(min_length=1, max_length=255)]
+NonEmpty = Annotated[str, Meta(min_length=1)]
+
+_WIRE_WORDS = {"id": "ID", "url": "URL"}
+
+
+def wire_name(field: str) -> str:
+    """The wire's spelling of a Python field name: `session_id` is `sessionID`, `device_token` is `deviceToken`."""
+    first, *rest = field.split("_")
+    return first + "".join(_WIRE_WORDS.get(word, word.capitalize()) for word in rest)
+
+
+class Message(Struct, frozen=True, kw_only=True, rename=wire_name):
+    """A JSON object of the contract."""
+
+
+class BundleMessage(Message, frozen=True, kw_only=True):
+    """A request that may name the app; its bundle id is spelled `bundleId`, as the first implementation did."""
+
+    bundle_id: BundleID | None = msgspec.field(default=None, name="bundleId")
+
+
+class DeviceRegister(BundleMessage, frozen=True, kw_only=True):
+    """POST /v1/device/register: this phone wants the alerts of this secret."""
+
+    secret: Secret
+    device_token: Token
+    apns_env: ApnsEnv = "production"
+    push_to_start_token: Token | None = None
+    activity_format: ActivityFormat | None = None
+
+
+class DeviceUnregister(Message, frozen=True, kw_only=True):
+    """POST /v1/device/unregister: this phone no longer wants them."""
+
+    secret: Secret
+    device_token: Token
+
+
+class ContentState(Message, frozen=True, kw_only=True):
+    """What the Live Activity shows. `last_message` is about 120 characters; `retry_info` reads "Retry 2 in 8s"."""
+
+    status: Status
+    session_title: str
+    last_message: str
+    retry_info: str | None = None
+
+
+class Event(Message, frozen=True, kw_only=True):
+    """POST /v1/event: something happened in a session. `event_id` makes sending it again harmless."""
+
+    secret: Secret
+    event_type: EventType
+    session_id: SessionID
+    server_id: NonEmpty | None = None
+    title: NonEmpty | None = None
+    body: NonEmpty | None = None
+    content_state: ContentState | None = None
+    event_id: EventID | None = None
+
+
+class Ok(Message, frozen=True, kw_only=True):
+    """Reply of the registration routes."""
+
+    ok: bool = True
+
+
+class EventReply(Message, frozen=True, kw_only=True):
+    """Reply of /v1/event: pushes that APNs accepted, that failed for good, and that are still being tried."""
+
+    sent: int
+    failed: int
+    queued: int
+    ok: bool = True
+
+
+class Health(Message, frozen=True, kw_only=True):
+    """Reply of GET /health: rows in the tables."""
+
+    devices: int
+    deliveries: int
+    ok: bool = True
+
+
+class Refusal(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """Every error reply: one sentence, a stable code, and for a 400 which field was wrong."""
+
+    error: str
+    code: str
+    details: str | None = None
+    ok: bool = msgspec.field(default_factory=lambda: False)
+
+
+class ContractError(ValueError):
+    """The body is not what the route expects; the text says which field and why, never the value."""
+
+
+T = TypeVar("T", bound=Message)
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """The request in `body`. Raises ContractError for broken JSON, wrong types and missing or invalid fields."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ContractError(str(error)) from None
+
+
+def encode(message: Message) -> bytes:
+    """The message as JSON."""
+    return msgspec.json.encode(message)
+
+
+def secret_hash(secret: str) -> str:
+    """SHA-256 of the secret in hex: the only form in which the relay keeps it."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def normal_relay_url(url: str) -> str:
+    """Without surrounding space and trailing slashes, as pairing and server id spell it."""
+    return url.strip().rstrip("/")
+
+
+def server_id(relay_url: str, relay_secret: str) -> str:
+    """First 16 hex digits of sha256("relayURL|relaySecret"): how app and pushes name one OpenCode server."""
+    return hashlib.sha256(f"{normal_relay_url(relay_url)}|{relay_secret}".encode()).hexdigest()[:16]
+
+
+class Pairing(Message, frozen=True, kw_only=True):
+    """What the QR code carries: where the server can be reached and the secret that both sides share."""
+
+    relay_url: str
+    relay_secret: str
+    hosts: list[str]
+    server_id: str
+    v: int = 1
+
+
+PAIRING_SCHEME = "mobilevoice"
+_LINK = re.compile(rf"^{PAIRING_SCHEME}:///?\?")
+
+
+def pairing(relay_url: str, relay_secret: str, hosts: list[str]) -> Pairing:
+    """The pairing of a server that is reachable at `hosts` (in order of preference)."""
+    url = normal_relay_url(relay_url)
+    return Pairing(
+        relay_url=url, relay_secret=relay_secret, hosts=hosts, server_id=server_id(url, relay_secret)
+    )
+
+
+def pairing_link(pair: Pairing) -> str:
+    """`mobilevoice:///?pair=<urlencoded JSON>`: opens the app, and is what the QR code shows."""
+    fields: dict[str, Any] = msgspec.to_builtins(pair)
+    ordered = {name: fields[name] for name in ("v", "serverID", "relayURL", "relaySecret", "hosts")}
+    return f"{PAIRING_SCHEME}:///?pair={quote(json.dumps(ordered, separators=(',', ':')), safe='')}"
+
+
+def parse_pairing_link(link: str) -> Pairing:
+    """The pairing in a link. Raises ContractError if it is not one."""
+    if not _LINK.match(link):
+        raise ContractError(f"not a pairing link: expected {PAIRING_SCHEME}:///?pair=...")
+    values = parse_qs(urlsplit(link).query).get("pair")
+    if not values:
+        raise ContractError("the pairing link has no 'pair' parameter")
+    return decode(values[0].encode(), Pairing)

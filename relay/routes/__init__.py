@@ -1,0 +1,1 @@
+"""The relay HTTP routes: thin, one file per resource."""

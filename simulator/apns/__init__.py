@@ -1,0 +1,1 @@
+"""An APNs sandbox: real HTTP/2 and TLS, ordered checks, two token realms."""

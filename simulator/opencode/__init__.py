@@ -1,0 +1,1 @@
+"""A fake OpenCode server: REST, event streams, recordings."""

@@ -1,0 +1,1 @@
+"""A fake iPhone with the app on it."""
