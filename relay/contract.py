@@ -24,7 +24,8 @@ MIN_SECRET_LENGTH = 16
 Secret = Annotated[str, Meta(min_length=MIN_SECRET_LENGTH, max_length=512)]
 Token = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{2,512}\Z")]
 """Hex of opaque bytes; Apple: "don't assume a size". Longer than 512 characters does not fit the tables."""
-SessionID = Annotated[str, Meta(min_length=1, max_length=255)]
+Name = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,128}\Z")]
+"""How OpenCode names a session or a server: printable ASCII. The bound keeps every payload under 4096 bytes."""
 BundleID = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]{1,155}\Z")]
 """Apple allows letters, digits, hyphen and period, at most 155 characters."""
 EventID = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -80,8 +81,8 @@ class Event(Message, frozen=True, kw_only=True):
 
     secret: Secret
     event_type: EventType
-    session_id: SessionID
-    server_id: NonEmpty | None = None
+    session_id: Name
+    server_id: Name | None = None
     title: NonEmpty | None = None
     body: NonEmpty | None = None
     content_state: ContentState | None = None

@@ -1,0 +1,60 @@
+"""Pure builders of payloads. Texts are shortened until the JSON fits; the structure never is."""
+
+import json
+from typing import Any
+
+MAX_PAYLOAD = 4096
+"""Bytes. Apple, "Generating a remote notification": 4 KB for a regular push."""
+
+_ELLIPSIS = "…"
+
+
+def encode(payload: dict[str, Any]) -> bytes:
+    """Compact UTF-8 JSON: what APNs counts is exactly these bytes."""
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _cut(text: str, size: int) -> str:
+    """`text` in at most `size` bytes as they stand inside JSON, with an ellipsis where something was cut."""
+    if _size(text) <= size:
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _size(text[:middle].rstrip() + _ELLIPSIS) <= size:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low].rstrip() + _ELLIPSIS if low else ""
+
+
+def _size(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
+
+
+def alert_payload(
+    *, title: str, body: str, event_type: str, session_id: str, server_id: str | None, url: str
+) -> bytes:
+    """An alert in at most 4096 bytes: `aps`, and the routing fields at the root and under `body`.
+
+    expo-notifications fills `content.data` of a remote push from the top-level key `body` only (expo/expo#10462);
+    other apps read the root. The body text is shortened before the title.
+    """
+    fields = {"serverID": server_id, "eventType": event_type, "sessionID": session_id, "url": url}
+    routing = {name: value for name, value in fields.items() if value is not None}
+    aps: dict[str, Any] = {
+        "alert": {"title": "", "body": ""},
+        "sound": "alert.wav",
+        "thread-id": session_id,
+        "category": event_type,
+        "interruption-level": INTERRUPTION_LEVEL[event_type],
+    }
+    payload = {"aps": aps, **routing, "body": routing}
+    room = MAX_PAYLOAD - len(encode(payload))
+    title = _cut(title, room // 2 if _size(body) > room // 2 else room - _size(body))
+    aps["alert"] = {"title": title, "body": _cut(body, room - _size(title))}
+    return encode(payload)
+
+
+INTERRUPTION_LEVEL = {"permission": "time-sensitive", "complete": "active", "error": "active"}
+"""Apple, UNNotificationInterruptionLevel: time-sensitive breaks through Focus; only a waiting decision may."""

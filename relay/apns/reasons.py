@@ -1,0 +1,108 @@
+"""What an answer of APNs means for the relay: one table, walked by the tests.
+
+Sources: Apple, "Handling notification responses from APNs" (documented); what developers saw (observed, with the
+issue). Confidence "assumed" marks our own reading.
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
+
+
+class Verdict(Enum):
+    """What the relay does next with the push and its token."""
+
+    DELIVERED = "delivered"
+    TOKEN_DEAD = "token dead"  # noqa: S105 - a verdict about a device token, not a password
+    WRONG_ENVIRONMENT = "wrong environment"
+    RETRY_LATER = "retry later"
+    NEW_PROVIDER_TOKEN = "new provider token"  # noqa: S105 - same
+    OUR_FAULT = "our fault"
+
+
+class Reason(NamedTuple):
+    """A row of the table. `retry_after` is in seconds; `advice` is for the operator's log."""
+
+    status: int
+    verdict: Verdict
+    retry_after: float | None = None
+    advice: str = ""
+    confidence: str = "documented"
+
+
+_DEAD, _FAULT, _RETRY = Verdict.TOKEN_DEAD, Verdict.OUR_FAULT, Verdict.RETRY_LATER
+_15_MINUTES, _20_MINUTES = 900.0, 1200.0
+_KEY = "check APNS_KEY_ID, APNS_TEAM_ID and APNS_PRIVATE_KEY"
+_KEY_ENVIRONMENT = (
+    "this key serves only the other APNs environment; create one for both at developer.apple.com"
+)
+_TOPIC = "check bundleId and APNS_DEFAULT_BUNDLE_ID: the key may not push to this app"
+_BUG = "the relay built a request that APNs does not accept; please report it"
+
+REASONS: dict[str, Reason] = {
+    # The token. "Unregistered" and "ExpiredToken" carry the time since when; never retried.
+    "Unregistered": Reason(410, _DEAD),
+    "ExpiredToken": Reason(410, _DEAD),
+    "DeviceTokenNotForTopic": Reason(400, _DEAD),
+    # A universal key on the wrong host answers BadDeviceToken (observed: kylebrowning/APNSwift#229), so the other
+    # environment is tried once before the token counts as dead.
+    "BadDeviceToken": Reason(400, Verdict.WRONG_ENVIRONMENT),
+    # Apple's table spells it ...KeyIdInToken; the wire was seen to say ...KeyInToken (kylebrowning/APNSwift#229).
+    "BadEnvironmentKeyIdInToken": Reason(403, Verdict.WRONG_ENVIRONMENT, advice=_KEY_ENVIRONMENT),
+    "BadEnvironmentKeyInToken": Reason(403, Verdict.WRONG_ENVIRONMENT, advice=_KEY_ENVIRONMENT, confidence="observed"),
+    # Try again later. Apple: after a 5xx wait 15 minutes, then back off; a token update at most every 20 minutes.
+    "InternalServerError": Reason(500, _RETRY, _15_MINUTES),
+    "ServiceUnavailable": Reason(503, _RETRY, _15_MINUTES),
+    "Shutdown": Reason(503, _RETRY, 1.0, confidence="assumed"),
+    "TooManyRequests": Reason(429, _RETRY, 60.0, confidence="assumed"),
+    "TooManyProviderTokenUpdates": Reason(429, _RETRY, _20_MINUTES, "another process signs with this key too often"),
+    "IdleTimeout": Reason(400, _RETRY, 1.0),
+    # The provider token: sign a new one, on a new connection (observed: jchambers/pushy#783), once.
+    "ExpiredProviderToken": Reason(403, Verdict.NEW_PROVIDER_TOKEN, advice="is this machine's clock right?"),
+    # Ours to mend; sending again would not help.
+    "InvalidProviderToken": Reason(403, _FAULT, advice=_KEY),
+    "MissingProviderToken": Reason(403, _FAULT, advice=_KEY),
+    "UnrelatedKeyIdInToken": Reason(403, _FAULT, advice=_KEY),
+    "Forbidden": Reason(403, _FAULT, advice=_KEY),
+    "BadCertificate": Reason(403, _FAULT, advice=_KEY),
+    "BadCertificateEnvironment": Reason(403, _FAULT, advice=_KEY),
+    "TopicDisallowed": Reason(400, _FAULT, advice=_TOPIC),
+    "BadTopic": Reason(400, _FAULT, advice=_TOPIC),
+    "MissingTopic": Reason(400, _FAULT, advice=_TOPIC),
+    "BadCollapseId": Reason(400, _FAULT, advice=_BUG),
+    "BadExpirationDate": Reason(400, _FAULT, advice=_BUG),
+    "BadMessageId": Reason(400, _FAULT, advice=_BUG),
+    "BadPriority": Reason(400, _FAULT, advice=_BUG),
+    "DuplicateHeaders": Reason(400, _FAULT, advice=_BUG),
+    "InvalidPushType": Reason(400, _FAULT, advice=_BUG),
+    "MissingDeviceToken": Reason(400, _FAULT, advice=_BUG),
+    "PayloadEmpty": Reason(400, _FAULT, advice=_BUG),
+    "BadPath": Reason(404, _FAULT, advice=_BUG),
+    "MethodNotAllowed": Reason(405, _FAULT, advice=_BUG),
+    "PayloadTooLarge": Reason(413, _FAULT, advice=_BUG),
+}  # fmt: skip
+
+_DELIVERED = Reason(200, Verdict.DELIVERED)
+_UNKNOWN_BY_STATUS: dict[int, Reason] = {
+    410: Reason(410, _DEAD, confidence="assumed"),
+    429: Reason(429, _RETRY, 60.0, confidence="assumed"),
+}
+_UNKNOWN_SERVER_ERROR = Reason(500, _RETRY, _15_MINUTES, confidence="assumed")
+_UNKNOWN = Reason(400, _FAULT, advice=_BUG, confidence="assumed")
+_TRANSPORT = Reason(0, _RETRY, confidence="assumed")
+
+
+def judge(outcome: Outcome) -> Reason:
+    """The row for an outcome. A reason that Apple adds one day is judged by its status."""
+    match outcome:
+        case Answered(status=200):
+            return _DELIVERED
+        case Answered(reason=reason) if reason in REASONS:
+            return REASONS[reason]
+        case Answered(status=status) if status >= 500:
+            return _UNKNOWN_SERVER_ERROR
+        case Answered(status=status):
+            return _UNKNOWN_BY_STATUS.get(status, _UNKNOWN)
+        case NotSent() | MaybeSent():
+            return _TRANSPORT

@@ -1,0 +1,177 @@
+"""Environment -> one frozen Settings, or one message that names every variable that is missing or wrong."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from relay.contract import ApnsEnv
+
+
+class SettingsError(Exception):
+    """The environment cannot be used; the text lists every variable and what was expected of it."""
+
+
+class Endpoint(NamedTuple):
+    """Where an APNs environment listens."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the relay is told at start. The private key never shows in a repr."""
+
+    apns_team_id: str
+    apns_key_id: str
+    apns_private_key: str = field(repr=False)
+    apns_default_bundle_id: str
+    port: int
+    relay_host: str
+    database_url: str = field(repr=False)
+    apns_hosts: Mapping[ApnsEnv, Endpoint]
+    apns_ca_file: Path | None
+    relay_event_deadline: float
+    apns_push_deadline: float
+    relay_delivery_days: int
+
+
+class _WrongError(ValueError):
+    """What was expected of one variable."""
+
+
+def _identifier(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]{10}", text):
+        raise _WrongError("must be the 10 letters and digits that Apple shows")
+    return text
+
+
+def _bundle_id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.-]{1,155}", text):
+        raise _WrongError("must be a bundle id such as com.example.app")
+    return text
+
+
+def _private_key(text: str) -> str:
+    """A .p8 file holds PEM; environment files often carry it on one line with escaped newlines."""
+    pem = text.replace("\\n", "\n")
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError):
+        raise _WrongError("must be the PEM text of the .p8 file (real or escaped newlines)") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise _WrongError("must be an EC P-256 key: APNs accepts ES256 only")
+    return pem
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        raise _WrongError("must be a port number from 1 to 65535")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 3600:
+        raise _WrongError("must be a number of seconds from 0 to 3600")
+    return value
+
+
+def _days(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 3650:
+        raise _WrongError("must be a whole number of days from 1 to 3650")
+    return int(text)
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.:\-\[\]]{1,255}", text):
+        raise _WrongError("must be a host name or address")
+    return text
+
+
+def _endpoint(text: str) -> Endpoint:
+    host, _, port = text.rpartition(":")
+    if not host:
+        host, port = text, "443"
+    return Endpoint(_host(host), _port(port))
+
+
+def _database_url(text: str) -> str:
+    scheme = urlsplit(text).scheme
+    if scheme == "mariadb":
+        return "mysql" + text[len("mariadb") :]
+    if scheme not in ("sqlite", "mysql"):
+        raise _WrongError("must begin with sqlite:// or mysql:// (MariaDB speaks mysql)")
+    return text
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise _WrongError("must name a readable file")
+    return path
+
+
+class Variable(NamedTuple):
+    """One environment variable: its default (None: required), how it is read, what it is for."""
+
+    default: str | None
+    read: Callable[[str], Any]
+    about: str
+
+
+VARIABLES: dict[str, Variable] = {
+    "APNS_TEAM_ID": Variable(None, _identifier, "the 10 characters of your Apple developer team"),
+    "APNS_KEY_ID": Variable(None, _identifier, "the 10 characters of your APNs key"),
+    "APNS_PRIVATE_KEY": Variable(None, _private_key, "the PEM text of the key's .p8 file"),
+    "APNS_DEFAULT_BUNDLE_ID": Variable(None, _bundle_id, "the app, for phones that do not name theirs"),
+    "PORT": Variable("8787", _port, "where the relay listens"),
+    "RELAY_HOST": Variable("127.0.0.1", _host, "the address it listens on; 0.0.0.0 for all"),
+    "DATABASE_URL": Variable("sqlite://relay.sqlite3", _database_url, "sqlite://FILE or mysql://USER:PASSWORD@HOST/NAME"),
+    "APNS_HOST_SANDBOX": Variable("api.sandbox.push.apple.com:443", _endpoint, "host:port for development tokens"),
+    "APNS_HOST_PRODUCTION": Variable("api.push.apple.com:443", _endpoint, "host:port for App Store and TestFlight tokens"),
+    "APNS_CA_FILE": Variable("", lambda text: _file(text) if text else None, "CA to trust instead of the system's, for a sandbox"),
+    "APNS_PUSH_DEADLINE": Variable("10", _seconds, "seconds until an unanswered push counts as maybe sent"),
+    "RELAY_EVENT_DEADLINE": Variable("5", _seconds, "seconds after which /v1/event answers and reports the rest as queued"),
+    "RELAY_DELIVERY_DAYS": Variable("30", _days, "days that settled rows stay in delivery_log"),
+}  # fmt: skip
+
+_NOTHING = {"", "undefined", "null"}
+"""The first implementation took these words, left behind by shells and CI systems, as "not set"."""
+
+
+def _read(name: str, environment: Mapping[str, str]) -> Any:
+    text = environment.get(name, "").strip()
+    variable = VARIABLES[name]
+    if text in _NOTHING:
+        if variable.default is None:
+            raise _WrongError(f"is missing: {variable.about}")
+        text = variable.default
+    return variable.read(text)
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """The settings in `environment`. Raises SettingsError naming every variable at fault."""
+    values: dict[str, Any] = {}
+    wrong: list[str] = []
+    for name in VARIABLES:
+        try:
+            values[name.lower()] = _read(name, environment)
+        except _WrongError as error:
+            wrong.append(f"{name} {error}")
+    if wrong:
+        raise SettingsError("; ".join(wrong))
+    hosts: dict[ApnsEnv, Endpoint] = {
+        "sandbox": values.pop("apns_host_sandbox"),
+        "production": values.pop("apns_host_production"),
+    }
+    return Settings(apns_hosts=hosts, **values)
