@@ -1,0 +1,93 @@
+"""A running OpenCode server without its socket: its state, its streams, and the one way in which events happen."""
+
+import random
+from collections.abc import Sequence
+
+from simulator.clock import Clock
+from simulator.journal import Journal
+from simulator.opencode.answers import Answer
+from simulator.opencode.ids import Ids
+from simulator.opencode.state import Json, State
+from simulator.opencode.streams import Streams
+from simulator.opencode.wire import DURABLE, Frame, envelope, frame, session_of, twin
+
+_ANSWERED = {
+    "permission.replied": "permissions",
+    "question.replied": "questions",
+    "question.rejected": "questions",
+}
+
+DEFAULT_PROJECT = "45a8658666813b49e67f025f87d963632dcd50b5"
+"""OpenCode names a project by the hash of its first commit; this is the one of the recorded project."""
+
+
+class Process:
+    """What the routes read and the player feeds. `directory` is the server's working directory (absolute path)."""
+
+    def __init__(
+        self, clock: Clock, journal: Journal, *, directory: str, deaf_window: float, source: random.Random
+    ) -> None:
+        self.clock = clock
+        self.journal = journal
+        self.directory = directory
+        self.state = State()
+        self.ids = Ids(clock, source)
+        self.streams = Streams(clock, journal, self.ids, deaf_window)
+        self.stopped: set[str] = set()
+        self.plays = 0
+
+    def publish(self, frames: Sequence[Frame]) -> int:
+        """Take recorded events into the state and send them in this order and in one chunk; how many were sent.
+
+        Those that a person's own request has made untrue are left out.
+        """
+        true = [one for one in frames if self._folded(one)]
+        self.streams.send(true)
+        return len(true)
+
+    def act(self, directory: str, answer: Answer) -> None:
+        """Let a person's request happen: its events go out, and recordings of the stopped sessions fall silent."""
+        self.stopped |= answer.stopped
+        self.stopped -= answer.resumed
+        frames: list[Frame] = []
+        for kind, properties in answer.events:
+            frames += self._frames(
+                directory, {"id": self.ids.new("evt"), "type": kind, "properties": properties}
+            )
+        self.streams.send(frames)
+
+    def project_of(self, directory: str) -> str:
+        """The id of the project a directory belongs to."""
+        for project in self.state.projects.values():
+            if project.get("worktree") == directory:
+                return str(project["id"])
+        return DEFAULT_PROJECT
+
+    def now_ms(self) -> int:
+        """UNIX milliseconds, the unit of every time in OpenCode's objects."""
+        return int(self.clock.now() * 1000)
+
+    def _folded(self, one: Frame) -> bool:
+        if overtaken(self.state, self.stopped, one.payload):
+            return False
+        self.state.fold(one.directory, one.payload)
+        return True
+
+    def _frames(self, directory: str, event: Json) -> list[Frame]:
+        """The event and, if it is durable, its twin; both are folded at once, as the next one may count on them."""
+        payloads = [event]
+        if event["type"] in DURABLE:
+            sequence = self.state.sequences.get(event["properties"]["sessionID"], -1) + 1
+            payloads.append(twin(event, sequence))
+        project = self.project_of(directory)
+        for payload in payloads:
+            self.state.fold(directory, payload)
+        return [frame(envelope(directory, project, payload)) for payload in payloads]
+
+
+def overtaken(state: State, stopped: set[str], payload: Json) -> bool:
+    """Whether a recorded event is no longer true: a person ended its turn, or answered its request before."""
+    if stopped and session_of(payload) in stopped:
+        return True
+    table = _ANSWERED.get(payload["type"])
+    return table is not None and payload["properties"]["requestID"] not in getattr(state, table)

@@ -1,0 +1,77 @@
+"""Events as the server writes them: `data: <one-line JSON>` and an empty line, nothing else. No I/O.
+
+On /global/event an event is wrapped in `{"directory", "project", "payload"}`, and a durable event is followed by a twin
+of type "sync" with the same id; /event carries the bare event of one directory and no twins (OpenCode 1.18.33).
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from simulator.opencode.state import GLOBAL_DIRECTORY, Json
+
+DURABLE = frozenset(
+    {
+        "session.created",
+        "session.updated",
+        "session.deleted",
+        "message.updated",
+        "message.removed",
+        "message.part.updated",
+        "message.part.removed",
+    }
+)
+"""Event types that the server stores and therefore repeats as `sync` twins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One event, ready to be sent: `event_line` is None if /event does not carry it."""
+
+    directory: str
+    payload: Json
+    global_line: bytes
+    event_line: bytes | None
+
+
+def compact(value: Any) -> str:
+    """JSON as JavaScript's JSON.stringify writes it: no spaces, UTF-8 unescaped."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def data_line(value: Json) -> bytes:
+    """One server-sent event."""
+    return f"data: {compact(value)}\n\n".encode()
+
+
+def frame(envelope: Json) -> Frame:
+    """The frame of an event in its /global/event envelope."""
+    directory, payload = envelope["directory"], envelope["payload"]
+    carried = payload["type"] != "sync" and directory != GLOBAL_DIRECTORY
+    return Frame(directory, payload, data_line(envelope), data_line(payload) if carried else None)
+
+
+def envelope(directory: str, project: str, payload: Json) -> Json:
+    """An event as /global/event wraps it."""
+    return {"directory": directory, "project": project, "payload": payload}
+
+
+def twin(event: Json, sequence: int) -> Json:
+    """The `sync` payload that follows a durable event; `sequence` counts from 0 without gaps per session."""
+    properties = event["properties"]
+    sync = {
+        "id": event["id"],
+        "type": f"{event['type']}.1",
+        "seq": sequence,
+        "aggregateID": properties["sessionID"],
+        "data": properties,
+    }
+    return {"type": "sync", "syncEvent": sync, "id": event["id"]}
+
+
+def session_of(payload: Json) -> str | None:
+    """The session an event or a twin belongs to; None for those of no session."""
+    if payload["type"] == "sync":
+        return str(payload["syncEvent"]["aggregateID"])
+    session_id = payload["properties"].get("sessionID")
+    return None if session_id is None else str(session_id)
