@@ -28,7 +28,7 @@ Name = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,128}\Z")]
 """How OpenCode names a session or a server: printable ASCII. The bound keeps every payload under 4096 bytes."""
 BundleID = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]{1,155}\Z")]
 """Apple allows letters, digits, hyphen and period, at most 155 characters."""
-EventID = Annotated[str, Meta(min_length=1, max_length=255)]
+EventID = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,64}\Z")]
 NonEmpty = Annotated[str, Meta(min_length=1)]
 
 _WIRE_WORDS = {"id": "ID", "url": "URL"}
@@ -128,7 +128,7 @@ class ContractError(ValueError):
 T = TypeVar("T", bound=Message)
 
 
-def decode(body: bytes, kind: type[T]) -> T:
+def decode(body: bytes | str, kind: type[T]) -> T:
     """The request in `body`. Raises ContractError for broken JSON, wrong types and missing or invalid fields."""
     try:
         return msgspec.json.decode(body, type=kind)

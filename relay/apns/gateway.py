@@ -61,10 +61,15 @@ class ApnsGateway:
         self._token.authorization(self._now())
         used = self._token.issued_at
         outcome = await pool.send(push, self._deadline)
-        if judge(outcome).verdict is Verdict.NEW_PROVIDER_TOKEN and self._token.renew(self._now(), used):
-            pool.replace_connection()
+        if judge(outcome).verdict is Verdict.NEW_PROVIDER_TOKEN and self._has_newer_token(pool, used):
             outcome = await pool.send(push, self._deadline)
         return outcome
+
+    def _has_newer_token(self, pool: ConnectionPool, used: float) -> bool:
+        """True if another push renewed the token meanwhile, or this one may; False: too young, a clock is wrong."""
+        if self._token.issued_at == used and self._token.renew(self._now()):
+            pool.replace_connection()
+        return self._token.issued_at > used
 
     async def close(self, grace: float) -> None:
         """Close every connection; pushes in flight get `grace` seconds to be answered."""

@@ -29,14 +29,12 @@ class ProviderToken:
             self._sign(now)
         return self._authorization
 
-    def renew(self, now: float, expired: float) -> bool:
-        """See to a token newer than the one issued at `expired`, which APNs called expired.
-
-        False if that one is still current and too young to be replaced by Apple's limit: then a clock is wrong.
-        """
-        if self.issued_at == expired and now - expired >= MIN_AGE:
-            self._sign(now)
-        return self.issued_at > expired
+    def renew(self, now: float) -> bool:
+        """Sign a new token because APNs called this one expired; False if it is too young for Apple's limit."""
+        if now - self.issued_at < MIN_AGE:
+            return False
+        self._sign(now)
+        return True
 
     def _sign(self, now: float) -> None:
         token = jwt.encode(

@@ -1,0 +1,246 @@
+"""Workers that send what was planned: send, judge, write down; try again what APNs did not take; drain on stop.
+
+Pushes and writes live here and never in a request's task: a caller who hangs up must not cancel them.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+
+from tortoise.exceptions import BaseORMException
+
+from relay.apns.gateway import Gateway
+from relay.apns.push import Outcome
+from relay.planner import Delivery
+from relay.settlement import OTHER_ENV, Status, settle, wants_other_environment
+from relay.store import deliveries, devices
+from relay.store.deliveries import Settled
+from relay.store.sql import Database
+
+log = logging.getLogger("relay.dispatcher")
+
+QUEUE_SIZE = 10_000
+"""Deliveries in memory; what does not fit waits in the database."""
+WORKERS = 100
+"""Pushes in flight. One connection to APNs carries up to 1000 streams."""
+POLL_SECONDS = 1.0
+SWEEP_SECONDS = 3600.0
+CLAIM_LIMIT = 500
+SAVE_LIMIT = 200
+SWEEP_LIMIT = 1000
+DATABASE_PAUSE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A delivery in memory. After `send_before` (UTC ms) its lease may run out while APNs is asked."""
+
+    delivery: Delivery
+    send_before: int
+    done: asyncio.Future[Status]
+
+
+class Dispatcher:
+    """Owns every push between the database and APNs. `owner` names this relay in leases: its host and port."""
+
+    def __init__(
+        self,
+        db: Database,
+        gateway: Gateway,
+        *,
+        owner: str,
+        push_deadline: float,
+        keep_days: int,
+        now: Callable[[], float] = time.time,
+        jitter: random.Random | None = None,
+    ) -> None:
+        self._db, self._gateway, self._owner = db, gateway, owner
+        # Both environments may be asked in turn, each within the deadline; queueing may take as long again.
+        self._sending_ms = int(2000 * push_deadline)
+        self._lease_ms = 2 * self._sending_ms
+        self._keep_days = keep_days
+        self._now, self._jitter = now, jitter or random.Random()
+        self._jobs: asyncio.Queue[_Job] = asyncio.Queue(QUEUE_SIZE)
+        self._settled: asyncio.Queue[tuple[_Job, Settled]] = asyncio.Queue(QUEUE_SIZE)
+        self._look = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # Life.
+
+    async def start(self) -> None:
+        """Begin with what the last run left behind."""
+        await deliveries.release_leases(self._db, self._owner)
+        self._own(self._poll(), "poll")
+        self._own(self._sweep(), "sweep")
+        self._own(self._write(), "write")
+        for number in range(WORKERS):
+            self._own(self._work(), f"work-{number}")
+
+    async def stop(self, grace: float) -> None:
+        """Finish what is in flight within `grace` seconds; the rest stays in the database for the next start."""
+        try:
+            async with asyncio.timeout(grace):
+                await self._jobs.join()
+                await self._settled.join()
+        except TimeoutError:
+            log.warning("dispatcher stop unfinished=%d", self._jobs.qsize())
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._gateway.close(grace)
+
+    def _own(self, work: Coroutine[None, None, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(work, name=f"dispatcher-{name}"))
+
+    # Intake.
+
+    async def enqueue(self, planned: Sequence[Delivery]) -> list[asyncio.Future[Status]]:
+        """Write the deliveries down and send those that are new; a future for each of these tells its status."""
+        lease_until = self._lease_until()
+        fresh = await deliveries.enqueue(self._db, planned, owner=self._owner, lease_until=lease_until)
+        return [self._offer(delivery, lease_until) for delivery in fresh]
+
+    def look_for_due(self) -> None:
+        """Look into the database now instead of at the next second."""
+        self._look.set()
+
+    def _offer(self, delivery: Delivery, lease_until: int) -> asyncio.Future[Status]:
+        job = _Job(delivery, lease_until - self._sending_ms, asyncio.get_running_loop().create_future())
+        try:
+            self._jobs.put_nowait(job)
+        except asyncio.QueueFull:
+            # Its lease runs out and the poll finds it.
+            job.done.set_result("queued")
+        return job.done
+
+    # Work.
+
+    async def _work(self) -> None:
+        while True:
+            job = await self._jobs.get()
+            try:
+                if self._now_ms() < job.send_before:
+                    await self._settled.put((job, await self._try(job.delivery)))
+                else:
+                    _finish(job, "queued")
+            except Exception:
+                log.exception("delivery broken apns_id=%s", job.delivery.push.apns_id)
+                _finish(job, "queued")
+            finally:
+                self._jobs.task_done()
+
+    async def _try(self, delivery: Delivery) -> Settled:
+        began = self._now()
+        outcome = await self._gateway.send(delivery.push)
+        other: Outcome | None = None
+        if wants_other_environment(outcome):
+            other = await self._gateway.send(
+                replace(delivery.push, apns_env=OTHER_ENV[delivery.push.apns_env])
+            )
+        now_ms = self._now_ms()
+        settlement = settle(delivery, outcome, other, now_ms=now_ms, jitter=self._jitter.random())
+        settled = Settled(delivery, settlement, int((self._now() - began) * 1000), now_ms)
+        _tell(settled)
+        return settled
+
+    # Writing down.
+
+    async def _write(self) -> None:
+        """One statement for all that was settled while the last one ran."""
+        while True:
+            batch = [await self._settled.get()]
+            while len(batch) < SAVE_LIMIT and not self._settled.empty():
+                batch.append(self._settled.get_nowait())
+            await self._persist([settled for _, settled in batch])
+            for job, settled in batch:
+                _finish(job, settled.settlement.status)
+                self._settled.task_done()
+
+    async def _persist(self, batch: list[Settled]) -> None:
+        """Try until the database takes it: an answer of APNs must not be forgotten, or the push is sent again."""
+        while True:
+            try:
+                await deliveries.save(self._db, batch)
+                for settled in batch:
+                    await self._apply_to_device(settled)
+            except (BaseORMException, OSError) as error:
+                log.error("delivery_log unavailable, trying again error=%s", error)  # noqa: TRY400 - one line
+                await asyncio.sleep(DATABASE_PAUSE)
+            else:
+                return
+
+    async def _apply_to_device(self, settled: Settled) -> None:
+        device_id, settlement = settled.delivery.device_id, settled.settlement
+        if settlement.moved:
+            await devices.remember_environment(self._db, device_id, settlement.apns_env)
+            log.info("device environment=%s device_id=%s", settlement.apns_env, device_id)
+        if settlement.forget_token:
+            # Without a time from APNs: dead as of the registration that this push was planned with.
+            before = settlement.dead_since or settled.delivery.registered_at + 1
+            gone = await devices.forget(self._db, device_id, registered_before_ms=before)
+            log.info("device forgotten=%s reason=%s device_id=%s", gone, settlement.told[1], device_id)
+
+    # What is due again, and what is old.
+
+    async def _poll(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._look.wait()
+            except TimeoutError:
+                pass
+            self._look.clear()
+            await self._guarded(self._claim())
+
+    async def _claim(self) -> None:
+        room = min(CLAIM_LIMIT, QUEUE_SIZE - self._jobs.qsize())
+        lease_until = self._lease_until()
+        for delivery in await deliveries.claim_due(
+            self._db, owner=self._owner, now_ms=self._now_ms(), lease_until=lease_until, limit=room
+        ):
+            self._offer(delivery, lease_until)
+
+    async def _sweep(self) -> None:
+        while True:
+            await self._guarded(self._forget_old())
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _forget_old(self) -> None:
+        before = self._now_ms() - self._keep_days * 86_400_000
+        while await deliveries.forget(self._db, before_ms=before, limit=SWEEP_LIMIT):
+            pass
+
+    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except (BaseORMException, OSError) as error:
+            log.error("database unavailable error=%s", error)  # noqa: TRY400 - one line
+
+    def _now_ms(self) -> int:
+        return int(self._now() * 1000)
+
+    def _lease_until(self) -> int:
+        return self._now_ms() + self._lease_ms
+
+
+def _finish(job: _Job, status: Status) -> None:
+    if not job.done.done():
+        job.done.set_result(status)
+
+
+def _tell(settled: Settled) -> None:
+    """One line for each try; an error, with what to do, where the operator must act."""
+    delivery, settlement = settled.delivery, settled.settlement
+    http_status, reason, error = settlement.told
+    level = logging.ERROR if settlement.advice else logging.INFO
+    log.log(
+        level,
+        "delivery status=%s apns_id=%s event_id=%s event_type=%s session_id=%s token=...%s apns_env=%s "
+        "attempt=%d http_status=%s reason=%s error=%s latency_ms=%d advice=%s",
+        settlement.status, delivery.push.apns_id, delivery.event_id, delivery.event_type, delivery.session_id,
+        delivery.push.device_token[-8:], settlement.apns_env, delivery.attempts + 1, http_status, reason, error,
+        settled.latency_ms, settlement.advice or None,
+    )  # fmt: skip

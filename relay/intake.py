@@ -1,0 +1,68 @@
+"""From an event to its answer: who is to be told, what is sent, and how far that came within the deadline."""
+
+import asyncio
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Callable
+
+from relay import contract
+from relay.contract import Event, EventReply
+from relay.dispatcher import Dispatcher
+from relay.planner import plan
+from relay.settlement import Status
+from relay.shelter import Shelter
+from relay.store import deliveries, devices
+from relay.store.sql import Database
+
+log = logging.getLogger("relay.intake")
+
+
+class Intake:
+    """Accepts events. A resend of the same eventID sends nothing again and reports what became of the first."""
+
+    def __init__(
+        self,
+        db: Database,
+        dispatcher: Dispatcher,
+        shelter: Shelter,
+        *,
+        deadline: float,
+        now: Callable[[], float],
+    ) -> None:
+        self._db, self._dispatcher, self._shelter = db, dispatcher, shelter
+        self._deadline, self._now = deadline, now
+
+    async def accept(self, event: Event) -> EventReply:
+        """Written down before it is sent; what APNs has not settled within the deadline counts as queued."""
+        known, sending = await self._shelter.run(self._enqueue(event))
+        if sending:
+            await asyncio.wait(sending, timeout=self._deadline)
+        counts = known + Counter(future.result() if future.done() else "queued" for future in sending)
+        return EventReply(sent=counts["sent"], failed=counts["failed"], queued=counts["queued"])
+
+    async def _enqueue(self, event: Event) -> tuple[Counter[Status], list[asyncio.Future[Status]]]:
+        secret_hash = contract.secret_hash(event.secret)
+        event_id = event.event_id or uuid.uuid4().hex
+        planned = plan(
+            event,
+            event_id=event_id,
+            secret_hash=secret_hash,
+            recipients=await devices.recipients(self._db, secret_hash),
+            now_ms=int(self._now() * 1000),
+        )
+        sending = await self._dispatcher.enqueue(planned) if planned else []
+        log.info(
+            "event event_id=%s event_type=%s session_id=%s secret_hash=%s... deliveries=%d known=%d",
+            event_id, event.event_type, event.session_id, secret_hash[:12], len(planned), len(planned) - len(sending),
+        )  # fmt: skip
+        if len(sending) == len(planned):
+            return Counter(), sending
+        return await self._earlier(secret_hash, event_id, len(sending)), sending
+
+    async def _earlier(self, secret_hash: str, event_id: str, sending: int) -> Counter[Status]:
+        """What became of the deliveries of an earlier copy of this event; those now sending are not among them."""
+        self._dispatcher.look_for_due()
+        counts = Counter(await deliveries.count_event(self._db, secret_hash=secret_hash, event_id=event_id))
+        counts["queued"] -= sending
+        return counts

@@ -1,0 +1,69 @@
+"""The tables. Times are UTC milliseconds; secrets are SHA-256 hex; no foreign keys, so any MySQL cluster can serve."""
+
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.models import Model
+
+
+class DeviceRegistration(Model):
+    """One phone that wants the alerts of one secret. `updated_at` is when it last registered."""
+
+    id = fields.CharField(max_length=36, primary_key=True)
+    secret_hash = fields.CharField(max_length=64)
+    device_token = fields.CharField(max_length=512)
+    bundle_id = fields.CharField(max_length=155)
+    apns_env = fields.CharField(max_length=16, default="production")
+    push_to_start_token = fields.CharField(max_length=512, null=True)
+    activity_format = fields.CharField(max_length=16, null=True)
+    created_at = fields.BigIntField()
+    updated_at = fields.BigIntField()
+
+    class Meta:
+        """One row for each secret and token."""
+
+        table = "device_registration"
+        unique_together = (("secret_hash", "device_token"),)
+
+
+class DeliveryLog(Model):
+    """One push of one event to one phone: the log, and, while `status` is queued, the outbox.
+
+    `id` is the apns-id, the same on every try. A queued row is due at `due_at` and belongs to `lease_owner` until
+    `lease_until`. `payload` is dropped when the row is settled: the log keeps no texts.
+    """
+
+    id = fields.CharField(max_length=36, primary_key=True)
+    secret_hash = fields.CharField(max_length=64)
+    event_id = fields.CharField(max_length=64)
+    event_type = fields.CharField(max_length=32)
+    session_id = fields.CharField(max_length=128)
+    device_id = fields.CharField(max_length=36)
+    token_suffix = fields.CharField(max_length=8)
+    apns_env = fields.CharField(max_length=16)
+    topic = fields.CharField(max_length=255)
+    push_type = fields.CharField(max_length=16)
+    priority = fields.IntField()
+    collapse_id = fields.CharField(max_length=64)
+    expires_at = fields.BigIntField()
+    payload = fields.TextField(null=True)
+    status = fields.CharField(max_length=16)
+    attempts = fields.IntField(default=0)
+    http_status = fields.IntField(null=True)
+    reason = fields.CharField(max_length=64, null=True)
+    error = fields.CharField(max_length=1024, null=True)
+    latency_ms = fields.IntField(null=True)
+    due_at = fields.BigIntField()
+    lease_owner = fields.CharField(max_length=80, null=True)
+    lease_until = fields.BigIntField(default=0)
+    created_at = fields.BigIntField()
+    updated_at = fields.BigIntField()
+
+    class Meta:
+        """Looked up by secret and event, by what is due, and by age."""
+
+        table = "delivery_log"
+        indexes = (
+            Index(fields=("secret_hash", "event_id")),
+            Index(fields=("status", "due_at")),
+            Index(fields=("created_at",)),
+        )

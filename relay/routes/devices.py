@@ -1,0 +1,48 @@
+"""POST /v1/device/register and /v1/device/unregister."""
+
+import logging
+from collections.abc import Callable
+
+from quart import Blueprint, Response, request
+
+from relay import contract
+from relay.contract import DeviceRegister, DeviceUnregister, Ok
+from relay.routes.envelope import reply
+from relay.shelter import Shelter
+from relay.store import devices
+from relay.store.sql import Database
+
+log = logging.getLogger("relay.routes")
+
+
+def blueprint(
+    db: Database, shelter: Shelter, *, default_bundle_id: str, now: Callable[[], float]
+) -> Blueprint:
+    """The device routes over one database."""
+    routes = Blueprint("devices", __name__, url_prefix="/v1/device")
+
+    @routes.post("/register")
+    async def register() -> Response:
+        device = contract.decode(await request.get_data(), DeviceRegister)
+        secret_hash = contract.secret_hash(device.secret)
+        bundle_id = device.bundle_id or default_bundle_id
+        await shelter.run(
+            devices.register(
+                db, device, secret_hash=secret_hash, bundle_id=bundle_id, now_ms=int(now() * 1000)
+            )
+        )
+        log.info(
+            "register token=...%s apns_env=%s bundle_id=%s secret_hash=%s...",
+            device.device_token[-8:], device.apns_env, bundle_id, secret_hash[:12],
+        )  # fmt: skip
+        return reply(Ok())
+
+    @routes.post("/unregister")
+    async def unregister() -> Response:
+        device = contract.decode(await request.get_data(), DeviceUnregister)
+        secret_hash = contract.secret_hash(device.secret)
+        await shelter.run(devices.unregister(db, secret_hash=secret_hash, device_token=device.device_token))
+        log.info("unregister token=...%s secret_hash=%s...", device.device_token[-8:], secret_hash[:12])
+        return reply(Ok())
+
+    return routes

@@ -1,0 +1,35 @@
+"""Work that must finish though its caller hangs up: servers cancel a request's task when the client disconnects."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Shelter:
+    """Runs work in tasks of its own. The caller waits, but takes nothing with it when it goes."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`. TimeoutError if it takes longer than the deadline (seconds)."""
+        task = asyncio.create_task(self._bounded(work), name=f"sheltered-{work}")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Wait for what is still running."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
+        async with asyncio.timeout(self._deadline):
+            return await work
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, though nobody may be waiting any more

@@ -1,0 +1,60 @@
+"""Statements that both dialects understand: `?` for values, INSERT that ignores or updates what is there."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tortoise.backends.base.client import BaseDBAsyncClient
+
+Row = Mapping[str, Any]
+
+ROWS_A_STATEMENT = 200
+"""SQLite allows 32766 values in a statement; the widest table has 25 columns."""
+
+
+class Database:
+    """A connection (pool) and its dialect."""
+
+    def __init__(self, connection: BaseDBAsyncClient) -> None:
+        self._connection = connection
+        self._mysql = connection.capabilities.dialect == "mysql"
+
+    async def execute(self, sql: str, values: Sequence[Any] = ()) -> tuple[int, Sequence[Any]]:
+        """Rows changed (or read), and the rows read. Tortoise's OperationalError if the database cannot be reached."""
+        if self._mysql:
+            sql = sql.replace("%", "%%").replace("?", "%s")
+        return await self._connection.execute_query(sql, list(values))
+
+    async def insert_new(self, table: str, rows: Sequence[Row]) -> int:
+        """Insert the rows whose key is not there yet; returns how many that were."""
+        verb = "INSERT IGNORE" if self._mysql else "INSERT OR IGNORE"
+        count, _ = await self.execute(*_insert(verb, table, rows))
+        return count
+
+    async def upsert(self, table: str, rows: Sequence[Row], *, key: str, updated: Iterable[str]) -> None:
+        """Insert the rows; where `key` is there already, set the `updated` columns."""
+        sql, values = _insert("INSERT", table, rows)
+        if self._mysql:
+            # VALUES(), not MySQL 8's `AS new`: MariaDB has no such syntax.
+            sql += " ON DUPLICATE KEY UPDATE " + ", ".join(f"{name} = VALUES({name})" for name in updated)
+        else:
+            sql += f" ON CONFLICT ({key}) DO UPDATE SET " + ", ".join(
+                f"{name} = excluded.{name}" for name in updated
+            )
+        await self.execute(sql, values)
+
+
+def _insert(verb: str, table: str, rows: Sequence[Row]) -> tuple[str, list[Any]]:
+    columns = list(rows[0])
+    line = f"({marks(columns)})"
+    sql = f"{verb} INTO {table} ({', '.join(columns)}) VALUES {', '.join(line for _ in rows)}"
+    return sql, [row[name] for row in rows for name in columns]
+
+
+def marks(values: Sequence[Any]) -> str:
+    """As many placeholders as values."""
+    return ", ".join("?" for _ in values)
+
+
+def chunks(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
+    """The rows in portions that fit a statement."""
+    return (rows[at : at + ROWS_A_STATEMENT] for at in range(0, len(rows), ROWS_A_STATEMENT))
