@@ -1,0 +1,43 @@
+"""What can be broken about the bridge's start conditions, and what can go wrong with a request to OpenCode.
+
+BridgeError                 one sentence for the person who started the bridge
+├── OptionError             an option that cannot work: a URL that is none, a secret that is too short
+├── SecretFileError         the secret file cannot be read or written
+└── OpenCodeError           OpenCode did not answer as it should
+    ├── Unreachable         nothing answers, or not in time; it may yet come up
+    ├── Refused             401 or 403: wrong or missing password
+    ├── NotOpenCode         something answers, but not an OpenCode server
+    └── NotFound            404: OpenCode does not know (any more) what was asked for
+"""
+
+
+class BridgeError(Exception):
+    """The bridge cannot work like this; the text is one sentence that says what to do."""
+
+
+class OptionError(BridgeError):
+    """An option that cannot work."""
+
+
+class SecretFileError(BridgeError):
+    """The file that keeps the relay secret cannot be read or written."""
+
+
+class OpenCodeError(BridgeError):
+    """OpenCode did not answer as it should."""
+
+
+class Unreachable(OpenCodeError):
+    """Nothing answers at the URL, or not in time. Trying again later may help."""
+
+
+class Refused(OpenCodeError):
+    """OpenCode wants another username or password."""
+
+
+class NotOpenCode(OpenCodeError):
+    """Something answers at the URL, but it is not an OpenCode server."""
+
+
+class NotFound(OpenCodeError):
+    """OpenCode does not know what was asked for: the session was deleted, for instance."""

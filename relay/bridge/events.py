@@ -1,0 +1,137 @@
+"""OpenCode's words: the parts of its events and REST answers that the bridge reads, and how they are decoded.
+
+Everything is optional and unknown fields are skipped, because OpenCode adds and moves fields between releases. Source:
+the `/doc` route of the server (https://opencode.ai/docs/server), observed on 1.18.
+"""
+
+import json
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from relay.contract import wire_name
+
+T = TypeVar("T")
+
+
+class Wire(Struct, frozen=True, kw_only=True, rename=wire_name):
+    """A JSON object of OpenCode."""
+
+
+class Event(Wire, frozen=True, kw_only=True):
+    """One event: `type` as in "session.status"; `properties` are decoded only if somebody wants them."""
+
+    type: str
+    id: str | None = None
+    properties: Raw = Raw(b"{}")
+
+
+class Envelope(Wire, frozen=True, kw_only=True):
+    """A data line of GET /global/event."""
+
+    payload: Event
+    directory: str | None = None
+
+
+class Status(Wire, frozen=True, kw_only=True):
+    """What a session does: busy, retry or idle."""
+
+    type: str
+
+
+class Failure(Wire, frozen=True, kw_only=True):
+    """Why a turn failed. `data` is left out on purpose: it can hold the provider's URL, headers and answer."""
+
+    name: str
+
+
+class Times(Wire, frozen=True, kw_only=True):
+    """When things happened, in milliseconds."""
+
+    completed: float | None = None
+
+
+class Info(Wire, frozen=True, kw_only=True):
+    """A session (id, title, parentID) or a message (id, role, finish), as events and REST answers describe them."""
+
+    id: str
+    title: str | None = None
+    parent_id: str | None = None
+    role: str | None = None
+    finish: str | None = None
+    time: Times = Times()
+
+
+class Properties(Wire, frozen=True, kw_only=True):
+    """All properties of all events the bridge knows; each event type has some of them."""
+
+    session_id: str | None = None
+    id: str | None = None
+    request_id: str | None = None
+    reply: str | None = None
+    status: Status | None = None
+    error: Failure | None = None
+    info: Info | None = None
+
+
+class Part(Wire, frozen=True, kw_only=True):
+    """A piece of a message; only text parts have a text. `synthetic` ones were not written by anybody."""
+
+    type: str
+    text: str | None = None
+    ignored: bool | None = None
+    synthetic: bool | None = None
+
+
+class Message(Wire, frozen=True, kw_only=True):
+    """One message of GET /session/:id/message."""
+
+    info: Info
+    parts: list[Part] = []
+
+
+class Health(Wire, frozen=True, kw_only=True):
+    """GET /global/health."""
+
+    healthy: bool
+    version: str = "unknown"
+
+
+class Malformed(ValueError):
+    """The text is not the JSON that was expected."""
+
+
+def decode(text: bytes, kind: type[T]) -> T:
+    """`text` as a `kind`. Raises Malformed. Broken surrogates, which JavaScript may send, become question marks."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError as error:
+        raise Malformed(str(error)) from None
+    except (ValueError, RecursionError):
+        return _decode_repaired(text, kind)
+
+
+def parse(data: bytes) -> Event | None:
+    """The event in one data line of GET /global/event, or None if it is none, or only the `sync` twin of another."""
+    try:
+        event = decode(data, Envelope).payload
+    except Malformed:
+        return None
+    return None if event.type == "sync" else event
+
+
+def properties(event: Event) -> Properties | None:
+    """The properties of `event`, or None if they do not look as they should."""
+    try:
+        return decode(bytes(event.properties), Properties)
+    except Malformed:
+        return None
+
+
+def _decode_repaired(text: bytes, kind: type[T]) -> T:
+    try:
+        sound = json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8", "replace")
+        return msgspec.json.decode(sound, type=kind)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(str(error)) from None

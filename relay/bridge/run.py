@@ -1,0 +1,162 @@
+"""The bridge, put together: waits for OpenCode, shows the pairing code, and watches until it is told to stop."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import random as system_random
+from typing import TextIO
+
+import aiohttp
+
+from relay import contract
+from relay.bridge.announcer import Announcer
+from relay.bridge.backoff import Backoff
+from relay.bridge.errors import Unreachable
+from relay.bridge.hosts import answering_addresses, host_list, is_local, own_addresses, port_of
+from relay.bridge.logfmt import line
+from relay.bridge.mapping import Sender
+from relay.bridge.opencode import DEFAULT_USERNAME, OpenCode, address, http_url
+from relay.bridge.outbox import Outbox
+from relay.bridge.pairing import show_pairing
+from relay.bridge.secret_file import checked_secret, default_secret_file, load_secret
+from relay.bridge.sessions import Sessions
+from relay.bridge.stream import READ_DEADLINE, EventStream
+from relay.bridge.watch import Watch
+
+log = logging.getLogger("relay.bridge")
+
+START_BACKOFF = Backoff(first=0.25, cap=5.0)
+"""While OpenCode is not up yet somebody is waiting for the pairing code, so the pauses stay short."""
+DRAIN_SECONDS = 5.0
+"""For what is under way when the bridge stops."""
+
+
+@dataclass(frozen=True)
+class BridgeOptions:
+    """What the bridge needs to know; secrets do not show in its repr.
+
+    `relay_secret` wins over `secret_file`; without both the secret is kept in the user's state directory.
+    `advertise_hosts` are names, addresses or URLs under which phones reach OpenCode, best first. `permission_delay`
+    is in seconds: a request that is answered sooner does not ring.
+    """
+
+    opencode_url: str
+    relay_url: str
+    relay_secret: str | None = field(default=None, repr=False)
+    secret_file: Path | None = None
+    advertise_hosts: tuple[str, ...] = ()
+    username: str = DEFAULT_USERNAME
+    password: str | None = field(default=None, repr=False)
+    permission_delay: float = 2.0
+    read_deadline: float = READ_DEADLINE
+    drain_seconds: float = DRAIN_SECONDS
+
+
+async def run_bridge(options: BridgeOptions, *, stop: asyncio.Event, out: TextIO) -> None:
+    """Bridge OpenCode and the relay until `stop` is set; then send what is under way and return.
+
+    While OpenCode is not reachable it waits. On `out` appear one line while it waits, then the QR code and the pairing
+    link. Raises BridgeError, one sentence, if it cannot work like this.
+    """
+    where = address(options.opencode_url, options.username, options.password)
+    http_url(options.relay_url, "the relay URL")
+    secret = relay_secret(options)
+    async with aiohttp.ClientSession() as http:
+        bridge = _Bridge(options, OpenCode(http, where), http, secret)
+        try:
+            await _until(stop, bridge.run(out))
+        finally:
+            await bridge.close()
+    log.info(line("stopped", url=where.url))
+
+
+def relay_secret(options: BridgeOptions) -> str:
+    """The secret that phones and server share. Raises BridgeError."""
+    if options.relay_secret is not None:
+        return checked_secret(options.relay_secret, "the relay secret")
+    return load_secret(options.secret_file or default_secret_file(os.environ))
+
+
+async def pairing_of(options: BridgeOptions) -> contract.Pairing:
+    """The pairing that the QR code carries. Asks this machine's addresses whether OpenCode's port answers there."""
+    where = address(options.opencode_url, options.username, options.password)
+    port = port_of(where.url)
+    local = is_local(http_url(where.url, "the OpenCode URL").hostname or "")
+    answering = await answering_addresses(own_addresses(), port) if local else []
+    hosts = host_list(where.url, options.advertise_hosts, answering)
+    return contract.pairing(options.relay_url, relay_secret(options), hosts)
+
+
+async def wait_for_opencode(
+    opencode: OpenCode,
+    out: TextIO,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    random: Callable[[], float] = system_random,
+) -> None:
+    """Return once OpenCode answers. Raises Refused or NotOpenCode: waiting would not help then."""
+    attempt = 0
+    while True:
+        try:
+            await opencode.health()
+        except Unreachable as error:
+            attempt += 1
+            if attempt == 1:
+                print(
+                    f"Waiting for OpenCode at {opencode.url} (start it with: opencode serve)",
+                    file=out,
+                    flush=True,
+                )
+                log.warning(line("waiting", url=opencode.url, reason=error))
+            await sleep(START_BACKOFF.delay(attempt, random))
+        else:
+            return
+
+
+class _Bridge:
+    """Everything that lives as long as the bridge runs; closed in reverse."""
+
+    def __init__(
+        self, options: BridgeOptions, opencode: OpenCode, http: aiohttp.ClientSession, secret: str
+    ) -> None:
+        self._options = options
+        self._opencode = opencode
+        sender = Sender(secret, contract.server_id(options.relay_url, secret))
+        sessions = Sessions()
+        self._outbox = Outbox(http, options.relay_url)
+        self._announcer = Announcer(
+            opencode,
+            sender,
+            self._outbox.put,
+            title=sessions.title,
+            permission_delay=options.permission_delay,
+        )
+        self._watch = Watch(opencode, sessions, self._announcer.tell)
+
+    async def run(self, out: TextIO) -> None:
+        await wait_for_opencode(self._opencode, out)
+        show_pairing(await pairing_of(self._options), out)
+        stream = EventStream(self._opencode, read_deadline=self._options.read_deadline)
+        await self._watch.run(stream.events())
+
+    async def close(self) -> None:
+        deadline = asyncio.get_running_loop().time() + self._options.drain_seconds
+        for part in (self._watch, self._announcer, self._outbox):
+            await part.close(max(0.0, deadline - asyncio.get_running_loop().time()))
+
+
+async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Do `work` until it ends or `stop` is set. Raises what the work raises."""
+    running = asyncio.create_task(work, name="bridge-run")
+    stopping = asyncio.create_task(stop.wait(), name="bridge-stop")
+    try:
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        running.cancel()
+        stopping.cancel()
+        await asyncio.gather(running, stopping, return_exceptions=True)
+    if not running.cancelled():
+        running.result()

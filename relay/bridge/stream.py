@@ -1,0 +1,63 @@
+"""The stream of all events of one OpenCode server, for as long as anybody listens."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from random import random as system_random
+
+from relay.bridge.backoff import Backoff
+from relay.bridge.errors import OpenCodeError, Unreachable
+from relay.bridge.events import Event, parse
+from relay.bridge.logfmt import line
+from relay.bridge.opencode import OpenCode
+from relay.bridge.sse import Splitter
+
+log = logging.getLogger("relay.bridge.stream")
+
+READ_DEADLINE = 30.0
+"""Seconds of silence after which the connection counts as dead: three heartbeats of OpenCode."""
+
+
+class EventStream:
+    """GET /global/event, connected again and again. OpenCode repeats nothing: what happens in between is missed."""
+
+    def __init__(
+        self,
+        opencode: OpenCode,
+        *,
+        read_deadline: float = READ_DEADLINE,
+        backoff: Backoff = Backoff(),  # noqa: B008  frozen, so sharing it is harmless
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random: Callable[[], float] = system_random,
+    ) -> None:
+        self._opencode = opencode
+        self._read_deadline = read_deadline
+        self._backoff = backoff
+        self._sleep = sleep
+        self._random = random
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Every event, without the `sync` twins. Never ends; while OpenCode is away it waits and tries again."""
+        failures = 0
+        while True:
+            try:
+                async for event in self._connection():
+                    failures = 0
+                    yield event
+            except OpenCodeError as error:
+                failures += 1
+                delay = self._backoff.delay(failures, self._random)
+                log.warning(line("disconnected", url=self._opencode.url, reason=error, retry_in=delay))
+                await self._sleep(delay)
+
+    async def _connection(self) -> AsyncIterator[Event]:
+        health = await self._opencode.health()
+        splitter = Splitter()
+        async with self._opencode.global_events(self._read_deadline) as content:
+            log.info(line("connected", url=self._opencode.url, version=health.version))
+            async for chunk in content.iter_any():
+                for data in splitter.feed(chunk):
+                    event = parse(data)
+                    if event is not None:
+                        yield event
+        raise Unreachable(f"{self._opencode.url} ended the stream of events")

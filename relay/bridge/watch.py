@@ -1,0 +1,58 @@
+"""Watches the events of one OpenCode server: folds them, learns unknown sessions, and has the changes announced."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+
+from relay.bridge.errors import OpenCodeError
+from relay.bridge.events import Event
+from relay.bridge.lanes import Lanes
+from relay.bridge.logfmt import line
+from relay.bridge.opencode import OpenCode
+from relay.bridge.sessions import Change, Sessions
+
+log = logging.getLogger("relay.bridge.watch")
+
+BOUND = 1000
+"""Sessions that may wait to be looked up."""
+
+
+class Watch:
+    """Never stops reading: looking up a session and announcing a change happen in tasks of their own."""
+
+    def __init__(self, opencode: OpenCode, sessions: Sessions, tell: Callable[[Change], None]) -> None:
+        self._opencode = opencode
+        self._sessions = sessions
+        self._tell = tell
+        self._lookups: Lanes[str] = Lanes(
+            "bridge-lookup", self._learn, bound=BOUND, dropped=self._assume_root
+        )
+
+    async def run(self, events: AsyncIterator[Event]) -> None:
+        """Until `events` end."""
+        async for event in events:
+            self._act(self._sessions.fold(event))
+
+    async def close(self, drain_seconds: float) -> None:
+        """Finish the look-ups that run, within `drain_seconds`."""
+        for session_id in await self._lookups.close(drain_seconds):
+            self._assume_root(session_id)
+
+    async def _learn(self, session_id: str) -> None:
+        try:
+            info = await self._opencode.session(session_id)
+        except OpenCodeError as error:
+            # Better one alert too many than one too few: a session that nobody knows counts as a root.
+            log.warning(line("unknown session", sessionID=session_id, reason=error))
+            self._assume_root(session_id)
+        else:
+            self._act(self._sessions.learn(session_id, info))
+
+    def _assume_root(self, session_id: str) -> None:
+        self._act(self._sessions.learn(session_id, None))
+
+    def _act(self, changes: list[Change]) -> None:
+        for change in changes:
+            if change.kind == "unknown":
+                self._lookups.put(change.session_id, change.session_id)
+            else:
+                self._tell(change)

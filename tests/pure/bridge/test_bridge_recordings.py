@@ -1,0 +1,116 @@
+"""The fold over recordings of a real OpenCode 1.18 server: few and right alerts for each scenario."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from relay.bridge.events import parse
+from relay.bridge.mapping import EVENT_TYPES
+from relay.bridge.sessions import Change, Sessions
+from relay.bridge.sse import Splitter
+
+RECORDINGS = Path(__file__).parents[3] / "simulator" / "scenarios" / "recordings"
+
+EXPECTED: dict[str, dict[str, int]] = {
+    "a_text": {"complete": 1},
+    "a_reason": {"complete": 1},
+    "b_permission_once": {"permission": 1, "complete": 1},
+    "b_permission_always": {"permission": 1, "complete": 1},
+    "b_permission_edit": {"permission": 1, "complete": 1},
+    "b_permission_webfetch": {"permission": 1, "complete": 1},
+    "b_permission_external_directory": {"permission": 2, "complete": 1},
+    "b_permission_reject": {"permission": 1},
+    "b_permission_then_abort": {"permission": 1},
+    "c_error_400": {"error": 1},
+    "c_error_401": {"error": 1},
+    "c_error_content_filter": {"error": 1},
+    "c_error_context_overflow": {"complete": 2},
+    "c_error_cut": {"complete": 1},
+    "c_finish_length": {"complete": 1},
+    "d_retry_429_retry_after": {"complete": 1},
+    "d_retry_503_backoff": {"complete": 1},
+    "d_retry_connection_refused": {},
+    "e_abort": {},
+    "e_abort_in_tool": {"permission": 1},
+    "f_two_sessions": {"complete": 2, "permission": 1},
+    "g_child_session": {"permission": 1, "complete": 1},
+    "h_question": {"permission": 1, "complete": 1},
+    "h_question_reject": {"permission": 1},
+    "i_after_restart": {},
+    "i_sigkill_while_streaming": {},
+    "i_sigterm_while_streaming": {},
+    "m_slow_first_token": {"complete": 1},
+}
+
+
+def wire_bytes(name: str) -> bytes:
+    """What the server sent, as server-sent events."""
+    lines = (RECORDINGS / f"{name}.global.ndjson").read_text(encoding="utf-8").splitlines()
+    events = [entry["event"] for entry in map(json.loads, lines) if "event" in entry]
+    return b"".join(f"data: {json.dumps(event, ensure_ascii=False)}\n\n".encode() for event in events)
+
+
+def folded(wire: bytes, chunk_size: int) -> list[Change]:
+    splitter, sessions = Splitter(), Sessions()
+    changes: list[Change] = []
+    for start in range(0, len(wire), chunk_size):
+        for data in splitter.feed(wire[start : start + chunk_size]):
+            if event := parse(data):
+                changes += sessions.fold(event)
+    return changes
+
+
+def counts(changes: list[Change]) -> dict[str, int]:
+    return dict(Counter(EVENT_TYPES[change.kind] for change in changes if change.kind in EVENT_TYPES))
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_recording_rings_as_often_as_a_person_would_want(name: str) -> None:
+    assert counts(folded(wire_bytes(name), 65536)) == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_session_of_a_recording_is_known_without_asking(name: str) -> None:
+    assert [change for change in folded(wire_bytes(name), 65536) if change.kind == "unknown"] == []
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_request_is_answered_or_withdrawn_at_the_end(name: str) -> None:
+    changes = folded(wire_bytes(name), 65536)
+    asked = [change.fact for change in changes if change.kind == "asked"]
+    answered = [change.fact for change in changes if change.kind == "answered"]
+    assert sorted(asked) == sorted(answered)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 7, 1000])
+def test_chunk_boundaries_change_nothing(chunk_size: int) -> None:
+    wire = wire_bytes("g_child_session")
+    assert folded(wire, chunk_size) == folded(wire, len(wire))
+
+
+def test_a_childs_request_is_told_under_its_parent() -> None:
+    created = [
+        event["payload"]["properties"]["info"]
+        for line in (RECORDINGS / "g_child_session.global.ndjson").read_text().splitlines()
+        if (event := json.loads(line).get("event")) and event["payload"]["type"] == "session.created"
+    ]
+    parent, child = created
+    assert child["parentID"] == parent["id"]
+    told = [change for change in folded(wire_bytes("g_child_session"), 65536) if change.kind in EVENT_TYPES]
+    assert [(change.kind, change.session_id) for change in told] == [
+        ("asked", parent["id"]),
+        ("complete", parent["id"]),
+    ]
+
+
+def test_all_recordings_are_expected_somehow() -> None:
+    recorded = {path.name.removesuffix(".global.ndjson") for path in RECORDINGS.glob("*.global.ndjson")}
+    assert set(EXPECTED) <= recorded
+
+
+def test_the_alert_is_told_before_the_second_idle() -> None:
+    changes = folded(wire_bytes("c_error_401"), 65536)
+    assert [change.kind for change in changes] == ["error"]
+    assert changes[0].fact.startswith("evt_")
