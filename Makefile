@@ -1,0 +1,49 @@
+# Every target does its own set-up: a virtual environment in .venv, pinned packages, and for the tests MariaDB.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
+BIN := .venv/bin
+SPEED ?= 1
+
+.PHONY: help demo test check lint unit mariadb clean
+
+help: ## what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/.demo ## the whole chain in one terminal: OpenCode, bridge, relay, APNs sandbox, iPhone
+	@$(BIN)/simulator demo --speed $(SPEED)
+
+test: check unit ## all checks and all tests
+
+check: .venv/.dev ## format, lint, types, layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+unit: .venv/.dev mariadb ## the tests, with coverage
+	@rm -f .coverage .coverage.*
+	@COVERAGE_PROCESS_START= $(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine -q
+	@$(BIN)/python tests/coverage_gates.py
+
+mariadb: ## MariaDB's server from the system's packages, where that may be installed
+	@tests/install-mariadb
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is older." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; } || { echo "Python's venv module is missing: install python3-venv." >&2; exit 1; }
+	@echo "Creating .venv ..."
+	@$(PYTHON) -m venv .venv
+
+.venv/.demo: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing the packages of the demo ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[simulator]'
+	@touch $@
+
+.venv/.dev: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing the packages of the tests ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@ .venv/.demo
+
+clean: ## remove what the targets above made
+	rm -rf .venv .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
