@@ -1,0 +1,118 @@
+"""What iOS makes of an alert push: a notification, or nothing and why. No I/O.
+
+Apple, "Generating a remote notification": `aps.alert` is a string or a dictionary; `thread-id`, `category`,
+`interruption-level` and `sound` are optional. A level the app has no entitlement for shows as active.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator.phone.push import Push
+
+ENTITLED_LEVELS = frozenset({"passive", "active", "time-sensitive"})
+"""The levels of an app with the Time Sensitive capability; `critical` needs Apple's approval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """What decides on the phone's side: the tokens the app has here, its bundle id, and the person's settings."""
+
+    tokens: frozenset[str]
+    bundle_id: str
+    online: bool = True
+    notifications_allowed: bool = True
+    entitled_levels: frozenset[str] = ENTITLED_LEVELS
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One notification as the lock screen shows it. `at` is UNIX seconds; `payload` the whole push."""
+
+    title: str
+    body: str
+    at: float
+    apns_id: str
+    subtitle: str = ""
+    sound: str | None = None
+    thread_id: str | None = None
+    category: str | None = None
+    interruption_level: str = "active"
+    collapse_id: str | None = None
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A push that shows nothing."""
+
+    why: str
+
+
+def interpret(push: Push, receiver: Receiver, now: float) -> Notification | Dropped:
+    """What the phone does with a push at `now` (UNIX seconds): the first reason against it wins."""
+    for why, holds in _AGAINST:
+        if holds(push, receiver, now):
+            return Dropped(why)
+    return _notification(push, receiver, now)
+
+
+def _expired(push: Push, now: float) -> bool:
+    """0 means "try once, never store": what arrives is in time."""
+    return bool(push.expiration) and now >= (push.expiration or 0)
+
+
+def _texts(payload: Any) -> tuple[str, str, str]:
+    """Title, subtitle and body of an alert; a localisation key stands for the text that the app would hold."""
+    alert = payload["aps"].get("alert")
+    if isinstance(alert, str):
+        return "", "", alert
+    if not isinstance(alert, dict):
+        return "", "", ""
+    return (
+        _text(alert, "title", "title-loc-key"),
+        _text(alert, "subtitle", "subtitle-loc-key"),
+        _text(alert, "body", "loc-key"),
+    )
+
+
+def _text(dictionary: dict[str, Any], *names: str) -> str:
+    texts = (dictionary.get(name) for name in names)
+    return next((text for text in texts if isinstance(text, str) and text), "")
+
+
+_AGAINST: tuple[tuple[str, Callable[[Push, Receiver, float], bool]], ...] = (
+    ("the phone is offline", lambda _push, phone, _now: not phone.online),
+    ("the token is not of this phone", lambda push, phone, _now: push.device_token not in phone.tokens),
+    ("no app has this topic", lambda push, phone, _now: push.topic != phone.bundle_id),
+    ("it is not an alert push", lambda push, _phone, _now: push.push_type != "alert"),
+    ("it has expired", lambda push, _phone, now: _expired(push, now)),
+    ("it has no aps dictionary", lambda push, _phone, _now: not isinstance(push.payload.get("aps"), dict)),
+    ("its alert has no text", lambda push, _phone, _now: not any(_texts(push.payload))),
+    ("notifications are off", lambda _push, phone, _now: not phone.notifications_allowed),
+)
+
+
+def _notification(push: Push, receiver: Receiver, now: float) -> Notification:
+    aps = push.payload["aps"]
+    title, subtitle, body = _texts(push.payload)
+    level = _text(aps, "interruption-level")
+    return Notification(
+        title=title,
+        subtitle=subtitle,
+        body=body,
+        at=now,
+        apns_id=push.apns_id,
+        sound=_sound(aps.get("sound")),
+        thread_id=_text(aps, "thread-id") or None,
+        category=_text(aps, "category") or None,
+        interruption_level=level if level in receiver.entitled_levels else "active",
+        collapse_id=push.collapse_id,
+        payload=push.payload,
+    )
+
+
+def _sound(sound: Any) -> str | None:
+    """The file's name, of either form: a string, or a dictionary for critical alerts."""
+    named = sound.get("name") if isinstance(sound, dict) else sound
+    return named if isinstance(named, str) and named else None

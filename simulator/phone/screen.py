@@ -1,0 +1,68 @@
+"""The lock screen: which notifications it holds, and how it looks in a terminal. No I/O."""
+
+import textwrap
+
+from simulator.phone.notifications import Notification
+
+_AGES = ((86_400, "d"), (3_600, "h"), (60, "m"))
+_BODY_LINES = 2
+
+
+class Screen:
+    """Notifications, newest first. One with the collapse id of another that is still there takes its place."""
+
+    def __init__(self) -> None:
+        self._notifications: list[Notification] = []
+
+    @property
+    def notifications(self) -> tuple[Notification, ...]:
+        """What is on the screen now, newest first."""
+        return tuple(self._notifications)
+
+    def show(self, notification: Notification) -> Notification | None:
+        """Put a notification on the screen; the one it replaced, if any."""
+        place = self._place_of(notification.collapse_id)
+        if place is None:
+            self._notifications.insert(0, notification)
+            return None
+        replaced, self._notifications[place] = self._notifications[place], notification
+        return replaced
+
+    def remove(self, notification: Notification) -> None:
+        """Take one away, as when it was tapped. Raises ValueError if it is not there."""
+        self._notifications.remove(notification)
+
+    def clear(self) -> None:
+        """Take all away."""
+        self._notifications.clear()
+
+    def lines(self, now: float, width: int = 44) -> list[str]:
+        """The screen as text, at most `width` characters wide; ages as of `now` (UNIX seconds)."""
+        lines: list[str] = []
+        for notification in self._notifications:
+            lines += [*_card(notification, now, width), ""]
+        return lines[:-1] if lines else ["No notifications"]
+
+    def _place_of(self, collapse_id: str | None) -> int | None:
+        if not collapse_id:
+            return None
+        places = (place for place, held in enumerate(self._notifications) if held.collapse_id == collapse_id)
+        return next(places, None)
+
+
+def _card(notification: Notification, now: float, width: int) -> list[str]:
+    age = _age(now - notification.at)
+    mark = "! " if notification.interruption_level in {"time-sensitive", "critical"} else ""
+    heading = textwrap.shorten(
+        mark + (notification.title or "Control"), width - len(age) - 1, placeholder="…"
+    )
+    texts = [notification.subtitle, notification.body]
+    wrapped = [textwrap.wrap(text, width, max_lines=_BODY_LINES, placeholder="…") for text in texts if text]
+    return [f"{heading:<{width - len(age)}}{age}", *(line for lines in wrapped for line in lines)]
+
+
+def _age(seconds: float) -> str:
+    for unit, letter in _AGES:
+        if seconds >= unit:
+            return f"{int(seconds // unit)}{letter} ago"
+    return "now"
