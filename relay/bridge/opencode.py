@@ -59,7 +59,7 @@ def http_url(url: str, what: str) -> SplitResult:
     except ValueError:
         valid = False
     if not valid:
-        raise OptionError(f"{what} must look like http://127.0.0.1:4096, with http or https and a host")
+        raise OptionError(f"{what} must be an http:// or https:// URL with a host")
     return parts
 
 

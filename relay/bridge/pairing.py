@@ -15,8 +15,9 @@ QUIET_ZONE = 4
 def show_pairing(pair: Pairing, out: TextIO) -> None:
     """Print the QR code and, on a line of its own, the link it holds. Whoever sees either can push to the phones."""
     link = pairing_link(pair)
-    print("Scan this with the app, or with the phone's camera:\n", file=out)
-    print(qr_code(link), file=out)
+    code = qr_code(link)
+    if _can_show(out, code):
+        print(f"Scan this with the app, or with the phone's camera:\n\n{code}", file=out)
     print(f"{link}\n", file=out, flush=True)
 
 
@@ -27,3 +28,11 @@ def qr_code(text: str) -> str:
     lines = io.StringIO()
     code.terminal(lines, border=max(1, min(QUIET_ZONE, (COLUMNS - width) // 2)), compact=True)
     return lines.getvalue()
+
+
+def _can_show(out: TextIO, text: str) -> bool:
+    try:
+        text.encode(out.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False  # a terminal that is not UTF-8: the link alone has to do
+    return True

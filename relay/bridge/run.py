@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import random as system_random
 from typing import TextIO
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -138,7 +139,11 @@ class _Bridge:
 
     async def run(self, out: TextIO) -> None:
         await wait_for_opencode(self._opencode, out)
-        show_pairing(await pairing_of(self._options), out)
+        pair = await pairing_of(self._options)
+        show_pairing(pair, out)
+        if all(is_local(urlsplit(host).hostname or "") for host in pair.hosts):
+            remedy = "opencode serve --hostname 0.0.0.0, or --advertise-host"
+            log.warning(line("only this machine can reach OpenCode", url=self._opencode.url, remedy=remedy))
         stream = EventStream(self._opencode, read_deadline=self._options.read_deadline)
         await self._watch.run(stream.events())
 

@@ -1,5 +1,6 @@
 """The file that keeps the relay secret, so that the phones stay paired when the bridge starts again."""
 
+import logging
 import os
 import secrets
 import tempfile
@@ -7,7 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from relay.bridge.errors import OptionError, SecretFileError
+from relay.bridge.logfmt import line
 from relay.contract import MIN_SECRET_LENGTH
+
+log = logging.getLogger("relay.bridge.secret_file")
 
 MAX_SECRET_LENGTH = 512
 """The contract's limit."""
@@ -39,10 +43,13 @@ def load_secret(path: Path) -> str:
         if not path.exists():
             _create(path, secrets.token_urlsafe(SECRET_BYTES))
         secret = path.read_text(encoding="utf-8").strip()
+        mode = path.stat().st_mode & 0o777
     except UnicodeDecodeError:
         raise SecretFileError(f"the secret file {path} is not a text file") from None
     except OSError as error:
         raise SecretFileError(f"cannot use the secret file {path}: {error.strerror}") from None
+    if mode & 0o077:
+        log.warning(line("others can read the secret", path=path, mode=oct(mode), remedy="chmod 600"))
     return checked_secret(secret, f"the secret in {path}")
 
 

@@ -1,0 +1,83 @@
+"""Texts that fit a notification."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.bridge.text import ELLIPSIS, MAX_UNITS, MAX_WORDS, shorten, units
+
+any_text = st.text(st.characters() | st.characters(categories=["Cs"]))
+
+
+def utf16_units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("", ""),
+        ("  \n\t ", ""),
+        ("one", "one"),
+        (" one \n\n two\tthree ", "one two three"),
+        (" ".join(["w"] * 18), " ".join(["w"] * 18)),
+        (" ".join(["w"] * 19), " ".join(["w"] * 18) + "…"),
+        ("x" * 140, "x" * 140),
+        ("x" * 141, "x" * 139 + "…"),
+        ("x" * 138 + " yy", "x" * 138 + "…"),
+        ("🙂" * 70, "🙂" * 70),
+        ("🙂" * 71, "🙂" * 69 + "…"),
+        ("x" + "🙂" * 70, "x" + "🙂" * 69 + "…"),
+        ("\ud83d", "\ufffd"),
+        ("a\udc00b", "a\ufffdb"),
+    ],
+)
+def test_shorten(text: str, short: str) -> None:
+    assert shorten(text) == short
+
+
+def test_a_cut_by_words_counts_its_ellipsis() -> None:
+    words = ["wwwwwww"] * 17 + ["wwww"]  # 17 * 8 + 4 = 140 units: no room for the ellipsis
+    assert units(" ".join(words)) == 140
+    short = shorten(" ".join([*words, "more"]))
+    assert short.endswith("www…")
+    assert units(short) == 140
+
+
+@given(any_text)
+def test_never_longer_than_allowed(text: str) -> None:
+    short = shorten(text)
+    assert utf16_units(short) <= MAX_UNITS
+    assert len(short.split()) <= MAX_WORDS
+
+
+@given(any_text)
+def test_always_one_clean_line_that_can_be_sent(text: str) -> None:
+    short = shorten(text)
+    assert short == " ".join(short.split())
+    short.encode("utf-8")
+
+
+@given(any_text)
+def test_shortening_twice_changes_nothing(text: str) -> None:
+    assert shorten(shorten(text)) == shorten(text)
+
+
+@given(st.text())
+def test_what_is_kept_is_the_beginning(text: str) -> None:
+    line = " ".join(text.split())
+    short = shorten(text)
+    if short != line:
+        assert short.endswith(ELLIPSIS)
+        assert line.startswith(short.removesuffix(ELLIPSIS))
+
+
+@given(st.text(st.sampled_from("a🙂 ")), st.integers(1, 12))
+def test_a_character_is_kept_whole_or_cut_whole(text: str, limit: int) -> None:
+    assert set(shorten(text, max_units=limit)) <= set("a🙂 …")
+    assert utf16_units(shorten(text, max_units=limit)) <= limit
+
+
+@given(st.text())
+def test_units_are_utf16(text: str) -> None:
+    assert units(text) == utf16_units(text)

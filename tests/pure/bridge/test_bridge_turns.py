@@ -1,0 +1,97 @@
+"""The table of a turn, walked key by key."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.bridge.turns import PHASES, SIGNALS, TURNS, Outcome, Phase, Signal, step
+
+ENDED: dict[Phase, Outcome | None] = {
+    "unknown": None,  # one of the doubled idles of a turn before the bridge started
+    "idle": None,  # the doubled idle of an error or abort
+    "busy": "complete",
+    "retry": None,  # the user stopped it
+    "rejected": None,
+    "aborted": None,
+    "failed": None,  # told already
+    "recovered": "complete",
+}
+
+ERRED: dict[Phase, tuple[Phase, Outcome | None]] = {
+    "unknown": ("failed", "error"),
+    "idle": ("idle", None),
+    "busy": ("failed", "error"),
+    "retry": ("failed", "error"),
+    "rejected": ("failed", "error"),
+    "aborted": ("aborted", None),
+    "failed": ("failed", None),
+    "recovered": ("failed", None),
+}
+
+LATER: dict[Signal, dict[Phase, Phase]] = {
+    "busy": {"unknown": "busy", "idle": "busy", "retry": "busy", "rejected": "busy"},
+    "retry": {"unknown": "retry", "idle": "retry", "busy": "retry", "rejected": "retry"},
+    "step": {"rejected": "busy", "aborted": "busy", "failed": "recovered"},
+    "aborted": {
+        "unknown": "aborted",
+        "busy": "aborted",
+        "retry": "aborted",
+        "rejected": "aborted",
+        "recovered": "aborted",
+    },
+    "overflow": {},
+    "rejected": {"unknown": "rejected", "busy": "rejected", "retry": "rejected", "recovered": "rejected"},
+    "approved": {"rejected": "busy"},
+}
+"""The phase after a signal that never tells anything; phases that are left out stay."""
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_every_phase_ends_with_an_idle(phase: Phase) -> None:
+    assert step(phase, "idle") == ("idle", ENDED[phase])
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_an_error_is_told_once_a_turn(phase: Phase) -> None:
+    assert step(phase, "error") == ERRED[phase]
+
+
+@pytest.mark.parametrize(("phase", "signal"), list(itertools.product(PHASES, LATER)))
+def test_the_other_signals_move_silently(phase: Phase, signal: Signal) -> None:
+    assert step(phase, signal) == (LATER[signal].get(phase, phase), None)
+
+
+def test_the_tests_above_walk_every_key() -> None:
+    assert set(LATER) | {"idle", "error"} == set(SIGNALS)
+    assert set(ENDED) == set(ERRED) == set(PHASES)
+    assert {phase for phase, _ in TURNS} | {phase for phase, _ in TURNS.values()} == set(PHASES)
+    assert {signal for _, signal in TURNS} | {"overflow"} == set(SIGNALS)
+
+
+def test_the_table_lists_only_what_changes_something() -> None:
+    assert [key for key, (phase, outcome) in TURNS.items() if phase == key[0] and outcome is None] == []
+
+
+@given(st.lists(st.sampled_from(SIGNALS)))
+def test_a_turn_rings_at_most_for_one_error_and_one_end(signals: list[Signal]) -> None:
+    phase: Phase = "unknown"
+    told: list[Outcome] = []
+    for signal in signals:
+        phase, outcome = step(phase, signal)
+        told += [outcome] if outcome else []
+        if signal == "idle":
+            # More than one error needs a second start after an abort or a no within the same turn.
+            assert told.count("complete") <= 1
+            assert phase == "idle"
+            told = []
+
+
+@given(st.lists(st.sampled_from(SIGNALS)))
+def test_no_signal_but_idle_completes(signals: list[Signal]) -> None:
+    phase: Phase = "unknown"
+    for signal in signals:
+        phase, outcome = step(phase, signal)
+        assert outcome != "complete" or signal == "idle"
+        assert outcome != "error" or signal == "error"
