@@ -1,0 +1,353 @@
+"""The server's end of one HTTP/2 connection, without I/O: bytes in, events and bytes out (RFC 9113).
+
+`receive` yields its events one by one and reads on only when asked for the next. So an answer given between two
+events counts before the next frame is judged, and how the bytes were split never matters to the stream limit.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from simulator.apns import frames
+from simulator.apns.errors import ConnectionFailure, StreamFailure
+from simulator.apns.events import ConnectionEnded, Event, RequestReceived, StreamCut, StreamRefused
+from simulator.apns.flow import Inflow, Outflow
+from simulator.apns.frames import ErrorCode, Frame, FrameBuffer, FrameType, Setting
+from simulator.apns.header_block import TABLE_SIZE_ZERO, Block, BlockReader, Field, fields_of
+
+HEADER_TABLE_SIZE: Final = 4096
+MAX_BODY_KEPT: Final = 16_384  # more is counted and thrown away: every limit of APNs lies below
+MAX_CUT_KEPT: Final = 10_000
+
+
+class _Stream:
+    """A request on its way in, or waiting for its answer."""
+
+    __slots__ = ("body", "body_size", "ended", "headers", "inflow")
+
+    def __init__(self, headers: list[Field]) -> None:
+        self.headers = headers
+        self.body = b""
+        self.body_size = 0
+        self.ended = False
+        self.inflow = Inflow()
+
+
+class Connection:
+    """One client. Feed `receive`, answer with `respond`, write `data_to_send` to the socket.
+
+    `stream_limit` is announced in the first SETTINGS and enforced from the first frame on. A client that has not yet
+    seen it may open more in good faith; like APNs, this end resets those with REFUSED_STREAM.
+    """
+
+    def __init__(self, stream_limit: int) -> None:
+        self.stream_limit = stream_limit
+        self.closed = False
+        self.acknowledged = 0  # SETTINGS frames of ours that the peer has acknowledged
+        self._last_stream = 0
+        self._farewell: int | None = None  # the last stream id of our GOAWAY
+        self._streams: dict[int, _Stream] = {}
+        self._cut: dict[int, None] = {}  # streams we reset and on which the peer may still be sending
+        self._buffer = FrameBuffer()
+        self._blocks = BlockReader()
+        self._greeted = False
+        self._settled = False
+        self._table_notice = b""
+        self._inflow = Inflow()
+        self._outflow = Outflow()
+        self._out: list[bytes] = [frames.settings(_first_settings(stream_limit))]
+        self._handlers: dict[int, Callable[[Frame], Event | None]] = {
+            FrameType.DATA: self._on_data,
+            FrameType.HEADERS: self._on_headers,
+            FrameType.PRIORITY: self._on_priority,
+            FrameType.RST_STREAM: self._on_rst_stream,
+            FrameType.SETTINGS: self._on_settings,
+            FrameType.PUSH_PROMISE: self._on_push_promise,
+            FrameType.PING: self._on_ping,
+            FrameType.GOAWAY: self._on_goaway,
+            FrameType.WINDOW_UPDATE: self._on_window_update,
+            FrameType.CONTINUATION: self._on_continuation,
+        }
+
+    # --- what the server does ---------------------------------------------------------------------------------
+
+    @property
+    def open_streams(self) -> int:
+        """Streams that are neither answered in full nor reset."""
+        return len(self._streams)
+
+    @property
+    def finished(self) -> bool:
+        """A GOAWAY was sent, and nothing at or below its last stream is left to answer."""
+        return self._farewell is not None and not self._streams
+
+    def data_to_send(self) -> bytes:
+        """All bytes due since the last call, in order."""
+        out = b"".join(self._out)
+        self._out.clear()
+        return out
+
+    def receive(self, data: bytes) -> Iterator[Event]:
+        """Events of these bytes, lazily; run the iterator to its end. Never raises, whatever the bytes are."""
+        if self.closed:
+            return
+        self._buffer.feed(data)
+        try:
+            while not self.closed and (frame := self._next_frame()) is not None:
+                try:
+                    event = self._on_frame(frame)
+                except StreamFailure as failure:
+                    event = self._cut_stream(failure)
+                if event is not None:
+                    yield event
+        except ConnectionFailure as failure:
+            yield self._fail(failure)
+
+    def respond(self, stream_id: int, block: bytes, body: bytes = b"") -> bool:
+        """Answer a request: header block, then body. False if the client has reset the stream meanwhile."""
+        if stream_id not in self._streams:
+            return False
+        block, self._table_notice = self._table_notice + block, b""
+        self._out.append(frames.headers(stream_id, block, end_stream=not body))
+        if body:
+            self._send_pieces(self._outflow.send(stream_id, body))
+        else:
+            self._close_stream(stream_id)
+        return True
+
+    def set_stream_limit(self, limit: int) -> None:
+        """Announce another MAX_CONCURRENT_STREAMS and enforce it from now on; nothing if it is the same."""
+        if limit != self.stream_limit:
+            self.stream_limit = limit
+            self._out.append(frames.settings({Setting.MAX_CONCURRENT_STREAMS: limit}))
+
+    def reset(self, stream_id: int, code: int) -> None:
+        """End one stream without an answer."""
+        if stream_id in self._streams:
+            self._out.append(frames.rst_stream(stream_id, code))
+            self._close_stream(stream_id)
+            self._remember_cut(stream_id)
+
+    def goaway(self, reason: str, code: int = ErrorCode.NO_ERROR, last_stream: int | None = None) -> None:
+        """Take no more streams. Those up to `last_stream` (default: all seen) may still be answered.
+
+        The debug data is compact JSON, as APNs sends it ("Handling notification responses").
+        """
+        last = self._last_stream if last_stream is None else last_stream
+        debug = json.dumps({"reason": reason}, separators=(",", ":")).encode()
+        self._out.append(frames.goaway(last, code, debug))
+        self._farewell = last
+        for stream_id in [each for each in self._streams if each > last]:
+            self._close_stream(stream_id)
+
+    # --- frames in ----------------------------------------------------------------------------------------------
+
+    def _next_frame(self) -> Frame | None:
+        if not self._greeted:
+            if not self._greeted_well():
+                return None
+            self._greeted = True
+        return self._buffer.next()
+
+    def _greeted_well(self) -> bool:
+        """Section 3.4: the client's first 24 octets. A wrong start is refused as early as it shows."""
+        start = self._buffer.peek(len(frames.PREFACE))
+        if not frames.PREFACE.startswith(start):
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "no HTTP/2 connection preface")
+        return self._buffer.take(len(frames.PREFACE)) is not None
+
+    def _on_frame(self, frame: Frame) -> Event | None:
+        if not self._settled and frame.type != FrameType.SETTINGS:
+            raise ConnectionFailure(
+                ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS"
+            )  # section 3.4
+        if self._blocks.expects_more and frame.type != FrameType.CONTINUATION:
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "a header block was interrupted")  # section 4.3
+        handler = self._handlers.get(frame.type)
+        return handler(frame) if handler is not None else None  # section 5.5: unknown types are ignored
+
+    def _on_headers(self, frame: Frame) -> Event | None:
+        if frame.stream_id % 2 == 0:  # section 5.1.1: clients open odd streams
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "HEADERS on an even stream")
+        return self._on_block(self._blocks.start(frame))
+
+    def _on_continuation(self, frame: Frame) -> Event | None:
+        return self._on_block(self._blocks.go_on(frame))
+
+    def _on_block(self, block: Block | None) -> Event | None:
+        if block is None:
+            return None
+        if block.stream_id <= self._last_stream:
+            return self._on_trailers(block)
+        stream_id = self._last_stream = block.stream_id
+        if self._farewell is not None:  # section 6.8: streams above our GOAWAY's last stream are ignored
+            self._remember_cut(stream_id)
+            return None
+        if len(self._streams) >= self.stream_limit:  # section 5.1.2
+            self._out.append(frames.rst_stream(stream_id, ErrorCode.REFUSED_STREAM))
+            self._remember_cut(stream_id)
+            return StreamRefused(stream_id, self.stream_limit)
+        stream = self._streams[stream_id] = _Stream(fields_of(stream_id, block.fields))
+        return self._end_request(stream_id, stream) if block.ends_stream else None
+
+    def _on_trailers(self, block: Block) -> Event | None:
+        stream_id = block.stream_id
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            if stream_id in self._cut:
+                return None
+            raise ConnectionFailure(ErrorCode.STREAM_CLOSED, "HEADERS on a closed stream")  # section 5.1
+        if stream.ended:
+            raise StreamFailure(stream_id, ErrorCode.STREAM_CLOSED, "HEADERS after the end of the request")
+        if not block.ends_stream:  # section 8.1: trailers end the request
+            raise StreamFailure(stream_id, ErrorCode.PROTOCOL_ERROR, "trailers that do not end the stream")
+        return self._end_request(stream_id, stream)
+
+    def _on_data(self, frame: Frame) -> Event | None:
+        stream_id, size = frame.stream_id, len(frame.payload)
+        if stream_id % 2 == 0 or stream_id > self._last_stream:  # sections 6.1 and 5.1 (idle)
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "DATA on a stream that was never opened")
+        if not self._inflow.receive(size):
+            raise ConnectionFailure(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the connection's window")
+        self._grant(0, self._inflow)
+        data = frames.read_data(frame)
+        ended = bool(frame.flags & frames.END_STREAM)
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            self._on_late_data(stream_id, ended=ended)
+            return None
+        if stream.ended:
+            raise StreamFailure(stream_id, ErrorCode.STREAM_CLOSED, "DATA after the end of the request")
+        if not stream.inflow.receive(size):
+            raise StreamFailure(stream_id, ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the stream's window")
+        stream.body_size += len(data)
+        stream.body = (stream.body + data if stream.body else data)[:MAX_BODY_KEPT]
+        if ended:
+            return self._end_request(stream_id, stream)
+        self._grant(stream_id, stream.inflow)
+        return None
+
+    def _on_late_data(self, stream_id: int, *, ended: bool) -> None:
+        """DATA that was on its way when we reset the stream is dropped; any other is an error (section 5.1)."""
+        if stream_id not in self._cut:
+            raise StreamFailure(stream_id, ErrorCode.STREAM_CLOSED, "DATA on a closed stream")
+        if ended:
+            del self._cut[stream_id]
+
+    def _end_request(self, stream_id: int, stream: _Stream) -> RequestReceived:
+        stream.ended = True
+        for name, value in stream.headers:
+            if name == "content-length" and value != str(stream.body_size):  # section 8.1.1
+                raise StreamFailure(
+                    stream_id, ErrorCode.PROTOCOL_ERROR, "content-length is not the body's length"
+                )
+        return RequestReceived(stream_id, stream.headers, stream.body, stream.body_size)
+
+    def _on_priority(self, frame: Frame) -> None:
+        """Ignored, as APNs does ("Sending notification requests to APNs"); RFC 9113 section 5.3.2 agrees."""
+        frames.read_priority(frame)
+
+    def _on_push_promise(self, _: Frame) -> None:
+        raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE from a client")  # section 8.4
+
+    def _on_rst_stream(self, frame: Frame) -> Event | None:
+        code = frames.read_rst_stream(frame)
+        if frame.stream_id == 0 or frame.stream_id > self._last_stream:  # section 6.4
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "RST_STREAM on a stream that was never opened")
+        self._cut.pop(frame.stream_id, None)
+        if frame.stream_id not in self._streams:
+            return None
+        self._close_stream(frame.stream_id)
+        return StreamCut(frame.stream_id, code, "reset by the client")
+
+    def _on_settings(self, frame: Frame) -> None:
+        values = frames.read_settings(frame)
+        if frame.flags & frames.ACK:
+            self.acknowledged += 1
+            return
+        self._settled = True
+        for setting, value in values:
+            self._apply(setting, value)
+        self._out.append(frames.settings_ack())
+
+    def _apply(self, setting: int, value: int) -> None:
+        """Section 6.5.2. Only the window concerns us: our blocks are stateless, our frames are small."""
+        allowed = _ALLOWED_SETTINGS.get(setting)
+        if allowed is not None and value not in allowed:
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, f"setting {setting} may not be {value}")
+        if setting == Setting.INITIAL_WINDOW_SIZE:
+            self._send_pieces(self._outflow.initial_update(value))
+        elif setting == Setting.HEADER_TABLE_SIZE and value < HEADER_TABLE_SIZE:
+            self._table_notice = (
+                TABLE_SIZE_ZERO  # RFC 7541 section 4.2: a smaller table must be acknowledged in a block
+            )
+
+    def _on_ping(self, frame: Frame) -> None:
+        opaque = frames.read_ping(frame)
+        if not frame.flags & frames.ACK:
+            self._out.append(frames.ping(opaque, ack=True))
+
+    def _on_goaway(self, frame: Frame) -> Event:
+        _, code, debug = frames.read_goaway(frame)
+        return ConnectionEnded(code, debug.decode("utf-8", "replace"), by_peer=True)
+
+    def _on_window_update(self, frame: Frame) -> None:
+        increment = frames.read_window_update(frame)
+        if frame.stream_id == 0:
+            self._send_pieces(self._outflow.connection_update(increment))
+        elif frame.stream_id > self._last_stream:
+            raise ConnectionFailure(
+                ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE on a stream that was never opened"
+            )
+        elif frame.stream_id in self._streams:
+            self._send_pieces(self._outflow.stream_update(frame.stream_id, increment))
+
+    # --- bookkeeping --------------------------------------------------------------------------------------------
+
+    def _send_pieces(self, pieces: list[tuple[int, bytes, bool]]) -> None:
+        for stream_id, body, last in pieces:
+            self._out.append(frames.data(stream_id, body, end_stream=last))
+            if last:
+                self._close_stream(stream_id)
+
+    def _grant(self, stream_id: int, inflow: Inflow) -> None:
+        increment = inflow.grant()
+        if increment:
+            self._out.append(frames.window_update(stream_id, increment))
+
+    def _close_stream(self, stream_id: int) -> None:
+        del self._streams[stream_id]
+        self._outflow.forget(stream_id)
+
+    def _remember_cut(self, stream_id: int) -> None:
+        self._cut[stream_id] = None
+        if len(self._cut) > MAX_CUT_KEPT:
+            del self._cut[next(iter(self._cut))]
+
+    def _cut_stream(self, failure: StreamFailure) -> StreamCut:
+        self._out.append(frames.rst_stream(failure.stream_id, failure.code))
+        if failure.stream_id in self._streams:
+            self._close_stream(failure.stream_id)
+        self._remember_cut(failure.stream_id)
+        return StreamCut(failure.stream_id, failure.code, str(failure))
+
+    def _fail(self, failure: ConnectionFailure) -> ConnectionEnded:
+        self.goaway(str(failure), failure.code)
+        self.closed = True
+        return ConnectionEnded(failure.code, str(failure), by_peer=False)
+
+
+_ALLOWED_SETTINGS: Final[dict[int, range]] = {
+    Setting.ENABLE_PUSH: range(2),
+    Setting.MAX_FRAME_SIZE: range(frames.DEFAULT_MAX_FRAME_SIZE, 2**24),
+}
+
+
+def _first_settings(stream_limit: int) -> dict[int, int]:
+    """As seen from api.push.apple.com with token authentication (GitHub jchambers/pushy issue 878)."""
+    return {
+        Setting.HEADER_TABLE_SIZE: HEADER_TABLE_SIZE,
+        Setting.MAX_CONCURRENT_STREAMS: stream_limit,
+        Setting.INITIAL_WINDOW_SIZE: frames.DEFAULT_WINDOW,
+        Setting.MAX_FRAME_SIZE: frames.DEFAULT_MAX_FRAME_SIZE,
+    }

@@ -1,0 +1,34 @@
+"""Every exception of the APNs sandbox. Refused pushes are answers, not exceptions."""
+
+
+class SandboxError(Exception):
+    """Root of the tree."""
+
+
+class SandboxNotStarted(SandboxError, RuntimeError):
+    """Something was asked for that only exists after `start`."""
+
+
+class UnknownApp(SandboxError, LookupError):
+    """No app with this bundle id was added to the registry."""
+
+
+class UnknownToken(SandboxError, LookupError):
+    """This device token was never minted here."""
+
+
+class ConnectionFailure(SandboxError):
+    """The peer broke HTTP/2 so badly that the connection must end (RFC 9113 section 5.4.1)."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class StreamFailure(SandboxError):
+    """One stream is at fault and is reset; the connection lives on (RFC 9113 section 5.4.2)."""
+
+    def __init__(self, stream_id: int, code: int, message: str) -> None:
+        super().__init__(message)
+        self.stream_id = stream_id
+        self.code = code

@@ -1,0 +1,165 @@
+"""Who may push to whom: apps, signing keys and device tokens of both environments. Plain dicts, no time, no I/O."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Final, Literal, NamedTuple
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from simulator.apns.delivery import Delivery
+from simulator.apns.errors import UnknownApp, UnknownToken
+
+Realm = Literal["sandbox", "production"]
+Kind = Literal["alert", "voip", "activity", "push-to-start"]
+OnDelivery = Callable[[Delivery], None]
+
+REALMS: Final[tuple[Realm, ...]] = ("sandbox", "production")
+LIVE_ACTIVITY_SUFFIX: Final = ".push-type.liveactivity"
+
+
+class TokenShape(NamedTuple):
+    """How long a kind of device token is in bytes, and what its topic adds to the bundle id."""
+
+    size: int
+    suffix: str
+
+
+# Lengths: Apple says not to assume any; these were seen (Apple developer forum thread 712499).
+# Suffixes: Apple, "Sending notification requests to APNs", table of push types.
+KINDS: Final[dict[Kind, TokenShape]] = {
+    "alert": TokenShape(32, ""),
+    "voip": TokenShape(32, ".voip"),
+    "activity": TokenShape(80, LIVE_ACTIVITY_SUFFIX),
+    "push-to-start": TokenShape(80, LIVE_ACTIVITY_SUFFIX),
+}
+SUFFIXES: Final = (
+    "",
+    ".voip",
+    ".complication",
+    ".pushkit.fileprovider",
+    LIVE_ACTIVITY_SUFFIX,
+    ".location-query",
+    ".voip-ptt",
+    ".push-type.widgets",
+    ".push-type.controls",
+)
+_ID_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+@dataclass(slots=True)
+class App:
+    """An app of a team."""
+
+    bundle_id: str
+    team_id: str
+
+
+@dataclass(slots=True)
+class SigningKey:
+    """A provider's key as Apple knows it. `topics` None = team-scoped; `realm` None = both environments."""
+
+    key_id: str
+    team_id: str
+    public_key: ec.EllipticCurvePublicKey
+    realm: Realm | None = None
+    topics: frozenset[str] | None = None
+    related_to: str | None = None
+    revoked: bool = False
+
+
+class ProviderKey(NamedTuple):
+    """What a provider downloads once: the ids and the private key as PKCS#8 PEM (a .p8 file)."""
+
+    key_id: str
+    team_id: str
+    private_key: str
+
+
+@dataclass(slots=True)
+class DeviceToken:
+    """One token. The `*_since` are UNIX seconds from which APNs answers 410, or None."""
+
+    token: str
+    bundle_id: str
+    realm: Realm
+    kind: Kind
+    topic: str
+    expired_since: float | None = None
+    unregistered_since: float | None = None
+    on_delivery: OnDelivery | None = None
+
+
+class Registry:
+    """Everything Apple knows. All randomness comes from `random`, so a seed gives the same ids and tokens."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self.team_id = self._new_id()
+        self.apps: dict[str, App] = {}
+        self.keys: dict[str, SigningKey] = {}
+        self.topics: dict[str, App] = {}
+        self.tokens: dict[Realm, dict[str, DeviceToken]] = {realm: {} for realm in REALMS}
+
+    def add_app(self, bundle_id: str, team_id: str | None = None) -> App:
+        """Register an app, with all topics of Apple's table, for a team (default: the sandbox's own)."""
+        app = self.apps[bundle_id] = App(bundle_id, team_id or self.team_id)
+        self.topics.update({bundle_id + suffix: app for suffix in SUFFIXES})
+        return app
+
+    def issue_key(
+        self,
+        team_id: str | None = None,
+        *,
+        realm: Realm | None = None,
+        topics: frozenset[str] | None = None,
+        related_to: str | None = None,
+    ) -> ProviderKey:
+        """Make a key as the developer portal does: for a team, perhaps for one environment or some topics only."""
+        private_key = ec.derive_private_key(self._random.randrange(1, _P256_ORDER), ec.SECP256R1())
+        key = SigningKey(
+            self._new_id(), team_id or self.team_id, private_key.public_key(), realm, topics, related_to
+        )
+        self.keys[key.key_id] = key
+        pem = private_key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return ProviderKey(key.key_id, key.team_id, pem.decode("ascii"))
+
+    def mint_token(self, bundle_id: str, realm: Realm, kind: Kind = "alert") -> str:
+        """A new device token in lower-case hex. UnknownApp if the app was not added."""
+        if bundle_id not in self.apps:
+            raise UnknownApp(bundle_id)
+        shape = KINDS[kind]
+        token = self._random.randbytes(shape.size).hex()
+        self.tokens[realm][token] = DeviceToken(token, bundle_id, realm, kind, bundle_id + shape.suffix)
+        return token
+
+    def token(self, token: str) -> DeviceToken:
+        """The record of a token in either environment. UnknownToken if it was never minted."""
+        for tokens in self.tokens.values():
+            if token in tokens:
+                return tokens[token]
+        raise UnknownToken(token[-8:])
+
+    def attach(self, token: str, on_delivery: OnDelivery | None) -> None:
+        """Hand every accepted push for this token to `on_delivery` (None: to nobody any more)."""
+        self.token(token).on_delivery = on_delivery
+
+    def expire(self, token: str, since: float) -> None:
+        """From now on answer 410 ExpiredToken, with this time."""
+        self.token(token).expired_since = since
+
+    def unregister(self, token: str, since: float) -> None:
+        """From now on answer 410 Unregistered, with this time."""
+        self.token(token).unregistered_since = since
+
+    def reactivate(self, token: str) -> None:
+        """The app registered again and got the same token."""
+        record = self.token(token)
+        record.expired_since = record.unregistered_since = None
+
+    def _new_id(self) -> str:
+        return "".join(self._random.choices(_ID_LETTERS, k=10))
