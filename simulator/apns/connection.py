@@ -10,27 +10,14 @@ from typing import Final
 
 from simulator.apns import frames
 from simulator.apns.errors import ConnectionFailure, StreamFailure
-from simulator.apns.events import ConnectionEnded, Event, RequestReceived, StreamCut, StreamRefused
+from simulator.apns.events import ConnectionEnded, Event, StreamCut, StreamRefused
 from simulator.apns.flow import Inflow, Outflow
 from simulator.apns.frames import ErrorCode, Frame, FrameBuffer, FrameType, Setting
-from simulator.apns.header_block import TABLE_SIZE_ZERO, Block, BlockReader, Field, fields_of
+from simulator.apns.header_block import TABLE_SIZE_ZERO, Block, BlockReader, fields_of
+from simulator.apns.settings import HEADER_TABLE_SIZE, check_setting, first_settings
+from simulator.apns.streams import Stream
 
-HEADER_TABLE_SIZE: Final = 4096
-MAX_BODY_KEPT: Final = 16_384  # more is counted and thrown away: every limit of APNs lies below
 MAX_CUT_KEPT: Final = 10_000
-
-
-class _Stream:
-    """A request on its way in, or waiting for its answer."""
-
-    __slots__ = ("body", "body_size", "ended", "headers", "inflow")
-
-    def __init__(self, headers: list[Field]) -> None:
-        self.headers = headers
-        self.body = b""
-        self.body_size = 0
-        self.ended = False
-        self.inflow = Inflow()
 
 
 class Connection:
@@ -46,7 +33,7 @@ class Connection:
         self.acknowledged = 0  # SETTINGS frames of ours that the peer has acknowledged
         self._last_stream = 0
         self._farewell: int | None = None  # the last stream id of our GOAWAY
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Stream] = {}
         self._cut: dict[int, None] = {}  # streams we reset and on which the peer may still be sending
         self._buffer = FrameBuffer()
         self._blocks = BlockReader()
@@ -55,7 +42,7 @@ class Connection:
         self._table_notice = b""
         self._inflow = Inflow()
         self._outflow = Outflow()
-        self._out: list[bytes] = [frames.settings(_first_settings(stream_limit))]
+        self._out: list[bytes] = [frames.settings(first_settings(stream_limit))]
         self._handlers: dict[int, Callable[[Frame], Event | None]] = {
             FrameType.DATA: self._on_data,
             FrameType.HEADERS: self._on_headers,
@@ -94,10 +81,7 @@ class Connection:
         self._buffer.feed(data)
         try:
             while not self.closed and (frame := self._next_frame()) is not None:
-                try:
-                    event = self._on_frame(frame)
-                except StreamFailure as failure:
-                    event = self._cut_stream(failure)
+                event = self._on_frame(frame)
                 if event is not None:
                     yield event
         except ConnectionFailure as failure:
@@ -164,7 +148,12 @@ class Connection:
         if self._blocks.expects_more and frame.type != FrameType.CONTINUATION:
             raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "a header block was interrupted")  # section 4.3
         handler = self._handlers.get(frame.type)
-        return handler(frame) if handler is not None else None  # section 5.5: unknown types are ignored
+        if handler is None:  # section 5.5: unknown types are ignored
+            return None
+        try:
+            return handler(frame)
+        except StreamFailure as failure:
+            return self._cut_stream(failure)
 
     def _on_headers(self, frame: Frame) -> Event | None:
         if frame.stream_id % 2 == 0:  # section 5.1.1: clients open odd streams
@@ -187,21 +176,17 @@ class Connection:
             self._out.append(frames.rst_stream(stream_id, ErrorCode.REFUSED_STREAM))
             self._remember_cut(stream_id)
             return StreamRefused(stream_id, self.stream_limit)
-        stream = self._streams[stream_id] = _Stream(fields_of(stream_id, block.fields))
-        return self._end_request(stream_id, stream) if block.ends_stream else None
+        stream = self._streams[stream_id] = Stream(stream_id, fields_of(stream_id, block.fields))
+        return stream.end() if block.ends_stream else None
 
     def _on_trailers(self, block: Block) -> Event | None:
-        stream_id = block.stream_id
-        stream = self._streams.get(stream_id)
-        if stream is None:
-            if stream_id in self._cut:
-                return None
+        stream = self._streams.get(block.stream_id)
+        if stream is not None:
+            stream.receive_trailers(ends_stream=block.ends_stream)
+            return stream.end()
+        if block.stream_id not in self._cut:
             raise ConnectionFailure(ErrorCode.STREAM_CLOSED, "HEADERS on a closed stream")  # section 5.1
-        if stream.ended:
-            raise StreamFailure(stream_id, ErrorCode.STREAM_CLOSED, "HEADERS after the end of the request")
-        if not block.ends_stream:  # section 8.1: trailers end the request
-            raise StreamFailure(stream_id, ErrorCode.PROTOCOL_ERROR, "trailers that do not end the stream")
-        return self._end_request(stream_id, stream)
+        return None
 
     def _on_data(self, frame: Frame) -> Event | None:
         stream_id, size = frame.stream_id, len(frame.payload)
@@ -211,37 +196,23 @@ class Connection:
             raise ConnectionFailure(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the connection's window")
         self._grant(0, self._inflow)
         data = frames.read_data(frame)
-        ended = bool(frame.flags & frames.END_STREAM)
+        ends_stream = bool(frame.flags & frames.END_STREAM)
         stream = self._streams.get(stream_id)
         if stream is None:
-            self._on_late_data(stream_id, ended=ended)
+            self._drop_late_data(stream_id, ends_stream=ends_stream)
             return None
-        if stream.ended:
-            raise StreamFailure(stream_id, ErrorCode.STREAM_CLOSED, "DATA after the end of the request")
-        if not stream.inflow.receive(size):
-            raise StreamFailure(stream_id, ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the stream's window")
-        stream.body_size += len(data)
-        stream.body = (stream.body + data if stream.body else data)[:MAX_BODY_KEPT]
-        if ended:
-            return self._end_request(stream_id, stream)
+        stream.receive(data, size)
+        if ends_stream:
+            return stream.end()
         self._grant(stream_id, stream.inflow)
         return None
 
-    def _on_late_data(self, stream_id: int, *, ended: bool) -> None:
+    def _drop_late_data(self, stream_id: int, *, ends_stream: bool) -> None:
         """DATA that was on its way when we reset the stream is dropped; any other is an error (section 5.1)."""
         if stream_id not in self._cut:
             raise StreamFailure(stream_id, ErrorCode.STREAM_CLOSED, "DATA on a closed stream")
-        if ended:
+        if ends_stream:
             del self._cut[stream_id]
-
-    def _end_request(self, stream_id: int, stream: _Stream) -> RequestReceived:
-        stream.ended = True
-        for name, value in stream.headers:
-            if name == "content-length" and value != str(stream.body_size):  # section 8.1.1
-                raise StreamFailure(
-                    stream_id, ErrorCode.PROTOCOL_ERROR, "content-length is not the body's length"
-                )
-        return RequestReceived(stream_id, stream.headers, stream.body, stream.body_size)
 
     def _on_priority(self, frame: Frame) -> None:
         """Ignored, as APNs does ("Sending notification requests to APNs"); RFC 9113 section 5.3.2 agrees."""
@@ -272,9 +243,7 @@ class Connection:
 
     def _apply(self, setting: int, value: int) -> None:
         """Section 6.5.2. Only the window concerns us: our blocks are stateless, our frames are small."""
-        allowed = _ALLOWED_SETTINGS.get(setting)
-        if allowed is not None and value not in allowed:
-            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, f"setting {setting} may not be {value}")
+        check_setting(setting, value)
         if setting == Setting.INITIAL_WINDOW_SIZE:
             self._send_pieces(self._outflow.initial_update(value))
         elif setting == Setting.HEADER_TABLE_SIZE and value < HEADER_TABLE_SIZE:
@@ -335,19 +304,3 @@ class Connection:
         self.goaway(str(failure), failure.code)
         self.closed = True
         return ConnectionEnded(failure.code, str(failure), by_peer=False)
-
-
-_ALLOWED_SETTINGS: Final[dict[int, range]] = {
-    Setting.ENABLE_PUSH: range(2),
-    Setting.MAX_FRAME_SIZE: range(frames.DEFAULT_MAX_FRAME_SIZE, 2**24),
-}
-
-
-def _first_settings(stream_limit: int) -> dict[int, int]:
-    """As seen from api.push.apple.com with token authentication (GitHub jchambers/pushy issue 878)."""
-    return {
-        Setting.HEADER_TABLE_SIZE: HEADER_TABLE_SIZE,
-        Setting.MAX_CONCURRENT_STREAMS: stream_limit,
-        Setting.INITIAL_WINDOW_SIZE: frames.DEFAULT_WINDOW,
-        Setting.MAX_FRAME_SIZE: frames.DEFAULT_MAX_FRAME_SIZE,
-    }

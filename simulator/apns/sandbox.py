@@ -20,8 +20,8 @@ from simulator.journal import Journal
 class Sandbox:
     """Both environments of APNs on two ports of 127.0.0.1, sharing apps and keys but not device tokens.
 
-    `random` seeds every id, key and token. `directory` is where the CA file goes; without one it is a temporary
-    directory that `close` removes. `registry`, `faults` and `profile` may be used and changed at any time.
+    `random` seeds every id, key and token. `folder` is where the CA file goes; without one it is a temporary
+    folder that `close` removes. `registry`, `faults` and `profile` may be used and changed at any time.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Sandbox:
         *,
         random: Random,
         authority: trustme.CA | None = None,
-        directory: Path | None = None,
+        folder: Path | None = None,
         profile: Profile | None = None,
     ) -> None:
         self.registry = Registry(random)
@@ -39,7 +39,7 @@ class Sandbox:
         self.profile = profile or Profile()
         self.ports: dict[Realm, int] = {}
         self._authority = authority or trustme.CA()
-        self._directory = directory
+        self._folder = folder
         self._temporary: TemporaryDirectory[str] | None = None
         self._ca_file: Path | None = None
 
@@ -56,14 +56,14 @@ class Sandbox:
 
     @property
     def ca_file(self) -> Path:
-        """The same in a file, which exists from `start` to `close` (longer if a directory was given)."""
+        """The same in a file, which exists from `start` to `close` (longer if a folder was given)."""
         if self._ca_file is None:
             raise SandboxNotStarted("ca_file is written by start()")
         return self._ca_file
 
     async def start(self, *, sandbox_port: int = 0, production_port: int = 0) -> None:
-        """Listen; `ports` then holds the port of each realm. OSError if a port is taken."""
-        self._ca_file = write_ca(self._authority, self._directory or self._temporary_directory())
+        """Listen; `ports` then holds the port of each realm. OSError if a port is taken; then `close` tidies up."""
+        self._ca_file = write_ca(self._authority, self._folder or self._temporary_folder())
         tls = server_tls(self._authority)
         wanted: dict[Realm, int] = {"sandbox": sandbox_port, "production": production_port}
         for realm, listener in self._listeners.items():
@@ -78,7 +78,7 @@ class Sandbox:
             self._temporary.cleanup()
             self._temporary = None
 
-    def _temporary_directory(self) -> Path:
+    def _temporary_folder(self) -> Path:
         self._temporary = TemporaryDirectory(prefix="apns-sandbox-")
         return Path(self._temporary.name)
 
