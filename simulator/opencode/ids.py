@@ -1,6 +1,6 @@
 """OpenCode's identifiers: prefix, "_", 12 hex digits of time and counter, 14 random base62 digits.
 
-Observed on OpenCode 1.18.33: the hex digits are the low 48 bits of `ms * 4096 + counter`; they ascend for messages,
+Observed on OpenCode 1.18.33: the hex digits are the low 48 bits of `ms * 4096 + counter` (from 1); they ascend for messages,
 parts, events and requests and descend (bitwise not) for sessions, so that the newest session sorts first.
 """
 
@@ -28,7 +28,7 @@ class Ids:
 
     def new(self, prefix: str) -> str:
         """The next identifier of a kind: `ses`, `msg`, `prt`, `per`, `que` or `evt`."""
-        self._last = max(self._last + 1, int(self._clock.now() * 1000) * 4096)
+        self._last = max(self._last + 1, round(self._clock.now() * 1000) * 4096 + 1)
         time = self._last & _TIME_MASK
         if prefix in _DESCENDING:
             time ^= _TIME_MASK

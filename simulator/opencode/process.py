@@ -65,7 +65,7 @@ class Process:
 
     def now_ms(self) -> int:
         """UNIX milliseconds, the unit of every time in OpenCode's objects."""
-        return int(self.clock.now() * 1000)
+        return round(self.clock.now() * 1000)
 
     def _folded(self, one: Frame) -> bool:
         if overtaken(self.state, self.stopped, one.payload):

@@ -1,0 +1,245 @@
+"""Every folding, one by one, on made-up events."""
+
+import pytest
+
+from simulator.opencode.state import Message, Pending, State, pending_in
+
+D = "/code/demo"
+OTHER = "/code/other"
+
+
+def session(session_id: str, directory: str = D, updated: int = 1, **more) -> dict:
+    return {
+        "sessionID": session_id,
+        "info": {"id": session_id, "directory": directory, "time": {"updated": updated}, **more},
+    }
+
+
+def busy(session_id: str) -> dict:
+    return {"sessionID": session_id, "status": {"type": "busy"}}
+
+
+def event(kind: str, properties: dict) -> dict:
+    return {"id": "evt_1", "type": kind, "properties": properties}
+
+
+def state_of(*events: tuple[str, dict], directory: str = D) -> State:
+    state = State()
+    for kind, properties in events:
+        state.fold(directory, event(kind, properties))
+    return state
+
+
+def message(message_id: str, session_id: str = "ses_1", **more) -> dict:
+    return {"sessionID": session_id, "info": {"id": message_id, **more}}
+
+
+def part(part_id: str, message_id: str, session_id: str = "ses_1", **more) -> dict:
+    return {"sessionID": session_id, "part": {"id": part_id, "messageID": message_id, **more}}
+
+
+def test_a_new_state_knows_nothing() -> None:
+    assert State() == State({}, {}, {}, {}, {}, {}, {}, {})
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["message.part.delta", "session.idle", "session.diff", "plugin.added", "session.error", "never.heard.of"],
+)
+def test_events_that_change_nothing(kind: str) -> None:
+    assert state_of((kind, {"sessionID": "ses_1"})) == State()
+
+
+def test_projects_are_known_by_their_id() -> None:
+    state = state_of(
+        ("project.updated", {"id": "p", "worktree": D}), ("project.updated", {"id": "p", "worktree": "/new"})
+    )
+    assert state.projects == {"p": {"id": "p", "worktree": "/new"}}
+
+
+def test_a_session_is_as_last_updated() -> None:
+    state = state_of(
+        ("session.created", session("ses_1")), ("session.updated", session("ses_1", title="named"))
+    )
+    assert state.sessions["ses_1"]["title"] == "named"
+    assert state.directory_of("ses_1") == D
+    assert state.directory_of("ses_2") is None
+
+
+def test_sessions_come_newest_first() -> None:
+    state = state_of(
+        ("session.created", session("ses_1", updated=1)),
+        ("session.created", session("ses_2", updated=3)),
+        ("session.created", session("ses_3", updated=2)),
+    )
+    assert [info["id"] for info in state.newest_sessions()] == ["ses_2", "ses_3", "ses_1"]
+
+
+def test_children_are_found_by_their_parent() -> None:
+    state = state_of(
+        ("session.created", session("ses_1")), ("session.created", session("ses_2", parentID="ses_1"))
+    )
+    assert [info["id"] for info in state.children("ses_1")] == ["ses_2"]
+    assert state.children("ses_2") == []
+
+
+def test_a_deleted_session_is_gone_with_all_that_is_stored() -> None:
+    state = state_of(
+        ("session.created", session("ses_1")),
+        ("message.updated", message("msg_1")),
+        ("todo.updated", {"sessionID": "ses_1", "todos": []}),
+        ("session.deleted", {"sessionID": "ses_1", "info": {}}),
+    )
+    assert (state.sessions, state.messages, state.todos) == ({}, {}, {})
+
+
+def test_only_sessions_that_are_not_idle_have_a_status() -> None:
+    retry = {"sessionID": "ses_2", "status": {"type": "retry", "attempt": 1, "message": "m", "next": 5}}
+    state = state_of(
+        ("session.created", session("ses_1")),
+        ("session.created", session("ses_2")),
+        ("session.status", busy("ses_1")),
+        ("session.status", retry),
+    )
+    assert state.session_status(D) == {"ses_1": {"type": "busy"}, "ses_2": retry["status"]}
+    state.fold(D, event("session.status", {"sessionID": "ses_1", "status": {"type": "idle"}}))
+    state.fold(D, event("session.status", {"sessionID": "ses_1", "status": {"type": "idle"}}))
+    assert set(state.session_status(D)) == {"ses_2"}
+
+
+def test_statuses_are_those_of_one_directory() -> None:
+    state = state_of(
+        ("session.created", session("ses_1")),
+        ("session.created", session("ses_2", OTHER)),
+        ("session.status", busy("ses_1")),
+        ("session.status", busy("ses_2")),
+    )
+    assert set(state.session_status(D)) == {"ses_1"}
+    assert set(state.session_status(OTHER)) == {"ses_2"}
+
+
+def test_messages_hold_their_parts_in_order_of_appearance() -> None:
+    state = state_of(
+        ("message.updated", message("msg_1", role="user")),
+        ("message.part.updated", part("prt_2", "msg_1", text="")),
+        ("message.part.updated", part("prt_1", "msg_1", text="other")),
+        ("message.part.updated", part("prt_2", "msg_1", text="all of it")),
+        ("message.updated", message("msg_1", role="user", summary={})),
+    )
+    (only,) = state.message_list("ses_1")
+    assert only["info"] == {"id": "msg_1", "role": "user", "summary": {}}
+    assert [(one["id"], one["text"]) for one in only["parts"]] == [("prt_2", "all of it"), ("prt_1", "other")]
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [(None, ["msg_1", "msg_2", "msg_3"]), (2, ["msg_2", "msg_3"]), (9, ["msg_1", "msg_2", "msg_3"]), (0, [])],
+)
+def test_a_limit_keeps_the_newest_messages(limit: int | None, expected: list[str]) -> None:
+    state = state_of(*(("message.updated", message(f"msg_{n}")) for n in (1, 2, 3)))
+    assert [one["info"]["id"] for one in state.message_list("ses_1", limit)] == expected
+
+
+def test_an_unknown_session_has_no_messages() -> None:
+    assert State().message_list("ses_1") == []
+
+
+def test_parts_and_messages_can_be_removed() -> None:
+    state = state_of(
+        ("message.updated", message("msg_1")),
+        ("message.part.updated", part("prt_1", "msg_1")),
+        ("message.part.updated", part("prt_2", "msg_1")),
+        ("message.part.removed", {"sessionID": "ses_1", "messageID": "msg_1", "partID": "prt_1"}),
+    )
+    assert [one["id"] for one in state.message_list("ses_1")[0]["parts"]] == ["prt_2"]
+    state.fold(D, event("message.removed", {"sessionID": "ses_1", "messageID": "msg_1"}))
+    assert state.message_list("ses_1") == []
+
+
+def test_what_belongs_to_an_unknown_message_is_ignored() -> None:
+    """After session.deleted the real server goes on telling of parts for a while."""
+    state = state_of(
+        ("message.part.updated", part("prt_1", "msg_1")),
+        ("message.part.removed", {"sessionID": "ses_1", "messageID": "msg_1", "partID": "prt_1"}),
+        ("message.removed", {"sessionID": "ses_1", "messageID": "msg_1"}),
+    )
+    assert state.message_list("ses_1") == []
+
+
+def test_todos_are_as_last_told() -> None:
+    state = state_of(("todo.updated", {"sessionID": "ses_1", "todos": [{"content": "x"}]}))
+    assert state.todos == {"ses_1": [{"content": "x"}]}
+
+
+ANSWERS = [
+    ("permission.asked", "permissions", "permission.replied"),
+    ("question.asked", "questions", "question.replied"),
+    ("question.asked", "questions", "question.rejected"),
+]
+
+
+@pytest.mark.parametrize(("asked", "table", "answered"), ANSWERS)
+def test_a_request_waits_until_it_is_answered(asked: str, table: str, answered: str) -> None:
+    request = {"id": "req_1", "sessionID": "ses_1"}
+    state = state_of((asked, request))
+    assert pending_in(D, getattr(state, table)) == [request]
+    assert pending_in(OTHER, getattr(state, table)) == []
+    state.fold(D, event(answered, {"sessionID": "ses_1", "requestID": "req_1"}))
+    state.fold(D, event(answered, {"sessionID": "ses_1", "requestID": "req_1"}))
+    assert pending_in(D, getattr(state, table)) == []
+
+
+def test_a_pending_request_knows_its_session() -> None:
+    assert Pending(D, {"id": "per_1", "sessionID": "ses_1"}).session_id == "ses_1"
+
+
+def busy_state() -> State:
+    return state_of(
+        ("session.created", session("ses_1")),
+        ("session.created", session("ses_2", OTHER)),
+        ("session.status", busy("ses_1")),
+        ("session.status", busy("ses_2")),
+        ("permission.asked", {"id": "per_1", "sessionID": "ses_1"}),
+        ("question.asked", {"id": "que_1", "sessionID": "ses_1"}),
+    )
+
+
+def test_a_restart_loses_what_is_in_memory_only() -> None:
+    state = busy_state()
+    state.restart()
+    assert (state.statuses, state.permissions, state.questions) == ({}, {}, {})
+    assert set(state.sessions) == {"ses_1", "ses_2"}
+
+
+def test_disposing_an_instance_ends_what_runs_in_it() -> None:
+    state = busy_state()
+    state.fold(OTHER, event("permission.asked", {"id": "per_2", "sessionID": "ses_2"}))
+    state.fold(D, event("server.instance.disposed", {"directory": D}))
+    assert set(state.statuses) == {"ses_2"}
+    assert set(state.permissions) == {"per_2"}
+    assert state.questions == {}
+
+
+def test_a_sync_twin_changes_only_the_sequence() -> None:
+    state = State()
+    sync = {
+        "id": "evt_1",
+        "type": "session.created.1",
+        "seq": 4,
+        "aggregateID": "ses_1",
+        "data": session("ses_1"),
+    }
+    state.fold(D, {"type": "sync", "syncEvent": sync, "id": "evt_1"})
+    assert state == State(sequences={"ses_1": 4})
+
+
+def test_a_seed_is_in_the_database_at_once() -> None:
+    state = State()
+    stored = {"info": {"id": "msg_1"}, "parts": [{"id": "prt_1", "text": "x"}]}
+    state.seed(session("ses_1")["info"], [stored])
+    assert state.message_list("ses_1") == [stored]
+    assert state.messages["ses_1"]["msg_1"] == Message(
+        {"id": "msg_1"}, {"prt_1": {"id": "prt_1", "text": "x"}}
+    )
+    state.seed(session("ses_2")["info"])
+    assert state.message_list("ses_2") == []

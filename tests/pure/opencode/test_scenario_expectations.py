@@ -1,0 +1,163 @@
+"""The judge: what it lets pass and what it catches."""
+
+import pytest
+
+from simulator.expectations import Expectation, evaluate, held
+from simulator.scenario import ExpectedAlert, Recording, Scenario, load, scenarios
+
+
+def scenario(*alerts: ExpectedAlert) -> Scenario:
+    return Scenario("made_up", "Made up.", Recording("made_up", (), ()), alerts)
+
+
+PERMISSION_THEN_COMPLETE = scenario(
+    ExpectedAlert("permission", "ses_1", "Fix it"), ExpectedAlert("complete", "ses_1", "Fix it")
+)
+TWO_SESSIONS = scenario(
+    ExpectedAlert("permission", "ses_1"),
+    ExpectedAlert("complete", "ses_1"),
+    ExpectedAlert("complete", "ses_2"),
+)
+
+
+def fact(
+    event_type: str | None, session_id: str | None = "ses_1", title: str = "Fix it", at: float = 1.0
+) -> dict:
+    return {"title": title, "body": "", "eventType": event_type, "sessionID": session_id, "at": at}
+
+
+def broken(expectations: list[Expectation]) -> list[str]:
+    return [expectation.what for expectation in expectations if not expectation.ok]
+
+
+def both(demanded: Scenario, facts: list[dict]) -> list[Expectation]:
+    return evaluate(demanded, facts, facts)
+
+
+GOOD = [fact("permission", title="Action Needed: Fix it"), fact("complete")]
+
+
+def test_what_was_demanded_passes() -> None:
+    expectations = both(PERMISSION_THEN_COMPLETE, GOOD)
+    assert held(expectations)
+    assert broken(expectations) == []
+
+
+def test_every_expectation_is_a_sentence() -> None:
+    whats = [expectation.what for expectation in both(PERMISSION_THEN_COMPLETE, GOOD)]
+    assert whats == [
+        "the relay was told of 1 complete",
+        "the relay was told of 1 permission",
+        "the relay was told of 0 error",
+        "the relay was told of nothing else",
+        "the phone showed 1 complete",
+        "the phone showed 1 permission",
+        "the phone showed 0 error",
+        "the phone showed nothing else",
+        "the relay was told of permission, then complete in ses_1",
+        "the relay was told of no other session",
+        "the phone showed permission, then complete in ses_1",
+        "the phone showed no other session",
+        "the title of permission in ses_1 holds 'Fix it'",
+        "the title of complete in ses_1 holds 'Fix it'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ([], "the phone showed 1 complete, but it was 0"),
+        ([*GOOD, fact("complete")], "the phone showed 1 complete, but it was 2"),
+        (GOOD[:1], "the phone showed permission, then complete in ses_1, but it was permission"),
+        (
+            GOOD[::-1],
+            "the phone showed permission, then complete in ses_1, but it was complete, then permission",
+        ),
+        ([*GOOD, fact("error")], "the phone showed 0 error, but it was 1"),
+        ([*GOOD, fact(None)], "the phone showed nothing else, but it was None"),
+        ([*GOOD, fact("complete", "ses_9")], "the phone showed no other session, but it was ses_9"),
+        ([GOOD[0], fact("complete", None)], "the phone showed no other session, but it was None"),
+        (
+            [GOOD[0], fact("complete", title="Session complete")],
+            "the title of complete in ses_1 holds 'Fix it', but it was 'Session complete'",
+        ),
+        ([GOOD[0]], "the title of complete in ses_1 holds 'Fix it', but it was nothing"),
+    ],
+)
+def test_what_goes_wrong_on_the_phone_is_told(facts: list[dict], sentence: str) -> None:
+    expectations = evaluate(PERMISSION_THEN_COMPLETE, GOOD, facts)
+    assert sentence in broken(expectations)
+    assert all("phone" in what or "title" in what for what in broken(expectations))
+
+
+def test_what_goes_wrong_on_the_way_to_the_relay_is_told_apart() -> None:
+    expectations = evaluate(PERMISSION_THEN_COMPLETE, [*GOOD, fact("complete")], GOOD)
+    assert broken(expectations) == [
+        "the relay was told of 1 complete, but it was 2",
+        "the relay was told of permission, then complete in ses_1, "
+        "but it was permission, then complete, then complete",
+    ]
+
+
+def test_an_alert_shown_again_in_place_counts_twice() -> None:
+    again = {**fact("complete"), "replaced": True}
+    assert "the phone showed 1 complete, but it was 2" in broken(
+        both(PERMISSION_THEN_COMPLETE, [*GOOD, again])
+    )
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        [("permission", "ses_1"), ("complete", "ses_1"), ("complete", "ses_2")],
+        [("complete", "ses_2"), ("permission", "ses_1"), ("complete", "ses_1")],
+        [("permission", "ses_1"), ("complete", "ses_2"), ("complete", "ses_1")],
+    ],
+)
+def test_sessions_at_the_same_time_may_come_in_any_order(order: list[tuple[str, str]]) -> None:
+    assert held(both(TWO_SESSIONS, [fact(*one) for one in order]))
+
+
+def test_the_right_number_in_the_wrong_session_is_wrong() -> None:
+    facts = [fact("permission", "ses_2"), fact("complete", "ses_1"), fact("complete", "ses_2")]
+    assert broken(both(TWO_SESSIONS, facts))
+
+
+def test_several_in_a_row() -> None:
+    demanded = scenario(ExpectedAlert("permission", "ses_1", count=2))
+    assert held(both(demanded, [fact("permission"), fact("permission")]))
+    assert not held(both(demanded, [fact("permission")]))
+
+
+@pytest.mark.parametrize("silent", ["start", "progress"])
+def test_what_is_about_live_activities_passes_on_the_way_but_never_rings(silent: str) -> None:
+    nothing = scenario()
+    assert held(evaluate(nothing, [fact(silent)], []))
+    assert broken(evaluate(nothing, [], [fact(silent)])) == [
+        f"the phone showed nothing else, but it was {silent}",
+        "the phone showed no other session, but it was ses_1",
+    ]
+
+
+def test_nothing_demanded_means_nothing() -> None:
+    assert held(both(scenario(), []))
+    assert not held(both(scenario(), [fact("complete")]))
+
+
+def test_a_renamed_play_is_judged_by_its_own_ids() -> None:
+    facts = [fact("permission", "ses_new"), fact("complete", "ses_new")]
+    assert held(evaluate(PERMISSION_THEN_COMPLETE, facts, facts, {"ses_1": "ses_new"}))
+    assert not held(evaluate(PERMISSION_THEN_COMPLETE, facts, facts))
+
+
+@pytest.mark.parametrize("name", scenarios())
+def test_every_scenario_can_be_fulfilled(name: str) -> None:
+    demanded = load(name)
+    facts = [
+        fact(alert.event_type, alert.session_id, f"Error: {alert.title}")
+        for alert in demanded.alerts
+        for _ in range(alert.count)
+    ]
+    assert held(both(demanded, facts))
+    if facts:
+        assert not held(both(demanded, facts[:-1]))
