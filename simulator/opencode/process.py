@@ -17,6 +17,12 @@ _ANSWERED = {
     "question.rejected": "questions",
 }
 
+JOURNALED = frozenset(
+    {"session.idle", "session.error", "permission.asked", "permission.replied", "question.asked", "question.replied"}
+    | {"question.rejected"}
+)
+"""The events that a person may hear of; a journal of every streamed word would be of no use."""
+
 DEFAULT_PROJECT = "45a8658666813b49e67f025f87d963632dcd50b5"
 """OpenCode names a project by the hash of its first commit; this is the one of the recorded project."""
 
@@ -70,8 +76,15 @@ class Process:
     def _folded(self, one: Frame) -> bool:
         if overtaken(self.state, self.stopped, one.payload):
             return False
-        self.state.fold(one.directory, one.payload)
+        self._happen(one.directory, one.payload)
         return True
+
+    def _happen(self, directory: str, payload: Json) -> None:
+        self.state.fold(directory, payload)
+        if payload["type"] in JOURNALED:
+            session_id = session_of(payload)
+            root = session_id and self.state.root_of(session_id)
+            self.journal.record("opencode", "event", type=payload["type"], sessionID=session_id, root=root)
 
     def _frames(self, directory: str, event: Json) -> list[Frame]:
         """The event and, if it is durable, its twin; both are folded at once, as the next one may count on them."""
@@ -81,7 +94,7 @@ class Process:
             payloads.append(twin(event, sequence))
         project = self.project_of(directory)
         for payload in payloads:
-            self.state.fold(directory, payload)
+            self._happen(directory, payload)
         return [frame(envelope(directory, project, payload)) for payload in payloads]
 
 

@@ -73,6 +73,14 @@ class State:
             if self.directory_of(session_id) == directory
         }
 
+    def root_of(self, session_id: str) -> str:
+        """The session at the top of its chain of parents; itself if it has none."""
+        seen = {session_id}
+        while (parent := self.sessions.get(session_id, {}).get("parentID")) and parent not in seen:
+            session_id = str(parent)
+            seen.add(session_id)
+        return session_id
+
     def directory_of(self, session_id: str) -> str | None:
         """The directory a session belongs to; None for an unknown one."""
         session = self.sessions.get(session_id)
