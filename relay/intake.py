@@ -51,13 +51,14 @@ class Intake:
             recipients=await devices.recipients(self._db, secret_hash),
             now_ms=int(self._now() * 1000),
         )
-        sending = await self._dispatcher.enqueue(planned) if planned else []
         log.info(
-            "event event_id=%s event_type=%s session_id=%s secret_hash=%s... deliveries=%d known=%d",
-            event_id, event.event_type, event.session_id, secret_hash[:12], len(planned), len(planned) - len(sending),
+            "event event_id=%s event_type=%s session_id=%s secret_hash=%s... deliveries=%d",
+            event_id, event.event_type, event.session_id, secret_hash[:12], len(planned),
         )  # fmt: skip
+        sending = await self._dispatcher.enqueue(planned) if planned else []
         if len(sending) == len(planned):
             return Counter(), sending
+        log.info("event known event_id=%s deliveries=%d", event_id, len(planned) - len(sending))
         return await self._earlier(secret_hash, event_id, len(sending)), sending
 
     async def _earlier(self, secret_hash: str, event_id: str, sending: int) -> Counter[Status]:

@@ -122,7 +122,7 @@ class Command:
             self.log.append(text)
             line = parse(text)
             if line is not None:
-                self._journal.record(self.name, line.what, level=line.level, **_safe(line.fields))
+                self._journal.record_at(line.at, self.name, line.what, level=line.level, **_safe(line.fields))
 
 
 def _safe(fields: dict[str, str]) -> dict[str, str]:

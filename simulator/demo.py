@@ -8,7 +8,6 @@ from collections.abc import Coroutine, Iterator, Sequence
 
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.text import Text
 
 from simulator.journal import Entry
 from simulator.scenario import Scenario, load
@@ -28,7 +27,8 @@ CHOICE = (
 """What is played when no scenario is named: one of each kind."""
 PAUSE = 3.0
 FRAMES_A_SECOND = 8
-KEPT_LINES = 200
+KEPT_ENTRIES = 200
+MOST_ROWS = 36
 
 
 async def demo(chosen: Sequence[Scenario], speed: float, *, once: bool = False) -> None:
@@ -70,7 +70,7 @@ class _Stage:
 
     def __init__(self, world: World, console: Console) -> None:
         self._world, self._console = world, console
-        self._timeline: deque[Text] = deque(maxlen=KEPT_LINES)
+        self._entries: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
         self._playing = ""
 
     async def play(self, scenarios: Iterator[Scenario], speed: float) -> None:
@@ -95,7 +95,7 @@ class _Stage:
     def _note(self, entry: Entry) -> None:
         line = timeline_line(entry)
         if line is not None:
-            self._timeline.append(line)
+            self._entries.append(entry)
             if not self._console.is_terminal:
                 self._console.print(line, soft_wrap=True)
 
@@ -111,9 +111,9 @@ class _Stage:
         width, height = self._console.size
         return world_view(
             screen=self._world.phones[0].screen,
-            timeline=tuple(self._timeline),
+            entries=tuple(self._entries),
             playing=self._playing,
             now=self._world.clock.now(),
             width=width,
-            height=height - 1,
+            height=min(height - 1, MOST_ROWS),
         )

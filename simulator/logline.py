@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from typing import NamedTuple
 
 _LINE = re.compile(
@@ -11,8 +12,9 @@ _FIELD = re.compile(r'([\w-]+)=("(?:[^"\\]|\\.)*"|\S*)')
 
 
 class LogLine(NamedTuple):
-    """One line: its level, the part of the program, what happened, and the fields as text."""
+    """One line: when (UNIX seconds), its level, the part of the program, what happened, and the fields as text."""
 
+    at: float
     level: str
     logger: str
     what: str
@@ -25,7 +27,8 @@ def parse(line: str) -> LogLine | None:
     if match is None:
         return None
     fields = {name: _value(text) for name, text in _FIELD.findall(match["fields"])}
-    return LogLine(match["level"], match["logger"], match["what"].strip(), fields)
+    at = time.mktime(time.strptime(match["date"], "%Y-%m-%d %H:%M:%S")) + int(match["ms"]) / 1000
+    return LogLine(at, match["level"], match["logger"], match["what"].strip(), fields)
 
 
 def _value(text: str) -> str:

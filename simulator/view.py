@@ -48,18 +48,16 @@ def timeline_line(entry: Entry) -> Text | None:
 
 
 def world_view(
-    *, screen: Screen, timeline: Sequence[Text], playing: str, now: float, width: int, height: int
+    *, screen: Screen, entries: Sequence[Entry], playing: str, now: float, width: int, height: int
 ) -> RenderableType:
     """The phone on the left, the timeline on the right, what plays below; in `width` columns and `height` rows."""
     rows = height - 3
     halves = Layout()
     if width < 2 * PHONE_WIDTH:
-        halves.split_column(
-            Layout(_timeline(timeline, rows // 2 - 2)), Layout(_phone(screen, now, rows // 2))
-        )
+        halves.split_column(Layout(_timeline(entries, rows // 2 - 2)), Layout(_phone(screen, now, rows // 2)))
     else:
         phone = Layout(_phone(screen, now, rows), size=PHONE_WIDTH)
-        halves.split_row(phone, Layout(_timeline(timeline, rows - 2)))
+        halves.split_row(phone, Layout(_timeline(entries, rows - 2)))
     footer = Text(f" {playing}   Ctrl-C stops", style="bold reverse", no_wrap=True, overflow="ellipsis")
     whole = Layout()
     whole.split_column(halves, Layout(footer, size=1))
@@ -74,8 +72,11 @@ def _phone(screen: Screen, now: float, rows: int) -> Panel:
     )
 
 
-def _timeline(timeline: Sequence[Text], rows: int) -> Panel:
-    return Panel(Group(*timeline[-max(1, rows) :]), title="What happens", border_style="dim")
+def _timeline(entries: Sequence[Entry], rows: int) -> Panel:
+    """Newest last. Lines of other processes arrive late, so they are put where they belong."""
+    newest = sorted(entries, key=lambda entry: entry.at)[-max(1, rows) :]
+    timeline = [line for entry in newest if (line := timeline_line(entry))]
+    return Panel(Group(*timeline), title="What happens", border_style="dim")
 
 
 def _short(identifier: str) -> str:
