@@ -1,9 +1,6 @@
 """Log lines as key=value, readable by people and by machines alike."""
 
 import json
-import re
-
-_BARE = re.compile(r'[^\s="\x00-\x1f\x7f]+\Z')
 
 
 def line(what: str, **fields: object) -> str:
@@ -15,4 +12,5 @@ def line(what: str, **fields: object) -> str:
 
 def _value(value: object) -> str:
     text = f"{value:.3g}" if isinstance(value, float) else str(value)
-    return text if _BARE.match(text) else json.dumps(text, ensure_ascii=False)
+    bare = text.isprintable() and text and not set(text) & set(' "=')
+    return text if bare else json.dumps(text, ensure_ascii=not text.isprintable())

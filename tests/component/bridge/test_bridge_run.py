@@ -1,0 +1,356 @@
+"""The whole bridge between a real small OpenCode and a real small relay."""
+
+import asyncio
+import io
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import encode_basic_auth, web
+
+from relay import contract
+from relay.bridge.errors import BridgeError, NotOpenCode, OptionError, Refused
+from relay.bridge.run import BridgeOptions, pairing_of, run_bridge
+
+SECRET = "s3cret-s3cret-s3cret"
+
+Until = Callable[[Callable[[], Any]], Awaitable[None]]
+Started = Callable[..., Coroutine[None, None, None]]
+Running = Callable[..., AbstractAsyncContextManager[io.StringIO]]
+
+
+@pytest.fixture
+def started(fake_opencode: Any, fake_relay: Any) -> Started:
+    """The bridge with options that it should refuse; it never stops by itself otherwise."""
+
+    def run(**changed: Any) -> Coroutine[None, None, None]:
+        given: dict[str, Any] = {"opencode_url": fake_opencode.url, "relay_url": fake_relay.url}
+        options = BridgeOptions(**given | {"relay_secret": SECRET} | changed)
+        return asyncio.wait_for(run_bridge(options, stop=asyncio.Event(), out=io.StringIO()), 5)
+
+    return run
+
+
+@pytest.fixture
+def running(fake_opencode: Any, fake_relay: Any, until: Until) -> Running:
+    """Run the bridge; inside the block it is connected (unless `connect=False`), after it, it has stopped."""
+
+    @asynccontextmanager
+    async def run(*, connect: bool = True, **changed: Any) -> AsyncIterator[io.StringIO]:
+        given: dict[str, Any] = {
+            "opencode_url": fake_opencode.url,
+            "relay_url": fake_relay.url,
+            "relay_secret": SECRET,
+            "permission_delay": 0.0,
+        }
+        stop, out = asyncio.Event(), io.StringIO()
+        task = asyncio.create_task(run_bridge(BridgeOptions(**given | changed), stop=stop, out=out))
+        try:
+            if connect:
+                await until(lambda: fake_opencode.streams)
+            yield out
+        finally:
+            stop.set()
+            await asyncio.wait_for(task, 5)
+
+    return run
+
+
+async def test_a_turn_rings_once_with_title_and_text(
+    fake_opencode: Any, fake_relay: Any, running: Running, until: Until, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "relay.bridge")
+    fake_opencode.create("ses_a", "Fix the parser")
+    async with running():
+        fake_opencode.write("ses_a", "please fix", "user")
+        fake_opencode.status("ses_a", "busy")
+        fake_opencode.write("ses_a", "It is fixed.")
+        fake_opencode.status("ses_a", "idle")
+        fake_opencode.say("session.idle", sessionID="ses_a")
+        await until(lambda: fake_relay.accepted)
+    (event,) = fake_relay.accepted
+    assert (event.eventType, event.sessionID) == ("complete", "ses_a")
+    assert (event.title, event.body) == ("Fix the parser", "It is fixed.")
+    assert event.rest == {"secret": SECRET, "serverID": contract.server_id(fake_relay.url, SECRET)}
+    assert f"connected url={fake_opencode.url} version=1.18.33" in caplog.text
+    assert (
+        f"delivered eventID={event.eventID} eventType=complete sessionID=ses_a sent=1 failed=0 queued=0"
+        in caplog.text
+    )
+    assert f"stopped url={fake_opencode.url}" in caplog.text
+    assert SECRET not in caplog.text
+
+
+async def test_the_pairing_link_comes_out_first_and_can_be_read_back(
+    fake_opencode: Any, fake_relay: Any, running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(advertise_hosts=("laptop.local",)) as out:
+        text = out.getvalue()
+    (link,) = [line for line in text.splitlines() if line.startswith("mobilevoice:///?pair=")]
+    pair = contract.parse_pairing_link(link)
+    assert (pair.relay_url, pair.relay_secret) == (fake_relay.url, SECRET)
+    assert pair.server_id == contract.server_id(fake_relay.url, SECRET)
+    assert pair.hosts == [f"http://laptop.local:{fake_opencode.port}", fake_opencode.url]
+    assert max(len(line) for line in text.splitlines() if "█" in line) <= 80
+    assert "only this machine" not in caplog.text
+
+
+async def test_a_loopback_server_is_named_as_such(
+    fake_opencode: Any, running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running():
+        assert "only this machine can reach OpenCode" in caplog.text
+
+
+async def test_children_are_told_under_their_root(
+    fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+) -> None:
+    fake_opencode.write("ses_a", "Starting a helper.")
+    async with running():
+        fake_opencode.say("session.created", info={"id": "ses_a", "title": "Parent"})
+        fake_opencode.status("ses_a", "busy")
+        fake_opencode.say("session.created", info={"id": "ses_b", "title": "Child", "parentID": "ses_a"})
+        fake_opencode.status("ses_b", "busy")
+        fake_opencode.say("permission.asked", id="per_1", sessionID="ses_b", permission="bash")
+        fake_opencode.say("permission.replied", requestID="per_1", sessionID="ses_b", reply="once")
+        fake_opencode.status("ses_b", "idle")
+        fake_opencode.status("ses_a", "idle")
+        await until(lambda: len(fake_relay.accepted) == 2)
+    assert fake_relay.told() == [("permission", "ses_a"), ("complete", "ses_a")]
+    assert fake_relay.accepted[0].title == "Action Needed: Parent"
+    assert not any(path.startswith("/session/ses_b") for path in fake_opencode.asked)
+
+
+async def test_unknown_sessions_are_learnt_up_to_their_root(
+    fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+) -> None:
+    fake_opencode.create("ses_a", "Root")
+    fake_opencode.create("ses_b", "Child", "ses_a")
+    async with running():
+        fake_opencode.turn("ses_b")
+        fake_opencode.say("question.asked", id="que_1", sessionID="ses_b", questions=[])
+        fake_opencode.turn("ses_a")
+        await until(lambda: len(fake_relay.accepted) == 2)
+    assert fake_relay.told() == [("permission", "ses_a"), ("complete", "ses_a")]
+    assert fake_relay.accepted[0].title == "Action Needed: Root"
+    assert [path for path in fake_opencode.asked if path in ("/session/ses_a", "/session/ses_b")] == [
+        "/session/ses_b",
+        "/session/ses_a",
+    ]
+
+
+async def test_a_session_nobody_knows_still_rings(
+    fake_opencode: Any, fake_relay: Any, running: Running, until: Until, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running():
+        fake_opencode.turn("ses_lost")
+        await until(lambda: fake_relay.accepted)
+    assert fake_relay.accepted[0].title == "Session complete"
+    assert fake_relay.accepted[0].body == "Session complete."
+    assert "unknown session sessionID=ses_lost" in caplog.text
+
+
+async def test_a_missing_text_does_not_cost_the_alert(
+    fake_opencode: Any, fake_relay: Any, running: Running, until: Until, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=500)
+
+    fake_opencode.create("ses_a")
+    fake_opencode.broken["message"] = fail
+    async with running():
+        fake_opencode.turn("ses_a")
+        await until(lambda: fake_relay.accepted)
+    assert fake_relay.accepted[0].body == "Session complete."
+    assert "no text sessionID=ses_a" in caplog.text
+
+
+async def test_slow_lookups_do_not_stop_the_reading_nor_other_sessions(
+    fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+) -> None:
+    release = asyncio.Event()
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        if request.match_info["id"] == "ses_slow":
+            await release.wait()
+        return web.json_response([])
+
+    fake_opencode.create("ses_slow", "Slow")
+    fake_opencode.create("ses_a", "Quick")
+    fake_opencode.broken["message"] = slow
+    async with running():
+        fake_opencode.turn("ses_slow")
+        fake_opencode.turn("ses_slow")
+        fake_opencode.turn("ses_a")
+        await until(lambda: fake_relay.told() == [("complete", "ses_a")])
+        release.set()
+        await until(lambda: len(fake_relay.accepted) == 3)
+    first, second = [event for event in fake_relay.accepted if event.sessionID == "ses_slow"]
+    assert first.eventID != second.eventID
+
+
+async def test_a_slow_relay_does_not_stop_the_reading(
+    fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+) -> None:
+    fake_relay.gate.clear()
+    names = [f"ses_{number}" for number in range(40)]
+    async with running():
+        for name in names:
+            fake_opencode.say("session.created", info={"id": name, "title": name})
+            fake_opencode.turn(name)
+        big = "x" * 1_000_000
+        fake_opencode.say("message.part.updated", sessionID="ses_0", part={"type": "text", "text": big})
+        fake_opencode.create("ses_last")
+        fake_opencode.status("ses_last", "busy")
+        await until(lambda: "/session/ses_last" in fake_opencode.asked)
+        assert fake_relay.accepted == []
+        fake_relay.gate.set()
+        await until(lambda: len(fake_relay.accepted) == 40)
+    assert sorted(event.sessionID for event in fake_relay.accepted) == sorted(names)
+
+
+class TestPermissionDelay:
+    async def test_an_answer_in_time_is_never_told(
+        self, fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+    ) -> None:
+        fake_opencode.create("ses_a")
+        async with running(permission_delay=60.0):
+            fake_opencode.status("ses_a", "busy")
+            fake_opencode.say("permission.asked", id="per_1", sessionID="ses_a")
+            fake_opencode.say(
+                "permission.replied", id="per_1", requestID="per_1", sessionID="ses_a", reply="once"
+            )
+            fake_opencode.status("ses_a", "idle")
+            await until(lambda: fake_relay.accepted)
+        assert fake_relay.told() == [("complete", "ses_a")]
+
+    async def test_without_an_answer_it_rings_after_the_delay(
+        self, fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+    ) -> None:
+        fake_opencode.create("ses_a")
+        async with running(permission_delay=0.02):
+            fake_opencode.say("permission.asked", id="per_1", sessionID="ses_a")
+            await until(lambda: fake_relay.accepted)
+        assert fake_relay.told() == [("permission", "ses_a")]
+
+    async def test_stopping_tells_what_nobody_has_answered(
+        self, fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+    ) -> None:
+        fake_opencode.create("ses_a")
+        async with running(permission_delay=60.0):
+            fake_opencode.say("permission.asked", id="per_1", sessionID="ses_a")
+            fake_opencode.create("ses_last")
+            fake_opencode.status("ses_last", "busy")
+            await until(lambda: "/session/ses_last" in fake_opencode.asked)
+        assert fake_relay.told() == [("permission", "ses_a")]
+
+
+class TestStart:
+    async def test_it_waits_for_opencode_and_says_so_once(
+        self,
+        fake_opencode: Any,
+        fake_relay: Any,
+        running: Running,
+        until: Until,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        await fake_opencode.stop()
+        async with running(connect=False) as out:
+            await until(lambda: "Waiting for OpenCode" in out.getvalue())
+            assert "mobilevoice:" not in out.getvalue()
+            await fake_opencode.start()
+            await until(lambda: fake_opencode.streams)
+            assert out.getvalue().count(f"Waiting for OpenCode at {fake_opencode.url}") == 1
+            assert "mobilevoice:///?pair=" in out.getvalue()
+        assert f"waiting url={fake_opencode.url}" in caplog.text
+
+    async def test_it_can_be_stopped_while_it_waits(
+        self, fake_opencode: Any, running: Running, until: Until
+    ) -> None:
+        await fake_opencode.stop()
+        async with running(connect=False) as out:
+            await until(lambda: "Waiting" in out.getvalue())
+
+    async def test_basic_auth(
+        self,
+        fake_opencode: Any,
+        fake_relay: Any,
+        running: Running,
+        until: Until,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        fake_opencode.authorization = encode_basic_auth("opencode", "pässword")
+        fake_opencode.create("ses_a", "Locked")
+        async with running(password="pässword"):
+            fake_opencode.turn("ses_a")
+            await until(lambda: fake_relay.accepted)
+        assert fake_relay.accepted[0].title == "Locked"
+        assert "pässword" not in caplog.text
+
+    @pytest.mark.parametrize("password", [None, "wrong"])
+    async def test_a_wrong_password_is_one_clear_sentence(
+        self, fake_opencode: Any, started: Started, password: str | None
+    ) -> None:
+        fake_opencode.authorization = encode_basic_auth("opencode", "right")
+        with pytest.raises(Refused, match="another username or password"):
+            await started(password=password)
+
+    async def test_a_web_page_is_no_opencode(self, fake_opencode: Any, started: Started) -> None:
+        with pytest.raises(NotOpenCode, match="text/html instead of application/json"):
+            await started(opencode_url=fake_opencode.url + "/elsewhere")
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"opencode_url": "localhost:4096"}, {"relay_url": "relay.example.org"}, {"relay_secret": "short"}],
+    )
+    async def test_options_that_cannot_work(self, started: Started, wrong: dict[str, str]) -> None:
+        with pytest.raises(OptionError):
+            await started(**wrong)
+
+    def test_the_options_hide_their_secrets(self) -> None:
+        options = BridgeOptions("http://a", "http://b", relay_secret=SECRET, password="pässword")
+        assert SECRET not in repr(options)
+        assert "pässword" not in repr(options)
+
+    async def test_a_cancelled_bridge_cleans_up(
+        self, fake_opencode: Any, fake_relay: Any, until: Until
+    ) -> None:
+        options = BridgeOptions(fake_opencode.url, fake_relay.url, relay_secret=SECRET)
+        task = asyncio.create_task(run_bridge(options, stop=asyncio.Event(), out=io.StringIO()))
+        await until(lambda: fake_opencode.streams)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        fake_opencode.say("server.heartbeat")
+        await until(lambda: not fake_opencode.streams)
+        assert [one.get_name() for one in asyncio.all_tasks() if one.get_name().startswith("bridge")] == []
+
+
+class TestPairing:
+    async def test_the_secret_file_is_made_and_kept(self, fake_opencode: Any, tmp_path: Path) -> None:
+        path = tmp_path / "state" / "relay-secret"
+        options = BridgeOptions(fake_opencode.url, "https://relay.example.org/", secret_file=path)
+        first, second = await pairing_of(options), await pairing_of(options)
+        assert first == second
+        assert first.relay_url == "https://relay.example.org"
+        assert first.hosts == [fake_opencode.url]
+        assert path.read_text() == first.relay_secret + "\n"
+
+    async def test_without_a_file_the_state_directory_is_used(
+        self, fake_opencode: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+        pair = await pairing_of(BridgeOptions(fake_opencode.url, "https://relay.example.org"))
+        assert (tmp_path / "opencode-push-relay" / "relay-secret").read_text().strip() == pair.relay_secret
+
+    async def test_an_address_that_is_not_local_stands_for_itself(self) -> None:
+        options = BridgeOptions("http://192.0.2.77:4096", "https://relay.example.org", relay_secret=SECRET)
+        assert (await pairing_of(options)).hosts == ["http://192.0.2.77:4096"]
+
+    async def test_a_bridge_error_is_one_sentence(self, tmp_path: Path) -> None:
+        options = BridgeOptions("http://127.0.0.1:1", "https://relay.example.org", secret_file=tmp_path)
+        with pytest.raises(BridgeError, match="Is a directory"):
+            await pairing_of(options)

@@ -1,0 +1,102 @@
+"""Which addresses the pairing link names, and in which order."""
+
+import pytest
+
+from relay.bridge.hosts import advertised_url, host_list, is_local, own_addresses, port_of, tier
+
+LOOPBACK = "http://127.0.0.1:4096"
+
+
+@pytest.mark.parametrize(
+    ("host", "level"),
+    [
+        ("8.8.8.8", 0),
+        ("100.64.0.1", 1),
+        ("100.127.255.255", 1),
+        ("100.128.0.1", 0),
+        ("10.1.2.3", 2),
+        ("172.16.0.1", 2),
+        ("172.32.0.1", 0),
+        ("192.168.1.5", 2),
+        ("169.254.9.9", 3),
+        ("127.0.0.1", 4),
+        ("::1", 4),
+        ("laptop.local", 4),
+    ],
+)
+def test_tiers(host: str, level: int) -> None:
+    assert tier(host) == level
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("laptop", "http://laptop:4096"),
+        ("laptop.tail1234.ts.net", "http://laptop.tail1234.ts.net:4096"),
+        (" 192.168.1.5 ", "http://192.168.1.5:4096"),
+        ("192.168.1.5:80", "http://192.168.1.5:80"),
+        ("https://code.example.org", "https://code.example.org"),
+        ("http://code.example.org/", "http://code.example.org"),
+        ("fd00::1", "http://[fd00::1]:4096"),
+        ("[fd00::1]", "http://[fd00::1]:4096"),
+        ("[fd00::1]:80", "http://[fd00::1]:80"),
+    ],
+)
+def test_advertised_hosts_become_urls(host: str, url: str) -> None:
+    assert advertised_url(host, 4096) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "advertised", "answering", "hosts"),
+    [
+        # Only loopback answers: that is what there is, and it works for a simulator.
+        (LOOPBACK, [], [], [LOOPBACK]),
+        ("http://localhost:4096", [], [], ["http://localhost:4096"]),
+        (LOOPBACK, ["laptop"], [], ["http://laptop:4096", LOOPBACK]),
+        # Asked at loopback, but listening on all addresses: the phone gets those it can use.
+        (LOOPBACK, [], ["192.168.1.5", "127.0.0.1"], ["http://192.168.1.5:4096"]),
+        (
+            "http://0.0.0.0:4096",
+            ["https://code.example.org", " "],
+            ["169.254.9.9", "192.168.1.5", "100.64.0.1", "8.8.8.8", "10.0.0.1"],
+            [
+                "https://code.example.org",
+                "http://8.8.8.8:4096",
+                "http://100.64.0.1:4096",
+                "http://192.168.1.5:4096",
+                "http://10.0.0.1:4096",
+                "http://169.254.9.9:4096",
+            ],
+        ),
+        ("http://0.0.0.0:4096", [], [], [LOOPBACK]),
+        ("http://[::]:4096", [], [], [LOOPBACK]),
+        # One certain address is enough; this machine's others need not answer.
+        ("http://192.168.1.5:4096", [], ["10.0.0.1"], ["http://192.168.1.5:4096"]),
+        ("http://192.168.1.5:4096", ["192.168.1.5"], [], ["http://192.168.1.5:4096"]),
+        ("https://code.example.org", ["a"], [], ["http://a:443", "https://code.example.org"]),
+    ],
+)
+def test_host_list(url: str, advertised: list[str], answering: list[str], hosts: list[str]) -> None:
+    assert host_list(url, advertised, answering) == hosts
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("127.0.0.1", True), ("127.1.2.3", True), ("localhost", True), ("::1", True), ("0.0.0.0", True), ("::", True),
+     ("192.168.1.5", False), ("laptop", False), ("", False)],
+)  # fmt: skip
+def test_local_hosts(host: str, local: bool) -> None:
+    assert is_local(host) is local
+
+
+@pytest.mark.parametrize(
+    ("url", "port"), [("http://a", 80), ("https://a", 443), ("http://a:4096/x", 4096), ("https://[::1]:8", 8)]
+)
+def test_ports(url: str, port: int) -> None:
+    assert port_of(url) == port
+
+
+def test_own_addresses_are_ipv4_and_unique() -> None:
+    own = own_addresses()
+    assert len(own) == len(set(own))
+    assert all(address.count(".") == 3 for address in own)
