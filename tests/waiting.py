@@ -1,0 +1,30 @@
+"""Waiting for a condition instead of for time to pass."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def eventually(look: Callable[[], T | Awaitable[T]], *, within: float = 5.0) -> T:
+    """The first true value of `look()` (plain or async). AssertionError if there is none within so many seconds.
+
+    An AssertionError raised by `look` counts as "not yet" and is shown at the end.
+    """
+    ends = time.monotonic() + within
+    pause = 0.001
+    while True:
+        failed: AssertionError | None = None
+        try:
+            found = look()
+            value = await found if isinstance(found, Awaitable) else found
+            if value:
+                return value
+        except AssertionError as error:
+            failed = error
+        if time.monotonic() > ends:
+            raise AssertionError(f"not within {within:g} s: {failed or look}") from failed
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, 0.05)
