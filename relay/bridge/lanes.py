@@ -56,8 +56,10 @@ class Lanes(Generic[Item]):
 
     async def close(self, drain_seconds: float) -> list[Item]:
         """Let the work end, for at most `drain_seconds`, then stop it. Returns the items that did not get done."""
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=drain_seconds)
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + drain_seconds
+        while self._tasks and (left_seconds := deadline - clock()) > 0:  # work may bring more work
+            await asyncio.wait(list(self._tasks), timeout=left_seconds)
         left = dict(self._tasks)
         for task in left:
             task.cancel()

@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay import contract
@@ -78,6 +78,7 @@ def test_a_long_refusal_is_cut() -> None:
     assert len(judge(400, reply(error="x" * 10_000)).reason) == 500
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(100, 599), st.binary())
 def test_any_answer_is_judged(status: int, body: bytes) -> None:
     assert isinstance(judge(status, body), Answer)
@@ -111,6 +112,7 @@ def test_log_lines(fields: dict[str, object], text: str) -> None:
     assert line("told", **fields) == text
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text())
 def test_a_log_line_is_one_line(value: str) -> None:
     assert len(line("told", value=value).splitlines()) == 1

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.bridge.events import Event, Health, Info, Malformed, Message, decode, parse, properties
@@ -100,6 +100,7 @@ def test_other_answers_are_malformed(text: bytes) -> None:
         decode(text, Health)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.binary())
 def test_parsing_never_raises(data: bytes) -> None:
     event = parse(data)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay import contract
@@ -103,6 +103,7 @@ def test_every_type_has_its_texts() -> None:
     assert set(TITLE_PREFIXES) == set(DEFAULT_BODIES) == set(EVENT_TYPES.values())
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.sampled_from(sorted(EVENT_TYPES)), st.none() | st.text(), st.lists(st.text()))
 def test_titles_and_bodies_always_fit_and_are_never_empty(
     kind: Kind, title: str | None, texts: list[str]

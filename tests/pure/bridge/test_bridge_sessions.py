@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.bridge.events import Event, Info
@@ -418,6 +418,7 @@ any_event = st.one_of(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(any_event, max_size=60))
 def test_no_fact_is_told_twice_and_no_request_is_answered_before_it_is_asked(events: list[Event]) -> None:
     sessions = Sessions()
@@ -438,6 +439,7 @@ def test_no_fact_is_told_twice_and_no_request_is_answered_before_it_is_asked(eve
         assert change.kind != "answered" or change.fact in asked_so_far
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(any_event, max_size=40), st.integers(1, 3))
 def test_a_small_memory_never_breaks_the_fold(events: list[Event], bound: int) -> None:
     sessions = Sessions(max_sessions=bound)

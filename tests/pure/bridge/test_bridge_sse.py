@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.bridge.sse import BOM, Splitter
@@ -57,10 +57,11 @@ def test_a_line_of_megabytes_comes_whole() -> None:
 jsons = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=10,
+    max_leaves=6,
 )
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(jsons), st.sampled_from([b"\n", b"\r\n", b"\r"]), st.lists(st.integers(1, 40), min_size=1))
 def test_any_json_survives_any_chunking(values: list[object], newline: bytes, sizes: list[int]) -> None:
     texts = [json.dumps(value, ensure_ascii=False).encode() for value in values]
@@ -73,6 +74,7 @@ def test_any_json_survives_any_chunking(values: list[object], newline: bytes, si
     assert split(*chunks) == texts
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.binary()))
 def test_rubbish_never_raises(chunks: list[bytes]) -> None:
     assert all(b"\r" not in data for data in split(*chunks))

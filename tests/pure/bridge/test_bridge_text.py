@@ -1,7 +1,7 @@
 """Texts that fit a notification."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.bridge.text import ELLIPSIS, MAX_UNITS, MAX_WORDS, shorten, units
@@ -44,6 +44,7 @@ def test_a_cut_by_words_counts_its_ellipsis() -> None:
     assert units(short) == 140
 
 
+@settings(deadline=None, max_examples=60)
 @given(any_text)
 def test_never_longer_than_allowed(text: str) -> None:
     short = shorten(text)
@@ -51,6 +52,7 @@ def test_never_longer_than_allowed(text: str) -> None:
     assert len(short.split()) <= MAX_WORDS
 
 
+@settings(deadline=None, max_examples=60)
 @given(any_text)
 def test_always_one_clean_line_that_can_be_sent(text: str) -> None:
     short = shorten(text)
@@ -58,11 +60,13 @@ def test_always_one_clean_line_that_can_be_sent(text: str) -> None:
     short.encode("utf-8")
 
 
+@settings(deadline=None, max_examples=60)
 @given(any_text)
 def test_shortening_twice_changes_nothing(text: str) -> None:
     assert shorten(shorten(text)) == shorten(text)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text())
 def test_what_is_kept_is_the_beginning(text: str) -> None:
     line = " ".join(text.split())
@@ -72,12 +76,14 @@ def test_what_is_kept_is_the_beginning(text: str) -> None:
         assert line.startswith(short.removesuffix(ELLIPSIS))
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text(st.sampled_from("a🙂 ")), st.integers(1, 12))
 def test_a_character_is_kept_whole_or_cut_whole(text: str, limit: int) -> None:
     assert set(shorten(text, max_units=limit)) <= set("a🙂 …")
     assert utf16_units(shorten(text, max_units=limit)) <= limit
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text())
 def test_units_are_utf16(text: str) -> None:
     assert units(text) == utf16_units(text)

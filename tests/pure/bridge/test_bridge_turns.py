@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.bridge.turns import PHASES, SIGNALS, TURNS, Outcome, Phase, Signal, step
@@ -74,6 +74,7 @@ def test_the_table_lists_only_what_changes_something() -> None:
     assert [key for key, (phase, outcome) in TURNS.items() if phase == key[0] and outcome is None] == []
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.sampled_from(SIGNALS)))
 def test_a_turn_rings_at_most_for_one_error_and_one_end(signals: list[Signal]) -> None:
     phase: Phase = "unknown"
@@ -88,6 +89,7 @@ def test_a_turn_rings_at_most_for_one_error_and_one_end(signals: list[Signal]) -
             told = []
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.sampled_from(SIGNALS)))
 def test_no_signal_but_idle_completes(signals: list[Signal]) -> None:
     phase: Phase = "unknown"
