@@ -18,7 +18,14 @@ _ANSWERED = {
 }
 
 JOURNALED = frozenset(
-    {"session.idle", "session.error", "permission.asked", "permission.replied", "question.asked", "question.replied"}
+    {
+        "session.idle",
+        "session.error",
+        "permission.asked",
+        "permission.replied",
+        "question.asked",
+        "question.replied",
+    }
     | {"question.rejected"}
 )
 """The events that a person may hear of; a journal of every streamed word would be of no use."""

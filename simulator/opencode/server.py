@@ -1,21 +1,20 @@
 """A fake OpenCode server on a real socket of this machine, in this process."""
 
 import asyncio
-import contextlib
 import random
-import socket
 
 from hypercorn.asyncio import serve
-from hypercorn.config import Config
 
 from simulator.clock import Clock
 from simulator.journal import Journal
+from simulator.opencode.listener import HOST, Listener, ListenerConfig
 from simulator.opencode.process import Process
 from simulator.opencode.routes import create_app
 
-HOST = "127.0.0.1"
 DEAF_WINDOW = 0.02
 """Seconds after server.connected in which /global/event loses events; 20 ms were enough on an idle machine."""
+_LAST_WORDS = 0.2
+"""Seconds in which what a stream has queued may still reach the socket when the server dies."""
 _STOP_DEADLINE = 5.0
 
 
@@ -47,6 +46,7 @@ class OpenCodeServer:
         )
         self._credentials = None if password is None else f"{username}:{password}"
         self._serving: asyncio.Task[None] | None = None
+        self._listener: Listener | None = None
         self._stop = asyncio.Event()
         self.port = 0
 
@@ -64,11 +64,11 @@ class OpenCodeServer:
         """Listen; 0 takes the port it had before, or a free one. Raises OSError if the port is taken."""
         if self._serving is not None:
             raise RuntimeError(f"the server listens already, at {self.url}")
-        listener = _listener(port or self.port)
-        self.port = int(listener.getsockname()[1])
+        self._listener = Listener.open(port or self.port)
+        self.port = self._listener.port
         self._stop = asyncio.Event()
         app = create_app(self.process, self._credentials)
-        served = serve(app, _config(listener), shutdown_trigger=self._stop.wait)
+        served = serve(app, ListenerConfig(self._listener), shutdown_trigger=self._stop.wait)
         self._serving = asyncio.create_task(served, name="opencode-server")
         self._journal.record("opencode", "started", url=self.url)
 
@@ -82,38 +82,14 @@ class OpenCodeServer:
             await self._end("closed")
 
     async def _end(self, what: str) -> None:
-        serving, self._serving = self._serving, None
-        if serving is None:
+        serving, listener = self._serving, self._listener
+        if serving is None or listener is None:
             raise RuntimeError("the server does not run")
-        self.process.streams.cut()
+        self._serving = self._listener = None
         self._stop.set()
-        _, late = await asyncio.wait({serving}, timeout=_STOP_DEADLINE)
-        for task in late:
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        await self.process.streams.cut(_LAST_WORDS)
+        listener.hang_up()
+        async with asyncio.timeout(_STOP_DEADLINE):
             await serving
         self.process.state.restart()
         self._journal.record("opencode", what, url=self.url)
-
-
-def _listener(port: int) -> socket.socket:
-    """Bound and listening before Hypercorn gets it, so that `start` may return at once."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-    except OSError:
-        listener.close()
-        raise
-    listener.listen(128)
-    return listener
-
-
-def _config(listener: socket.socket) -> Config:
-    config = Config()
-    config.bind = [f"fd://{listener.detach()}"]
-    config.graceful_timeout = 0.1  # what still runs when the streams are cut is of no interest to anybody
-    config.keep_alive_max_requests = 1_000_000  # Hypercorn cuts a connection after 1000 requests by default
-    config.include_server_header = False
-    config.errorlog = None
-    return config

@@ -1,6 +1,7 @@
 """The open event streams of a server: who listens, what waits to be written, and the heartbeat."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Sequence
 
 from simulator.clock import Clock
@@ -66,6 +67,8 @@ class Streams:
         self._deaf_window = deaf_window
         self._open: set[Subscription] = set()
         self._subscribed = asyncio.Event()
+        self._silent = asyncio.Event()
+        self._silent.set()
 
     @property
     def global_subscriptions(self) -> list[Subscription]:
@@ -85,10 +88,13 @@ class Streams:
             if chunks[directory]:
                 subscription.put(chunks[directory])
 
-    def cut(self) -> None:
-        """End all streams at once, with no farewell."""
+    async def cut(self, last_words: float) -> None:
+        """End all streams at once, with no farewell; what is queued has `last_words` seconds to leave."""
         for subscription in self._open:
             subscription.cut()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(last_words):
+                await self._silent.wait()
 
     async def subscribed(self, deadline: float) -> None:
         """Return when somebody listens to /global/event and is past the deaf window.
@@ -130,6 +136,7 @@ class Streams:
 
     def _add(self, subscription: Subscription) -> None:
         self._open.add(subscription)
+        self._silent.clear()
         if subscription.directory is None:
             self._subscribed.set()
         self._journal.record("opencode", "stream opened", directory=subscription.directory)
@@ -138,6 +145,8 @@ class Streams:
         self._open.discard(subscription)
         if not self.global_subscriptions:
             self._subscribed.clear()
+        if not self._open:
+            self._silent.set()
         self._journal.record("opencode", "stream ended", directory=subscription.directory)
 
 
