@@ -44,8 +44,9 @@ def parse_link(text: str) -> Pairing:
 
 
 def _data(text: str) -> dict[str, Any]:
+    payload = text if text.startswith("{") else _parameter(text)
     try:
-        data = json.loads(text if text.startswith("{") else _parameter(text))
+        data = json.loads(payload)
     except ValueError:
         raise PairingError("the pairing is not JSON") from None
     if not isinstance(data, dict):
@@ -54,8 +55,11 @@ def _data(text: str) -> dict[str, Any]:
 
 
 def _parameter(link: str) -> str:
-    """The JSON in a link; urlsplit raises ValueError for what is no URL at all."""
-    query = parse_qs(urlsplit(link).query)
+    """The JSON in a link."""
+    try:
+        query = parse_qs(urlsplit(link).query)
+    except ValueError:
+        raise PairingError("not a pairing link: it is no URL") from None
     for key in _LINK_KEYS:
         if key in query:
             return query[key][0]

@@ -1,0 +1,137 @@
+"""A phone on a virtual clock and a relay of a few lines that remembers what it was asked."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from simulator.clock import VirtualClock
+from simulator.journal import Journal
+from simulator.phone.app import BUNDLE_ID
+from simulator.phone.phone import Phone
+
+SECRET = "s3cret-s3cret-s3cret-24"
+SERVER_ID = "0123456789abcdef"
+
+
+class StandInRelay:
+    """Answers every POST with the next status of `script`, then with 200; keeps paths and bodies."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.script: list[int] = []
+        self.delay = asyncio.Event()
+        self.delay.set()
+        self._runner: web.AppRunner | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_post("/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        self.delay.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self._runner = None
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        await self.delay.wait()
+        self.calls.append((request.path, await request.json()))
+        status = self.script.pop(0) if self.script else 200
+        return web.json_response({"ok": status == 200, "error": "" if status == 200 else "no"}, status=status)
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A push as APNs hands it over."""
+
+    device_token: str
+    payload: dict[str, Any]
+    apns_id: str = "11111111-1111-1111-1111-111111111111"
+    apns_unique_id: str | None = None
+    topic: str = BUNDLE_ID
+    push_type: str = "alert"
+    priority: int = 10
+    expiration: int | None = None
+    collapse_id: str | None = None
+    accepted_at: float = 0.0
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def journal(clock: VirtualClock) -> Journal:
+    return Journal(clock)
+
+
+@pytest.fixture
+def phone(clock: VirtualClock, journal: Journal) -> Phone:
+    numbers = count(1)
+    return Phone(clock, journal, lambda: f"{next(numbers):064x}", name="Ada's iPhone")
+
+
+@pytest.fixture
+async def relay() -> AsyncIterator[StandInRelay]:
+    relay = StandInRelay()
+    await relay.start()
+    yield relay
+    await relay.stop()
+
+
+@pytest.fixture
+def link(relay: StandInRelay) -> str:
+    return (
+        f'{{"v":1,"serverID":"{SERVER_ID}","relayURL":"{relay.url}",'
+        f'"relaySecret":"{SECRET}","hosts":["http://127.0.0.1:4096"]}}'
+    )
+
+
+@pytest.fixture
+def alert(phone: Phone) -> Callable[..., Delivered]:
+    """A push for the phone as the relay sends it: the app's fields at the root and under `body`."""
+
+    def make(
+        event_type: str = "complete", session_id: str = "ses_1", title: str = "Fix it", **more: Any
+    ) -> Delivered:
+        fields = {
+            "serverID": SERVER_ID,
+            "eventType": event_type,
+            "sessionID": session_id,
+            "url": f"mobilevoice://session/{session_id}",
+        }
+        payload = {"aps": {"alert": {"title": title, "body": "All done."}}, **fields, "body": fields}
+        return Delivered(**{"device_token": phone.app.token, "payload": payload, **more})
+
+    return make
+
+
+@pytest.fixture
+async def ticking(clock: VirtualClock) -> AsyncIterator[None]:
+    """Virtual time passes while others wait."""
+
+    async def tick() -> None:
+        while True:
+            await clock.advance(0.25)
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(tick(), name="tick")
+    yield
+    task.cancel()

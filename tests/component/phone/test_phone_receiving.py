@@ -1,0 +1,182 @@
+"""Pushes arriving at a phone: what it shows, what it drops, what a tap does."""
+
+import asyncio
+
+import pytest
+
+from simulator.expectations import evaluate, held
+from simulator.scenario import ExpectedAlert, Recording, Scenario
+
+SERVER_ID = "0123456789abcdef"
+
+
+def test_an_alert_is_shown(phone, alert, clock) -> None:
+    phone.receive(alert(title="Fix it"))
+    (notification,) = phone.screen.notifications
+    assert (notification.title, notification.body, notification.at) == ("Fix it", "All done.", clock.now())
+
+
+def test_a_showing_tells_what_the_app_reads(phone, alert, link, clock) -> None:
+    phone.app.scan(link)
+    phone.receive(alert("permission", "ses_7"))
+    assert phone.showings == [
+        {
+            "title": "Fix it",
+            "body": "All done.",
+            "eventType": "permission",
+            "sessionID": "ses_7",
+            "at": clock.now(),
+            "replaced": False,
+            "serverID": SERVER_ID,
+            "knownServer": True,
+        }
+    ]
+
+
+def test_a_push_of_a_server_the_app_does_not_know(phone, alert) -> None:
+    phone.receive(alert())
+    assert phone.showings[0]["knownServer"] is False
+
+
+def test_the_journal_tells_what_was_shown(phone, alert, journal) -> None:
+    push = alert()
+    phone.receive(push)
+    (entry,) = journal.entries("phone")
+    assert entry.what == "shown"
+    assert entry.detail == {
+        "phone": "Ada's iPhone",
+        "apnsID": push.apns_id,
+        "title": "Fix it",
+        "body": "All done.",
+        "eventType": "complete",
+        "sessionID": "ses_1",
+        "serverID": SERVER_ID,
+        "knownServer": False,
+        "rootAgrees": True,
+    }
+
+
+def test_a_repeated_collapse_id_is_shown_again_in_place(phone, alert, journal) -> None:
+    phone.receive(alert(collapse_id="a"))
+    phone.receive(alert(session_id="ses_2"))
+    phone.receive(alert(title="Newer", collapse_id="a"))
+    assert [held.title for held in phone.screen.notifications] == ["Fix it", "Newer"]
+    assert [(fact["title"], fact["replaced"]) for fact in phone.showings] == [
+        ("Fix it", False),
+        ("Fix it", False),
+        ("Newer", True),
+    ]
+    assert [entry.what for entry in journal.entries("phone")] == ["shown", "shown", "replaced"]
+
+
+def test_a_double_is_caught_by_the_judge(phone, alert) -> None:
+    demanded = Scenario(
+        "made_up", "Made up.", Recording("made_up", (), ()), (ExpectedAlert("complete", "ses_1", "Fix it"),)
+    )
+    told = [{"eventType": "complete", "sessionID": "ses_1", "at": 1.0}]
+    phone.receive(alert(collapse_id="a"))
+    assert held(evaluate(demanded, told, phone.showings))
+    phone.receive(alert(collapse_id="a"))
+    assert len(phone.screen.notifications) == 1
+    assert not held(evaluate(demanded, told, phone.showings))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"device_token": "ff"}, "the token is not of this phone"),
+        ({"topic": "com.example.other"}, "no app has this topic"),
+        ({"push_type": "liveactivity"}, "it is not an alert push"),
+        ({"expiration": 1}, "it has expired"),
+        ({"payload": {}}, "it has no aps dictionary"),
+    ],
+)
+def test_what_cannot_be_shown_is_in_the_journal(phone, alert, journal, wrong: dict, why: str) -> None:
+    push = alert(**wrong)
+    phone.receive(push)
+    assert phone.screen.notifications == ()
+    assert phone.showings == []
+    (entry,) = journal.entries("phone")
+    assert (entry.what, entry.detail) == (
+        "dropped",
+        {"phone": "Ada's iPhone", "apnsID": push.apns_id, "why": why},
+    )
+
+
+@pytest.mark.parametrize("setting", ["online", "notifications_allowed"])
+def test_a_phone_that_is_off_shows_nothing(phone, alert, journal, setting: str) -> None:
+    setattr(phone.device, setting, False)
+    phone.receive(alert())
+    assert [entry.what for entry in journal.entries("phone")] == ["dropped"]
+
+
+def test_an_old_token_is_no_longer_of_this_phone(phone, alert) -> None:
+    push = alert()
+    phone.device.rotate("production")
+    phone.receive(push)
+    assert phone.showings == []
+
+
+@pytest.mark.parametrize("broken", [None, object(), "push"])
+def test_receiving_never_raises(phone, journal, broken) -> None:
+    phone.receive(broken)
+    (entry,) = journal.entries("phone")
+    assert entry.detail["why"].startswith("it cannot be read: AttributeError")
+
+
+def test_a_payload_of_another_type_never_raises(phone, alert, journal) -> None:
+    phone.receive(alert(payload=["not", "a", "dict"]))
+    assert journal.entries("phone")[0].what == "dropped"
+
+
+def test_a_tap_opens_the_session(phone, alert, journal) -> None:
+    phone.receive(alert("permission", "ses_7"))
+    (notification,) = phone.screen.notifications
+    assert phone.tap(notification) == "mobilevoice://session/ses_7"
+    assert phone.app.opened == ["mobilevoice://session/ses_7"]
+    assert phone.screen.notifications == ()
+    assert journal.entries("phone", "tapped")[0].detail["url"] == "mobilevoice://session/ses_7"
+
+
+def test_a_tap_opens_nothing_if_the_fields_are_only_at_the_root(phone, alert) -> None:
+    """expo/expo#10462: the fault of the first relay."""
+    push = alert()
+    phone.receive(alert(payload={key: value for key, value in push.payload.items() if key != "body"}))
+    (notification,) = phone.screen.notifications
+    assert phone.showings[0]["eventType"] is None
+    assert phone.tap(notification) is None
+    assert phone.app.opened == []
+
+
+def test_a_tap_on_what_is_not_there(phone, alert) -> None:
+    phone.receive(alert())
+    (notification,) = phone.screen.notifications
+    phone.tap(notification)
+    with pytest.raises(ValueError):
+        phone.tap(notification)
+
+
+async def test_waiting_for_what_was_shown_already(phone, alert) -> None:
+    phone.receive(alert())
+    assert await phone.shown() == phone.showings
+
+
+async def test_waiting_for_what_will_be_shown(phone, alert) -> None:
+    waiting = [
+        asyncio.create_task(phone.shown(2)),
+        asyncio.create_task(phone.shown(where=lambda fact: fact["sessionID"] == "ses_2")),
+    ]
+    for session_id in ("ses_1", "ses_2"):
+        await asyncio.sleep(0)
+        phone.receive(alert(session_id=session_id))
+    both, second = await asyncio.gather(*waiting)
+    assert [fact["sessionID"] for fact in both] == ["ses_1", "ses_2"]
+    assert [fact["sessionID"] for fact in second] == ["ses_2"]
+
+
+async def test_waiting_in_vain(phone, alert) -> None:
+    phone.receive(alert(title="Something else"))
+    with pytest.raises(
+        TimeoutError, match=r"Ada's iPhone did not show 2 such alerts, but \['Something else'\]"
+    ):
+        await phone.shown(2, within=0.01)

@@ -1,0 +1,181 @@
+"""Pairing, registering and unregistering against a relay on a real socket."""
+
+import asyncio
+
+import pytest
+
+from simulator.phone.app import BUNDLE_ID
+from simulator.phone.pairing import PairingError
+from simulator.phone.phone import Phone
+from simulator.phone.relay_client import call
+
+SECRET = "s3cret-s3cret-s3cret-24"
+SERVER_ID = "0123456789abcdef"
+
+
+async def test_registering_tells_the_relay_where_the_phone_is(phone, relay, link) -> None:
+    phone.app.scan(link)
+    (reply,) = await phone.app.register()
+    assert (reply.outcome, reply.status, reply.attempts) == ("accepted", 200, 1)
+    assert relay.calls == [
+        (
+            "/v1/device/register",
+            {
+                "secret": SECRET,
+                "deviceToken": phone.app.token,
+                "bundleId": BUNDLE_ID,
+                "apnsEnv": "production",
+            },
+        )
+    ]
+
+
+async def test_a_development_build_is_of_the_sandbox(clock, journal, relay, link) -> None:
+    phone = Phone(clock, journal, lambda: "ab" * 32, realm="sandbox", bundle_id="com.example.dev")
+    phone.app.scan(link)
+    await phone.app.register()
+    ((_, body),) = relay.calls
+    assert (body["apnsEnv"], body["bundleId"], body["deviceToken"]) == (
+        "sandbox",
+        "com.example.dev",
+        "ab" * 32,
+    )
+
+
+async def test_an_app_that_is_not_paired_tells_nobody(phone, relay) -> None:
+    assert await phone.app.register() == []
+    assert relay.calls == []
+
+
+async def test_every_start_registers_again(phone, relay, link) -> None:
+    phone.app.scan(link)
+    await phone.app.start()
+    await phone.app.start()
+    assert [path for path, _ in relay.calls] == ["/v1/device/register"] * 2
+
+
+async def test_unregistering(phone, relay, link) -> None:
+    phone.app.scan(link)
+    (reply,) = await phone.app.unregister()
+    assert reply.outcome == "accepted"
+    assert relay.calls == [("/v1/device/unregister", {"secret": SECRET, "deviceToken": phone.app.token})]
+
+
+async def test_a_new_token_is_registered_and_the_old_one_taken_off(phone, relay, link) -> None:
+    phone.app.scan(link)
+    await phone.app.register()
+    old = phone.app.token
+    replies = await phone.app.rotate_token()
+    assert [reply.outcome for reply in replies] == ["accepted", "accepted"]
+    assert phone.app.token != old
+    assert [(path.rsplit("/", 1)[1], body["deviceToken"]) for path, body in relay.calls] == [
+        ("register", old),
+        ("unregister", old),
+        ("register", phone.app.token),
+    ]
+
+
+async def test_scanning_the_same_server_again_replaces_its_secret(phone, relay, link) -> None:
+    phone.app.scan(link)
+    phone.app.scan(link.replace(SECRET, "another-secret-another"))
+    await phone.app.register()
+    assert [body["secret"] for _, body in relay.calls] == ["another-secret-another"]
+
+
+async def test_two_servers_are_two_registrations(phone, relay, link) -> None:
+    phone.app.scan(link)
+    phone.app.scan(link.replace(SERVER_ID, "fedcba9876543210").replace(SECRET, "another-secret-another"))
+    await phone.app.register()
+    assert [body["secret"] for _, body in relay.calls] == [SECRET, "another-secret-another"]
+    assert len(phone.app.pairings) == 2
+
+
+async def test_a_broken_link_changes_nothing(phone) -> None:
+    with pytest.raises(PairingError):
+        phone.app.scan("https://example.com")
+    assert phone.app.pairings == ()
+
+
+async def test_the_phone_knows_its_servers(phone, link) -> None:
+    assert not phone.app.knows(SERVER_ID)
+    phone.app.scan(link)
+    assert phone.app.knows(SERVER_ID)
+    assert not phone.app.knows("fedcba9876543210")
+    assert not phone.app.knows(None)
+
+
+async def test_a_link_without_server_id_never_matches(phone, link) -> None:
+    """The newest servers send no serverID in the link, but one in every push."""
+    phone.app.scan(link.replace(f'"serverID":"{SERVER_ID}",', ""))
+    assert not phone.app.knows(SERVER_ID)
+    assert phone.app.pairings[0].server_id is None
+    assert phone.app.keychain.secret("http://127.0.0.1:4096") == SECRET
+
+
+async def test_while_the_relay_is_down_the_app_tries_again(phone, relay, link, ticking, clock) -> None:
+    phone.app.scan(link)
+    await relay.stop()
+    registering = asyncio.create_task(phone.app.register())
+    await clock.sleep(10)
+    assert not registering.done()
+    await relay.start()
+    async with asyncio.timeout(5):
+        (reply,) = await registering
+    assert reply.outcome == "accepted"
+    assert reply.attempts >= 3
+    assert len(relay.calls) == 1
+
+
+async def test_a_relay_in_trouble_is_asked_again(phone, relay, link, ticking) -> None:
+    phone.app.scan(link)
+    relay.script = [500, 503, 429]
+    (reply,) = await phone.app.register()
+    assert (reply.outcome, reply.attempts, len(relay.calls)) == ("accepted", 4, 4)
+
+
+async def test_a_refusal_is_final(phone, relay, link) -> None:
+    phone.app.scan(link)
+    relay.script = [400]
+    (reply,) = await phone.app.register()
+    assert (reply.outcome, reply.status, reply.attempts) == ("refused", 400, 1)
+    assert "no" in reply.error
+
+
+async def test_patience_ends(phone, relay, link, ticking, clock) -> None:
+    phone.app.scan(link)
+    await relay.stop()
+    began = clock.now()
+    (reply,) = await phone.app.register(patience=60.0)
+    assert (reply.outcome, reply.status) == ("unreachable", 0)
+    assert reply.error == "ClientConnectorError"
+    assert clock.now() - began < 62
+    assert reply.attempts == 6  # after 0, 1, 3, 7, 15 and 31 seconds; the next would be after 61
+
+
+async def test_a_relay_that_never_answers_is_given_up(relay, clock) -> None:
+    relay.delay.clear()
+    reply = await call(clock, f"{relay.url}/v1/device/register", {}, patience=0.0, deadline=0.05)
+    assert (reply.outcome, reply.status, reply.error) == ("unreachable", 0, "TimeoutError")
+
+
+async def test_the_journal_tells_of_all_but_the_secret(phone, relay, link, journal) -> None:
+    phone.app.scan(link)
+    await phone.app.register()
+    await phone.app.rotate_token()
+    entries = journal.entries("phone")
+    assert [entry.what for entry in entries] == [
+        "paired",
+        "register",
+        "token changed",
+        "unregister",
+        "register",
+    ]
+    assert entries[1].detail == {"phone": "Ada's iPhone", "outcome": "accepted", "status": 200, "attempts": 1}
+    assert SECRET not in str(entries)
+
+
+def test_nothing_of_the_app_shows_the_secret(phone, link) -> None:
+    phone.app.scan(link)
+    assert SECRET not in repr(phone.app.pairings)
+    assert SECRET not in repr(phone.app.keychain)
+    assert SECRET not in repr(vars(phone.app))
