@@ -38,12 +38,14 @@ class Journal:
             listener(entry)
         return entry
 
-    def entries(self, where: str | None = None, what: str | None = None) -> list[Entry]:
-        """All entries still held, oldest first, of one part or of one kind."""
+    def entries(self, where: str | None = None, what: str | None = None, since: float = 0.0) -> list[Entry]:
+        """The entries still held, as they were written: of one part, of one kind, from a time (UNIX seconds) on."""
         return [
             entry
             for entry in self._entries
-            if (where is None or entry.where == where) and (what is None or entry.what == what)
+            if (where is None or entry.where == where)
+            and (what is None or entry.what == what)
+            and entry.at >= since
         ]
 
     def listen(self, listener: Callable[[Entry], None]) -> Callable[[], None]:

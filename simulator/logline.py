@@ -6,7 +6,7 @@ import time
 from typing import NamedTuple
 
 _LINE = re.compile(
-    r"^\S+ \S+ (?P<level>[A-Z]+) (?P<logger>[\w.]+) (?P<what>[^=]*?)(?P<fields>(?: [\w-]+=.*)?)$"
+    r"^(?P<date>\S+ \S+),(?P<ms>\d{3}) (?P<level>[A-Z]+) (?P<logger>[\w.]+) (?P<what>[^=]*?)(?P<fields>(?: [\w-]+=.*)?)$"
 )
 _FIELD = re.compile(r'([\w-]+)=("(?:[^"\\]|\\.)*"|\S*)')
 

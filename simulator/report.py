@@ -21,9 +21,15 @@ ORIGINS = {
 """OpenCode's event in which an alert begins: from here its latency counts."""
 
 
-def report(scenario: Scenario, played: Played, journal: Journal, notifications: Sequence[Json]) -> Json:
-    """`{scenario, ok, expectations, relay_events, pushes, notifications, latency_ms}`; times are UNIX seconds."""
-    events = relay_events(journal.entries("relay", "event"))
+def report(
+    scenario: Scenario, played: Played, journal: Journal, notifications: Sequence[Json], since: float = 0.0
+) -> Json:
+    """`{scenario, ok, expectations, relay_events, pushes, notifications, latency_ms}`; times are UNIX seconds.
+
+    What happened before `since` belongs to an earlier play.
+    """
+    events = relay_events(journal.entries("relay", "event", since))
+    notifications = [one for one in notifications if one["at"] >= since]
     shown = [
         {name: one[name] for name in ("title", "body", "eventType", "sessionID", "at")}
         for one in notifications
@@ -34,9 +40,11 @@ def report(scenario: Scenario, played: Played, journal: Journal, notifications: 
         "ok": held(expectations),
         "expectations": [asdict(expectation) for expectation in expectations],
         "relay_events": events,
-        "pushes": pushes(journal.entries("apns", "push")),
+        "pushes": pushes(journal.entries("apns", "push", since)),
         "notifications": shown,
-        "latency_ms": {"event_to_phone": percentiles(latencies(journal.entries("opencode", "event"), shown))},
+        "latency_ms": {
+            "event_to_phone": percentiles(latencies(journal.entries("opencode", "event", since), shown))
+        },
     }
 
 

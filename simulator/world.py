@@ -29,12 +29,16 @@ LINK = r"^mobilevoice://"
 
 @dataclass(frozen=True, slots=True)
 class WorldOptions:
-    """`registered_as`: what the app tells the relay about its tokens, which live in `realm`; None: the truth."""
+    """`realm` is where the phones' tokens live, `claimed_realm` what the app says of them (None: the truth).
+
+    `database_url` is the relay's, None for a new SQLite file. `permission_delay` is the bridge's, in seconds.
+    """
 
     phones: int = 1
     permission_delay: float = 0.0
     database_url: str | None = None
     realm: Realm = "production"
+    claimed_realm: Realm | None = None
     seed: int = 0
 
 
@@ -145,10 +149,13 @@ class World:
     async def _pair(self, number: int) -> Phone:
         """A phone with the app: it gets its token from APNs, scans the code and registers at the relay."""
         name = "iPhone" if number == 1 else f"iPhone {number}"
-        tokens = self.apns.registry
-        realm = self.options.realm
+        tokens, realm = self.apns.registry, self.options.realm
         phone = Phone(
-            self.clock, self.journal, lambda: tokens.mint_token(BUNDLE_ID, realm), name=name, realm=realm
+            self.clock,
+            self.journal,
+            lambda: tokens.mint_token(BUNDLE_ID, realm),
+            name=name,
+            realm=self.options.claimed_realm or realm,
         )
         phone.app.scan(self.pairing_link)
         tokens.attach(phone.app.token, phone.receive)

@@ -1,0 +1,116 @@
+"""What must hold when parts of the chain die or lie."""
+
+import asyncio
+import random
+from collections import Counter
+
+import pytest
+
+from mariadb import MariaDB
+from simulator.report import relay_events, report
+from simulator.scenario import Scenario, load
+from simulator.world import World, WorldOptions
+from waiting import eventually
+
+pytestmark = pytest.mark.replay
+
+KILLED_SCENARIOS = (
+    "f_two_sessions",
+    "b_permission_external_directory",
+    "c_error_context_overflow",
+    "c_error_400",
+)
+
+
+async def _play_while_the_relay_is_killed(world: World, scenario: Scenario, source: random.Random) -> None:
+    """Kill the relay at a random moment of the play, leave it down for a moment, start it again."""
+    playing = asyncio.create_task(world.player.play(scenario.recording, speed=4.0))
+    await asyncio.sleep(source.uniform(0.05, scenario.recording.events[-1].t / 4.0 + 0.1))
+    await world.relay.kill()
+    await asyncio.sleep(source.uniform(0.0, 0.5))
+    await world.start_relay()
+    await playing
+
+
+async def test_a_killed_relay_loses_no_alert_and_shows_none_twice() -> None:
+    source = random.Random(20261121)
+    expected: Counter[str] = Counter()
+    async with World() as world:
+        for round_number in range(12):
+            scenario = load(KILLED_SCENARIOS[round_number % len(KILLED_SCENARIOS)])
+            expected.update(alert.event_type for alert in scenario.alerts for _ in range(alert.count))
+            await _play_while_the_relay_is_killed(world, scenario, source)
+            await eventually(lambda: len(world.phones[0].screen.notifications) >= expected.total(), within=30)
+        await world.still(2.0)
+        screen = world.phones[0].screen.notifications
+        assert Counter(one.payload["eventType"] for one in screen) == expected
+        assert len(relay_events(world.journal.entries("relay", "event"))) == expected.total()
+
+
+async def test_a_relay_that_dies_with_pushes_unsent_sends_them_after_its_restart() -> None:
+    """APNs does not answer, the relay is killed while it waits, and nobody tells it of the event again."""
+    scenario = load("a_text")
+    async with World() as world:
+        ports = dict(world.apns.ports)
+        await world.apns.close()
+        await world.player.play(scenario.recording, speed=20)
+        await eventually(lambda: bool(world.journal.entries("bridge", "delivered")), within=20)
+        await world.bridge.stop()
+        await world.relay.kill()
+        await world.apns.start(sandbox_port=ports["sandbox"], production_port=ports["production"])
+        await world.start_relay()
+        await world.phones[0].shown(1, within=20)
+        await world.still(2.0)
+        assert len(world.phones[0].showings) == 1
+
+
+async def test_a_relay_stopped_politely_says_so_with_status_0() -> None:
+    async with World() as world:
+        await world.play(load("c_error_401"), speed=20)
+        assert await world.bridge.stop() == 0
+        assert await world.relay.stop() == 0
+        assert len(world.phones[0].showings) == 1
+
+
+async def test_every_phone_of_the_secret_is_told() -> None:
+    scenario = load("b_permission_once")
+    async with World(WorldOptions(phones=3)) as world:
+        played = await world.play(scenario, speed=20)
+        for phone in world.phones:
+            assert report(scenario, played, world.journal, phone.showings)["ok"]
+
+
+async def test_a_token_of_the_other_environment_is_found_and_remembered() -> None:
+    """The original app says "production" whatever its build; a development build's tokens live in the sandbox."""
+    async with World(WorldOptions(realm="sandbox", claimed_realm="production")) as world:
+        for _ in range(2):
+            await world.play(load("c_error_401"), speed=20)
+        pushes = [
+            (one.detail["realm"], one.detail["status"], one.detail["reason"])
+            for one in world.journal.entries("apns", "push")
+        ]
+        assert pushes == [
+            ("production", 400, "BadDeviceToken"),
+            ("sandbox", 200, None),
+            ("sandbox", 200, None),
+        ]
+        assert len(world.phones[0].showings) == 2
+
+
+async def test_a_dead_token_is_removed_and_the_others_are_told() -> None:
+    async with World(WorldOptions(phones=2)) as world:
+        gone, left = world.phones
+        world.apns.registry.unregister(gone.app.token, world.clock.now() + 1)
+        await world.play(load("c_error_401"), speed=20)
+        await world.play(load("c_error_401"), speed=20)
+        answers = Counter(entry.detail["status"] for entry in world.journal.entries("apns", "push"))
+        assert answers == {200: 2, 410: 1}
+        assert [len(phone.showings) for phone in (gone, left)] == [0, 2]
+
+
+@pytest.mark.mariadb
+async def test_a_full_replay_on_mariadb(mariadb: MariaDB) -> None:
+    scenario = load("g_child_session")
+    async with World(WorldOptions(database_url=mariadb.new_database())) as world:
+        played = await world.play(scenario, speed=20)
+        assert report(scenario, played, world.journal, world.phones[0].showings)["ok"]
