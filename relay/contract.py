@@ -127,13 +127,16 @@ class ContractError(ValueError):
 
 T = TypeVar("T", bound=Message)
 
+_VALUE = re.compile(r"Invalid enum value .*(?= - at )", re.DOTALL)
+"""msgspec's message for a word that is not in a list; the one that repeats the sender's value."""
+
 
 def decode(body: bytes | str, kind: type[T]) -> T:
     """The request in `body`. Raises ContractError for broken JSON, wrong types and missing or invalid fields."""
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ContractError(str(error)) from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ContractError(_VALUE.sub("Unknown value", str(error))) from None
 
 
 def encode(message: Message) -> bytes:
@@ -192,4 +195,4 @@ def parse_pairing_link(link: str) -> Pairing:
     values = parse_qs(urlsplit(link).query).get("pair")
     if not values:
         raise ContractError("the pairing link has no 'pair' parameter")
-    return decode(values[0].encode(), Pairing)
+    return decode(values[0], Pairing)

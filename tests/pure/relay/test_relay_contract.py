@@ -1,0 +1,286 @@
+"""The wire contract: what every request accepts and refuses, wire names, the pairing link."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay import contract
+from relay.contract import (
+    ContentState,
+    ContractError,
+    DeviceRegister,
+    DeviceUnregister,
+    Event,
+    EventReply,
+    Health,
+    Ok,
+    Refusal,
+)
+
+SECRET = "0123456789abcdef"
+TOKEN = "ab" * 32
+STATE: dict[str, Any] = {"status": "working", "sessionTitle": "Fix the tests", "lastMessage": "Running them"}
+
+LEAST: dict[type[contract.Message], dict[str, Any]] = {
+    DeviceRegister: {"secret": SECRET, "deviceToken": TOKEN},
+    DeviceUnregister: {"secret": SECRET, "deviceToken": TOKEN},
+    Event: {"secret": SECRET, "eventType": "complete", "sessionID": "ses_1"},
+}
+"""What old servers and old apps send: the required fields alone."""
+
+ALL: dict[type[contract.Message], dict[str, Any]] = {
+    DeviceRegister: LEAST[DeviceRegister]
+    | {
+        "bundleId": "com.example.app",
+        "apnsEnv": "sandbox",
+        "pushToStartToken": "cd" * 80,
+        "activityFormat": "expo-widgets",
+    },
+    DeviceUnregister: LEAST[DeviceUnregister],
+    Event: LEAST[Event]
+    | {
+        "serverID": "0123456789abcdef",
+        "title": "Done",
+        "body": "All tests pass",
+        "contentState": STATE | {"retryInfo": "Retry 2 in 8s"},
+        "eventID": "evt_1",
+    },
+}
+
+CASES = [(kind, name) for kind in LEAST for name in LEAST[kind]]
+NOT_TEXT: list[Any] = [None, 1, 1.5, True, [], ["x"], {}, {"a": 1}]
+
+BAD: dict[str, list[Any]] = {
+    "secret": ["", "x" * 15, "x" * 513, *NOT_TEXT],
+    "deviceToken": ["", "a", "xyz", "ab" * 257, "ab cd", "ab\n", "ab/../cd", "äb" * 8, *NOT_TEXT],
+    "pushToStartToken": ["", "xyz", "ab" * 257, *NOT_TEXT[1:]],
+    "bundleId": ["", "com.example app", "com/example", "a" * 156, "com.ex\n", "com.é", *NOT_TEXT[1:]],
+    "apnsEnv": ["", "Production", "development", *NOT_TEXT],
+    "activityFormat": ["", "FLAT", "expo", *NOT_TEXT[1:]],
+    "eventType": ["", "Complete", "started", *NOT_TEXT],
+    "sessionID": ["", "a b", "a\n", "x" * 129, "ü", "\x7f", *NOT_TEXT],
+    "serverID": ["", "a b", "x" * 129, "ü", *NOT_TEXT[1:]],
+    "title": ["", *NOT_TEXT[1:]],
+    "body": ["", *NOT_TEXT[1:]],
+    "contentState": ["x", 1, True, [], {}, STATE | {"status": "done"}],
+    "eventID": ["", "x" * 65, "a b", "ü", *NOT_TEXT[1:]],
+}
+BAD_CASES = [
+    pytest.param(kind, name, value, id=f"{kind.__name__}-{name}-{number}")
+    for kind in ALL
+    for name in ALL[kind]
+    for number, value in enumerate(BAD[name])
+]
+
+
+def read(kind: type[contract.Message], fields: object) -> Any:
+    return contract.decode(json.dumps(fields).encode(), kind)
+
+
+@pytest.mark.parametrize("kind", LEAST)
+def test_required_fields_are_enough(kind: type[contract.Message]) -> None:
+    assert read(kind, LEAST[kind])
+
+
+def test_defaults() -> None:
+    device = read(DeviceRegister, LEAST[DeviceRegister])
+    assert device.apns_env == "production"
+    assert (device.bundle_id, device.push_to_start_token, device.activity_format) == (None, None, None)
+    event = read(Event, LEAST[Event])
+    assert (event.server_id, event.title, event.body, event.content_state, event.event_id) == (None,) * 5
+    assert read(ContentState, STATE).retry_info is None
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_field_has_its_wire_name(kind: type[contract.Message]) -> None:
+    assert json.loads(contract.encode(read(kind, ALL[kind]))) == ALL[kind]
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_field_is_covered_here(kind: type[contract.Message]) -> None:
+    assert set(kind.__struct_encode_fields__) == set(ALL[kind])
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_unknown_fields_are_ignored(kind: type[contract.Message]) -> None:
+    extra = {"later": {"deep": [1, None]}, "secret_hash": "x", "device_token": "zz"}
+    assert read(kind, ALL[kind] | extra) == read(kind, ALL[kind])
+
+
+@pytest.mark.parametrize(("kind", "name"), CASES)
+def test_a_missing_field_is_refused_and_named(kind: type[contract.Message], name: str) -> None:
+    fields = {key: value for key, value in LEAST[kind].items() if key != name}
+    with pytest.raises(ContractError, match=name):
+        read(kind, fields)
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), BAD_CASES)
+def test_a_wrong_value_is_refused_and_its_field_named(
+    kind: type[contract.Message], name: str, value: object
+) -> None:
+    with pytest.raises(ContractError, match=rf"\$\.{name}\b|{name}|lastMessage"):
+        read(kind, ALL[kind] | {name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("secret", "x" * 16),
+        ("secret", "x" * 512),
+        ("secret", "pässwörter-mit-😀"),
+        ("deviceToken", "aB" * 80),
+        ("deviceToken", "ab" * 256),
+        ("bundleId", "A-b.9" * 31),
+        ("bundleId", None),
+    ],
+)
+def test_the_bounds_themselves_are_accepted(name: str, value: object) -> None:
+    assert read(DeviceRegister, ALL[DeviceRegister] | {name: value})
+
+
+@pytest.mark.parametrize("event_type", ["complete", "permission", "error", "progress", "start"])
+def test_every_event_type(event_type: str) -> None:
+    assert read(Event, LEAST[Event] | {"eventType": event_type}).event_type == event_type
+
+
+@pytest.mark.parametrize("status", ["working", "retry", "permission", "complete", "error"])
+def test_every_status(status: str) -> None:
+    assert read(ContentState, STATE | {"status": status}).status == status
+
+
+@pytest.mark.parametrize("name", STATE)
+def test_content_state_needs_its_fields(name: str) -> None:
+    with pytest.raises(ContractError, match=name):
+        read(ContentState, {key: value for key, value in STATE.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"1",
+        b'"text"',
+        b"NaN",
+        b"\xff\xfe",
+        b"{}",
+        b'{"secret": "\xff' + b"x" * 20 + b'"}',
+        b'{"secret": "' + b"\\ud800" * 16 + b'"}',
+        b'{"secret": NaN}',
+        b'{"a": ' + b"[" * 60_000 + b"]" * 60_000 + b"}",
+        b'{"secret": "0123456789abcdef"} {}',
+    ],
+)
+@pytest.mark.parametrize("kind", LEAST)
+def test_what_is_no_json_object_is_refused(kind: type[contract.Message], body: bytes) -> None:
+    with pytest.raises(ContractError):
+        contract.decode(body, kind)
+
+
+@pytest.mark.parametrize("value", ["hunter2", "hunter2' - at", "hunter2\n", 'ü"hunter2\\', ["hunter2"]])
+@pytest.mark.parametrize("name", ["eventType", "secret", "contentState"])
+def test_a_refusal_never_repeats_the_value(name: str, value: object) -> None:
+    with pytest.raises(ContractError) as caught:
+        read(Event, LEAST[Event] | {name: value})
+    assert "hunter2" not in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_a_lone_surrogate_in_a_text_is_refused() -> None:
+    with pytest.raises(ContractError):
+        contract.decode('{"secret": "\ud800"}', Event)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
+    for kind in LEAST:
+        with pytest.raises(ContractError):
+            contract.decode(body, kind)
+
+
+def test_replies() -> None:
+    assert json.loads(contract.encode(Ok())) == {"ok": True}
+    assert json.loads(contract.encode(EventReply(sent=1, failed=2, queued=3))) == {
+        "ok": True, "sent": 1, "failed": 2, "queued": 3,
+    }  # fmt: skip
+    assert json.loads(contract.encode(Health(devices=1, deliveries=2))) == {
+        "ok": True, "devices": 1, "deliveries": 2,
+    }  # fmt: skip
+
+
+def test_a_refusal_always_says_that_it_is_one() -> None:
+    assert json.loads(contract.encode(Refusal(error="No", code="no"))) == {
+        "ok": False, "error": "No", "code": "no",
+    }  # fmt: skip
+    assert json.loads(contract.encode(Refusal(error="No", code="no", details="why")))["details"] == "why"
+
+
+def test_only_a_hash_of_the_secret_is_kept() -> None:
+    assert contract.secret_hash("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+# Server id and pairing link.
+
+
+def test_server_id_is_that_of_the_first_implementation() -> None:
+    # printf 'https://relay.example|0123456789abcdef' | sha256sum
+    assert contract.server_id("https://relay.example", SECRET) == "80e435bba6dc1aa1"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://relay.example/", " https://relay.example// ", "https://relay.example"]
+)
+def test_server_id_does_not_depend_on_a_trailing_slash(url: str) -> None:
+    assert contract.server_id(url, SECRET) == contract.server_id("https://relay.example", SECRET)
+
+
+def test_the_pairing_link_as_the_app_reads_it() -> None:
+    pair = contract.pairing("https://relay.example/", SECRET, ["http://192.168.1.2:4096"])
+    link = contract.pairing_link(pair)
+    fields = (
+        f'{{"v":1,"serverID":"{pair.server_id}","relayURL":"https://relay.example","relaySecret":"{SECRET}",'
+        f'"hosts":["http://192.168.1.2:4096"]}}'
+    )
+    assert link == f"mobilevoice:///?pair={quote(fields, safe='')}"
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@given(url=TEXT, secret=TEXT, hosts=st.lists(TEXT, max_size=4))
+def test_the_pairing_link_round_trips(url: str, secret: str, hosts: list[str]) -> None:
+    pair = contract.pairing(url, secret, hosts)
+    link = contract.pairing_link(pair)
+    assert link.isascii()
+    assert contract.parse_pairing_link(link) == pair
+
+
+def test_a_link_with_two_slashes_is_read_too() -> None:
+    pair = contract.pairing("https://relay.example", SECRET, [])
+    assert contract.parse_pairing_link(contract.pairing_link(pair).replace(":///", "://")) == pair
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "",
+        "https://relay.example/?pair=%7B%7D",
+        "mobilevoice:///",
+        "mobilevoice:///?pear=%7B%7D",
+        "mobilevoice:///?pair=",
+        "mobilevoice:///?pair=x",
+        "mobilevoice:///?pair=%7B%7D",
+        "mobilevoice:///?pair=%FF%FE",
+        "mobilevoice:///?pair=\ud800",
+        "mobilevoice:///?pair=%7B%22v%22%3A1%7D",
+    ],
+)
+def test_what_is_no_pairing_link_is_refused(link: str) -> None:
+    with pytest.raises(ContractError):
+        contract.parse_pairing_link(link)
