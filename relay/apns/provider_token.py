@@ -25,7 +25,8 @@ class ProviderToken:
 
     def authorization(self, now: float) -> str:
         """The value of the authorization header at UNIX time `now`."""
-        if now - self.issued_at >= MAX_AGE:
+        # Younger than now: the clock was set back, and APNs may refuse a time to come.
+        if not -MIN_AGE < now - self.issued_at < MAX_AGE:
             self._sign(now)
         return self._authorization
 

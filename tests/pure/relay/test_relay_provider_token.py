@@ -1,0 +1,82 @@
+"""One provider token for an hour, never renewed more often than Apple allows."""
+
+import jwt
+import pytest
+
+from relay.apns.provider_token import MAX_AGE, MIN_AGE, ProviderToken
+
+NOW = 1_800_000_000.7
+
+
+@pytest.fixture
+def token(private_key: str) -> ProviderToken:
+    return ProviderToken(private_key=private_key, key_id="KEY1234567", team_id="TEAM123456")
+
+
+def test_it_is_what_apple_asks_for(token: ProviderToken, public_key: str) -> None:
+    scheme, _, signed = token.authorization(NOW).partition(" ")
+    assert scheme == "bearer"
+    header = jwt.get_unverified_header(signed)
+    assert (header["alg"], header["kid"]) == ("ES256", "KEY1234567")
+    claims = jwt.decode(signed, public_key, algorithms=["ES256"], options={"verify_iat": False})
+    assert claims == {"iss": "TEAM123456", "iat": int(NOW)}
+
+
+def test_a_foreign_key_does_not_verify_it(token: ProviderToken) -> None:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    signed = token.authorization(NOW).removeprefix("bearer ")
+    other = ec.generate_private_key(ec.SECP256R1()).public_key()
+    with pytest.raises(jwt.InvalidSignatureError):
+        jwt.decode(signed, other, algorithms=["ES256"])
+
+
+@pytest.mark.parametrize("later", [0.0, 1.0, MIN_AGE, MAX_AGE - 0.001])
+def test_it_is_used_again(token: ProviderToken, later: float) -> None:
+    first = token.authorization(NOW)
+    assert token.authorization(NOW + later) == first
+    assert token.issued_at == NOW
+
+
+def test_of_age_it_is_signed_anew(token: ProviderToken) -> None:
+    first = token.authorization(NOW)
+    assert token.authorization(NOW + MAX_AGE) != first
+    assert token.issued_at == NOW + MAX_AGE
+
+
+def test_ages_keep_apples_limits() -> None:
+    assert MIN_AGE >= 20 * 60
+    assert MIN_AGE < MAX_AGE <= 60 * 60 - 5 * 60
+
+
+def test_it_is_not_renewed_within_apples_limit(token: ProviderToken) -> None:
+    first = token.authorization(NOW)
+    assert not token.renew(NOW + MIN_AGE - 0.001)
+    assert token.authorization(NOW + 1) == first
+
+
+def test_it_is_renewed_when_apns_calls_it_expired(token: ProviderToken) -> None:
+    first = token.authorization(NOW)
+    assert token.renew(NOW + MIN_AGE)
+    assert token.authorization(NOW + MIN_AGE) != first
+    assert token.issued_at == NOW + MIN_AGE
+
+
+def test_a_clock_that_was_ahead_does_not_leave_a_token_from_the_future(token: ProviderToken) -> None:
+    """A machine that boots with a wrong clock, set right later, must not send that token until then."""
+    token.authorization(NOW + 86_400)
+    signed = token.authorization(NOW).removeprefix("bearer ")
+    assert jwt.decode(signed, options={"verify_signature": False})["iat"] == int(NOW)
+
+
+def test_a_clock_that_is_nudged_back_keeps_the_token(token: ProviderToken) -> None:
+    first = token.authorization(NOW)
+    assert token.authorization(NOW - 2) == first
+    assert not token.renew(NOW - 2)
+
+
+def test_the_key_shows_nowhere(token: ProviderToken, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG"):
+        authorization = token.authorization(NOW)
+    assert "PRIVATE" not in repr(token)
+    assert authorization.removeprefix("bearer ") not in caplog.text
