@@ -28,10 +28,9 @@ class Event(Wire, frozen=True, kw_only=True):
 
 
 class Envelope(Wire, frozen=True, kw_only=True):
-    """A data line of GET /global/event."""
+    """A data line of GET /global/event; its directory does not matter, because session ids are unique."""
 
     payload: Event
-    directory: str | None = None
 
 
 class Status(Wire, frozen=True, kw_only=True):

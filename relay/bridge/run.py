@@ -41,7 +41,8 @@ class BridgeOptions:
 
     `relay_secret` wins over `secret_file`; without both the secret is kept in the user's state directory.
     `advertise_hosts` are names, addresses or URLs under which phones reach OpenCode, best first. `permission_delay`
-    is in seconds: a request that is answered sooner does not ring.
+    is in seconds: a request that is answered sooner does not ring. `read_deadline`: seconds of silence after which the
+    event stream is opened anew. `drain_seconds`: for what is under way when the bridge stops.
     """
 
     opencode_url: str
@@ -75,14 +76,18 @@ async def run_bridge(options: BridgeOptions, *, stop: asyncio.Event, out: TextIO
 
 
 def relay_secret(options: BridgeOptions) -> str:
-    """The secret that phones and server share. Raises BridgeError."""
-    if options.relay_secret is not None:
+    """The secret that phones and server share; an empty option counts as none. Raises BridgeError."""
+    if options.relay_secret:
         return checked_secret(options.relay_secret, "the relay secret")
     return load_secret(options.secret_file or default_secret_file(os.environ))
 
 
 async def pairing_of(options: BridgeOptions) -> contract.Pairing:
-    """The pairing that the QR code carries. Asks this machine's addresses whether OpenCode's port answers there."""
+    """The pairing that the QR code carries. Tries which addresses of this machine OpenCode's port answers at.
+
+    OpenCode should run by then; else only its own URL is known. Raises BridgeError.
+    """
+    http_url(options.relay_url, "the relay URL")
     where = address(options.opencode_url, options.username, options.password)
     port = port_of(where.url)
     local = is_local(http_url(where.url, "the OpenCode URL").hostname or "")

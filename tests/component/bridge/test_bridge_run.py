@@ -354,3 +354,13 @@ class TestPairing:
         options = BridgeOptions("http://127.0.0.1:1", "https://relay.example.org", secret_file=tmp_path)
         with pytest.raises(BridgeError, match="Is a directory"):
             await pairing_of(options)
+
+    async def test_a_pairing_needs_a_relay_url(self) -> None:
+        with pytest.raises(OptionError, match="the relay URL"):
+            await pairing_of(BridgeOptions("http://127.0.0.1:1", "relay", relay_secret=SECRET))
+
+    async def test_an_empty_secret_counts_as_none(self, tmp_path: Path) -> None:
+        options = BridgeOptions(
+            "http://127.0.0.1:1", "http://relay", relay_secret="", secret_file=tmp_path / "relay-secret"
+        )
+        assert len((await pairing_of(options)).relay_secret) == 24

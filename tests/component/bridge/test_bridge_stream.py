@@ -134,9 +134,9 @@ async def test_it_reconnects_after_silence(
 async def test_heartbeats_keep_the_connection(
     fake_opencode: Any, opencode: OpenCode, reading: Any, until: Until
 ) -> None:
-    reader = reading(Reader(opencode, read_deadline=0.3))
+    reader = reading(Reader(opencode, read_deadline=0.5))
     await until(lambda: fake_opencode.streams)
-    for _ in range(8):
+    for _ in range(12):
         fake_opencode.send(b": heartbeat\n\n")  # bytes count, even if they are no event
         await asyncio.sleep(0.05)
     assert fake_opencode.connections == 1
