@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from simulator.clock import Clock
 from simulator.journal import Journal
-from simulator.opencode.replay import Cue, Replay, replay
+from simulator.opencode.replay import Cue, Replay, replay, seeds
 from simulator.opencode.server import OpenCodeServer
 from simulator.scenario import Recording
 
@@ -42,23 +42,27 @@ class Player:
     ) -> Played:
         """Send a recording `speed` times as fast, once somebody hears it; return when its last event is out.
 
+        What the recorded server knew from before is there at once, before anybody listens.
         Play 0 of a server keeps the recorded ids, each later one has its own. With `retime` the times inside the
         events are those of this play, not of the recording. A recording whose server was killed ends with the server
         cut, and started again `down_for` / speed seconds later on the same port. Raises TimeoutError if nobody opened
         /global/event within `subscribed_within` seconds of real time.
         """
         process = self._server.process
-        await process.streams.subscribed(subscribed_within)
         number, process.plays = process.plays, process.plays + 1
-        started = self._clock.now()
-        prepared = replay(recording, number, speed, started * 1000 if retime else None)
-        self._journal.record("opencode", "play began", recording=recording.name, play=number)
-        for seed in prepared.seeds:
+        for seed in seeds(recording, number, speed, self._now_ms(retime)):
             process.state.seed(seed.session, seed.messages)
+        await process.streams.subscribed(subscribed_within)
+        prepared = replay(recording, number, speed, self._now_ms(retime))
+        started = self._clock.now()
+        self._journal.record("opencode", "play began", recording=recording.name, play=number)
         sent = await self._send(prepared.cues, started)
         await self._die(prepared, started, down_for / speed)
         self._journal.record("opencode", "play ended", recording=recording.name, play=number, events=sent)
         return Played(number, sent, prepared.sessions)
+
+    def _now_ms(self, retime: bool) -> float | None:
+        return self._clock.now() * 1000 if retime else None
 
     async def _send(self, cues: tuple[Cue, ...], started: float) -> int:
         """All cues, those due at once in one chunk; the number of events sent."""

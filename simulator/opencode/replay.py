@@ -45,27 +45,30 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """One play of a recording, ready: cues in order, seeds, and the end of the server (seconds) if it has one."""
+    """One play of a recording, ready: cues in order, the end of the server (seconds) if it has one, and the played
+    ids of the recorded sessions."""
 
     cues: tuple[Cue, ...]
-    seeds: tuple[Seed, ...]
     killed_at: float | None
     sessions: dict[str, str]
 
 
 def replay(recording: Recording, play: int, speed: float, started_ms: float | None = None) -> Replay:
     """The `play`-th play of a recording, `speed` times as fast; times inside stay as recorded if `started_ms` is None."""
-    if speed <= 0:
-        raise ValueError(f"speed must be above 0, not {speed:g}")
-    timing = None if started_ms is None else Timing(recorded_start_ms(recording), started_ms, speed)
+    timing = _timing(recording, speed, started_ms)
     cues = tuple(Cue(line.t / speed, frame(_played(line.event, play, timing))) for line in recording.events)
-    seeds = tuple(
-        Seed(_played(seed.session, play, timing), tuple(_played(one, play, timing) for one in seed.messages))
-        for seed in known_before(recording)
-    )
     killed_at = None if recording.killed_at is None else recording.killed_at / speed
     names = {session_id: renamed(session_id, play) for session_id in session_ids(recording)}
-    return Replay(cues, seeds, killed_at, names)
+    return Replay(cues, killed_at, names)
+
+
+def seeds(recording: Recording, play: int, speed: float, started_ms: float | None = None) -> list[Seed]:
+    """What the server of a recording knew from before, as the `play`-th play has it."""
+    timing = _timing(recording, speed, started_ms)
+    return [
+        Seed(_played(seed.session, play, timing), tuple(_played(one, play, timing) for one in seed.messages))
+        for seed in known_before(recording)
+    ]
 
 
 def session_ids(recording: Recording) -> list[str]:
@@ -91,6 +94,12 @@ def recorded_start_ms(recording: Recording) -> float:
         if times:
             return max(times) - line.t * 1000
     raise ValueError(f"recording {recording.name} holds no time")
+
+
+def _timing(recording: Recording, speed: float, started_ms: float | None) -> Timing | None:
+    if speed <= 0:
+        raise ValueError(f"speed must be above 0, not {speed:g}")
+    return None if started_ms is None else Timing(recorded_start_ms(recording), started_ms, speed)
 
 
 def _created(recording: Recording) -> list[str]:

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from simulator.opencode.replay import replay
+from simulator.opencode.replay import replay, seeds
 from simulator.scenario import load, scenarios
 
 D = "/code/demo"
@@ -13,7 +13,7 @@ D = "/code/demo"
 def played(server, name: str, until: str | None = None) -> None:
     """Put a recording into the server, all of it or up to the first event of a kind."""
     ready = replay(load(name).recording, 0, 1.0)
-    for seed in ready.seeds:
+    for seed in seeds(load(name).recording, 0, 1.0):
         server.process.state.seed(seed.session, seed.messages)
     frames = [cue.frame for cue in ready.cues]
     types = [frame.payload["type"] for frame in frames]

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from simulator.opencode.ids import renamed
-from simulator.opencode.replay import Timing, known_before, recorded_start_ms, replay, session_ids
+from simulator.opencode.replay import Timing, known_before, recorded_start_ms, replay, seeds, session_ids
 from simulator.scenario import Line, Recording, load, scenarios
 
 
@@ -105,7 +105,7 @@ def test_only_times_are_moved() -> None:
 @pytest.mark.parametrize("name", [name for name in scenarios() if name != "i_after_restart"])
 def test_most_recordings_create_the_sessions_they_show(name: str) -> None:
     assert known_before(recording(name)) == []
-    assert replay(recording(name), 0, 1.0).seeds == ()
+    assert seeds(recording(name), 0, 1.0) == []
 
 
 def test_a_restarted_server_knows_its_session_from_before() -> None:
@@ -118,7 +118,7 @@ def test_a_restarted_server_knows_its_session_from_before() -> None:
 
 def test_seeds_are_renamed_and_retimed_like_events() -> None:
     (recorded,) = known_before(recording("i_after_restart"))
-    (seed,) = replay(recording("i_after_restart"), 2, 1.0, 1_900_000_000_000).seeds
+    (seed,) = seeds(recording("i_after_restart"), 2, 1.0, 1_900_000_000_000)
     assert seed.session["id"] == renamed(recorded.session["id"], 2)
     assert seed.messages[0]["info"]["id"] == renamed(recorded.messages[0]["info"]["id"], 2)
     assert 1_899_999_900_000 < seed.session["time"]["created"] < 1_900_000_000_000
