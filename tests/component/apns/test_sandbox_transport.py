@@ -1,0 +1,364 @@
+"""TLS, SETTINGS, stream limits, PING, GOAWAY, faults, shutdown, and bytes that are no HTTP/2 at all."""
+
+import asyncio
+import gc
+import os
+import random
+import ssl
+
+import pytest
+from h2.settings import SettingCodes
+
+from simulator.apns import frames
+from simulator.apns.faults import AnswerWith, CloseConnection, Delay, Fault, GoAway, Reset, Stall
+from simulator.apns.sandbox import Sandbox
+from simulator.apns.server import ServerConnection
+
+MAX_STREAMS = int(SettingCodes.MAX_CONCURRENT_STREAMS)
+REFUSED, INTERNAL = 7, 2
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------
+
+
+async def test_tls_speaks_h2_and_1_2_or_later(bench) -> None:
+    provider = await bench.connect("sandbox", "http/1.1", "h2")
+    tls = provider.transport.get_extra_info("ssl_object")
+    assert tls.selected_alpn_protocol() == "h2"
+    assert tls.version() in ("TLSv1.2", "TLSv1.3")
+
+
+async def test_tls_1_1_is_refused(bench) -> None:
+    context = bench.tls("h2")
+    context.set_ciphers("DEFAULT@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await asyncio.open_connection("127.0.0.1", bench.sandbox.ports["sandbox"], ssl=context)
+
+
+async def test_http1_never_gets_an_http1_answer(bench, patiently) -> None:
+    tls = bench.tls("http/1.1")
+    reader, writer = await asyncio.open_connection("127.0.0.1", bench.sandbox.ports["sandbox"], ssl=tls)
+    writer.write(b"POST /3/device/ab HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    received = await patiently(reader.read())
+    assert b"HTTP/" not in received.replace(b"HTTP/2", b"")
+    assert b'{"reason":' in received
+    writer.close()
+    [entry] = bench.journal.entries("apns", "protocol_error")
+    assert entry.detail["code"] == frames.ErrorCode.PROTOCOL_ERROR
+
+
+# --- stream limit -----------------------------------------------------------------------------------------------
+
+
+async def test_one_stream_at_first_and_a_thousand_before_the_first_200(bench) -> None:
+    provider = await bench.connect()
+    assert provider.settings[0][MAX_STREAMS] == 1
+    await bench.ask(provider)
+    assert provider.settings[1] == {MAX_STREAMS: 1000}
+    assert provider.log == ["settings", "settings", "answer"]
+    await bench.ask(provider)
+    assert len(provider.settings) == 2
+
+
+async def test_an_invalid_provider_token_leaves_the_limit_at_one(bench) -> None:
+    provider = await bench.connect()
+    await bench.ask(provider, authorization="bearer not-a-jwt")
+    assert len(provider.settings) == 1
+
+
+async def test_a_valid_token_raises_the_limit_also_if_the_push_itself_is_bad(bench) -> None:
+    provider = await bench.connect()
+    await bench.ask(provider, apns_topic=None)
+    assert provider.settings[1] == {MAX_STREAMS: 1000}
+
+
+async def test_a_second_stream_is_refused_while_the_first_is_unanswered(bench, patiently, until) -> None:
+    bench.sandbox.faults.add(Fault(Delay(5), times=1))
+    provider = await bench.connect()
+    provider.forget_the_limit()
+    first, second = bench.push(provider), bench.push(provider)
+    assert (await patiently(second.done)).reset == REFUSED
+    assert len(provider.settings) == 1
+    await bench.clock.advance(5)
+    assert (await patiently(first.done)).status == 200
+    assert (await bench.ask(provider)).status == 200
+    assert len(bench.delivered) == 2
+    [entry] = bench.journal.entries("apns", "stream_refused")
+    assert entry.detail == {"limit": 1}
+
+
+async def test_many_pushes_at_once_after_the_first(bench, patiently) -> None:
+    provider = await bench.connect()
+    await bench.ask(provider)
+    answers = [bench.push(provider) for _ in range(200)]
+    assert {(await patiently(each.done)).status for each in answers} == {200}
+
+
+async def test_two_thousand_refusals_on_one_connection_are_all_answered(bench, patiently) -> None:
+    bench.sandbox.registry.unregister(bench.token, 1.0)
+    provider = await bench.connect()
+    await bench.ask(provider)
+    for _ in range(10):
+        answers = [bench.push(provider) for _ in range(200)]
+        assert {(await patiently(each.done)).status for each in answers} == {410}
+
+
+# --- PING and GOAWAY ----------------------------------------------------------------------------------------------
+
+
+async def test_ping(bench, patiently) -> None:
+    provider = await bench.connect()
+    provider.h2.ping(b"12345678")
+    provider.flush()
+    await patiently(provider.pong.wait())
+
+
+async def test_goaway_carries_its_reason_and_the_connection_closes(bench, patiently) -> None:
+    provider = await bench.connect()
+    await bench.ask(provider)
+    bench.sandbox.goaway("Shutdown")
+    await patiently(provider.lost)
+    assert provider.goaway.additional_data == b'{"reason":"Shutdown"}'
+    assert (provider.goaway.error_code, provider.goaway.last_stream_id) == (0, 1)
+    assert (await bench.ask(await bench.connect())).status == 200
+
+
+async def test_answers_still_due_go_out_after_goaway(bench, patiently, until) -> None:
+    bench.sandbox.faults.add(Fault(Delay(5)))
+    provider = await bench.connect()
+    answer = bench.push(provider)
+    await until(lambda: bench.pushes())
+    bench.sandbox.goaway("Shutdown")
+    await until(lambda: provider.goaway)
+    assert not provider.lost.done()
+    await bench.clock.advance(5)
+    assert (await patiently(answer.done)).status == 200
+    await patiently(provider.lost)
+
+
+# --- faults -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_staged_answer(bench) -> None:
+    bench.sandbox.faults.add(Fault(AnswerWith("Unregistered", timestamp=5), nth=2))
+    provider = await bench.connect()
+    answers = [await bench.ask(provider) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 410, 200]
+    assert answers[1].body == b'{"reason":"Unregistered","timestamp":5}'
+    assert len(bench.delivered) == 2
+    assert bench.pushes()[1]["fault"] == "AnswerWith"
+
+
+async def test_a_push_may_be_delivered_and_still_be_answered_with_a_failure(bench) -> None:
+    bench.sandbox.faults.add(Fault(AnswerWith("InternalServerError"), accepts_first=True))
+    answer = await bench.ask(await bench.connect())
+    assert (answer.status, len(bench.delivered)) == (500, 1)
+
+
+@pytest.mark.parametrize(("accepts_first", "delivered"), [(False, 0), (True, 1)])
+async def test_a_reset(bench, accepts_first: bool, delivered: int) -> None:
+    bench.sandbox.faults.add(Fault(Reset(), times=1, accepts_first=accepts_first))
+    provider = await bench.connect()
+    assert (await bench.ask(provider)).reset == INTERNAL
+    assert len(bench.delivered) == delivered
+    assert (await bench.ask(provider)).status == 200
+
+
+async def test_a_goaway_before_the_push_is_judged_disowns_it(bench, patiently) -> None:
+    provider = await bench.connect()
+    await bench.ask(provider)
+    bench.sandbox.faults.add(Fault(GoAway("Shutdown")))
+    answer = bench.push(provider)
+    await patiently(provider.lost)
+    assert not answer.done.done()
+    assert provider.goaway.last_stream_id == 1
+    assert len(bench.delivered) == 1
+
+
+async def test_a_goaway_after_the_push_is_judged_answers_it(bench, patiently) -> None:
+    bench.sandbox.faults.add(Fault(GoAway("Shutdown"), accepts_first=True))
+    provider = await bench.connect()
+    assert (await bench.ask(provider)).status == 200
+    await patiently(provider.lost)
+    assert provider.goaway.last_stream_id == 1
+
+
+async def test_a_connection_is_cut(bench, patiently) -> None:
+    bench.sandbox.faults.add(Fault(CloseConnection()))
+    provider = await bench.connect()
+    answer = bench.push(provider)
+    await patiently(provider.lost)
+    assert provider.goaway is None
+    assert not answer.done.done()
+
+
+async def test_a_stalled_push_is_never_answered_and_others_are(bench) -> None:
+    provider = await bench.connect()
+    await bench.ask(provider)
+    bench.sandbox.faults.add(Fault(Stall(), times=1))
+    stalled = bench.push(provider)
+    assert (await bench.ask(provider)).status == 200
+    await bench.clock.advance(3600)
+    assert not stalled.done.done()
+
+
+async def test_a_delayed_answer_for_a_connection_that_is_gone_is_dropped(bench, until) -> None:
+    bench.sandbox.faults.add(Fault(Delay(5)))
+    provider = await bench.connect()
+    bench.push(provider)
+    await until(lambda: bench.pushes())
+    provider.close()
+    await until(lambda: bench.journal.entries("apns", "connection_closed"))
+    await bench.clock.advance(10)
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("apns delay")]
+
+
+# --- robustness ---------------------------------------------------------------------------------------------------
+
+
+async def test_garbage_on_many_connections_harms_no_other(bench, patiently) -> None:
+    seeded, steady = random.Random(4), await bench.connect()
+    port = bench.sandbox.ports["sandbox"]
+    greeting = frames.PREFACE + frames.settings({})
+    for number in range(25):
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=bench.tls("h2"))
+        noise = [
+            frames.frame(
+                seeded.randrange(11), seeded.randrange(256), seeded.randrange(9), seeded.randbytes(30)
+            )
+        ]
+        writer.write((greeting if number % 2 else b"") + b"".join(noise * 3) + seeded.randbytes(200))
+        writer.close()
+        assert (await bench.ask(steady)).status == 200
+    _, plain = await asyncio.open_connection("127.0.0.1", port)
+    plain.write(os.urandom(500))
+    plain.close()
+    assert (await bench.ask(steady)).status == 200
+    assert not bench.journal.entries("apns", "connection_crashed")
+
+
+async def test_a_defect_of_ours_ends_one_connection_only(bench, patiently, monkeypatch) -> None:
+    steady, other = await bench.connect(), await bench.connect()
+    monkeypatch.setattr("simulator.apns.server.read_request", lambda *_: 1 / 0)
+    bench.push(other)
+    await patiently(other.lost)
+    assert other.goaway.error_code == INTERNAL
+    monkeypatch.undo()
+    assert (await bench.ask(steady)).status == 200
+    assert bench.journal.entries("apns", "connection_crashed")
+
+
+class StuckTransport(asyncio.Transport):
+    """A socket whose other end does not read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.calls.append("write")
+
+    def pause_reading(self) -> None:
+        self.calls.append("pause_reading")
+
+    def resume_reading(self) -> None:
+        self.calls.append("resume_reading")
+
+
+async def test_a_client_that_does_not_read_its_answers_is_not_read_from(bench) -> None:
+    connection, transport = ServerConnection(bench.sandbox._listeners["sandbox"]), StuckTransport()
+    connection.connection_made(transport)
+    connection.pause_writing()
+    connection.resume_writing()
+    assert transport.calls == ["write", "pause_reading", "resume_reading"]
+    connection.connection_lost(None)
+    connection.pause_writing()
+    connection.resume_writing()
+    connection.abort()
+    connection.shut()
+    assert transport.calls == ["write", "pause_reading", "resume_reading"]
+
+
+async def test_the_answers_of_one_turn_of_the_loop_are_one_write(bench) -> None:
+    connection, transport = ServerConnection(bench.sandbox._listeners["sandbox"]), StuckTransport()
+    connection.connection_made(transport)
+    connection.data_received(frames.PREFACE + frames.settings({}))
+    connection.data_received(frames.ping(bytes(8), ack=False) * 100)
+    await asyncio.sleep(0)
+    assert transport.calls == ["write", "write"]
+    connection.connection_lost(None)
+
+
+async def test_the_sandbox_listens_on_loopback_only(bench) -> None:
+    for listener in bench.sandbox._listeners.values():
+        assert [each.getsockname()[0] for each in listener._server.sockets] == ["127.0.0.1"]
+
+
+# --- life of the sandbox ------------------------------------------------------------------------------------------
+
+
+async def test_close_says_goaway_cuts_what_is_due_and_may_be_called_again(bench, patiently, until) -> None:
+    bench.sandbox.faults.add(Fault(Stall()))
+    provider, ports = await bench.connect(), dict(bench.sandbox.ports)
+    bench.push(provider)
+    await until(lambda: bench.pushes())
+    await bench.sandbox.close()
+    await bench.sandbox.close()
+    await patiently(provider.lost)
+    assert provider.goaway.additional_data == b'{"reason":"Shutdown"}'
+    assert bench.sandbox.ports == {}
+    for port in ports.values():
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_close_cuts_a_client_that_does_not_answer(bench, monkeypatch) -> None:
+    monkeypatch.setattr("simulator.apns.server.SHUTDOWN_TIMEOUT", 0.05)
+    monkeypatch.setattr(ServerConnection, "shut", lambda self: None)
+    await bench.connect()
+    await bench.sandbox.close()
+    assert not bench.sandbox._listeners["sandbox"].connections
+
+
+async def test_nothing_of_a_connection_is_kept(bench, patiently, until) -> None:
+    before = sum(isinstance(each, ServerConnection) for each in gc.get_objects())
+    for _ in range(5):
+        provider = await bench.connect()
+        await bench.ask(provider)
+        provider.close()
+    await until(lambda: not bench.sandbox._listeners["sandbox"].connections)
+    await asyncio.sleep(0)
+    gc.collect()
+    assert sum(isinstance(each, ServerConnection) for each in gc.get_objects()) == before
+
+
+async def test_the_ca_file_is_temporary_unless_a_folder_is_given(bench, tmp_path) -> None:
+    assert bench.sandbox.ca_file.read_text() == bench.sandbox.ca_pem
+    assert bench.sandbox.ca_file.parent == tmp_path
+    own = Sandbox(bench.clock, bench.journal, random=random.Random(1))
+    with pytest.raises(RuntimeError):
+        _ = own.ca_file
+    await own.start()
+    ca_file = own.ca_file
+    assert ca_file.read_text() == own.ca_pem
+    await own.close()
+    assert not ca_file.exists()
+    assert bench.sandbox.ca_file.exists()
+
+
+async def test_a_taken_port_is_an_error_and_close_still_tidies_up(bench) -> None:
+    own = Sandbox(bench.clock, bench.journal, random=random.Random(1))
+    with pytest.raises(OSError, match="address"):
+        await own.start(production_port=bench.sandbox.ports["sandbox"])
+    await own.close()
+    assert own.ports == {}
+
+
+async def test_the_same_ports_may_be_asked_for_again(bench) -> None:
+    ports = dict(bench.sandbox.ports)
+    await bench.sandbox.close()
+    await bench.sandbox.start(sandbox_port=ports["sandbox"], production_port=ports["production"])
+    assert bench.sandbox.ports == ports
+    assert (await bench.ask(await bench.connect())).status == 200

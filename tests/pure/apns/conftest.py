@@ -1,0 +1,149 @@
+"""A provider without I/O: writes the bytes of a client and reads the frames of the sandbox's answer."""
+
+from collections.abc import Callable, Iterable
+from random import Random
+
+import jwt
+import pytest
+from hpack import Decoder, Encoder
+
+from simulator.apns import frames
+from simulator.apns.checks import Exam
+from simulator.apns.connection import Connection
+from simulator.apns.frames import Frame, FrameBuffer, FrameType
+from simulator.apns.profile import Profile
+from simulator.apns.provider_token import TokenReader, bearer
+from simulator.apns.registry import ProviderKey, Registry
+from simulator.apns.requests import read_request
+from simulator.apns.session import Session
+
+NOW = 1_795_226_400.0
+TOPIC = "com.example.app"
+
+
+class PureClient:
+    """The other end of a Connection. Everything it sends goes in at once; everything it gets is cut into frames."""
+
+    def __init__(self, stream_limit: int = 1000) -> None:
+        self.connection = Connection(stream_limit)
+        self.encoder = Encoder()
+        self.decoder = Decoder()
+        self._buffer = FrameBuffer()
+
+    def block(
+        self, path: str = "/3/device/ab", extra: Iterable[tuple[str, str]] = (), method: str = "POST"
+    ) -> bytes:
+        fields = [(":method", method), (":scheme", "https"), (":path", path), (":authority", "localhost")]
+        return self.encoder.encode([*fields, *extra])
+
+    def send(self, *pieces: bytes) -> list[object]:
+        return list(self.connection.receive(b"".join(pieces)))
+
+    def greet(self, settings: dict[int, int] | None = None) -> list[object]:
+        return self.send(frames.PREFACE, frames.settings(settings or {}))
+
+    def request(self, stream_id: int, body: bytes = b"{}") -> bytes:
+        return frames.headers(stream_id, self.block(), end_stream=False) + frames.data(
+            stream_id, body, end_stream=True
+        )
+
+    def received(self) -> list[Frame]:
+        self._buffer.feed(self.connection.data_to_send())
+        found = []
+        while (frame := self._buffer.next()) is not None:
+            found.append(frame)
+        return found
+
+    def types(self) -> list[int]:
+        return [frame.type for frame in self.received()]
+
+    def goaway(self) -> tuple[int, int, bytes]:
+        """Last stream, code and debug data of the one GOAWAY received."""
+        [found] = [frame for frame in self.received() if frame.type == FrameType.GOAWAY]
+        return frames.read_goaway(found)
+
+
+@pytest.fixture
+def client() -> PureClient:
+    """A client that has exchanged SETTINGS with a connection of 1000 streams."""
+    client = PureClient()
+    client.greet()
+    client.received()
+    return client
+
+
+@pytest.fixture
+def new_client() -> type[PureClient]:
+    return PureClient
+
+
+class ExamRoom:
+    """Everything needed to put one request before the checks; attributes may be changed before `exam`."""
+
+    def __init__(self) -> None:
+        self.registry = Registry(Random(7))
+        self.registry.add_app(TOPIC)
+        self.registry.add_app("com.example.other")
+        self.registry.add_app("com.foreign.app", "FOREIGN000")
+        self.key: ProviderKey = self.registry.issue_key()
+        self.device = self.registry.mint_token(TOPIC, "sandbox")
+        self.profile = Profile()
+        self.session = Session()
+        self.reader = TokenReader(self.registry.keys)
+        self.now = NOW
+        self.realm = "sandbox"
+        self.pushes_left = float("inf")
+        self.method = "POST"
+        self.path = f"/3/device/{self.device}"
+        self.body = b'{"aps":{"alert":"hello"}}'
+        self.body_size: int | None = None
+        self.headers: list[tuple[str, str]] = [("apns-topic", TOPIC), ("apns-push-type", "alert")]
+        self.authorization: str | None = f"bearer {self.sign()}"
+
+    def sign(self, key: ProviderKey | None = None, **claims: object) -> str:
+        key = key or self.key
+        return jwt.encode(
+            {"iss": key.team_id, "iat": int(self.now), **claims},
+            key.private_key,
+            algorithm="ES256",
+            headers={"kid": key.key_id},
+        )
+
+    def use(self, key: ProviderKey, **claims: object) -> None:
+        self.authorization = f"bearer {self.sign(key, **claims)}"
+
+    def set(self, name: str, value: str | None) -> None:
+        self.headers = [item for item in self.headers if item[0] != name]
+        if value is not None:
+            self.headers.append((name, value))
+
+    def exam(self) -> Exam:
+        fields = [(":method", self.method), (":scheme", "https"), (":path", self.path), *self.headers]
+        if self.authorization is not None:
+            fields.append(("authorization", self.authorization))
+        size = len(self.body) if self.body_size is None else self.body_size
+        request = read_request(fields, self.body, size)
+        text = bearer(request.headers.get("authorization"))
+        return Exam(
+            request=request,
+            realm=self.realm,  # type: ignore[arg-type]
+            profile=self.profile,
+            session=self.session,
+            now=self.now,
+            bearer=text,
+            provider_token=None if text is None else self.reader.read(text),
+            app=self.registry.topics.get(request.topic or ""),
+            device=self.registry.tokens[self.realm].get(request.token),  # type: ignore[index]
+            payload=request.payload(),
+            pushes_left=self.pushes_left,
+        )
+
+
+@pytest.fixture
+def room() -> ExamRoom:
+    return ExamRoom()
+
+
+@pytest.fixture
+def new_room() -> Callable[[], ExamRoom]:
+    return ExamRoom

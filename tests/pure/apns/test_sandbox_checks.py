@@ -1,0 +1,299 @@
+"""The table of checks, walked: every row refuses the request that breaks it and lets the neighbours pass."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from simulator.apns.checks import CHECKS, MAX_PAYLOAD, PUSH_TYPES, SINGLE_FIELDS, examine
+from simulator.apns.reasons import REASONS
+from simulator.apns.registry import LIVE_ACTIVITY_SUFFIX
+
+TOPIC = "com.example.app"
+HOUR, MINUTE = 3600, 60
+
+
+def unknown_token(room) -> None:
+    room.path = "/3/device/" + "ab" * 32
+
+
+def use_other_team(room) -> None:
+    room.session.saw(room.reader.read(room.sign()), room.now)
+    room.use(room.registry.issue_key("FOREIGN000"))
+
+
+def use_unrelated_key(room) -> None:
+    room.session.saw(room.reader.read(room.sign()), room.now)
+    room.use(room.registry.issue_key(topics=frozenset({TOPIC})))
+
+
+def renew_too_often(room) -> None:
+    for second in range(3):
+        room.session.saw(room.reader.read(room.sign(iat=int(room.now) - second - 1)), room.now)
+
+
+def revoke(room) -> None:
+    room.registry.keys[room.key.key_id].revoked = True
+
+
+def wedge(room) -> None:
+    room.session.wedged = True
+
+
+def foreign_topic(room) -> None:
+    room.set("apns-topic", "com.foreign.app")
+
+
+def other_topic(room) -> None:
+    room.set("apns-topic", "com.example.other")
+
+
+def key_for(**options: object) -> Callable[[object], None]:
+    return lambda room: room.use(room.registry.issue_key(**options))
+
+
+def signed(**claims: int) -> Callable[[object], None]:
+    return lambda room: room.use(room.key, **{name: int(room.now) + value for name, value in claims.items()})
+
+
+def header(name: str, value: str | None) -> Callable[[object], None]:
+    return lambda room: room.set(name, value)
+
+
+def also(name: str, value: str) -> Callable[[object], None]:
+    return lambda room: room.headers.append((name, value))
+
+
+def attribute(name: str, value: object) -> Callable[[object], None]:
+    return lambda room: setattr(room, name, value)
+
+
+# The name of each row -> what breaks it, and nothing before it.
+BREAKERS: dict[str, Callable[[object], None]] = {
+    "method is POST": attribute("method", "GET"),
+    "path is /3/device/": attribute("path", "/3/devices/ab"),
+    "no header twice": also("apns-topic", TOPIC),
+    "connection not wedged": wedge,
+    "provider token present": attribute("authorization", None),
+    "provider token verifies": attribute("authorization", "bearer not-a-jwt"),
+    "key not revoked": revoke,
+    "iat not in the future": signed(iat=6 * MINUTE),
+    "iat within the hour": signed(iat=-HOUR - 1),
+    "provider token not new too soon": renew_too_often,
+    "key serves this environment": key_for(realm="production"),
+    "one team a connection": use_other_team,
+    "key related to the first": use_unrelated_key,
+    "apns-id is a UUID": header("apns-id", "not-a-uuid"),
+    "topic present": header("apns-topic", None),
+    "topic well-formed": header("apns-topic", "not a topic!"),
+    "topic of the team": foreign_topic,
+    "topic of the key": key_for(topics=frozenset({"com.example.other"})),
+    "push type known": header("apns-push-type", "liveActivity"),
+    "priority known": header("apns-priority", "7"),
+    "background not at once": lambda room: (
+        room.set("apns-push-type", "background"),
+        room.set("apns-priority", "10"),
+    ),
+    "expiration is a time": header("apns-expiration", "tomorrow"),
+    "collapse id fits": header("apns-collapse-id", "c" * 65),
+    "payload present": attribute("body", b""),
+    "payload fits": attribute("body_size", MAX_PAYLOAD + 1),
+    "payload is a JSON object": attribute("body", b"[1]"),
+    "device token present": attribute("path", "/3/device/"),
+    "device token is hex": attribute("path", "/3/device/" + "z" * 64),
+    "device token known here": unknown_token,
+    "device token for the topic": other_topic,
+    "device token not expired": lambda room: room.registry.expire(room.device, 5.0),
+    "device token registered": lambda room: room.registry.unregister(room.device, 5.0),
+    "not too many to one device": attribute("pushes_left", 0.5),
+}
+
+
+def test_a_good_push_passes_every_row(room) -> None:
+    assert examine(room.exam()) is None
+
+
+def test_every_row_has_its_breaker_and_a_reason_of_the_table() -> None:
+    assert [check.name for check in CHECKS] == list(BREAKERS)
+    for check in CHECKS:
+        assert check.reason in REASONS
+        assert check.source
+        assert check.confidence in ("documented", "observed", "assumed")
+
+
+def test_stages_come_in_order() -> None:
+    order = ["route", "provider", "push", "device"]
+    assert [check.stage for check in CHECKS] == sorted((check.stage for check in CHECKS), key=order.index)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_each_row_refuses_what_breaks_it(room, check) -> None:
+    BREAKERS[check.name](room)
+    failed = examine(room.exam())
+    assert failed is not None
+    assert (failed.name, failed.reason) == (check.name, check.reason)
+
+
+def test_the_first_of_two_faults_wins(new_room) -> None:
+    """Only faults that a request can have at once; each pair is tried in the order of the table."""
+    free = [
+        "method is POST",
+        "no header twice",
+        "provider token present",
+        "apns-id is a UUID",
+        "expiration is a time",
+    ]
+    free += ["collapse id fits", "payload fits", "device token registered", "not too many to one device"]
+    for number, name in enumerate(free):
+        for later in free[number + 1 :]:
+            room = new_room()
+            BREAKERS[later](room)
+            BREAKERS[name](room)
+            failed = examine(room.exam())
+            assert failed is not None
+            assert failed.name == name
+
+
+# --- what passes, and finer shades ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        signed(iat=-59 * MINUTE),
+        signed(iat=-HOUR),
+        signed(iat=MINUTE),
+        signed(exp=-HOUR),
+        key_for(realm="sandbox"),
+        key_for(topics=frozenset({TOPIC})),
+        header("apns-id", "123e4567-e89b-12d3-a456-426614174000"),
+        header("apns-id", "123E4567-E89B-12D3-A456-426614174000"),
+        header("apns-push-type", None),
+        header("apns-priority", "1"),
+        header("apns-priority", "5"),
+        header("apns-priority", None),
+        header("apns-expiration", "0"),
+        header("apns-expiration", "1795230000"),
+        header("apns-collapse-id", "c" * 64),
+        header("apns-collapse-id", "é" * 32),
+        also("x-own", "1"),
+        attribute("body_size", MAX_PAYLOAD),
+        attribute("pushes_left", 1.0),
+    ],
+)
+def test_what_passes(room, change) -> None:
+    change(room)
+    assert examine(room.exam()) is None
+
+
+def test_bearer_may_be_capitalised_and_tokens_upper_case(room) -> None:
+    room.authorization = room.authorization.replace("bearer", "Bearer")
+    room.path = f"/3/device/{room.device.upper()}"
+    assert examine(room.exam()) is None
+
+
+@pytest.mark.parametrize("push_type", sorted(PUSH_TYPES))
+def test_every_push_type_of_apple_is_known(room, push_type: str) -> None:
+    room.set("apns-push-type", push_type)
+    assert examine(room.exam()) is None
+
+
+@pytest.mark.parametrize("name", sorted(SINGLE_FIELDS))
+def test_every_apns_header_may_come_only_once(room, name: str) -> None:
+    room.headers += [(name, "1"), (name, "1")]
+    failed = examine(room.exam())
+    assert failed is not None
+    assert failed.reason == "DuplicateHeaders"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (attribute("path", "/"), "BadPath"),
+        (attribute("path", "/3/device"), "BadPath"),
+        (attribute("path", "/3/device/ab/cd"), "BadPath"),
+        (attribute("authorization", "bearer "), "MissingProviderToken"),
+        (attribute("authorization", "Basic dXNlcjpwYXNz"), "MissingProviderToken"),
+        (header("apns-topic", ""), "MissingTopic"),
+        (header("apns-topic", "com.nobody"), "TopicDisallowed"),
+        (header("apns-id", "{123e4567-e89b-12d3-a456-426614174000}"), "BadMessageId"),
+        (header("apns-id", "123e4567e89b12d3a456426614174000"), "BadMessageId"),
+        (header("apns-priority", ""), "BadPriority"),
+        (header("apns-expiration", "-1"), "BadExpirationDate"),
+        (header("apns-expiration", "1.5"), "BadExpirationDate"),
+        (header("apns-expiration", "٣"), "BadExpirationDate"),
+        (header("apns-collapse-id", ""), "BadCollapseId"),
+        (header("apns-collapse-id", "é" * 33), "BadCollapseId"),
+        (attribute("body", b"{"), "PayloadEmpty"),
+        (attribute("body", b"\xff\xfe"), "PayloadEmpty"),
+        (attribute("body", b"[" * 5000), "PayloadTooLarge"),
+        (attribute("path", "/3/device/abc"), "BadDeviceToken"),
+    ],
+)
+def test_other_ways_to_break_a_row(room, change, reason: str) -> None:
+    change(room)
+    failed = examine(room.exam())
+    assert failed is not None
+    assert failed.reason == reason
+
+
+def test_a_token_of_the_other_realm_is_unknown(room) -> None:
+    room.realm = "production"
+    failed = examine(room.exam())
+    assert failed is not None
+    assert failed.reason == "BadDeviceToken"
+
+
+@pytest.mark.parametrize(("size", "reason"), [(5120, None), (5121, "PayloadTooLarge")])
+def test_voip_may_be_larger(room, size: int, reason: str | None) -> None:
+    token = room.registry.mint_token(TOPIC, "sandbox", "voip")
+    room.path = f"/3/device/{token}"
+    room.set("apns-topic", f"{TOPIC}.voip")
+    room.set("apns-push-type", "voip")
+    room.body_size = size
+    failed = examine(room.exam())
+    assert (failed.reason if failed else None) == reason
+
+
+@pytest.mark.parametrize("kind", ["activity", "push-to-start"])
+def test_live_activity_tokens_take_the_live_activity_topic_only(room, kind: str) -> None:
+    token = room.registry.mint_token(TOPIC, "sandbox", kind)
+    room.path = f"/3/device/{token}"
+    room.set("apns-push-type", "liveactivity")
+    failed = examine(room.exam())
+    assert failed is not None
+    assert failed.reason == "DeviceTokenNotForTopic"
+    room.set("apns-topic", TOPIC + LIVE_ACTIVITY_SUFFIX)
+    assert examine(room.exam()) is None
+
+
+def test_an_alert_token_does_not_take_the_live_activity_topic(room) -> None:
+    room.set("apns-topic", TOPIC + LIVE_ACTIVITY_SUFFIX)
+    failed = examine(room.exam())
+    assert failed is not None
+    assert failed.reason == "DeviceTokenNotForTopic"
+
+
+def test_related_keys_may_share_a_connection_either_way(room) -> None:
+    first = room.registry.issue_key(topics=frozenset({TOPIC}))
+    second = room.registry.issue_key(topics=frozenset({TOPIC}), related_to=first.key_id)
+    for one, other in [(first, second), (second, first)]:
+        room.session.first_key = room.registry.keys[one.key_id]
+        room.use(other)
+        assert examine(room.exam()) is None
+        room.use(one)
+        assert examine(room.exam()) is None
+
+
+def test_two_team_keys_may_share_a_connection(room) -> None:
+    room.session.first_key = room.registry.keys[room.key.key_id]
+    room.use(room.registry.issue_key())
+    assert examine(room.exam()) is None
+
+
+def test_an_exam_is_judged_by_its_own_time(room) -> None:
+    exam = room.exam()
+    assert examine(exam) is None
+    failed = examine(replace(exam, now=exam.now + 2 * HOUR))
+    assert failed is not None
+    assert failed.reason == "ExpiredProviderToken"

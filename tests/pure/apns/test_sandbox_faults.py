@@ -1,0 +1,95 @@
+"""Fault rules: whom they meet, how often they strike, and that a seed decides."""
+
+from random import Random
+
+import pytest
+
+from simulator.apns.faults import AnswerWith, CloseConnection, Delay, Fault, FaultTable, GoAway, Reset, Stall
+
+
+@pytest.fixture
+def table() -> FaultTable:
+    return FaultTable(Random(5))
+
+
+def strike(table: FaultTable, token: str = "aa", topic: str | None = "t", push_type: str = "alert") -> object:
+    return table.strike(token, topic, push_type, "sandbox")
+
+
+def test_an_empty_table_strikes_nobody(table: FaultTable) -> None:
+    assert strike(table) is None
+    assert len(table) == 0
+
+
+@pytest.mark.parametrize(
+    ("condition", "met"),
+    [
+        ({}, True),
+        ({"token": "aa"}, True),
+        ({"token": "bb"}, False),
+        ({"topic": "t"}, True),
+        ({"topic": "u"}, False),
+        ({"push_type": "alert"}, True),
+        ({"push_type": "voip"}, False),
+        ({"realm": "sandbox"}, True),
+        ({"realm": "production"}, False),
+        ({"token": "aa", "topic": "u"}, False),
+    ],
+)
+def test_all_conditions_must_hold(table: FaultTable, condition: dict[str, str], met: bool) -> None:
+    fault = table.add(Fault(Stall(), **condition))
+    assert strike(table) == (fault if met else None)
+
+
+def test_nth_counts_only_those_that_meet_the_conditions(table: FaultTable) -> None:
+    table.add(Fault(Reset(), token="aa", nth=2))
+    assert [strike(table, token) is not None for token in ("aa", "bb", "aa", "aa")] == [
+        False,
+        False,
+        True,
+        False,
+    ]
+
+
+def test_times_ends_a_rule(table: FaultTable) -> None:
+    table.add(Fault(Reset(), times=2))
+    assert [strike(table) is not None for _ in range(4)] == [True, True, False, False]
+
+
+def test_the_oldest_rule_that_strikes_wins(table: FaultTable) -> None:
+    first = table.add(Fault(CloseConnection(), times=1))
+    second = table.add(Fault(GoAway()))
+    assert [strike(table), strike(table)] == [first, second]
+
+
+def test_probability_comes_from_the_seed() -> None:
+    def hits(seed: int) -> list[bool]:
+        table = FaultTable(Random(seed))
+        table.add(Fault(Delay(1.0), probability=0.3))
+        return [strike(table) is not None for _ in range(200)]
+
+    assert hits(1) == hits(1)
+    assert hits(1) != hits(2)
+    assert 30 < sum(hits(1)) < 90
+
+
+def test_rules_are_removed_one_by_one_or_all(table: FaultTable) -> None:
+    first = table.add(Fault(Stall()))
+    twin = table.add(Fault(Stall()))
+    table.remove(first)
+    table.remove(first)
+    assert len(table) == 1
+    assert strike(table) is twin
+    table.clear()
+    assert strike(table) is None
+
+
+def test_a_staged_answer_has_the_status_of_its_reason_unless_told_otherwise() -> None:
+    assert AnswerWith("Shutdown").code() == 503
+    assert AnswerWith("Invented", status=599).code() == 599
+
+
+def test_an_unknown_reason_is_refused_when_it_is_added(table: FaultTable) -> None:
+    with pytest.raises(KeyError):
+        table.add(Fault(AnswerWith("Invented")))
+    assert len(table) == 0

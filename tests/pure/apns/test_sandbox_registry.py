@@ -1,0 +1,109 @@
+"""Apps, keys and tokens: seeded, separate by realm, found at once."""
+
+from random import Random
+
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from simulator.apns.errors import SandboxError, UnknownApp, UnknownToken
+from simulator.apns.registry import KINDS, REALMS, SUFFIXES, Registry
+
+BUNDLE = "com.example.app"
+
+
+@pytest.fixture
+def registry() -> Registry:
+    registry = Registry(Random(3))
+    registry.add_app(BUNDLE)
+    return registry
+
+
+@pytest.mark.parametrize(
+    ("kind", "digits", "topic"),
+    [
+        ("alert", 64, BUNDLE),
+        ("voip", 64, f"{BUNDLE}.voip"),
+        ("activity", 160, f"{BUNDLE}.push-type.liveactivity"),
+        ("push-to-start", 160, f"{BUNDLE}.push-type.liveactivity"),
+    ],
+)
+def test_tokens_have_the_length_and_topic_of_their_kind(
+    registry: Registry, kind, digits: int, topic: str
+) -> None:
+    token = registry.mint_token(BUNDLE, "sandbox", kind)
+    assert len(token) == digits
+    assert token == token.lower()
+    bytes.fromhex(token)
+    record = registry.token(token)
+    assert (record.topic, record.kind, record.bundle_id, record.realm) == (topic, kind, BUNDLE, "sandbox")
+
+
+def test_every_kind_has_a_topic_that_its_app_owns(registry: Registry) -> None:
+    assert {shape.suffix for shape in KINDS.values()} <= set(SUFFIXES)
+    assert {BUNDLE + suffix for suffix in SUFFIXES} == set(registry.topics)
+
+
+@pytest.mark.parametrize("realm", REALMS)
+def test_a_token_lives_in_one_realm(registry: Registry, realm) -> None:
+    token = registry.mint_token(BUNDLE, realm)
+    assert [each for each in REALMS if token in registry.tokens[each]] == [realm]
+    assert registry.token(token).realm == realm
+
+
+def test_the_seed_decides_every_id() -> None:
+    def make(seed: int) -> tuple[object, ...]:
+        registry = Registry(Random(seed))
+        registry.add_app(BUNDLE)
+        return registry.team_id, registry.issue_key(), registry.mint_token(BUNDLE, "sandbox")
+
+    assert make(1) == make(1)
+    assert make(1) != make(2)
+
+
+def test_ids_have_ten_characters_and_the_key_is_a_p8(registry: Registry) -> None:
+    key = registry.issue_key()
+    assert len(key.key_id) == len(key.team_id) == len(registry.team_id) == 10
+    assert key.private_key.startswith("-----BEGIN PRIVATE KEY-----")
+    private_key = load_pem_private_key(key.private_key.encode(), None)
+    assert private_key.public_key() == registry.keys[key.key_id].public_key
+
+
+def test_keys_keep_what_they_are_for(registry: Registry) -> None:
+    scoped = registry.issue_key("TEAM000000", realm="production", topics=frozenset({"t"}), related_to="KEY")
+    record = registry.keys[scoped.key_id]
+    assert (record.team_id, record.realm, record.topics, record.related_to) == (
+        "TEAM000000",
+        "production",
+        {"t"},
+        "KEY",
+    )
+    assert registry.keys[registry.issue_key().key_id].team_id == registry.team_id
+
+
+def test_tokens_die_and_come_back(registry: Registry) -> None:
+    token = registry.mint_token(BUNDLE, "sandbox")
+    registry.expire(token, 1.0)
+    registry.unregister(token, 2.0)
+    record = registry.token(token)
+    assert (record.expired_since, record.unregistered_since) == (1.0, 2.0)
+    registry.reactivate(token)
+    assert (record.expired_since, record.unregistered_since) == (None, None)
+
+
+def test_attach_and_detach(registry: Registry) -> None:
+    token = registry.mint_token(BUNDLE, "production")
+    seen: list[object] = []
+    registry.attach(token, seen.append)
+    assert registry.token(token).on_delivery is not None
+    registry.attach(token, None)
+    assert registry.token(token).on_delivery is None
+
+
+def test_strangers_are_errors_of_one_tree_and_never_show_a_whole_token(registry: Registry) -> None:
+    with pytest.raises(UnknownApp):
+        registry.mint_token("com.nobody", "sandbox")
+    with pytest.raises(UnknownToken) as caught:
+        registry.attach("ab" * 32, print)
+    assert "ab" * 32 not in str(caught.value)
+    assert issubclass(UnknownApp, SandboxError)
+    assert isinstance(caught.value, LookupError)
