@@ -43,7 +43,7 @@ def settle(
 ) -> Settlement:
     """How the delivery goes on after `outcome`, and after `other` if the other environment was tried too.
 
-    `jitter` from 0 to 1 spreads retries: the pause is cut by up to a half.
+    `jitter` from 0 to 1 spreads retries: the pause grows by up to a half, and is never shorter than Apple asks for.
     """
     env = delivery.push.apns_env
     if other is None:
@@ -83,7 +83,7 @@ def _in_neither(delivery: Delivery, outcome: Outcome, other: Outcome) -> Settlem
 
 
 def _retry(delivery: Delivery, row: Reason, outcome: Outcome, now_ms: int, jitter: float) -> Settlement:
-    pause = min((row.retry_after or FIRST_RETRY) * 2**delivery.attempts, LONGEST_RETRY) * (1 - jitter / 2)
+    pause = min((row.retry_after or FIRST_RETRY) * 2**delivery.attempts, LONGEST_RETRY) * (1 + jitter / 2)
     due_at = now_ms + int(pause * 1000)
     env, told = delivery.push.apns_env, _told(outcome)
     if due_at >= delivery.push.expiration * 1000:

@@ -1,0 +1,200 @@
+"""Every verdict x what the other environment said: how the delivery, its token and its environment go on."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
+from relay.apns.reasons import REASONS, Verdict, judge
+from relay.planner import Delivery
+from relay.settlement import (
+    FIRST_RETRY,
+    LONGEST_RETRY,
+    OTHER_ENV,
+    Settlement,
+    settle,
+    wants_other_environment,
+)
+
+NOW = 1_800_000_000_000
+DAY = 86_400
+
+OUTCOMES: dict[str, Outcome] = {
+    "delivered": Answered(200),
+    "token dead": Answered(410, "Unregistered", 1_700_000_000_000),
+    "token dead, no time": Answered(400, "DeviceTokenNotForTopic"),
+    "wrong environment": Answered(400, "BadDeviceToken"),
+    "key of the other environment": Answered(403, "BadEnvironmentKeyInToken"),
+    "retry later": Answered(503, "ServiceUnavailable"),
+    "not sent": NotSent("connection refused"),
+    "maybe sent": MaybeSent("connection lost"),
+    "new provider token": Answered(403, "ExpiredProviderToken"),
+    "our fault": Answered(400, "BadTopic"),
+}
+
+STATUS = {
+    Verdict.DELIVERED: "sent",
+    Verdict.TOKEN_DEAD: "failed",
+    Verdict.WRONG_ENVIRONMENT: "failed",
+    Verdict.RETRY_LATER: "queued",
+    Verdict.NEW_PROVIDER_TOKEN: "failed",
+    Verdict.OUR_FAULT: "failed",
+}
+
+
+def delivery(apns_env: Any = "production", *, attempts: int = 0, expires_in: float = DAY) -> Delivery:
+    push = Push(
+        apns_id="i",
+        device_token="ab",
+        apns_env=apns_env,
+        topic="t",
+        push_type="alert",
+        priority=10,
+        expiration=NOW // 1000 + int(expires_in),
+        collapse_id="c",
+        payload=b"{}",
+    )
+    return Delivery(
+        push=push,
+        secret_hash="s",
+        event_id="e",
+        event_type="complete",
+        session_id="s",
+        device_id="d",
+        created_at=NOW,
+        registered_at=NOW - 1000,
+        attempts=attempts,
+    )
+
+
+def settled(outcome: Outcome, other: Outcome | None = None, **changes: Any) -> Settlement:
+    jitter = changes.pop("jitter", 0.0)
+    return settle(delivery(**changes), outcome, other, now_ms=NOW, jitter=jitter)
+
+
+def test_the_table_here_has_every_verdict() -> None:
+    assert {judge(outcome).verdict for outcome in OUTCOMES.values()} == set(Verdict)
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_only_a_wrong_environment_asks_for_the_other(name: str) -> None:
+    expected = name in ("wrong environment", "key of the other environment")
+    assert wants_other_environment(OUTCOMES[name]) is expected
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_every_outcome_alone(name: str) -> None:
+    outcome = OUTCOMES[name]
+    result = settled(outcome)
+    assert result.status == STATUS[judge(outcome).verdict]
+    assert result.apns_env == "production"
+    assert result.forget_token == name.startswith("token dead")
+    assert not result.moved
+    assert bool(result.due_at) == (result.status == "queued")
+    assert result.advice == judge(outcome).advice
+
+
+@pytest.mark.parametrize("apns_env", ["sandbox", "production"])
+@pytest.mark.parametrize("other", OUTCOMES)
+@pytest.mark.parametrize("first", ["wrong environment", "key of the other environment"])
+def test_every_outcome_of_the_other_environment(first: str, other: str, apns_env: Any) -> None:
+    result = settled(OUTCOMES[first], OUTCOMES[other], apns_env=apns_env)
+    verdict = judge(OUTCOMES[other]).verdict
+    assert result.status == STATUS[verdict]
+    assert result.moved == (verdict is Verdict.DELIVERED)
+    kept = verdict in (Verdict.WRONG_ENVIRONMENT, Verdict.RETRY_LATER)
+    assert result.apns_env == (apns_env if kept else OTHER_ENV[apns_env])
+
+
+NEITHER = [
+    ("wrong environment", "wrong environment", True),
+    ("wrong environment", "key of the other environment", False),
+    ("key of the other environment", "wrong environment", False),
+    ("key of the other environment", "key of the other environment", False),
+]
+
+
+@pytest.mark.parametrize(("first", "other", "forget"), NEITHER)
+def test_a_token_is_dead_only_if_both_environments_could_tell(first: str, other: str, forget: bool) -> None:
+    result = settled(OUTCOMES[first], OUTCOMES[other])
+    assert result.status == "failed"
+    assert result.forget_token is forget
+    assert bool(result.advice) is not forget
+    assert result.dead_since is None
+
+
+def test_410_tells_since_when() -> None:
+    assert settled(OUTCOMES["token dead"]).dead_since == 1_700_000_000_000
+    assert settled(OUTCOMES["token dead, no time"]).dead_since is None
+    assert settled(OUTCOMES["wrong environment"], OUTCOMES["token dead"]).dead_since == 1_700_000_000_000
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_what_apns_said_is_kept(reason: str) -> None:
+    status = REASONS[reason].status
+    assert settled(Answered(status, reason)).told == (status, reason, None)
+
+
+def test_what_apns_did_not_say_is_told_in_our_words_and_fits_the_table() -> None:
+    assert settled(NotSent("x" * 5000)).told == (None, None, "x" * 1024)
+    assert settled(Answered(400, "R" * 100)).told == (400, "R" * 64, None)
+    assert settled(Answered(500, "")).told == (500, None, None)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "pause"), [(0, 1), (1, 2), (2, 4), (3, 8), (10, 1024), (11, 2048), (12, 3600), (40, 3600)]
+)
+def test_pauses_double_when_apns_cannot_be_reached(attempts: int, pause: int) -> None:
+    assert settled(NotSent("x"), attempts=attempts).due_at == NOW + pause * 1000
+
+
+@pytest.mark.parametrize(
+    ("reason", "pauses"),
+    [
+        ("ServiceUnavailable", [900, 1800, 3600, 3600]),
+        ("TooManyProviderTokenUpdates", [1200, 2400, 3600]),
+        ("TooManyRequests", [60, 120, 240]),
+        ("Shutdown", [1, 2, 4]),
+    ],
+)
+def test_pauses_begin_with_what_the_reason_asks_for(reason: str, pauses: list[int]) -> None:
+    outcome = Answered(REASONS[reason].status, reason)
+    assert [settled(outcome, attempts=n).due_at - NOW for n in range(len(pauses))] == [
+        p * 1000 for p in pauses
+    ]
+
+
+def test_a_pause_beyond_the_expiry_is_a_failure() -> None:
+    assert settled(NotSent("x"), expires_in=2).status == "queued"
+    late = settled(NotSent("refused"), expires_in=1)
+    assert (late.status, late.due_at, late.told) == ("failed", 0, (None, None, "refused"))
+    assert settled(Answered(503, "ServiceUnavailable"), expires_in=900).status == "failed"
+    assert not late.forget_token
+
+
+@given(
+    attempts=st.integers(0, 500),
+    jitter=st.floats(0, 1),
+    expires_in=st.integers(-10, 2 * DAY),
+    outcome=st.sampled_from(
+        [outcome for outcome in OUTCOMES.values() if judge(outcome).verdict is Verdict.RETRY_LATER]
+    ),
+)
+def test_retries_are_bounded(attempts: int, jitter: float, expires_in: int, outcome: Outcome) -> None:
+    result = settled(outcome, attempts=attempts, jitter=jitter, expires_in=expires_in)
+    least = judge(outcome).retry_after or FIRST_RETRY
+    if result.status == "queued":
+        pause = (result.due_at - NOW) / 1000
+        assert least - 0.001 <= pause <= LONGEST_RETRY * 1.5
+        assert pause < expires_in
+    else:
+        assert result.status == "failed"
+        assert least <= LONGEST_RETRY
+
+
+@given(jitter=st.floats(0, 1))
+def test_jitter_only_lengthens_the_pause_by_up_to_a_half(jitter: float) -> None:
+    pause = settled(NotSent("x"), attempts=5, jitter=jitter).due_at - NOW
+    assert 32_000 <= pause <= 48_000
