@@ -1,0 +1,116 @@
+"""From an event and the registered phones to pushes."""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from relay.contract import Event
+from relay.planner import ALERT_SECONDS, DEFAULT_TEXTS, Delivery, Recipient, plan
+
+NOW = 1_800_000_000_123
+PHONES = [
+    Recipient("d1", "ab" * 32, "com.example.app", "production", 5),
+    Recipient("d2", "cd" * 32, "com.example.dev", "sandbox", 6),
+]
+
+
+def event(**fields: Any) -> Event:
+    return Event(**({"secret": "0123456789abcdef", "event_type": "complete", "session_id": "ses_1"} | fields))
+
+
+def planned(what: Event | None = None, **changes: Any) -> list[Delivery]:
+    given = {"event_id": "evt_1", "secret_hash": "5" * 64, "recipients": PHONES, "now_ms": NOW} | changes
+    return plan(what or event(), **given)
+
+
+@pytest.mark.parametrize("event_type", sorted(DEFAULT_TEXTS))
+def test_every_phone_gets_the_alert(event_type: str) -> None:
+    first, second = planned(event(event_type=event_type))
+    assert (first.device_id, second.device_id) == ("d1", "d2")
+    assert first.push.payload == second.push.payload
+    for delivery, phone in zip((first, second), PHONES, strict=True):
+        push = delivery.push
+        assert (push.device_token, push.topic, push.apns_env) == (
+            phone.device_token,
+            phone.bundle_id,
+            phone.apns_env,
+        )
+        assert (push.push_type, push.priority) == ("alert", 10)
+        assert push.expiration == NOW // 1000 + ALERT_SECONDS
+        assert (delivery.secret_hash, delivery.event_id, delivery.event_type) == (
+            "5" * 64,
+            "evt_1",
+            event_type,
+        )
+        assert (delivery.session_id, delivery.created_at, delivery.attempts) == ("ses_1", NOW, 0)
+        assert delivery.registered_at == phone.registered_at
+
+
+@pytest.mark.parametrize("event_type", ["start", "progress"])
+def test_progress_is_no_alert(event_type: str) -> None:
+    assert planned(event(event_type=event_type, title="Working")) == []
+
+
+def test_no_phone_no_push() -> None:
+    assert planned(recipients=[]) == []
+
+
+@pytest.mark.parametrize(
+    ("event_type", "title", "body"),
+    [
+        ("complete", "Session complete", "OpenCode finished your session."),
+        ("permission", "Action needed", "OpenCode needs your permission decision."),
+        ("error", "Session error", "OpenCode reported an error for your session."),
+    ],
+)
+def test_texts_of_the_first_implementation_where_there_are_none(
+    event_type: str, title: str, body: str
+) -> None:
+    def alert(**texts: str) -> dict[str, str]:
+        (delivery, _) = planned(event(event_type=event_type, **texts))
+        shown: dict[str, str] = json.loads(delivery.push.payload)["aps"]["alert"]
+        return shown
+
+    assert alert() == {"title": title, "body": body}
+    assert alert(title="T") == {"title": "T", "body": body}
+    assert alert(body="B") == {"title": title, "body": "B"}
+
+
+def test_the_link_opens_the_session() -> None:
+    (delivery, _) = planned(event(session_id="a/b?c%d#e"))
+    fields = json.loads(delivery.push.payload)
+    assert fields["url"] == fields["body"]["url"] == "mobilevoice://session/a%2Fb%3Fc%25d%23e"
+
+
+def test_planned_again_it_is_the_same_push() -> None:
+    again = planned(now_ms=NOW + 60_000)
+    for first, second in zip(planned(), again, strict=True):
+        assert first.push.apns_id == second.push.apns_id
+        assert first.push.collapse_id == second.push.collapse_id
+        assert first.push.payload == second.push.payload
+
+
+def test_apns_ids_are_canonical_and_differ_by_phone_event_and_secret() -> None:
+    ids = [
+        delivery.push.apns_id
+        for delivery in [*planned(), *planned(event_id="EVT_1"), *planned(secret_hash="6" * 64)]
+    ]
+    assert len(set(ids)) == 6
+    assert all(str(uuid.UUID(apns_id)) == apns_id for apns_id in ids)
+
+
+def test_collapse_ids_fit_and_differ_by_event_and_secret() -> None:
+    ids = {
+        planned(**changes)[0].push.collapse_id
+        for changes in ({}, {"event_id": "EVT_1"}, {"secret_hash": "6" * 64})
+    }
+    assert len(ids) == 3
+    assert all(len(collapse_id.encode()) <= 64 for collapse_id in ids)
+    first, second = planned()
+    assert first.push.collapse_id == second.push.collapse_id
+
+
+def test_a_delivery_keeps_no_secret() -> None:
+    assert "0123456789abcdef" not in repr(planned())
