@@ -55,6 +55,7 @@ class VirtualClock:
     async def advance(self, seconds: float) -> None:
         """Move on by `seconds`, waking every sleeper at its own time and letting it act before going on."""
         target = self._now + seconds
+        await _let_others_run()  # who is ready now acts now
         while self._sleepers and self._sleepers[0][0] <= target:
             due, _, future = heapq.heappop(self._sleepers)
             self._now = max(self._now, due)

@@ -66,7 +66,7 @@ class Command:
         try:
             async with asyncio.timeout(within):
                 while not (lines := [line for line in self.output if re.search(pattern, line)]):
-                    self._raise_if_ended()
+                    await self._raise_if_output_ended()
                     self._printed.clear()
                     await self._printed.wait()
         except TimeoutError:
@@ -77,7 +77,8 @@ class Command:
 
     def raise_if_ended(self) -> None:
         """Raise CommandError with its last words if the process is not running."""
-        self._raise_if_ended()
+        if self._process is None or self._process.returncode is not None:
+            raise CommandError(f"{self.name} ended{self._last()}")
 
     async def stop(self) -> int:
         """Ask it to end (SIGTERM); its exit status. Killed if it takes longer than 15 s."""
@@ -103,8 +104,9 @@ class Command:
         self._journal.record(self.name, "process ended", status=status)
         return status
 
-    def _raise_if_ended(self) -> None:
-        if self._process is None or self._process.returncode is not None:
+    async def _raise_if_output_ended(self) -> None:
+        if self._process is None or self._process.stdout is None or self._process.stdout.at_eof():
+            await asyncio.wait(self._readers)  # its last words are on the other pipe
             raise CommandError(f"{self.name} ended{self._last()}")
 
     def _last(self) -> str:

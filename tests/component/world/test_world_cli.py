@@ -1,0 +1,139 @@
+"""`simulator` as people call it: exit status, one JSON object, one line for a fault, a clean end on Ctrl-C."""
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from simulator.__main__ import main
+
+SIMULATOR = [sys.executable, "-m", "simulator"]
+
+
+def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*SIMULATOR, *arguments], capture_output=True, text=True, timeout=60, env=os.environ | environment
+    )
+
+
+def test_replay_prints_one_json_object_and_ends_with_0() -> None:
+    done = _run("replay", "b_permission_once", "--speed", "20", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert list(result) == [
+        "scenario", "ok", "expectations", "relay_events", "pushes", "notifications", "latency_ms",
+    ]  # fmt: skip
+    assert result["ok"] is True
+    assert [one["eventType"] for one in result["notifications"]] == ["permission", "complete"]
+
+
+def test_replay_at_the_recorded_speed_for_people() -> None:
+    done = _run("replay", "c_error_400", COLUMNS="100")
+    assert done.returncode == 0, done.stderr
+    assert "✓ the phone showed 1 error" in done.stdout
+    assert "c_error_400: ok, " in done.stdout.splitlines()[-1]
+
+
+def test_a_replay_that_is_not_as_expected_ends_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The scenario of an abort with the recording of an error: the phone shows what nobody expects."""
+    from dataclasses import replace
+
+    from simulator import __main__, scenario
+
+    wrong = replace(scenario.load("e_abort"), recording=scenario.load("c_error_400").recording)
+    monkeypatch.setattr(__main__, "load", lambda _: wrong)
+    assert main(["replay", "e_abort", "--speed", "20"]) == 1
+    assert "✗ the phone showed 0 error, but it was 1" in capsys.readouterr().out
+
+
+def test_the_list_names_every_scenario(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "--list"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in ("a_text", "g_child_session", "m_slow_first_token"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["replay", "a_txt"], "did you mean a_text"),
+        (["replay"], "simulator replay --list"),
+        (["demo", "nope"], "no scenario is called 'nope'"),
+    ],
+)
+def test_a_wrong_name_is_one_line_and_status_2(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "x", "1e9"])
+def test_a_wrong_speed_is_refused(speed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["replay", "a_text", "--speed", speed])
+    assert ended.value.code == 2
+    assert "--speed" in capsys.readouterr().err
+
+
+def test_a_database_that_cannot_be_used_is_one_line_and_status_2(tmp_path: Path) -> None:
+    done = _run("replay", "a_text", "--database-url", f"sqlite://{tmp_path}/no/such/folder/relay.sqlite3")
+    assert done.returncode == 2
+    assert "cannot use the database" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_the_demo_prints_plain_lines_into_a_file() -> None:
+    done = _run("demo", "c_error_401", "--once", "--speed", "20")
+    assert done.returncode == 0, done.stderr
+    assert "mobilevoice:///?pair=" in done.stdout
+    assert "shows “Error: 401”" in done.stdout
+    assert done.stdout.splitlines()[-1] == "Stopped."
+
+
+def test_the_demo_draws_on_a_terminal_and_stops_cleanly_on_ctrl_c(tmp_path: Path) -> None:
+    process, terminal = pty.fork()
+    if process == 0:
+        os.environ.update(COLUMNS="120", LINES="45", TERM="xterm-256color", TMPDIR=str(tmp_path))
+        os.execv(sys.executable, [*SIMULATOR, "demo", "c_error_401", "--speed", "20"])
+    printed = _read_until(terminal, "Error: 401")
+    os.kill(process, signal.SIGINT)
+    printed += _read_until(terminal, "Stopped.")
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert "What happens" in printed
+    assert "Ctrl-C stops" in printed
+    assert "Traceback" not in printed
+    assert not _processes_of(str(tmp_path)), "a process of the demo is still running"
+    assert not list(tmp_path.iterdir()), "the demo's folder is still there"
+
+
+def _read_until(terminal: int, words: str, within: float = 40.0) -> str:
+    ends = time.monotonic() + within
+    read = b""
+    while words.encode() not in read:
+        assert time.monotonic() < ends, f"{words!r} did not appear; the end was {read[-2000:]!r}"
+        try:
+            read += os.read(terminal, 65536)
+        except OSError as error:  # the terminal is gone: the process has ended
+            raise AssertionError(f"it ended before {words!r}: {read[-2000:]!r}") from error
+    return read.decode(errors="replace")
+
+
+def _processes_of(folder: str) -> list[str]:
+    """Command lines of running processes that name `folder`, as the parts of a world do."""
+    lines = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(entry.read_bytes().decode(errors="replace"))
+    return [line for line in lines if folder in line]

@@ -1,0 +1,71 @@
+"""The coverage gates: 95 % of each package, and every branch of the pure modules. Exits 1 and says where it falls short."""
+
+import sys
+
+from coverage import Coverage
+from coverage.results import Numbers
+
+PACKAGES = ("relay", "simulator")
+PACKAGE_GATE = 95.0
+PURE = (
+    "relay/contract.py",
+    "relay/planner.py",
+    "relay/settings.py",
+    "relay/settlement.py",
+    "relay/apns/payload.py",
+    "relay/apns/provider_token.py",
+    "relay/apns/push.py",
+    "relay/apns/reasons.py",
+    "relay/bridge/mapping.py",
+    "relay/bridge/sessions.py",
+    "relay/bridge/sse.py",
+    "relay/bridge/text.py",
+    "relay/bridge/turns.py",
+    "simulator/apns/checks.py",
+    "simulator/apns/connection.py",
+    "simulator/apns/frames.py",
+    "simulator/apns/provider_token.py",
+    "simulator/apns/reasons.py",
+    "simulator/apns/registry.py",
+    "simulator/expectations.py",
+    "simulator/logline.py",
+    "simulator/opencode/state.py",
+    "simulator/phone/notifications.py",
+    "simulator/phone/screen.py",
+    "simulator/report.py",
+)
+
+
+def main() -> int:
+    """Print the coverage of each package and every shortfall; 1 if there is one."""
+    coverage = Coverage()
+    coverage.load()
+    measured = {name: coverage._analyze(name).numbers for name in coverage.get_data().measured_files()}
+    faults = [fault for package in PACKAGES if (fault := _package_fault(package, measured))]
+    faults += [fault for path in PURE if (fault := _pure_fault(path, measured))]
+    for fault in faults:
+        print(f"coverage: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def _package_fault(package: str, measured: dict[str, Numbers]) -> str | None:
+    total = sum((numbers for name, numbers in measured.items() if f"/{package}/" in name), Numbers())
+    print(
+        f"coverage of {package}: {total.pc_covered:.1f} % of {total.n_statements} statements and {total.n_branches} branches"
+    )
+    if total.pc_covered >= PACKAGE_GATE:
+        return None
+    return f"{package} is covered {total.pc_covered:.1f} %, at least {PACKAGE_GATE:.0f} % is wanted"
+
+
+def _pure_fault(path: str, measured: dict[str, Numbers]) -> str | None:
+    numbers = next((numbers for name, numbers in measured.items() if name.endswith(f"/{path}")), None)
+    if numbers is None:
+        return f"{path} was never run"
+    if numbers.pc_covered < 100:
+        return f"{path} is pure and covered {numbers.pc_covered:.1f} %, 100 % with branches is wanted"
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

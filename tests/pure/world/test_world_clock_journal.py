@@ -1,0 +1,86 @@
+"""The clock that can be turned, and the journal."""
+
+import asyncio
+import time
+
+from simulator.clock import RealClock, VirtualClock
+from simulator.journal import Entry, Journal
+
+
+async def test_hours_pass_in_no_time_and_wake_sleepers_in_order() -> None:
+    clock = VirtualClock(0.0)
+    woken: list[tuple[str, float]] = []
+
+    async def sleeper(name: str, seconds: float) -> None:
+        await clock.sleep(seconds)
+        woken.append((name, clock.now()))
+
+    tasks = [
+        asyncio.create_task(sleeper(name, seconds)) for name, seconds in (("b", 7200), ("a", 60), ("now", 0))
+    ]
+    await asyncio.sleep(0)
+    await clock.advance(3600)
+    assert woken == [("now", 0.0), ("a", 60.0)]
+    assert clock.now() == 3600
+    await clock.advance(3600)
+    assert woken[-1] == ("b", 7200.0)
+    await asyncio.gather(*tasks)
+
+
+async def test_who_is_woken_may_sleep_again_within_the_same_advance() -> None:
+    clock = VirtualClock(0.0)
+    ticks: list[float] = []
+
+    async def ticker() -> None:
+        while True:
+            await clock.sleep(10)
+            ticks.append(clock.now())
+
+    task = asyncio.create_task(ticker())
+    await asyncio.sleep(0)
+    await clock.advance(35)
+    assert ticks == [10.0, 20.0, 30.0]
+    task.cancel()
+
+
+async def test_a_cancelled_sleeper_is_passed_over() -> None:
+    clock = VirtualClock(0.0)
+    task = asyncio.create_task(clock.sleep(5))
+    await asyncio.sleep(0)
+    task.cancel()
+    await clock.advance(10)
+    assert clock.now() == 10
+
+
+async def test_the_real_clock_is_the_machines() -> None:
+    clock = RealClock()
+    before = time.time()
+    await clock.sleep(0.001)
+    assert before <= clock.now() <= time.time()
+
+
+def test_entries_are_filtered_by_place_kind_and_time() -> None:
+    journal = Journal(VirtualClock(10.0))
+    journal.record("apns", "push", status=200)
+    journal.record_at(5.0, "relay", "event")
+    assert [entry.what for entry in journal.entries()] == ["push", "event"]
+    assert journal.entries("apns") == [Entry(10.0, "apns", "push", {"status": 200})]
+    assert journal.entries(what="event") == [Entry(5.0, "relay", "event", {})]
+    assert journal.entries(since=6.0) == journal.entries("apns")
+
+
+def test_the_journal_is_a_ring() -> None:
+    journal = Journal(VirtualClock(), size=3)
+    for number in range(5):
+        journal.record("world", str(number))
+    assert [entry.what for entry in journal.entries()] == ["2", "3", "4"]
+
+
+def test_listeners_hear_until_they_stop() -> None:
+    journal = Journal(VirtualClock())
+    heard: list[str] = []
+    stop = journal.listen(lambda entry: heard.append(entry.what))
+    journal.record("world", "one")
+    stop()
+    journal.record("world", "two")
+    assert heard == ["one"]
