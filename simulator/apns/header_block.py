@@ -2,10 +2,12 @@
 
 from typing import Final, NamedTuple
 
-from hpack import Decoder, HPACKError, OversizedHeaderListError
+from hpack import HPACKError, OversizedHeaderListError
 
 from simulator.apns.errors import ConnectionFailure, StreamFailure
 from simulator.apns.frames import END_HEADERS, END_STREAM, ErrorCode, Frame, read_headers
+from simulator.apns.header_decoder import HeaderDecoder, RawField
+from simulator.apns.settings import HEADER_TABLE_SIZE
 
 Field = tuple[str, str]
 
@@ -29,7 +31,7 @@ class Block(NamedTuple):
 
     stream_id: int
     ends_stream: bool
-    fields: list[tuple[bytes, bytes]]
+    fields: list[RawField]
 
 
 class BlockReader:
@@ -39,7 +41,7 @@ class BlockReader:
     """
 
     def __init__(self) -> None:
-        self._decoder = Decoder(max_header_list_size=MAX_HEADER_BLOCK)
+        self._decoder = HeaderDecoder(HEADER_TABLE_SIZE, MAX_HEADER_BLOCK)
         self._first: Frame | None = None
         self._fragments = b""
 
@@ -71,15 +73,15 @@ class BlockReader:
 
     def _whole(self, first: Frame, octets: bytes) -> Block:
         try:
-            fields = self._decoder.decode(octets, raw=True)
+            fields = self._decoder.decode(octets)
         except OversizedHeaderListError as error:
             raise ConnectionFailure(ErrorCode.ENHANCE_YOUR_CALM, str(error)) from error
         except HPACKError as error:
             raise ConnectionFailure(ErrorCode.COMPRESSION_ERROR, str(error)) from error
-        return Block(first.stream_id, bool(first.flags & END_STREAM), fields)  # type: ignore[arg-type]
+        return Block(first.stream_id, bool(first.flags & END_STREAM), fields)
 
 
-def fields_of(stream_id: int, decoded: list[tuple[bytes, bytes]]) -> list[Field]:
+def fields_of(stream_id: int, decoded: list[RawField]) -> list[Field]:
     """Fields as text, in order. StreamFailure if they make a malformed request (section 8.1.1)."""
     fields: list[Field] = []
     pseudo: set[str] = set()

@@ -39,7 +39,7 @@ def test_410_tells_when() -> None:
     assert json.loads(body) == {"reason": "Unregistered", "timestamp": 1_795_226_400_123}
 
 
-@settings(max_examples=50)
+@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 2**128 - 1))
 def test_ids_are_random_uuids_in_upper_case(bits: int) -> None:
     text = apns_uuid(bits)

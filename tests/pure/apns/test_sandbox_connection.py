@@ -377,7 +377,7 @@ def test_a_window_update_of_zero_cuts_the_stream(client) -> None:
 # --- properties -----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_any_split_of_the_bytes_gives_the_same_events_and_answers(data: st.DataObject) -> None:
     encoder = Encoder()
@@ -406,7 +406,7 @@ def test_any_split_of_the_bytes_gives_the_same_events_and_answers(data: st.DataO
     assert play(cuts) == play([])
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.one_of(

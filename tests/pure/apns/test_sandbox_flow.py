@@ -73,7 +73,7 @@ def test_windows_above_two_gigabytes_are_errors() -> None:
     assert codes == {ErrorCode.FLOW_CONTROL_ERROR}
 
 
-@settings(max_examples=80)
+@settings(deadline=None, max_examples=80)
 @given(
     st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=5),
     st.lists(

@@ -20,7 +20,7 @@ def read_all(buffer: FrameBuffer) -> list[Frame]:
     return found
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255), stream_ids, payloads), max_size=6), st.data()
 )
@@ -65,7 +65,7 @@ def test_written_frames_are_those_of_an_independent_library(octets: bytes, expec
     assert octets == expected.serialize()
 
 
-@settings(max_examples=50)
+@settings(deadline=None, max_examples=50)
 @given(payloads, st.integers(0, 255))
 def test_padding_is_taken_off_data(data: bytes, padding: int) -> None:
     padded = bytes([padding]) + data + bytes(padding)
