@@ -8,7 +8,7 @@ from typing import Final
 from simulator.apns.answers import encode
 from simulator.apns.connection import Connection
 from simulator.apns.events import ConnectionEnded, Event, RequestReceived, StreamRefused
-from simulator.apns.faults import Action, AnswerWith, CloseConnection, Delay, GoAway, Reset, Stall
+from simulator.apns.faults import Action, CloseConnection, Delay, GoAway, Reset
 from simulator.apns.frames import ErrorCode
 from simulator.apns.profile import Profile
 from simulator.apns.push_service import Outcome, PushService
@@ -111,7 +111,7 @@ class ServerConnection(asyncio.Protocol):
                 self._answer(stream_id, outcome)
             case CloseConnection():
                 self.abort()
-            case Stall() | AnswerWith():  # a staged answer travels as the outcome's answer
+            case _:  # Stall: silence. A staged answer travels as the outcome's answer and never comes here.
                 pass
         self._flush_soon()
 
@@ -172,6 +172,7 @@ class Listener:
         self.journal = journal
         self.connections: set[ServerConnection] = set()
         self._empty = asyncio.Event()
+        self._empty.set()
         self._server: asyncio.Server | None = None
 
     async def start(self, tls: ssl.SSLContext, port: int = 0) -> int:
@@ -200,18 +201,17 @@ class Listener:
             await self._emptied()
 
     async def _emptied(self) -> bool:
-        self._empty.clear()
-        if self.connections:
-            try:
-                async with asyncio.timeout(SHUTDOWN_TIMEOUT):
-                    await self._empty.wait()
-            except TimeoutError:
-                return False
+        """Wait a moment for the last connection to go; False if it did not."""
+        try:
+            await asyncio.wait_for(self._empty.wait(), SHUTDOWN_TIMEOUT)
+        except TimeoutError:
+            return False
         return True
 
     def opened(self, connection: ServerConnection) -> None:
         """A connection has finished its TLS handshake."""
         self.connections.add(connection)
+        self._empty.clear()
         self.journal.record("apns", "connection_opened", realm=self.service.realm)
 
     def lost(self, connection: ServerConnection, error: Exception | None) -> None:

@@ -115,6 +115,21 @@ async def test_ping(bench, patiently) -> None:
     await patiently(provider.pong.wait())
 
 
+async def test_the_clients_own_goaway_is_no_error_of_the_protocol(bench, until) -> None:
+    provider = await bench.connect()
+    provider.transport.write(frames.goaway(0, 0) + frames.frame(0xEE, 0, 0, b"extension"))
+    provider.close()
+    await until(lambda: bench.journal.entries("apns", "connection_closed"))
+    assert not bench.journal.entries("apns", "protocol_error")
+
+
+async def test_a_stream_that_breaks_the_rules_leaves_the_connection_alive(bench, patiently) -> None:
+    provider = await bench.connect()
+    answer = provider.send([*bench.headers(), ("content-length", "3")], b"ab")
+    assert (await patiently(answer.done)).reset == 1
+    assert (await bench.ask(provider)).status == 200
+
+
 async def test_goaway_carries_its_reason_and_the_connection_closes(bench, patiently) -> None:
     provider = await bench.connect()
     await bench.ask(provider)
@@ -288,7 +303,10 @@ async def test_the_answers_of_one_turn_of_the_loop_are_one_write(bench) -> None:
     connection.data_received(frames.ping(bytes(8), ack=False) * 100)
     await asyncio.sleep(0)
     assert transport.calls == ["write", "write"]
+    connection.data_received(frames.ping(bytes(8), ack=False))
     connection.connection_lost(None)
+    await asyncio.sleep(0)
+    assert transport.calls == ["write", "write"]
 
 
 async def test_the_sandbox_listens_on_loopback_only(bench) -> None:
