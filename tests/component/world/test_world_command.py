@@ -7,6 +7,7 @@ import pytest
 from simulator.clock import RealClock
 from simulator.command import Command, CommandError
 from simulator.journal import Journal
+from waiting import eventually
 
 
 def _command(folder: Path, *arguments: str, journal: Journal | None = None, **environment: str) -> Command:
@@ -53,7 +54,7 @@ async def test_the_journal_hears_of_the_process_and_of_its_log(tmp_path: Path) -
         journal=journal,
     )
     await command.start()
-    await command.printed("Waiting for OpenCode", 20)
+    await eventually(lambda: journal.entries("relay", "waiting"), within=20)
     assert await command.kill() == -9
     assert await command.kill() == 0, "killing what is gone is harmless"
     assert [entry.what for entry in journal.entries("relay")] == [
