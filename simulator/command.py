@@ -1,6 +1,7 @@
 """A part of the product as a process of its own, started by its public command and read by what it prints."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -93,7 +94,9 @@ class Command:
         if process is None:
             return 0
         if process.returncode is None:
-            process.send_signal(number)
+            # Not process.send_signal: that reaps a process which has just ended, and its status is lost.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, number)
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 status = await process.wait()
