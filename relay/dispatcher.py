@@ -14,6 +14,7 @@ from tortoise.exceptions import BaseORMException
 
 from relay.apns.gateway import Gateway
 from relay.apns.push import Outcome
+from relay.logfmt import line
 from relay.planner import Delivery
 from relay.settlement import OTHER_ENV, Status, settle, wants_other_environment
 from relay.store import deliveries, devices
@@ -86,7 +87,7 @@ class Dispatcher:
                 await self._jobs.join()
                 await self._settled.join()
         except TimeoutError:
-            log.warning("dispatcher stop unfinished=%d", self._jobs.qsize())
+            log.warning(line("stop", unfinished=self._jobs.qsize()))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -127,7 +128,7 @@ class Dispatcher:
                 else:
                     _finish(job, "queued")
             except Exception:
-                log.exception("delivery broken apns_id=%s", job.delivery.push.apns_id)
+                log.exception(line("delivery broken", apnsID=job.delivery.push.apns_id))
                 _finish(job, "queued")
             finally:
                 self._jobs.task_done()
@@ -167,7 +168,7 @@ class Dispatcher:
                 for settled in batch:
                     await self._apply_to_device(settled)
             except (BaseORMException, OSError) as error:
-                log.error("delivery_log unavailable, trying again error=%s", error)  # noqa: TRY400 - one line
+                log.error(line("database unavailable", error=error, then="trying again"))  # noqa: TRY400 - one line
                 await asyncio.sleep(DATABASE_PAUSE)
             else:
                 return
@@ -176,12 +177,13 @@ class Dispatcher:
         device_id, settlement = settled.delivery.device_id, settled.settlement
         if settlement.moved:
             await devices.remember_environment(self._db, device_id, settlement.apns_env)
-            log.info("device environment=%s device_id=%s", settlement.apns_env, device_id)
+            log.info(line("device moved", deviceID=device_id, apnsEnv=settlement.apns_env))
         if settlement.forget_token:
             # Without a time from APNs: dead as of the registration that this push was planned with.
             before = settlement.dead_since or settled.delivery.registered_at + 1
             gone = await devices.forget(self._db, device_id, registered_before_ms=before)
-            log.info("device forgotten=%s reason=%s device_id=%s", gone, settlement.told[1], device_id)
+            what = "device forgotten" if gone else "device kept, it registered again"
+            log.info(line(what, deviceID=device_id, reason=settlement.told[1]))
 
     # What is due again, and what is old.
 
@@ -217,7 +219,7 @@ class Dispatcher:
         try:
             await work
         except (BaseORMException, OSError) as error:
-            log.error("database unavailable error=%s", error)  # noqa: TRY400 - one line
+            log.error(line("database unavailable", error=error))  # noqa: TRY400 - one line
 
     def _now_ms(self) -> int:
         return int(self._now() * 1000)
@@ -235,12 +237,20 @@ def _tell(settled: Settled) -> None:
     """One line for each try; an error, with what to do, where the operator must act."""
     delivery, settlement = settled.delivery, settled.settlement
     http_status, reason, error = settlement.told
-    level = logging.ERROR if settlement.advice else logging.INFO
-    log.log(
-        level,
-        "delivery status=%s apns_id=%s event_id=%s event_type=%s session_id=%s token=...%s apns_env=%s "
-        "attempt=%d http_status=%s reason=%s error=%s latency_ms=%d advice=%s",
-        settlement.status, delivery.push.apns_id, delivery.event_id, delivery.event_type, delivery.session_id,
-        delivery.push.device_token[-8:], settlement.apns_env, delivery.attempts + 1, http_status, reason, error,
-        settled.latency_ms, settlement.advice or None,
-    )  # fmt: skip
+    text = line(
+        "delivery",
+        status=settlement.status,
+        apnsID=delivery.push.apns_id,
+        eventID=delivery.event_id,
+        eventType=delivery.event_type,
+        sessionID=delivery.session_id,
+        token=f"…{delivery.push.device_token[-8:]}",
+        apnsEnv=settlement.apns_env,
+        attempt=delivery.attempts + 1,
+        httpStatus=http_status,
+        reason=reason,
+        error=error,
+        latencyMs=settled.latency_ms,
+        advice=settlement.advice or None,
+    )
+    log.log(logging.ERROR if settlement.advice else logging.INFO, text)

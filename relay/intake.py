@@ -9,6 +9,7 @@ from collections.abc import Callable
 from relay import contract
 from relay.contract import Event, EventReply
 from relay.dispatcher import Dispatcher
+from relay.logfmt import line
 from relay.planner import plan
 from relay.settlement import Status
 from relay.shelter import Shelter
@@ -51,14 +52,12 @@ class Intake:
             recipients=await devices.recipients(self._db, secret_hash),
             now_ms=int(self._now() * 1000),
         )
-        log.info(
-            "event event_id=%s event_type=%s session_id=%s secret_hash=%s... deliveries=%d",
-            event_id, event.event_type, event.session_id, secret_hash[:12], len(planned),
-        )  # fmt: skip
+        named = {"eventID": event_id, "eventType": event.event_type, "sessionID": event.session_id}
+        log.info(line("event", **named, secretHash=f"{secret_hash[:12]}…", deliveries=len(planned)))
         sending = await self._dispatcher.enqueue(planned) if planned else []
         if len(sending) == len(planned):
             return Counter(), sending
-        log.info("event known event_id=%s deliveries=%d", event_id, len(planned) - len(sending))
+        log.info(line("event known", **named, deliveries=len(planned) - len(sending)))
         return await self._earlier(secret_hash, event_id, len(sending)), sending
 
     async def _earlier(self, secret_hash: str, event_id: str, sending: int) -> Counter[Status]:

@@ -8,6 +8,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
 from relay.app import running_app
+from relay.logfmt import line
 from relay.settings import Settings
 
 log = logging.getLogger("relay.serve")
@@ -26,7 +27,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """
     with _bind(settings.relay_host, settings.port) as listener:
         async with running_app(settings) as app:
-            log.info("relay listening url=http://%s:%d", settings.relay_host, settings.port)
+            log.info(line("listening", url=f"http://{settings.relay_host}:{settings.port}"))
             await hypercorn_serve(app, _hypercorn(listener, settings), shutdown_trigger=stop.wait)
 
 

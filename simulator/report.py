@@ -53,8 +53,8 @@ def relay_events(entries: Iterable[Entry]) -> list[Json]:
     first: dict[str, Json] = {}
     for entry in entries:
         fields = entry.detail
-        event = {"eventType": fields["event_type"], "sessionID": fields["session_id"], "at": entry.at}
-        first.setdefault(fields["event_id"], event)
+        event = {"eventType": fields["eventType"], "sessionID": fields["sessionID"], "at": entry.at}
+        first.setdefault(fields["eventID"], event)
     return list(first.values())
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from relay.apns.connection import ApnsConnection
 from relay.apns.provider_token import SignedAt
 from relay.apns.push import NotSent, Outcome, Push
+from relay.logfmt import line
 
 log = logging.getLogger("relay.apns")
 
@@ -90,14 +91,12 @@ class ConnectionPool:
                 connection = await self._open_socket()
         except OSError as error:
             self._pause()
-            log.warning(
-                "apns_connect failed host=%s port=%s error=%s", self._host, self._port, error or "timed out"
-            )
+            log.warning(line("connect failed", host=self._host, port=self._port, error=error or "timed out"))
             raise
         self._failures = 0
         self._open.add(connection)
         self._none_open.clear()
-        log.info("apns_connect ok host=%s port=%s", self._host, self._port)
+        log.info(line("connected", host=self._host, port=self._port))
         return connection
 
     async def _open_socket(self) -> ApnsConnection:
@@ -115,7 +114,7 @@ class ConnectionPool:
         self._open.discard(connection)
         if not self._open:
             self._none_open.set()
-        log.info("apns_connection closed host=%s port=%s", self._host, self._port)
+        log.info(line("disconnected", host=self._host, port=self._port))
 
     def _pause(self) -> None:
         pause = min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE) * self._jitter.uniform(0.5, 1.0)

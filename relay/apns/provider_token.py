@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import jwt
 
+from relay.logfmt import line
+
 log = logging.getLogger("relay.apns")
 
 MIN_AGE = 20 * 60.0
@@ -46,7 +48,7 @@ class ProviderToken:
         )
         self.issued_at = now
         self._authorization = f"bearer {token}"
-        log.info("provider_token signed key_id=%s", self._key_id)
+        log.info(line("provider token signed", keyID=self._key_id))
 
 
 SignedAt = Callable[[], str]

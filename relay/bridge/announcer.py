@@ -8,10 +8,10 @@ from relay import contract
 from relay.bridge.errors import OpenCodeError
 from relay.bridge.events import Message
 from relay.bridge.lanes import Lanes
-from relay.bridge.logfmt import line
 from relay.bridge.mapping import Sender, event
 from relay.bridge.opencode import OpenCode
 from relay.bridge.sessions import Change
+from relay.logfmt import line
 
 log = logging.getLogger("relay.bridge.announcer")
 

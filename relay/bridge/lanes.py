@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from relay.bridge.logfmt import line
+from relay.logfmt import line
 
 Item = TypeVar("Item")
 

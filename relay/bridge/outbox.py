@@ -13,7 +13,7 @@ import msgspec
 from relay import contract
 from relay.bridge.backoff import Backoff
 from relay.bridge.lanes import Lanes
-from relay.bridge.logfmt import line
+from relay.logfmt import line
 
 log = logging.getLogger("relay.bridge.outbox")
 

@@ -17,7 +17,6 @@ from relay.bridge.announcer import Announcer
 from relay.bridge.backoff import Backoff
 from relay.bridge.errors import Unreachable
 from relay.bridge.hosts import answering_addresses, host_list, is_local, own_addresses, port_of
-from relay.bridge.logfmt import line
 from relay.bridge.mapping import Sender
 from relay.bridge.opencode import DEFAULT_USERNAME, OpenCode, address, http_url
 from relay.bridge.outbox import Outbox
@@ -26,6 +25,7 @@ from relay.bridge.secret_file import checked_secret, default_secret_file, load_s
 from relay.bridge.sessions import Sessions
 from relay.bridge.stream import READ_DEADLINE, EventStream
 from relay.bridge.watch import Watch
+from relay.logfmt import line
 
 log = logging.getLogger("relay.bridge")
 

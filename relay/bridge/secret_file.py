@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from relay.bridge.errors import OptionError, SecretFileError
-from relay.bridge.logfmt import line
 from relay.contract import MIN_SECRET_LENGTH
+from relay.logfmt import line
 
 log = logging.getLogger("relay.bridge.secret_file")
 

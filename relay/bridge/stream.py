@@ -8,9 +8,9 @@ from random import random as system_random
 from relay.bridge.backoff import Backoff
 from relay.bridge.errors import OpenCodeError, Unreachable
 from relay.bridge.events import Event, parse
-from relay.bridge.logfmt import line
 from relay.bridge.opencode import OpenCode
 from relay.bridge.sse import Splitter
+from relay.logfmt import line
 
 log = logging.getLogger("relay.bridge.stream")
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from relay.bridge.errors import OpenCodeError
 from relay.bridge.events import Event
 from relay.bridge.lanes import Lanes
-from relay.bridge.logfmt import line
 from relay.bridge.opencode import OpenCode
 from relay.bridge.sessions import Change, Sessions
+from relay.logfmt import line
 
 log = logging.getLogger("relay.bridge.watch")
 

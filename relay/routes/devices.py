@@ -7,6 +7,7 @@ from quart import Blueprint, Response, request
 
 from relay import contract
 from relay.contract import DeviceRegister, DeviceUnregister, Ok
+from relay.logfmt import line
 from relay.routes.envelope import reply
 from relay.shelter import Shelter
 from relay.store import devices
@@ -31,10 +32,7 @@ def blueprint(
                 db, device, secret_hash=secret_hash, bundle_id=bundle_id, now_ms=int(now() * 1000)
             )
         )
-        log.info(
-            "register token=...%s apns_env=%s bundle_id=%s secret_hash=%s...",
-            device.device_token[-8:], device.apns_env, bundle_id, secret_hash[:12],
-        )  # fmt: skip
+        log.info(line("register", **_named(device), apnsEnv=device.apns_env, bundleId=bundle_id))
         return reply(Ok())
 
     @routes.post("/unregister")
@@ -42,7 +40,15 @@ def blueprint(
         device = contract.decode(await request.get_data(), DeviceUnregister)
         secret_hash = contract.secret_hash(device.secret)
         await shelter.run(devices.unregister(db, secret_hash=secret_hash, device_token=device.device_token))
-        log.info("unregister token=...%s secret_hash=%s...", device.device_token[-8:], secret_hash[:12])
+        log.info(line("unregister", **_named(device)))
         return reply(Ok())
 
     return routes
+
+
+def _named(device: DeviceRegister | DeviceUnregister) -> dict[str, str]:
+    """What a log may say of a token and of a secret."""
+    return {
+        "token": f"…{device.device_token[-8:]}",
+        "secretHash": f"{contract.secret_hash(device.secret)[:12]}…",
+    }

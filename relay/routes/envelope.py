@@ -7,6 +7,7 @@ from tortoise.exceptions import BaseORMException
 from werkzeug.exceptions import HTTPException
 
 from relay.contract import ContractError, Message, Refusal, encode
+from relay.logfmt import line
 
 log = logging.getLogger("relay.routes")
 
@@ -40,7 +41,7 @@ def install_error_replies(app: Quart) -> None:
         return response
 
     async def unavailable(error: Exception) -> Response:
-        log.error("database unavailable error=%s", error or type(error).__name__)
+        log.error(line("database unavailable", error=error or type(error).__name__))
         return reply(REFUSALS[503], 503)
 
     async def broken(error: Exception) -> Response:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from relay import contract
 from relay.bridge.backoff import Backoff
 from relay.bridge.errors import OptionError
-from relay.bridge.logfmt import line
 from relay.bridge.opencode import address, http_url
 from relay.bridge.outbox import Answer, body_of, judge
 from relay.bridge.pairing import qr_code, show_pairing
+from relay.logfmt import line
 
 
 def reply(**fields: object) -> bytes:

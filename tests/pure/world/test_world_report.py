@@ -27,7 +27,7 @@ def _shown(event_type: str, at: float, session_id: str = SESSION) -> dict[str, o
 def test_the_report_of_a_scenario_that_went_well() -> None:
     journal = _journal()
     journal.record_at(1.0, "opencode", "event", type="session.error", sessionID=SESSION, root=SESSION)
-    journal.record_at(1.1, "relay", "event", event_type="error", session_id=SESSION, event_id="e1")
+    journal.record_at(1.1, "relay", "event", eventType="error", sessionID=SESSION, eventID="e1")
     journal.record_at(1.2, "apns", "push", apns_id="id", push_type="alert", status=200, reason=None)
     result = report(load("c_error_401"), Played(0, 1, {SESSION: SESSION}), journal, [_shown("error", 1.5)])
     assert result["ok"]
@@ -49,14 +49,14 @@ def test_a_missing_notification_is_a_failed_expectation() -> None:
 
 def test_a_notification_shown_twice_is_a_failed_expectation() -> None:
     journal = _journal()
-    journal.record_at(1.1, "relay", "event", event_type="error", session_id=SESSION, event_id="e1")
+    journal.record_at(1.1, "relay", "event", eventType="error", sessionID=SESSION, eventID="e1")
     twice = [_shown("error", 1.5), _shown("error", 1.6)]
     assert not report(load("c_error_401"), Played(0, 1, {SESSION: SESSION}), journal, twice)["ok"]
 
 
 def test_what_came_before_belongs_to_an_earlier_play() -> None:
     journal = _journal()
-    journal.record_at(1.1, "relay", "event", event_type="error", session_id=SESSION, event_id="e1")
+    journal.record_at(1.1, "relay", "event", eventType="error", sessionID=SESSION, eventID="e1")
     result = report(
         load("c_error_401"), Played(0, 1, {SESSION: SESSION}), journal, [_shown("error", 1.5)], since=2.0
     )
@@ -66,7 +66,7 @@ def test_what_came_before_belongs_to_an_earlier_play() -> None:
 def test_an_event_that_was_posted_again_counts_once() -> None:
     journal = _journal()
     for at in (1.0, 5.0):
-        journal.record_at(at, "relay", "event", event_type="complete", session_id="s", event_id="e1")
+        journal.record_at(at, "relay", "event", eventType="complete", sessionID="s", eventID="e1")
     assert relay_events(journal.entries()) == [{"eventType": "complete", "sessionID": "s", "at": 1.0}]
 
 

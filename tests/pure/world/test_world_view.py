@@ -10,8 +10,8 @@ from simulator.view import SENTENCES, timeline_line, world_view
 
 DETAILS = {
     "type": "session.idle", "sessionID": "ses_e042c66e1ffekMYgmfDUQ7tyOs", "url": "http://127.0.0.1:1", "token": "…abcd",
-    "event_type": "complete", "eventType": "complete", "deliveries": "2", "status": 200, "reason": None, "latency_ms": "7",
-    "apns_id": "9c5b1a2e-0000", "push_type": "alert", "title": "Fix auth bug", "why": "expired", "version": "1.18.33",
+    "eventType": "complete", "deliveries": "2", "status": 200, "reason": None, "latencyMs": "7",
+    "apnsID": "9c5b1a2e-0000", "push_type": "alert", "title": "Fix auth bug", "why": "expired", "version": "1.18.33",
     "delay": "0.5",
 }  # fmt: skip
 
