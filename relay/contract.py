@@ -67,7 +67,7 @@ class DeviceUnregister(Message, frozen=True, kw_only=True):
     device_token: Token
 
 
-class ContentState(Message, frozen=True, kw_only=True):
+class ContentState(Message, frozen=True, kw_only=True, omit_defaults=True):
     """What the Live Activity shows. `last_message` is about 120 characters; `retry_info` reads "Retry 2 in 8s"."""
 
     status: Status
@@ -76,8 +76,11 @@ class ContentState(Message, frozen=True, kw_only=True):
     retry_info: str | None = None
 
 
-class Event(Message, frozen=True, kw_only=True):
-    """POST /v1/event: something happened in a session. `event_id` makes sending it again harmless."""
+class Event(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """POST /v1/event: something happened in a session. `event_id` makes sending it again harmless.
+
+    Fields without a value are left out: the first implementation refuses null where a text may be.
+    """
 
     secret: Secret
     event_type: EventType
@@ -96,11 +99,14 @@ class Ok(Message, frozen=True, kw_only=True):
 
 
 class EventReply(Message, frozen=True, kw_only=True):
-    """Reply of /v1/event: pushes that APNs accepted, that failed for good, and that are still being tried."""
+    """Reply of /v1/event: pushes that APNs accepted, that failed for good, and that are still being tried.
+
+    The first implementation has no `queued`.
+    """
 
     sent: int
     failed: int
-    queued: int
+    queued: int = 0
     ok: bool = True
 
 

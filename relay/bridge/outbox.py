@@ -99,7 +99,7 @@ class Outbox:
             try:
                 async with self._http.post(
                     self._url,
-                    data=body_of(event),
+                    data=contract.encode(event),
                     headers=headers,
                     timeout=self._timeout,
                     allow_redirects=False,
@@ -109,12 +109,6 @@ class Outbox:
                 return Answer("retry", f"no answer within {self._timeout.total:g} s")
             except (aiohttp.ClientError, OSError) as error:
                 return Answer("retry", f"{type(error).__name__}: {error}")
-
-
-def body_of(event: contract.Event) -> bytes:
-    """The event as JSON without its empty fields: the first implementation refuses null where a text may be."""
-    fields: dict[str, Any] = msgspec.to_builtins(event)
-    return msgspec.json.encode({name: value for name, value in fields.items() if value is not None})
 
 
 def judge(status: int, body: bytes, retry_after: str | None = None) -> Answer:

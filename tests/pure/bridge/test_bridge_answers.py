@@ -11,7 +11,7 @@ from relay import contract
 from relay.bridge.backoff import Backoff
 from relay.bridge.errors import OptionError
 from relay.bridge.opencode import address, http_url
-from relay.bridge.outbox import Answer, body_of, judge
+from relay.bridge.outbox import Answer, judge
 from relay.bridge.pairing import qr_code, show_pairing
 from relay.logfmt import line
 
@@ -86,13 +86,13 @@ def test_any_answer_is_judged(status: int, body: bytes) -> None:
 
 def test_empty_fields_stay_off_the_wire() -> None:
     event = contract.Event(secret="s" * 24, event_type="complete", session_id="ses_a", title="Fix it")
-    assert json.loads(body_of(event)) == {
+    assert json.loads(contract.encode(event)) == {
         "secret": "s" * 24,
         "eventType": "complete",
         "sessionID": "ses_a",
         "title": "Fix it",
     }
-    assert contract.decode(body_of(event), contract.Event) == event
+    assert contract.decode(contract.encode(event), contract.Event) == event
 
 
 @pytest.mark.parametrize(
