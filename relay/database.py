@@ -1,7 +1,8 @@
 """Opening and closing the database, and bringing its tables up to date."""
 
 import asyncio
-import sys
+from contextlib import suppress
+from importlib.util import find_spec
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -52,7 +53,7 @@ CONFIG = orm_config("sqlite://relay.sqlite3")
 
 async def open_database(database_url: str) -> BaseDBAsyncClient:
     """A connection (pool) with its tables up to date. Raises DatabaseError."""
-    if "asyncmy" in sys.modules:
+    if database_url.startswith("mysql") and find_spec("asyncmy"):
         raise DatabaseError(
             "asyncmy is installed and Tortoise would use it in place of aiomysql: uninstall it"
         )
@@ -62,8 +63,9 @@ async def open_database(database_url: str) -> BaseDBAsyncClient:
             connection = get_connection("default")
             await connection.execute_query("SELECT 1")
         await migrate()
-    except (BaseORMException, OSError, ValueError) as error:
-        await close_database()
+    except Exception as error:  # drivers raise whatever a URL, a server or a file made them stumble over
+        with suppress(Exception):
+            await close_database()
         _refuse(database_url, error)
     return connection
 
@@ -95,4 +97,11 @@ async def migrate() -> list[str]:
 def _refuse(database_url: str, error: Exception) -> NoReturn:
     url = urlsplit(database_url)
     where = urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
-    raise DatabaseError(f"cannot use the database {where}: {error or type(error).__name__}") from error
+    raise DatabaseError(f"cannot use the database {where}: {_why(error)}") from error
+
+
+def _why(error: BaseException) -> str:
+    """The driver's own words: Tortoise wraps some into a dump of all its parameters."""
+    while isinstance(error, BaseORMException) and isinstance(error.__context__, Exception):
+        error = error.__context__
+    return str(error) or type(error).__name__

@@ -1,6 +1,7 @@
 """Environment -> one frozen Settings, or one message that names every variable that is missing or wrong."""
 
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,26 +100,47 @@ def _host(text: str) -> str:
 
 
 def _endpoint(text: str) -> Endpoint:
-    host, _, port = text.rpartition(":")
-    if not host:
+    host, colon, port = text.rpartition(":")
+    if not colon:
         host, port = text, "443"
-    return Endpoint(_host(host), _port(port))
+    return Endpoint(_host(host.strip("[]")), _port(port))
 
 
 def _database_url(text: str) -> str:
-    scheme = urlsplit(text).scheme
-    if scheme == "mariadb":
-        return "mysql" + text[len("mariadb") :]
-    if scheme not in ("sqlite", "mysql"):
-        raise _WrongError("must begin with sqlite:// or mysql:// (MariaDB speaks mysql)")
+    if text.startswith("mariadb://"):
+        text = "mysql" + text.removeprefix("mariadb")
+    if text.startswith("sqlite://"):
+        return _sqlite_url(text)
+    if text.startswith("mysql://"):
+        return _mysql_url(text)
+    raise _WrongError("must begin with sqlite:// or mysql:// (MariaDB speaks mysql)")
+
+
+def _sqlite_url(text: str) -> str:
+    if not text.removeprefix("sqlite://").partition("?")[0].strip("/"):
+        raise _WrongError("must name a file: sqlite://relay.sqlite3 or sqlite:///var/lib/relay.sqlite3")
     return text
 
 
-def _file(text: str) -> Path:
-    path = Path(text)
-    if not path.is_file():
-        raise _WrongError("must name a readable file")
-    return path
+def _mysql_url(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        whole = bool(url.hostname and url.path.strip("/")) and url.port != 0
+    except ValueError:
+        whole = False
+    if not whole:
+        raise _WrongError("must be mysql://USER:PASSWORD@HOST:PORT/NAME, the password percent-encoded")
+    return text
+
+
+def _ca_file(text: str) -> Path | None:
+    if not text:
+        return None
+    try:
+        ssl.create_default_context(cafile=text)
+    except OSError:
+        raise _WrongError("must name a readable file of PEM certificates") from None
+    return Path(text)
 
 
 class Variable(NamedTuple):
@@ -139,7 +161,7 @@ VARIABLES: dict[str, Variable] = {
     "DATABASE_URL": Variable("sqlite://relay.sqlite3", _database_url, "sqlite://FILE or mysql://USER:PASSWORD@HOST/NAME"),
     "APNS_HOST_SANDBOX": Variable("api.sandbox.push.apple.com:443", _endpoint, "host:port for development tokens"),
     "APNS_HOST_PRODUCTION": Variable("api.push.apple.com:443", _endpoint, "host:port for App Store and TestFlight tokens"),
-    "APNS_CA_FILE": Variable("", lambda text: _file(text) if text else None, "CA to trust instead of the system's, for a sandbox"),
+    "APNS_CA_FILE": Variable("", _ca_file, "CA to trust instead of the system's, for a sandbox"),
     "APNS_PUSH_DEADLINE": Variable("10", _seconds, "seconds until an unanswered push counts as maybe sent"),
     "RELAY_EVENT_DEADLINE": Variable("5", _seconds, "seconds after which /v1/event answers and reports the rest as queued"),
     "RELAY_DELIVERY_DAYS": Variable("30", _days, "days that settled rows stay in delivery_log"),

@@ -7,7 +7,7 @@ issue). Confidence "assumed" marks our own reading.
 from enum import Enum
 from typing import NamedTuple
 
-from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
+from relay.apns.push import Answered, Outcome
 
 
 class Verdict(Enum):
@@ -104,5 +104,5 @@ def judge(outcome: Outcome) -> Reason:
             return _UNKNOWN_SERVER_ERROR
         case Answered(status=status):
             return _UNKNOWN_BY_STATUS.get(status, _UNKNOWN)
-        case NotSent() | MaybeSent():
+        case _:  # NotSent, MaybeSent
             return _TRANSPORT

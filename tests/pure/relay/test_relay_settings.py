@@ -1,0 +1,187 @@
+"""The environment: every variable read, every fault named, no secret shown."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trustme
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+
+from relay.settings import VARIABLES, Endpoint, Settings, SettingsError, load
+
+Environment = Callable[..., dict[str, str]]
+
+GOOD = {
+    "APNS_TEAM_ID": [("TEAM123456", "TEAM123456"), (" abcdef7890 ", "abcdef7890")],
+    "APNS_KEY_ID": [("KEY1234567", "KEY1234567")],
+    "APNS_DEFAULT_BUNDLE_ID": [("com.example.app-2", "com.example.app-2")],
+    "PORT": [("1", 1), ("65535", 65535), ("", 8787), ("undefined", 8787), ("null", 8787), ("  ", 8787)],
+    "RELAY_HOST": [("0.0.0.0", "0.0.0.0"), ("::1", "::1"), ("relay.example", "relay.example")],
+    "DATABASE_URL": [
+        ("", "sqlite://relay.sqlite3"),
+        (
+            "sqlite:///var/lib/relay.sqlite3?busy_timeout=100",
+            "sqlite:///var/lib/relay.sqlite3?busy_timeout=100",
+        ),
+        ("sqlite://:memory:", "sqlite://:memory:"),
+        ("mysql://u:p%40ss@db:3306/relay", "mysql://u:p%40ss@db:3306/relay"),
+        ("mariadb://u@db/relay?charset=utf8mb4", "mysql://u@db/relay?charset=utf8mb4"),
+    ],
+    "APNS_CA_FILE": [("", None)],
+    "APNS_PUSH_DEADLINE": [("0.5", 0.5), ("3600", 3600.0)],
+    "RELAY_EVENT_DEADLINE": [("", 5.0), ("1e1", 10.0)],
+    "RELAY_DELIVERY_DAYS": [("1", 1), ("3650", 3650)],
+}
+
+BAD = {
+    "APNS_TEAM_ID": ["", "undefined", "TEAM12345", "TEAM1234567", "TEAM-23456", "TEAM12345ü"],
+    "APNS_KEY_ID": ["", "null", "key"],
+    "APNS_PRIVATE_KEY": [
+        "",
+        "key",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
+        "/etc/key.p8",
+    ],
+    "APNS_DEFAULT_BUNDLE_ID": ["", "com.example app", "com.example/app", "a" * 156],
+    "PORT": ["0", "65536", "-1", "8787.0", "http", "８７８７", "²"],
+    "RELAY_HOST": ["a b", "host/path", "http://host", "x" * 256],
+    "DATABASE_URL": [
+        "postgres://u@h/n",
+        "relay.sqlite3",
+        "sqlite:relay.sqlite3",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite://?busy_timeout=1",
+        "mysql://",
+        "mysql://host",
+        "mysql://host/",
+        "mysql://u:p@/name",
+        "mysql://u:hunter#2@host/name",
+        "mysql://u:hunter/2@host/name",
+        "mysql://u:hunter?2@host/name",
+        "mysql://u:p@host:99999/name",
+        "mysql://u:p@host:0/name",
+        "mysql://u:p@[::1/name",
+    ],
+    "APNS_HOST_SANDBOX": ["host:0", "host:http", ":443", "a b:443", "http://host:443"],
+    "APNS_HOST_PRODUCTION": ["host:70000", "host:"],
+    "APNS_CA_FILE": ["/nowhere/ca.pem", "/"],
+    "APNS_PUSH_DEADLINE": ["0", "-1", "3601", "ten", "nan", "inf"],
+    "RELAY_EVENT_DEADLINE": ["0", "5s"],
+    "RELAY_DELIVERY_DAYS": ["0", "1.5", "3651", "-1"],
+}
+
+
+def test_the_least_environment(environment: Environment, private_key: str) -> None:
+    settings = load(environment())
+    assert settings == Settings(
+        apns_team_id="TEAM123456",
+        apns_key_id="KEY1234567",
+        apns_private_key=settings.apns_private_key,
+        apns_default_bundle_id="com.example.app",
+        port=8787,
+        relay_host="127.0.0.1",
+        database_url="sqlite://relay.sqlite3",
+        apns_hosts={
+            "sandbox": Endpoint("api.sandbox.push.apple.com", 443),
+            "production": Endpoint("api.push.apple.com", 443),
+        },
+        apns_ca_file=None,
+        relay_event_deadline=5.0,
+        apns_push_deadline=10.0,
+        relay_delivery_days=30,
+    )
+    assert settings.apns_private_key.strip() == private_key.strip()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"), [(n, t, v) for n, cases in GOOD.items() for t, v in cases]
+)
+def test_good_values(environment: Environment, name: str, text: str, value: object) -> None:
+    assert getattr(load(environment(**{name: text})), name.lower()) == value
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in BAD.items() for text in texts])
+def test_bad_values_are_named_and_not_repeated(environment: Environment, name: str, text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environment(**{name: text}))
+    message = str(caught.value)
+    assert message.startswith(f"{name} ")
+    assert "hunter" not in message
+    assert "\n" not in message
+
+
+HOSTS = [
+    ("localhost:2197", ("localhost", 2197)),
+    ("localhost", ("localhost", 443)),
+    ("[::1]:2197", ("::1", 2197)),
+]
+
+
+@pytest.mark.parametrize("env", ["sandbox", "production"])
+def test_hosts(environment: Environment, env: str) -> None:
+    name = f"APNS_HOST_{env.upper()}"
+    for text, endpoint in HOSTS:
+        assert load(environment(**{name: text})).apns_hosts[env] == endpoint
+
+
+def test_a_ca_file(environment: Environment, tmp_path: Path) -> None:
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    assert load(environment(APNS_CA_FILE=f"{tmp_path}/ca.pem")).apns_ca_file == tmp_path / "ca.pem"
+
+
+def test_a_file_that_is_no_ca(environment: Environment, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    with pytest.raises(SettingsError, match="APNS_CA_FILE must name a readable file of PEM certificates"):
+        load(environment(APNS_CA_FILE=f"{tmp_path}/ca.pem"))
+
+
+def test_the_key_may_have_escaped_newlines(environment: Environment, private_key: str) -> None:
+    escaped = private_key.replace("\n", "\\n")
+    assert load(environment(APNS_PRIVATE_KEY=escaped)).apns_private_key == private_key
+
+
+@pytest.mark.parametrize("kind", ["rsa", "p-384", "encrypted"])
+def test_the_wrong_kind_of_key(environment: Environment, kind: str) -> None:
+    key = {
+        "rsa": lambda: rsa.generate_private_key(65537, 2048),
+        "p-384": lambda: ec.generate_private_key(ec.SECP384R1()),
+        "encrypted": lambda: ec.generate_private_key(ec.SECP256R1()),
+    }[kind]()
+    cipher = BestAvailableEncryption(b"x") if kind == "encrypted" else NoEncryption()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, cipher).decode()
+    with pytest.raises(SettingsError, match=r"APNS_PRIVATE_KEY must be"):
+        load(environment(APNS_PRIVATE_KEY=pem))
+
+
+def test_one_message_names_all_faults() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"PORT": "x", "RELAY_DELIVERY_DAYS": "y"})
+    required = {name for name, variable in VARIABLES.items() if variable.default is None}
+    named = {fault.split()[0] for fault in str(caught.value).split("; ")}
+    assert named == required | {"PORT", "RELAY_DELIVERY_DAYS"}
+
+
+def test_secrets_do_not_show(environment: Environment, private_key: str) -> None:
+    settings = load(environment(DATABASE_URL="mysql://u:hunter2@h/n"))
+    assert "hunter2" not in repr(settings)
+    assert private_key.splitlines()[1] not in repr(settings)
+
+
+def test_settings_are_frozen(environment: Environment) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load(environment()).port = 1  # type: ignore[misc]
+
+
+def test_every_variable_is_tried_here_and_explained() -> None:
+    hosts = {"APNS_HOST_SANDBOX", "APNS_HOST_PRODUCTION"}
+    assert set(VARIABLES) == set(BAD)
+    assert set(VARIABLES) == set(GOOD) | hosts | {"APNS_PRIVATE_KEY"}
+    assert all(variable.about for variable in VARIABLES.values())
