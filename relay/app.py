@@ -36,7 +36,7 @@ async def running_app(
         dispatcher = Dispatcher(
             db,
             gateway or apns_gateway(settings, now),
-            owner=f"{socket.gethostname()}:{settings.port}"[:60],
+            owner=f"{socket.gethostname()}/{settings.relay_host}:{settings.port}"[-60:],
             push_deadline=settings.apns_push_deadline,
             keep_days=settings.relay_delivery_days,
             now=now,

@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 
-from tortoise.exceptions import BaseORMException
-
 from relay.apns.gateway import Gateway
 from relay.apns.push import Outcome
 from relay.logfmt import line
@@ -19,7 +17,7 @@ from relay.planner import Delivery
 from relay.settlement import OTHER_ENV, Status, settle, wants_other_environment
 from relay.store import deliveries, devices
 from relay.store.deliveries import Settled
-from relay.store.sql import Database
+from relay.store.sql import Database, Unavailable
 
 log = logging.getLogger("relay.dispatcher")
 
@@ -98,11 +96,11 @@ class Dispatcher:
 
     # Intake.
 
-    async def enqueue(self, planned: Sequence[Delivery]) -> list[asyncio.Future[Status]]:
-        """Write the deliveries down and send those that are new; a future for each of these tells its status."""
+    async def enqueue(self, planned: Sequence[Delivery]) -> dict[str, asyncio.Future[Status]]:
+        """Write the deliveries down and send those that are new; by apns-id, a future for each of these: its status."""
         lease_until = self._lease_until()
         fresh = await deliveries.enqueue(self._db, planned, owner=self._owner, lease_until=lease_until)
-        return [self._offer(delivery, lease_until) for delivery in fresh]
+        return {delivery.push.apns_id: self._offer(delivery, lease_until) for delivery in fresh}
 
     def look_for_due(self) -> None:
         """Look into the database now instead of at the next second."""
@@ -167,7 +165,7 @@ class Dispatcher:
                 await deliveries.save(self._db, batch)
                 for settled in batch:
                     await self._apply_to_device(settled)
-            except (BaseORMException, OSError) as error:
+            except Unavailable as error:
                 log.error(line("database unavailable", error=error, then="trying again"))  # noqa: TRY400 - one line
                 await asyncio.sleep(DATABASE_PAUSE)
             else:
@@ -218,7 +216,7 @@ class Dispatcher:
     async def _guarded(self, work: Coroutine[None, None, None]) -> None:
         try:
             await work
-        except (BaseORMException, OSError) as error:
+        except Unavailable as error:
             log.error(line("database unavailable", error=error))  # noqa: TRY400 - one line
 
     def _now_ms(self) -> int:

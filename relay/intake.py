@@ -52,17 +52,27 @@ class Intake:
             recipients=await devices.recipients(self._db, secret_hash),
             now_ms=int(self._now() * 1000),
         )
-        named = {"eventID": event_id, "eventType": event.event_type, "sessionID": event.session_id}
-        log.info(line("event", **named, secretHash=f"{secret_hash[:12]}…", deliveries=len(planned)))
-        sending = await self._dispatcher.enqueue(planned) if planned else []
-        if len(sending) == len(planned):
-            return Counter(), sending
-        log.info(line("event known", **named, deliveries=len(planned) - len(sending)))
-        return await self._earlier(secret_hash, event_id, len(sending)), sending
+        log.info(
+            line(
+                "event",
+                eventID=event_id,
+                eventType=event.event_type,
+                sessionID=event.session_id,
+                secretHash=f"{secret_hash[:12]}…",
+                deliveries=len(planned),
+            )
+        )
+        sending = await self._dispatcher.enqueue(planned) if planned else {}
+        if event.event_id is None or len(sending) == len(planned) > 0:
+            return Counter(), list(sending.values())
+        return await self._earlier(secret_hash, event_id, set(sending)), list(sending.values())
 
-    async def _earlier(self, secret_hash: str, event_id: str, sending: int) -> Counter[Status]:
+    async def _earlier(self, secret_hash: str, event_id: str, sending: set[str]) -> Counter[Status]:
         """What became of the deliveries of an earlier copy of this event; those now sending are not among them."""
-        self._dispatcher.look_for_due()
-        counts = Counter(await deliveries.count_event(self._db, secret_hash=secret_hash, event_id=event_id))
-        counts["queued"] -= sending
+        known = await deliveries.statuses(self._db, secret_hash=secret_hash, event_id=event_id)
+        counts = Counter(status for apns_id, status in known.items() if apns_id not in sending)
+        if counts:
+            log.info(line("event known", eventID=event_id, deliveries=counts.total()))
+        if counts["queued"]:
+            self._dispatcher.look_for_due()
         return counts

@@ -35,18 +35,25 @@ async def enqueue(
         if await db.insert_new("delivery_log", rows) == len(rows):
             fresh.update(row["id"] for row in rows)
         else:
-            _, claimed = await db.execute("SELECT id FROM delivery_log WHERE lease_owner = ?", [claim])
-            fresh.update(row["id"] for row in claimed)
+            fresh.update(await _claimed(db, [row["id"] for row in rows], claim))
     return [delivery for delivery in deliveries if delivery.push.apns_id in fresh]
 
 
-async def count_event(db: Database, *, secret_hash: str, event_id: str) -> dict[Status, int]:
-    """Deliveries of an event by status."""
+async def _claimed(db: Database, ids: Sequence[str], claim: str) -> list[str]:
+    """Which of the rows this claim holds. By their ids, because no index leads to a claim."""
     _, rows = await db.execute(
-        "SELECT status, COUNT(*) AS n FROM delivery_log WHERE secret_hash = ? AND event_id = ? GROUP BY status",
+        f"SELECT id FROM delivery_log WHERE id IN ({marks(ids)}) AND lease_owner = ?", [*ids, claim]
+    )
+    return [row["id"] for row in rows]
+
+
+async def statuses(db: Database, *, secret_hash: str, event_id: str) -> dict[str, Status]:
+    """The deliveries of an event by id. MySQL's `=` ignores case, an event id does not."""
+    _, rows = await db.execute(
+        "SELECT id, event_id, status FROM delivery_log WHERE secret_hash = ? AND event_id = ?",
         [secret_hash, event_id],
     )
-    return {row["status"]: row["n"] for row in rows}
+    return {row["id"]: row["status"] for row in rows if row["event_id"] == event_id}
 
 
 async def claim_due(db: Database, *, owner: str, now_ms: int, lease_until: int, limit: int) -> list[Delivery]:
@@ -68,28 +75,29 @@ async def claim_due(db: Database, *, owner: str, now_ms: int, lease_until: int, 
     )
     _, claimed = await db.execute(
         "SELECT d.*, r.device_token, r.updated_at AS registered_at FROM delivery_log d "
-        "JOIN device_registration r ON r.id = d.device_id WHERE d.lease_owner = ?",
-        [claim],
+        f"JOIN device_registration r ON r.id = d.device_id WHERE d.id IN ({marks(ids)}) AND d.lease_owner = ?",
+        [*ids, claim],
     )
     if len(claimed) < len(ids):
-        await _fail_unregistered(db, claim, now_ms)
+        await _fail_unregistered(db, ids, claim, now_ms)
     return [_delivery(row) for row in claimed]
 
 
-async def _fail_unregistered(db: Database, claim: str, now_ms: int) -> None:
+async def _fail_unregistered(db: Database, ids: Sequence[str], claim: str, now_ms: int) -> None:
     """What is left for phones that unregistered meanwhile ends as failed."""
     await db.execute(
         "UPDATE delivery_log SET status = 'failed', payload = NULL, error = 'the phone unregistered', updated_at = ? "
-        "WHERE lease_owner = ? AND device_id NOT IN (SELECT id FROM device_registration)",
-        [now_ms, claim],
+        f"WHERE id IN ({marks(ids)}) AND lease_owner = ? "
+        "AND device_id NOT IN (SELECT id FROM device_registration)",
+        [now_ms, *ids, claim],
     )
 
 
 async def release_leases(db: Database, owner: str) -> None:
     """What this relay held when it was killed is free again. Call at start, when the address is ours."""
     await db.execute(
-        "UPDATE delivery_log SET lease_until = 0 WHERE status = 'queued' AND lease_owner LIKE ?",
-        [f"{owner}#%"],
+        "UPDATE delivery_log SET lease_until = 0 WHERE status = 'queued' AND SUBSTR(lease_owner, 1, ?) = ?",
+        [len(owner) + 1, f"{owner}#"],
     )
 
 
