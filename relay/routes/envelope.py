@@ -3,11 +3,11 @@
 import logging
 
 from quart import Quart, Response
-from tortoise.exceptions import BaseORMException
 from werkzeug.exceptions import HTTPException
 
 from relay.contract import ContractError, Message, Refusal, encode
 from relay.logfmt import line
+from relay.store.sql import Unavailable
 
 log = logging.getLogger("relay.routes")
 
@@ -41,7 +41,7 @@ def install_error_replies(app: Quart) -> None:
         return response
 
     async def unavailable(error: Exception) -> Response:
-        log.error(line("database unavailable", error=error or type(error).__name__))
+        log.error(line("database unavailable", error=str(error) or type(error).__name__))
         return reply(REFUSALS[503], 503)
 
     async def broken(error: Exception) -> Response:
@@ -50,6 +50,6 @@ def install_error_replies(app: Quart) -> None:
 
     app.register_error_handler(ContractError, refuse_body)
     app.register_error_handler(HTTPException, refuse)
-    app.register_error_handler(BaseORMException, unavailable)
+    app.register_error_handler(Unavailable, unavailable)
     app.register_error_handler(TimeoutError, unavailable)
     app.register_error_handler(Exception, broken)

@@ -1,14 +1,29 @@
 """Statements that both dialects understand: `?` for values, INSERT that ignores or updates what is there."""
 
+import asyncio
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from aiomysql import MySQLError
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.exceptions import BaseORMException
+
+QUERY_SECONDS = 10.0
+"""A frozen server must not hold the relay for ever: the drivers have no deadline of their own."""
 
 Row = Mapping[str, Any]
 
 ROWS_A_STATEMENT = 200
 """SQLite allows 32766 values in a statement; the widest table has 25 columns."""
+
+
+class Unavailable(Exception):
+    """The database could not be asked, or did not answer; whether it did what it was asked is not known."""
+
+
+_FAILURES = (BaseORMException, sqlite3.Error, MySQLError, OSError, RuntimeError)
+"""Tortoise translates only some of what the drivers raise; TimeoutError is an OSError."""
 
 
 class Database:
@@ -19,10 +34,14 @@ class Database:
         self._mysql = connection.capabilities.dialect == "mysql"
 
     async def execute(self, sql: str, values: Sequence[Any] = ()) -> tuple[int, Sequence[Any]]:
-        """Rows changed (or read), and the rows read. Tortoise's OperationalError if the database cannot be reached."""
+        """Rows changed (or read), and the rows read. Raises Unavailable."""
         if self._mysql:
             sql = sql.replace("%", "%%").replace("?", "%s")
-        return await self._connection.execute_query(sql, list(values))
+        try:
+            async with asyncio.timeout(QUERY_SECONDS):
+                return await self._connection.execute_query(sql, list(values))
+        except _FAILURES as error:
+            raise Unavailable(str(error) or type(error).__name__) from error
 
     async def insert_new(self, table: str, rows: Sequence[Row]) -> int:
         """Insert the rows whose key is not there yet; returns how many that were."""
