@@ -8,7 +8,8 @@ from typing import Any
 class Delivery:
     """What the device's daemon gets. Times are UNIX seconds; `expiration` None = header absent, 0 = do not store.
 
-    `apns_unique_id` is None outside the sandbox realm.
+    `apns_unique_id` is None outside the sandbox realm. `channel_id` is the broadcast channel it came by, None for an
+    ordinary push.
     """
 
     apns_id: str
@@ -22,3 +23,4 @@ class Delivery:
     payload: dict[str, Any]
     accepted_at: float
     realm: str
+    channel_id: str | None = None

@@ -105,10 +105,10 @@ class PushService:
             self._buckets.take(exam.request.token, exam.profile.device_rate, exam.now)
 
     def _deliver(self, delivery: Delivery, device: DeviceToken | None) -> None:
-        if device is None or device.on_delivery is None:
+        if device is None or device.handset is None:
             return
         try:
-            device.on_delivery(delivery)
+            device.handset.receive(delivery)
         except Exception as error:  # a fault of the fake phone is no fault of the provider's connection
             self._journal.record(
                 "apns",

@@ -1,6 +1,5 @@
 """Who may push to whom: apps, signing keys and device tokens of both environments. Plain dicts, no time, no I/O."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal, NamedTuple
@@ -8,12 +7,11 @@ from typing import Final, Literal, NamedTuple
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from simulator.apns.delivery import Delivery
 from simulator.apns.errors import UnknownApp, UnknownToken
+from simulator.apns.handset import Handset, OnDelivery, as_handset
 
 Realm = Literal["sandbox", "production"]
 Kind = Literal["alert", "voip", "activity", "push-to-start"]
-OnDelivery = Callable[[Delivery], None]
 
 REALMS: Final[tuple[Realm, ...]] = ("sandbox", "production")
 LIVE_ACTIVITY_SUFFIX: Final = ".push-type.liveactivity"
@@ -89,7 +87,7 @@ class DeviceToken:
     topic: str
     expired_since: float | None = None
     unregistered_since: float | None = None
-    on_delivery: OnDelivery | None = None
+    handset: Handset | None = None
 
 
 class Registry:
@@ -144,9 +142,9 @@ class Registry:
                 return tokens[token]
         raise UnknownToken(token[-8:])
 
-    def attach(self, token: str, on_delivery: OnDelivery | None) -> None:
-        """Hand every accepted push for this token to `on_delivery` (None: to nobody any more)."""
-        self.token(token).on_delivery = on_delivery
+    def attach(self, token: str, device: Handset | OnDelivery | None) -> None:
+        """Let this token lead to a device: a handset, or a plain function that takes every push. None: to nobody."""
+        self.token(token).handset = None if device is None else as_handset(device)
 
     def expire(self, token: str, since: float) -> None:
         """From now on answer 410 ExpiredToken, with this time."""
