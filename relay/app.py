@@ -65,7 +65,8 @@ def apns_gateway(settings: Settings, now: Callable[[], float] = time.time) -> Ap
 def _create_app(
     settings: Settings, db: Database, dispatcher: Dispatcher, shelter: Shelter, now: Callable[[], float]
 ) -> Quart:
-    app = Quart("relay")
+    app = Quart("relay", static_folder=None)
+    app.url_map.merge_slashes = False  # a redirect would not be our JSON
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["BODY_TIMEOUT"] = 10
     intake = Intake(db, dispatcher, shelter, deadline=settings.relay_event_deadline, now=now)
