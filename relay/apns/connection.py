@@ -7,11 +7,13 @@ replaces what happens between a request and its answer (RFC 9113 section numbers
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from aioapns.connection import APNsTLSClientProtocol
+from h2.connection import ConnectionInputs, ConnectionState, H2ConnectionStateMachine
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -34,6 +36,17 @@ IDLE_SECONDS = 3600
 MAX_ERROR_BODY = 64 * 1024
 
 
+class _GoawayIsNoEnd(H2ConnectionStateMachine):
+    """h2 takes a GOAWAY for the end of the connection, and the answers that follow it for a protocol error.
+
+    RFC 9113 6.8 says the opposite: streams up to last_stream_id are still answered.
+    """
+
+    _transitions = H2ConnectionStateMachine._transitions | {
+        (ConnectionState.CLIENT_OPEN, ConnectionInputs.RECV_GOAWAY): (None, ConnectionState.CLIENT_OPEN)
+    }
+
+
 @dataclass(slots=True)
 class _Waiting:
     """A request that was written and whose answer is awaited."""
@@ -52,6 +65,7 @@ class ApnsConnection(APNsTLSClientProtocol):
         self, *, authority: str, sign: SignedAt, on_gone: Callable[["ApnsConnection"], None]
     ) -> None:
         super().__init__(apns_topic="")
+        self.conn.state_machine = _GoawayIsNoEnd()
         self._on_gone = on_gone
         self._authority = authority
         self._sign = sign
@@ -60,6 +74,9 @@ class ApnsConnection(APNsTLSClientProtocol):
         self._window_opened = asyncio.Event()
         self._settings_known = asyncio.Event()
         self.draining = False
+        self.lost = False
+        self.answered = False
+        """Whether APNs ever answered a push here."""
 
     @property
     def in_flight(self) -> int:
@@ -121,9 +138,13 @@ class ApnsConnection(APNsTLSClientProtocol):
         ]
 
     def _expired(self, stream_id: int, deadline: float) -> Outcome:
+        """A connection that stays silent may be dead without a word (golang/go#14607): the next push takes a new one."""
+        if not stream_id and self._settings_known.is_set():
+            return NotSent(f"no free stream within {deadline:.1f} s")
+        self.drain()
         if not stream_id:
-            return NotSent(f"no free stream within {deadline:g} s")
-        return MaybeSent(f"no answer within {deadline:g} s")
+            return NotSent(f"no HTTP/2 settings within {deadline:.1f} s")
+        return MaybeSent(f"no answer within {deadline:.1f} s")
 
     def _forget(self, stream_id: int) -> None:
         """Give up a stream nobody waits for any more, so that its slot is free again (RFC 9113 5.1.2)."""
@@ -164,7 +185,7 @@ class ApnsConnection(APNsTLSClientProtocol):
     def on_headers(self, event: ResponseReceived) -> None:
         """The status of an answer."""
         if waiting := self._waiting.get(event.stream_id):
-            waiting.status = int(dict(event.headers).get(b":status", b"0"))
+            waiting.status = _status(dict(event.headers).get(b":status", b""))
 
     def on_data(self, event: DataReceived) -> None:
         """Part of an error body. Acknowledged at once: unread bytes would close the window for all (6.9)."""
@@ -176,6 +197,7 @@ class ApnsConnection(APNsTLSClientProtocol):
     def on_answer(self, event: StreamEnded) -> None:
         """The answer is complete."""
         if waiting := self._waiting.get(event.stream_id):
+            self.answered = True
             self._settle(event.stream_id, _answer(waiting.status, bytes(waiting.body)))
 
     def on_reset(self, event: StreamReset) -> None:
@@ -213,8 +235,15 @@ class ApnsConnection(APNsTLSClientProtocol):
         self.draining = True
         super().close()
 
+    def abort(self) -> None:
+        """Close the socket without waiting for the peer."""
+        self.draining = True
+        if self.transport is not None:
+            self.transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone: what was written may have been processed."""
+        self.lost = True
         if self.inactivity_timer:
             self.inactivity_timer.cancel()
         self.draining = True
@@ -230,18 +259,30 @@ class ApnsConnection(APNsTLSClientProtocol):
             super().flush()
 
 
+_REASON = re.compile(r"[\x21-\x7e]{1,64}")
+_LATEST = 2**53
+"""Milliseconds; more is no time and would not fit a table."""
+
+
+def _status(text: bytes) -> int:
+    return int(text) if re.fullmatch(rb"[1-9][0-9]{2}", text) else 0
+
+
 def _answer(status: int, body: bytes) -> Outcome:
+    """What APNs said; of a body that is not what Apple documents, only the status counts."""
     if status == 200:
         return Answered(200)
     try:
         fields = json.loads(body)
-    except ValueError:
-        fields = {}
-    fields = fields if isinstance(fields, dict) else {}
-    timestamp = fields.get("timestamp")
-    reason = fields.get("reason")
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        return Answered(status)
+    reason, timestamp = fields.get("reason"), fields.get("timestamp")
     return Answered(
-        status, reason if isinstance(reason, str) else None, timestamp if isinstance(timestamp, int) else None
+        status,
+        reason if isinstance(reason, str) and _REASON.fullmatch(reason) else None,
+        timestamp if type(timestamp) is int and 0 < timestamp < _LATEST else None,
     )
 
 

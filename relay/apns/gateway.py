@@ -1,5 +1,6 @@
 """Sends one push to the environment of its token and says what became of it."""
 
+import asyncio
 import random
 import ssl
 import time
@@ -58,18 +59,20 @@ class ApnsGateway:
     async def send(self, push: Push) -> Outcome:
         """What became of the push. An expired provider token is renewed once, on a new connection."""
         pool = self._pools[push.apns_env]
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self._deadline
         self._token.authorization(self._now())
         used = self._token.issued_at
         outcome = await pool.send(push, self._deadline)
-        if judge(outcome).verdict is Verdict.NEW_PROVIDER_TOKEN and self._has_newer_token(pool, used):
-            outcome = await pool.send(push, self._deadline)
+        if judge(outcome).verdict is Verdict.NEW_PROVIDER_TOKEN and self._has_newer_token(used):
+            # APNs may go on refusing every token on a connection that saw an expired one.
+            pool.replace_connection(opened_before=self._token.issued_at)
+            outcome = await pool.send(push, ends - loop.time())
         return outcome
 
-    def _has_newer_token(self, pool: ConnectionPool, used: float) -> bool:
+    def _has_newer_token(self, used: float) -> bool:
         """True if another push renewed the token meanwhile, or this one may; False: too young, a clock is wrong."""
-        if self._token.issued_at == used and self._token.renew(self._now()):
-            pool.replace_connection()
-        return self._token.issued_at > used
+        return self._token.issued_at != used or self._token.renew(self._now())
 
     async def close(self, grace: float) -> None:
         """Close every connection; pushes in flight get `grace` seconds to be answered."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from relay.apns.connection import ApnsConnection
 from relay.apns.provider_token import SignedAt
-from relay.apns.push import NotSent, Outcome, Push
+from relay.apns.push import Answered, NotSent, Outcome, Push
 from relay.logfmt import line
 
 log = logging.getLogger("relay.apns")
@@ -38,20 +38,25 @@ class ConnectionPool:
         self._none_open = asyncio.Event()
         self._none_open.set()
         self._connecting = asyncio.Lock()
-        self._failures = 0
+        self._failures = 0  # in a row, until APNs answers a push
+        self._opened_at = 0.0
         self._paused_until = float("-inf")
         self._closed = False
 
     async def send(self, push: Push, deadline: float) -> Outcome:
-        """What became of the push. A request that was provably not processed is sent once more at once."""
-        outcome = await self._send_once(push, deadline)
-        if isinstance(outcome, NotSent) and self._may_connect():
-            outcome = await self._send_once(push, deadline)
+        """What became of the push within `deadline` seconds. If it provably was not processed, it is sent once more."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + deadline
+        outcome = await self._send_once(push, ends)
+        if isinstance(outcome, NotSent) and self._may_connect() and loop.time() < ends:
+            outcome = await self._send_once(push, ends)
+        if isinstance(outcome, Answered):
+            self._failures = 0
         return outcome
 
-    def replace_connection(self) -> None:
-        """Send nothing more over the current connection; what is in flight on it finishes."""
-        if self._current is not None:
+    def replace_connection(self, opened_before: float) -> None:
+        """Send nothing more over a connection that is older (UNIX time); what is in flight on it finishes."""
+        if self._current is not None and self._opened_at < opened_before:
             self._current.drain()
 
     async def close(self, grace: float) -> None:
@@ -64,15 +69,16 @@ class ConnectionPool:
                 await self._none_open.wait()
         except TimeoutError:
             for connection in tuple(self._open):
-                connection.close()
-            await asyncio.sleep(0)
+                connection.abort()
+            await self._none_open.wait()
 
-    async def _send_once(self, push: Push, deadline: float) -> Outcome:
+    async def _send_once(self, push: Push, ends: float) -> Outcome:
         try:
-            connection = await self._connection()
+            async with asyncio.timeout_at(ends):
+                connection = await self._connection()
         except OSError as error:
-            return NotSent(f"cannot connect to {self._host}:{self._port}: {error}")
-        return await connection.send(push, deadline)
+            return NotSent(f"cannot connect to {self._host}:{self._port}: {_why(error)}")
+        return await connection.send(push, ends - asyncio.get_running_loop().time())
 
     def _may_connect(self) -> bool:
         return not self._closed and self._now() >= self._paused_until
@@ -89,11 +95,14 @@ class ConnectionPool:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 connection = await self._open_socket()
-        except OSError as error:
+        except (OSError, asyncio.CancelledError) as error:  # cancelled: the push's own deadline came first
             self._pause()
-            log.warning(line("connect failed", host=self._host, port=self._port, error=error or "timed out"))
+            log.warning(line("connect failed", host=self._host, port=self._port, error=_why(error)))
             raise
-        self._failures = 0
+        if connection.lost or self._closed:
+            connection.abort()
+            raise ConnectionError("closed at once")
+        self._opened_at = self._now()
         self._open.add(connection)
         self._none_open.clear()
         log.info(line("connected", host=self._host, port=self._port))
@@ -111,6 +120,8 @@ class ConnectionPool:
         return connection
 
     def _gone(self, connection: ApnsConnection) -> None:
+        if not connection.answered:
+            self._pause()
         self._open.discard(connection)
         if not self._open:
             self._none_open.set()
@@ -120,3 +131,7 @@ class ConnectionPool:
         pause = min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE) * self._jitter.uniform(0.5, 1.0)
         self._failures += 1
         self._paused_until = self._now() + pause
+
+
+def _why(error: BaseException) -> str:
+    return str(error) or "timed out"
