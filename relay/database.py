@@ -14,6 +14,7 @@ from tortoise.migrations.executor import MigrationExecutor
 
 APP = "relay"
 CONNECT_SECONDS = 10.0
+MIGRATE_PAUSE = 1.0
 SQLITE_DEFAULTS = {"synchronous": "NORMAL", "busy_timeout": "5000"}
 """WAL is Tortoise's default; with it, NORMAL survives a killed process and halves the cost of a write."""
 
@@ -88,7 +89,7 @@ async def migrate() -> list[str]:
             # Another process is creating the same tables: look again when it had time to finish.
             if attempt == 2:
                 raise
-            await asyncio.sleep(1.0 + attempt)
+            await asyncio.sleep(MIGRATE_PAUSE * (1 + attempt))
         else:
             return pending
     return []

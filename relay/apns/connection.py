@@ -26,7 +26,6 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import H2Error
-from h2.settings import SettingCodes
 
 from relay.apns.provider_token import SignedAt
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
@@ -176,10 +175,9 @@ class ApnsConnection(APNsTLSClientProtocol):
             self.drain()
             self.close()
 
-    def on_settings(self, event: RemoteSettingsChanged) -> None:
+    def on_settings(self, _: RemoteSettingsChanged) -> None:
         """The first SETTINGS frame says how many streams are allowed; a later one may change it (6.5.2)."""
-        if SettingCodes.MAX_CONCURRENT_STREAMS in event.changed_settings or not self._settings_known.is_set():
-            self._settings_known.set()
+        self._settings_known.set()
         self._window_opened.set()
 
     def on_headers(self, event: ResponseReceived) -> None:
