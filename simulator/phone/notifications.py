@@ -1,14 +1,14 @@
-"""What iOS makes of an alert push: a notification, or nothing and why. No I/O.
+"""What iOS makes of an alert push: a notification, a number on the icon, or nothing and why. No I/O.
 
 Apple, "Generating a remote notification": `aps.alert` is a string or a dictionary; `thread-id`, `category`,
-`interruption-level` and `sound` are optional. A level the app has no entitlement for shows as active.
+`interruption-level` and `sound` are optional. A level the app has no entitlement for shows as active (assumed).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulator.phone.push import Push
+from simulator.phone.push import Push, expired
 
 ENTITLED_LEVELS = frozenset({"passive", "active", "time-sensitive"})
 """The levels of an app with the Time Sensitive capability; `critical` needs Apple's approval."""
@@ -23,6 +23,8 @@ class Receiver:
     online: bool = True
     notifications_allowed: bool = True
     entitled_levels: frozenset[str] = ENTITLED_LEVELS
+    app_installed: bool = True
+    force_quit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,16 @@ class Notification:
     category: str | None = None
     interruption_level: str = "active"
     collapse_id: str | None = None
+    badge: int | None = None
+    mutable: bool = False
     payload: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A push that shows nothing but a number on the app's icon."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +60,20 @@ class Dropped:
     why: str
 
 
-def interpret(push: Push, receiver: Receiver, now: float) -> Notification | Dropped:
-    """What the phone does with a push at `now` (UNIX seconds): the first reason against it wins."""
+def interpret(push: Push, receiver: Receiver, now: float) -> Notification | Badge | Dropped:
+    """What the phone does with an alert push at `now` (UNIX seconds): the first reason against it wins."""
     for why, holds in _AGAINST:
         if holds(push, receiver, now):
             return Dropped(why)
-    return _notification(push, receiver, now)
+    notification = _notification(push, receiver, now)
+    silent = notification.badge is not None and not any(_texts(push.payload))
+    return Badge(notification.badge or 0) if silent else notification
 
 
-def _expired(push: Push, now: float) -> bool:
-    """0 means "try once, never store": what arrives is in time."""
-    return bool(push.expiration) and now >= (push.expiration or 0)
+def _badge(payload: Any) -> int | None:
+    """The number for the icon; 0 takes it away (documented), below that it is none (assumed)."""
+    badge = payload["aps"].get("badge")
+    return badge if isinstance(badge, int) and not isinstance(badge, bool) and badge >= 0 else None
 
 
 def _texts(payload: Any) -> tuple[str, str, str]:
@@ -81,16 +95,32 @@ def _text(dictionary: dict[str, Any], *names: str) -> str:
     return next((text for text in texts if isinstance(text, str) and text), "")
 
 
-_AGAINST: tuple[tuple[str, Callable[[Push, Receiver, float], bool]], ...] = (
+Reasons = tuple[tuple[str, Callable[[Push, Receiver, float], bool]], ...]
+
+NOT_FOR_THE_APP: Reasons = (
     ("the phone is offline", lambda _push, phone, _now: not phone.online),
     ("the token is not of this phone", lambda push, phone, _now: push.device_token not in phone.tokens),
+    ("the app is not installed", lambda _push, phone, _now: not phone.app_installed),
     ("no app has this topic", lambda push, phone, _now: push.topic != phone.bundle_id),
-    ("it is not an alert push", lambda push, _phone, _now: push.push_type != "alert"),
-    ("it has expired", lambda push, _phone, now: _expired(push, now)),
+)
+"""What speaks against any push to an alert token."""
+
+UNREADABLE: Reasons = (
+    ("it has expired", lambda push, _phone, now: expired(push, now)),
     ("it has no aps dictionary", lambda push, _phone, _now: not isinstance(push.payload.get("aps"), dict)),
-    ("its alert has no text", lambda push, _phone, _now: not any(_texts(push.payload))),
+)
+
+_AGAINST: Reasons = (
+    *NOT_FOR_THE_APP,
+    ("it is not an alert push", lambda push, _phone, _now: push.push_type != "alert"),
+    *UNREADABLE,
+    ("its alert has no text", lambda push, _phone, _now: not _says_anything(push.payload)),
     ("notifications are off", lambda _push, phone, _now: not phone.notifications_allowed),
 )
+
+
+def _says_anything(payload: Any) -> bool:
+    return any(_texts(payload)) or _badge(payload) is not None
 
 
 def _notification(push: Push, receiver: Receiver, now: float) -> Notification:
@@ -108,6 +138,8 @@ def _notification(push: Push, receiver: Receiver, now: float) -> Notification:
         category=_text(aps, "category") or None,
         interruption_level=level if level in receiver.entitled_levels else "active",
         collapse_id=push.collapse_id,
+        badge=_badge(push.payload),
+        mutable=aps.get("mutable-content") == 1,
         payload=push.payload,
     )
 

@@ -1,41 +1,124 @@
 """An iPhone with the app on it: what APNs delivers to, and what a person looks at."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from random import Random
 from typing import Any
 
 from simulator.clock import Clock
 from simulator.journal import Journal
+from simulator.phone import settings
+from simulator.phone.activitykit.types import APP_TYPES, ActivityType
 from simulator.phone.app import BUNDLE_ID, App
+from simulator.phone.background import against_waking
 from simulator.phone.device import Device, Realm
-from simulator.phone.notifications import Dropped, Notification, Receiver, interpret
-from simulator.phone.push import Push
+from simulator.phone.live_activities import LiveActivities, OnToken
+from simulator.phone.notifications import ENTITLED_LEVELS, Badge, Dropped, Notification, Receiver, interpret
+from simulator.phone.profile import Profile
+from simulator.phone.push import Push, ids
 from simulator.phone.screen import Screen
+from simulator.phone.tokens import TokenIssuer
 
 Fact = dict[str, Any]
 
 
 class Phone:
-    """One phone. `mint` asks APNs for a device token of the app's realm and bundle id."""
+    """One phone. `issuer` is APNs for the app's realm and bundle id, or a function that asks it for a device token.
+
+    `types` are the Live Activity types of the app, `profile` says how strict the phone is (it may be changed at any time),
+    `random` draws delays; without it they are the usual ones.
+    """
 
     def __init__(
         self,
         clock: Clock,
         journal: Journal,
-        mint: Callable[[], str],
+        issuer: TokenIssuer | Callable[[], str],
         *,
         name: str = "iPhone",
         os_version: str = "18.5",
         realm: Realm = "production",
         bundle_id: str = BUNDLE_ID,
+        dynamic_island: bool = True,
+        types: Sequence[ActivityType] = APP_TYPES,
+        profile: Profile | None = None,
+        random: Random | None = None,
     ) -> None:
         self._clock = clock
         self._journal = journal
-        self.device = Device(mint, name=name, os_version=os_version)
+        self.profile = profile or Profile()
+        self.device = Device(issuer, name=name, os_version=os_version, dynamic_island=dynamic_island)
         self.app = App(self.device, clock, journal, realm=realm, bundle_id=bundle_id)
-        self.screen = Screen()
+        self.activities = LiveActivities(
+            clock,
+            journal,
+            self.device,
+            bundle_id=bundle_id,
+            types=types,
+            profile=self.profile,
+            random=random,
+        )
+        self.screen = Screen(lambda: self.activities.visible)
         self._showings: list[Fact] = []
         self._showed = asyncio.Event()
+
+    # How APNs sees it.
+
+    @property
+    def name(self) -> str:
+        """The device's name."""
+        return self.device.name
+
+    @property
+    def online(self) -> bool:
+        """Whether APNs can reach it."""
+        return self.device.online
+
+    def refuses(self, push: Push) -> str | None:
+        """Why APNs need not even deliver: "notifications_off" for alerts the person does not want (documented)."""
+        unwanted = push.push_type == "alert" and not self.device.notifications_allowed
+        return "notifications_off" if unwanted else None
+
+    # How a person or a test sees it.
+
+    def set(self, key: str, value: Any) -> None:
+        """Do to the phone what a person can do, at once; `settings.SETTINGS` has the keys. Raises SettingError."""
+        self.settle()
+        settings.change(self, key, value)
+        self._journal.record("phone", "set", phone=self.name, key=key, value=value)
+
+    def settle(self) -> None:
+        """Do all that is due by now. Nothing on a phone happens by itself: `receive` and `set` call this first."""
+        self.activities.settle()
+
+    @property
+    def notifications(self) -> list[Notification]:
+        """The notifications in the notification centre, the newest first."""
+        return self.screen.newest_first
+
+    @property
+    def badge(self) -> int:
+        """The number on the app's icon."""
+        return self.device.badge
+
+    @property
+    def background_wakes(self) -> int:
+        """How often a push let the app run in the background."""
+        return self.device.background_wakes
+
+    @property
+    def nse_invocations(self) -> int:
+        """How often the notification service extension ran."""
+        return self.device.nse_invocations
+
+    @property
+    def log(self) -> list[str]:
+        """The lines of the system's log on Live Activities, oldest first, in the words iOS uses."""
+        return self.activities.log
+
+    def on_activity_token(self, callback: OnToken) -> Callable[[], None]:
+        """Call `callback(activity, token)` for every update token the app gets; the returned function stops it."""
+        return self.activities.on_token(callback)
 
     @property
     def showings(self) -> list[Fact]:
@@ -50,15 +133,45 @@ class Phone:
 
     def receive(self, push: Push) -> None:
         """Take a push from APNs. Never raises: what cannot be shown is in the journal as dropped, with the reason."""
+        self.settle()
         try:
-            outcome = interpret(push, self._receiver(), self._clock.now())
+            self._take(push)
         except Exception as error:
-            outcome = Dropped(f"it cannot be read: {error!r}")
-        if isinstance(outcome, Dropped):
             apns_id = getattr(push, "apns_id", None)
-            self._journal.record("phone", "dropped", phone=self.device.name, apnsID=apns_id, why=outcome.why)
+            why = f"it cannot be read: {error!r}"
+            self._journal.record("phone", "dropped", phone=self.name, apnsID=apns_id, why=why)
+
+    def _take(self, push: Push) -> None:
+        """Hand a push to what it is for, by its token first."""
+        channel_id = getattr(push, "channel_id", None)
+        if channel_id is not None or self.activities.has_token(push.device_token):
+            self.activities.receive(push)
+        elif self.device.calls_by(push.device_token):
+            self._record("dropped", push, why="the app takes no calls")
+        elif push.push_type == "background":
+            self._wake(push)
         else:
-            self._show(outcome)
+            self._alert(push)
+
+    def _alert(self, push: Push) -> None:
+        outcome = interpret(push, self._receiver(), self._clock.now())
+        if isinstance(outcome, Dropped):
+            self._record("dropped", push, why=outcome.why)
+        elif isinstance(outcome, Badge):
+            self.device.badge = outcome.number
+            self._record("updated", push, why="it only sets the badge", badge=outcome.number)
+        else:
+            self.device.badge = self.device.badge if outcome.badge is None else outcome.badge
+            self.device.nse_invocations += outcome.mutable
+            self._show(outcome, push)
+
+    def _wake(self, push: Push) -> None:
+        why = against_waking(push, self._receiver(), self._clock.now())
+        if why is not None:
+            self._record("dropped", push, why=why)
+            return
+        self.device.background_wakes += self.device.app == "background"
+        self._record("woken", push)
 
     def tap(self, notification: Notification) -> str | None:
         """Open a notification: it leaves the screen and the app gets its link; None if the app finds none."""
@@ -92,9 +205,17 @@ class Phone:
             bundle_id=self.app.bundle_id,
             online=self.device.online,
             notifications_allowed=self.device.notifications_allowed,
+            entitled_levels=ENTITLED_LEVELS
+            if self.device.time_sensitive_entitlement
+            else ENTITLED_LEVELS - {"time-sensitive"},
+            app_installed=self.device.app_installed,
+            force_quit=self.device.app == "force_quit",
         )
 
-    def _show(self, notification: Notification) -> None:
+    def _record(self, what: str, push: Push, **detail: Any) -> None:
+        self._journal.record("phone", what, phone=self.name, **ids(push), **detail)
+
+    def _show(self, notification: Notification, push: Push) -> None:
         replaced = self.screen.show(notification)
         read = self.app.read(notification.payload)
         fact: Fact = {
@@ -108,11 +229,9 @@ class Phone:
             "knownServer": self.app.knows(read.server_id),
         }
         self._showings.append(fact)
-        self._journal.record(
-            "phone",
+        self._record(
             "shown" if replaced is None else "replaced",
-            phone=self.device.name,
-            apnsID=notification.apns_id,
+            push,
             rootAgrees=read.root_agrees,
             **{key: value for key, value in fact.items() if key not in {"at", "replaced"}},
         )

@@ -30,3 +30,14 @@ class Push(Protocol):
     def payload(self) -> dict[str, Any]: ...
     @property
     def accepted_at(self) -> float: ...
+
+
+def expired(push: Push, now: float) -> bool:
+    """Whether it comes too late, at `now` (UNIX seconds). 0 means "try once, never store": what arrives is in time."""
+    return bool(push.expiration) and now >= (push.expiration or 0)
+
+
+def ids(push: Push | None) -> dict[str, str]:
+    """How a push is called in the journal: its apns-id, and its apns-unique-id if it has one."""
+    found = {} if push is None else {"apnsID": push.apns_id, "apnsUniqueID": push.apns_unique_id}
+    return {name: value for name, value in found.items() if value is not None}

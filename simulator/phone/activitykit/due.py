@@ -1,0 +1,114 @@
+"""What time does to Live Activities: what is due first, and doing it. No I/O; times are UNIX seconds."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from simulator.phone.activitykit.activity import Activity, Waiting
+from simulator.phone.activitykit.happened import Happened
+from simulator.phone.budget import Budget
+from simulator.phone.profile import Profile
+
+Act = Callable[[], list[Happened]]
+
+
+def first(activities: Sequence[Activity], starts: Budget, profile: Profile, now: float) -> Act | None:
+    """What is due first of all that is due by now; of what is due at one time the order of DUE decides."""
+    dues = [
+        (at, rank, number, act)
+        for number, activity in enumerate(activities)
+        for rank, at, act in _of(activity, profile)
+        if at <= now
+    ]
+    resets_at = starts.resets_at(profile.start_window)
+    if resets_at is not None and resets_at <= now:
+        dues.append((resets_at, len(DUE), 0, lambda: _reset(starts, resets_at, "push-to-start")))
+    return min(dues, key=lambda entry: entry[:3])[3] if dues else None
+
+
+def applied(activity: Activity, waiting: Waiting, at: float, profile: Profile) -> Happened:
+    """Take a push over; it is drawn if the eye may see it now. An alert and an end are drawn at once (assumed)."""
+    message = waiting.message
+    activity.apply(message, waiting.content_state, at)
+    drawn = activity.draws_at(profile.render_min_interval)
+    if message.alert or message.ends or (drawn is not None and drawn <= at):
+        activity.draw(at)
+    return Happened(at, "ended" if message.ends else "updated", "", activity, message.push)
+
+
+def sooner(waiting: Waiting, due: float) -> Waiting:
+    """The same, waiting no longer than until `due`."""
+    return replace(waiting, due=min(waiting.due, due))
+
+
+def _of(activity: Activity, profile: Profile) -> Iterator[tuple[int, float, Act]]:
+    for rank, (when, act) in enumerate(DUE):
+        at = when(activity, profile)
+        if at is not None:
+            at = max(at, activity.changed_at)
+            yield rank, at, _bound(act, activity, at, profile)
+
+
+def _bound(
+    act: Callable[[Activity, float, Profile], list[Happened]], activity: Activity, at: float, profile: Profile
+) -> Act:
+    return lambda: act(activity, at, profile)
+
+
+def _apply(activity: Activity, at: float, profile: Profile) -> list[Happened]:
+    waiting = activity.waiting
+    assert waiting is not None
+    activity.waiting = None
+    if (waiting.message.timestamp or 0.0) < activity.timestamp:
+        why = "its timestamp is older than the last"
+        return [Happened(at, "dropped", why, activity, waiting.message.push)]
+    return [applied(activity, waiting, at, profile)]
+
+
+def _stale(activity: Activity, at: float, _profile: Profile) -> list[Happened]:
+    activity.state, activity.changed_at = "stale", at
+    return [Happened(at, "stale", "its stale-date has passed", activity)]
+
+
+def _end(activity: Activity, at: float, _profile: Profile) -> list[Happened]:
+    lost, happened = activity.waiting, []
+    activity.end(at)
+    happened.append(Happened(at, "ended", "8 hours are over", activity))
+    if lost is not None:
+        happened.append(Happened(at, "dropped", "the activity has ended", activity, lost.message.push))
+    return happened
+
+
+def _dismiss(activity: Activity, at: float, _profile: Profile) -> list[Happened]:
+    activity.dismiss(at)
+    return [Happened(at, "dismissed", "its time on the lock screen is over", activity)]
+
+
+def _draw(activity: Activity, at: float, _profile: Profile) -> list[Happened]:
+    activity.draw(at)
+    return []
+
+
+def _reset(budget: Budget, at: float, of: str) -> list[Happened]:
+    budget.reset()
+    return [Happened(at, "budget reset", of)]
+
+
+DUE: tuple[
+    tuple[Callable[[Activity, Profile], float | None], Callable[[Activity, float, Profile], list[Happened]]],
+    ...,
+] = (
+    (
+        lambda activity, profile: (
+            activity.budget.resets_at(profile.update_window) if activity.running else None
+        ),
+        lambda activity, at, _profile: [
+            replace(happened, activity=activity) for happened in _reset(activity.budget, at, "update")
+        ],
+    ),
+    (lambda activity, _profile: activity.waiting.due if activity.waiting else None, _apply),
+    (lambda activity, _profile: activity.stale_at, _stale),
+    (lambda activity, _profile: activity.ends_at, _end),
+    (lambda activity, _profile: activity.gone_at, _dismiss),
+    (lambda activity, profile: activity.draws_at(profile.render_min_interval), _draw),
+)
+"""What can come due for one activity, and what happens then; at one and the same time in this order."""

@@ -1,0 +1,296 @@
+"""The Live Activities of the app on the phone: the rules of `activitykit`, with tokens, clock, journal and log."""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+from simulator.clock import Clock
+from simulator.journal import Journal
+from simulator.phone.activitykit.activities import Activities
+from simulator.phone.activitykit.activity import Activity
+from simulator.phone.activitykit.happened import Happened
+from simulator.phone.activitykit.message import Message, read
+from simulator.phone.activitykit.types import ActivityType
+from simulator.phone.device import Device
+from simulator.phone.profile import Profile
+from simulator.phone.push import Push, expired, ids
+
+TOPIC_SUFFIX = ".push-type.liveactivity"
+OnToken = Callable[[Activity, str], None]
+
+
+class NotPossible(Exception):
+    """ActivityKit refused what the app asked for; the sentence says why."""
+
+
+class LiveActivities:
+    """All activities of one app on one phone. Reading never changes anything: `settle` does what is due."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        device: Device,
+        *,
+        bundle_id: str,
+        types: Sequence[ActivityType],
+        profile: Profile,
+        random: Random | None = None,
+    ) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._device = device
+        self._bundle_id = bundle_id
+        self._profile = profile
+        self._kit = Activities(bundle_id, types, profile, random)
+        self._by_token: dict[str, Activity] = {}
+        self._valid: set[str] = set()
+        self._listeners: list[OnToken] = []
+        self.log: list[str] = []
+
+    # What there is.
+
+    @property
+    def all(self) -> tuple[Activity, ...]:
+        """Every activity there ever was, oldest first."""
+        return tuple(self._kit.all)
+
+    @property
+    def active(self) -> tuple[Activity, ...]:
+        """Those that are active or stale."""
+        return self._kit.running
+
+    @property
+    def visible(self) -> tuple[Activity, ...]:
+        """Those on the lock screen, the most relevant first, of equals the first started."""
+        shown = [activity for activity in self._kit.all if activity.visible]
+        return tuple(sorted(shown, key=lambda activity: -activity.relevance_score))
+
+    @property
+    def newest(self) -> Activity | None:
+        """The one started last, removed ones included."""
+        return self._kit.all[-1] if self._kit.all else None
+
+    def started_since(self, at: float) -> tuple[Activity, ...]:
+        """Those started at `at` (UNIX seconds) or later."""
+        return tuple(activity for activity in self._kit.all if activity.started_at >= at)
+
+    def remaining(self, kind: str) -> int:
+        """What is left of the budget "start" of the app, or "update" of its newest activity. KeyError for others."""
+        return self._kit.remaining(kind, self._device.conditions)
+
+    def has_token(self, token: str) -> bool:
+        """Whether a push to this token is for an activity, or starts one."""
+        return token in self._by_token or self._device.starts_by(token)
+
+    # What a push does.
+
+    def receive(self, push: Push) -> None:
+        """Take a push to the push-to-start token, to an update token, or of a channel."""
+        now, phone = self._clock.now(), self._device.conditions
+        why = self._against(push, now)
+        if why is not None:
+            self._write([Happened(now, "dropped", why, push=push)])
+            return
+        message, channel_id = read(push), getattr(push, "channel_id", None)
+        if channel_id is None and self._device.starts_by(push.device_token):
+            self._write(self._kit.start(message, phone, now), woken=True)
+            return
+        meant = (
+            self._subscribed(channel_id) if channel_id is not None else [self._by_token[push.device_token]]
+        )
+        for activity in meant:
+            self._write(self._kit.change(activity, message, phone, now))
+
+    def _against(self, push: Push, now: float) -> str | None:
+        """Why a push is not looked at, None if it is."""
+        channel_id = getattr(push, "channel_id", None)
+        activity = self._by_token.get(push.device_token)
+        replaced = activity is not None and activity.token != push.device_token
+        direct = channel_id is None
+        reasons = {
+            "the phone is offline": not self._device.online,
+            "the app is not installed": not self._device.app_installed,
+            "no app has this topic": direct and push.topic != self._bundle_id + TOPIC_SUFFIX,
+            "it is not a Live Activity push": push.push_type != "liveactivity",
+            "it has expired": expired(push, now),
+            "the activity has another token now": direct and replaced,
+            "no activity has this channel": not direct and not self._subscribed(channel_id),
+        }
+        return next((why for why, holds in reasons.items() if holds), None)
+
+    def _subscribed(self, channel_id: str | None) -> list[Activity]:
+        return [activity for activity in self._kit.running if activity.channel == channel_id]
+
+    # What the app does.
+
+    def start(
+        self,
+        attributes_type: str,
+        attributes: dict[str, Any],
+        content_state: dict[str, Any],
+        *,
+        stale_date: float | None = None,
+        relevance_score: float = 0.0,
+        channel: str | None = None,
+        timestamp: float | None = None,
+    ) -> Activity:
+        """Start one as the app does with Activity.request, with a token, or subscribed to a channel.
+
+        Raises NotPossible, as when the app is not in the foreground.
+        """
+        now = self._clock.now()
+        message = Message(
+            "start",
+            now if timestamp is None else timestamp,
+            raw_content_state=content_state,
+            raw_attributes=attributes,
+            attributes_type=attributes_type,
+            stale_date=stale_date,
+            relevance_score=relevance_score,
+            input_push_token=channel is None,
+            input_push_channel=channel,
+        )
+        self._asked(self._kit.start(message, self._device.conditions, now, "app"))
+        return self._kit.all[-1]
+
+    def update(
+        self,
+        activity: Activity,
+        content_state: dict[str, Any],
+        *,
+        stale_date: float | None = None,
+        relevance_score: float = 0.0,
+    ) -> None:
+        """Change one as the app does with Activity.update. Raises NotPossible."""
+        now = self._clock.now()
+        message = Message(
+            "update",
+            now,
+            raw_content_state=content_state,
+            stale_date=stale_date,
+            relevance_score=relevance_score,
+        )
+        self._asked(self._kit.change_by_app(activity, message, now))
+
+    def end(
+        self,
+        activity: Activity,
+        content_state: dict[str, Any] | None = None,
+        *,
+        dismissal_date: float | None = None,
+    ) -> None:
+        """End one as the app does with Activity.end. Raises NotPossible."""
+        now = self._clock.now()
+        message = Message("end", now, raw_content_state=content_state, dismissal_date=dismissal_date)
+        self._asked(self._kit.change_by_app(activity, message, now))
+
+    def _asked(self, happened: list[Happened]) -> None:
+        if happened[0].what == "dropped":
+            raise NotPossible(happened[0].why)
+        self._write(happened)
+
+    # Tokens.
+
+    def on_token(self, callback: OnToken) -> Callable[[], None]:
+        """Call `callback(activity, token)` whenever the app is handed an update token; the returned function stops it."""
+        self._listeners.append(callback)
+        return lambda: self._listeners.remove(callback)
+
+    def rotate(self, activity: Activity) -> str:
+        """The system gives an activity another token; the app hears of it unless it was force-quit.
+
+        Raises NotPossible if the activity has ended or has no token yet.
+        """
+        if not activity.running or activity.token is None:
+            raise NotPossible("the activity has no token that could change")
+        self._give_token(activity)
+        self.hand_over()
+        return activity.token
+
+    def hand_over(self) -> None:
+        """Hand the app every update token that is due: it runs, and the person allows it."""
+        for activity in self._kit.running:
+            if activity.wants_token and not activity.update_token_known and self._reaches(activity):
+                token = activity.token or self._give_token(activity)
+                activity.update_token_known = True
+                self._note("activity token", activity, token=token[-8:])
+                for listener in tuple(self._listeners):
+                    listener(activity, token)
+
+    def _reaches(self, activity: Activity) -> bool:
+        """Whether the app may have the token now. Observed: not after force-quit, not before Allow was tapped."""
+        device, profile = self._device, self._profile
+        by_app = activity.started_by == "app"
+        allowed = by_app or not profile.la_allow_gate or device.la_allow_tapped
+        woken = device.app == "background" and (by_app or profile.start_wakes_app)
+        return device.app_installed and allowed and (device.app == "foreground" or woken)
+
+    def _give_token(self, activity: Activity) -> str:
+        self._expire(activity)
+        activity.token = self._device.issuer.issue("activity")
+        activity.update_token_known = False
+        self._by_token[activity.token] = activity
+        self._valid.add(activity.token)
+        return activity.token
+
+    def _expire(self, activity: Activity) -> None:
+        if activity.token in self._valid:
+            self._valid.remove(activity.token)
+            self._device.issuer.expire(activity.token)
+
+    # What the person, the phone and time do.
+
+    def settle(self) -> None:
+        """Do all that is due by now, each at its own time."""
+        self._write(self._kit.settle(self._clock.now()))
+
+    def opened(self) -> None:
+        """The app was opened: with some profiles that fills the push-to-start budget (observed, one source)."""
+        if self._profile.start_refilled_by_opening:
+            self._kit.starts.reset()
+        self.hand_over()
+
+    def power_changed(self) -> None:
+        """The screen went on or off, or Low Power Mode did."""
+        self._kit.power(self._device.conditions, self._clock.now())
+        self.settle()
+
+    def end_all(self, why: str, *, remove: bool = False) -> None:
+        """The system ends every activity; with `remove` they leave the lock screen too."""
+        self._write(self._kit.end_all(self._clock.now(), why, remove=remove))
+
+    def swipe(self) -> None:
+        """The person swipes the newest visible activity away."""
+        self._write(self._kit.swipe(self._clock.now()))
+
+    # What is written down.
+
+    def _write(self, happened: list[Happened], *, woken: bool = False) -> None:
+        for one in happened:
+            self.log += [one.log] if one.log else []
+            self._record(one)
+            if one.what in {"ended", "dismissed"} and one.activity is not None:
+                self._expire(one.activity)
+            if one.what == "started" and woken:
+                self._wake()
+        self._kit.share_island(self._device.conditions)
+        self.hand_over()
+
+    def _wake(self) -> None:
+        """A start by push wakes the app (documented), not after force-quit (observed)."""
+        if self._profile.start_wakes_app and self._device.app == "background":
+            self._device.background_wakes += 1
+
+    def _record(self, one: Happened) -> None:
+        found = {
+            **ids(one.push),
+            "activity": one.activity and one.activity.id,
+            "why": one.why or None,
+            "until": one.until,
+        }
+        detail = {key: value for key, value in found.items() if value is not None}
+        self._journal.record_at(one.at, "phone", one.what, phone=self._device.name, **detail)
+
+    def _note(self, what: str, activity: Activity, **detail: Any) -> None:
+        self._journal.record("phone", what, phone=self._device.name, activity=activity.id, **detail)

@@ -1,0 +1,100 @@
+"""How strict the phone is: every number Apple does not publish, in one place, with three ready-made sets. No I/O.
+
+None of the numbers is documented. About 10 push-to-starts in a short time, on the device: observed (Apple engineer,
+developer forum 799505). 15 updates an hour: observed, without a source. All delays and all of `strict`: assumed.
+"""
+
+from dataclasses import dataclass, fields
+from random import Random
+from typing import Any, Literal
+
+HOUR = 3600.0
+UNLIMITED = 10**9
+"""A capacity nobody uses up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Seconds that something takes: `usual` each time, or with a seeded Random anything from `lowest` to `highest`."""
+
+    lowest: float
+    highest: float
+    usual: float
+
+    def draw(self, random: Random | None) -> float:
+        """One such time."""
+        return self.usual if random is None else random.uniform(self.lowest, self.highest)
+
+
+AT_ONCE = Delay(0, 0, 0)
+
+
+@dataclass(slots=True)
+class Profile:
+    """All parameters, in seconds where they are times; the defaults are the profile `default`.
+
+    `update_over` is what becomes of a priority 10 update over the budget: it waits like one of priority 5, or until the
+    window resets. `end_waits` is whether an end may be held back longer than its own dismissal-date.
+    """
+
+    start_capacity: int = 10
+    start_window: float = HOUR
+    start_refilled_by_opening: bool = True
+    start_wakes_app: bool = True
+    update_capacity: int = 15
+    update_capacity_frequent: int = 240
+    update_window: float = HOUR
+    update_over: Literal["priority 5", "window"] = "priority 5"
+    end_waits: bool = False
+    delay_screen_on: Delay = Delay(0, 5, 0)
+    delay_screen_off: Delay = Delay(30, 120, 120)
+    render_min_interval: float = 15.0
+    la_allow_gate: bool = False
+    max_activities: int = 5
+
+    def set(self, key: str, value: Any) -> None:
+        """Change one parameter at once; `update_budget` sets both update capacities. ValueError names a wrong key."""
+        names = _GROUPS.get(key, (key,))
+        if not set(names) <= {field.name for field in fields(self)}:
+            raise ValueError(f"the phone's profile has no {key!r}")
+        for name in names:
+            setattr(self, name, value)
+
+    def updates_an_hour(self, frequent: bool) -> int:
+        """The priority 10 updates of one activity and window, with or without the more-frequent-updates setting."""
+        return self.update_capacity_frequent if frequent else self.update_capacity
+
+
+_GROUPS = {"update_budget": ("update_capacity", "update_capacity_frequent")}
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "lenient": {
+        "start_capacity": UNLIMITED,
+        "update_capacity": UNLIMITED,
+        "update_capacity_frequent": UNLIMITED,
+        "delay_screen_on": AT_ONCE,
+        "delay_screen_off": AT_ONCE,
+        "render_min_interval": 0.0,
+        "max_activities": UNLIMITED,
+    },
+    "default": {},
+    "strict": {
+        "start_capacity": 5,
+        "start_window": 24 * HOUR,
+        "start_refilled_by_opening": False,
+        "start_wakes_app": False,
+        "update_capacity": 8,
+        "update_capacity_frequent": 60,
+        "update_over": "window",
+        "end_waits": True,
+        "delay_screen_on": Delay(30, 30, 30),
+        "delay_screen_off": Delay(900, 900, 900),
+        "la_allow_gate": True,
+    },
+}
+"""What differs from the defaults, by the profile's name."""
+
+
+def profile(name: str = "default") -> Profile:
+    """A new profile of this name, to be changed at will. KeyError if there is none."""
+    return Profile(**PROFILES[name])

@@ -1,0 +1,119 @@
+"""What a person does to a phone, key by key: `phone.set(key, value)`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from simulator.phone.activitykit.conditions import version
+
+if TYPE_CHECKING:
+    from simulator.phone.phone import Phone
+
+
+class SettingError(ValueError):
+    """The key or its value is not one a phone has; the sentence says which there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a value must be, in words and as a test, and what it does to the phone, at once."""
+
+    wanted: str
+    fits: Callable[[Any], bool]
+    do: Callable[["Phone", Any], None]
+
+
+def change(phone: "Phone", key: str, value: Any) -> None:
+    """Set one key. Raises SettingError, and nothing is changed then."""
+    setting = SETTINGS.get(key)
+    if setting is None:
+        raise SettingError(f"a phone has no {key!r}, but {', '.join(sorted(SETTINGS))}")
+    if not setting.fits(value):
+        raise SettingError(f"{key!r} of a phone is {setting.wanted}, not {value!r}")
+    setting.do(phone, value)
+
+
+def _plain(attribute: str) -> Callable[["Phone", Any], None]:
+    """It has no effect but on what comes later."""
+    return lambda phone, value: setattr(phone.device, attribute, value)
+
+
+def _screen(phone: "Phone", value: str) -> None:
+    phone.device.screen = "on" if value == "on" else "off"
+    phone.activities.power_changed()
+
+
+def _app(phone: "Phone", value: Any) -> None:
+    phone.device.app = value
+    if value == "foreground":
+        phone.activities.opened()
+    phone.activities.hand_over()
+
+
+def _installed(phone: "Phone", value: bool) -> None:
+    if value and not phone.device.app_installed:
+        phone.device.reinstall()
+    phone.device.app_installed = value
+    if not value:
+        phone.activities.end_all("the app was removed", remove=True)
+        phone.screen.clear()
+        phone.device.badge = 0
+
+
+def _live_activities(phone: "Phone", value: bool) -> None:
+    """Assumed: switching them off removes those that run."""
+    phone.device.live_activities = value
+    if not value:
+        phone.activities.end_all("Live Activities were turned off", remove=True)
+
+
+def _frequent_updates(phone: "Phone", value: bool) -> None:
+    """Documented: turning the setting on or off ends all ongoing activities."""
+    if value != phone.device.frequent_updates:
+        phone.device.frequent_updates = value
+        phone.activities.end_all("the more-frequent-updates setting was changed")
+
+
+def _allowed(phone: "Phone", value: bool) -> None:
+    phone.device.la_allow_tapped = value
+    phone.activities.hand_over()
+
+
+def _swiped(phone: "Phone", _value: bool) -> None:
+    phone.activities.swipe()
+
+
+def _is_version(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(version(value))
+    except ValueError:
+        return False
+
+
+def _switch(do: Callable[["Phone", Any], None]) -> Setting:
+    return Setting("true or false", lambda value: isinstance(value, bool), do)
+
+
+def _choice(*values: str, do: Callable[["Phone", Any], None]) -> Setting:
+    return Setting(" or ".join(values), lambda value: value in values, do)
+
+
+SETTINGS: dict[str, Setting] = {
+    "online": _switch(_plain("online")),
+    "screen": _choice("on", "off", do=_screen),
+    "ios": Setting("a version like 18.5", _is_version, _plain("os_version")),
+    "app": _choice("foreground", "background", "force_quit", do=_app),
+    "app_installed": _switch(_installed),
+    "notifications": _switch(_plain("notifications_allowed")),
+    "live_activities": _switch(_live_activities),
+    "frequent_updates": _switch(_frequent_updates),
+    "la_allow_tapped": _switch(_allowed),
+    "la_dismissed_by_user": Setting("true", lambda value: value is True, _swiped),
+    "badge": Setting(
+        "a number from 0 on",
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
+        _plain("badge"),
+    ),
+    "time_sensitive_entitlement": _switch(_plain("time_sensitive_entitlement")),
+}
+"""Every key, what it takes and what it does."""
