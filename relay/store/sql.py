@@ -44,9 +44,11 @@ class Database:
             raise Unavailable(str(error) or type(error).__name__) from error
 
     async def insert_new(self, table: str, rows: Sequence[Row]) -> int:
-        """Insert the rows whose key is not there yet; returns how many that were."""
-        verb = "INSERT IGNORE" if self._mysql else "INSERT OR IGNORE"
-        count, _ = await self.execute(*_insert(verb, table, rows))
+        """Insert the rows whose id is not there yet; returns how many that were."""
+        sql, values = _insert("INSERT", table, rows)
+        # Not MySQL's INSERT IGNORE: that also cuts texts that are too long, and aiomysql warns of every row.
+        sql += " ON DUPLICATE KEY UPDATE id = id" if self._mysql else " ON CONFLICT (id) DO NOTHING"
+        count, _ = await self.execute(sql, values)
         return count
 
     async def upsert(self, table: str, rows: Sequence[Row], *, key: str, updated: Iterable[str]) -> None:

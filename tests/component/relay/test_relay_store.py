@@ -143,6 +143,12 @@ class TestEnqueue:
         assert await enqueue(db, more) == more[2:]
         assert await deliveries.count(db) == 3
 
+    async def test_what_is_known_is_no_warning(self, db: Database, recwarn: pytest.WarningsRecorder) -> None:
+        planned = [delivery("d1")]
+        await enqueue(db, planned)
+        await enqueue(db, planned)
+        assert not [str(warning.message) for warning in recwarn]
+
     async def test_two_relays_with_one_event_share_it_without_overlap(self, db: Database) -> None:
         planned = [delivery(f"d{number}") for number in range(300)]
         shares = await asyncio.gather(
