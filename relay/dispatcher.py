@@ -11,10 +11,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 
 from relay.apns.gateway import Gateway
-from relay.apns.push import Outcome
+from relay.apns.push import MaybeSent, Outcome, Push
 from relay.logfmt import line
 from relay.planner import Delivery
-from relay.settlement import OTHER_ENV, Status, settle, wants_other_environment
+from relay.settlement import OTHER_ENV, Settlement, Status, settle, too_late, wants_other_environment
 from relay.store import deliveries, devices
 from relay.store.deliveries import Settled
 from relay.store.sql import Database, Unavailable
@@ -31,6 +31,8 @@ CLAIM_LIMIT = 500
 SAVE_LIMIT = 200
 SWEEP_LIMIT = 1000
 DATABASE_PAUSE = 0.5
+MAX_LATENCY = 2**31 - 1
+"""Milliseconds that fit the column; a clock that is set while a push is in flight can make more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,10 @@ class Dispatcher:
         self._now, self._jitter = now, jitter or random.Random()
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(QUEUE_SIZE)
         self._settled: asyncio.Queue[tuple[_Job, Settled]] = asyncio.Queue(QUEUE_SIZE)
+        self._held: set[str] = set()
+        """apns-ids in memory, so that none is sent twice when its lease runs out before the database takes its end."""
         self._look = asyncio.Event()
+        self._poller: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     # Life.
@@ -72,7 +77,7 @@ class Dispatcher:
     async def start(self) -> None:
         """Begin with what the last run left behind."""
         await deliveries.release_leases(self._db, self._owner)
-        self._own(self._poll(), "poll")
+        self._poller = self._own(self._poll(), "poll")
         self._own(self._sweep(), "sweep")
         self._own(self._write(), "write")
         for number in range(WORKERS):
@@ -80,6 +85,8 @@ class Dispatcher:
 
     async def stop(self, grace: float) -> None:
         """Finish what is in flight within `grace` seconds; the rest stays in the database for the next start."""
+        if self._poller:
+            self._poller.cancel()
         try:
             async with asyncio.timeout(grace):
                 await self._jobs.join()
@@ -91,8 +98,10 @@ class Dispatcher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._gateway.close(grace)
 
-    def _own(self, work: Coroutine[None, None, None], name: str) -> None:
-        self._tasks.append(asyncio.create_task(work, name=f"dispatcher-{name}"))
+    def _own(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=f"dispatcher-{name}")
+        self._tasks.append(task)
+        return task
 
     # Intake.
 
@@ -113,7 +122,13 @@ class Dispatcher:
         except asyncio.QueueFull:
             # Its lease runs out and the poll finds it.
             job.done.set_result("queued")
+        else:
+            self._held.add(delivery.push.apns_id)
         return job.done
+
+    def _finish(self, job: _Job, status: Status) -> None:
+        self._held.discard(job.delivery.push.apns_id)
+        job.done.set_result(status)
 
     # Work.
 
@@ -124,26 +139,36 @@ class Dispatcher:
                 if self._now_ms() < job.send_before:
                     await self._settled.put((job, await self._try(job.delivery)))
                 else:
-                    _finish(job, "queued")
+                    self._finish(job, "queued")
             except Exception:
                 log.exception(line("delivery broken", apnsID=job.delivery.push.apns_id))
-                _finish(job, "queued")
+                self._finish(job, "queued")
             finally:
                 self._jobs.task_done()
 
     async def _try(self, delivery: Delivery) -> Settled:
         began = self._now()
-        outcome = await self._gateway.send(delivery.push)
-        other: Outcome | None = None
-        if wants_other_environment(outcome):
-            other = await self._gateway.send(
-                replace(delivery.push, apns_env=OTHER_ENV[delivery.push.apns_env])
-            )
-        now_ms = self._now_ms()
-        settlement = settle(delivery, outcome, other, now_ms=now_ms, jitter=self._jitter.random())
-        settled = Settled(delivery, settlement, int((self._now() - began) * 1000), now_ms)
+        settlement = too_late(delivery, self._now_ms()) or await self._ask(delivery)
+        latency = max(0, min(int((self._now() - began) * 1000), MAX_LATENCY))
+        settled = Settled(delivery, settlement, latency, self._now_ms())
         _tell(settled)
         return settled
+
+    async def _ask(self, delivery: Delivery) -> Settlement:
+        push = delivery.push
+        outcome = await self._send(push)
+        other: Outcome | None = None
+        if wants_other_environment(outcome):
+            other = await self._send(replace(push, apns_env=OTHER_ENV[push.apns_env]))
+        return settle(delivery, outcome, other, now_ms=self._now_ms(), jitter=self._jitter.random())
+
+    async def _send(self, push: Push) -> Outcome:
+        """A gateway that breaks gets the pauses, and the end, of one that cannot reach APNs."""
+        try:
+            return await self._gateway.send(push)
+        except Exception as error:
+            log.exception(line("gateway broken", apnsID=push.apns_id))
+            return MaybeSent(f"the relay is at fault: {type(error).__name__}")
 
     # Writing down.
 
@@ -155,7 +180,7 @@ class Dispatcher:
                 batch.append(self._settled.get_nowait())
             await self._persist([settled for _, settled in batch])
             for job, settled in batch:
-                _finish(job, settled.settlement.status)
+                self._finish(job, settled.settlement.status)
                 self._settled.task_done()
 
     async def _persist(self, batch: list[Settled]) -> None:
@@ -201,7 +226,8 @@ class Dispatcher:
         for delivery in await deliveries.claim_due(
             self._db, owner=self._owner, now_ms=self._now_ms(), lease_until=lease_until, limit=room
         ):
-            self._offer(delivery, lease_until)
+            if delivery.push.apns_id not in self._held:
+                self._offer(delivery, lease_until)
 
     async def _sweep(self) -> None:
         while True:
@@ -224,11 +250,6 @@ class Dispatcher:
 
     def _lease_until(self) -> int:
         return self._now_ms() + self._lease_ms
-
-
-def _finish(job: _Job, status: Status) -> None:
-    if not job.done.done():
-        job.done.set_result(status)
 
 
 def _tell(settled: Settled) -> None:

@@ -38,6 +38,17 @@ def wants_other_environment(outcome: Outcome) -> bool:
     return judge(outcome).verdict is Verdict.WRONG_ENVIRONMENT
 
 
+def too_late(delivery: Delivery, now_ms: int) -> Settlement | None:
+    """The end of a push that expired while no relay ran: nobody wants to hear of it any more."""
+    if now_ms < delivery.push.expiration * 1000:
+        return None
+    return Settlement(
+        status="failed",
+        apns_env=delivery.push.apns_env,
+        told=(None, None, "it expired before it could be sent"),
+    )
+
+
 def settle(
     delivery: Delivery, outcome: Outcome, other: Outcome | None, *, now_ms: int, jitter: float
 ) -> Settlement:
@@ -98,5 +109,10 @@ def _since(outcome: Outcome) -> int | None:
 def _told(outcome: Outcome) -> tuple[int | None, str | None, str | None]:
     """HTTP status, APNs' reason, and our own words where APNs gave none."""
     if isinstance(outcome, Answered):
-        return outcome.status, (outcome.reason or "")[:64] or None, None
-    return None, None, outcome.why[:1024]
+        return outcome.status, _text(outcome.reason or "", 64) or None, None
+    return None, None, _text(outcome.why, 1024)
+
+
+def _text(text: str, limit: int) -> str:
+    """What a column takes: so long, and no lone surrogates, which JSON can carry and no database stores."""
+    return text[:limit].encode(errors="replace").decode()
