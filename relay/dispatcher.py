@@ -92,7 +92,7 @@ class Dispatcher:
                 await self._jobs.join()
                 await self._settled.join()
         except TimeoutError:
-            log.warning(line("stop", unfinished=self._jobs.qsize()))
+            log.warning(line("stop", unfinished=len(self._held)))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fake_gateway import FakeGateway
+from mariadb import MariaDB
 from relay import dispatcher as module
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
 from relay.contract import DeviceRegister
@@ -16,7 +17,7 @@ from relay.database import close_database, open_database
 from relay.dispatcher import Dispatcher
 from relay.planner import Delivery
 from relay.store import deliveries, devices
-from relay.store.sql import Database
+from relay.store.sql import Database, Unavailable
 from waiting import eventually
 
 START = 1_800_000_000.0
@@ -292,3 +293,210 @@ async def polled(dispatcher: Dispatcher) -> None:
     looked.clear()
     await asyncio.wait_for(looked.wait(), 5)
     dispatcher._claim = claim  # type: ignore[method-assign]
+
+
+class Failing(Database):
+    """A database that fails while `down`."""
+
+    down = False
+
+    async def execute(self, sql: str, values: Any = ()) -> Any:
+        if self.down:
+            raise Unavailable("down")
+        return await super().execute(sql, values)
+
+
+class TestFaults:
+    async def test_an_answer_outlives_the_database(
+        self, db: Database, make: Make, gateway: FakeGateway, clock: Clock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Also when the lease runs out meanwhile: the poll is sooner there than the answer."""
+        await register(db)
+        failing = Failing(db._connection)
+        dispatcher = make(failing)
+        await dispatcher.start()
+        gateway.gate.clear()
+        planned = await delivery(db)
+        sending = asyncio.create_task(send(dispatcher, planned))
+        await eventually(lambda: gateway.sent)
+        save = deliveries.save
+        failing.down = True
+        gateway.gate.set()
+        await eventually(lambda: "trying again" in caplog.text)
+        clock.now = START + LEASE + 1
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(deliveries, "save", unavailable)
+            failing.down = False
+            await polled(dispatcher)
+            assert (await row(db, planned.push.apns_id))["status"] == "queued"
+        assert deliveries.save is save
+        assert await sending == ["sent"]
+        assert len(gateway.sent) == 1
+
+    async def test_polling_and_sweeping_survive_the_database(
+        self, db: Database, make: Make, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        await register(db)
+        failing = Failing(db._connection)
+        dispatcher = make(failing)
+        await dispatcher.start()
+        failing.down = True
+        dispatcher.look_for_due()
+        await eventually(lambda: "database unavailable" in caplog.text)
+        failing.down = False
+        planned = await delivery(db)
+        await deliveries.enqueue(db, [planned], owner="host:9", lease_until=0)
+        await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
+
+    async def test_what_does_not_fit_in_memory_waits_in_the_database(
+        self, db: Database, gateway: FakeGateway, make: Make, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "QUEUE_SIZE", 2)
+        monkeypatch.setattr(module, "WORKERS", 1)
+        await register(db)
+        dispatcher = make(db)
+        await dispatcher.start()
+        gateway.gate.clear()
+        planned = [await delivery(db) for _ in range(5)]
+        futures = await dispatcher.enqueue(planned)
+        assert [future.result() for future in futures.values() if future.done()] == ["queued"] * 3
+        gateway.gate.set()
+        await eventually(lambda: len(gateway.sent) == 2)
+        clock.now = START + LEASE
+        for one in planned:
+            await eventually(lambda one=one: status_is(db, one.push.apns_id, "sent"))  # type: ignore[misc]
+        assert sorted(push.apns_id for push in gateway.sent) == sorted(futures)
+
+    async def test_what_waited_too_long_in_memory_is_left_to_its_lease(
+        self, db: Database, gateway: FakeGateway, make: Make, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "WORKERS", 1)
+        await register(db)
+        dispatcher = make(db)
+        await dispatcher.start()
+        gateway.gate.clear()
+        first, second = await delivery(db), await delivery(db)
+        sending = asyncio.create_task(send(dispatcher, first, second))
+        await eventually(lambda: gateway.sent)
+        clock.now = START + LEASE - 2 * DEADLINE
+        gateway.gate.set()
+        assert await sending == ["sent", "queued"]
+        clock.now = START + LEASE
+        await eventually(lambda: status_is(db, second.push.apns_id, "sent"))
+
+    async def test_a_defect_while_judging_costs_one_delivery_its_turn_only(
+        self, db: Database, dispatcher: Dispatcher, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        planned = await delivery(db)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "settle", lambda *_, **__: 1 / 0)
+            assert await send(dispatcher, planned) == ["queued"]
+        clock.now = START + LEASE
+        await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
+
+
+async def unavailable(*_: Any) -> None:
+    raise Unavailable("down")
+
+
+class TestLife:
+    async def test_stopping_finishes_what_is_in_flight(
+        self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway
+    ) -> None:
+        gateway.gate.clear()
+        planned = [await delivery(db) for _ in range(150)]
+        await dispatcher.enqueue(planned)
+        stopping = asyncio.create_task(dispatcher.stop(5))
+        await eventually(lambda: len(gateway.sent) == module.WORKERS)
+        gateway.gate.set()
+        await stopping
+        assert gateway.closed
+        assert len(gateway.sent) == 150
+        for one in planned:
+            assert (await row(db, one.push.apns_id))["status"] == "sent"
+
+    async def test_stopping_does_not_wait_for_ever(
+        self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        gateway.gate.clear()
+        planned = await delivery(db)
+        await dispatcher.enqueue([planned])
+        await eventually(lambda: gateway.sent)
+        await dispatcher.stop(0.01)
+        assert "stop unfinished=1" in caplog.text
+        assert (await row(db, planned.push.apns_id))["status"] == "queued"
+
+    async def test_after_a_crash_the_same_relay_goes_on_at_once_and_another_when_the_lease_ran_out(
+        self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway, make: Make, clock: Clock
+    ) -> None:
+        gateway.gate.clear()
+        planned = await delivery(db)
+        await dispatcher.enqueue([planned])
+        await eventually(lambda: gateway.sent)
+        await crash(dispatcher)
+        other_way = FakeGateway()
+        other = make(db, "host:10", other_way)
+        await other.start()
+        clock.now = START + LEASE - 1
+        await polled(other)
+        assert not other_way.sent
+        again_way = FakeGateway()
+        await make(db, "host:1", again_way).start()
+        await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
+        assert [push.apns_id for push in other_way.sent + again_way.sent] == [planned.push.apns_id]
+
+    async def test_another_relay_takes_over_when_the_lease_ran_out(
+        self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway, make: Make, clock: Clock
+    ) -> None:
+        gateway.gate.clear()
+        planned = await delivery(db)
+        await dispatcher.enqueue([planned])
+        await eventually(lambda: gateway.sent)
+        await crash(dispatcher)
+        other_way = FakeGateway()
+        await make(db, "host:2", other_way).start()
+        clock.now = START + LEASE
+        await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
+        assert other_way.sent == [planned.push]
+
+    async def test_old_rows_are_swept(
+        self, db: Database, dispatcher: Dispatcher, make: Make, clock: Clock
+    ) -> None:
+        assert await send(dispatcher, await delivery(db)) == ["sent"]
+        clock.now = START + 30 * 86_400 + 1
+        await make(db, "host:2").start()
+
+        async def gone() -> bool:
+            return await deliveries.count(db) == 0
+
+        await eventually(gone)
+
+    @pytest.mark.mariadb
+    async def test_on_mariadb(self, mariadb: MariaDB, make: Make, gateway: FakeGateway, clock: Clock) -> None:
+        url = mariadb.new_database()
+        db = Database(await open_database(url))
+        await register(db)
+        dispatcher = make(db)
+        await dispatcher.start()
+        gateway.answers = [Answered(400, "BadDeviceToken"), NotSent("refused")]
+        planned = await delivery(db)
+        assert await send(dispatcher, planned) == ["queued"]
+        clock.now = START + 1
+        await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
+        gateway.answers = [Answered(410, "Unregistered")]
+        assert await send(dispatcher, await delivery(db)) == ["failed"]
+        assert await devices.count(db) == 0
+        await dispatcher.stop(5)
+        await close_database()
+        mariadb.drop_database(url)
+
+
+async def crash(dispatcher: Dispatcher) -> None:
+    """End it without its stop."""
+    for task in dispatcher._tasks:
+        task.cancel()
+    await asyncio.gather(*dispatcher._tasks, return_exceptions=True)
+    dispatcher._tasks.clear()
+    while not dispatcher._jobs.empty():
+        dispatcher._jobs.get_nowait()
+        dispatcher._jobs.task_done()
