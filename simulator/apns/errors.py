@@ -17,6 +17,14 @@ class UnknownToken(SandboxError, LookupError):
     """This device token was never minted here."""
 
 
+class BadProfile(SandboxError, ValueError):
+    """A profile has no such name or field, or the value does not fit it; the message says which."""
+
+
+class BadFault(SandboxError, ValueError):
+    """A fault rule cannot be read; the message names the field and what is wanted there."""
+
+
 class ConnectionFailure(SandboxError):
     """The peer broke HTTP/2 so badly that the connection must end (RFC 9113 section 5.4.1)."""
 
