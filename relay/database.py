@@ -1,6 +1,7 @@
 """Opening and closing the database, and bringing its tables up to date."""
 
 import asyncio
+import sqlite3
 from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, NoReturn
@@ -8,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from tortoise import Tortoise
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.connection import get_connection
 from tortoise.exceptions import BaseORMException
 from tortoise.migrations.executor import MigrationExecutor
@@ -59,6 +61,7 @@ async def open_database(database_url: str) -> BaseDBAsyncClient:
             "asyncmy is installed and Tortoise would use it in place of aiomysql: uninstall it"
         )
     try:
+        _probe_file(database_url)
         async with asyncio.timeout(CONNECT_SECONDS):
             await Tortoise.init(config=orm_config(database_url), _enable_global_fallback=True)
             connection = get_connection("default")
@@ -69,6 +72,12 @@ async def open_database(database_url: str) -> BaseDBAsyncClient:
             await close_database()
         _refuse(database_url, error)
     return connection
+
+
+def _probe_file(database_url: str) -> None:
+    """Open an SQLite file once without aiosqlite, whose thread outlives a failed open and writes a traceback."""
+    if database_url.startswith("sqlite:"):
+        sqlite3.connect(expand_db_url(database_url)["credentials"]["file_path"]).close()
 
 
 async def close_database() -> None:

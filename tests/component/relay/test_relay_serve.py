@@ -1,292 +1,188 @@
-"""`python -m relay serve` as a process: what an operator sees of its start, its stop and its death."""
+"""`relay` as people start it: a process, its exit status and its lines; nothing from inside."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
 import sqlite3
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
+from relay import __version__
 from waiting import eventually
 
-SECRET = "0123456789abcdef"
-TOKEN = "ab" * 32
-EVENT = {"secret": SECRET, "eventType": "complete", "sessionID": "ses_1", "eventID": "evt_1"}
+SECRET = "s" * 24
+Build = Callable[..., dict[str, str]]
 
 
 class Relay:
-    """A relay process; its standard error is kept."""
+    """A process, and what it has said on stderr when it has ended."""
 
-    def __init__(self, process: asyncio.subprocess.Process, url: str, log: Path) -> None:
-        self.process, self.url, self._log = process, url, log
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self.process, self.port = process, port
 
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
+    async def ended(self) -> tuple[int, str, str]:
+        out, err = await asyncio.wait_for(self.process.communicate(), 30)
+        assert self.process.returncode is not None
+        return self.process.returncode, out.decode(), err.decode()
 
-    async def get(self, path: str) -> dict[str, Any]:
-        async with aiohttp.ClientSession() as session, session.get(self.url + path) as reply:
-            found: dict[str, Any] = await reply.json()
-            return found
+    async def ask(self, path: str, **fields: Any) -> dict[str, Any]:
+        url = f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(url, json.dumps(fields).encode() if fields else None)
+        return await asyncio.to_thread(_read, request)
 
-    async def post(self, path: str, **body: Any) -> dict[str, Any]:
-        async with aiohttp.ClientSession() as session, session.post(self.url + path, json=body) as reply:
-            found: dict[str, Any] = await reply.json()
-            return found
-
-    async def ready(self) -> None:
-        def listening() -> bool:
-            assert self.process.returncode is None, self.log
-            return "listening" in self.log
-
-        await eventually(listening, within=15)
-
-    async def ended(self) -> int:
-        """Its exit status."""
-        return await asyncio.wait_for(self.process.wait(), 20)
+    async def is_up(self) -> bool:
+        assert self.process.returncode is None
+        try:
+            return bool((await self.ask("/health"))["ok"])
+        except (urllib.error.URLError, ConnectionError):
+            return False
 
 
-Start = Callable[..., Any]
+def _read(request: urllib.request.Request) -> dict[str, Any]:
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return dict(json.load(response))
 
 
 @pytest.fixture
-def variables(
-    environment: Callable[..., dict[str, str]], certificates: Any, apns: Any, tmp_path: Path
-) -> dict[str, str]:
+def variables(environment: Build, tmp_path: Path, free_port: int) -> dict[str, str]:
+    """Of a relay whose APNs is a closed port."""
     return environment(
-        PORT=str(free_port()),
+        PORT=str(free_port),
         DATABASE_URL=f"sqlite://{tmp_path}/relay.sqlite3",
-        APNS_HOST_PRODUCTION=f"127.0.0.1:{apns.port}",
-        APNS_HOST_SANDBOX=f"127.0.0.1:{apns.port}",
-        APNS_CA_FILE=str(certificates.ca_file),
+        APNS_HOST_SANDBOX="127.0.0.1:1",
+        APNS_HOST_PRODUCTION="127.0.0.1:1",
+        RELAY_EVENT_DEADLINE="2",
     )
 
 
 @pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    """`await start("serve", variables)`: a relay process, ended with the test."""
-    processes: list[asyncio.subprocess.Process] = []
-
-    async def run(command: str, variables: dict[str, str]) -> Relay:
-        log = tmp_path / f"relay-{len(processes)}.log"
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("APNS_", "RELAY_"))
-        }
-        with log.open("wb") as stderr:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "relay", command, env=inherited | variables, stderr=stderr
-            )
-        processes.append(process)
-        return Relay(process, f"http://127.0.0.1:{variables.get('PORT', 0)}", log)
-
-    yield run
-    for process in processes:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-@asynccontextmanager
-async def serving(start: Start, variables: dict[str, str]) -> AsyncIterator[Relay]:
-    relay: Relay = await start("serve", variables)
-    await relay.ready()
-    yield relay
-
-
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
-def deliveries(variables: dict[str, str]) -> list[tuple[str, str]]:
-    with sqlite3.connect(variables["DATABASE_URL"].removeprefix("sqlite://")) as database:
-        return list(database.execute("SELECT id, status FROM delivery_log"))
+Run = Callable[..., Awaitable[Relay]]
 
 
-async def register(relay: Relay) -> None:
-    assert await relay.post("/v1/device/register", secret=SECRET, deviceToken=TOKEN) == {"ok": True}
+@pytest.fixture
+async def run(variables: dict[str, str], tmp_path: Path) -> AsyncIterator[Run]:
+    """`await run("serve", PORT="1")`: a process with the variables above and those given; None takes one away."""
+    started: list[asyncio.subprocess.Process] = []
+
+    async def start(*arguments: str, **changes: str | None) -> Relay:
+        chosen: dict[str, str | None] = {**os.environ, **variables, **changes, "HOME": str(tmp_path)}
+        env = {name: value for name, value in chosen.items() if value is not None}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "relay", *arguments),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=env,
+        )
+        started.append(process)
+        return Relay(process, int(env["PORT"]) if env["PORT"].isdigit() else 0)
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
 
 
-# Life.
+async def refused(relay: Relay) -> str:
+    """The one line of a relay that could not start."""
+    status, out, err = await relay.ended()
+    assert status == 1, err
+    assert out == ""
+    assert len(err.splitlines()) == 1, err
+    assert err.startswith("relay: ")
+    return err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_it_serves_until_it_is_told_to_stop(
-    start: Start, variables: dict[str, str], apns: Any, number: signal.Signals
-) -> None:
-    async with serving(start, variables) as relay:
-        assert await relay.get("/health") == {"ok": True, "devices": 0, "deliveries": 0}
-        await register(relay)
-        assert await relay.post("/v1/event", **EVENT) == {"ok": True, "sent": 1, "failed": 0, "queued": 0}
-        assert await relay.get("/health") == {"ok": True, "devices": 1, "deliveries": 1}
-        relay.process.send_signal(number)
-        assert await relay.ended() == 0
-    assert deliveries(variables) == [(apns.apns_ids[0], "sent")]
-    for hidden in (SECRET, TOKEN, "PRIVATE KEY", "bearer", "Traceback"):
-        assert hidden not in relay.log
+class TestStart:
+    async def test_it_serves_until_it_is_told_to_stop(self, run: Run) -> None:
+        relay = await run("serve")
+        await eventually(relay.is_up, within=20)
+        assert await relay.ask("/health") == {"ok": True, "devices": 0, "deliveries": 0}
+        relay.process.send_signal(signal.SIGTERM)
+        status, _, err = await relay.ended()
+        assert status == 0, err
+        assert "Traceback" not in err
 
+    async def test_every_wrong_setting_is_named_in_one_line(self, run: Run) -> None:
+        said = await refused(await run("serve", APNS_TEAM_ID=None, PORT="x", APNS_PRIVATE_KEY="geheim"))
+        for name in ("APNS_TEAM_ID is missing", "PORT must", "APNS_PRIVATE_KEY must"):
+            assert name in said
+        assert "geheim" not in said
 
-async def test_a_stop_waits_for_what_is_in_flight(start: Start, variables: dict[str, str], apns: Any) -> None:
-    apns.on_push = lambda request: None
-    async with serving(start, variables) as relay:
-        await register(relay)
-        replying = asyncio.create_task(relay.post("/v1/event", **EVENT))
-        await eventually(lambda: apns.requests)
-        relay.process.terminate()
-        await eventually(lambda: refuses(relay))
-        apns.requests[0].answer()
-        assert await replying == {"ok": True, "sent": 1, "failed": 0, "queued": 0}
-        assert await relay.ended() == 0
-    assert deliveries(variables) == [(apns.apns_ids[0], "sent")]
-    assert len(apns.requests) == 1
+    async def test_a_taken_port(self, run: Run, free_port: int) -> None:
+        with socket.create_server(("127.0.0.1", free_port)):
+            said = await refused(await run("serve"))
+        assert f"cannot listen on 127.0.0.1:{free_port}" in said
 
-
-async def refuses(relay: Relay) -> bool:
-    try:
-        await relay.get("/health")
-    except aiohttp.ClientError:
-        return True
-    return False
-
-
-async def test_a_stop_waits_for_a_push_whose_caller_hung_up(
-    start: Start, variables: dict[str, str], apns: Any
-) -> None:
-    apns.on_push = lambda request: None
-    async with serving(start, variables) as relay:
-        await register(relay)
-        replying = asyncio.create_task(relay.post("/v1/event", **EVENT))
-        await eventually(lambda: apns.requests)
-        replying.cancel()
-        relay.process.terminate()
-        await eventually(lambda: refuses(relay))
-        apns.requests[0].answer()
-        assert await relay.ended() == 0
-    assert deliveries(variables) == [(apns.apns_ids[0], "sent")]
-
-
-async def test_a_stop_without_apns_leaves_the_rest_for_the_next_start(
-    start: Start, variables: dict[str, str], apns: Any
-) -> None:
-    nowhere = f"127.0.0.1:{free_port()}"
-    async with serving(
-        start, variables | {"APNS_HOST_PRODUCTION": nowhere, "RELAY_EVENT_DEADLINE": "0.2"}
-    ) as relay:
-        await register(relay)
-        assert (await relay.post("/v1/event", **EVENT))["queued"] == 1
-        relay.process.terminate()
-        assert await relay.ended() == 0
-    assert [status for _, status in deliveries(variables)] == ["queued"]
-    async with serving(start, variables):
-        await eventually(lambda: [status for _, status in deliveries(variables)] == ["sent"], within=10)
-    assert len(apns.requests) == 1
-
-
-async def test_a_killed_relay_is_picked_up_by_the_next(
-    start: Start, variables: dict[str, str], apns: Any
-) -> None:
-    apns.on_push = lambda request: None
-    async with serving(start, variables) as relay:
-        await register(relay)
-        replying = asyncio.create_task(relay.post("/v1/event", **EVENT))
-        await eventually(lambda: apns.requests)
-        relay.process.kill()
-        assert await relay.ended() == -signal.SIGKILL
-        with pytest.raises(aiohttp.ClientError):
-            await replying
-    apns.on_push = lambda request: request.answer()
-    async with serving(start, variables) as relay:
-        await eventually(lambda: len(apns.requests) == 2)
-        assert apns.apns_ids[0] == apns.apns_ids[1]
-        await eventually(lambda: deliveries(variables) == [(apns.apns_ids[0], "sent")])
-        assert await relay.post("/v1/event", **EVENT) == {"ok": True, "sent": 1, "failed": 0, "queued": 0}
-    assert len(apns.requests) == 2
-
-
-# Starts that fail: exit status 1 and one line.
-
-
-async def fails(start: Start, variables: dict[str, str]) -> str:
-    relay: Relay = await start("serve", variables)
-    assert await relay.ended() == 1
-    lines = [line for line in relay.log.splitlines() if " INFO " not in line]
-    assert len(lines) == 1, relay.log
-    assert lines[0].startswith("relay: ")
-    return lines[0]
-
-
-async def test_wrong_settings(start: Start) -> None:
-    line = await fails(start, {"PORT": "many", "APNS_TEAM_ID": "short"})
-    for name in ("PORT", "APNS_TEAM_ID", "APNS_KEY_ID", "APNS_PRIVATE_KEY", "APNS_DEFAULT_BUNDLE_ID"):
-        assert name in line
-
-
-async def test_a_port_that_is_taken(start: Start, variables: dict[str, str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-        assert f"127.0.0.1:{port}" in await fails(start, variables | {"PORT": port})
-
-
-async def test_a_relay_that_cannot_have_the_port_leaves_the_other_one_alone(
-    start: Start, variables: dict[str, str]
-) -> None:
-    async with serving(start, variables) as relay:
-        assert "Is another relay running?" in await fails(start, variables)
-        assert (await relay.get("/health"))["ok"]
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "sqlite:///nowhere/at/all/relay.sqlite3",
-        "mysql://relay:hunter2@127.0.0.1:{free}/relay",
-        "mysql://relay:hunter2@nowhere.invalid/relay",
-        "mysql://relay:hunter2@127.0.0.1:{free}/relay?unknown=1",
-        "sqlite://{tmp}/no-database",
-    ],
-)
-async def test_a_database_that_cannot_be_used(
-    start: Start, variables: dict[str, str], tmp_path: Path, url: str
-) -> None:
-    (tmp_path / "no-database").write_text(
-        "this is no database, but it is long enough to be read as one" * 100
+    @pytest.mark.parametrize("command", ["serve", "migrate"])
+    @pytest.mark.parametrize(
+        "url", ["sqlite:///no/such/folder/relay.sqlite3", "mysql://relay:geheim@127.0.0.1:1/relay"]
     )
-    line = await fails(start, variables | {"DATABASE_URL": url.format(free=free_port(), tmp=tmp_path)})
-    assert "cannot use the database" in line
-    assert "hunter2" not in line
+    async def test_a_database_that_cannot_be_used(self, run: Run, command: str, url: str) -> None:
+        said = await refused(await run(command, DATABASE_URL=url))
+        assert "cannot use the database" in said
+        assert "geheim" not in said
+
+    async def test_a_file_that_is_no_database(self, run: Run, tmp_path: Path) -> None:
+        file = tmp_path / "text.txt"
+        file.write_text("no database\n" * 100)
+        assert "not a database" in await refused(await run("serve", DATABASE_URL=f"sqlite://{file}"))
+
+    async def test_killed_and_started_again_it_goes_on(self, run: Run, tmp_path: Path) -> None:
+        first = await run("serve")
+        await eventually(first.is_up, within=20)
+        await first.ask("/v1/device/register", secret=SECRET, deviceToken="ab" * 32)
+        event = {"secret": SECRET, "eventType": "complete", "sessionID": "ses_1", "eventID": "e1"}
+        assert (await first.ask("/v1/event", **event))["queued"] == 1
+        first.process.kill()
+        await first.ended()
+        tries = attempts(tmp_path)
+        second = await run("serve")
+        await eventually(second.is_up, within=20)
+        await eventually(lambda: attempts(tmp_path) > tries, within=10)
+        assert (await second.ask("/v1/event", **event))["queued"] == 1
+        second.process.terminate()
+        assert (await second.ended())[0] == 0
 
 
-@pytest.mark.mariadb
-async def test_a_wrong_password(start: Start, variables: dict[str, str], mariadb: Any) -> None:
-    url = mariadb.new_database().replace("root@", "root:hunter2@")
-    line = await fails(start, variables | {"DATABASE_URL": url})
-    assert "Access denied" in line
-    assert "hunter2" not in line
+def attempts(folder: Path) -> int:
+    with closing(sqlite3.connect(folder / "relay.sqlite3")) as connection:
+        return int(connection.execute("SELECT attempts FROM delivery_log").fetchone()[0])
 
 
-@pytest.mark.mariadb
-async def test_a_database_that_is_not_there(start: Start, variables: dict[str, str], mariadb: Any) -> None:
-    line = await fails(start, variables | {"DATABASE_URL": f"mysql://root@127.0.0.1:{mariadb.port}/nothing"})
-    assert "Unknown database 'nothing'" in line
+class TestCommands:
+    async def test_migrate_makes_the_tables(self, run: Run, tmp_path: Path) -> None:
+        for _ in range(2):
+            assert await (await run("migrate")).ended() == (0, "", "")
+        with closing(sqlite3.connect(tmp_path / "relay.sqlite3")) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        assert {"device_registration", "delivery_log"} <= tables
 
+    async def test_version(self, run: Run) -> None:
+        assert await (await run("--version")).ended() == (0, f"relay {__version__}\n", "")
 
-# Migrations.
+    async def test_pair_prints_a_link(self, run: Run) -> None:
+        status, out, err = await (await run("pair", RELAY_SECRET=SECRET)).ended()
+        assert (status, err) == (0, "")
+        assert "mobilevoice:///?pair=" in out
 
-
-async def test_two_migrations_at_the_same_time(
-    start: Start, variables: dict[str, str], database_url: str
-) -> None:
-    began = time.monotonic()
-    both = [await start("migrate", variables | {"DATABASE_URL": database_url}) for _ in range(2)]
-    assert [await relay.ended() for relay in both] == [0, 0], both[0].log + both[1].log
-    assert time.monotonic() - began < 15
-    async with serving(start, variables | {"DATABASE_URL": database_url}) as relay:
-        assert await relay.get("/health") == {"ok": True, "devices": 0, "deliveries": 0}
+    async def test_a_short_secret_is_one_line(self, run: Run) -> None:
+        said = await refused(await run("bridge", "--relay-secret", "geheim"))
+        assert "16" in said
+        assert "geheim" not in said
