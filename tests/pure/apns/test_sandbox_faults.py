@@ -4,7 +4,19 @@ from random import Random
 
 import pytest
 
-from simulator.apns.faults import AnswerWith, CloseConnection, Delay, Fault, FaultTable, GoAway, Reset, Stall
+from simulator.apns.errors import BadFault
+from simulator.apns.faults import (
+    AnswerWith,
+    CloseConnection,
+    Delay,
+    Fault,
+    FaultTable,
+    GoAway,
+    Misshape,
+    Reset,
+    Stall,
+    StreamLimit,
+)
 
 
 @pytest.fixture
@@ -93,3 +105,43 @@ def test_an_unknown_reason_is_refused_when_it_is_added(table: FaultTable) -> Non
     with pytest.raises(KeyError):
         table.add(Fault(AnswerWith("Invented")))
     assert len(table) == 0
+
+
+def test_a_rule_sleeps_until_its_time_and_is_over_after_it() -> None:
+    now = [1000.0]
+    table = FaultTable(Random(5), lambda: now[0])
+    fault = table.add(Fault(Stall(), after_s=5, until_s=10, nth=1))
+    found = []
+    for now[0] in (1000.0, 1004.9, 1005.0, 1006.0, 1010.0):
+        found.append(strike(table))
+    assert found == [None, None, fault, None, None]
+
+
+def test_rules_are_named_and_removed_by_name(table: FaultTable) -> None:
+    given = Fault(Stall())
+    assert table.add(given).id == "fault-1"
+    assert table.add(Fault(Stall(), id="fault-2")).id == "fault-2"
+    assert table.add(Fault(Stall())).id == "fault-3"
+    with pytest.raises(BadFault, match="a fault 'fault-2' is in force already"):
+        table.add(Fault(Reset(), id="fault-2"))
+    strike(table)
+    assert table.struck() == {"fault-1": 1, "fault-2": 0, "fault-3": 0}
+    assert table.remove("fault-2")
+    assert table.remove(given)
+    assert not table.remove("fault-2")
+    assert len(table) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "judged"),
+    [
+        (Fault(Stall()), False),
+        (Fault(Stall(), accepts_first=True), True),
+        (Fault(Delay(1)), True),
+        (Fault(StreamLimit(1)), True),
+        (Fault(Misshape("html")), True),
+        (Fault(AnswerWith("Shutdown")), False),
+    ],
+)
+def test_what_only_bends_an_answer_needs_one(fault: Fault, judged: bool) -> None:
+    assert fault.is_judged is judged
