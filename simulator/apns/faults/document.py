@@ -135,7 +135,7 @@ def _fault(rule: RuleDocument, at: str) -> Fault:
 
 
 def _action(do: DoDocument, at: str) -> Action:
-    given = [name for name in _PRIMARY if getattr(do, name) not in (None, False)]
+    given = [name for name in _PRIMARY if (value := getattr(do, name)) is not None and value is not False]
     shape = _shape(do, at)
     if len(given) != (0 if shape and not given else 1) or (shape and given not in ([], ["answer"])):
         raise BadFault(
@@ -223,7 +223,7 @@ def _do(action: Action) -> DoDocument:
             return DoDocument(**_flags(action))
         case Stall():
             return DoDocument(stall=True)
-        case CloseConnection():
+        case _:
             return DoDocument(close=True)
 
 
