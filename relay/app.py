@@ -9,14 +9,14 @@ from quart import Quart
 
 from relay.apns.gateway import ApnsGateway, Gateway
 from relay.apns.provider_token import ProviderToken
-from relay.database import close_database, open_database
+from relay.database import DatabaseError, close_database, open_database
 from relay.dispatcher import Dispatcher
 from relay.intake import Intake
 from relay.routes import devices, events, health
 from relay.routes.envelope import install_error_replies
 from relay.settings import Settings
 from relay.shelter import Shelter
-from relay.store.sql import Database
+from relay.store.sql import Database, Unavailable
 
 MAX_BODY = 64 * 1024
 """Bytes. An event's texts end up in 4096 bytes, so nothing sensible is larger."""
@@ -42,7 +42,10 @@ async def running_app(
             now=now,
         )
         stack.push_async_callback(dispatcher.stop, STOP_SECONDS)
-        await dispatcher.start()
+        try:
+            await dispatcher.start()
+        except Unavailable as error:
+            raise DatabaseError(f"the database went away: {error}") from error
         shelter = Shelter(DATABASE_SECONDS)
         stack.push_async_callback(shelter.close)
         yield _create_app(settings, db, dispatcher, shelter, now)

@@ -18,7 +18,9 @@ from mariadb import MariaDB
 from relay import settings
 from relay.apns.push import Answered, MaybeSent, NotSent
 from relay.app import MAX_BODY, running_app
-from relay.store import devices
+from relay.database import DatabaseError
+from relay.store import deliveries, devices
+from relay.store.sql import Unavailable
 from waiting import eventually
 
 SECRET = "s" * 24
@@ -257,6 +259,18 @@ class TestFaults:
         assert [status for status, _ in answers] == [503] * 4
         assert {said["code"] for _, said in answers} == {"database_unavailable"}
         assert "device_registration" not in str(answers)
+
+    async def test_a_database_that_goes_while_the_relay_starts(
+        self, start: Start, gateway: FakeGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def gone(*_: Any) -> None:
+            raise Unavailable("gone")
+
+        monkeypatch.setattr(deliveries, "release_leases", gone)
+        with pytest.raises(DatabaseError, match="went away: gone"):
+            async with start(f"sqlite://{tmp_path}/relay.sqlite3"):
+                pass
+        assert gateway.closed
 
     @pytest.mark.mariadb
     async def test_the_database_goes_and_comes_back(

@@ -6,15 +6,19 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tortoise import Tortoise
+from tortoise.exceptions import OperationalError
 from tortoise.migrations.autodetector import MigrationAutodetector
+from tortoise.migrations.executor import MigrationExecutor
 
+from relay import database
 from relay.apns.push import Push
 from relay.contract import DeviceRegister
-from relay.database import close_database, migrate, open_database, orm_config
+from relay.database import DatabaseError, close_database, migrate, open_database, orm_config
 from relay.planner import Delivery
 from relay.settlement import Settlement
 from relay.store import deliveries, devices
@@ -297,6 +301,27 @@ class TestMigrations:
         assert [process.returncode for process in processes] == [0, 0], said
         db = Database(await open_database(database_url))
         assert await devices.count(db) == await deliveries.count(db) == 0
+        await close_database()
+
+    @pytest.mark.parametrize("failures", [2, 3])
+    async def test_it_looks_again_while_another_process_makes_the_tables(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int
+    ) -> None:
+        really, left = MigrationExecutor.migrate, iter([True] * failures)
+
+        async def migrate_after_some_failures(self: MigrationExecutor, **options: Any) -> None:
+            if next(left, False):
+                raise OperationalError("table exists")
+            await really(self, **options)
+
+        monkeypatch.setattr(MigrationExecutor, "migrate", migrate_after_some_failures)
+        monkeypatch.setattr(database, "MIGRATE_PAUSE", 0)
+        url = f"sqlite://{tmp_path}/relay.sqlite3"
+        if failures == 3:
+            with pytest.raises(DatabaseError, match="table exists"):
+                await open_database(url)
+            return
+        assert await devices.count(Database(await open_database(url))) == 0
         await close_database()
 
     async def test_the_migrations_make_what_the_models_say(self, db: Database) -> None:
