@@ -48,7 +48,10 @@ class Profile:
     environment_reason: EnvironmentReason = _knob("BadEnvironmentKeyInToken", "spelling of the reason for a key of the other environment", "GitHub swift-server-community/APNSwift PR 229", "observed")
     suffix_must_fit: bool = _knob(False, "a push type beside a topic of another type is 400 TopicDisallowed instead of 200", "none", "assumed")
     wedge_after_expired: bool = _knob(False, "after ExpiredProviderToken a connection answers nothing else any more", "GitHub jchambers/pushy PR 783", "observed")
-    device_rate: Rate | None = _knob(None, "pushes per device token; null = no limit", APPLE, "assumed")
+    device_rate: Rate | None = _knob(Rate(60, 1.0), "pushes per device token; null = no limit", APPLE, "assumed")
+    unregister_after_s: float = _knob(28800.0, "from the removal of an app to 410 Unregistered; Apple is vague on purpose", APPLE, "assumed")
+    token_grace_s: float = _knob(0.0, "how long an activity's token is still answered 200 after its end or rotation", "none", "assumed")
+    broadcast_capability: bool = _knob(True, "apps may use broadcast channels", "Apple: Setting up broadcast push notifications", "documented")
     errors_before_close: int | None = _knob(100, "4xx answers in a row, 410 not counted, that end a connection; null = never", APPLE, "assumed")
     error_delay_s: float = _knob(0.0, "what each 4xx in a row adds to the time of the next answers, 410 not counted", APPLE, "assumed")
     error_delay_limit_s: float = _knob(2.0, "the most that errors in a row add", "none", "assumed")
@@ -85,7 +88,7 @@ class Profile:
 
 PROFILES: Final[dict[str, dict[str, Any]]] = {
     # Apple's pages taken at their word. They name no number for TooManyRequests: this one is assumed.
-    "documented": {"environment_reason": "BadEnvironmentKeyIdInToken", "provider_tokens": 1, "device_rate": Rate(60, 1.0)},
+    "documented": {"environment_reason": "BadEnvironmentKeyIdInToken", "provider_tokens": 1},
     "observed": {},
     # Whatever makes life hardest for a provider: one that passes here has no habit that Apple could punish.
     "strict": {

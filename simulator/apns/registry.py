@@ -78,7 +78,11 @@ class ProviderKey(NamedTuple):
 
 @dataclass(slots=True)
 class DeviceToken:
-    """One token. The `*_since` are UNIX seconds from which APNs answers 410, or None."""
+    """One token. Times are UNIX seconds or None.
+
+    `unregistered_since`: APNs has confirmed that the app is gone. `expired_since`: its activity ended or has a new
+    token. `uninstalled_at`: the app is gone, but APNs confirms that only later.
+    """
 
     token: str
     bundle_id: str
@@ -87,6 +91,7 @@ class DeviceToken:
     topic: str
     expired_since: float | None = None
     unregistered_since: float | None = None
+    uninstalled_at: float | None = None
     handset: Handset | None = None
 
 
@@ -147,17 +152,21 @@ class Registry:
         self.token(token).handset = None if device is None else as_handset(device)
 
     def expire(self, token: str, since: float) -> None:
-        """From now on answer 410 ExpiredToken, with this time."""
+        """Its activity ended then, or took a new token: answer 410 ExpiredToken, after the profile's grace."""
         self.token(token).expired_since = since
 
     def unregister(self, token: str, since: float) -> None:
         """From now on answer 410 Unregistered, with this time."""
         self.token(token).unregistered_since = since
 
+    def uninstall(self, token: str, at: float) -> None:
+        """The app was removed then: pushes are accepted and discarded, until APNs confirms it and answers 410."""
+        self.token(token).uninstalled_at = at
+
     def reactivate(self, token: str) -> None:
         """The app registered again and got the same token."""
         record = self.token(token)
-        record.expired_since = record.unregistered_since = None
+        record.expired_since = record.unregistered_since = record.uninstalled_at = None
 
     def _new_id(self) -> str:
         return "".join(self._random.choices(_ID_LETTERS, k=10))

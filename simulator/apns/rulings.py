@@ -7,6 +7,7 @@ from simulator.apns.checks import PRIORITIES, Check, Exam, examine
 from simulator.apns.delivery import Delivery
 from simulator.apns.reasons import REASONS
 from simulator.apns.requests import DEFAULT_PRIORITY
+from simulator.apns.token_life import expired_at, unregistered_at
 
 
 class Ruling(NamedTuple):
@@ -31,11 +32,10 @@ def rule(exam: Exam, apns_id: str, unique_id: str | None) -> Ruling:
 
 def _gone_since(exam: Exam, check: Check) -> int | None:
     """Milliseconds since 1970 at which the device token became invalid, for a 410."""
-    if exam.device is None:
+    ended = {"ExpiredToken": expired_at, "Unregistered": unregistered_at}.get(check.reason)
+    if exam.device is None or ended is None:
         return None
-    since = {"ExpiredToken": exam.device.expired_since, "Unregistered": exam.device.unregistered_since}.get(
-        check.reason
-    )
+    since = ended(exam.device, exam.profile, exam.now)
     return None if since is None else int(since * 1000)
 
 

@@ -32,7 +32,7 @@ def test_every_named_profile_survives_json(name: str) -> None:
         ("provider_tokens", 1, 3, 1),
         ("suffix_must_fit", False, False, True),
         ("wedge_after_expired", False, False, True),
-        ("device_rate", Rate(60, 1.0), None, Rate(10, 1.0)),
+        ("device_rate", Rate(60, 1.0), Rate(60, 1.0), Rate(10, 1.0)),
         ("errors_before_close", 100, 100, 20),
         ("idle", "goaway", "goaway", "silent"),
         ("first_stream_limit", 1, 1, 1),
