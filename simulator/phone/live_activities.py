@@ -119,6 +119,9 @@ class LiveActivities:
         }
         return next((why for why, holds in reasons.items() if holds), None)
 
+    def _meant(self, push: Push, channel_id: str | None) -> list[Activity]:
+        return [self._by_token[push.device_token]] if channel_id is None else self._subscribed(channel_id)
+
     def _subscribed(self, channel_id: str | None) -> list[Activity]:
         return [activity for activity in self._kit.running if activity.channel == channel_id]
 
@@ -189,6 +192,7 @@ class LiveActivities:
         if happened[0].what == "dropped":
             raise NotPossible(happened[0].why)
         self._write(happened)
+        self.settle()
 
     # Tokens.
 

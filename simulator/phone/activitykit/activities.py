@@ -80,13 +80,13 @@ class Activities:
             channel=message.input_push_channel,
             # Observed: from iOS 18 on a start must ask for its update token.
             wants_token=message.input_push_token or (start.phone.ios < (18,) and by == "push"),
-            alerts=[now] if message.alert else [],
+            alerts=[now] if message.lights else [],
         )
 
     # A change, by push.
 
     def change(self, activity: Activity, message: Message, phone: Conditions, now: float) -> list[Happened]:
-        """A push to the update token of an activity, or to its channel."""
+        """A push to the update token of an activity, or to its channel. It is counted before it is read (assumed)."""
         if not activity.running:
             return [Happened(now, "dropped", "the activity has ended", activity, message.push)]
         most = self._profile.updates_an_hour(phone.frequent_updates)
@@ -116,7 +116,7 @@ class Activities:
         pinned = not afforded and profile.update_over == "window"
         due_at = now
         if pinned:
-            due_at = change.activity.budget.resets_at(profile.update_window) or now
+            due_at = change.activity.budget.resets_at(profile.update_window) or now + profile.update_window
         elif not (afforded and message.urgent):
             due_at = now + phone.power_delay(profile).draw(self._random)
         if message.ends and not profile.end_waits and message.dismissal_date is not None:
@@ -135,23 +135,18 @@ class Activities:
 
     def end_all(self, now: float, why: str, *, remove: bool = False) -> list[Happened]:
         """The system ends every running activity; with `remove` all leave the lock screen as well."""
-        happened = []
+        happened: list[Happened] = []
         for activity in self.all:
             if activity.running:
-                activity.end(now)
-                happened.append(Happened(now, "ended", why, activity))
+                happened += due.ended(activity, now, why)
             if remove and activity.visible:
-                activity.dismiss(now)
-                happened.append(Happened(now, "dismissed", why, activity))
+                happened += due.dismissed(activity, now, why)
         return happened
 
     def swipe(self, now: float) -> list[Happened]:
         """The person swipes the newest visible activity away."""
         activity = next((found for found in reversed(self.all) if found.visible), None)
-        if activity is None:
-            return []
-        activity.dismiss(now)
-        return [Happened(now, "dismissed", "swiped away", activity)]
+        return [] if activity is None else due.dismissed(activity, now, "swiped away")
 
     def power(self, phone: Conditions, now: float) -> None:
         """The screen went on or off: what waits for power waits no longer than it would if it came now."""

@@ -103,7 +103,7 @@ class Activity:
         self.content_state = self.content_state if content_state is None else content_state
         self.timestamp = message.timestamp if message.timestamp is not None else self.timestamp
         self.changed_at = at
-        if message.alert:
+        if message.lights:
             self.alerts.append(at)
         if message.ends:
             self.end(at, message.dismissal_date)

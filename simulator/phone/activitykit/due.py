@@ -35,6 +35,27 @@ def applied(activity: Activity, waiting: Waiting, at: float, profile: Profile) -
     return Happened(at, "ended" if message.ends else "updated", "", activity, message.push)
 
 
+def ended(activity: Activity, at: float, why: str) -> list[Happened]:
+    """The system ends an activity; what was waiting for it is lost."""
+    lost = _lost(activity, at)
+    activity.end(at)
+    return [Happened(at, "ended", why, activity), *lost]
+
+
+def dismissed(activity: Activity, at: float, why: str) -> list[Happened]:
+    """An activity leaves every screen; what was waiting for it is lost."""
+    lost = _lost(activity, at)
+    activity.dismiss(at)
+    return [Happened(at, "dismissed", why, activity), *lost]
+
+
+def _lost(activity: Activity, at: float) -> list[Happened]:
+    waiting = activity.waiting
+    if waiting is None:
+        return []
+    return [Happened(at, "dropped", "the activity has ended", activity, waiting.message.push)]
+
+
 def sooner(waiting: Waiting, due: float) -> Waiting:
     """The same, waiting no longer than until `due`."""
     return replace(waiting, due=min(waiting.due, due))
@@ -70,17 +91,11 @@ def _stale(activity: Activity, at: float, _profile: Profile) -> list[Happened]:
 
 
 def _end(activity: Activity, at: float, _profile: Profile) -> list[Happened]:
-    lost, happened = activity.waiting, []
-    activity.end(at)
-    happened.append(Happened(at, "ended", "8 hours are over", activity))
-    if lost is not None:
-        happened.append(Happened(at, "dropped", "the activity has ended", activity, lost.message.push))
-    return happened
+    return ended(activity, at, "8 hours are over")
 
 
 def _dismiss(activity: Activity, at: float, _profile: Profile) -> list[Happened]:
-    activity.dismiss(at)
-    return [Happened(at, "dismissed", "its time on the lock screen is over", activity)]
+    return dismissed(activity, at, "its time on the lock screen is over")
 
 
 def _draw(activity: Activity, at: float, _profile: Profile) -> list[Happened]:

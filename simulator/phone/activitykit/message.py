@@ -25,6 +25,7 @@ class Message:
     raw_attributes: Any = None
     attributes_type: str | None = None
     alert: bool = False
+    quiet: bool = False
     stale_date: float | None = None
     dismissal_date: float | None = None
     relevance_score: float = 0.0
@@ -32,6 +33,11 @@ class Message:
     input_push_channel: str | None = None
     urgent: bool = True
     push: Push | None = None
+
+    @property
+    def lights(self) -> bool:
+        """Whether it lights the screen up; `interruption-level: passive` keeps an alert quiet (observed)."""
+        return self.alert and not self.quiet
 
     @property
     def ends(self) -> bool:
@@ -51,6 +57,7 @@ def read(push: Push) -> Message:
         raw_attributes=aps.get("attributes"),
         attributes_type=_text(aps.get("attributes-type")),
         alert=bool(aps.get("alert")) and isinstance(aps.get("alert"), str | dict),
+        quiet=aps.get("interruption-level") == "passive",
         stale_date=_number(aps.get("stale-date")),
         dismissal_date=_number(aps.get("dismissal-date")),
         relevance_score=_number(aps.get("relevance-score")) or 0.0,

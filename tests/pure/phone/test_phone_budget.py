@@ -1,0 +1,132 @@
+"""Budgets and profiles."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulator.phone.budget import Budget
+from simulator.phone.profile import AT_ONCE, PROFILES, UNLIMITED, Delay, Profile, profile
+
+
+def test_a_new_budget_is_full_and_has_no_window() -> None:
+    budget = Budget()
+    assert budget.remaining(10) == 10
+    assert budget.resets_at(3600) is None
+
+
+def test_the_first_one_begins_the_window() -> None:
+    budget = Budget()
+    budget.count(100.0, 10)
+    budget.count(200.0, 10)
+    assert budget.resets_at(3600) == 3700.0
+
+
+def test_counting_goes_below_zero() -> None:
+    budget = Budget()
+    assert [budget.count(0.0, 2) for _ in range(4)] == [True, True, False, False]
+    assert budget.remaining(2) == -2
+
+
+def test_spending_does_not() -> None:
+    budget = Budget()
+    assert [budget.spend(0.0, 2) for _ in range(4)] == [True, True, False, False]
+    assert budget.remaining(2) == 0
+
+
+def test_a_budget_of_nothing() -> None:
+    budget = Budget()
+    assert not budget.spend(0.0, 0)
+    assert budget.resets_at(3600) is None
+
+
+def test_a_reset() -> None:
+    budget = Budget()
+    budget.count(0.0, 2)
+    budget.reset()
+    assert budget == Budget()
+
+
+def test_another_capacity_counts_at_once() -> None:
+    budget = Budget()
+    for _ in range(3):
+        budget.spend(0.0, 15)
+    assert budget.remaining(240) == 237
+    assert not budget.spend(0.0, 3)
+
+
+@given(st.lists(st.sampled_from(["spend", "reset"])), st.integers(0, 5))
+def test_spending_never_overdraws(acts: list[str], capacity: int) -> None:
+    budget = Budget()
+    for act in acts:
+        before = budget.remaining(capacity)
+        if act == "reset":
+            budget.reset()
+        else:
+            assert budget.spend(0.0, capacity) is (before > 0)
+        assert 0 <= budget.remaining(capacity) <= capacity
+
+
+# Profiles.
+
+
+def test_the_default_profile() -> None:
+    assert profile() == profile("default") == Profile()
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_is_one_s_own(name: str) -> None:
+    profile(name).set("start_capacity", 1)
+    assert profile(name).start_capacity != 1
+
+
+def test_an_unknown_profile() -> None:
+    with pytest.raises(KeyError):
+        profile("angry")
+
+
+def test_lenient_has_no_budget_and_no_delay() -> None:
+    lenient = profile("lenient")
+    assert (
+        lenient.start_capacity == lenient.updates_an_hour(True) == lenient.updates_an_hour(False) == UNLIMITED
+    )
+    assert lenient.delay_screen_on == lenient.delay_screen_off == AT_ONCE
+
+
+def test_strict_is_never_looser() -> None:
+    strict, default = profile("strict"), profile("default")
+    assert strict.start_capacity < default.start_capacity
+    assert strict.start_window > default.start_window
+    assert strict.update_capacity < default.update_capacity
+    assert strict.update_capacity_frequent < default.update_capacity_frequent
+    assert strict.delay_screen_off.usual > default.delay_screen_off.usual
+
+
+@pytest.mark.parametrize(("frequent", "most"), [(False, 15), (True, 240)])
+def test_frequent_updates_raise_the_budget(frequent: bool, most: int) -> None:
+    assert Profile().updates_an_hour(frequent) == most
+
+
+def test_setting_a_parameter() -> None:
+    changed = Profile()
+    changed.set("la_allow_gate", True)
+    changed.set("update_budget", 3)
+    assert changed.la_allow_gate
+    assert changed.updates_an_hour(True) == changed.updates_an_hour(False) == 3
+
+
+@pytest.mark.parametrize("key", ["token_grace_s", "", "set"])
+def test_setting_what_there_is_not(key: str) -> None:
+    with pytest.raises(ValueError, match="the phone's profile has no"):
+        Profile().set(key, 1)
+
+
+def test_a_delay_is_the_usual_one_without_randomness() -> None:
+    assert {Delay(30, 120, 120).draw(None) for _ in range(5)} == {120}
+
+
+def test_a_drawn_delay_repeats_with_its_seed() -> None:
+    drawn = [Delay(30, 120, 120).draw(Random(7)) for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    assert 30 <= drawn[0] <= 120
