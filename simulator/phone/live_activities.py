@@ -95,12 +95,10 @@ class LiveActivities:
         message, channel_id = read(push), getattr(push, "channel_id", None)
         if channel_id is None and self._device.starts_by(push.device_token):
             self._write(self._kit.start(message, phone, now), woken=True)
-            return
-        meant = (
-            self._subscribed(channel_id) if channel_id is not None else [self._by_token[push.device_token]]
-        )
-        for activity in meant:
-            self._write(self._kit.change(activity, message, phone, now))
+        else:
+            for activity in self._meant(push, channel_id):
+                self._write(self._kit.change(activity, message, phone, now))
+        self.settle()
 
     def _against(self, push: Push, now: float) -> str | None:
         """Why a push is not looked at, None if it is."""

@@ -4,8 +4,8 @@ from random import Random
 from typing import Any
 
 import pytest
-from phone_pushes import T0, Delivered, Kit, expo, push, whats
 
+from phone_pushes import T0, Delivered, Kit, expo, push, whats
 from simulator.phone.activitykit.message import Message
 from simulator.phone.activitykit.refusals import AGAINST_CHANGE, LARGEST
 from simulator.phone.profile import profile

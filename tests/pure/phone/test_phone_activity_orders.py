@@ -5,8 +5,8 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from phone_pushes import T0, Kit, expo, push
 
+from phone_pushes import T0, Kit, expo, push
 from simulator.phone.profile import PROFILES, profile
 
 HOUR = 3_600

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from phone_pushes import FLAT, T0, Delivered, Kit, aps, expo, push, whats
 
+from phone_pushes import FLAT, T0, Delivered, Kit, aps, expo, push, whats
 from simulator.phone.activitykit.conditions import version
 from simulator.phone.activitykit.message import Message
 from simulator.phone.activitykit.refusals import AGAINST_START, LARGEST, NO_ALERT, size

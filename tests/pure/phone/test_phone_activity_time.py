@@ -1,6 +1,7 @@
 """What time does to Live Activities, and who owns the Dynamic Island."""
 
 import pytest
+
 from phone_pushes import T0, Kit, expo, push, whats
 
 HOUR = 3_600

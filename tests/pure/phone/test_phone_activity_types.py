@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from phone_pushes import EXPO, FLAT, T0, Delivered, aps
 
+from phone_pushes import EXPO, FLAT, T0, Delivered, aps
 from simulator.phone.activitykit.message import read
 from simulator.phone.activitykit.types import EXPO_WIDGETS, EXPO_WIDGETS_58, SESSION, ActivityType, decode
 

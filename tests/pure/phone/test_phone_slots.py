@@ -1,0 +1,113 @@
+"""What the widget shows in each slot, and on the lock screen."""
+
+import json
+from typing import Any
+
+import pytest
+
+from phone_pushes import EXPO, FLAT, T0
+from simulator.phone.activitykit.activity import Activity
+from simulator.phone.activitykit.types import EXPO_WIDGETS, SESSION
+from simulator.phone.notifications import Notification
+from simulator.phone.screen import Screen
+from simulator.phone.slots import STATUS, Slots, card, elapsed, session_props, slots
+
+
+def activity(content_state: dict[str, Any] = FLAT, **more: Any) -> Activity:
+    known = EXPO_WIDGETS if "props" in content_state else SESSION
+    return Activity("a", known, {}, content_state, started_at=T0, timestamp=T0, **more)
+
+
+def test_every_slot() -> None:
+    state = {**FLAT, "status": "retry", "retryInfo": "Retry 2/5 in 8s"}
+    assert slots(activity(state), T0 + 65) == Slots(
+        banner=("Fix it", "Retrying", "Reading", "Retry 2/5 in 8s"),
+        compact_leading="OC",
+        compact_trailing="Retrying",
+        minimal="↻",
+        expanded_leading=("Fix it", "Retrying"),
+        expanded_trailing="1:05",
+        expanded_bottom=("Reading", "Retry 2/5 in 8s"),
+    )
+
+
+@pytest.mark.parametrize("status", STATUS)
+def test_every_status_has_a_word_and_a_mark(status: str) -> None:
+    shown = slots(activity({**FLAT, "status": status}), T0)
+    assert (shown.compact_trailing, shown.minimal) == STATUS[status]
+
+
+def test_an_unknown_status() -> None:
+    assert slots(activity({**FLAT, "status": "dancing"}), T0).minimal == "·"
+
+
+def test_both_formats_look_the_same() -> None:
+    assert slots(activity(EXPO), T0) == slots(activity(FLAT), T0)
+
+
+@pytest.mark.parametrize(
+    "content_state",
+    [
+        {"name": "Run", "props": "{}"},
+        {"name": "SessionActivity", "props": "not JSON"},
+        {"name": "SessionActivity", "props": "[]"},
+        {"name": "SessionActivity", "props": None},
+        {"phase": "x"},
+    ],
+)
+def test_what_the_widget_cannot_read(content_state: dict[str, Any]) -> None:
+    assert session_props(content_state) is None
+    assert slots(activity(content_state), T0) == Slots()
+    assert card(activity(content_state), T0, 20) == ["· OpenCode          "]
+
+
+def test_stale_is_doubtful() -> None:
+    assert slots(activity(state="stale"), T0).compact_trailing == "Working?"
+
+
+def test_what_was_drawn_counts() -> None:
+    held = activity()
+    held.content_state = {**FLAT, "lastMessage": "newer"}
+    assert slots(held, T0).expanded_bottom == ("Reading",)
+
+
+def test_props_of_another_kind_are_left_out() -> None:
+    props = json.dumps({"status": "working", "sessionTitle": 7, "lastMessage": "x"})
+    assert slots(activity({"name": "SessionActivity", "props": props}), T0).banner == ("", "Working", "x")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-1, "0:00"), (0, "0:00"), (59, "0:59"), (3_599, "59:59"), (3_661, "1:01:01")]
+)
+def test_elapsed(seconds: float, text: str) -> None:
+    assert elapsed(seconds) == text
+
+
+def test_the_lock_screen_shows_activities_first() -> None:
+    screen = Screen(lambda: [activity()])
+    screen.show(Notification("Done", "All green.", T0, apns_id="x"))
+    assert screen.lines(T0, 24) == [
+        "● Fix it         Working",
+        "Reading",
+        "",
+        "Done                 now",
+        "All green.",
+    ]
+
+
+def test_a_long_title_is_cut() -> None:
+    lines = card(activity({**FLAT, "sessionTitle": "word " * 20, "lastMessage": "many " * 40}), T0, 30)
+    assert all(len(line) <= 30 for line in lines)
+    assert len(lines) == 3
+    assert lines[0].endswith(" Working")
+
+
+def test_newest_first_is_by_arrival() -> None:
+    screen = Screen()
+    for title, collapse_id in (("one", "a"), ("two", "b"), ("again", "a")):
+        screen.show(Notification(title, "", T0, apns_id=title, collapse_id=collapse_id))
+    assert [held.title for held in screen.newest_first] == ["again", "two"]
+    screen.remove(screen.newest_first[0])
+    assert [held.title for held in screen.newest_first] == ["two"]
+    screen.clear()
+    assert screen.newest_first == []
