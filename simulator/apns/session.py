@@ -3,6 +3,7 @@
 from typing import Final
 
 from simulator.apns.profile import Profile
+from simulator.apns.provider_certificate import ProviderCertificate
 from simulator.apns.provider_token import ProviderToken
 from simulator.apns.registry import SigningKey
 
@@ -10,9 +11,10 @@ MAX_TOKENS_KEPT: Final = 64
 
 
 class Session:
-    """Starts empty with each connection."""
+    """Starts empty with each connection, but for the client certificate, which the TLS handshake may have shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: ProviderCertificate | None = None) -> None:
+        self.certificate = certificate
         self.first_key: SigningKey | None = None
         self.wedged = False
         self.throttled_until = 0.0

@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 
 from simulator.apns.checks import CHECKS, MAX_PAYLOAD, PUSH_TYPES, SINGLE_FIELDS, examine
+from simulator.apns.provider_certificate import ProviderCertificate
 from simulator.apns.reasons import REASONS
 from simulator.apns.registry import LIVE_ACTIVITY_SUFFIX
+from simulator.apns.session import Session
 
 TOPIC = "com.example.app"
 HOUR, MINUTE = 3600, 60
@@ -30,6 +32,22 @@ def use_unrelated_key(room) -> None:
 def renew_too_often(room) -> None:
     for second in range(3):
         room.session.saw(room.reader.read(room.sign(iat=int(room.now) - second - 1)), room.now)
+
+
+def by_certificate(bundle_id: str, topic: str):
+    """The provider shows a certificate instead of a token."""
+
+    def change(room) -> None:
+        room.authorization = None
+        room.session = Session(ProviderCertificate(bundle_id))
+        room.set("apns-topic", topic)
+
+    return change
+
+
+def mix_types(room) -> None:
+    room.profile.suffix_must_fit = True
+    room.set("apns-push-type", "voip")
 
 
 def revoke(room) -> None:
@@ -88,6 +106,8 @@ BREAKERS: dict[str, Callable[[object], None]] = {
     "topic well-formed": header("apns-topic", "not a topic!"),
     "topic of the team": foreign_topic,
     "topic of the key": key_for(topics=frozenset({"com.example.other"})),
+    "topic of the certificate": by_certificate(TOPIC, "com.example.other"),
+    "topic open to certificates": by_certificate(TOPIC, f"{TOPIC}.push-type.liveactivity"),
     "push type known": header("apns-push-type", "liveActivity"),
     "priority known": header("apns-priority", "7"),
     "background not at once": lambda room: (
@@ -103,6 +123,7 @@ BREAKERS: dict[str, Callable[[object], None]] = {
     "device token is hex": attribute("path", "/3/device/" + "z" * 64),
     "device token known here": unknown_token,
     "device token for the topic": other_topic,
+    "topic fits the push type": mix_types,
     "device token not expired": lambda room: room.registry.expire(room.device, 5.0),
     "device token registered": lambda room: room.registry.unregister(room.device, 5.0),
     "not too many to one device": attribute("pushes_left", 0.5),
@@ -297,3 +318,45 @@ def test_an_exam_is_judged_by_its_own_time(room) -> None:
     failed = examine(replace(exam, now=exam.now + 2 * HOUR))
     assert failed is not None
     assert failed.reason == "ExpiredProviderToken"
+
+
+@pytest.mark.parametrize("topics", [frozenset({TOPIC}), frozenset({TOPIC, "com.example.other"})])
+@pytest.mark.parametrize("team_key_first", [True, False])
+def test_a_team_key_and_a_topic_specific_one_never_share_a_connection(room, topics, team_key_first) -> None:
+    scoped = room.registry.issue_key(topics=topics, related_to=room.key.key_id)
+    first, second = (room.key, scoped) if team_key_first else (scoped, room.key)
+    room.session.first_key = room.registry.keys[first.key_id]
+    room.use(second)
+    assert examine(room.exam()).reason == "UnrelatedKeyIdInToken"
+
+
+def test_a_certificate_stands_in_for_the_token(room) -> None:
+    by_certificate(TOPIC, TOPIC)(room)
+    assert examine(room.exam()) is None
+
+
+def test_a_token_goes_before_the_certificate(room) -> None:
+    room.session = Session(ProviderCertificate(TOPIC))
+    room.authorization = "bearer nonsense"
+    assert examine(room.exam()).reason == "InvalidProviderToken"
+
+
+def test_a_certificate_is_no_pass_for_a_location_query(room) -> None:
+    by_certificate(TOPIC, f"{TOPIC}.location-query")(room)
+    assert examine(room.exam()).reason == "TopicDisallowed"
+
+
+@pytest.mark.parametrize("kind", ["alert", "voip", "activity"])
+@pytest.mark.parametrize("push_type", sorted(PUSH_TYPES))
+def test_suffix_and_type_by_profile(room, kind, push_type) -> None:
+    token = room.registry.mint_token(TOPIC, "sandbox", kind)
+    room.path = f"/3/device/{token}"
+    room.set("apns-topic", room.registry.token(token).topic)
+    room.set("apns-push-type", push_type)
+    room.set("apns-priority", "5")
+    assert examine(room.exam()) is None
+    room.profile.suffix_must_fit = True
+    fitting = {"alert": ("alert", "background"), "voip": ("voip",), "activity": ("liveactivity",)}[kind]
+    refused = examine(room.exam())
+    assert (refused is None) == (push_type in (*fitting, "mdm"))
+    assert refused is None or refused.reason == "TopicDisallowed"
