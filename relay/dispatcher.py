@@ -31,6 +31,8 @@ CLAIM_LIMIT = 500
 SAVE_LIMIT = 200
 SWEEP_LIMIT = 1000
 DATABASE_PAUSE = 0.5
+WRITE_MS = 2500
+"""What writing an answer down may take before another relay thinks that there was none."""
 MAX_LATENCY = 2**31 - 1
 """Milliseconds that fit the column; a clock that is set while a push is in flight can make more."""
 
@@ -59,8 +61,9 @@ class Dispatcher:
         jitter: random.Random | None = None,
     ) -> None:
         self._db, self._gateway, self._owner = db, gateway, owner
-        # Both environments may be asked in turn, each within the deadline; queueing may take as long again.
-        self._sending_ms = int(2000 * push_deadline)
+        # Both environments may be asked in turn, each within the deadline, and the answers be written down; queueing
+        # may take as long again.
+        self._sending_ms = int(2000 * push_deadline) + WRITE_MS
         self._lease_ms = 2 * self._sending_ms
         self._keep_days = keep_days
         self._now, self._jitter = now, jitter or random.Random()
@@ -178,9 +181,9 @@ class Dispatcher:
             batch = [await self._settled.get()]
             while len(batch) < SAVE_LIMIT and not self._settled.empty():
                 batch.append(self._settled.get_nowait())
-            await self._persist([settled for _, settled in batch])
+            written = await self._guarded(self._persist([settled for _, settled in batch]))
             for job, settled in batch:
-                self._finish(job, settled.settlement.status)
+                self._finish(job, settled.settlement.status if written else "queued")
                 self._settled.task_done()
 
     async def _persist(self, batch: list[Settled]) -> None:
@@ -239,11 +242,17 @@ class Dispatcher:
         while await deliveries.forget(self._db, before_ms=before, limit=SWEEP_LIMIT):
             pass
 
-    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+    async def _guarded(self, work: Coroutine[None, None, None]) -> bool:
+        """Whether the work was done. No fault and no defect may end the one task that polls, writes or sweeps."""
         try:
             await work
         except Unavailable as error:
             log.error(line("database unavailable", error=error))  # noqa: TRY400 - one line
+        except Exception:
+            log.exception(line("dispatcher broken"))
+        else:
+            return True
+        return False
 
     def _now_ms(self) -> int:
         return int(self._now() * 1000)

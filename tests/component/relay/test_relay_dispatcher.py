@@ -24,7 +24,7 @@ START = 1_800_000_000.0
 SECRET = "a" * 64
 TOKEN = "ab" * 32
 DEADLINE = 10.0
-LEASE = 40.0
+LEASE = 45.0
 
 Make = Callable[..., Dispatcher]
 
@@ -378,7 +378,7 @@ class TestFaults:
         first, second = await delivery(db), await delivery(db)
         sending = asyncio.create_task(send(dispatcher, first, second))
         await eventually(lambda: gateway.sent)
-        clock.now = START + LEASE - 2 * DEADLINE
+        clock.now = START + LEASE / 2
         gateway.gate.set()
         assert await sending == ["sent", "queued"]
         clock.now = START + LEASE
@@ -393,6 +393,30 @@ class TestFaults:
             assert await send(dispatcher, planned) == ["queued"]
         clock.now = START + LEASE
         await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
+
+    @pytest.mark.parametrize("name", ["save", "claim_due", "forget"])
+    async def test_a_defect_ends_none_of_its_tasks(
+        self, db: Database, make: Make, clock: Clock, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        broken = 0
+
+        async def break_down(*_: Any, **__: Any) -> None:
+            nonlocal broken
+            broken += 1
+            raise ValueError("a defect")
+
+        monkeypatch.setattr(module, "SWEEP_SECONDS", 0.005)
+        await register(db)
+        planned = await delivery(db)
+        dispatcher = make(db)
+        with monkeypatch.context() as patch:
+            patch.setattr(deliveries, name, break_down)
+            await dispatcher.start()
+            assert await send(dispatcher, planned) == ["queued" if name == "save" else "sent"]
+            await eventually(lambda: broken > (0 if name == "save" else 1))
+        clock.now = START + LEASE
+        await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
+        assert await send(dispatcher, await delivery(db)) == ["sent"]
 
 
 async def unavailable(*_: Any) -> None:
