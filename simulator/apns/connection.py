@@ -11,13 +11,15 @@ from typing import Final
 from simulator.apns import frames
 from simulator.apns.errors import ConnectionFailure, StreamFailure
 from simulator.apns.events import ConnectionEnded, Event, StreamCut, StreamRefused
-from simulator.apns.flow import Inflow, Outflow
-from simulator.apns.frames import ErrorCode, Frame, FrameBuffer, FrameType, Setting
+from simulator.apns.flow import Inflow, halved
+from simulator.apns.frames import MAX_WINDOW, ErrorCode, Frame, FrameType, Setting
 from simulator.apns.header_block import TABLE_SIZE_ZERO, Block, BlockReader, fields_of
+from simulator.apns.intake import Intake
 from simulator.apns.settings import HEADER_TABLE_SIZE, check_setting, first_settings
+from simulator.apns.stream_table import StreamTable
 from simulator.apns.streams import Stream
 
-MAX_CUT_KEPT: Final = 10_000
+NO_LAST_STREAM: Final = MAX_WINDOW  # 2^31-1: a GOAWAY that warns, and disowns nothing yet (section 6.8)
 
 
 class Connection:
@@ -31,17 +33,12 @@ class Connection:
         self.stream_limit = stream_limit
         self.closed = False
         self.acknowledged = 0  # SETTINGS frames of ours that the peer has acknowledged
-        self._last_stream = 0
-        self._farewell: int | None = None  # the last stream id of our GOAWAY
-        self._streams: dict[int, Stream] = {}
-        self._cut: dict[int, None] = {}  # streams we reset and on which the peer may still be sending
-        self._buffer = FrameBuffer()
+        self._streams = StreamTable()
+        self._intake = Intake()
         self._blocks = BlockReader()
-        self._greeted = False
-        self._settled = False
         self._table_notice = b""
         self._inflow = Inflow()
-        self._outflow = Outflow()
+        self._outflow = self._streams.outflow
         self._out: list[bytes] = [frames.settings(first_settings(stream_limit))]
         self._handlers: dict[int, Callable[[Frame], Event | None]] = {
             FrameType.DATA: self._on_data,
@@ -61,12 +58,12 @@ class Connection:
     @property
     def open_streams(self) -> int:
         """Streams that are neither answered in full nor reset."""
-        return len(self._streams)
+        return len(self._streams.open)
 
     @property
     def finished(self) -> bool:
-        """A GOAWAY was sent, and nothing at or below its last stream is left to answer."""
-        return self._farewell is not None and not self._streams
+        """A final GOAWAY was sent, and nothing at or below its last stream is left to answer."""
+        return self._streams.finished
 
     def data_to_send(self) -> bytes:
         """All bytes due since the last call, in order."""
@@ -78,7 +75,7 @@ class Connection:
         """Events of these bytes, lazily; run the iterator to its end. Never raises, whatever the bytes are."""
         if self.closed:
             return
-        self._buffer.feed(data)
+        self._intake.feed(data)
         try:
             while not self.closed and (frame := self._next_frame()) is not None:
                 event = self._on_frame(frame)
@@ -87,16 +84,20 @@ class Connection:
         except ConnectionFailure as failure:
             yield self._fail(failure)
 
-    def respond(self, stream_id: int, block: bytes, body: bytes = b"") -> bool:
-        """Answer a request: header block, then body. False if the client has reset the stream meanwhile."""
-        if stream_id not in self._streams:
+    def respond(self, stream_id: int, block: bytes, body: bytes = b"", *, split: bool = False) -> bool:
+        """Answer a request: header block, then body, in more than one DATA frame if `split`.
+
+        False if the client has reset the stream meanwhile.
+        """
+        if stream_id not in self._streams.open:
             return False
         block, self._table_notice = self._table_notice + block, b""
         self._out.append(frames.headers(stream_id, block, end_stream=not body))
         if body:
-            self._send_pieces(self._outflow.send(stream_id, body))
+            pieces = self._outflow.send(stream_id, body)
+            self._send_pieces(halved(pieces) if split else pieces)
         else:
-            self._close_stream(stream_id)
+            self._streams.close(stream_id)
         return True
 
     def set_stream_limit(self, limit: int) -> None:
@@ -107,46 +108,26 @@ class Connection:
 
     def reset(self, stream_id: int, code: int) -> None:
         """End one stream without an answer."""
-        if stream_id in self._streams:
+        if stream_id in self._streams.open:
             self._out.append(frames.rst_stream(stream_id, code))
-            self._close_stream(stream_id)
-            self._remember_cut(stream_id)
+            self._streams.close_cut(stream_id)
+
+    def warn(self, reason: str) -> None:
+        """Say GOAWAY, but answer whatever the client has sent or is sending (section 6.8); `goaway` is to follow."""
+        self._out.append(_goaway(NO_LAST_STREAM, ErrorCode.NO_ERROR, reason))
 
     def goaway(self, reason: str, code: int = ErrorCode.NO_ERROR, last_stream: int | None = None) -> None:
-        """Take no more streams. Those up to `last_stream` (default: all seen) may still be answered.
-
-        The debug data is compact JSON, as APNs sends it ("Handling notification responses").
-        """
-        last = self._last_stream if last_stream is None else last_stream
-        debug = json.dumps({"reason": reason}, separators=(",", ":")).encode()
-        self._out.append(frames.goaway(last, code, debug))
-        self._farewell = last
-        for stream_id in [each for each in self._streams if each > last]:
-            self._close_stream(stream_id)
+        """Take no more streams. Those up to `last_stream` (default: all seen) may still be answered."""
+        last = self._streams.last if last_stream is None else last_stream
+        self._out.append(_goaway(last, code, reason))
+        self._streams.say_farewell(last)
 
     # --- frames in ----------------------------------------------------------------------------------------------
 
     def _next_frame(self) -> Frame | None:
-        if not self._greeted:
-            if not self._greeted_well():
-                return None
-            self._greeted = True
-        return self._buffer.next()
-
-    def _greeted_well(self) -> bool:
-        """Section 3.4: the client's first 24 octets. A wrong start is refused as early as it shows."""
-        start = self._buffer.peek(len(frames.PREFACE))
-        if not frames.PREFACE.startswith(start):
-            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "no HTTP/2 connection preface")
-        return self._buffer.take(len(frames.PREFACE)) is not None
+        return self._intake.next(inside_block=self._blocks.expects_more)
 
     def _on_frame(self, frame: Frame) -> Event | None:
-        if not self._settled and frame.type != FrameType.SETTINGS:
-            raise ConnectionFailure(
-                ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS"
-            )  # section 3.4
-        if self._blocks.expects_more and frame.type != FrameType.CONTINUATION:
-            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "a header block was interrupted")  # section 4.3
         handler = self._handlers.get(frame.type)
         if handler is None:  # section 5.5: unknown types are ignored
             return None
@@ -166,53 +147,46 @@ class Connection:
     def _on_block(self, block: Block | None) -> Event | None:
         if block is None:
             return None
-        if block.stream_id <= self._last_stream:
+        streams = self._streams
+        if block.stream_id <= streams.last:
             return self._on_trailers(block)
-        stream_id = self._last_stream = block.stream_id
-        if self._farewell is not None:  # section 6.8: streams above our GOAWAY's last stream are ignored
-            self._remember_cut(stream_id)
+        stream_id = streams.last = block.stream_id
+        if streams.farewell is not None:  # section 6.8: streams above our GOAWAY's last stream are ignored
+            streams.close_cut(stream_id)
             return None
-        if len(self._streams) >= self.stream_limit:  # section 5.1.2
+        if len(streams.open) >= self.stream_limit:  # section 5.1.2
             self._out.append(frames.rst_stream(stream_id, ErrorCode.REFUSED_STREAM))
-            self._remember_cut(stream_id)
+            streams.close_cut(stream_id)
             return StreamRefused(stream_id, self.stream_limit)
-        stream = self._streams[stream_id] = Stream(stream_id, fields_of(stream_id, block.fields))
+        stream = streams.open[stream_id] = Stream(stream_id, fields_of(stream_id, block.fields))
         return stream.end() if block.ends_stream else None
 
     def _on_trailers(self, block: Block) -> Event | None:
-        stream = self._streams.get(block.stream_id)
-        if stream is not None:
-            stream.receive_trailers(ends_stream=block.ends_stream)
-            return stream.end()
-        if block.stream_id not in self._cut:
-            raise ConnectionFailure(ErrorCode.STREAM_CLOSED, "HEADERS on a closed stream")  # section 5.1
-        return None
+        stream = self._streams.open.get(block.stream_id)
+        if stream is None:
+            self._streams.drop_late_headers(block.stream_id)
+            return None
+        stream.receive_trailers(ends_stream=block.ends_stream)
+        return stream.end()
 
     def _on_data(self, frame: Frame) -> Event | None:
         stream_id, size = frame.stream_id, len(frame.payload)
-        if stream_id % 2 == 0 or stream_id > self._last_stream:  # sections 6.1 and 5.1 (idle)
+        if stream_id % 2 == 0 or stream_id > self._streams.last:  # sections 6.1 and 5.1 (idle)
             raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "DATA on a stream that was never opened")
         if not self._inflow.receive(size):
             raise ConnectionFailure(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the connection's window")
         self._grant(0, self._inflow)
         data = frames.read_data(frame)
         ends_stream = bool(frame.flags & frames.END_STREAM)
-        stream = self._streams.get(stream_id)
+        stream = self._streams.open.get(stream_id)
         if stream is None:
-            self._drop_late_data(stream_id, ends_stream=ends_stream)
+            self._streams.drop_late_data(stream_id, ends_stream=ends_stream)
             return None
         stream.receive(data, size)
         if ends_stream:
             return stream.end()
         self._grant(stream_id, stream.inflow)
         return None
-
-    def _drop_late_data(self, stream_id: int, *, ends_stream: bool) -> None:
-        """DATA that was on its way when we reset the stream is dropped; any other is an error (section 5.1)."""
-        if stream_id not in self._cut:
-            raise StreamFailure(stream_id, ErrorCode.STREAM_CLOSED, "DATA on a closed stream")
-        if ends_stream:
-            del self._cut[stream_id]
 
     def _on_priority(self, frame: Frame) -> None:
         """Ignored, as APNs does ("Sending notification requests to APNs"); RFC 9113 section 5.3.2 agrees."""
@@ -223,12 +197,12 @@ class Connection:
 
     def _on_rst_stream(self, frame: Frame) -> Event | None:
         code = frames.read_rst_stream(frame)
-        if frame.stream_id == 0 or frame.stream_id > self._last_stream:  # section 6.4
-            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "RST_STREAM on a stream that was never opened")
-        self._cut.pop(frame.stream_id, None)
-        if frame.stream_id not in self._streams:
+        streams = self._streams
+        streams.must_have_opened(frame.stream_id, "RST_STREAM")  # section 6.4
+        streams.cut.pop(frame.stream_id, None)
+        if frame.stream_id not in streams.open:
             return None
-        self._close_stream(frame.stream_id)
+        streams.close(frame.stream_id)
         return StreamCut(frame.stream_id, code, "reset by the client")
 
     def _on_settings(self, frame: Frame) -> None:
@@ -236,7 +210,6 @@ class Connection:
         if frame.flags & frames.ACK:
             self.acknowledged += 1
             return
-        self._settled = True
         for setting, value in values:
             self._apply(setting, value)
         self._out.append(frames.settings_ack())
@@ -264,11 +237,9 @@ class Connection:
         increment = frames.read_window_update(frame)
         if frame.stream_id == 0:
             self._send_pieces(self._outflow.connection_update(increment))
-        elif frame.stream_id > self._last_stream:
-            raise ConnectionFailure(
-                ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE on a stream that was never opened"
-            )
-        elif frame.stream_id in self._streams:
+            return
+        self._streams.must_have_opened(frame.stream_id, "WINDOW_UPDATE")
+        if frame.stream_id in self._streams.open:
             self._send_pieces(self._outflow.stream_update(frame.stream_id, increment))
 
     # --- bookkeeping --------------------------------------------------------------------------------------------
@@ -277,30 +248,24 @@ class Connection:
         for stream_id, body, last in pieces:
             self._out.append(frames.data(stream_id, body, end_stream=last))
             if last:
-                self._close_stream(stream_id)
+                self._streams.close(stream_id)
 
     def _grant(self, stream_id: int, inflow: Inflow) -> None:
         increment = inflow.grant()
         if increment:
             self._out.append(frames.window_update(stream_id, increment))
 
-    def _close_stream(self, stream_id: int) -> None:
-        del self._streams[stream_id]
-        self._outflow.forget(stream_id)
-
-    def _remember_cut(self, stream_id: int) -> None:
-        self._cut[stream_id] = None
-        if len(self._cut) > MAX_CUT_KEPT:
-            del self._cut[next(iter(self._cut))]
-
     def _cut_stream(self, failure: StreamFailure) -> StreamCut:
         self._out.append(frames.rst_stream(failure.stream_id, failure.code))
-        if failure.stream_id in self._streams:
-            self._close_stream(failure.stream_id)
-        self._remember_cut(failure.stream_id)
+        self._streams.close_cut(failure.stream_id)
         return StreamCut(failure.stream_id, failure.code, str(failure))
 
     def _fail(self, failure: ConnectionFailure) -> ConnectionEnded:
         self.goaway(str(failure), failure.code)
         self.closed = True
         return ConnectionEnded(failure.code, str(failure), by_peer=False)
+
+
+def _goaway(last_stream: int, code: int, reason: str) -> bytes:
+    """The debug data is compact JSON, as APNs sends it ("Handling notification responses")."""
+    return frames.goaway(last_stream, code, json.dumps({"reason": reason}, separators=(",", ":")).encode())

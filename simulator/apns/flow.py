@@ -3,6 +3,18 @@
 from simulator.apns.errors import ConnectionFailure, StreamFailure
 from simulator.apns.frames import DEFAULT_WINDOW, MAX_WINDOW, ErrorCode
 
+Piece = tuple[int, bytes, bool]  # stream, octets, last piece of its body
+
+
+def halved(pieces: list[Piece]) -> list[Piece]:
+    """Every piece as two; the same octets in the same order. One of a single octet stays whole."""
+    halves: list[Piece] = []
+    for stream_id, octets, last in pieces:
+        middle = len(octets) // 2
+        halves += [(stream_id, octets[:middle], False)] if middle else []
+        halves.append((stream_id, octets[middle:], last))
+    return halves
+
 
 class Inflow:
     """What the peer may still send on one stream or on the connection, and what it has used since the last grant."""
@@ -38,19 +50,19 @@ class Outflow:
         self._streams: dict[int, int] = {}  # only streams whose window differs from `initial`
         self._waiting: dict[int, bytes] = {}  # oldest first
 
-    def send(self, stream_id: int, body: bytes) -> list[tuple[int, bytes, bool]]:
+    def send(self, stream_id: int, body: bytes) -> list[Piece]:
         """Pieces to send now, as (stream, octets, last piece)."""
         self._waiting[stream_id] = body
         return self._pieces([stream_id])
 
-    def connection_update(self, increment: int) -> list[tuple[int, bytes, bool]]:
+    def connection_update(self, increment: int) -> list[Piece]:
         """The peer granted more on the connection; pieces that may go now."""
         self._connection += increment
         if self._connection > MAX_WINDOW:
             raise ConnectionFailure(ErrorCode.FLOW_CONTROL_ERROR, "connection window above 2^31-1")
         return self._pieces(list(self._waiting))
 
-    def stream_update(self, stream_id: int, increment: int) -> list[tuple[int, bytes, bool]]:
+    def stream_update(self, stream_id: int, increment: int) -> list[Piece]:
         """The peer granted more on a stream; pieces that may go now."""
         window = self._streams.get(stream_id, 0) + increment
         if window + self.initial > MAX_WINDOW:
@@ -58,7 +70,7 @@ class Outflow:
         self._streams[stream_id] = window
         return self._pieces([stream_id])
 
-    def initial_update(self, initial: int) -> list[tuple[int, bytes, bool]]:
+    def initial_update(self, initial: int) -> list[Piece]:
         """The peer changed SETTINGS_INITIAL_WINDOW_SIZE, which moves every stream (section 6.9.2)."""
         if initial > MAX_WINDOW:
             raise ConnectionFailure(ErrorCode.FLOW_CONTROL_ERROR, "initial window above 2^31-1")
@@ -70,7 +82,7 @@ class Outflow:
         self._streams.pop(stream_id, None)
         self._waiting.pop(stream_id, None)
 
-    def _pieces(self, stream_ids: list[int]) -> list[tuple[int, bytes, bool]]:
+    def _pieces(self, stream_ids: list[int]) -> list[Piece]:
         pieces = []
         for stream_id in stream_ids:
             body = self._waiting.get(stream_id)

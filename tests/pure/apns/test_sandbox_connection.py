@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulator.apns import frames
-from simulator.apns.connection import MAX_CUT_KEPT, Connection
+from simulator.apns.connection import NO_LAST_STREAM, Connection
 from simulator.apns.events import ConnectionEnded, RequestReceived, StreamCut, StreamRefused
 from simulator.apns.frames import ErrorCode, Frame, FrameType, Setting
+from simulator.apns.stream_table import MAX_CUT_KEPT
 from simulator.apns.streams import MAX_BODY_KEPT
 
 OK = b"\x88"
@@ -188,7 +189,7 @@ def test_only_so_many_reset_streams_are_remembered(new_client) -> None:
     client.greet()
     block = Encoder().encode([(":method", "GET"), (":scheme", "https"), (":path", "/")], huffman=False)
     client.send(*(frames.headers(2 * n + 1, block, end_stream=False) for n in range(MAX_CUT_KEPT + 5)))
-    assert len(client.connection._cut) == MAX_CUT_KEPT
+    assert len(client.connection._streams.cut) == MAX_CUT_KEPT
 
 
 # --- flow control ---------------------------------------------------------------------------------------------
@@ -365,8 +366,8 @@ def test_data_on_an_answered_stream_cuts_it(client) -> None:
 
 def test_more_data_than_the_stream_was_granted(client) -> None:
     client.send(frames.headers(1, client.block(), end_stream=False))
-    client.connection._streams[1].inflow.receive(65_500)
-    client.connection._streams[1].inflow._used = 0
+    client.connection._streams.open[1].inflow.receive(65_500)
+    client.connection._streams.open[1].inflow._used = 0
     assert cut(client, frames.data(1, bytes(100), end_stream=False)) == ErrorCode.FLOW_CONTROL_ERROR
 
 
@@ -429,3 +430,31 @@ def test_no_bytes_crash_it(pieces: list[bytes]) -> None:
             if isinstance(event, RequestReceived):
                 connection.respond(event.stream_id, OK, b"{}")
     connection.data_to_send()
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"reason":"Shutdown"}'])
+def test_a_body_may_be_split(client, body: bytes) -> None:
+    client.send(client.request(1))
+    assert client.connection.respond(1, b"\x88", body, split=True)
+    data = [frame for frame in client.received() if frame.type == FrameType.DATA]
+    assert b"".join(frame.payload for frame in data) == body
+    assert [bool(frame.flags & frames.END_STREAM) for frame in data] == [False] * (len(data) - 1) + [True]
+    assert len(data) == min(2, len(body))
+    assert client.connection.open_streams == 0
+
+
+def test_a_warning_disowns_nothing_and_answers_go_on(client) -> None:
+    client.connection.warn("IdleTimeout")
+    assert client.goaway() == (NO_LAST_STREAM, ErrorCode.NO_ERROR, b'{"reason":"IdleTimeout"}')
+    assert not client.connection.finished
+    [event] = client.send(client.request(1))
+    assert client.connection.respond(event.stream_id, b"\x88")
+    client.connection.goaway("IdleTimeout")
+    assert client.goaway() == (1, ErrorCode.NO_ERROR, b'{"reason":"IdleTimeout"}')
+    assert client.connection.finished
+
+
+def test_a_first_settings_frame_must_be_more_than_an_acknowledgement(new_client) -> None:
+    client = new_client()
+    client.send(frames.PREFACE, frames.settings_ack(), frames.ping(bytes(8), ack=False))
+    assert client.goaway()[1] == ErrorCode.PROTOCOL_ERROR
