@@ -69,6 +69,11 @@ class DeliveryLog:
         """By apns-unique-id, in either case of letters."""
         return self._entries.get(unique_id.lower())
 
+    def by_apns_id(self, apns_id: str) -> LogEntry | None:
+        """The newest of this apns-id, which a provider may have used again; a broadcast has its apns-request-id there."""
+        found = self.entries(apns_id=apns_id)
+        return found[-1] if found else None
+
     def entries(
         self, *, apns_id: str | None = None, token: str | None = None, channel_id: str | None = None
     ) -> list[LogEntry]:

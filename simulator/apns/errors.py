@@ -17,6 +17,10 @@ class UnknownToken(SandboxError, LookupError):
     """This device token was never minted here."""
 
 
+class UnknownChannel(SandboxError, LookupError):
+    """There is no broadcast channel of this id, or no more."""
+
+
 class BadProfile(SandboxError, ValueError):
     """A profile has no such name or field, or the value does not fit it; the message says which."""
 

@@ -6,6 +6,8 @@ Confidence = Literal["documented", "observed", "assumed"]
 
 APPLE: Final = "Apple: Handling notification responses from APNs"
 TOKENS: Final = "Apple: Establishing a token-based connection to APNs"
+BROADCAST_ERRORS: Final = "Apple: Handling error responses from Apple Push Notification service"
+HAPNS: Final = "GitHub alexandercerutti/hapns"
 
 
 class Reason(NamedTuple):
@@ -56,4 +58,15 @@ REASONS: Final[dict[str, Reason]] = {
     "InternalServerError": Reason(500, "APNs failed"),
     "ServiceUnavailable": Reason(503, "APNs is not available"),
     "Shutdown": Reason(503, "this APNs server is shutting down"),
+    # Broadcast channels only.
+    "BadChannelId": Reason(400, "apns-channel-id is not base64", BROADCAST_ERRORS),
+    "BadRequestParams": Reason(400, "a parameter of the request is invalid", BROADCAST_ERRORS),
+    "BadRequestPayload": Reason(400, "the body cannot be read", BROADCAST_ERRORS),
+    "CannotCreateChannelConfig": Reason(400, "the app has as many channels as it may", BROADCAST_ERRORS),
+    "ChannelNotRegistered": Reason(400, "there is no such channel in this environment", BROADCAST_ERRORS),
+    "FeatureNotEnabled": Reason(400, "the app lacks the broadcast capability", BROADCAST_ERRORS),
+    "MissingChannelId": Reason(400, "apns-channel-id is required and absent", BROADCAST_ERRORS),
+    "MissingChannelQueueSize": Reason(400, "message-storage-policy is absent or no policy", HAPNS),
+    "MissingPushType": Reason(400, "the push type is required and absent", BROADCAST_ERRORS),
+    "TopicMismatch": Reason(403, "the client certificate is not for this topic", BROADCAST_ERRORS),
 }

@@ -7,21 +7,25 @@ from tempfile import TemporaryDirectory
 import trustme
 
 from simulator.apns.certificates import server_tls, write_ca
+from simulator.apns.channels import Channels
+from simulator.apns.courier import Courier
+from simulator.apns.delivery_log import DeliveryLog
 from simulator.apns.errors import SandboxNotStarted
 from simulator.apns.faults import FaultTable
+from simulator.apns.handset import Handset
+from simulator.apns.hosts import Wiring, make_hosts
 from simulator.apns.profile import Profile
-from simulator.apns.push_service import PushService
-from simulator.apns.registry import REALMS, ProviderKey, Realm, Registry
+from simulator.apns.registry import ProviderKey, Realm, Registry
 from simulator.apns.server import Listener
 from simulator.clock import Clock
 from simulator.journal import Journal
 
 
 class Sandbox:
-    """Both environments of APNs on two ports of 127.0.0.1, sharing apps and keys but not device tokens.
+    """Both environments of APNs on ports of 127.0.0.1, sharing apps and keys but not device tokens and channels.
 
     `random` seeds every id, key and token. `folder` is where the CA file goes; without one it is a temporary
-    folder that `close` removes. `registry`, `faults` and `profile` may be used and changed at any time.
+    folder that `close` removes. `registry`, `channels`, `faults` and `profile` may be used and changed at any time.
     """
 
     def __init__(
@@ -37,17 +41,21 @@ class Sandbox:
         self.registry = Registry(random)
         self.faults = FaultTable(random)
         self.profile = profile or Profile()
-        self.ports: dict[Realm, int] = {}
+        self.channels = Channels(random)
+        self.ports: dict[str, int] = {}
         self._authority = authority or trustme.CA()
         self._folder = folder
         self._temporary: TemporaryDirectory[str] | None = None
         self._ca_file: Path | None = None
 
-        def listener(realm: Realm) -> Listener:
-            service = PushService(realm, self.registry, self.profile, self.faults, clock, journal, random)
-            return Listener(service, self.profile, clock, journal)
-
-        self._listeners = {realm: listener(realm) for realm in REALMS}
+        self._clock = clock
+        self._courier = Courier(clock, journal)
+        hosts = make_hosts(
+            Wiring(
+                self.registry, self.channels, self.profile, self.faults, self._courier, clock, journal, random
+            )
+        )
+        self._listeners = {name: Listener(host, self.profile, clock, journal) for name, host in hosts.items()}
 
     @property
     def ca_pem(self) -> str:
@@ -61,13 +69,29 @@ class Sandbox:
             raise SandboxNotStarted("ca_file is written by start()")
         return self._ca_file
 
-    async def start(self, *, sandbox_port: int = 0, production_port: int = 0) -> None:
-        """Listen; `ports` then holds the port of each realm. OSError if a port is taken; then `close` tidies up."""
+    async def start(
+        self,
+        *,
+        sandbox_port: int = 0,
+        production_port: int = 0,
+        manage_sandbox_port: int = 0,
+        manage_production_port: int = 0,
+    ) -> None:
+        """Listen; `ports` then holds the port of each host: of "sandbox" and "production", where pushes and broadcasts go,
+        and of "manage-sandbox" and "manage-production", where channels are managed. 0 = any free port.
+
+        OSError if a port is taken; then `close` tidies up.
+        """
         self._ca_file = write_ca(self._authority, self._folder or self._temporary_folder())
         tls = server_tls(self._authority)
-        wanted: dict[Realm, int] = {"sandbox": sandbox_port, "production": production_port}
-        for realm, listener in self._listeners.items():
-            self.ports[realm] = await listener.start(tls, wanted[realm])
+        wanted = {
+            "sandbox": sandbox_port,
+            "production": production_port,
+            "manage-sandbox": manage_sandbox_port,
+            "manage-production": manage_production_port,
+        }
+        for name, listener in self._listeners.items():
+            self.ports[name] = await listener.start(tls, wanted[name])
 
     async def close(self) -> None:
         """Say GOAWAY, close all sockets, remove the temporary CA file. Harmless when called again."""
@@ -102,3 +126,35 @@ class Sandbox:
     ) -> ProviderKey:
         """A new provider key (key id, team id, private key PEM); see Registry.issue_key."""
         return self.registry.issue_key(team_id, realm=realm, topics=topics, related_to=related_to)
+
+    # What befalls devices.
+
+    @property
+    def delivery_log(self) -> DeliveryLog:
+        """What became of each accepted push."""
+        return self._courier.log
+
+    def reconnected(self, handset: Handset) -> None:
+        """A device is online again: it gets what waits for it, in order of acceptance."""
+        self._courier.reconnected(handset)
+
+    def settle(self) -> None:
+        """Throw away what has waited too long by now."""
+        self._courier.settle()
+
+    def uninstall(self, token: str) -> None:
+        """The app was removed: from now on pushes are accepted and discarded, later answered 410. UnknownToken if it is not ours."""
+        self.registry.uninstall(token, self._clock.now())
+        self._courier.forget(token)
+
+    def expire(self, token: str) -> None:
+        """The token's activity is over, or has a new token: 410 ExpiredToken after the profile's grace. UnknownToken as above."""
+        self.registry.expire(token, self._clock.now())
+
+    def subscribe(self, channel_id: str, handset: Handset, activity: str = "") -> None:
+        """Let a device listen to a broadcast channel; once for each activity, if it tells them apart. UnknownChannel if there is none."""
+        self.channels.subscribe(channel_id, handset, activity)
+
+    def unsubscribe(self, channel_id: str, handset: Handset, activity: str = "") -> None:
+        """It listens no more. UnknownChannel as above."""
+        self.channels.unsubscribe(channel_id, handset, activity)

@@ -30,6 +30,7 @@ async def test_a_push_is_accepted_and_delivered(bench, patiently) -> None:
 
 @pytest.mark.usefixtures("real_time")
 async def test_a_cold_burst_all_arrives_once(bench, patiently) -> None:
+    bench.sandbox.profile.device_rate = None
     apns = bench.aioapns(max_connections=1)
     requests = [NotificationRequest(bench.token, PAYLOAD) for _ in range(300)]
     results = await patiently(asyncio.gather(*map(apns.send_notification, requests)))

@@ -90,6 +90,7 @@ async def test_a_second_stream_is_refused_while_the_first_is_unanswered(bench, p
 
 
 async def test_many_pushes_at_once_after_the_first(bench, patiently) -> None:
+    bench.sandbox.profile.device_rate = None
     provider = await bench.connect()
     await bench.ask(provider)
     answers = [bench.push(provider) for _ in range(200)]
@@ -377,6 +378,6 @@ async def test_a_taken_port_is_an_error_and_close_still_tidies_up(bench) -> None
 async def test_the_same_ports_may_be_asked_for_again(bench) -> None:
     ports = dict(bench.sandbox.ports)
     await bench.sandbox.close()
-    await bench.sandbox.start(sandbox_port=ports["sandbox"], production_port=ports["production"])
+    await bench.sandbox.start(**{f"{name.replace('-', '_')}_port": port for name, port in ports.items()})
     assert bench.sandbox.ports == ports
     assert (await bench.ask(await bench.connect())).status == 200

@@ -1,5 +1,6 @@
-"""The table of reasons against Apple's published list, and against what the sandbox can say."""
+"""The table of reasons against Apple's published lists, and against what the sandbox can say."""
 
+from simulator.apns.channel_checks import BROADCAST_CHECKS, MANAGE_CHECKS
 from simulator.apns.checks import CHECKS
 from simulator.apns.reasons import REASONS
 
@@ -17,6 +18,13 @@ PUBLISHED = {
     500: "InternalServerError",
     503: "ServiceUnavailable Shutdown",
 }
+# Apple, "Handling error responses from Apple Push Notification service", what is only said of channels and broadcasts.
+OF_CHANNELS = {
+    400: "BadChannelId BadRequestParams BadRequestPayload CannotCreateChannelConfig ChannelNotRegistered "
+    "FeatureNotEnabled MissingChannelId MissingPushType",
+    403: "TopicMismatch",
+}
+SEEN_ONLY = {"BadEnvironmentKeyInToken": 403, "MissingChannelQueueSize": 400}  # never in Apple's tables
 # Said only on purpose, by a fault: nothing a request contains provokes them here.
 STAGED = {
     "BadCertificate",
@@ -25,13 +33,13 @@ STAGED = {
     "Forbidden",
     "IdleTimeout",
 }
-STAGED |= {"InternalServerError", "ServiceUnavailable", "Shutdown"}
+STAGED |= {"InternalServerError", "ServiceUnavailable", "Shutdown", "BadRequestParams"}
 
 
 def test_every_published_reason_has_its_published_status() -> None:
-    published = {reason: status for status, names in PUBLISHED.items() for reason in names.split()}
-    mine = {name: reason.status for name, reason in REASONS.items() if name != "BadEnvironmentKeyInToken"}
-    assert mine == published
+    tables = [*PUBLISHED.items(), *OF_CHANNELS.items()]
+    published = {reason: status for status, names in tables for reason in names.split()}
+    assert {name: reason.status for name, reason in REASONS.items()} == published | SEEN_ONLY
 
 
 def test_every_reason_says_what_it_means_and_who_says_so() -> None:
@@ -41,4 +49,5 @@ def test_every_reason_says_what_it_means_and_who_says_so() -> None:
 
 
 def test_every_reason_is_given_by_a_check_or_staged() -> None:
-    assert {check.reason for check in CHECKS} | STAGED == set(REASONS)
+    checks = {check.reason for table in (CHECKS, MANAGE_CHECKS, BROADCAST_CHECKS) for check in table}
+    assert checks | STAGED == set(REASONS)
