@@ -51,6 +51,7 @@ class _Waiting:
     """A request that was written and whose answer is awaited."""
 
     outcome: asyncio.Future[Outcome]
+    answers_before: int = 0
     status: int = 0
     body: bytearray = field(default_factory=bytearray)
 
@@ -74,8 +75,8 @@ class ApnsConnection(APNsTLSClientProtocol):
         self._settings_known = asyncio.Event()
         self.draining = False
         self.lost = False
-        self.answered = False
-        """Whether APNs ever answered a push here."""
+        self.answers = 0
+        """How many pushes APNs answered here."""
 
     @property
     def in_flight(self) -> int:
@@ -93,7 +94,10 @@ class ApnsConnection(APNsTLSClientProtocol):
                     stream_id = await self._open_stream(push, waiting)
                 return await waiting.outcome
         except TimeoutError:
-            return self._expired(stream_id, deadline)
+            # After this process was held up, the answer and the deadline are found at once: the answer counts.
+            if waiting.outcome.done() and not waiting.outcome.cancelled():
+                return waiting.outcome.result()
+            return self._expired(stream_id, waiting, deadline)
         except (H2Error, ConnectionError) as error:
             self.drain()
             return NotSent(f"connection unusable: {error}")
@@ -110,6 +114,7 @@ class ApnsConnection(APNsTLSClientProtocol):
         stream_id: int = self.conn.get_next_available_stream_id()
         self.conn.send_headers(stream_id, self._headers(push))
         self.conn.send_data(stream_id, push.payload, end_stream=True)
+        waiting.answers_before = self.answers
         self._waiting[stream_id] = waiting
         self.flush()
         return stream_id
@@ -136,11 +141,14 @@ class ApnsConnection(APNsTLSClientProtocol):
             ("apns-collapse-id", push.collapse_id),
         ]
 
-    def _expired(self, stream_id: int, deadline: float) -> Outcome:
+    def _expired(self, stream_id: int, waiting: _Waiting, deadline: float) -> Outcome:
         """A connection that stays silent may be dead without a word (golang/go#14607): the next push takes a new one."""
         if not stream_id and self._settings_known.is_set():
+            if not self._waiting and self.conn.remote_settings.max_concurrent_streams:
+                self.drain()  # only the flow-control window is in the way, and nothing will open it any more
             return NotSent(f"no free stream within {deadline:.1f} s")
-        self.drain()
+        if self.answers == waiting.answers_before:
+            self.drain()
         if not stream_id:
             return NotSent(f"no HTTP/2 settings within {deadline:.1f} s")
         return MaybeSent(f"no answer within {deadline:.1f} s")
@@ -195,7 +203,7 @@ class ApnsConnection(APNsTLSClientProtocol):
     def on_answer(self, event: StreamEnded) -> None:
         """The answer is complete."""
         if waiting := self._waiting.get(event.stream_id):
-            self.answered = True
+            self.answers += 1
             self._settle(event.stream_id, _answer(waiting.status, bytes(waiting.body)))
 
     def on_reset(self, event: StreamReset) -> None:

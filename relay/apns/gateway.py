@@ -76,5 +76,4 @@ class ApnsGateway:
 
     async def close(self, grace: float) -> None:
         """Close every connection; pushes in flight get `grace` seconds to be answered."""
-        for pool in self._pools.values():
-            await pool.close(grace)
+        await asyncio.gather(*(pool.close(grace) for pool in self._pools.values()))

@@ -37,7 +37,7 @@ class ConnectionPool:
         self._open: set[ApnsConnection] = set()
         self._none_open = asyncio.Event()
         self._none_open.set()
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Task[ApnsConnection] | None = None
         self._failures = 0  # in a row, until APNs answers a push
         self._opened_at = 0.0
         self._paused_until = float("-inf")
@@ -62,6 +62,9 @@ class ConnectionPool:
     async def close(self, grace: float) -> None:
         """Stop taking pushes, give those in flight `grace` seconds to be answered, close the sockets."""
         self._closed = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait([self._connecting])
         for connection in tuple(self._open):
             connection.drain()
         try:
@@ -84,23 +87,34 @@ class ConnectionPool:
         return not self._closed and self._now() >= self._paused_until
 
     async def _connection(self) -> ApnsConnection:
-        async with self._connecting:
-            if self._current is None or self._current.draining:
-                self._current = await self._connect()
+        """The current connection, or the next one: one attempt for all, and whoever gives up leaves it to the others."""
+        if self._current is not None and not self._current.draining:
             return self._current
+        if self._connecting is None:
+            if not self._may_connect():
+                raise ConnectionError("closed" if self._closed else "waiting before the next attempt")
+            self._connecting = asyncio.create_task(self._connect())
+            self._connecting.add_done_callback(self._connected)
+        attempt = self._connecting
+        await asyncio.wait([attempt])
+        if attempt.cancelled():
+            raise ConnectionError("closed")
+        return attempt.result()
+
+    def _connected(self, attempt: asyncio.Task[ApnsConnection]) -> None:
+        self._connecting = None
+        if not attempt.cancelled() and attempt.exception() is None:
+            self._current = attempt.result()
 
     async def _connect(self) -> ApnsConnection:
-        if not self._may_connect():
-            raise ConnectionError("closed" if self._closed else "waiting before the next attempt")
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 connection = await self._open_socket()
-        except (OSError, asyncio.CancelledError) as error:  # cancelled: the push's own deadline came first
+        except OSError as error:
             self._pause()
             log.warning(line("connect failed", host=self._host, port=self._port, error=_why(error)))
             raise
-        if connection.lost or self._closed:
-            connection.abort()
+        if connection.lost:
             raise ConnectionError("closed at once")
         self._opened_at = self._now()
         self._open.add(connection)
@@ -120,7 +134,7 @@ class ConnectionPool:
         return connection
 
     def _gone(self, connection: ApnsConnection) -> None:
-        if not connection.answered:
+        if not connection.answers:
             self._pause()
         self._open.discard(connection)
         if not self._open:

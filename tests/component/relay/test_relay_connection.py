@@ -301,6 +301,26 @@ async def test_a_cancelled_caller_harms_nobody(gateway: ApnsGateway, apns: Any) 
     assert len(apns.peers) == 1
 
 
+async def test_a_late_answer_to_a_given_up_stream_harms_nobody(gateway: ApnsGateway, apns: Any) -> None:
+    waiting: list[Any] = []
+    apns.on_push = waiting.append
+    tasks = [asyncio.create_task(gateway.send(push())) for _ in range(2)]
+    await eventually(lambda: len(waiting) == 2)
+    tasks[0].cancel()
+    peer = apns.peers[0]
+    await eventually(lambda: peer.resets)
+    stream = peer.resets[0].to_bytes(4, "big")
+    body = reason("BadDeviceToken")
+    frames = b"\x00\x00\x01\x01\x04" + stream + b"\x8c"  # HEADERS, :status 400
+    frames += len(body).to_bytes(3, "big") + b"\x00\x01" + stream + body
+    peer.transport.write(frames)
+    next(request for request in waiting if request.stream_id not in peer.resets).answer()
+    assert await tasks[1] == Answered(200)
+    apns.on_push = lambda request: request.answer()
+    assert await gateway.send(push()) == Answered(200)
+    assert len(apns.peers) == 1
+
+
 # Silence.
 
 
@@ -341,6 +361,53 @@ async def test_what_is_in_flight_beside_a_silent_stream_is_still_answered(
     waiting[1].answer()
     assert await second == Answered(200)
     assert len(apns.peers) == 1
+
+
+async def test_an_answer_that_is_in_counts_though_the_deadline_passed(build: BuildGateway, apns: Any) -> None:
+    """As when the process was held up: both the answer and the deadline are found at once."""
+    gateway = build(apns.port, deadline=0.2)
+    await prime(gateway, apns)
+
+    def answer_and_hold_up(request: Any) -> None:
+        request.answer()
+        time.sleep(0.3)
+
+    apns.on_push = answer_and_hold_up
+    assert await gateway.send(push()) == Answered(200)
+
+
+async def test_one_silent_stream_among_answered_ones_keeps_the_connection(
+    build: BuildGateway, apns: Any
+) -> None:
+    gateway = build(apns.port, deadline=0.3)
+    apns.on_push = lambda request: None
+    silent = asyncio.create_task(gateway.send(push()))
+    await eventually(lambda: apns.requests)
+    apns.on_push = lambda request: request.answer()
+    assert await gateway.send(push()) == Answered(200)
+    assert isinstance(await silent, MaybeSent)
+    assert await gateway.send(push()) == Answered(200)
+    assert len(apns.peers) == 1
+    await eventually(lambda: apns.peers[0].resets == [1])
+
+
+async def test_a_window_that_is_never_opened_again_takes_a_new_connection(
+    build: BuildGateway, apns: Any
+) -> None:
+    gateway = build(apns.port, deadline=0.3)
+    apns.on_connect = shut_window
+    large = b"x" * 4096
+    outcomes = [await gateway.send(push(payload=large)) for _ in range(16)]
+    assert outcomes.pop() == NotSent("no free stream within 0.3 s")
+    assert outcomes == [Answered(200)] * 15
+    assert await gateway.send(push(payload=large)) == Answered(200)
+    assert len(apns.peers) == 2
+
+
+def shut_window(peer: Any) -> None:
+    """A server that reads and never says so."""
+    peer.greet()
+    peer.h2.acknowledge_received_data = lambda size, stream_id: None
 
 
 async def test_a_server_without_settings(build: BuildGateway, apns: Any) -> None:
@@ -518,6 +585,17 @@ async def test_the_deadline_holds_while_connecting(build: BuildGateway) -> None:
     assert all(isinstance(outcome, NotSent) for outcome in outcomes)
 
 
+async def test_a_caller_cancelled_while_connecting_harms_nobody(gateway: ApnsGateway, apns: Any) -> None:
+    tasks = [asyncio.create_task(gateway.send(push())) for _ in range(5)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(outcomes[0], asyncio.CancelledError)
+    assert outcomes[1:] == [Answered(200)] * 4
+    assert len(apns.requests) == 4
+    assert len(apns.peers) == 1
+
+
 async def test_another_ca_is_refused(build: BuildGateway, apns: Any, tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
     outcome = await build(apns.port, ca_file=tmp_path / "other.pem").send(push())
@@ -612,6 +690,16 @@ async def test_close_ends_when_its_grace_is_over(gateway: ApnsGateway, apns: Any
     assert time.monotonic() - began < 1
     assert all(isinstance(outcome, MaybeSent) for outcome in await sending)
     assert len(apns.requests) == 3
+
+
+async def test_both_environments_close_at_once(gateway: ApnsGateway, apns: Any) -> None:
+    apns.on_push = lambda request: None
+    both = [asyncio.create_task(gateway.send(push(apns_env=env))) for env in ("production", "sandbox")]
+    await eventually(lambda: len(apns.requests) == 2)
+    began = time.monotonic()
+    await gateway.close(0.5)
+    assert time.monotonic() - began < 0.9
+    assert all(isinstance(outcome, MaybeSent) for outcome in await asyncio.gather(*both))
 
 
 async def test_a_closed_gateway_sends_nothing(gateway: ApnsGateway, apns: Any) -> None:
