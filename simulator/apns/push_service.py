@@ -55,6 +55,12 @@ class PushService:
             self._courier.deliver(parcel)
         return outcome
 
+    def refuse(self, request: Request, reason: str) -> Outcome:
+        """Turn a request away unread, because of the state of its connection or of the server."""
+        answer = self._desk_for(request.path).staged(request, AnswerWith(reason))
+        self._record(request, answer, None)
+        return Outcome(answer, authenticated=False)
+
     def _record(self, request: Request, answer: Answer | None, fault: Fault | None) -> None:
         """One journal entry a request. A device token is never written whole, a provider token not at all."""
         headers = request.headers
@@ -86,7 +92,7 @@ def _about(request: Request, answer: Answer | None) -> dict[str, str | None]:
 def _outcome(desk: Desk, request: Request, judged: Judged | None, fault: Fault | None) -> Outcome:
     authenticated = judged is not None and judged.authenticated
     if fault is not None and isinstance(fault.do, AnswerWith):
-        return Outcome(desk.staged(request, fault.do), authenticated)
+        return Outcome(desk.staged(request, fault.do), authenticated, fault.do.shape)
     return Outcome(
         None if judged is None else judged.answer, authenticated, None if fault is None else fault.do
     )

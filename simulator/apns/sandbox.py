@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import trustme
 
-from simulator.apns.certificates import server_tls, write_ca
+from simulator.apns.certificates import ClientCertificate, issue_client_certificate, server_tls, write_ca
 from simulator.apns.channels import Channels
 from simulator.apns.courier import Courier
 from simulator.apns.delivery_log import DeliveryLog
@@ -14,9 +14,13 @@ from simulator.apns.errors import SandboxNotStarted
 from simulator.apns.faults import FaultTable
 from simulator.apns.handset import Handset
 from simulator.apns.hosts import Wiring, make_hosts
+from simulator.apns.listener import Listener
+from simulator.apns.orders import Orders
 from simulator.apns.profile import Profile
+from simulator.apns.provider_certificate import ProviderCertificate
 from simulator.apns.registry import ProviderKey, Realm, Registry
-from simulator.apns.server import Listener
+from simulator.apns.server import ServerConnection
+from simulator.apns.sink import SinkConnection
 from simulator.clock import Clock
 from simulator.journal import Journal
 
@@ -26,6 +30,7 @@ class Sandbox:
 
     `random` seeds every id, key and token. `folder` is where the CA file goes; without one it is a temporary
     folder that `close` removes. `registry`, `channels`, `faults` and `profile` may be used and changed at any time.
+    `sink`: every request is answered 200 unread, for load tests.
     """
 
     def __init__(
@@ -37,9 +42,10 @@ class Sandbox:
         authority: trustme.CA | None = None,
         folder: Path | None = None,
         profile: Profile | None = None,
+        sink: bool = False,
     ) -> None:
         self.registry = Registry(random)
-        self.faults = FaultTable(random)
+        self.faults = FaultTable(random, clock.now)
         self.profile = profile or Profile()
         self.channels = Channels(random)
         self.ports: dict[str, int] = {}
@@ -55,7 +61,11 @@ class Sandbox:
                 self.registry, self.channels, self.profile, self.faults, self._courier, clock, journal, random
             )
         )
-        self._listeners = {name: Listener(host, self.profile, clock, journal) for name, host in hosts.items()}
+        self._orders = Orders()
+        self._sink = sink
+        self._listeners = {
+            name: Listener(host, self.profile, clock, journal, self._orders) for name, host in hosts.items()
+        }
 
     @property
     def ca_pem(self) -> str:
@@ -91,7 +101,7 @@ class Sandbox:
             "manage-production": manage_production_port,
         }
         for name, listener in self._listeners.items():
-            self.ports[name] = await listener.start(tls, wanted[name])
+            self.ports[name] = await listener.start(tls, wanted[name], SinkConnection if self._sink else None)
 
     async def close(self) -> None:
         """Say GOAWAY, close all sockets, remove the temporary CA file. Harmless when called again."""
@@ -108,9 +118,46 @@ class Sandbox:
 
     def goaway(self, reason: str = "Shutdown") -> None:
         """Send GOAWAY with this reason on every open connection; each closes once its answers are out."""
+        for connection in self._connections():
+            connection.goaway(reason)
+
+    def shutdown(self) -> None:
+        """Every host drains: the next request there is answered 503 Shutdown, and then its connections of today end."""
         for listener in self._listeners.values():
-            for connection in tuple(listener.connections):
-                connection.goaway(reason)
+            listener.draining = True
+
+    def idle_timeout(self) -> None:
+        """Take every open connection for idle too long now; what that means is up to `profile.idle`."""
+        for connection in self._connections():
+            connection.become_idle()
+
+    def hold(self) -> None:
+        """Hold back the answer to the next push that is accepted, and any raise of the stream limit before it."""
+        self._orders.hold()
+
+    def release(self) -> int:
+        """Send the answers that are held back; how many there were."""
+        return self._orders.release()
+
+    def lower_stream_limit(self, limit: int) -> None:
+        """Announce a lower MAX_CONCURRENT_STREAMS on every open connection, until it has an accepted push."""
+        for connection in self._connections():
+            connection.lower_stream_limit(limit)
+
+    def revoke_key(self, key_id: str) -> None:
+        """The key is good for nothing any more, and the connections that began with it end. KeyError for an unknown id."""
+        self.registry.keys[key_id].revoked = True
+        for connection in self._connections():
+            first = connection.session.first_key
+            if first is not None and first.key_id == key_id:
+                connection.goaway("InvalidProviderToken")  # the reason is assumed
+
+    def _connections(self) -> list[ServerConnection]:
+        return [connection for listener in self._listeners.values() for connection in listener.connections]
+
+    def issue_certificate(self, bundle_id: str, *, realm: Realm | None = None) -> ClientCertificate:
+        """A client certificate for this app, for one environment or both; it stands in for provider tokens."""
+        return issue_client_certificate(self._authority, ProviderCertificate(bundle_id, realm))
 
     def add_app(self, bundle_id: str, team_id: str | None = None) -> None:
         """Let a team (default: the sandbox's own) push to this app and its suffixed topics."""
