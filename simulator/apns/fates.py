@@ -10,6 +10,7 @@ from simulator.apns.reasons import Confidence
 Outcome = Literal["sent", "stored", "discarded"]
 
 STATUS: Final = "Apple: Viewing the status of push notifications using Metrics and APNs"
+SENDING: Final = "Apple: Sending notification requests to APNs"
 BROADCAST: Final = "Apple: Sending broadcast push notification requests to APNs"
 BROADCAST_EVENTS: Final = frozenset({"update", "end"})
 
@@ -57,12 +58,19 @@ def _refusal(parcel: Parcel) -> str | None:
     return None if parcel.handset is None else parcel.handset.refuses(parcel.delivery)
 
 
+def _must_not_wake(parcel: Parcel, now: float) -> bool:
+    """Apple: priority 1 puts the device's power above all else, and does not wake it."""
+    asleep = parcel.handset is not None and parcel.handset.asleep
+    return asleep and parcel.delivery.priority == 1 and kept_until(parcel.delivery) > now
+
+
 # fmt: off
 FATES: Final[tuple[Row, ...]] = (
     Row("app removed", lambda p, _: is_gone(p), lambda _: Fate("discarded", "unregistered"), STATUS, "documented"),
     Row("broadcasts update and end only", lambda p, _: _is_foreign_to_broadcast(p.delivery), lambda _: Fate("discarded", "not_for_broadcast"), BROADCAST, "assumed"),
     Row("too late", _is_late, lambda _: Fate("discarded", "expired"), STATUS, "documented"),
     Row("device does not take it", lambda p, _: _refusal(p) is not None, lambda p: Fate("discarded", _refusal(p)), STATUS, "documented"),
+    Row("must not be woken", _must_not_wake, lambda _: Fate("stored"), SENDING, "documented"),
     Row("device reachable", lambda p, _: p.handset is None or p.handset.online, lambda _: Fate("sent"), STATUS, "documented"),
     Row("may wait", lambda p, now: kept_until(p.delivery) > now, lambda _: Fate("stored"), STATUS, "documented"),
     Row("may not wait", lambda _, __: True, lambda _: Fate("discarded", "expired"), STATUS, "documented"),

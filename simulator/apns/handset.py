@@ -22,6 +22,11 @@ class Handset(Protocol):
         """Whether APNs has a connection to it now."""
         ...
 
+    @property
+    def asleep(self) -> bool:
+        """Whether it saves power now, so that a push of priority 1 must not wake it."""
+        ...
+
     def refuses(self, delivery: Delivery) -> str | None:
         """Why APNs discards this push for this device and app, e.g. "notifications_off"; None: it takes it."""
         ...
@@ -35,6 +40,7 @@ class AlwaysOnline:
     """A device that is always reachable and hands every push to one function."""
 
     online = True
+    asleep = False
 
     def __init__(self, on_delivery: OnDelivery, name: str = "device") -> None:
         self.name = name

@@ -16,6 +16,7 @@ class Phone:
 
     name = "iPhone"
     online = False
+    asleep = True
 
     def __init__(self) -> None:
         self.got: list[object] = []
@@ -37,7 +38,7 @@ def test_a_function_becomes_a_device_that_is_always_online_and_takes_everything(
     got: list[Delivery] = []
     device = as_handset(got.append)
     assert isinstance(device, AlwaysOnline)
-    assert (device.name, device.online, device.refuses(PUSH)) == ("device", True, None)
+    assert (device.name, device.online, device.asleep, device.refuses(PUSH)) == ("device", True, False, None)
     device.receive(PUSH)
     assert got == [PUSH]
 
