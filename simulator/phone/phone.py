@@ -74,6 +74,11 @@ class Phone:
         """Whether APNs can reach it."""
         return self.device.online
 
+    @property
+    def asleep(self) -> bool:
+        """Whether a push that puts power first must wait."""
+        return self.device.screen == "off" or self.device.low_power
+
     def refuses(self, push: Push) -> str | None:
         """Why APNs need not even deliver: "notifications_off" for alerts the person does not want (documented)."""
         unwanted = push.push_type == "alert" and not self.device.notifications_allowed
