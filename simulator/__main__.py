@@ -1,18 +1,23 @@
-"""`simulator replay | demo`: argument parsing only."""
+"""`simulator replay | demo | conform`: argument parsing only."""
 
 import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
 from simulator import replay
 from simulator.command import CommandError
+from simulator.conform.cases import CaseFileError
+from simulator.conform.cases import load as load_cases
+from simulator.conform.run import print_json as print_results
+from simulator.conform.run import print_result, print_totals, run_cases
 from simulator.demo import demo
 from simulator.scenario import UnknownScenario, load
 
-FAULTS = (UnknownScenario, CommandError, TimeoutError, OSError)
+FAULTS = (CaseFileError, UnknownScenario, CommandError, TimeoutError, OSError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,6 +52,17 @@ def _demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _conform(arguments: argparse.Namespace) -> int:
+    cases = load_cases(arguments.cases)
+    console = Console(stderr=arguments.json)
+    results = asyncio.run(run_cases(cases, lambda result: print_result(console, result)))
+    if arguments.json:
+        print_results(results)
+    else:
+        print_totals(console, results)
+    return 1 if any(result.verdict == "failed" for result in results) else 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("simulator", description="OpenCode, APNs and an iPhone on one machine.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -66,6 +82,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--speed", type=_speed, default=1.0, metavar="N", help="N times as fast as recorded")
     command.add_argument("--once", action="store_true", help="end after the last scenario")
     command.set_defaults(run=_demo)
+    command = commands.add_parser(
+        "conform", help="run a file of acceptance cases against a fresh APNs sandbox"
+    )
+    command.add_argument("cases", type=Path, metavar="CASES.json")
+    command.add_argument(
+        "--json", action="store_true", help="one JSON object; the line a case goes to standard error"
+    )
+    command.set_defaults(run=_conform)
     return parser
 
 

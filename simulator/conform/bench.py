@@ -1,0 +1,285 @@
+"""The world of one case: a fresh sandbox, one iPhone (two for channels), a virtual clock, a client."""
+
+import json
+import ssl
+import warnings
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, Self
+
+from simulator.apns.sandbox import Sandbox
+from simulator.clock import VirtualClock
+from simulator.conform.cases import Case, CaseError, Names
+from simulator.conform.client import Answer, Connection
+from simulator.conform.provider_tokens import ProviderTokens
+from simulator.conform.states import DAY, STATES, T0
+from simulator.conform.teams import APP, Issuer, register_teams
+from simulator.journal import Journal
+from simulator.phone.activitykit.types import EXPO_WIDGETS
+from simulator.phone.phone import Phone
+
+Json = dict[str, Any]
+
+PORTS = {
+    "api.sandbox.push.apple.com": "sandbox",
+    "api.push.apple.com": "production",
+    "api-broadcast.sandbox.push.apple.com": "sandbox",
+    "api-broadcast.push.apple.com": "production",
+    "api-manage-broadcast.sandbox.push.apple.com": "manage-sandbox",
+    "api-manage-broadcast.push.apple.com": "manage-production",
+}
+"""Apple's hosts, and the sandbox's port that stands for each."""
+PHONE_PROFILE = frozenset({"update_budget", "la_allow_gate"})
+"""The keys of profile.set that are the phone's; all others are APNs'."""
+
+
+class Bench:
+    """`async with Bench(case) as bench`: everything as the case's token_state wants it, at time T0."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.request: Json = case.request or {}
+        self.clock = VirtualClock(T0 - DAY)
+        self.journal = Journal(self.clock)
+        self.names = Names(self.clock.now)
+        self.streams: list[tuple[Connection, int | None]] = []
+        self.answer = Answer()
+        self.marked_at = 0.0
+        self.ping_acknowledged = False
+        self.phones: list[Phone] = []
+        self._stack = AsyncExitStack()
+        self._connection: Connection | None = None
+        self._of_case: Connection | None = None
+        self._before: Json | None = None
+        self._requested: Json | None = None
+
+    async def __aenter__(self) -> Self:
+        """Build the world. Raises CaseError for a token_state that nobody knows."""
+        try:
+            await self._build()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Hang up and close the sandbox."""
+        await self._stack.aclose()
+
+    async def _build(self) -> None:
+        if self.case.token_state not in STATES:
+            raise CaseError(f"unknown token_state {self.case.token_state!r}")
+        state = STATES[self.case.token_state]
+        folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="conform-")))
+        self.sandbox = Sandbox(self.clock, self.journal, random=Random(self.case.id), folder=folder)
+        await self.sandbox.start()
+        self._stack.push_async_callback(self.sandbox.close)
+        self.tokens = ProviderTokens(register_teams(self.sandbox), self.clock.now)
+        self.issuer = Issuer(self.sandbox, state.realm, state.bundle_id)
+        self.phone = self._add_phone("D1", self.issuer)
+        self.names.words["UNKNOWN_TOKEN"] = self.unknown_token(32)
+        await state.arrange(self)
+        await self.advance_to(T0)
+        self.budgets_before = {kind: self.remaining(kind) for kind in ("update", "start")}
+        self.wakes_before, self.nse_before = self.phone.background_wakes, self.phone.nse_invocations
+        self.mark()
+
+    # The device.
+
+    def _add_phone(self, name: str, issuer: Issuer) -> Phone:
+        """As every iPhone of the case format: iOS 26, Live Activities and frequent updates on, no entitlement."""
+        phone = Phone(
+            self.clock,
+            self.journal,
+            issuer,
+            name=name,
+            os_version="26.0",
+            realm=issuer.realm,
+            bundle_id=issuer.bundle_id,
+            types=[EXPO_WIDGETS],
+        )
+        phone.device.time_sensitive_entitlement = False
+        issuer.phone = phone
+        self.phones.append(phone)
+        return phone
+
+    def add_second_phone(self) -> None:
+        """D2, a like device."""
+        self._add_phone("D2", Issuer(self.sandbox, self.issuer.realm, self.issuer.bundle_id))
+
+    def unknown_token(self, size: int) -> str:
+        """`size` bytes of hex that were never issued; always the same in one case."""
+        return Random(f"unknown {size} {self.case.id}").randbytes(size).hex()
+
+    def set_device(self, key: str, value: Any) -> None:
+        """Change D1, and let APNs hear of what it would hear of."""
+        try:
+            self.phone.set(key, value)
+        except ValueError as error:
+            raise CaseError(str(error)) from None
+        if (key, value) in (("online", True), ("screen", "on")):
+            self.sandbox.reconnected(self.phone)
+        if key == "app_installed" and not value:
+            for token in self.phone.device.tokens:
+                self.sandbox.uninstall(token)
+
+    def set_profile(self, key: str, value: Any) -> None:
+        """Change the simulator's configuration: the phone's part or APNs'."""
+        try:
+            if key in PHONE_PROFILE:
+                self.phone.profile.set(key, value)
+            else:
+                self.sandbox.profile.set({key: value})
+        except (ValueError, KeyError) as error:
+            raise CaseError(str(error)) from None
+
+    def remaining(self, kind: str) -> int:
+        """What is left of D1's budget "update" or "start"; an update budget needs an activity."""
+        if kind == "update" and self.phone.activities.newest is None:
+            return 0
+        return self.phone.activities.remaining(kind)
+
+    # Channels.
+
+    def new_channel(self, policy: int) -> str:
+        """A channel of the app in the sandbox realm, made without a request."""
+        return self.sandbox.channels.create("sandbox", APP, 1 if policy else 0, self.clock.now())
+
+    def delete_channel(self, channel_id: str) -> None:
+        """Delete it again."""
+        self.sandbox.channels.delete("sandbox", APP, channel_id)
+
+    def seed_channels(self, number: int) -> None:
+        """Make channels; the last is ${CHANNEL_ID}, if the case has no other."""
+        made = [self.new_channel(1) for _ in range(number)]
+        self.names.words.setdefault("CHANNEL_ID", made[-1])
+
+    def devices_updated(self) -> int:
+        """How many phones have an activity that shows what the request said."""
+        wanted = self.content_state("request")
+        return sum(
+            any(activity.content_state == wanted for activity in phone.activities.all)
+            for phone in self.phones
+        )
+
+    # Time and network.
+
+    async def advance_to(self, at: float) -> None:
+        """Turn the clock to a time."""
+        await self.advance(at - self.clock.now())
+
+    async def advance(self, seconds: float) -> None:
+        """Turn the clock; all that is due on the way happens."""
+        if seconds > 0:
+            await self.clock.advance(seconds)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Finish what is due now, in the sandbox, on the phones and on the wire."""
+        self.sandbox.settle()
+        for phone in self.phones:
+            phone.settle()
+        if self._connection is not None:
+            await self._connection.settle()
+
+    async def connect(
+        self, *, alpn: Sequence[str] = ("h2",), tls_max: str | None = None, client_cert: bool = False
+    ) -> Connection:
+        """A new connection to the host of the request."""
+        host = str(self.request.get("host", "")).rpartition(":")[0]
+        if host not in PORTS:
+            raise CaseError(f"unknown host {host!r}")
+        connection = Connection()
+        self._stack.push_async_callback(connection.close)
+        await connection.open(self.sandbox.ports[PORTS[host]], self._tls(alpn, tls_max, client_cert))
+        self._connection = connection
+        return connection
+
+    async def connection(self) -> Connection:
+        """The present connection, opened at first use."""
+        return self._connection or await self.connect()
+
+    def connection_of_case(self) -> Connection:
+        """The connection of the case's request; where none was sent, the present one."""
+        connection = self._of_case or self._connection
+        if connection is None:
+            raise CaseError("the case has no connection")
+        return connection
+
+    def _tls(self, alpn: Sequence[str], tls_max: str | None, client_cert: bool) -> ssl.SSLContext:
+        context = ssl.create_default_context(cadata=self.sandbox.ca_pem)
+        context.set_alpn_protocols(list(alpn))
+        if tls_max is not None:
+            _limit(context, tls_max)
+        if client_cert:
+            self.sandbox.issue_certificate(APP).configure_cert(context)
+        return context
+
+    def answer_next_with(self, status: int) -> None:
+        """Arm one answer with its usual reason."""
+        reasons = {429: "TooManyRequests", 500: "InternalServerError", 503: "ServiceUnavailable"}
+        if status not in reasons:
+            raise CaseError(f"no usual reason for status {status}")
+        self.sandbox.faults.load(
+            [{"do": {"answer": {"status": status, "reason": reasons[status]}}, "times": 1}]
+        )
+
+    # The case's request.
+
+    def mark(self) -> None:
+        """The case's request is about to be sent: what was before is kept for comparison."""
+        self.marked_at = self.clock.now()
+        activity = self.phone.activities.newest
+        self._before = activity.content_state if activity else None
+        payload = self.request.get("payload")
+        aps = payload.get("aps", {}) if isinstance(payload, dict) else {}
+        self._requested = self.names.filled(aps.get("content-state")) if self.request else None
+
+    def sent(self, answer: Answer) -> None:
+        """The case's request was answered, or was not."""
+        self.answer = answer
+        self._of_case = self.streams[-1][0]
+
+    def content_state(self, which: str) -> Json | None:
+        """The content-state of the case's request, or the activity's just before it."""
+        if which == "previous":
+            return self._before
+        if "payload_size" in self.request:
+            return {"name": "Run", "props": '{"phase":"working"}'}
+        return self._requested
+
+    def delivery(self) -> Any:
+        """The delivery log's entry of the case's request."""
+        entry = self.sandbox.delivery_log.by_apns_id(self.answer.headers.get("apns-id", ""))
+        if entry is None:
+            raise CaseError("the delivery log has no entry of the case's request")
+        return entry
+
+
+def goaway_reason(debug: bytes) -> str | None:
+    """The reason in a GOAWAY's debug data, if that is exactly compact JSON {"reason":"..."}."""
+    try:
+        fields = json.loads(debug)
+    except ValueError:
+        return None
+    if not isinstance(fields, dict) or list(fields) != ["reason"]:
+        return None
+    compact = json.dumps(fields, separators=(",", ":")).encode()
+    return fields["reason"] if debug == compact else None
+
+
+def _limit(context: ssl.SSLContext, tls_max: str) -> None:
+    """Offer nothing newer, at the security level at which OpenSSL still knows it."""
+    if tls_max != "1.1":
+        raise CaseError(f"unknown tls_max {tls_max!r}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # old on purpose
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")

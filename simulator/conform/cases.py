@@ -1,0 +1,127 @@
+"""Case files: reading them, and filling in the placeholders of a request.
+
+A file is `{"cases": [...]}`. A case is `{id, group, description, request, jwt: {variant}, token_state, expect: {status,
+reason, assert}, confidence, setup?, then?, send_request?}`; `request` is `{method, host, path, headers, payload |
+payload_size}`. `setup` runs before the request, `then` after it, `expect.assert` at the end.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+
+SKIPPED_GROUPS = {"relay": "tests the relay, not this server"}
+"""Groups that this runner leaves out, and why."""
+
+REQUIRED = ("id", "group", "description", "expect")
+_NAME = re.compile(r"\$\{([A-Z0-9_]+)(?:([+*-])(\d+))?\}")
+_WHOLE = re.compile(r"\$\{[A-Z0-9_]+(?:[+*-]\d+)?\}\Z")
+
+
+class CaseFileError(Exception):
+    """The file cannot be run; the text says what was expected."""
+
+
+class CaseError(Exception):
+    """A case uses something that this runner does not know, or that did not come true: the case fails."""
+
+
+class SkipCase(Exception):
+    """This machine cannot run the case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case, as it stands in the file."""
+
+    id: str
+    group: str
+    description: str
+    confidence: str
+    token_state: str
+    variant: str
+    status: int | None
+    reason: str | None
+    asserts: tuple[Json, ...]
+    request: Json | None
+    setup: tuple[Json, ...] = ()
+    then: tuple[Json, ...] = ()
+    sends: bool = True
+
+
+@dataclass(slots=True)
+class Names:
+    """What the placeholders stand for: text by name, and the virtual time."""
+
+    now: Callable[[], float]
+    words: dict[str, str] = field(default_factory=dict)
+
+    def text(self, value: str) -> str:
+        """`value` with every placeholder filled in. Raises CaseError for a name that nobody knows."""
+        return _NAME.sub(lambda match: str(self._value(*match.groups())), value)
+
+    def filled(self, value: Any) -> Any:
+        """The same for a whole JSON value; a string that is nothing but a time becomes a number."""
+        if isinstance(value, Mapping):
+            return {name: self.filled(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [self.filled(one) for one in value]
+        if not isinstance(value, str):
+            return value
+        if _WHOLE.match(value) and value.startswith("${NOW"):
+            return int(self.text(value))
+        return self.text(value)
+
+    def _value(self, name: str, operator: str | None, number: str | None) -> str | int:
+        if name == "NOW":
+            now = int(self.now())
+            match operator:
+                case "+":
+                    return now + int(number or 0)
+                case "-":
+                    return now - int(number or 0)
+                case "*":
+                    return now * int(number or 1)
+            return now
+        if operator is not None or name not in self.words:
+            raise CaseError(f"unknown placeholder ${{{name}{operator or ''}{number or ''}}}")
+        return self.words[name]
+
+
+def load(path: Path) -> list[Case]:
+    """The cases of a file, in its order. Raises CaseFileError."""
+    try:
+        cases = list(json.loads(path.read_text("utf-8"))["cases"])
+    except OSError as error:
+        raise CaseFileError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise CaseFileError(f'{path} is not a case file: expected JSON {{"cases": [...]}}') from None
+    return [_case(data) for data in cases]
+
+
+def _case(data: Json) -> Case:
+    if not isinstance(data, dict):
+        raise CaseFileError(f"a case is a JSON object, not {data!r:.60}")
+    missing = [name for name in REQUIRED if name not in data]
+    if missing:
+        raise CaseFileError(f"case {data.get('id', '?')} has no {', '.join(missing)}")
+    expect = data["expect"]
+    return Case(
+        id=data["id"],
+        group=data["group"],
+        description=data["description"],
+        confidence=data.get("confidence", "unknown"),
+        token_state=data.get("token_state") or "n/a",
+        variant=(data.get("jwt") or {}).get("variant", "valid"),
+        status=expect.get("status"),
+        reason=expect.get("reason"),
+        asserts=tuple(expect.get("assert") or ()),
+        request=data.get("request"),
+        setup=tuple(data.get("setup") or ()),
+        then=tuple(data.get("then") or ()),
+        sends=data.get("send_request", True),
+    )

@@ -1,0 +1,138 @@
+"""`simulator conform`: every case of a file in a world of its own, a line for each, and the totals."""
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from simulator.conform.bench import Bench
+from simulator.conform.cases import SKIPPED_GROUPS, Case, CaseError, SkipCase
+from simulator.conform.checks import check
+from simulator.conform.steps import perform, send
+
+CASE_SECONDS = 60.0
+"""Real time. A case that takes longer hangs."""
+Verdict = Literal["passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a case went; `why` says what was wrong, or why it was left out."""
+
+    id: str
+    group: str
+    confidence: str
+    description: str
+    verdict: Verdict
+    why: str = ""
+
+
+async def run_case(case: Case) -> Result:
+    """One case in a fresh world. Never raises for what the case or the sandbox does wrong."""
+    if case.group in SKIPPED_GROUPS:
+        return _result(case, "skipped", SKIPPED_GROUPS[case.group])
+    try:
+        async with asyncio.timeout(CASE_SECONDS), Bench(case) as bench:
+            await _run(case, bench)
+    except SkipCase as reason:
+        return _result(case, "skipped", str(reason))
+    except CaseError as error:
+        return _result(case, "failed", str(error))
+    except TimeoutError:
+        return _result(case, "failed", f"not finished after {CASE_SECONDS:.0f} s")
+    except Exception as error:  # whatever breaks is this case's failure and no other's
+        return _result(case, "failed", f"{type(error).__name__}: {error}")
+    return _result(case, "passed")
+
+
+async def _run(case: Case, bench: Bench) -> None:
+    """Setup, the request, what comes then, and the assertions, in this order."""
+    for step in case.setup:
+        await perform(bench, step)
+    if case.sends:
+        bench.mark()
+        answer = await send(bench, bench.request)
+        bench.sent(answer)
+        await bench.settle()
+        _compare(case, answer.status, answer.fields.get("reason"))
+    for step in case.then:
+        await perform(bench, step)
+    await bench.settle()
+    for assertion in case.asserts:
+        await check(bench, assertion)
+
+
+def _compare(case: Case, status: int | None, reason: str | None) -> None:
+    if (status, reason) != (case.status, case.reason):
+        raise CaseError(f"answered {status} {reason or ''}, expected {case.status} {case.reason or ''}")
+
+
+def _result(case: Case, verdict: Verdict, why: str = "") -> Result:
+    return Result(case.id, case.group, case.confidence, case.description, verdict, why)
+
+
+async def run_cases(cases: Iterable[Case], tell: Callable[[Result], None]) -> list[Result]:
+    """All cases, one after the other; `tell` hears of each."""
+    results = []
+    for case in cases:
+        result = await run_case(case)
+        tell(result)
+        results.append(result)
+    return results
+
+
+MARKS: dict[Verdict, str] = {"passed": "[green]✓[/]", "failed": "[red]✗[/]", "skipped": "[yellow]-[/]"}
+
+
+def print_result(console: Console, result: Result) -> None:
+    """One line a case."""
+    why = f": {result.why}" if result.why else ""
+    console.print(
+        f"{MARKS[result.verdict]} {result.id} {result.group}: {result.description}{why}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def print_totals(console: Console, results: Sequence[Result]) -> None:
+    """Passed, failed and skipped by group and by confidence."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("", "passed", "failed", "skipped"):
+        table.add_column(column, justify="left" if not column else "right")
+    for names in (
+        {result.group: None for result in results},
+        {result.confidence: None for result in results},
+    ):
+        for name in names:
+            table.add_row(name, *map(str, _counts(results, name)))
+    table.add_row("[bold]all", *map(str, _counts(results, None)))
+    console.print(table)
+
+
+def totals(results: Sequence[Result]) -> dict[str, dict[str, int]]:
+    """`{group or confidence or "all": {passed, failed, skipped}}`."""
+    names = {name: None for result in results for name in (result.group, result.confidence)}
+    verdicts = ("passed", "failed", "skipped")
+    return {name: dict(zip(verdicts, _counts(results, name), strict=True)) for name in names} | {
+        "all": dict(zip(verdicts, _counts(results, None), strict=True))
+    }
+
+
+def print_json(results: Sequence[Result]) -> None:
+    """`{ok, totals, cases}` as one JSON object."""
+    ok = not any(result.verdict == "failed" for result in results)
+    json.dump(
+        {"ok": ok, "totals": totals(results), "cases": [asdict(one) for one in results]}, sys.stdout, indent=2
+    )
+    print()
+
+
+def _counts(results: Sequence[Result], name: str | None) -> tuple[int, int, int]:
+    counts = Counter(one.verdict for one in results if name is None or name in (one.group, one.confidence))
+    return counts["passed"], counts["failed"], counts["skipped"]

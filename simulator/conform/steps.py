@@ -1,0 +1,215 @@
+"""What a case does: connect, send, turn the clock, change the device, the profile, or arm a fault."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from simulator.conform.bench import Bench
+from simulator.conform.cases import CaseError
+from simulator.conform.client import Answer, Header
+
+Json = dict[str, Any]
+
+PADDED: dict[str, Json] = {
+    "alert": {"aps": {"alert": {"title": "T", "body": "B"}}},
+    "voip": {"aps": {}},
+    "liveactivity": {
+        "aps": {
+            "timestamp": "${NOW}",
+            "event": "update",
+            "content-state": {"name": "Run", "props": '{"phase":"working"}'},
+        }
+    },
+}
+"""The payloads that `payload_size` fills up, by push type."""
+
+
+async def perform(bench: Bench, step: Json) -> None:
+    """Do one step. Raises CaseError if it is unknown, or if an expectation in it does not hold."""
+    name = step.get("op")
+    if name not in STEPS:
+        raise CaseError(f"unknown op {name!r}")
+    await STEPS[name](bench, {key: value for key, value in step.items() if key != "op"})
+
+
+async def send(bench: Bench, request: Json, variant: str | None = None) -> Answer:
+    """Send a request and wait for its answer."""
+    stream_id = await start(bench, request, variant)
+    connection = await bench.connection()
+    return await connection.answer(stream_id)
+
+
+async def start(bench: Bench, request: Json, variant: str | None = None) -> int | None:
+    """Send a request; its stream, None if it could not be sent."""
+    connection = await bench.connection()
+    headers = _headers(bench, request, variant or bench.case.variant)
+    stream_id = await connection.request(headers, body_of(bench, request))
+    bench.streams.append((connection, stream_id))
+    return stream_id
+
+
+def _headers(bench: Bench, request: Json, variant: str) -> list[Header]:
+    headers: list[Header] = [
+        (":method", request["method"]),
+        (":scheme", "https"),
+        (":authority", request["host"].rpartition(":")[0]),
+        (":path", bench.names.text(request["path"])),
+    ]
+    authorization = bench.tokens.authorization(variant)
+    if authorization is not None:
+        headers.append(("authorization", authorization))
+    for name, value in request.get("headers", {}).items():
+        values = value if isinstance(value, list) else [value]
+        headers += [(name, bench.names.text(str(one))) for one in values]
+    return headers
+
+
+def body_of(bench: Bench, request: Json) -> bytes | None:
+    """The body as bytes: compact JSON, the text as it stands, padded to a size, or none at all."""
+    if "payload_size" in request:
+        return _padded(bench, request)
+    payload = request.get("payload")
+    if payload is None:
+        return None
+    if isinstance(payload, str):
+        return bench.names.text(payload).encode()
+    return _compact(bench.names.filled(payload))
+
+
+def _padded(bench: Bench, request: Json) -> bytes:
+    push_type = request["headers"].get("apns-push-type", "alert")
+    if push_type not in PADDED:
+        raise CaseError(f"payload_size goes with {', '.join(PADDED)}, not with {push_type!r}")
+    payload = bench.names.filled(PADDED[push_type]) | {"pad": ""}
+    payload["pad"] = "x" * (request["payload_size"] - len(_compact(payload)))
+    return _compact(payload)
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+# The steps.
+
+
+async def _connect(bench: Bench, options: Json) -> None:
+    _only(options, "alpn", "tls_max", "client_cert")
+    await bench.connect(
+        alpn=options.get("alpn", ["h2"]),
+        tls_max=options.get("tls_max"),
+        client_cert=options.get("client_cert", False),
+    )
+
+
+async def _send(bench: Bench, options: Json) -> None:
+    _only(options, "jwt", "headers", "payload", "wait", "expect")
+    request = _changed(bench.request, options)
+    if options.get("wait", True):
+        _compare(await send(bench, request, options.get("jwt")), options.get("expect"))
+        await bench.settle()
+    else:
+        await start(bench, request, options.get("jwt"))
+        await (await bench.connection()).ping()
+
+
+async def _repeat(bench: Bench, options: Json) -> None:
+    _only(options, "n", "interval_s", "payload", "expect")
+    for number in range(1, options["n"] + 1):
+        bench.names.words["I"] = str(number)
+        _compare(await send(bench, _changed(bench.request, options)), options.get("expect"))
+        await bench.advance(options.get("interval_s", 0))
+    del bench.names.words["I"]
+
+
+def _changed(request: Json, options: Json) -> Json:
+    changed = dict(request)
+    changed["headers"] = {**request.get("headers", {}), **options.get("headers", {})}
+    if "payload" in options:
+        changed.pop("payload_size", None)
+        changed["payload"] = options["payload"]
+    return changed
+
+
+def _compare(answer: Answer, expect: Json | None) -> None:
+    found = {"status": answer.status, "reason": answer.fields.get("reason")}
+    for name, wanted in (expect or {}).items():
+        if name not in found:
+            raise CaseError(f"unknown expectation {name!r}")
+        if found[name] != wanted:
+            raise CaseError(
+                f"a step was answered {found['status']} {found['reason'] or ''}, expected {name} {wanted}"
+            )
+
+
+async def _advance(bench: Bench, options: Json) -> None:
+    _only(options, "seconds")
+    await bench.advance(options["seconds"])
+
+
+async def _ping(bench: Bench, options: Json) -> None:
+    _only(options)
+    bench.ping_acknowledged = await (await bench.connection()).ping()
+
+
+async def _device(bench: Bench, options: Json) -> None:
+    _only(options, "set")
+    for key, value in options["set"].items():
+        bench.set_device(key, value)
+    await bench.settle()
+
+
+async def _profile(bench: Bench, options: Json) -> None:
+    _only(options, "set")
+    for key, value in options["set"].items():
+        bench.set_profile(key, value)
+
+
+async def _fault(bench: Bench, options: Json) -> None:
+    kind = options.get("kind")
+    if kind not in FAULTS:
+        raise CaseError(f"unknown fault {kind!r}")
+    FAULTS[kind](bench, options)
+    await bench.settle()
+
+
+async def _seed_channels(bench: Bench, options: Json) -> None:
+    _only(options, "n")
+    bench.seed_channels(options["n"])
+
+
+async def _expect(bench: Bench, options: Json) -> None:
+    from simulator.conform.checks import check
+
+    _only(options, "assert")
+    await bench.settle()
+    for assertion in options["assert"]:
+        await check(bench, assertion)
+
+
+def _only(options: Json, *known: str) -> None:
+    unknown = set(options) - set(known)
+    if unknown:
+        raise CaseError(f"unknown option {', '.join(sorted(unknown))}")
+
+
+STEPS: dict[str, Callable[[Bench, Json], Awaitable[None]]] = {
+    "connect": _connect,
+    "send": _send,
+    "repeat": _repeat,
+    "advance": _advance,
+    "ping": _ping,
+    "device": _device,
+    "profile": _profile,
+    "fault": _fault,
+    "seed_channels": _seed_channels,
+    "expect": _expect,
+}
+
+FAULTS: dict[str, Callable[[Bench, Json], object]] = {
+    "status": lambda bench, options: bench.answer_next_with(options["status"]),
+    "goaway": lambda bench, options: bench.sandbox.goaway(options["reason"]),
+    "shutdown": lambda bench, _: bench.sandbox.shutdown(),
+    "idle_timeout": lambda bench, _: bench.sandbox.idle_timeout(),
+    "hold": lambda bench, _: bench.sandbox.hold(),
+    "release": lambda bench, _: bench.sandbox.release(),
+}

@@ -1,0 +1,50 @@
+"""The teams, apps and keys of every case, and APNs as the app on one phone sees it."""
+
+from typing import Any
+
+from simulator.apns.registry import Kind, Realm
+from simulator.apns.sandbox import Sandbox
+from simulator.conform.provider_tokens import Key
+from simulator.phone.phone import Phone
+
+APP, OTHER_APP, FOREIGN_APP = "com.example.app", "com.example.other", "com.other.app"
+TEAM_B = "TEAMB00000"
+KEYS: dict[str, dict[str, Any]] = {
+    "A1": {},
+    "A2": {"realm": "production"},
+    "A3": {"topics": frozenset({APP})},
+    "A4": {"topics": frozenset({APP})},
+    "A5": {"topics": frozenset({OTHER_APP})},
+    "A6": {},
+    "B1": {"team_id": TEAM_B},
+}
+"""What `issue_key` is told for each key of the case format."""
+REVOKED = ("A6",)
+
+
+def register_teams(sandbox: Sandbox) -> dict[str, Key]:
+    """Make the apps of both teams and every key; the keys by the names of the case format."""
+    for bundle_id, team_id in ((APP, None), (OTHER_APP, None), (FOREIGN_APP, TEAM_B)):
+        sandbox.add_app(bundle_id, team_id)
+    issued = {name: sandbox.issue_key(**options) for name, options in KEYS.items()}
+    for name in REVOKED:
+        sandbox.registry.keys[issued[name].key_id].revoked = True
+    return {name: Key(key.key_id, key.team_id, key.private_key) for name, key in issued.items()}
+
+
+class Issuer:
+    """Tokens of one app in one realm, leading to one phone."""
+
+    def __init__(self, sandbox: Sandbox, realm: Realm, bundle_id: str) -> None:
+        self.sandbox, self.realm, self.bundle_id = sandbox, realm, bundle_id
+        self.phone: Phone | None = None
+
+    def issue(self, kind: Kind) -> str:
+        """A new token in lower-case hex."""
+        token = self.sandbox.registry.mint_token(self.bundle_id, self.realm, kind)
+        self.sandbox.registry.attach(token, self.phone)
+        return token
+
+    def expire(self, token: str) -> None:
+        """The activity is over, or has another token."""
+        self.sandbox.expire(token)

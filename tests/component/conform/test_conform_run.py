@@ -1,0 +1,118 @@
+"""The acceptance cases, over TLS and HTTP/2, and a runner that cannot be fooled."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator.conform.cases import Case, load
+from simulator.conform.checks import CHECKS
+from simulator.conform.run import Result, run_case, run_cases, totals
+from simulator.conform.states import STATES
+from simulator.conform.steps import FAULTS, STEPS
+
+CASES = load(Path(__file__).parent / "apns-cases.json")
+BY_ID = {case.id: case for case in CASES}
+OF_THE_SERVER = [case for case in CASES if case.group != "relay"]
+
+
+@pytest.mark.parametrize("case", OF_THE_SERVER, ids=lambda case: case.id)
+async def test_acceptance_case(case: Case) -> None:
+    result = await run_case(case)
+    assert result.verdict != "failed", result.why
+    if result.verdict == "skipped":
+        pytest.skip(result.why)
+
+
+async def test_the_relays_cases_are_left_out_and_said_so() -> None:
+    results = await run_cases([case for case in CASES if case.group == "relay"], lambda _: None)
+    assert {result.verdict for result in results} == {"skipped"}
+    assert all(result.why for result in results)
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "status": {"status": 201},
+    "reason": {"reason": "BadTopic"},
+    "token_state": {"token_state": "nope"},
+    "variant": {"variant": "nope"},
+    "op": {"setup": ({"op": "nope"},)},
+    "option": {"setup": ({"op": "advance", "seconds": 1, "nope": 1},)},
+    "fault": {"setup": ({"op": "fault", "kind": "nope"},)},
+    "device key": {"setup": ({"op": "device", "set": {"nope": 1}},)},
+    "profile key": {"setup": ({"op": "profile", "set": {"nope": 1}},)},
+    "assertion": {"asserts": ({"nope": 1},)},
+    "key of an assertion": {"asserts": ({"notifications": {"nope": 1}},)},
+    "a step's expectation": {"setup": ({"op": "send", "expect": {"status": 500}},)},
+    "an unknown expectation": {"setup": ({"op": "send", "expect": {"nope": 1}},)},
+    "notifications": {"asserts": ({"notifications": {"count": 7}},)},
+    "true for one": {"asserts": ({"notifications": {"count": True}},)},
+    "headers": {"asserts": ({"response_headers": {"apns-id": "absent"}},)},
+    "kind of header": {"asserts": ({"response_headers": {"apns-id": "nope"}},)},
+    "body": {"asserts": ({"response_body": {"timestamp": "integer"}},)},
+    "kind of body": {"asserts": ({"response_body": {"x": "nope"}},)},
+    "body word": {"asserts": ({"response_body": "nope"},)},
+    "settings": {"asserts": ({"settings": {"first_max_concurrent_streams": 2}},)},
+    "stream": {"asserts": ({"stream": {"index": 1, "status": 403}},)},
+    "stream that is not": {"asserts": ({"stream": {"index": 9, "status": 200}},)},
+    "stream key": {"asserts": ({"stream": {"index": 1, "nope": 200}},)},
+    "connection": {"asserts": ({"connection": {"state": "closed"}},)},
+    "connection state": {"asserts": ({"connection": {"state": "nope"}},)},
+    "connection key": {"asserts": ({"connection": {"nope": 1}},)},
+    "goaway": {"asserts": ({"connection": {"goaway": True}},)},
+    "next_request": {"asserts": ({"next_request": {"connection": "same", "status": 500, "reason": None}},)},
+    "next_request key": {
+        "asserts": ({"next_request": {"connection": "same", "status": 200, "reason": None, "x": 1}},)
+    },
+    "next_request connection": {
+        "asserts": ({"next_request": {"connection": "x", "status": 200, "reason": None}},)
+    },
+    "log": {"asserts": ({"log_contains": "nope"},)},
+    "activity": {"asserts": ({"activity": {"state": "active"}},)},
+    "activities": {"asserts": ({"activities": {"started": 1}},)},
+    "delivery": {"asserts": ({"delivery": {"outcome": "stored"}},)},
+    "delivery key": {"asserts": ({"delivery": {"nope": 1}},)},
+    "badge": {"asserts": ({"badge": 5},)},
+    "wakes": {"asserts": ({"background_wakes": 5},)},
+    "nse": {"asserts": ({"nse_invocations": 5},)},
+    "budget": {"asserts": ({"budget": {"kind": "start", "remaining_delta": -1}},)},
+    "budget kind": {"asserts": ({"budget": {"kind": "nope", "remaining_delta": 0}},)},
+    "budget key": {"asserts": ({"budget": {"kind": "start", "remaining_delta": 0, "x": 1}},)},
+    "devices": {"asserts": ({"devices_updated": 2},)},
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+async def test_a_case_with_one_thing_wrong_fails(what: str) -> None:
+    """Each is the case of an accepted alert with one lie in it: the runner must see it."""
+    result = await run_case(replace(BY_ID["C043"], **WRONG[what]))
+    assert (result.verdict, bool(result.why)) == ("failed", True)
+
+
+async def test_the_same_case_without_a_lie_passes() -> None:
+    assert (await run_case(BY_ID["C043"])).verdict == "passed"
+
+
+def test_the_file_uses_nothing_that_the_runner_does_not_know() -> None:
+    for case in OF_THE_SERVER:
+        assert case.token_state in STATES
+        for step in (*case.setup, *case.then):
+            assert step["op"] in STEPS
+            assert step["op"] != "fault" or step["kind"] in FAULTS
+        for assertion in case.asserts:
+            assert set(assertion) <= set(CHECKS)
+
+
+def test_totals_by_group_and_confidence() -> None:
+    results = [
+        Result("1", "auth", "documented", "", "passed"),
+        Result("2", "auth", "assumed", "", "failed", "why"),
+        Result("3", "relay", "assumed", "", "skipped", "why"),
+    ]
+    assert totals(results) == {
+        "auth": {"passed": 1, "failed": 1, "skipped": 0},
+        "documented": {"passed": 1, "failed": 0, "skipped": 0},
+        "assumed": {"passed": 0, "failed": 1, "skipped": 1},
+        "relay": {"passed": 0, "failed": 0, "skipped": 1},
+        "all": {"passed": 1, "failed": 1, "skipped": 1},
+    }
