@@ -1,0 +1,301 @@
+"""Both tables of checks: a good request passes, every row fails alone, and every row is walked."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from simulator.apns.answers import Answer
+from simulator.apns.channel_checks import (
+    BROADCAST_CHECKS,
+    MANAGE_CHECKS,
+    MAX_BROADCAST,
+    ChannelCheck,
+    ChannelExam,
+    Target,
+    broadcast_target,
+    examine_channel,
+    manage_target,
+)
+from simulator.apns.channel_rulings import broadcast, configuration, copy_for, created, done, listing, refused
+from simulator.apns.channels import MAX_CHANNELS, Channel, Channels
+from simulator.apns.provider_certificate import ProviderCertificate
+
+APP = "com.example.app"
+LIVE = f"{APP}.push-type.liveactivity"
+MAKE = {"message-storage-policy": 1, "push-type": "LiveActivity"}
+UPDATE = {"aps": {"timestamp": 1, "event": "update", "content-state": {}}}
+UUID = "123e4567-e89b-12d3-a456-42665544000a"
+
+
+class ChannelRoom:
+    """A good request of one operation; attributes of `room` may be changed before `exam`."""
+
+    def __init__(self, room, operation: str, policy: int = 1) -> None:
+        self.room = room
+        self.operation = operation
+        self.channels = Channels(room.registry._random)
+        self.channel_id = self.channels.create("sandbox", APP, policy, 1.0)
+        self.count: int | None = None
+        room.headers = [] if operation in ("create", "list") else [("apns-channel-id", self.channel_id)]
+        room.method = {"read": "GET", "delete": "DELETE", "list": "GET"}.get(operation, "POST")
+        room.path = f"/1/apps/{APP}/{'all-channels' if operation == 'list' else 'channels'}"
+        room.body = b""
+        if operation == "create":
+            self.body(MAKE)
+        if operation == "send":
+            room.path = f"/4/broadcasts/apps/{APP}"
+            room.headers += [
+                ("apns-push-type", "liveactivity"),
+                ("apns-expiration", "0"),
+                ("apns-priority", "10"),
+            ]
+            self.body(UPDATE)
+
+    def body(self, value: object) -> None:
+        self.room.body = json.dumps(value).encode()
+
+    def make(self, **changes: object) -> None:
+        self.body({name: value for name, value in (MAKE | changes).items() if value is not None})
+
+    @property
+    def checks(self) -> tuple[ChannelCheck, ...]:
+        return BROADCAST_CHECKS if self.operation == "send" else MANAGE_CHECKS
+
+    def exam(self) -> ChannelExam:
+        exam = self.room.exam()
+        find = broadcast_target if self.operation == "send" else manage_target
+        target = find(self.room.method, self.room.path)
+        bundle_id = "" if target is None else target.bundle_id
+        channel_id = exam.request.headers.get("apns-channel-id", "")
+        fields = {name: getattr(exam, name) for name in type(exam).__dataclass_fields__}
+        return ChannelExam(
+            **fields | {"app": self.room.registry.apps.get(bundle_id), "device": None},
+            target=target,
+            channel=self.channels.find("sandbox", bundle_id, channel_id),
+            channels=self.channels.count("sandbox", bundle_id) if self.count is None else self.count,
+        )
+
+    def reason(self) -> str | None:
+        check = examine_channel(self.exam(), self.checks)
+        return None if check is None else check.reason
+
+
+def set_to(name: str, value: str | None) -> Callable[[ChannelRoom], None]:
+    return lambda case: case.room.set(name, value)
+
+
+def attribute(name: str, value: object) -> Callable[[ChannelRoom], None]:
+    return lambda case: setattr(case.room, name, value)
+
+
+def path(text: str) -> Callable[[ChannelRoom], None]:
+    return lambda case: setattr(case.room, "path", text)
+
+
+def made(**changes: object) -> Callable[[ChannelRoom], None]:
+    return lambda case: case.make(**changes)
+
+
+def twice(name: str) -> Callable[[ChannelRoom], None]:
+    return lambda case: case.room.headers.extend([(name, UUID), (name, UUID)])
+
+
+def key(**options: object) -> Callable[[ChannelRoom], None]:
+    return lambda case: case.room.use(case.room.registry.issue_key(**options))
+
+
+def no_capability(case: ChannelRoom) -> None:
+    case.room.profile.broadcast_capability = False
+
+
+def full(case: ChannelRoom) -> None:
+    case.count = MAX_CHANNELS
+
+
+def certificate(bundle_id: str) -> Callable[[ChannelRoom], None]:
+    def show(case: ChannelRoom) -> None:
+        case.room.authorization = None
+        case.room.session.certificate = ProviderCertificate(bundle_id)
+
+    return show
+
+
+ALL = ("create", "read", "delete", "list", "send")
+WITH_CHANNEL = ("read", "delete", "send")
+SEND, CREATE = ("send",), ("create",)
+
+# operations, what is wrong, the reason
+FAULTS = [
+    (ALL, path("/"), "BadPath"),
+    (("create",), path(f"/1/apps/{APP}/channels/x"), "BadPath"),
+    (SEND, path("/4/broadcasts/apps/"), "BadPath"),
+    (ALL, attribute("method", "PUT"), "MethodNotAllowed"),
+    (("list",), attribute("method", "POST"), "MethodNotAllowed"),
+    (SEND, attribute("method", "GET"), "MethodNotAllowed"),
+    (ALL, twice("apns-request-id"), "DuplicateHeaders"),
+    (ALL, attribute("authorization", None), "MissingProviderToken"),
+    (ALL, attribute("authorization", "bearer x"), "InvalidProviderToken"),
+    (ALL, lambda case: case.room.use(case.room.key, iat=1), "ExpiredProviderToken"),
+    (ALL, key(realm="production"), "BadEnvironmentKeyInToken"),
+    (ALL, set_to("apns-request-id", "not-a-uuid"), "BadMessageId"),
+    (("create", "list"), path("/1/apps/com.nobody/channels"), "TopicDisallowed"),
+    (SEND, path(f"/4/broadcasts/apps/{LIVE}"), "TopicDisallowed"),
+    (SEND, path("/4/broadcasts/apps/com.foreign.app"), "TopicDisallowed"),
+    (ALL, key(topics=frozenset({"com.example.other"})), "TopicDisallowed"),
+    (ALL, certificate("com.example.other"), "TopicMismatch"),
+    (ALL, no_capability, "FeatureNotEnabled"),
+    (WITH_CHANNEL, set_to("apns-channel-id", None), "MissingChannelId"),
+    (WITH_CHANNEL, set_to("apns-channel-id", ""), "MissingChannelId"),
+    (WITH_CHANNEL, set_to("apns-channel-id", "%%%"), "BadChannelId"),
+    (WITH_CHANNEL, set_to("apns-channel-id", "AAAA"), "ChannelNotRegistered"),
+    (CREATE, attribute("body", b""), "PayloadEmpty"),
+    (CREATE, attribute("body", b"{"), "BadRequestPayload"),
+    (CREATE, attribute("body", b"[]"), "BadRequestPayload"),
+    (CREATE, made(**{"push-type": None}), "MissingPushType"),
+    (CREATE, made(**{"push-type": "liveactivity"}), "InvalidPushType"),
+    (CREATE, made(**{"push-type": 1}), "InvalidPushType"),
+    (CREATE, made(**{"message-storage-policy": None}), "MissingChannelQueueSize"),
+    (CREATE, made(**{"message-storage-policy": 2}), "MissingChannelQueueSize"),
+    (CREATE, made(**{"message-storage-policy": True}), "MissingChannelQueueSize"),
+    (CREATE, made(**{"message-storage-policy": "1"}), "MissingChannelQueueSize"),
+    (CREATE, full, "CannotCreateChannelConfig"),
+    (SEND, set_to("apns-push-type", None), "MissingPushType"),
+    (SEND, set_to("apns-push-type", "alert"), "InvalidPushType"),
+    (SEND, set_to("apns-push-type", "LiveActivity"), "InvalidPushType"),
+    (SEND, set_to("apns-priority", "7"), "BadPriority"),
+    (SEND, set_to("apns-expiration", "soon"), "BadExpirationDate"),
+    (SEND, attribute("body", b""), "PayloadEmpty"),
+    (SEND, attribute("body_size", MAX_BROADCAST + 1), "PayloadTooLarge"),
+    (SEND, attribute("body", b"[1]"), "BadRequestPayload"),
+]
+CASES = [(operation, break_it, reason) for operations, break_it, reason in FAULTS for operation in operations]
+
+
+@pytest.mark.parametrize("operation", ALL)
+def test_a_good_request_passes(room, operation: str) -> None:
+    assert ChannelRoom(room, operation).reason() is None
+
+
+@pytest.mark.parametrize(("operation", "break_it", "reason"), CASES)
+def test_each_fault_has_its_reason(room, operation: str, break_it, reason: str) -> None:
+    case = ChannelRoom(room, operation)
+    break_it(case)
+    assert case.reason() == reason
+
+
+def test_nothing_can_be_stored_where_nothing_is(room) -> None:
+    case = ChannelRoom(room, "send", policy=0)
+    assert case.reason() is None
+    case.room.set("apns-expiration", None)
+    assert case.reason() is None
+    case.room.set("apns-expiration", "1795230000")
+    assert case.reason() == "BadExpirationDate"
+
+
+@pytest.mark.parametrize(
+    ("operation", "change"),
+    [
+        ("send", set_to("apns-expiration", "1795230000")),
+        ("send", set_to("apns-priority", None)),
+        ("send", set_to("apns-priority", "5")),
+        ("send", attribute("body_size", MAX_BROADCAST)),
+        ("send", key(topics=frozenset({APP}))),
+        ("create", key(topics=frozenset({LIVE}))),
+        ("create", made(**{"message-storage-policy": 0})),
+        ("create", set_to("apns-request-id", UUID)),
+        ("create", certificate(APP)),
+        ("read", full),
+    ],
+)
+def test_what_else_is_good(room, operation: str, change) -> None:
+    case = ChannelRoom(room, operation)
+    change(case)
+    assert case.reason() is None
+
+
+def test_every_reason_of_both_tables_is_provoked_but_those_of_the_provider() -> None:
+    of_the_provider = {check.reason for check in MANAGE_CHECKS if check.stage == "provider"}
+    rows = {check.reason for check in (*MANAGE_CHECKS, *BROADCAST_CHECKS)}
+    assert rows - of_the_provider <= {reason for _, _, reason in FAULTS}
+
+
+@pytest.mark.parametrize("checks", [MANAGE_CHECKS, BROADCAST_CHECKS])
+def test_rows_have_names_of_their_own_and_a_source(checks: tuple[ChannelCheck, ...]) -> None:
+    assert len({check.name for check in checks}) == len(checks)
+    assert all(check.source for check in checks)
+
+
+@pytest.mark.parametrize(
+    ("find", "method", "path", "target"),
+    [
+        (manage_target, "POST", "/1/apps/a/channels", Target("a", "create")),
+        (manage_target, "GET", "/1/apps/a/channels", Target("a", "read")),
+        (manage_target, "DELETE", "/1/apps/a/channels", Target("a", "delete")),
+        (manage_target, "GET", "/1/apps/a/all-channels", Target("a", "list")),
+        (manage_target, "DELETE", "/1/apps/a/all-channels", Target("a", None)),
+        (manage_target, "GET", "/2/apps/a/channels", None),
+        (manage_target, "GET", "/1/apps/a/b/channels", None),
+        (broadcast_target, "POST", "/4/broadcasts/apps/a", Target("a", "send")),
+        (broadcast_target, "GET", "/4/broadcasts/apps/a", Target("a", None)),
+        (broadcast_target, "POST", "/4/broadcasts/apps/a/b", None),
+    ],
+)
+def test_what_a_path_is_about(find, method: str, path: str, target: Target | None) -> None:
+    assert find(method, path) == target
+
+
+def test_an_unknown_path_is_about_nothing(room) -> None:
+    case = ChannelRoom(room, "create")
+    case.room.path = "/"
+    assert (case.exam().operation, case.exam().bundle_id) == (None, "")
+
+
+# --- rulings --------------------------------------------------------------------------------------------------------
+
+
+def test_answers_carry_the_request_id_and_no_apns_id() -> None:
+    assert done("delete", UUID) == Answer(204, None, "", request_id=UUID)
+    assert created(UUID, "c") == Answer(201, None, "", request_id=UUID, channel_id="c")
+    assert listing(UUID, ["a", "b"]).content == '{"channels":["a","b"]}'
+    channel = Channel("c", "sandbox", APP, 0, 1.0)
+    assert configuration(UUID, channel).content == '{"message-storage-policy":0,"push-type":"LiveActivity"}'
+
+
+@pytest.mark.parametrize("spelling", ["BadEnvironmentKeyInToken", "BadEnvironmentKeyIdInToken"])
+def test_a_refusal_has_the_status_of_its_reason(room, spelling) -> None:
+    case = ChannelRoom(room, "create")
+    case.room.profile.environment_reason = spelling
+    key(realm="production")(case)
+    exam = case.exam()
+    check = examine_channel(exam, MANAGE_CHECKS)
+    assert check is not None
+    assert refused(exam, check, UUID) == Answer(403, spelling, "", request_id=UUID)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expiration", "expected"),
+    [(0, None, 0), (0, "0", 0), (1, None, None), (1, "0", 0), (1, "1795230000", 1_795_230_000)],
+)
+def test_a_broadcast_becomes_a_delivery(
+    room, policy: int, expiration: str | None, expected: int | None
+) -> None:
+    case = ChannelRoom(room, "send", policy)
+    case.room.set("apns-expiration", expiration)
+    case.room.set("apns-priority", "5")
+    exam = case.exam()
+    assert exam.channel is not None
+    delivery = broadcast(exam, exam.channel, UUID)
+    assert (delivery.apns_id, delivery.channel_id, delivery.topic) == (UUID, case.channel_id, APP)
+    assert (delivery.push_type, delivery.priority, delivery.payload) == ("liveactivity", 5, UPDATE)
+    assert (delivery.expiration, delivery.accepted_at, delivery.realm) == (expected, room.now, "sandbox")
+    copy = copy_for(delivery, "u", "activity-1")
+    assert (copy.apns_unique_id, copy.device_token, copy.channel_id) == ("u", "activity-1", case.channel_id)
+
+
+def test_only_the_sandbox_gives_unique_ids(room) -> None:
+    case = ChannelRoom(room, "send")
+    exam = case.exam()
+    assert exam.channel is not None
+    exam.realm = "production"
+    assert copy_for(broadcast(exam, exam.channel, UUID), "u", "").apns_unique_id is None

@@ -1,0 +1,88 @@
+"""Channels and their subscribers: separate by realm and app, with ids in base64."""
+
+import base64
+from random import Random
+
+import pytest
+
+from simulator.apns.channels import Channels, is_channel_id
+from simulator.apns.errors import SandboxError, UnknownChannel
+from simulator.apns.handset import AlwaysOnline
+
+APP, OTHER = "com.example.app", "com.example.other"
+PHONE, TABLET = AlwaysOnline(print, "iPhone"), AlwaysOnline(print, "iPad")
+
+
+@pytest.fixture
+def channels() -> Channels:
+    return Channels(Random(4))
+
+
+def test_a_channel_keeps_what_it_was_made_with(channels: Channels) -> None:
+    channel_id = channels.create("sandbox", APP, 1, 5.0)
+    channel = channels.channel(channel_id)
+    assert (channel.channel_id, channel.realm, channel.bundle_id) == (channel_id, "sandbox", APP)
+    assert (channel.policy, channel.created_at, channel.subscriptions) == (1, 5.0, [])
+    assert len(base64.b64decode(channel_id, validate=True)) == 16
+
+
+def test_a_channel_belongs_to_one_app_in_one_environment(channels: Channels) -> None:
+    channel_id = channels.create("sandbox", APP, 0, 5.0)
+    assert channels.find("sandbox", APP, channel_id) is channels.channel(channel_id)
+    assert channels.find("production", APP, channel_id) is None
+    assert channels.find("sandbox", OTHER, channel_id) is None
+    assert channels.find("sandbox", APP, "other") is None
+
+
+def test_ids_come_in_the_order_of_their_making(channels: Channels) -> None:
+    made = [channels.create("sandbox", APP, 0, 5.0) for _ in range(3)]
+    channels.create("production", APP, 0, 5.0)
+    assert channels.ids("sandbox", APP) == made
+    assert [channels.count(realm, APP) for realm in ("sandbox", "production")] == [3, 1]
+    assert (channels.ids("sandbox", OTHER), channels.count("sandbox", OTHER)) == ([], 0)
+
+
+def test_the_seed_decides_the_ids() -> None:
+    first, again, other = (Channels(Random(seed)).create("sandbox", APP, 0, 5.0) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_a_deleted_channel_is_gone(channels: Channels) -> None:
+    channel_id = channels.create("sandbox", APP, 0, 5.0)
+    channels.delete("sandbox", APP, channel_id)
+    assert channels.ids("sandbox", APP) == []
+    for attempt in (
+        lambda: channels.delete("sandbox", APP, channel_id),
+        lambda: channels.channel(channel_id),
+        lambda: channels.subscribe(channel_id, PHONE),
+        lambda: channels.unsubscribe(channel_id, PHONE),
+    ):
+        with pytest.raises(UnknownChannel) as caught:
+            attempt()
+        assert isinstance(caught.value, SandboxError)
+
+
+def test_a_device_listens_once_for_each_of_its_activities(channels: Channels) -> None:
+    channel_id = channels.create("sandbox", APP, 0, 5.0)
+    for handset, activity in [(PHONE, "a"), (PHONE, "a"), (PHONE, "b"), (TABLET, "a")]:
+        channels.subscribe(channel_id, handset, activity)
+    channel = channels.channel(channel_id)
+    assert channel.subscriptions == [(PHONE, "a"), (PHONE, "b"), (TABLET, "a")]
+    channels.unsubscribe(channel_id, PHONE, "a")
+    channels.unsubscribe(channel_id, PHONE, "never")
+    assert channel.subscriptions == [(PHONE, "b"), (TABLET, "a")]
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        ("dHN0LXNyY2gtY2hubA==", True),
+        ("AAAA", True),
+        ("", False),
+        ("%%%", False),
+        ("AAA", False),
+        ("é", False),
+    ],
+)
+def test_an_id_is_base64(text: str, good: bool) -> None:
+    assert is_channel_id(text) is good
