@@ -1,0 +1,302 @@
+"""Channels and broadcasts over TLS and HTTP/2: managed on hosts of their own, sent on the ordinary ones."""
+
+import base64
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from simulator.apns.errors import UnknownChannel
+from simulator.apns.faults import AnswerWith, Fault
+
+TOPIC = "com.example.app"
+UUID = "123e4567-e89b-12d3-a456-42665544000a"
+UPDATE = b'{"aps":{"timestamp":1,"event":"update","content-state":{"n":%d}}}'
+HOURS = 3600
+
+
+class Device:
+    """Listens to channels."""
+
+    def __init__(self, name: str = "iPhone") -> None:
+        self.name = name
+        self.online = True
+        self.asleep = False
+        self.got: list[Any] = []
+
+    def refuses(self, delivery: Any) -> str | None:
+        return None
+
+    def receive(self, delivery: Any) -> None:
+        self.got.append(delivery)
+
+    def states(self) -> list[int]:
+        return [each.payload["aps"]["content-state"]["n"] for each in self.got]
+
+
+class Channels:
+    """What a provider does with channels; every request is as Apple wants it, but for the changes."""
+
+    def __init__(self, bench: Any, manage: Any, send: Any) -> None:
+        self.bench, self.manage, self.host = bench, manage, send
+
+    async def ask(self, method: str, path: str = "channels", body: bytes = b"", **changes: str | None) -> Any:
+        plain = {"apns_topic": None, "apns_push_type": None}
+        path = f"/1/apps/{TOPIC}/{path}"
+        return await self.bench.ask(self.manage, body, method=method, path=path, **plain | changes)
+
+    async def create(self, policy: int = 1) -> str:
+        body = json.dumps({"message-storage-policy": policy, "push-type": "LiveActivity"}).encode()
+        answer = await self.ask("POST", body=body)
+        assert answer.status == 201
+        return answer.headers["apns-channel-id"]
+
+    async def send(self, channel_id: str | None, number: int = 1, **changes: Any) -> Any:
+        fields = {
+            "path": f"/4/broadcasts/apps/{TOPIC}",
+            "apns_topic": None,
+            "apns_push_type": "liveactivity",
+            "apns_channel_id": channel_id,
+            "apns_expiration": "0",
+            "apns_priority": "10",
+        }
+        return await self.bench.ask(self.host, changes.pop("body", UPDATE % number), **fields | changes)
+
+
+@pytest.fixture
+async def channels(bench) -> Channels:
+    return Channels(bench, await bench.connect("manage-sandbox"), await bench.connect())
+
+
+async def later(bench: Any, seconds: float) -> str:
+    return str(int(bench.clock.now() + seconds))
+
+
+# --- managing -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_channel_is_made_read_listed_and_deleted(bench, channels) -> None:
+    channel_id = await channels.create(1)
+    assert base64.b64decode(channel_id, validate=True)
+    read = await channels.ask("GET", apns_channel_id=channel_id)
+    assert (read.status, json.loads(read.body)) == (
+        200,
+        {"message-storage-policy": 1, "push-type": "LiveActivity"},
+    )
+    assert read.headers["content-type"] == "application/json"
+    listed = await channels.ask("GET", "all-channels")
+    assert (listed.status, json.loads(listed.body)) == (200, {"channels": [channel_id]})
+    deleted = await channels.ask("DELETE", apns_channel_id=channel_id)
+    assert (deleted.status, deleted.body) == (204, b"")
+    assert json.loads((await channels.ask("GET", "all-channels")).body) == {"channels": []}
+    gone = await channels.ask("GET", apns_channel_id=channel_id)
+    assert (gone.status, gone.reason) == (400, "ChannelNotRegistered")
+
+
+async def test_a_request_id_is_echoed_and_otherwise_made(channels) -> None:
+    assert (await channels.ask("GET", "all-channels", apns_request_id=UUID)).headers[
+        "apns-request-id"
+    ] == UUID
+    made = (await channels.ask("GET", "all-channels")).headers
+    assert made["apns-request-id"] == str(uuid.UUID(made["apns-request-id"])).upper()
+    assert "apns-id" not in made
+    bad = await channels.ask("GET", "all-channels", apns_request_id="x")
+    assert (bad.status, bad.reason) == (400, "BadMessageId")
+    assert uuid.UUID(bad.headers["apns-request-id"])
+
+
+async def test_channels_of_the_environments_are_apart(bench, channels) -> None:
+    channel_id = await channels.create()
+    production = Channels(bench, await bench.connect("manage-production"), await bench.connect("production"))
+    assert json.loads((await production.ask("GET", "all-channels")).body) == {"channels": []}
+    assert (await production.send(channel_id)).reason == "ChannelNotRegistered"
+    own = await production.create()
+    answer = await production.send(own)
+    assert answer.status == 200
+    assert "apns-unique-id" not in answer.headers
+
+
+async def test_the_ten_thousand_and_first_is_one_too_many(bench, channels) -> None:
+    for _ in range(10_000):
+        bench.sandbox.channels.create("sandbox", TOPIC, 1, bench.clock.now())
+    body = b'{"message-storage-policy":1,"push-type":"LiveActivity"}'
+    answer = await channels.ask("POST", body=body)
+    assert (answer.status, answer.reason) == (400, "CannotCreateChannelConfig")
+
+
+async def test_a_manage_host_takes_no_pushes_and_an_ordinary_one_manages_nothing(bench, channels) -> None:
+    assert (await bench.ask(channels.manage)).reason == "BadPath"
+    answer = await bench.ask(channels.host, path=f"/1/apps/{TOPIC}/channels")
+    assert answer.reason == "BadPath"
+
+
+async def test_the_provider_is_checked_as_for_a_push(bench, channels) -> None:
+    answer = await channels.ask("GET", "all-channels", authorization=None)
+    assert (answer.status, answer.reason) == (403, "MissingProviderToken")
+    stale = "bearer " + bench.sign(iat=int(bench.clock.now()) - 3700)
+    assert (await channels.send("AAAA", authorization=stale)).reason == "ExpiredProviderToken"
+    bench.sandbox.profile.broadcast_capability = False
+    assert (await channels.ask("GET", "all-channels")).reason == "FeatureNotEnabled"
+    assert (await channels.send("AAAA")).reason == "FeatureNotEnabled"
+
+
+async def test_faults_strike_here_too(bench, channels) -> None:
+    bench.sandbox.faults.add(Fault(AnswerWith("TooManyRequests"), times=2))
+    for answer in (
+        await channels.ask("GET", "all-channels", apns_request_id=UUID),
+        await channels.send("AAAA", apns_request_id=UUID),
+    ):
+        assert (answer.status, answer.reason) == (429, "TooManyRequests")
+        assert answer.headers["apns-request-id"] == UUID
+
+
+async def test_the_journal_tells_of_channels(bench, channels) -> None:
+    channel_id = await channels.create()
+    await channels.ask("DELETE", apns_channel_id=channel_id)
+    made, deleted = (entry.detail for entry in bench.journal.entries("apns", "channel"))
+    assert (made["method"], made["status"], made["channel_id"]) == ("POST", 201, channel_id)
+    assert (deleted["method"], deleted["status"], deleted["channel_id"]) == ("DELETE", 204, channel_id)
+    assert bench.pushes() == []
+
+
+# --- sending ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_broadcast_reaches_every_subscription_once(bench, channels) -> None:
+    channel_id = await channels.create()
+    phone, tablet, stranger = Device(), Device("iPad"), Device()
+    for _ in range(2):
+        bench.sandbox.subscribe(channel_id, phone)
+    bench.sandbox.subscribe(channel_id, tablet, "a")
+    bench.sandbox.subscribe(channel_id, tablet, "b")
+    answer = await channels.send(channel_id, 7, apns_request_id=UUID)
+    assert (answer.status, answer.body, answer.headers["apns-request-id"]) == (200, b"", UUID)
+    assert (phone.states(), tablet.states(), stranger.states()) == ([7], [7, 7], [])
+    assert {each.channel_id for each in phone.got} == {channel_id}
+    assert [each.device_token for each in tablet.got] == ["a", "b"]
+    bench.sandbox.unsubscribe(channel_id, phone)
+    await channels.send(channel_id, 8)
+    assert (phone.states(), tablet.states()) == ([7], [7, 7, 8, 8])
+
+
+async def test_the_log_has_an_entry_for_each_subscription(bench, channels) -> None:
+    channel_id = await channels.create()
+    phone, tablet = Device(), Device("iPad")
+    tablet.online = False
+    for device in (phone, tablet):
+        bench.sandbox.subscribe(channel_id, device)
+    answer = await channels.send(channel_id, apns_expiration=await later(bench, 60))
+    log = bench.sandbox.delivery_log
+    entries = log.entries(channel_id=channel_id)
+    assert [(entry.device, entry.outcome) for entry in entries] == [("iPhone", "sent"), ("iPad", "stored")]
+    assert log.find(answer.headers["apns-unique-id"]) is entries[0]
+    assert {entry.apns_id for entry in entries} == {answer.headers["apns-request-id"]}
+    assert len({entry.unique_id for entry in entries}) == 2
+
+
+@pytest.mark.parametrize(("expiration", "wait", "arrives"), [(HOURS, HOURS - 1, True), (HOURS, HOURS, False)])
+async def test_the_newest_waits_for_a_device_offline(
+    bench, channels, expiration: int, wait: int, arrives: bool
+) -> None:
+    channel_id, phone = await channels.create(1), Device()
+    bench.sandbox.subscribe(channel_id, phone)
+    phone.online = False
+    for number in (1, 2):
+        await channels.send(channel_id, number, apns_expiration=await later(bench, expiration))
+    await bench.clock.advance(wait)
+    phone.online = True
+    bench.sandbox.reconnected(phone)
+    assert phone.states() == ([2] if arrives else [])
+
+
+@pytest.mark.parametrize("expiration", [None, "later"])
+@pytest.mark.parametrize(("wait", "arrives"), [(8 * HOURS - 1, True), (8 * HOURS, False)])
+async def test_it_waits_for_eight_hours_at_the_most(
+    bench, channels, expiration, wait: int, arrives: bool
+) -> None:
+    channel_id, phone = await channels.create(1), Device()
+    bench.sandbox.subscribe(channel_id, phone)
+    phone.online = False
+    await channels.send(channel_id, apns_expiration=expiration and await later(bench, 48 * HOURS))
+    await bench.clock.advance(wait)
+    bench.sandbox.settle()
+    phone.online = True
+    bench.sandbox.reconnected(phone)
+    assert bool(phone.got) is arrives
+
+
+async def test_a_channel_without_storage_keeps_nothing(bench, channels) -> None:
+    channel_id, phone = await channels.create(0), Device()
+    bench.sandbox.subscribe(channel_id, phone)
+    answer = await channels.send(channel_id, apns_expiration=await later(bench, 60))
+    assert (answer.status, answer.reason) == (400, "BadExpirationDate")
+    phone.online = False
+    answer = await channels.send(channel_id)
+    entry = bench.sandbox.delivery_log.find(answer.headers["apns-unique-id"])
+    assert (entry.outcome, entry.why) == ("discarded", "expired")
+    phone.online = True
+    bench.sandbox.reconnected(phone)
+    assert phone.got == []
+
+
+async def test_a_broadcast_cannot_start_an_activity(bench, channels) -> None:
+    channel_id, phone = await channels.create(), Device()
+    bench.sandbox.subscribe(channel_id, phone)
+    answer = await channels.send(
+        channel_id, body=b'{"aps":{"timestamp":1,"event":"start","content-state":{}}}'
+    )
+    assert answer.status == 200
+    assert bench.sandbox.delivery_log.find(answer.headers["apns-unique-id"]).why == "not_for_broadcast"
+    assert phone.got == []
+
+
+async def test_a_deleted_channel_takes_along_what_it_had_stored(bench, channels) -> None:
+    channel_id, phone = await channels.create(1), Device()
+    bench.sandbox.subscribe(channel_id, phone)
+    phone.online = False
+    answer = await channels.send(channel_id, apns_expiration=await later(bench, 60))
+    await channels.ask("DELETE", apns_channel_id=channel_id)
+    entry = bench.sandbox.delivery_log.find(answer.headers["apns-unique-id"])
+    assert (entry.outcome, entry.why) == ("discarded", "channel_deleted")
+    assert (await channels.send(channel_id)).reason == "ChannelNotRegistered"
+    with pytest.raises(UnknownChannel):
+        bench.sandbox.subscribe(channel_id, phone)
+
+
+@pytest.mark.parametrize(("size", "status"), [(5120, 200), (5121, 413)])
+async def test_a_broadcast_may_be_five_kibibytes(channels, size: int, status: int) -> None:
+    body = b'{"aps":{"event":"update"},"pad":"%s"}'
+    body %= b"x" * (size - len(body) + 2)
+    assert len(body) == size
+    assert (await channels.send(await channels.create(), body=body)).status == status
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"apns_channel_id": "%%%"}, "BadChannelId"),
+        ({"apns_channel_id": None}, "MissingChannelId"),
+        ({"apns_push_type": "alert"}, "InvalidPushType"),
+        ({"path": f"/4/broadcasts/apps/{TOPIC}.push-type.liveactivity"}, "TopicDisallowed"),
+        ({"path": "/4/broadcasts/apps/"}, "BadPath"),
+        ({"method": "PUT"}, "MethodNotAllowed"),
+    ],
+)
+async def test_a_bad_broadcast(bench, channels, changes: dict[str, Any], reason: str) -> None:
+    answer = await channels.send(await channels.create(), apns_request_id=UUID, **changes)
+    assert answer.reason == reason
+    assert answer.headers["apns-request-id"] == UUID
+    assert len(bench.sandbox.delivery_log) == 0
+
+
+async def test_an_ordinary_push_by_no_channel_and_a_broadcast_wait_side_by_side(bench, channels) -> None:
+    channel_id, phone = await channels.create(1), Device()
+    bench.sandbox.subscribe(channel_id, phone)
+    bench.sandbox.registry.attach(bench.token, phone)
+    phone.online = False
+    await channels.send(channel_id, apns_expiration=await later(bench, 60))
+    await bench.ask(channels.host)
+    phone.online = True
+    bench.sandbox.reconnected(phone)
+    assert [each.channel_id for each in phone.got] == [channel_id, None]
