@@ -1,0 +1,153 @@
+"""The sink: everything is accepted, nothing is looked at, and HTTP/2 is spoken well enough for real clients."""
+
+import asyncio
+from random import Random
+
+import pytest
+from aioapns import NotificationRequest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulator.apns import frames
+from simulator.apns.frames import FrameType
+from simulator.apns.sandbox import Sandbox
+from simulator.apns.sink import SinkConnection
+from simulator.journal import Journal
+
+from .conftest import TOPIC, Bench, within
+
+
+class Wire(asyncio.Transport):
+    """Remembers what was written, and whether it was cut or told to read no more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.aborted = False
+        self.reading = True
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]
+        self.written += data
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def frames(self) -> list[frames.Frame]:
+        buffer = frames.FrameBuffer()
+        buffer.feed(self.written)
+        self.written = b""
+        found = []
+        while (frame := buffer.next()) is not None:
+            found.append(frame)
+        return found
+
+
+@pytest.fixture
+def sink() -> tuple[SinkConnection, Wire]:
+    connection, wire = SinkConnection(), Wire()
+    connection.connection_made(wire)
+    connection.data_received(frames.PREFACE + frames.settings({}))
+    assert [frame.type for frame in wire.frames()] == [FrameType.SETTINGS, FrameType.SETTINGS]
+    return connection, wire
+
+
+@pytest.fixture
+async def sinking(bench: Bench):
+    """The bench's sandbox replaced by a sink."""
+    await bench.sandbox.close()
+    bench.journal = Journal(bench.clock)
+    authority = bench.sandbox._authority
+    folder = bench.sandbox._folder
+    bench.sandbox = Sandbox(
+        bench.clock, bench.journal, random=Random(1), authority=authority, folder=folder, sink=True
+    )
+    await bench.sandbox.start()
+    yield bench
+    await bench.sandbox.close()
+
+
+async def test_everything_is_accepted_at_a_thousand_streams_and_written_down_nowhere(sinking) -> None:
+    provider = await sinking.connect()
+    good = sinking.push(provider, apns_id="abc")
+    odd = [
+        sinking.push(provider, authorization=None, path="/nowhere"),
+        sinking.push(provider, b"", method="GET"),
+        sinking.push(provider, b"x" * 10_000),
+    ]
+    assert {(await within(each.done)).status for each in [good, *odd]} == {200}
+    assert good.headers["apns-id"] == "abc"
+    assert "apns-id" not in odd[0].headers
+    assert sinking.journal.entries() == []
+
+
+async def test_ping(sinking) -> None:
+    provider = await sinking.connect()
+    provider.h2.ping(b"12345678")
+    provider.flush()
+    await within(provider.pong.wait())
+
+
+async def test_stock_aioapns_runs_into_the_sink(sinking) -> None:
+    apns = sinking.aioapns()
+    requests = [
+        NotificationRequest(device_token="ab" * 32, message={"aps": {"alert": str(number)}}, apns_topic=TOPIC)
+        for number in range(300)
+    ]
+    results = await within(asyncio.gather(*(apns.send_notification(each) for each in requests)))
+    assert all(result.is_successful for result in results)
+
+
+def test_bodies_are_granted_back(sink) -> None:
+    connection, wire = sink
+    connection.data_received(frames.headers(1, b"\x83", end_stream=False))
+    for _ in range(4):
+        connection.data_received(frames.data(1, bytes(10_000), end_stream=False))
+    grants = {frame.stream_id for frame in wire.frames() if frame.type == FrameType.WINDOW_UPDATE}
+    assert grants == {0, 1}
+    connection.data_received(frames.data(1, b"", end_stream=False) + frames.data(1, b"x", end_stream=True))
+    assert [frame.type for frame in wire.frames()] == [FrameType.HEADERS]
+    assert connection._ids == {}
+
+
+def test_split_header_blocks_and_resets(sink) -> None:
+    connection, wire = sink
+    connection.data_received(frames.frame(FrameType.HEADERS, frames.END_STREAM, 1, b"\x83"))
+    connection.data_received(frames.frame(FrameType.CONTINUATION, frames.END_HEADERS, 1, b"\x86"))
+    assert [frame.type for frame in wire.frames()] == [FrameType.HEADERS]
+    connection.data_received(
+        frames.headers(3, b"\x83", end_stream=False)
+        + frames.rst_stream(3, 8)
+        + frames.ping(bytes(8), ack=True)
+        + frames.settings_ack()
+        + frames.frame(0xEE, 0, 0, b"extension")
+    )
+    assert wire.frames() == []
+    assert connection._ids == {}
+
+
+@pytest.mark.parametrize("octets", [frames.frame(FrameType.CONTINUATION, 4, 1, b""), b"\xff" * 9])
+def test_broken_frames_cut_the_connection(sink, octets: bytes) -> None:
+    connection, wire = sink
+    connection.data_received(octets)
+    assert wire.aborted
+
+
+def test_a_client_that_does_not_read_is_not_read(sink) -> None:
+    connection, wire = sink
+    connection.pause_writing()
+    assert not wire.reading
+    connection.resume_writing()
+    assert wire.reading
+
+
+@given(st.binary(max_size=200), st.booleans())
+def test_no_bytes_raise(octets: bytes, greeted: bool) -> None:
+    connection, wire = SinkConnection(), Wire()
+    connection.connection_made(wire)
+    connection.data_received((frames.PREFACE + frames.settings({}) if greeted else b"") + octets)
