@@ -150,6 +150,19 @@ async def test_silent_death(bench, patiently, until) -> None:
     await patiently(provider.lost)
 
 
+async def test_a_dead_connection_sends_nothing_that_is_still_due(bench, until) -> None:
+    bench.sandbox.profile.set({"idle": "silent"})
+    bench.sandbox.hold()
+    provider = await bench.connect()
+    answer = bench.push(provider)
+    await until(lambda: bench.delivered)
+    bench.sandbox.idle_timeout()
+    assert bench.sandbox.release() == 1
+    await asyncio.sleep(0.05)
+    assert not answer.done.done()
+    assert len(provider.settings) == 1
+
+
 async def test_idleness_may_be_forbidden_while_it_is_watched(bench) -> None:
     bench.sandbox.profile.set({"idle_after_s": 60})
     provider = await bench.connect()
