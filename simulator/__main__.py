@@ -1,23 +1,10 @@
-"""`simulator replay | demo | conform`: argument parsing only."""
+"""`simulator replay | demo | apns | conform`: argument parsing only. What a command needs is imported when it is called."""
 
 import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
-
-from simulator import replay
-from simulator.command import CommandError
-from simulator.conform.cases import CaseFileError
-from simulator.conform.cases import load as load_cases
-from simulator.conform.run import print_json as print_results
-from simulator.conform.run import print_result, print_totals, run_cases
-from simulator.demo import demo
-from simulator.scenario import UnknownScenario, load
-
-FAULTS = (CaseFileError, UnknownScenario, CommandError, TimeoutError, OSError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +13,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments))
-    except FAULTS as error:
+    except _faults() as error:
         text = error.args[0] if error.args else type(error).__name__
         print(f"simulator: {text}", file=sys.stderr)
         return 2
@@ -34,32 +21,62 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _faults() -> tuple[type[Exception], ...]:
+    """What is told in one line; only asked for when something went wrong."""
+    from simulator.command import CommandError
+    from simulator.conform.cases import CaseFileError
+    from simulator.lab.errors import LabError
+    from simulator.scenario import UnknownScenario
+
+    return (CaseFileError, UnknownScenario, CommandError, LabError, TimeoutError, OSError)
+
+
 def _replay(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from simulator import replay, scenario
+
     if arguments.list:
         replay.print_list()
         return 0
     if arguments.scenario is None:
-        raise UnknownScenario("which scenario? `simulator replay --list` names them")
-    scenario = load(arguments.scenario)
-    with Console(stderr=True).status(f"playing {scenario.name} ..."):
-        result = asyncio.run(replay.replay(scenario, arguments.speed, arguments.database_url))
+        raise scenario.UnknownScenario("which scenario? `simulator replay --list` names them")
+    chosen = scenario.load(arguments.scenario)
+    with Console(stderr=True).status(f"playing {chosen.name} ..."):
+        result = asyncio.run(replay.replay(chosen, arguments.speed, arguments.database_url))
     (replay.print_json if arguments.json else replay.print_report)(result)
     return 0 if result["ok"] else 1
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    from simulator.demo import demo
+    from simulator.scenario import load
+
     asyncio.run(demo([load(name) for name in arguments.scenarios], arguments.speed, once=arguments.once))
     return 0
 
 
+def _apns(arguments: argparse.Namespace) -> int:
+    from simulator.sandbox_command import SandboxOptions, serve
+
+    given = {name: value for name, value in vars(arguments).items() if name != "run"}
+    asyncio.run(serve(SandboxOptions(**given)))
+    return 0
+
+
 def _conform(arguments: argparse.Namespace) -> int:
-    cases = load_cases(arguments.cases)
+    from rich.console import Console
+
+    from simulator.conform import run
+    from simulator.conform.cases import load
+
+    cases = load(arguments.cases)
     console = Console(stderr=arguments.json)
-    results = asyncio.run(run_cases(cases, lambda result: print_result(console, result)))
+    results = asyncio.run(run.run_cases(cases, lambda result: run.print_result(console, result)))
     if arguments.json:
-        print_results(results)
+        run.print_json(results)
     else:
-        print_totals(console, results)
+        run.print_totals(console, results)
     return 1 if any(result.verdict == "failed" for result in results) else 0
 
 
@@ -82,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--speed", type=_speed, default=1.0, metavar="N", help="N times as fast as recorded")
     command.add_argument("--once", action="store_true", help="end after the last scenario")
     command.set_defaults(run=_demo)
+    _add_apns(commands.add_parser("apns", help="an APNs sandbox with a phone, for any provider"))
     command = commands.add_parser(
         "conform", help="run a file of acceptance cases against a fresh APNs sandbox"
     )
@@ -91,6 +109,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_conform)
     return parser
+
+
+def _add_apns(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", type=_port, default=2197, metavar="N", help="development; default 2197")
+    command.add_argument("--production-port", type=_port, default=2198, metavar="N", help="default 2198")
+    command.add_argument(
+        "--manage-port", type=_port, default=2195, metavar="N", help="channels, development; default 2195"
+    )
+    command.add_argument(
+        "--manage-production-port", type=_port, default=2196, metavar="N", help="channels; default 2196"
+    )
+    command.add_argument("--control-port", type=_port, default=8901, metavar="N", help="default 8901")
+    command.add_argument("--clock", choices=("real", "virtual"), default="real", help="default real")
+    command.add_argument("--profile", choices=("documented", "observed", "strict"), help="APNs' manners")
+    command.add_argument("--state", type=Path, metavar="FILE", help="keys, apps, tokens: kept in this file")
+    command.add_argument("--faults", type=Path, metavar="FILE", help="a JSON list of fault rules")
+    command.add_argument("--sink", action="store_true", help="200 for everything, unread: for load tests")
+    command.add_argument(
+        "--folder", type=Path, default=Path("apns-sandbox"), metavar="DIR", help="gets CA and key file"
+    )
+    command.set_defaults(run=_apns)
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError("must be from 0 (any free one) to 65535")
+    return value
 
 
 def _speed(text: str) -> float:

@@ -48,6 +48,10 @@ class Journal:
             and entry.at >= since
         ]
 
+    def clear(self) -> None:
+        """Forget all entries; listeners stay."""
+        self._entries.clear()
+
     def listen(self, listener: Callable[[Entry], None]) -> Callable[[], None]:
         """Call `listener` with every entry from now on; the returned function stops it."""
         self._listeners.append(listener)

@@ -47,6 +47,10 @@ class Courier:
         """The channel was deleted: throw away what came by it."""
         self._discard(self.mailbox.close(channel_id), "channel_deleted")
 
+    def reset(self) -> None:
+        """Forget what waits, and the log, without a word."""
+        self.log, self.mailbox = DeliveryLog(), Mailbox()
+
     def _keep(self, parcel: Parcel) -> None:
         replaced = self.mailbox.store(parcel)
         if replaced is not None:

@@ -189,6 +189,10 @@ class Sandbox:
         """Throw away what has waited too long by now."""
         self._courier.settle()
 
+    def forget_deliveries(self) -> None:
+        """Nothing waits for a device any more, and the delivery log is empty."""
+        self._courier.reset()
+
     def uninstall(self, token: str) -> None:
         """The app was removed: from now on pushes are accepted and discarded, later answered 410. UnknownToken if it is not ours."""
         self.registry.uninstall(token, self._clock.now())
@@ -197,6 +201,11 @@ class Sandbox:
     def expire(self, token: str) -> None:
         """The token's activity is over, or has a new token: 410 ExpiredToken after the profile's grace. UnknownToken as above."""
         self.registry.expire(token, self._clock.now())
+
+    def delete_channel(self, realm: Realm, bundle_id: str, channel_id: str) -> None:
+        """As the provider may by the channel management host. UnknownChannel if the app has none of this id."""
+        self.channels.delete(realm, bundle_id, channel_id)
+        self._courier.close_channel(channel_id)
 
     def subscribe(self, channel_id: str, handset: Handset, activity: str = "") -> None:
         """Let a device listen to a broadcast channel; once for each activity, if it tells them apart. UnknownChannel if there is none."""

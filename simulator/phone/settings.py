@@ -43,6 +43,11 @@ def _screen(phone: "Phone", value: str) -> None:
     phone.activities.power_changed()
 
 
+def _low_power(phone: "Phone", value: bool) -> None:
+    phone.device.low_power = value
+    phone.activities.power_changed()
+
+
 def _app(phone: "Phone", value: Any) -> None:
     phone.device.app = value
     if value == "foreground":
@@ -101,6 +106,7 @@ def _choice(*values: str, do: Callable[["Phone", Any], None]) -> Setting:
 SETTINGS: dict[str, Setting] = {
     "online": _switch(_plain("online")),
     "screen": _choice("on", "off", do=_screen),
+    "low_power": _switch(_low_power),
     "ios": Setting("a version like 18.5", _is_version, _plain("os_version")),
     "app": _choice("foreground", "background", "force_quit", do=_app),
     "app_installed": _switch(_installed),

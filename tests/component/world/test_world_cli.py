@@ -47,10 +47,10 @@ def test_a_replay_that_is_not_as_expected_ends_with_1(
     """The scenario of an abort with the recording of an error: the phone shows what nobody expects."""
     from dataclasses import replace
 
-    from simulator import __main__, scenario
+    from simulator import scenario
 
     wrong = replace(scenario.load("e_abort"), recording=scenario.load("c_error_400").recording)
-    monkeypatch.setattr(__main__, "load", lambda _: wrong)
+    monkeypatch.setattr(scenario, "load", lambda _: wrong)
     assert main(["replay", "e_abort", "--speed", "20"]) == 1
     assert "✗ the phone showed 0 error, but it was 1" in capsys.readouterr().out
 

@@ -1,0 +1,67 @@
+"""What `simulator apns` prints: how to point a provider at the sandbox. No I/O."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from shlex import quote
+from urllib.parse import quote as quote_path
+
+import jwt
+
+from simulator.lab.device import Device
+from simulator.lab.lab import Lab
+
+PAYLOAD = '{"aps":{"alert":{"title":"Hello","body":"World"}}}'
+HOSTS = {
+    "sandbox": "api.sandbox.push.apple.com",
+    "production": "api.push.apple.com",
+    "manage-sandbox": "api-manage-broadcast.sandbox.push.apple.com",
+    "manage-production": "api-manage-broadcast.push.apple.com",
+}
+"""The sandbox's ports, and the host of Apple's that each stands for."""
+
+
+def guide(lab: Lab, control_url: str, key_file: Path) -> str:
+    """The whole block, for people and for copying from."""
+    key_id = key_file.stem.removeprefix("AuthKey_")
+    rows = [
+        *((f"127.0.0.1:{lab.sandbox.ports[name]}", f"instead of {host}") for name, host in HOSTS.items()),
+        ("CA file", str(lab.sandbox.ca_file)),
+        ("Key file", str(key_file)),
+        ("Key id", key_id),
+        ("Team id", lab.keys[key_id].team_id),
+        *(row for device in lab.devices for row in _of_device(device)),
+        ("Control", control_url),
+    ]
+    width = max(len(name) for name, _ in rows) + 2
+    return "\n".join(
+        [
+            f"An APNs sandbox is up, on {lab.clock_kind} time; Ctrl-C ends it.",
+            "",
+            *(f"  {name:<{width}}{value}" for name, value in rows),
+            "",
+            *_curl(lab, control_url, key_id),
+        ]
+    )
+
+
+def _of_device(device: Device) -> Iterable[tuple[str, str]]:
+    spec = device.spec
+    yield "Phone", f"{spec.name}, {spec.realm}"
+    yield "Topic", spec.bundle_id
+    for kind, token in device.tokens.items():
+        yield f"Token {kind}", token
+
+
+def _curl(lab: Lab, control_url: str, key_id: str) -> list[str]:
+    """Two lines to be pasted: a push with a provider token of this hour, and what the first phone made of it."""
+    if not lab.devices:
+        return []
+    device, key = lab.devices[0], lab.keys[key_id]
+    claims = {"iss": key.team_id, "iat": int(lab.clock.now())}
+    bearer = jwt.encode(claims, key.private_key, algorithm="ES256", headers={"kid": key_id})
+    push_url = f"https://127.0.0.1:{lab.sandbox.ports[device.spec.realm]}/3/device/{device.tokens['alert']}"
+    push = [
+        f"curl --http2 --cacert {quote(str(lab.sandbox.ca_file))} -H 'authorization: bearer {bearer}'",
+        f"-H 'apns-topic: {device.spec.bundle_id}' -H 'apns-push-type: alert' -d '{PAYLOAD}' {push_url}",
+    ]
+    return [" ".join(push), "", f"curl {control_url}/devices/{quote_path(device.spec.name)}"]

@@ -1,0 +1,195 @@
+"""One APNs sandbox, its keys and its phones, wired up; who pushes to them is somebody else."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any, Literal
+
+from simulator.apns.errors import UnknownApp
+from simulator.apns.registry import Kind, ProviderKey, Realm
+from simulator.apns.sandbox import Sandbox
+from simulator.clock import Clock, VirtualClock
+from simulator.journal import Journal
+from simulator.lab.device import Device, DeviceSpec, build
+from simulator.lab.errors import Impossible, RealTime, Taken, Unknown
+from simulator.lab.feed import Feed
+from simulator.lab.tuner import Tuner
+from simulator.phone.settings import SETTINGS
+
+TICK_SECONDS = 0.2
+"""How often, on a real clock, what is due is done."""
+
+
+class Lab:
+    """A sandbox that is started and closed by its owner, and phones by name. On a real clock, `start` lets it tick."""
+
+    def __init__(self, clock: Clock, journal: Journal, sandbox: Sandbox, *, feed: Feed | None = None) -> None:
+        self.clock = clock
+        self.journal = journal
+        self.sandbox = sandbox
+        self.feed = feed or Feed(journal)
+        self.keys: dict[str, ProviderKey] = {}
+        self._devices: dict[str, Device] = {}
+        self._tuner = Tuner(sandbox)
+        self._ticking: asyncio.Task[None] | None = None
+
+    # --- time ---------------------------------------------------------------------------------------------------
+
+    @property
+    def clock_kind(self) -> Literal["real", "virtual"]:
+        """Whose time it is."""
+        return "virtual" if isinstance(self.clock, VirtualClock) else "real"
+
+    def start(self) -> None:
+        """On a real clock: do what is due, five times a second, until `close`. On a virtual one time stands still."""
+        if self.clock_kind == "real":
+            self._ticking = asyncio.create_task(self._tick(), name="lab-tick")
+
+    async def close(self) -> None:
+        """Stop ticking and end all event streams."""
+        self.feed.close()
+        if self._ticking is not None:
+            self._ticking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ticking
+            self._ticking = None
+
+    async def _tick(self) -> None:
+        while True:
+            await self.clock.sleep(TICK_SECONDS)
+            self.settle()
+
+    def settle(self) -> None:
+        """Do all that is due by now, at APNs and on every phone."""
+        self.sandbox.settle()
+        for device in self._devices.values():
+            device.phone.settle()
+        self._tuner.settle(self.devices)
+
+    async def advance(self, seconds: float) -> None:
+        """Let so many seconds pass. RealTime unless the clock is virtual, Impossible if they are below zero."""
+        if not isinstance(self.clock, VirtualClock):
+            raise RealTime("the clock is real; start with --clock virtual to turn it")
+        if seconds < 0:
+            raise Impossible("time does not go back")
+        await self.clock.advance(seconds)
+        self.settle()
+
+    # --- keys ---------------------------------------------------------------------------------------------------
+
+    def issue_key(
+        self,
+        team_id: str | None = None,
+        *,
+        realm: Realm | None = None,
+        topics: frozenset[str] | None = None,
+        related_to: str | None = None,
+    ) -> ProviderKey:
+        """A new provider key, kept with its private half. Unknown if `related_to` is no key."""
+        if related_to is not None:
+            self.key(related_to)
+        key = self.sandbox.issue_key(team_id, realm=realm, topics=topics, related_to=related_to)
+        self.keys[key.key_id] = key
+        return key
+
+    def key(self, key_id: str) -> ProviderKey:
+        """One key. Unknown."""
+        if key_id not in self.keys:
+            raise Unknown(f"there is no key {key_id!r}")
+        return self.keys[key_id]
+
+    def revoke_key(self, key_id: str) -> None:
+        """From now on APNs refuses what this key signs. Unknown."""
+        self.key(key_id)
+        self.sandbox.revoke_key(key_id)
+
+    # --- devices ------------------------------------------------------------------------------------------------
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """All phones, in the order in which they came."""
+        return tuple(self._devices.values())
+
+    def device(self, name: str) -> Device:
+        """One phone. Unknown."""
+        if name not in self._devices:
+            raise Unknown(f"there is no device {name!r}")
+        return self._devices[name]
+
+    def add_device(self, spec: DeviceSpec, remembered: Mapping[Kind, str] | None = None) -> Device:
+        """A phone with its tokens minted and attached. Taken, Unknown (the app), Impossible (iOS version, profile)."""
+        if spec.name in self._devices:
+            raise Taken(f"there is a device {spec.name!r} already")
+        device = self._build(spec, remembered)
+        self._devices[spec.name] = device
+        self.journal.record("world", "device added", **asdict(spec))
+        return device
+
+    def _build(self, spec: DeviceSpec, remembered: Mapping[Kind, str] | None) -> Device:
+        try:
+            return build(spec, self.sandbox.registry, self.clock, self.journal, remembered)
+        except UnknownApp:
+            raise Unknown(f"there is no app {spec.bundle_id!r}") from None
+        except (KeyError, ValueError) as error:
+            raise Impossible(str(error)) from None
+
+    def remove_device(self, name: str) -> None:
+        """The phone is gone, and the app with it: APNs answers 410 Unregistered for its tokens, sooner or later. Unknown."""
+        device = self.device(name)
+        self._uninstall(device)
+        device.issuer.lead_to(None)
+        del self._devices[name]
+        self.journal.record("world", "device removed", name=name)
+
+    def reset(self) -> None:
+        """Forget what happened: faults, stored pushes, delivery log, journal, and all that is on the phones or set there.
+
+        Keys, apps, channels, the profile, and the devices with their tokens stay; so does the time.
+        """
+        self.sandbox.faults.clear()
+        self.sandbox.release()
+        self._devices = {name: self._renewed(device) for name, device in self._devices.items()}
+        self.settle()
+        self.sandbox.forget_deliveries()
+        self.journal.clear()
+
+    def _renewed(self, device: Device) -> Device:
+        tokens = device.tokens
+        device.issuer.retire(frozenset(tokens.values()))
+        return self._build(device.spec, tokens)
+
+    def change_device(self, name: str, changes: Mapping[str, Any]) -> Device:
+        """Do to a phone what a person can do, in the order given; what waits for it arrives if it can be reached again.
+
+        Unknown; Impossible, naming the first key that is wrong, and then nothing has changed.
+        """
+        device = self.device(name)
+        for key, value in changes.items():
+            _check(key, value)
+        reachable = _is_reachable(device)
+        for key, value in changes.items():
+            device.phone.set(key, value)
+            if key == "app_installed":
+                (device.turn_on if value else partial(self._uninstall, device))()
+        if _is_reachable(device) and not reachable:
+            self.sandbox.reconnected(device.phone)
+        self.settle()
+        return device
+
+    def _uninstall(self, device: Device) -> None:
+        for token in device.tokens.values():
+            self.sandbox.uninstall(token)
+
+
+def _check(key: str, value: Any) -> None:
+    setting = SETTINGS.get(key)
+    if setting is None:
+        raise Impossible(f"a phone has no {key!r}, but {', '.join(sorted(SETTINGS))}")
+    if not setting.fits(value):
+        raise Impossible(f"{key!r} of a phone is {setting.wanted}, not {value!r}")
+
+
+def _is_reachable(device: Device) -> bool:
+    return device.phone.online and not device.phone.asleep
