@@ -135,7 +135,7 @@ def _add_apns(command: argparse.ArgumentParser) -> None:
 def _port(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError("must be from 0 (any free one) to 65535")
+        raise argparse.ArgumentTypeError(f"{value} is no port: from 0 (any free one) to 65535")
     return value
 
 

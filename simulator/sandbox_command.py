@@ -159,7 +159,8 @@ async def _port(name: str, port: object, starting: Awaitable[None]) -> None:
     try:
         await starting
     except OSError as error:
-        raise CommandError(f"{name} {port} cannot be used: {error.strerror or error}") from None
+        what = error.filename or f"{name} {port}"
+        raise CommandError(f"{what} cannot be used: {error.strerror or error}") from None
 
 
 def _write_key(lab: Lab, folder: Path) -> Path:

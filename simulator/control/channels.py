@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from simulator.apns.channels import MAX_CHANNELS, Channel
+from simulator.apns.errors import UnknownChannel
 from simulator.apns.registry import REALMS, Realm
 from simulator.control.route import Body, Call, Fields, Query, Route
 from simulator.lab.errors import Impossible, Unknown
@@ -63,7 +64,10 @@ async def create(call: Call) -> Fields:
 async def delete(call: Call) -> Fields:
     """It is gone, and what was stored of it."""
     query: OneChannel = call.query
-    channel = call.lab.sandbox.channels.channel(query.channel_id)
+    try:
+        channel = call.lab.sandbox.channels.channel(query.channel_id)
+    except UnknownChannel:
+        raise Unknown(f"there is no channel {query.channel_id!r}") from None
     call.lab.sandbox.delete_channel(channel.realm, channel.bundle_id, channel.channel_id)
     return {}
 

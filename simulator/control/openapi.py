@@ -64,11 +64,11 @@ def _in_path(name: str) -> Fields:
 def _in_query(route: Route) -> list[Fields]:
     if route.query is None:
         return []
-    (_, schemas) = msgspec.json.schema_components([route.query], ref_template=_REF)
-    properties = schemas[route.query.__name__]["properties"]
+    _, schemas = msgspec.json.schema_components([route.query], ref_template=_REF)
+    found = schemas[route.query.__name__]
     return [
-        {"name": name, "in": "query", "required": False, "schema": schema}
-        for name, schema in properties.items()
+        {"name": name, "in": "query", "required": name in found.get("required", ()), "schema": schema}
+        for name, schema in found["properties"].items()
     ]
 
 

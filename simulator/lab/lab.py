@@ -7,7 +7,6 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, Literal
 
-from simulator.apns.errors import UnknownApp
 from simulator.apns.registry import Kind, ProviderKey, Realm
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import Clock, VirtualClock
@@ -128,10 +127,10 @@ class Lab:
         return device
 
     def _build(self, spec: DeviceSpec, remembered: Mapping[Kind, str] | None) -> Device:
+        if spec.bundle_id not in self.sandbox.registry.apps:
+            raise Unknown(f"there is no app {spec.bundle_id!r}")
         try:
             return build(spec, self.sandbox.registry, self.clock, self.journal, remembered)
-        except UnknownApp:
-            raise Unknown(f"there is no app {spec.bundle_id!r}") from None
         except (KeyError, ValueError) as error:
             raise Impossible(str(error)) from None
 

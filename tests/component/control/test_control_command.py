@@ -1,0 +1,345 @@
+"""`simulator apns` as people call it: up within a second, tokens that survive, one line for what is wrong, a clean end."""
+
+import json
+import re
+import shlex
+import shutil
+import signal
+import socket
+import ssl
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aioapns import APNs, NotificationRequest
+from aioapns.connection import APNsTLSClientProtocol
+
+from simulator.__main__ import main
+from simulator.command import CommandError
+from simulator.lab.errors import StateError
+from simulator.sandbox_command import SandboxOptions, running
+
+SIMULATOR = [sys.executable, "-m", "simulator", "apns"]
+ANY_PORT = [
+    f"--{name}=0"
+    for name in ("port", "production-port", "manage-port", "manage-production-port", "control-port")
+]
+START_SECONDS = 1.0
+"""What is promised; on a machine that is busy with other tests it is measured three times."""
+PATIENCE = 20.0
+
+
+class Running:
+    """The command as a process, from the moment it has printed everything."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            [*SIMULATOR, *ANY_PORT, "--folder", str(folder / "apns"), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+        )
+        self.lines: list[str] = []
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+            if line.startswith("curl http://"):
+                break
+        self.started_after = time.monotonic() - began
+
+    def row(self, name: str) -> str:
+        """The value beside a name in the block."""
+        found = (re.match(rf"\s+{name}\s\s+(.*)", line) for line in self.lines)
+        return next(match[1] for match in found if match)
+
+    def port(self, host: str) -> int:
+        row = next(line for line in self.lines if line.endswith(f"instead of {host}"))
+        return int(row.split()[0].rpartition(":")[2])
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(self.row("Control") + path, method=method)
+        if body is not None:
+            request.data = json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+            return json.load(response)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """The exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+def _text(path: str) -> str:
+    return Path(path).read_text()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Any]:
+    """`run(*arguments)`: the command, started; what still runs is killed in the end."""
+    started: list[Running] = []
+
+    def start(*arguments: str) -> Running:
+        started.append(Running(tmp_path, *arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+        one.process.communicate(timeout=PATIENCE)
+
+
+def test_it_is_up_within_a_second(run: Any) -> None:
+    seconds = []
+    for _ in range(3):
+        sandbox = run()
+        seconds.append(sandbox.started_after)
+        sandbox.stop()
+        if seconds[-1] < START_SECONDS:
+            break
+    assert min(seconds) < START_SECONDS, seconds
+
+
+async def test_a_provider_that_only_knows_what_was_printed_reaches_the_phone(run: Any) -> None:
+    sandbox = run()
+    apns = APNs(
+        key=_text(sandbox.row("Key file")),
+        key_id=sandbox.row("Key id"),
+        team_id=sandbox.row("Team id"),
+        topic=sandbox.row("Topic"),
+        ssl_context=ssl.create_default_context(cafile=sandbox.row("CA file")),
+    )
+    port = sandbox.port("api.sandbox.push.apple.com")
+    apns.pool.protocol_class = type(
+        "Here", (APNsTLSClientProtocol,), {"APNS_SERVER": "localhost", "APNS_PORT": port}
+    )
+    request = NotificationRequest(sandbox.row("Token alert"), {"aps": {"alert": "Hello"}})
+    assert (await apns.send_notification(request)).is_successful
+    told = sandbox.control("GET", f"/deliveries/{request.notification_id}")
+    assert [entry["what"] for entry in told["phone"]] == ["shown"]
+    apns.pool.close()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_printed_lines_of_curl_work(run: Any) -> None:
+    sandbox = run()
+    push, look = (shlex.split(line) for line in sandbox.lines if line.startswith("curl "))
+    if "HTTP2" not in subprocess.run(["curl", "--version"], capture_output=True, text=True).stdout:
+        pytest.skip("this curl cannot speak HTTP/2")
+    subprocess.run([*push, "--fail", "-s"], check=True, timeout=PATIENCE)
+    shown = subprocess.run([*look, "-s"], check=True, timeout=PATIENCE, capture_output=True, text=True)
+    assert [one["title"] for one in json.loads(shown.stdout)["device"]["notifications"]] == ["Hello"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_at_once_also_with_a_reader_of_events(run: Any, number: int) -> None:
+    sandbox = run()
+    with urllib.request.urlopen(sandbox.row("Control") + "/events", timeout=PATIENCE) as events:
+        events.readline()
+        began = time.monotonic()
+        assert sandbox.stop(number) == 0
+        assert time.monotonic() - began < 2
+    out, errors = sandbox.process.communicate()
+    assert (out.strip(), errors) == ("Stopped.", "")
+
+
+def test_tokens_keys_and_the_authority_survive_a_restart(run: Any, tmp_path: Path) -> None:
+    first = run("--state", "state.json")
+    first.control("POST", "/apps", {"bundle_id": "com.other"})
+    added = first.control(
+        "POST", "/devices", {"name": "iPad", "bundle_id": "com.other", "realm": "production"}
+    )
+    first.control("PATCH", "/profile", {"stream_limit": 7})
+    authority = _text(first.row("CA file"))
+    for path in (Path(first.row("Key file")), tmp_path / "state.json"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "PRIVATE KEY" not in "\n".join(first.lines)
+    first.process.kill()  # nothing is left to the end
+    first.process.wait(PATIENCE)
+
+    second = run("--state", "state.json")
+    for name in ("Token alert", "Token voip", "Token push-to-start", "Key id", "Team id"):
+        assert second.row(name) == first.row(name)
+    assert _text(second.row("CA file")) == authority
+    assert second.control("GET", "/devices/iPad")["device"]["tokens"] == added["device"]["tokens"]
+    assert second.control("GET", "/profile")["profile"]["stream_limit"] == 7
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_a_sink_takes_everything_and_shows_nothing(run: Any) -> None:
+    sandbox = run("--sink")
+    url = f"https://127.0.0.1:{sandbox.port('api.push.apple.com')}/3/device/anything"
+    command = [
+        "curl",
+        "--http2",
+        "-s",
+        "--cacert",
+        sandbox.row("CA file"),
+        "-d",
+        "{}",
+        "-w",
+        "%{http_code}",
+        url,
+    ]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE).stdout == "200"
+    assert sandbox.control("GET", "/deliveries")["deliveries"] == []
+
+
+# What is wrong.
+
+
+def _fails(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str) -> str:
+    """The one line of a start that must fail."""
+    assert main(["apns", *ANY_PORT, "--folder", str(folder), *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    [line] = captured.err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    "option", ["--port", "--production-port", "--manage-port", "--manage-production-port", "--control-port"]
+)
+def test_a_port_that_is_taken_is_one_line(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        line = _fails(capsys, tmp_path, option, str(port))
+    assert line.startswith("simulator: ")
+    assert str(port) in line
+    assert "in use" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (None, "cannot be read"),
+        ("{", "no JSON list"),
+        ("{}", "no JSON list"),
+        ('[{"do": {"explode": true}}]', "explode"),
+    ],
+)
+def test_faults_that_are_none_are_one_line(
+    text: str | None, wanted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "faults.json"
+    if text is not None:
+        path.write_text(text)
+    assert wanted in _fails(capsys, tmp_path, "--faults", str(path))
+
+
+def test_a_state_file_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "state.json"
+    path.write_text("{}")
+    assert "no state of an APNs sandbox" in _fails(capsys, tmp_path, "--state", str(path))
+
+
+def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert "file" in _fails(capsys, tmp_path / "file" / "apns")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--port", "x"], ["--port", "65536"], ["--clock", "slow"], ["--profile", "mild"]]
+)
+def test_options_that_are_none(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["apns", *arguments])
+    assert ended.value.code == 2
+    assert arguments[1] in capsys.readouterr().err
+
+
+# In this process.
+
+
+def _options(folder: Path, **changes: Any) -> SandboxOptions:
+    ports = dict.fromkeys(
+        ("port", "production_port", "manage_port", "manage_production_port", "control_port"), 0
+    )
+    return SandboxOptions(**ports, folder=folder, **changes)
+
+
+async def test_all_is_gone_afterwards_and_what_changed_is_saved(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    async with running(_options(tmp_path, state=state)) as sandbox:
+        ports = [*sandbox.lab.sandbox.ports.values(), sandbox.control.port]
+        sandbox.lab.sandbox.add_app("com.late")
+    assert "com.late" in state.read_text()
+    for port in ports:
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+async def test_without_a_state_file_tokens_are_new(tmp_path: Path) -> None:
+    tokens = []
+    for _ in range(2):
+        async with running(_options(tmp_path)) as sandbox:
+            tokens.append(sandbox.lab.device("iPhone").tokens)
+    assert tokens[0] != tokens[1]
+
+
+async def test_a_new_key_is_made_when_all_were_revoked(tmp_path: Path) -> None:
+    options = _options(tmp_path, state=tmp_path / "state.json")
+    async with running(options) as sandbox:
+        [old] = sandbox.lab.keys
+        sandbox.lab.issue_key(topics=frozenset({"com.other"}))  # good for less than everything
+        sandbox.lab.revoke_key(old)
+    async with running(options) as sandbox:
+        newest = list(sandbox.lab.keys)[-1]
+        assert len(sandbox.lab.keys) == 3
+        assert sandbox.key_file.name == f"AuthKey_{newest}.p8"
+
+
+async def test_clock_profile_and_faults_of_the_command_line(tmp_path: Path) -> None:
+    faults = tmp_path / "faults.json"
+    faults.write_text('[{"id": "busy", "do": {"answer": {"reason": "TooManyRequests"}}}]')
+    async with running(_options(tmp_path, clock="virtual", profile="strict", faults=faults)) as sandbox:
+        assert sandbox.lab.clock_kind == "virtual"
+        assert sandbox.lab.sandbox.profile.suffix_must_fit is True
+        assert list(sandbox.lab.sandbox.faults.struck()) == ["busy"]
+
+
+async def test_an_unknown_profile_is_one_sentence(tmp_path: Path) -> None:
+    """argparse lets none through; whoever calls it from Python is told too."""
+    with pytest.raises(CommandError, match="mild"):
+        await _once(_options(tmp_path, profile="mild"))
+
+
+async def test_a_state_that_cannot_be_saved_at_the_end_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="cannot be written"):
+        await _once(_options(tmp_path, state=tmp_path / "folder" / "state.json"), _spoil)
+
+
+async def _once(options: SandboxOptions, meanwhile: Callable[[Path], None] = lambda _: None) -> None:
+    """Start, change something, and stop."""
+    async with running(options) as sandbox:
+        sandbox.lab.sandbox.add_app("com.late")
+        meanwhile((options.state or options.folder).parent)
+
+
+def _spoil(folder: Path) -> None:
+    """A file stands where the folder of the state was."""
+    shutil.rmtree(folder)
+    folder.write_text("in the way")
+
+
+async def test_a_change_that_cannot_be_saved_is_an_error_of_the_request(tmp_path: Path) -> None:
+    state = tmp_path / "folder" / "state.json"
+    async with running(_options(tmp_path, state=state)) as sandbox, aiohttp.ClientSession() as http:
+        _spoil(state.parent)
+        async with http.post(f"{sandbox.control.url}/apps", json={"bundle_id": "com.other"}) as response:
+            assert (response.status, (await response.json())["code"]) == (500, "lab_failed")
+        state.parent.unlink()
