@@ -1,5 +1,6 @@
 """The README says what there is: every setting, route, command and option, and nothing of any workplace."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,6 +8,10 @@ import pytest
 
 from relay.__main__ import _parser
 from relay.settings import VARIABLES
+from simulator.__main__ import _parser as simulator_parser
+from simulator.apns.faults import load
+from simulator.control.table import ROUTES
+from simulator.phone.settings import SETTINGS
 from simulator.scenario import scenarios
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +36,34 @@ def test_every_option_of_the_bridge_is_in_the_readme(capsys: pytest.CaptureFixtu
         _parser({}.get).parse_args(["bridge", "--help"])
     options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
     assert {option for option in options if f"`{option}" not in README} == set()
+
+
+@pytest.mark.parametrize("command", ["replay", "demo", "apns", "conform"])
+def test_every_command_of_the_simulator_is_in_the_readme(command: str) -> None:
+    assert f"simulator {command}" in README or f"make {command}" in README
+
+
+def test_every_option_of_the_sandbox_is_in_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        simulator_parser().parse_args(["apns", "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    assert {option for option in options if f"`{option}" not in README} == set()
+
+
+def test_every_control_route_is_in_the_readme_and_every_one_there_exists() -> None:
+    documented = set(re.findall(r"`((?:GET|POST|PATCH|DELETE) /control[^`]*)`", README))
+    assert documented == {f"{route.method} {route.path}" for route in ROUTES}
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_every_setting_of_a_phone_is_in_the_readme(key: str) -> None:
+    [row] = [line for line in README.splitlines() if line.startswith("| `PATCH /control/devices/{name}`")]
+    assert f"`{key}`" in row
+
+
+def test_the_faults_in_the_readme_are_rules() -> None:
+    rules = [json.loads(text) for text in re.findall(r"^fault '(.*)'$", README, re.MULTILINE)]
+    assert len(load(rules)) == len(rules) > 4
 
 
 def test_the_scenarios_in_the_readme_exist() -> None:

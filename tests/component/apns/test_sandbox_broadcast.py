@@ -300,3 +300,16 @@ async def test_an_ordinary_push_by_no_channel_and_a_broadcast_wait_side_by_side(
     phone.online = True
     bench.sandbox.reconnected(phone)
     assert [each.channel_id for each in phone.got] == [channel_id, None]
+
+
+async def test_a_channel_deleted_by_the_sandbox_takes_what_waits_along(bench, channels) -> None:
+    channel_id, phone = await channels.create(1), Device()
+    bench.sandbox.subscribe(channel_id, phone)
+    phone.online = False
+    await channels.send(channel_id, apns_expiration=await later(bench, 60))
+    bench.sandbox.delete_channel("sandbox", TOPIC, channel_id)
+    assert [entry.why for entry in bench.sandbox.delivery_log.entries()] == ["channel_deleted"]
+    bench.sandbox.forget_deliveries()
+    assert len(bench.sandbox.delivery_log) == 0
+    with pytest.raises(UnknownChannel):
+        bench.sandbox.delete_channel("sandbox", TOPIC, channel_id)

@@ -134,6 +134,12 @@ async def test_the_root_names_the_routes_and_where_apns_listens(stage: Stage) ->
     assert any(line.startswith("POST /control/reset") for line in reply["routes"])
 
 
+async def test_the_document_is_served_without_an_envelope(stage: Stage) -> None:
+    document = (await stage.get("/openapi.json")).body
+    assert document["openapi"] == "3.1.0"
+    assert set(document["paths"]["/control/keys"]) == {"get", "post"}
+
+
 async def test_keys_are_issued_listed_and_revoked(stage: Stage) -> None:
     made = await stage.post("/keys", {"realm": "sandbox", "topics": [TOPIC], "related_to": stage.key.key_id})
     assert made.status == 201
@@ -226,10 +232,12 @@ async def test_what_the_owner_does_not_want_is_discarded_by_apns(stage: Stage) -
 
 
 async def test_a_notification_is_tapped(stage: Stage) -> None:
-    sent = await stage.push()
+    sent = await stage.push("first")
+    await stage.push("second")
     tapped = await stage.post(f"/devices/iPhone/notifications/{sent.notification_id}/tap")
     assert tapped["url"] is None
-    assert (await stage.get("/devices/iPhone"))["device"]["notifications"] == []
+    shown = (await stage.get("/devices/iPhone"))["device"]["notifications"]
+    assert [one["title"] for one in shown] == ["second"]
 
 
 async def test_the_app_starts_and_ends_activities_and_the_owner_swipes_them_away(stage: Stage) -> None:

@@ -84,3 +84,14 @@ def test_listeners_hear_until_they_stop() -> None:
     stop()
     journal.record("world", "two")
     assert heard == ["one"]
+
+
+def test_a_cleared_journal_goes_on() -> None:
+    journal = Journal(VirtualClock())
+    heard: list[str] = []
+    journal.listen(lambda entry: heard.append(entry.what))
+    journal.record("world", "one")
+    journal.clear()
+    journal.record("world", "two")
+    assert [entry.what for entry in journal.entries()] == ["two"]
+    assert heard == ["one", "two"]
