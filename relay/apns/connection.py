@@ -1,303 +1,183 @@
-"""One HTTP/2 connection to APNs: aioapns' protocol with its answers matched by stream, and nothing left hanging.
-
-aioapns 4.0 matches answers by apns-id, never acknowledges received DATA, resends everything at a GOAWAY and waits for
-ever when a stream is reset; each of these loses or doubles alerts. This subclass keeps its class tree and h2, and
-replaces what happens between a request and its answer (RFC 9113 section numbers in the comments).
-"""
+"""One connection to APNs at its socket: HTTP/2 is next door (`http2.py`), here bytes are moved."""
 
 import asyncio
-import json
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+import ssl
+from typing import Final, Protocol
 
-from aioapns.connection import APNsTLSClientProtocol
-from h2.connection import ConnectionInputs, ConnectionState, H2ConnectionStateMachine
-from h2.errors import ErrorCodes
-from h2.events import (
-    ConnectionTerminated,
-    DataReceived,
-    Event,
-    RemoteSettingsChanged,
-    ResponseReceived,
-    StreamEnded,
-    StreamReset,
-    WindowUpdated,
-)
-from h2.exceptions import H2Error
-
+from relay.apns.errand import Errand
+from relay.apns.http2 import Http2
 from relay.apns.provider_token import SignedAt
-from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
+from relay.apns.push import Answered, Outcome
 
-IDLE_SECONDS = 3600
-"""Apple, "Sending notification requests": keep connections open; a ping is due only after an hour of idleness."""
-MAX_ERROR_BODY = 64 * 1024
-
-
-class _GoawayIsNoEnd(H2ConnectionStateMachine):
-    """h2 takes a GOAWAY for the end of the connection, and the answers that follow it for a protocol error.
-
-    RFC 9113 6.8 says the opposite: streams up to last_stream_id are still answered.
-    """
-
-    _transitions = H2ConnectionStateMachine._transitions | {
-        (ConnectionState.CLIENT_OPEN, ConnectionInputs.RECV_GOAWAY): (None, ConnectionState.CLIENT_OPEN)
-    }
+MOST_UNREAD: Final = 16 * 2**20
+"""Octets written that a peer does not read. No burst of pushes comes near: a thousand streams have 5 MB."""
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """A request that was written and whose answer is awaited."""
+class Owner(Protocol):
+    """Who is told what becomes of a connection, and of the errands on it."""
 
-    outcome: asyncio.Future[Outcome]
-    answers_before: int = 0
-    status: int = 0
-    body: bytearray = field(default_factory=bytearray)
+    def opened(self, connection: "ApnsConnection") -> None:
+        """The socket is open, and TLS agreed on."""
+
+    def settle(self, errand: Errand, outcome: Outcome) -> None:
+        """This is what became of the errand on that connection."""
+
+    def changed(self, connection: "ApnsConnection") -> None:
+        """There may be room for more, or an end in sight."""
+
+    def lost(self, connection: "ApnsConnection") -> None:
+        """The socket is closed, and all its errands are settled."""
 
 
-class ApnsConnection(APNsTLSClientProtocol):
-    """Sends pushes. Every one of them gets an Outcome, whatever the connection goes through."""
+class ApnsConnection(asyncio.Protocol):
+    """Carries errands. All that are written in one turn of the event loop leave with one write."""
 
-    INACTIVITY_TIME = IDLE_SECONDS
-
-    def __init__(
-        self, *, authority: str, sign: SignedAt, on_gone: Callable[["ApnsConnection"], None]
-    ) -> None:
-        super().__init__(apns_topic="")
-        self.conn.state_machine = _GoawayIsNoEnd()
-        self._on_gone = on_gone
-        self._authority = authority
-        self._sign = sign
-        self._waiting: dict[int, _Waiting] = {}
-        self._turn = asyncio.Lock()
-        self._window_opened = asyncio.Event()
-        self._settings_known = asyncio.Event()
-        self.draining = False
-        self.lost = False
+    def __init__(self, *, authority: str, sign: SignedAt, owner: Owner, opened_at: float) -> None:
+        self._http2: Http2[Errand] = Http2(authority)
+        self._sign, self._owner = sign, owner
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._flushing: asyncio.Handle | None = None
+        self._written = -1  # the last stream whose request went to the socket
+        self._paused = False
+        self._greeted: asyncio.Future[None] = self._loop.create_future()
+        self.opened_at = opened_at
+        """UNIX time."""
         self.answers = 0
         """How many pushes APNs answered here."""
+        self.failed = False
+        """It counts among the failures already."""
+        self.heard = self.pushed = self._loop.time()
+        """When the last byte came, and the last push went. Times of the event loop."""
+        self.pinged = float("-inf")
+        self._farewell = ""
 
     @property
     def in_flight(self) -> int:
-        """Requests whose answer is awaited."""
-        return len(self._waiting)
+        """Pushes that are out and not answered."""
+        return self._http2.in_flight
 
-    async def send(self, push: Push, deadline: float) -> Outcome:
-        """What became of `push` within `deadline` seconds. Cancelling the caller harms no other push."""
-        waiting = _Waiting(asyncio.get_running_loop().create_future())
-        stream_id = 0
-        try:
-            async with asyncio.timeout(deadline):
-                await self._settings_known.wait()
-                async with self._turn:
-                    stream_id = await self._open_stream(push, waiting)
-                return await waiting.outcome
-        except TimeoutError:
-            # After this process was held up, the answer and the deadline are found at once: the answer counts.
-            if waiting.outcome.done() and not waiting.outcome.cancelled():
-                return waiting.outcome.result()
-            return self._expired(stream_id, waiting, deadline)
-        except (H2Error, ConnectionError) as error:
-            self.drain()
-            return NotSent(f"connection unusable: {error}")
-        finally:
-            self._forget(stream_id)
+    @property
+    def ending(self) -> str:
+        """Why it takes no more pushes; empty while it does."""
+        return self._http2.ending or self._farewell
 
-    async def _open_stream(self, push: Push, waiting: _Waiting) -> int:
-        """Wait for a stream and for room in the flow-control window, then write the whole request at once."""
-        while not self._has_room(len(push.payload)):
-            if self.draining:
-                raise ConnectionError("the connection is closing")
-            self._window_opened.clear()
-            await self._window_opened.wait()
-        stream_id: int = self.conn.get_next_available_stream_id()
-        self.conn.send_headers(stream_id, self._headers(push))
-        self.conn.send_data(stream_id, push.payload, end_stream=True)
-        waiting.answers_before = self.answers
-        self._waiting[stream_id] = waiting
-        self.flush()
-        return stream_id
+    @property
+    def starved(self) -> bool:
+        """Nothing is in flight, and yet nothing can be sent: a window stays shut that no answer will open."""
+        return not self.in_flight and self._http2.stream_limit > 0
 
-    def _has_room(self, size: int) -> bool:
-        if self.draining:
-            return False
-        limit = self.conn.remote_settings.max_concurrent_streams
-        window = min(self.conn.outbound_flow_control_window, self.conn.remote_settings.initial_window_size)
-        return self.in_flight < limit and size <= window
+    def has_room(self, size: int) -> bool:
+        """A push with a payload of so many bytes can go out now."""
+        return not self._paused and not self._farewell and self._http2.has_room(size)
 
-    def _headers(self, push: Push) -> list[tuple[str, str]]:
-        return [
-            (":method", "POST"),
-            (":scheme", "https"),
-            (":authority", self._authority),
-            (":path", f"/3/device/{push.device_token}"),
-            ("authorization", self._sign()),
-            ("apns-id", push.apns_id),
-            ("apns-topic", push.topic),
-            ("apns-push-type", push.push_type),
-            ("apns-priority", str(push.priority)),
-            ("apns-expiration", str(push.expiration)),
-            ("apns-collapse-id", push.collapse_id),
-        ]
+    def carry(self, errand: Errand) -> None:
+        """Send the errand's push, for which there is room."""
+        errand.connection, errand.answers_before = self, self.answers
+        errand.stream_id = self._http2.open(errand.push, self._sign(), errand)
+        self._flush_soon()
 
-    def _expired(self, stream_id: int, waiting: _Waiting, deadline: float) -> Outcome:
-        """A connection that stays silent may be dead without a word (golang/go#14607): the next push takes a new one."""
-        if not stream_id and self._settings_known.is_set():
-            if not self._waiting and self.conn.remote_settings.max_concurrent_streams:
-                self.drain()  # only the flow-control window is in the way, and nothing will open it any more
-            return NotSent(f"no free stream within {deadline:.1f} s")
-        if self.answers == waiting.answers_before:
-            self.drain()
-        if not stream_id:
-            return NotSent(f"no HTTP/2 settings within {deadline:.1f} s")
-        return MaybeSent(f"no answer within {deadline:.1f} s")
+    def give_up(self, errand: Errand) -> None:
+        """Nobody waits for this errand any more."""
+        self._http2.cancel(errand.stream_id)
+        self._flush_soon()
+        self._close_if_drained()
 
-    def _forget(self, stream_id: int) -> None:
-        """Give up a stream nobody waits for any more, so that its slot is free again (RFC 9113 5.1.2)."""
-        if self._waiting.pop(stream_id, None) is not None:
-            try:
-                self.conn.reset_stream(stream_id, ErrorCodes.CANCEL)
-                self.flush()
-            except H2Error:
-                pass
-        self._after_answer()
+    async def greeted(self) -> None:
+        """Return when the server's SETTINGS are here. ConnectionError if the connection ends before."""
+        await self._greeted
 
-    def _after_answer(self) -> None:
-        self._window_opened.set()
-        if self.draining and not self._waiting:
-            self.close()
+    def ping(self) -> None:
+        """Ask for a sign of life: any byte is one."""
+        self.pinged = self._loop.time()
+        self._http2.ping()
+        self._flush_soon()
 
-    # What the peer sends.
-
-    def data_received(self, data: bytes) -> None:
-        """Act on every event in the bytes; a peer that breaks the protocol ends the connection."""
-        try:
-            for event in self.conn.receive_data(data):
-                handler = _HANDLERS.get(type(event))
-                if handler is not None:
-                    handler(self, event)
-            self.flush()
-        except H2Error:
-            self.flush()
-            self.drain()
-            self.close()
-
-    def on_settings(self, _: RemoteSettingsChanged) -> None:
-        """The first SETTINGS frame says how many streams are allowed; a later one may change it (6.5.2)."""
-        self._settings_known.set()
-        self._window_opened.set()
-
-    def on_headers(self, event: ResponseReceived) -> None:
-        """The status of an answer."""
-        if waiting := self._waiting.get(event.stream_id):
-            waiting.status = _status(dict(event.headers).get(b":status", b""))
-
-    def on_data(self, event: DataReceived) -> None:
-        """Part of an error body. Acknowledged at once: unread bytes would close the window for all (6.9)."""
-        self.conn.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-        waiting = self._waiting.get(event.stream_id)
-        if waiting and len(waiting.body) < MAX_ERROR_BODY:
-            waiting.body += event.data
-
-    def on_answer(self, event: StreamEnded) -> None:
-        """The answer is complete."""
-        if waiting := self._waiting.get(event.stream_id):
-            self.answers += 1
-            self._settle(event.stream_id, _answer(waiting.status, bytes(waiting.body)))
-
-    def on_reset(self, event: StreamReset) -> None:
-        """REFUSED_STREAM means that nothing was processed (8.7); any other reset says nothing about it."""
-        refused = event.error_code == ErrorCodes.REFUSED_STREAM
-        self._settle(event.stream_id, NotSent("stream refused") if refused else MaybeSent("stream reset"))
-
-    def on_goaway(self, event: ConnectionTerminated) -> None:
-        """Streams above last_stream_id were not and will not be processed (6.8); the others finish here."""
-        last = event.last_stream_id or 0
-        for stream_id in [stream for stream in self._waiting if stream > last]:
-            self._settle(stream_id, NotSent(f"GOAWAY {bytes(event.additional_data or b'')[:200]!r}"))
-        self.drain()
-
-    def on_window(self, _: WindowUpdated) -> None:
-        """There may be room for the next request."""
-        self._window_opened.set()
-
-    def _settle(self, stream_id: int, outcome: Outcome) -> None:
-        waiting = self._waiting.pop(stream_id, None)
-        if waiting and not waiting.outcome.done():
-            waiting.outcome.set_result(outcome)
-        self._after_answer()
-
-    # The end.
-
-    def drain(self) -> None:
+    def drain(self, why: str) -> None:
         """Take no more pushes; close when the last answer is in."""
-        self.draining = True
-        self._settings_known.set()
-        self._after_answer()
-
-    def close(self) -> None:
-        """Close the socket; what is unanswered is settled by connection_lost."""
-        self.draining = True
-        super().close()
+        self._farewell = self._farewell or why
+        self._close_if_drained()
 
     def abort(self) -> None:
-        """Close the socket without waiting for the peer."""
-        self.draining = True
-        if self.transport is not None:
-            self.transport.abort()
+        """Close the socket without waiting for anybody."""
+        self._farewell = self._farewell or "aborted"
+        if self._transport is not None:
+            self._transport.abort()
+
+    # What the socket says.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The TLS handshake is done."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._owner.opened(self)
+        tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        if tls is not None and tls.selected_alpn_protocol() != "h2":
+            self._ungreeted("the server does not speak HTTP/2 (ALPN did not choose h2)")
+            transport.abort()
+            return
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Settle what is answered."""
+        self.heard = self._loop.time()
+        for errand, outcome in self._http2.receive(data):
+            self.answers += type(outcome) is Answered
+            self._owner.settle(errand, outcome)
+        if self._http2.greeted and not self._greeted.done():
+            self._greeted.set_result(None)
+        self._owner.changed(self)
+        if self._http2.has_output:
+            self._flush_soon()
+        self._close_if_drained()
+
+    def pause_writing(self) -> None:
+        """The peer does not read as fast as we write: open no more streams until it does."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """The peer reads again."""
+        self._paused = False
+        self._owner.changed(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone: what was written may have been processed."""
-        self.lost = True
-        if self.inactivity_timer:
-            self.inactivity_timer.cancel()
-        self.draining = True
-        self._settings_known.set()
-        for stream_id in list(self._waiting):
-            self._settle(stream_id, MaybeSent(f"connection lost: {exc or 'closed by APNs'}"))
-        self._window_opened.set()
-        self._on_gone(self)
+        """What was written may have been processed; what was not, cannot."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+        why = f"connection lost: {exc or self.ending or 'closed by the peer'}"
+        self._ungreeted(why)
+        self._farewell = self._farewell or why
+        for errand, outcome in self._http2.lose(why, written=self._written):
+            self._owner.settle(errand, outcome)
+        self._owner.lost(self)
 
-    def flush(self) -> None:
-        """Write what h2 has ready, unless the socket is gone."""
-        if self.transport is not None and not self.transport.is_closing():
-            super().flush()
+    # Writing.
 
+    def _flush_soon(self) -> None:
+        if self._flushing is None:
+            self._flushing = self._loop.call_soon(self._flush)
 
-_REASON = re.compile(r"[\x21-\x7e]{1,64}")
-_LATEST = 2**53
-"""Milliseconds; more is no time and would not fit a table."""
+    def _flush(self) -> None:
+        self._flushing = None
+        transport = self._transport
+        if transport is None or transport.is_closing() or not self._http2.has_output:
+            return
+        if self._http2.last_stream_id != self._written:
+            self._written = self._http2.last_stream_id
+            self.pushed = self._loop.time()
+        transport.write(self._http2.take_output())
+        if self._paused and transport.get_write_buffer_size() > MOST_UNREAD:
+            transport.abort()
 
+    def _close_if_drained(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._http2.broken or (self.ending and not self.in_flight):
+            self._http2.say_goodbye()
+            self._flush()
+            self._transport.close()
 
-def _status(text: bytes) -> int:
-    return int(text) if re.fullmatch(rb"[1-9][0-9]{2}", text) else 0
-
-
-def _answer(status: int, body: bytes) -> Outcome:
-    """What APNs said; of a body that is not what Apple documents, only the status counts."""
-    if status == 200:
-        return Answered(200)
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError):
-        fields = None
-    if not isinstance(fields, dict):
-        return Answered(status)
-    reason, timestamp = fields.get("reason"), fields.get("timestamp")
-    return Answered(
-        status,
-        reason if isinstance(reason, str) and _REASON.fullmatch(reason) else None,
-        timestamp if type(timestamp) is int and 0 < timestamp < _LATEST else None,
-    )
-
-
-_HANDLERS: dict[type[Event], Callable[[Any, Any], None]] = {
-    RemoteSettingsChanged: ApnsConnection.on_settings,
-    ResponseReceived: ApnsConnection.on_headers,
-    DataReceived: ApnsConnection.on_data,
-    StreamEnded: ApnsConnection.on_answer,
-    StreamReset: ApnsConnection.on_reset,
-    ConnectionTerminated: ApnsConnection.on_goaway,
-    WindowUpdated: ApnsConnection.on_window,
-}
+    def _ungreeted(self, why: str) -> None:
+        if not self._greeted.done():
+            self._greeted.set_exception(ConnectionError(why))
+            self._greeted.exception()  # nobody may be waiting for it any more

@@ -2,17 +2,23 @@
 
 import asyncio
 import random
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
+from relay.apns.aioapns_gateway import AioapnsGateway
+from relay.apns.connector import Connector
 from relay.apns.pool import ConnectionPool
 from relay.apns.provider_token import ProviderToken
 from relay.apns.push import Outcome, Push
 from relay.apns.reasons import Verdict, judge
+from relay.apns.request_checks import refusal
+from relay.apns.trust import client_tls
 from relay.contract import ApnsEnv
+
+Transport = Literal["lean", "aioapns"]
+"""The relay's own HTTP/2, or that of the aioapns package."""
 
 
 class Gateway(Protocol):
@@ -27,8 +33,22 @@ class Gateway(Protocol):
         ...
 
 
+def build_gateway(
+    transport: Transport,
+    *,
+    hosts: Mapping[ApnsEnv, tuple[str, int]],
+    ca_file: Path | None,
+    provider_token: ProviderToken,
+    deadline: float,
+    now: Callable[[], float] = time.time,
+) -> Gateway:
+    """The gateway that APNS_TRANSPORT names. Build it inside a running event loop."""
+    kind = ApnsGateway if transport == "lean" else AioapnsGateway
+    return kind(hosts=hosts, ca_file=ca_file, provider_token=provider_token, deadline=deadline, now=now)
+
+
 class ApnsGateway:
-    """Real APNs, or a sandbox in its place: hosts, ports and CA are settings."""
+    """Real APNs, or a sandbox in its place: hosts, ports and CA are settings. Each environment has its own pool."""
 
     def __init__(
         self,
@@ -41,33 +61,35 @@ class ApnsGateway:
         jitter: random.Random | None = None,
     ) -> None:
         self._token, self._deadline, self._now = provider_token, deadline, now
-        tls = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-        tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        tls.set_alpn_protocols(["h2"])
+        tls = client_tls(ca_file)
         self._pools = {
             env: ConnectionPool(
-                host=host,
-                port=port,
-                tls=tls,
-                sign=lambda: self._token.authorization(self._now()),
+                Connector(host=host, port=port, tls=tls, sign=self._sign, now=now),
                 now=now,
                 jitter=jitter or random.Random(),
             )
             for env, (host, port) in hosts.items()
         }
 
+    def _sign(self) -> str:
+        return self._token.authorization(self._now())
+
     async def send(self, push: Push) -> Outcome:
-        """What became of the push. An expired provider token is renewed once, on a new connection."""
+        """What became of the push. What APNs is sure to refuse is not sent, but answered here as APNs would.
+
+        An expired provider token is renewed once, on a new connection.
+        """
+        if (refused := refusal(push)) is not None:
+            return refused
         pool = self._pools[push.apns_env]
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + self._deadline
-        self._token.authorization(self._now())
+        began = time.monotonic()
+        self._sign()
         used = self._token.issued_at
         outcome = await pool.send(push, self._deadline)
         if judge(outcome).verdict is Verdict.NEW_PROVIDER_TOKEN and self._has_newer_token(used):
-            # APNs may go on refusing every token on a connection that saw an expired one.
-            pool.replace_connection(opened_before=self._token.issued_at)
-            outcome = await pool.send(push, ends - loop.time())
+            # APNs may go on refusing every token on a connection that saw an expired one (jchambers/pushy#783).
+            pool.replace_connections(opened_before=self._token.issued_at)
+            outcome = await pool.send(push, began + self._deadline - time.monotonic())
         return outcome
 
     def _has_newer_token(self, used: float) -> bool:

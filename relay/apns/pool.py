@@ -1,63 +1,84 @@
-"""The connections to one APNs environment: one in use, old ones draining, and a pause after failed attempts."""
+"""The connections to one APNs environment: one when it is quiet, more under load, and a queue before them."""
 
 import asyncio
 import logging
 import random
-import ssl
+from collections import OrderedDict
 from collections.abc import Callable
+from typing import Final
 
+from relay.apns.backoff import Backoff
 from relay.apns.connection import ApnsConnection
-from relay.apns.provider_token import SignedAt
-from relay.apns.push import Answered, NotSent, Outcome, Push
+from relay.apns.connector import Connector
+from relay.apns.deadlines import Deadlines
+from relay.apns.errand import Errand
+from relay.apns.idle import Care, care
+from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
 from relay.logfmt import line
 
 log = logging.getLogger("relay.apns")
 
-CONNECT_SECONDS = 5.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
-"""Seconds between attempts to connect, doubling: Apple takes rapid reconnects for a denial of service."""
+MAX_CONNECTIONS: Final = 4
+MAX_WAITING: Final = 10_000
+"""Pushes that wait for a stream. More are not taken: who sends them still has them, and can wait better."""
+GROW_SECONDS = 0.25
+"""A push that waited so long for a stream calls for another connection; a short burst does not."""
+CARE_SECONDS = 5.0
+"""How often idle connections are looked at."""
 
 
 class ConnectionPool:
-    """Sends over the current connection and opens the next one when that is lost or draining."""
+    """Sends each push over the connection with the fewest in flight, or has it wait its turn."""
 
     def __init__(
         self,
+        connector: Connector,
         *,
-        host: str,
-        port: int,
-        tls: ssl.SSLContext,
-        sign: SignedAt,
         now: Callable[[], float],
         jitter: random.Random,
+        max_connections: int = MAX_CONNECTIONS,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
-        self._host, self._port, self._tls, self._sign = host, port, tls, sign
-        self._now, self._jitter = now, jitter
-        self._current: ApnsConnection | None = None
-        self._open: set[ApnsConnection] = set()
+        self._connector, self._now = connector, now
+        self._max_connections, self._max_waiting = max_connections, max_waiting
+        self._backoff = Backoff(jitter)
+        self._usable: list[ApnsConnection] = []  # in the order of their age
+        self._open: set[ApnsConnection] = set()  # these, and those that drain
         self._none_open = asyncio.Event()
         self._none_open.set()
-        self._connecting: asyncio.Task[ApnsConnection] | None = None
-        self._failures = 0  # in a row, until APNs answers a push
-        self._opened_at = 0.0
-        self._paused_until = float("-inf")
+        self._waiting: OrderedDict[Errand, None] = OrderedDict()
+        self._deadlines = Deadlines(self._expire)
+        self._connecting: asyncio.Task[None] | None = None
+        self._growing: asyncio.TimerHandle | None = None
+        self._caring: asyncio.TimerHandle | None = None
         self._closed = False
 
     async def send(self, push: Push, deadline: float) -> Outcome:
         """What became of the push within `deadline` seconds. If it provably was not processed, it is sent once more."""
         loop = asyncio.get_running_loop()
-        ends = loop.time() + deadline
-        outcome = await self._send_once(push, ends)
-        if isinstance(outcome, NotSent) and self._may_connect() and loop.time() < ends:
-            outcome = await self._send_once(push, ends)
-        if isinstance(outcome, Answered):
-            self._failures = 0
-        return outcome
+        began = loop.time()
+        errand = Errand(push, began, began + deadline, loop.create_future())
+        if self._closed:
+            return NotSent("closed")
+        if len(self._waiting) >= self._max_waiting:
+            return NotSent(f"{self._max_waiting} pushes are waiting already")
+        self._deadlines.add(errand)
+        connection = None if self._waiting else self._with_room(push)
+        if connection is not None:
+            connection.carry(errand)
+        else:
+            self._waiting[errand] = None
+            self._pump()
+        try:
+            return await errand.outcome
+        except asyncio.CancelledError:
+            self._withdraw(errand)
+            raise
 
-    def replace_connection(self, opened_before: float) -> None:
-        """Send nothing more over a connection that is older (UNIX time); what is in flight on it finishes."""
-        if self._current is not None and self._opened_at < opened_before:
-            self._current.drain()
+    def replace_connections(self, opened_before: float) -> None:
+        """Send nothing more over connections that are older (UNIX time); what is in flight on them finishes."""
+        for connection in [each for each in self._usable if each.opened_at < opened_before]:
+            self._retire(connection, "replaced")
 
     async def close(self, grace: float) -> None:
         """Stop taking pushes, give those in flight `grace` seconds to be answered, close the sockets."""
@@ -65,8 +86,9 @@ class ConnectionPool:
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait([self._connecting])
+        self._fail_waiting(NotSent("closed"))
         for connection in tuple(self._open):
-            connection.drain()
+            connection.drain("closed")
         try:
             async with asyncio.timeout(grace):
                 await self._none_open.wait()
@@ -74,78 +96,172 @@ class ConnectionPool:
             for connection in tuple(self._open):
                 connection.abort()
             await self._none_open.wait()
+        self._deadlines.close()
+        for timer in (self._growing, self._caring):
+            if timer is not None:
+                timer.cancel()
 
-    async def _send_once(self, push: Push, ends: float) -> Outcome:
-        try:
-            async with asyncio.timeout_at(ends):
-                connection = await self._connection()
-        except OSError as error:
-            return NotSent(f"cannot connect to {self._host}:{self._port}: {_why(error)}")
-        return await connection.send(push, ends - asyncio.get_running_loop().time())
+    # Errands.
 
-    def _may_connect(self) -> bool:
-        return not self._closed and self._now() >= self._paused_until
+    def _with_room(self, push: Push) -> ApnsConnection | None:
+        """The connection with the fewest pushes in flight, the oldest among equals, if any can take this one."""
+        chosen = None
+        for connection in self._usable:
+            if (chosen is None or connection.in_flight < chosen.in_flight) and connection.has_room(
+                len(push.payload)
+            ):
+                chosen = connection
+        return chosen
 
-    async def _connection(self) -> ApnsConnection:
-        """The current connection, or the next one: one attempt for all, and whoever gives up leaves it to the others."""
-        if self._current is not None and not self._current.draining:
-            return self._current
-        if self._connecting is None:
-            if not self._may_connect():
-                raise ConnectionError("closed" if self._closed else "waiting before the next attempt")
-            self._connecting = asyncio.create_task(self._connect())
-            self._connecting.add_done_callback(self._connected)
-        attempt = self._connecting
-        await asyncio.wait([attempt])
-        if attempt.cancelled():
-            raise ConnectionError("closed")
-        return attempt.result()
+    def _pump(self) -> None:
+        """First come, first served; and for those who still wait, see that there is a connection."""
+        while self._waiting:
+            errand = next(iter(self._waiting))
+            connection = self._with_room(errand.push)
+            if connection is None:
+                self._want_connection()
+                return
+            del self._waiting[errand]
+            connection.carry(errand)
 
-    def _connected(self, attempt: asyncio.Task[ApnsConnection]) -> None:
-        self._connecting = None
-        if not attempt.cancelled() and attempt.exception() is None:
-            self._current = attempt.result()
+    def _withdraw(self, errand: Errand) -> None:
+        """Its caller is gone, or its time is over."""
+        self._deadlines.remove(errand)
+        self._waiting.pop(errand, None)
+        if errand.connection is not None:
+            errand.connection.give_up(errand)
+            self._pump()
 
-    async def _connect(self) -> ApnsConnection:
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                connection = await self._open_socket()
-        except OSError as error:
-            self._pause()
-            log.warning(line("connect failed", host=self._host, port=self._port, error=_why(error)))
-            raise
-        if connection.lost:
-            raise ConnectionError("closed at once")
-        self._opened_at = self._now()
+    def _expire(self, errand: Errand) -> None:
+        """A connection that stays silent may be dead without a word (golang/go#14607): others take a new one."""
+        seconds, connection = errand.ends - errand.began, errand.connection
+        self._withdraw(errand)
+        if connection is None:
+            self._finish(errand, NotSent(f"no free stream within {seconds:.1f} s"))
+            size = len(errand.push.payload)
+            for stuck in [each for each in self._usable if each.starved and not each.has_room(size)]:
+                self._retire(stuck, "the window stayed shut", failed=not stuck.answers)
+        else:
+            self._finish(errand, MaybeSent(f"no answer within {seconds:.1f} s"))
+            if connection.answers == errand.answers_before:
+                self._retire(connection, "silent", failed=not connection.answers)
+
+    def _fail_waiting(self, outcome: Outcome) -> None:
+        while self._waiting:
+            self._finish(self._waiting.popitem()[0], outcome)
+
+    def _finish(self, errand: Errand, outcome: Outcome) -> None:
+        self._deadlines.remove(errand)
+        if not errand.outcome.done():
+            errand.outcome.set_result(outcome)
+
+    # What a connection reports.
+
+    def opened(self, connection: ApnsConnection) -> None:
+        """A socket more."""
         self._open.add(connection)
         self._none_open.clear()
-        log.info(line("connected", host=self._host, port=self._port))
-        return connection
 
-    async def _open_socket(self) -> ApnsConnection:
-        loop = asyncio.get_running_loop()
-        authority = self._host if self._port == 443 else f"{self._host}:{self._port}"
-        _, connection = await loop.create_connection(
-            lambda: ApnsConnection(authority=authority, sign=self._sign, on_gone=self._gone),
-            self._host,
-            self._port,
-            ssl=self._tls,
-        )
-        return connection
+    def settle(self, errand: Errand, outcome: Outcome) -> None:
+        """Tell the caller; but what was provably not processed goes to the head of the queue, once."""
+        if type(outcome) is NotSent and not errand.resent and not self._closed and not errand.outcome.done():
+            errand.resent, errand.connection = True, None
+            self._waiting[errand] = None
+            self._waiting.move_to_end(errand, last=False)
+            return
+        if type(outcome) is Answered:
+            self._backoff.succeeded()
+        self._finish(errand, outcome)
 
-    def _gone(self, connection: ApnsConnection) -> None:
-        if not connection.answers:
-            self._pause()
+    def changed(self, connection: ApnsConnection) -> None:
+        """There may be room, or the peer sends the connection away."""
+        if connection.ending and connection in self._usable:
+            self._retire(
+                connection, connection.ending, failed=not connection.answers and not connection.in_flight
+            )
+        elif self._waiting:
+            self._pump()
+
+    def lost(self, connection: ApnsConnection) -> None:
+        """A socket less."""
         self._open.discard(connection)
         if not self._open:
             self._none_open.set()
-        log.info(line("disconnected", host=self._host, port=self._port))
+        log.info(line("disconnected", address=self._connector.address, why=connection.ending))
+        if not connection.answers and not connection.failed:
+            self._fail(connection)
+        self._retire(connection, connection.ending)
 
-    def _pause(self) -> None:
-        pause = min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE) * self._jitter.uniform(0.5, 1.0)
-        self._failures += 1
-        self._paused_until = self._now() + pause
+    # Connections.
 
+    def _retire(self, connection: ApnsConnection, why: str, *, failed: bool = False) -> None:
+        """Give it no more errands; it closes when the last answer is in. `failed`: pause before the next one."""
+        if connection in self._usable:
+            self._usable.remove(connection)
+            if failed:
+                self._fail(connection)
+            connection.drain(why)
+        self._pump()
 
-def _why(error: BaseException) -> str:
-    return str(error) or "timed out"
+    def _fail(self, connection: ApnsConnection) -> None:
+        connection.failed = True
+        self._backoff.failed(self._now())
+
+    def _want_connection(self) -> None:
+        if self._usable:
+            if self._growing is None:
+                self._growing = asyncio.get_running_loop().call_later(GROW_SECONDS, self._grow)
+        elif self._connecting is None:
+            if self._backoff.may_try(self._now()):
+                self._connecting = asyncio.create_task(self._connect(), name="connect to APNs")
+            else:
+                self._fail_waiting(NotSent("waiting before the next attempt to connect"))
+
+    def _grow(self) -> None:
+        """One connection more, if the first in the queue waited long enough and all connections have proved good."""
+        self._growing = None
+        if not self._waiting or self._closed:
+            return
+        late = asyncio.get_running_loop().time() - next(iter(self._waiting)).began >= GROW_SECONDS
+        proved = all(connection.answers for connection in self._usable)
+        room = len(self._usable) < self._max_connections and self._connecting is None
+        if late and proved and room and self._backoff.may_try(self._now()):
+            self._connecting = asyncio.create_task(self._connect(), name="connect to APNs")
+        self._want_connection()
+
+    async def _connect(self) -> None:
+        address = self._connector.address
+        try:
+            connection = await self._connector.connect(self)
+        except OSError as error:
+            self._backoff.failed(self._now())
+            log.warning(line("connect failed", address=address, error=str(error)))
+            if not self._usable:
+                self._fail_waiting(NotSent(f"cannot connect to {address}: {error}"))
+        else:
+            log.info(line("connected", address=address))
+            self._usable.append(connection)
+            self._care_soon()
+        finally:
+            self._connecting = None
+        self._pump()
+
+    def _care_soon(self) -> None:
+        if self._caring is None:
+            self._caring = asyncio.get_running_loop().call_later(CARE_SECONDS, self._care)
+
+    def _care(self) -> None:
+        """Ping the idle, send the spare away, cut off the dead."""
+        self._caring = None
+        now = asyncio.get_running_loop().time()
+        for age, each in enumerate(tuple(self._usable)):
+            match care(now, heard=each.heard, pushed=each.pushed, pinged=each.pinged, spare=age > 0):
+                case Care.PING:
+                    each.ping()
+                case Care.DRAIN:
+                    self._retire(each, "idle")
+                case Care.ABORT:
+                    self._retire(each, "no answer to a ping")
+                    each.abort()
+        if self._usable and not self._closed:
+            self._care_soon()

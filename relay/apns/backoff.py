@@ -1,0 +1,33 @@
+"""Pauses between attempts to connect. Pure: time and randomness are given."""
+
+import random
+from typing import Final
+
+FIRST_PAUSE: Final = 0.25
+LONGEST_PAUSE: Final = 30.0
+"""Seconds, doubling from one to the other. Apple, "Troubleshooting push notifications": rapid reconnects count as a
+denial of service.
+"""
+
+
+class Backoff:
+    """Counts failures in a row, until something good happens."""
+
+    def __init__(self, jitter: random.Random) -> None:
+        self._jitter = jitter
+        self._failures = 0
+        self._until = float("-inf")
+
+    def failed(self, now: float) -> None:
+        """Pause from `now` on: half to all of the step, so that many relays do not come back as one."""
+        pause = min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE) * self._jitter.uniform(0.5, 1.0)
+        self._failures = min(self._failures + 1, 30)
+        self._until = now + pause
+
+    def succeeded(self) -> None:
+        """The next failure is the first again."""
+        self._failures = 0
+
+    def may_try(self, now: float) -> bool:
+        """No pause is on. One that ends later than any can is of a clock that was set back, and does not count."""
+        return not now < self._until <= now + LONGEST_PAUSE

@@ -1,0 +1,104 @@
+"""HPACK for requests (RFC 7541): the table that the peer's decoder keeps, as far as we fill it. No Huffman: it costs
+more time than the octets it saves here.
+"""
+
+from typing import Final
+
+LARGEST: Final = 4096
+"""Octets. RFC 9113 6.5.2's default, and what APNs announces; of a larger table we would use no more."""
+FIRST_DYNAMIC: Final = 62  # RFC 7541 2.3.3: behind the static table
+ENTRY_OVERHEAD: Final = 32  # section 4.1
+STATIC_NAMES: Final = {b":authority": 1, b":path": 4, b"authorization": 23}  # appendix A
+STATIC_FIELDS: Final = {(b":method", b"POST"): 3, (b":scheme", b"https"): 7}
+
+_INDEXED, _INDEXING, _PLAIN, _RESIZE = (
+    (0x80, 7),
+    (0x40, 6),
+    (0x00, 4),
+    (0x20, 5),
+)  # sections 6.1, 6.2.1, 6.2.2, 6.3
+
+
+class HeaderTable:
+    """Fields that were sent "with incremental indexing". They are added while there is room, and never evicted.
+
+    So an entry, once known, stays known, and only its index moves: by one with each entry after it (section 2.3.2).
+    """
+
+    def __init__(self) -> None:
+        self._limit = LARGEST
+        self._notice = b""
+        self._clear()
+
+    def _clear(self) -> None:
+        self._fields: dict[tuple[bytes, bytes], int] = {}
+        self._names: dict[bytes, int] = {}
+        self._size = 0
+
+    @property
+    def entries(self) -> int:
+        """How many fields are in the table."""
+        return len(self._fields)
+
+    def resize(self, octets: int) -> None:
+        """Obey SETTINGS_HEADER_TABLE_SIZE. A smaller table starts anew: section 4.2 has it emptied by a size of 0."""
+        limit = min(octets, LARGEST)
+        if limit < self._limit:
+            self._clear()
+            self._notice = integer(0, _RESIZE) + (integer(limit, _RESIZE) if limit else b"")
+            self._limit = limit
+
+    def notice(self) -> bytes:
+        """What the next header block must begin with (section 4.2); once."""
+        notice, self._notice = self._notice, b""
+        return notice
+
+    def repeated(self, name: bytes, value: bytes) -> bytes:
+        """A field that comes again and again: an index from the second time on."""
+        index = STATIC_FIELDS.get((name, value)) or self._index(self._fields.get((name, value)))
+        return integer(index, _INDEXED) if index else self._new(name, value)
+
+    def unique(self, name: bytes, value: bytes) -> bytes:
+        """A field whose value does not come again: only its name is indexed, from the second time on."""
+        return self.name(name) + string(value) if self._knows(name) else self._new(name, value)
+
+    def name(self, name: bytes) -> bytes:
+        """The head of a literal without indexing (6.2.2): the value follows."""
+        index = STATIC_NAMES.get(name) or self._index(self._names.get(name))
+        return integer(index, _PLAIN) if index else integer(0, _PLAIN) + string(name)
+
+    def _knows(self, name: bytes) -> bool:
+        return name in STATIC_NAMES or name in self._names
+
+    def _index(self, position: int | None) -> int:
+        return 0 if position is None else FIRST_DYNAMIC + self.entries - 1 - position
+
+    def _new(self, name: bytes, value: bytes) -> bytes:
+        size = len(name) + len(value) + ENTRY_OVERHEAD
+        if self._size + size > self._limit:
+            return self.name(name) + string(value)
+        index = STATIC_NAMES.get(name) or self._index(self._names.get(name))
+        self._names[name] = self._fields[name, value] = self.entries
+        self._size += size
+        return integer(index, _INDEXING) + (b"" if index else string(name)) + string(value)
+
+
+def integer(number: int, form: tuple[int, int]) -> bytes:
+    """Section 5.1. `form` is the pattern of the first octet, and how many of its bits are left for the number."""
+    pattern, bits = form
+    most = (1 << bits) - 1
+    if number < most:
+        return bytes((pattern | number,))
+    octets, rest = [pattern | most], number - most
+    while rest > 0x7F:
+        octets.append(0x80 | rest & 0x7F)
+        rest >>= 7
+    return bytes((*octets, rest))
+
+
+_LENGTHS: Final = tuple(integer(length, (0, 7)) for length in range(2048))
+
+
+def string(octets: bytes) -> bytes:
+    """Section 5.2, without Huffman. At most 2047 octets: no value of ours is longer."""
+    return _LENGTHS[len(octets)] + octets
