@@ -4,15 +4,20 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 from quart import Quart
 
+from relay.activities import Activities
+from relay.activity_sender import ActivitySender
 from relay.apns.gateway import ApnsGateway, Gateway
+from relay.apns.key_pause import KeyPause
 from relay.apns.provider_token import ProviderToken
+from relay.clock import Clock, SystemClock
 from relay.database import DatabaseError, close_database, open_database
 from relay.dispatcher import Dispatcher
 from relay.intake import Intake
-from relay.routes import devices, events, health
+from relay.routes import activities, devices, events, health
 from relay.routes.envelope import install_error_replies
 from relay.settings import Settings
 from relay.shelter import Shelter
@@ -26,29 +31,49 @@ STOP_SECONDS = 10.0
 
 @asynccontextmanager
 async def running_app(
-    settings: Settings, *, now: Callable[[], float] = time.time, gateway: Gateway | None = None
+    settings: Settings, *, clock: Clock | None = None, gateway: Gateway | None = None
 ) -> AsyncIterator[Quart]:
     """The relay, ready to serve. Raises DatabaseError if its database cannot be used."""
+    clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         connection = await open_database(settings.database_url)
         stack.push_async_callback(close_database)
-        db = Database(connection)
-        dispatcher = Dispatcher(
-            db,
-            gateway or apns_gateway(settings, now),
-            owner=f"{socket.gethostname()}/{settings.relay_host}:{settings.port}"[-60:],
-            push_deadline=settings.apns_push_deadline,
-            keep_days=settings.relay_delivery_days,
-            now=now,
-        )
-        stack.push_async_callback(dispatcher.stop, STOP_SECONDS)
+        parts = await _start_parts(stack, settings, Database(connection), clock, gateway)
+        yield _create_app(settings, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the routes work with."""
+
+    db: Database
+    dispatcher: Dispatcher
+    activities: Activities
+    shelter: Shelter
+    now: Callable[[], float]
+
+
+async def _start_parts(
+    stack: AsyncExitStack, settings: Settings, db: Database, clock: Clock, gateway: Gateway | None
+) -> _Parts:
+    apns = KeyPause(gateway or apns_gateway(settings, clock.now), clock.now)
+    stack.push_async_callback(apns.close, STOP_SECONDS)
+    owner = f"{socket.gethostname()}/{settings.relay_host}:{settings.port}"[-60:]
+    deadline = settings.apns_push_deadline
+    dispatcher = Dispatcher(
+        db, apns, owner=owner, push_deadline=deadline, keep_days=settings.relay_delivery_days, clock=clock
+    )
+    sender = ActivitySender(db, apns, owner=owner, push_deadline=deadline, clock=clock)
+    for part in (dispatcher, sender):
+        stack.push_async_callback(part.stop, STOP_SECONDS)
         try:
-            await dispatcher.start()
+            await part.start()
         except Unavailable as error:
             raise DatabaseError(f"the database went away: {error}") from error
-        shelter = Shelter(DATABASE_SECONDS)
-        stack.push_async_callback(shelter.close)
-        yield _create_app(settings, db, dispatcher, shelter, now)
+    shelter = Shelter(DATABASE_SECONDS)
+    stack.push_async_callback(shelter.close)
+    cards = Activities(db, default_bundle_id=settings.apns_default_bundle_id, now=clock.now, look=sender.look)
+    return _Parts(db, dispatcher, cards, shelter, clock.now)
 
 
 def apns_gateway(settings: Settings, now: Callable[[], float] = time.time) -> ApnsGateway:
@@ -65,17 +90,18 @@ def apns_gateway(settings: Settings, now: Callable[[], float] = time.time) -> Ap
     )
 
 
-def _create_app(
-    settings: Settings, db: Database, dispatcher: Dispatcher, shelter: Shelter, now: Callable[[], float]
-) -> Quart:
+def _create_app(settings: Settings, parts: _Parts) -> Quart:
     app = Quart("relay", static_folder=None)
     app.url_map.merge_slashes = False  # a redirect would not be our JSON
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["BODY_TIMEOUT"] = 10
-    intake = Intake(db, dispatcher, shelter, deadline=settings.relay_event_deadline, now=now)
-    app.register_blueprint(
-        devices.blueprint(db, shelter, default_bundle_id=settings.apns_default_bundle_id, now=now)
+    db, shelter, now = parts.db, parts.shelter, parts.now
+    intake = Intake(
+        db, parts.dispatcher, parts.activities, shelter, deadline=settings.relay_event_deadline, now=now
     )
+    bundle_id = settings.apns_default_bundle_id
+    app.register_blueprint(devices.blueprint(db, shelter, default_bundle_id=bundle_id, now=now))
+    app.register_blueprint(activities.blueprint(parts.activities, shelter))
     app.register_blueprint(events.blueprint(intake))
     app.register_blueprint(health.blueprint(db, shelter))
     install_error_replies(app)

@@ -67,6 +67,28 @@ class DeviceUnregister(Message, frozen=True, kw_only=True):
     device_token: Token
 
 
+class ActivityRegister(BundleMessage, frozen=True, kw_only=True):
+    """POST /v1/activity/register: the update token of one session's Live Activity on one phone, new or rotated.
+
+    What is left out is taken from the phone's device registration.
+    """
+
+    secret: Secret
+    session_id: Name
+    activity_token: Token
+    apns_env: ApnsEnv | None = None
+    device_token: Token | None = None
+    activity_format: ActivityFormat | None = None
+
+
+class ActivityUnregister(Message, frozen=True, kw_only=True):
+    """POST /v1/activity/unregister: the phone ended this session's Live Activity itself."""
+
+    secret: Secret
+    session_id: Name
+    device_token: Token | None = None
+
+
 class ContentState(Message, frozen=True, kw_only=True, omit_defaults=True):
     """What the Live Activity shows. `last_message` is about 120 characters; `retry_info` reads "Retry 2 in 8s"."""
 
@@ -192,6 +214,11 @@ def pairing_link(pair: Pairing) -> str:
     fields: dict[str, Any] = msgspec.to_builtins(pair)
     ordered = {name: fields[name] for name in ("v", "serverID", "relayURL", "relaySecret", "hosts")}
     return f"{PAIRING_SCHEME}:///?pair={quote(json.dumps(ordered, separators=(',', ':')), safe='')}"
+
+
+def session_link(session_id: str) -> str:
+    """`mobilevoice://session/<id>`: a tap on a notification or a Live Activity opens this session."""
+    return f"{PAIRING_SCHEME}://session/{quote(session_id, safe='')}"
 
 
 def parse_pairing_link(link: str) -> Pairing:

@@ -6,18 +6,19 @@ Pushes and writes live here and never in a request's task: a caller who hangs up
 import asyncio
 import logging
 import random
-import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 
 from relay.apns.gateway import Gateway
 from relay.apns.push import MaybeSent, Outcome, Push
+from relay.clock import Clock, sleep_unless
 from relay.logfmt import line
 from relay.planner import Delivery
 from relay.settlement import OTHER_ENV, Settlement, Status, settle, too_late, wants_other_environment
 from relay.store import deliveries, devices
 from relay.store.deliveries import Settled
 from relay.store.sql import Database, Unavailable
+from relay.told import tell
 
 log = logging.getLogger("relay.dispatcher")
 
@@ -57,7 +58,7 @@ class Dispatcher:
         owner: str,
         push_deadline: float,
         keep_days: int,
-        now: Callable[[], float] = time.time,
+        clock: Clock,
         jitter: random.Random | None = None,
     ) -> None:
         self._db, self._gateway, self._owner = db, gateway, owner
@@ -66,7 +67,7 @@ class Dispatcher:
         self._sending_ms = int(2000 * push_deadline) + WRITE_MS
         self._lease_ms = 2 * self._sending_ms
         self._keep_days = keep_days
-        self._now, self._jitter = now, jitter or random.Random()
+        self._clock, self._now, self._jitter = clock, clock.now, jitter or random.Random()
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(QUEUE_SIZE)
         self._settled: asyncio.Queue[tuple[_Job, Settled]] = asyncio.Queue(QUEUE_SIZE)
         self._held: set[str] = set()
@@ -99,7 +100,6 @@ class Dispatcher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._gateway.close(grace)
 
     def _own(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"dispatcher-{name}")
@@ -154,7 +154,7 @@ class Dispatcher:
         settlement = too_late(delivery, self._now_ms()) or await self._ask(delivery)
         latency = max(0, min(int((self._now() - began) * 1000), MAX_LATENCY))
         settled = Settled(delivery, settlement, latency, self._now_ms())
-        _tell(settled)
+        tell(settled)
         return settled
 
     async def _ask(self, delivery: Delivery) -> Settlement:
@@ -215,12 +215,7 @@ class Dispatcher:
 
     async def _poll(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._look.wait()
-            except TimeoutError:
-                pass
-            self._look.clear()
+            await sleep_unless(self._clock, POLL_SECONDS, self._look)
             await self._guarded(self._claim())
 
     async def _claim(self) -> None:
@@ -235,7 +230,7 @@ class Dispatcher:
     async def _sweep(self) -> None:
         while True:
             await self._guarded(self._forget_old())
-            await asyncio.sleep(SWEEP_SECONDS)
+            await self._clock.sleep(SWEEP_SECONDS)
 
     async def _forget_old(self) -> None:
         before = self._now_ms() - self._keep_days * 86_400_000
@@ -259,26 +254,3 @@ class Dispatcher:
 
     def _lease_until(self) -> int:
         return self._now_ms() + self._lease_ms
-
-
-def _tell(settled: Settled) -> None:
-    """One line for each try; an error, with what to do, where the operator must act."""
-    delivery, settlement = settled.delivery, settled.settlement
-    http_status, reason, error = settlement.told
-    text = line(
-        "delivery",
-        status=settlement.status,
-        apnsID=delivery.push.apns_id,
-        eventID=delivery.event_id,
-        eventType=delivery.event_type,
-        sessionID=delivery.session_id,
-        token=f"…{delivery.push.device_token[-8:]}",
-        apnsEnv=settlement.apns_env,
-        attempt=delivery.attempts + 1,
-        httpStatus=http_status,
-        reason=reason,
-        error=error,
-        latencyMs=settled.latency_ms,
-        advice=settlement.advice or None,
-    )
-    log.log(logging.ERROR if settlement.advice else logging.INFO, text)

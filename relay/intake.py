@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Callable
 
 from relay import contract
+from relay.activities import Activities
 from relay.contract import Event, EventReply
 from relay.dispatcher import Dispatcher
 from relay.logfmt import line
-from relay.planner import plan
+from relay.planner import ALERTS, plan
+from relay.recipient import Recipient
 from relay.settlement import Status
 from relay.shelter import Shelter
 from relay.store import deliveries, devices
@@ -26,31 +28,34 @@ class Intake:
         self,
         db: Database,
         dispatcher: Dispatcher,
+        activities: Activities,
         shelter: Shelter,
         *,
         deadline: float,
         now: Callable[[], float],
     ) -> None:
-        self._db, self._dispatcher, self._shelter = db, dispatcher, shelter
+        self._db, self._dispatcher, self._activities, self._shelter = db, dispatcher, activities, shelter
         self._deadline, self._now = deadline, now
 
     async def accept(self, event: Event) -> EventReply:
-        """Written down before it is sent; what APNs has not settled within the deadline counts as queued."""
-        known, sending = await self._shelter.run(self._enqueue(event))
+        """Written down before it is sent; what APNs has not settled within the deadline counts as queued.
+
+        So does every Live Activity that the event changes: its push may have to wait for its turn.
+        """
+        known, sending, activities = await self._shelter.run(self._take(event))
         if sending:
             await asyncio.wait(sending, timeout=self._deadline)
         counts = known + Counter(future.result() if future.done() else "queued" for future in sending)
-        return EventReply(sent=counts["sent"], failed=counts["failed"], queued=counts["queued"])
+        return EventReply(sent=counts["sent"], failed=counts["failed"], queued=counts["queued"] + activities)
 
-    async def _enqueue(self, event: Event) -> tuple[Counter[Status], list[asyncio.Future[Status]]]:
+    async def _take(self, event: Event) -> tuple[Counter[Status], list[asyncio.Future[Status]], int]:
+        """The alerts first: who is told by a sound must not wait for a card."""
         secret_hash = contract.secret_hash(event.secret)
         event_id = event.event_id or uuid.uuid4().hex
-        planned = plan(
-            event,
-            event_id=event_id,
-            secret_hash=secret_hash,
-            recipients=await devices.recipients(self._db, secret_hash),
-            now_ms=int(self._now() * 1000),
+        recipients = await devices.recipients(self._db, secret_hash)
+        known, sending = await self._enqueue(event, event_id, secret_hash, recipients)
+        changed = await self._activities.hear(
+            event, event_id=event_id, secret_hash=secret_hash, recipients=recipients
         )
         log.info(
             line(
@@ -59,11 +64,21 @@ class Intake:
                 eventType=event.event_type,
                 sessionID=event.session_id,
                 secretHash=f"{secret_hash[:12]}…",
-                deliveries=len(planned),
+                deliveries=len(sending),
+                activities=changed,
             )
         )
+        return known, sending, changed
+
+    async def _enqueue(
+        self, event: Event, event_id: str, secret_hash: str, recipients: list[Recipient]
+    ) -> tuple[Counter[Status], list[asyncio.Future[Status]]]:
+        now_ms = int(self._now() * 1000)
+        planned = plan(
+            event, event_id=event_id, secret_hash=secret_hash, recipients=recipients, now_ms=now_ms
+        )
         sending = await self._dispatcher.enqueue(planned) if planned else {}
-        if event.event_id is None or len(sending) == len(planned) > 0:
+        if event.event_id is None or event.event_type not in ALERTS or len(sending) == len(planned) > 0:
             return Counter(), list(sending.values())
         return await self._earlier(secret_hash, event_id, set(sending)), list(sending.values())
 

@@ -25,6 +25,54 @@ class DeviceRegistration(Model):
         unique_together = (("secret_hash", "device_token"),)
 
 
+class ActivityRegistration(Model):
+    """The Live Activity of one session on one phone: its fence, its update token, and the newest state for it.
+
+    `id` is made of secret, session and phone, so that a phone can have one activity of a session only; `device_token`
+    is '' where the app did not say which phone it is. `state` is what the card shall show, `due_at` when that may be
+    pushed. Every write adds one to `revision` and holds only if nobody wrote meanwhile.
+    """
+
+    id = fields.CharField(max_length=36, primary_key=True)
+    secret_hash = fields.CharField(max_length=64)
+    session_id = fields.CharField(max_length=128)
+    device_token = fields.CharField(max_length=512)
+    activity_token = fields.CharField(max_length=512, null=True)
+    bundle_id = fields.CharField(max_length=155)
+    apns_env = fields.CharField(max_length=16)
+    activity_format = fields.CharField(max_length=16)
+    stage = fields.CharField(max_length=16)
+    state = fields.TextField(null=True)
+    alert = fields.TextField(null=True)
+    ends = fields.BooleanField(default=False)
+    event_id = fields.CharField(max_length=64, null=True)
+    event_type = fields.CharField(max_length=32)
+    due_at = fields.BigIntField(null=True)
+    retry_at = fields.BigIntField(default=0)
+    attempts = fields.IntField(default=0)
+    pushed_status = fields.CharField(max_length=16, null=True)
+    pushed_at = fields.BigIntField(default=0)
+    timestamp = fields.BigIntField(default=0)
+    priority_10_at = fields.CharField(max_length=255, default="[]")
+    registered_at = fields.BigIntField(default=0)
+    began_at = fields.BigIntField()
+    ended_at = fields.BigIntField(default=0)
+    updated_at = fields.BigIntField()
+    lease_owner = fields.CharField(max_length=80, null=True)
+    lease_until = fields.BigIntField(default=0)
+    revision = fields.IntField(default=0)
+
+    class Meta:
+        """Looked up by session, by what is due, and by age."""
+
+        table = "activity_registration"
+        indexes = (
+            Index(fields=("secret_hash", "session_id")),
+            Index(fields=("due_at",)),
+            Index(fields=("began_at",)),
+        )
+
+
 class DeliveryLog(Model):
     """One push of one event to one phone: the log, and, while `status` is queued, the outbox.
 

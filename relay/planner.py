@@ -3,25 +3,14 @@
 import hashlib
 import uuid
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from relay.apns.payload import alert_payload
 from relay.apns.push import Push
-from relay.contract import PAIRING_SCHEME, ApnsEnv, Event, EventType
+from relay.contract import Event, EventType, session_link
+from relay.recipient import Recipient
 
 ALERT_SECONDS = 24 * 3600
 """How long APNs keeps trying a phone that is off: a day later nobody wants to hear of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """A registered phone. `registered_at` is UTC milliseconds."""
-
-    device_id: str
-    device_token: str
-    bundle_id: str
-    apns_env: ApnsEnv
-    registered_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +28,12 @@ class Delivery:
     attempts: int = 0
 
 
-DEFAULT_TEXTS: dict[EventType, tuple[str, str]] = {
+ALERTS: dict[EventType, tuple[str, str]] = {
     "complete": ("Session complete", "OpenCode finished your session."),
     "permission": ("Action needed", "OpenCode needs your permission decision."),
     "error": ("Session error", "OpenCode reported an error for your session."),
 }
-"""Title and body when the event carries none, word for word as the first implementation; its keys are the alerts."""
+"""Title and body when the event carries none, word for word as the first implementation; no other event is an alert."""
 
 _NAMESPACE = uuid.UUID("6f1d9c52-6d1e-5b0e-9b2e-5f0d1b7c3a11")
 
@@ -57,7 +46,7 @@ def plan(
     The same event planned again gives pushes with the same apns-id and collapse-id, so a resend is harmless: the row
     exists already, and a push that was sent twice all the same shows once on the phone.
     """
-    if event.event_type not in DEFAULT_TEXTS:
+    if event.event_type not in ALERTS:
         return []
     payload = _alert(event)
     collapse_id = hashlib.sha256(f"{secret_hash}|{event_id}".encode()).hexdigest()[:32]
@@ -77,14 +66,14 @@ def plan(
 
 
 def _alert(event: Event) -> bytes:
-    title, body = DEFAULT_TEXTS[event.event_type]
+    title, body = ALERTS[event.event_type]
     return alert_payload(
         title=event.title or title,
         body=event.body or body,
         event_type=event.event_type,
         session_id=event.session_id,
         server_id=event.server_id,
-        url=f"{PAIRING_SCHEME}://session/{quote(event.session_id, safe='')}",
+        url=session_link(event.session_id),
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from relay.apns.push import Answered, Outcome
+from relay.apns.push import Answered, NotSent, Outcome
 from relay.apns.reasons import Reason, Verdict, judge
 from relay.contract import ApnsEnv
 from relay.planner import Delivery
@@ -67,18 +67,18 @@ def settle(
 def _of(delivery: Delivery, env: ApnsEnv, outcome: Outcome, now_ms: int, jitter: float) -> Settlement:
     row = judge(outcome)
     moved = env != delivery.push.apns_env
-    told = _told(outcome)
+    said = told(outcome)
     match row.verdict:
         case Verdict.DELIVERED:
-            return Settlement(status="sent", apns_env=env, told=told, moved=moved)
+            return Settlement(status="sent", apns_env=env, told=said, moved=moved)
         case Verdict.TOKEN_DEAD:
             return Settlement(
-                status="failed", apns_env=env, told=told, forget_token=True, dead_since=_since(outcome)
+                status="failed", apns_env=env, told=said, forget_token=True, dead_since=_since(outcome)
             )
-        case Verdict.RETRY_LATER:
+        case Verdict.RETRY_LATER | Verdict.KEY_REFUSED | Verdict.NEW_PROVIDER_TOKEN:
             return _retry(delivery, row, outcome, now_ms, jitter)
         case _:
-            return Settlement(status="failed", apns_env=env, told=told, advice=row.advice)
+            return Settlement(status="failed", apns_env=env, told=said, advice=row.advice)
 
 
 def _in_neither(delivery: Delivery, outcome: Outcome, other: Outcome) -> Settlement:
@@ -87,26 +87,29 @@ def _in_neither(delivery: Delivery, outcome: Outcome, other: Outcome) -> Settlem
     return Settlement(
         status="failed",
         apns_env=delivery.push.apns_env,
-        told=_told(outcome),
+        told=told(outcome),
         forget_token=not advice,
         advice=advice,
     )
 
 
 def _retry(delivery: Delivery, row: Reason, outcome: Outcome, now_ms: int, jitter: float) -> Settlement:
-    pause = min((row.retry_after or FIRST_RETRY) * 2**delivery.attempts, LONGEST_RETRY) * (1 + jitter / 2)
+    known = outcome.retry_after if isinstance(outcome, NotSent) else None
+    pause = known or min((row.retry_after or FIRST_RETRY) * 2**delivery.attempts, LONGEST_RETRY) * (
+        1 + jitter / 2
+    )
     due_at = now_ms + int(pause * 1000)
-    env, told = delivery.push.apns_env, _told(outcome)
+    env, said = delivery.push.apns_env, told(outcome)
     if due_at >= delivery.push.expiration * 1000:
-        return Settlement(status="failed", apns_env=env, told=told, advice=row.advice)
-    return Settlement(status="queued", apns_env=env, told=told, due_at=due_at, advice=row.advice)
+        return Settlement(status="failed", apns_env=env, told=said, advice=row.advice)
+    return Settlement(status="queued", apns_env=env, told=said, due_at=due_at, advice=row.advice)
 
 
 def _since(outcome: Outcome) -> int | None:
     return outcome.timestamp if isinstance(outcome, Answered) else None
 
 
-def _told(outcome: Outcome) -> tuple[int | None, str | None, str | None]:
+def told(outcome: Outcome) -> tuple[int | None, str | None, str | None]:
     """HTTP status, APNs' reason, and our own words where APNs gave none."""
     if isinstance(outcome, Answered):
         return outcome.status, _text(outcome.reason or "", 64) or None, None

@@ -14,7 +14,7 @@ def encode(payload: dict[str, Any]) -> bytes:
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _cut(text: str, size: int) -> str:
+def cut(text: str, size: int) -> str:
     """`text` in at most `size` bytes as they stand inside JSON, with an ellipsis where something was cut."""
     if _size(text) <= size:
         return text
@@ -51,8 +51,8 @@ def alert_payload(
     }
     payload = {"aps": aps, **routing, "body": routing}
     room = MAX_PAYLOAD - len(encode(payload))
-    title = _cut(title, room // 2 if _size(body) > room // 2 else room - _size(body))
-    aps["alert"] = {"title": title, "body": _cut(body, room - _size(title))}
+    title = cut(title, room // 2 if _size(body) > room // 2 else room - _size(body))
+    aps["alert"] = {"title": title, "body": cut(body, room - _size(title))}
     return encode(payload)
 
 

@@ -7,7 +7,10 @@ from relay.contract import ApnsEnv
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Push:
-    """One request to APNs. `expiration` is UNIX seconds; `payload` the JSON as it goes onto the wire."""
+    """One request to APNs.
+
+    `expiration` is UNIX seconds; `collapse_id` '' sends none; `payload` is the JSON as it goes onto the wire.
+    """
 
     apns_id: str
     device_token: str
@@ -31,9 +34,13 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """It certainly was not processed: no connection, refused stream, or above a GOAWAY's last stream (RFC 9113 6.8)."""
+    """It certainly was not processed: no connection, refused stream, or above a GOAWAY's last stream (RFC 9113 6.8).
+
+    `retry_after`: seconds in which another try would be in vain, where that is known.
+    """
 
     why: str
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ class Verdict(Enum):
     WRONG_ENVIRONMENT = "wrong environment"
     RETRY_LATER = "retry later"
     NEW_PROVIDER_TOKEN = "new provider token"  # noqa: S105 - same
+    KEY_REFUSED = "key refused"
     OUR_FAULT = "our fault"
 
 
@@ -32,7 +33,8 @@ class Reason(NamedTuple):
 
 
 _DEAD, _FAULT, _RETRY = Verdict.TOKEN_DEAD, Verdict.OUR_FAULT, Verdict.RETRY_LATER
-_15_MINUTES, _20_MINUTES = 900.0, 1200.0
+_KEY_REFUSED = Verdict.KEY_REFUSED
+_1_MINUTE, _15_MINUTES, _20_MINUTES = 60.0, 900.0, 1200.0
 _KEY = "check APNS_KEY_ID, APNS_TEAM_ID and APNS_PRIVATE_KEY"
 _KEY_ENVIRONMENT = (
     "this key serves only the other APNs environment; create one for both at developer.apple.com"
@@ -59,14 +61,15 @@ REASONS: dict[str, Reason] = {
     "TooManyProviderTokenUpdates": Reason(429, _RETRY, _20_MINUTES, "another process signs with this key too often"),
     "IdleTimeout": Reason(400, _RETRY, 1.0),
     # The provider token: sign a new one, on a new connection (observed: jchambers/pushy#783), once.
-    "ExpiredProviderToken": Reason(403, Verdict.NEW_PROVIDER_TOKEN, advice="is this machine's clock right?"),
+    "ExpiredProviderToken": Reason(403, Verdict.NEW_PROVIDER_TOKEN, _20_MINUTES, "is this machine's clock right?"),
+    # The key or the team: no push can get through until the operator acts, so all wait instead of failing one by one.
+    "InvalidProviderToken": Reason(403, _KEY_REFUSED, _1_MINUTE, _KEY),
+    "MissingProviderToken": Reason(403, _KEY_REFUSED, _1_MINUTE, _KEY),
+    "UnrelatedKeyIdInToken": Reason(403, _KEY_REFUSED, _1_MINUTE, _KEY),
+    "BadCertificate": Reason(403, _KEY_REFUSED, _1_MINUTE, _KEY),
+    "BadCertificateEnvironment": Reason(403, _KEY_REFUSED, _1_MINUTE, _KEY),
     # Ours to mend; sending again would not help.
-    "InvalidProviderToken": Reason(403, _FAULT, advice=_KEY),
-    "MissingProviderToken": Reason(403, _FAULT, advice=_KEY),
-    "UnrelatedKeyIdInToken": Reason(403, _FAULT, advice=_KEY),
     "Forbidden": Reason(403, _FAULT, advice=_KEY),
-    "BadCertificate": Reason(403, _FAULT, advice=_KEY),
-    "BadCertificateEnvironment": Reason(403, _FAULT, advice=_KEY),
     "TopicDisallowed": Reason(400, _FAULT, advice=_TOPIC),
     "BadTopic": Reason(400, _FAULT, advice=_TOPIC),
     "MissingTopic": Reason(400, _FAULT, advice=_TOPIC),

@@ -10,7 +10,7 @@ from relay.contract import DeviceRegister, DeviceUnregister, Ok
 from relay.logfmt import line
 from relay.routes.envelope import reply
 from relay.shelter import Shelter
-from relay.store import devices
+from relay.store import activities, devices
 from relay.store.sql import Database
 
 log = logging.getLogger("relay.routes")
@@ -39,11 +39,16 @@ def blueprint(
     async def unregister() -> Response:
         device = contract.decode(await request.get_data(), DeviceUnregister)
         secret_hash = contract.secret_hash(device.secret)
-        await shelter.run(devices.unregister(db, secret_hash=secret_hash, device_token=device.device_token))
+        await shelter.run(_forget(db, secret_hash, device.device_token))
         log.info(line("unregister", **_named(device)))
         return reply(Ok())
 
     return routes
+
+
+async def _forget(db: Database, secret_hash: str, device_token: str) -> None:
+    await devices.unregister(db, secret_hash=secret_hash, device_token=device_token)
+    await activities.forget_phone(db, secret_hash=secret_hash, device_token=device_token)
 
 
 def _named(device: DeviceRegister | DeviceUnregister) -> dict[str, str]:

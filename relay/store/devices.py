@@ -1,12 +1,15 @@
 """Queries on device_registration: the phones of each secret."""
 
 import uuid
+from typing import Any
 
 from relay.contract import ApnsEnv, DeviceRegister
-from relay.planner import Recipient
+from relay.recipient import Recipient
 from relay.store.sql import Database
 
-_REGISTERED_AGAIN = ("bundle_id", "apns_env", "push_to_start_token", "activity_format", "updated_at")
+_REGISTERED_AGAIN = ("bundle_id", "apns_env", "updated_at")
+_KEPT = ("push_to_start_token", "activity_format")
+"""iOS hands the push-to-start token out late, or not at all at some launches: an app without one keeps the last."""
 
 
 async def register(
@@ -24,7 +27,9 @@ async def register(
         "created_at": now_ms,
         "updated_at": now_ms,
     }
-    await db.upsert("device_registration", [row], key="secret_hash, device_token", updated=_REGISTERED_AGAIN)
+    await db.upsert(
+        "device_registration", [row], key="secret_hash, device_token", updated=_REGISTERED_AGAIN, kept=_KEPT
+    )
 
 
 async def unregister(db: Database, *, secret_hash: str, device_token: str) -> None:
@@ -37,21 +42,34 @@ async def unregister(db: Database, *, secret_hash: str, device_token: str) -> No
 
 async def recipients(db: Database, secret_hash: str) -> list[Recipient]:
     """The phones of a secret, in the order in which they came."""
+    _, rows = await db.execute(f"{_PHONE} WHERE secret_hash = ? ORDER BY created_at, id", [secret_hash])
+    return [_recipient(row) for row in rows]
+
+
+async def find(db: Database, *, secret_hash: str, device_token: str) -> Recipient | None:
+    """One phone of a secret."""
     _, rows = await db.execute(
-        "SELECT id, device_token, bundle_id, apns_env, updated_at FROM device_registration "
-        "WHERE secret_hash = ? ORDER BY created_at, id",
-        [secret_hash],
+        f"{_PHONE} WHERE secret_hash = ? AND device_token = ?", [secret_hash, device_token.lower()]
     )
-    return [
-        Recipient(row["id"], row["device_token"], row["bundle_id"], row["apns_env"], row["updated_at"])
-        for row in rows
-    ]
+    return _recipient(rows[0]) if rows else None
 
 
 async def forget(db: Database, device_id: str, *, registered_before_ms: int) -> bool:
     """Remove a dead token, unless the phone registered again at or after that time."""
     count, _ = await db.execute(
         "DELETE FROM device_registration WHERE id = ? AND updated_at < ?", [device_id, registered_before_ms]
+    )
+    return count > 0
+
+
+async def forget_push_to_start(
+    db: Database, device_id: str, token: str, *, registered_before_ms: int
+) -> bool:
+    """Remove a dead push-to-start token, unless the phone registered again at or after that time."""
+    count, _ = await db.execute(
+        "UPDATE device_registration SET push_to_start_token = NULL "
+        "WHERE id = ? AND push_to_start_token = ? AND updated_at < ?",
+        [device_id, token, registered_before_ms],
     )
     return count > 0
 
@@ -65,3 +83,21 @@ async def count(db: Database) -> int:
     """Registered phones."""
     _, rows = await db.execute("SELECT COUNT(*) AS n FROM device_registration")
     return int(rows[0]["n"])
+
+
+_PHONE = (
+    "SELECT id, device_token, bundle_id, apns_env, updated_at, push_to_start_token, activity_format "
+    "FROM device_registration"
+)
+
+
+def _recipient(row: Any) -> Recipient:
+    return Recipient(
+        device_id=row["id"],
+        device_token=row["device_token"],
+        bundle_id=row["bundle_id"],
+        apns_env=row["apns_env"],
+        registered_at=row["updated_at"],
+        push_to_start_token=row["push_to_start_token"],
+        activity_format=row["activity_format"] or "flat",
+    )

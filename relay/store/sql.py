@@ -51,17 +51,20 @@ class Database:
         count, _ = await self.execute(sql, values)
         return count
 
-    async def upsert(self, table: str, rows: Sequence[Row], *, key: str, updated: Iterable[str]) -> None:
-        """Insert the rows; where `key` is there already, set the `updated` columns."""
+    async def upsert(
+        self, table: str, rows: Sequence[Row], *, key: str, updated: Iterable[str], kept: Iterable[str] = ()
+    ) -> None:
+        """Insert the rows; where `key` is there already, set the `updated` columns, and the `kept` ones if not NULL."""
         sql, values = _insert("INSERT", table, rows)
-        if self._mysql:
+
+        def new(name: str) -> str:
             # VALUES(), not MySQL 8's `AS new`: MariaDB has no such syntax.
-            sql += " ON DUPLICATE KEY UPDATE " + ", ".join(f"{name} = VALUES({name})" for name in updated)
-        else:
-            sql += f" ON CONFLICT ({key}) DO UPDATE SET " + ", ".join(
-                f"{name} = excluded.{name}" for name in updated
-            )
-        await self.execute(sql, values)
+            return f"VALUES({name})" if self._mysql else f"excluded.{name}"
+
+        changes = [f"{name} = {new(name)}" for name in updated]
+        changes += [f"{name} = COALESCE({new(name)}, {table}.{name})" for name in kept]
+        clash = "ON DUPLICATE KEY UPDATE" if self._mysql else f"ON CONFLICT ({key}) DO UPDATE SET"
+        await self.execute(f"{sql} {clash} {', '.join(changes)}", values)
 
 
 def _insert(verb: str, table: str, rows: Sequence[Row]) -> tuple[str, list[Any]]:

@@ -19,13 +19,14 @@ from relay import settings
 from relay.apns.push import Answered, MaybeSent, NotSent
 from relay.app import MAX_BODY, running_app
 from relay.database import DatabaseError
-from relay.store import deliveries, devices
+from relay.store import activities, deliveries, devices
 from relay.store.sql import Unavailable
 from waiting import eventually
 
 SECRET = "s" * 24
 TOKEN = "ab" * 32
 REGISTER, UNREGISTER, EVENT = "/v1/device/register", "/v1/device/unregister", "/v1/event"
+ACTIVITY, NO_ACTIVITY = "/v1/activity/register", "/v1/activity/unregister"
 NOTHING = {"ok": True, "sent": 0, "failed": 0, "queued": 0}
 
 Start = Callable[..., AbstractAsyncContextManager[Quart]]
@@ -74,12 +75,13 @@ async def tell(app: Quart, event_id: str | None = "e1", **fields: Any) -> dict[s
 
 
 async def table(name: str = "delivery_log") -> list[dict[str, Any]]:
-    _, rows = await get_connection("default").execute_query(f"SELECT * FROM {name} ORDER BY created_at, id")
+    _, rows = await get_connection("default").execute_query(f"SELECT * FROM {name} ORDER BY updated_at, id")
     return [dict(row) for row in rows]
 
 
 async def everything() -> list[dict[str, Any]]:
-    return await table() + await table("device_registration")
+    tables = ("delivery_log", "device_registration", "activity_registration")
+    return [row for name in tables for row in await table(name)]
 
 
 class TestDevices:
@@ -116,11 +118,14 @@ class TestDevices:
 GOOD = {
     REGISTER: {"secret": SECRET, "deviceToken": TOKEN},
     UNREGISTER: {"secret": SECRET, "deviceToken": TOKEN},
+    ACTIVITY: {"secret": SECRET, "sessionID": "ses_1", "activityToken": TOKEN},
+    NO_ACTIVITY: {"secret": SECRET, "sessionID": "ses_1"},
     EVENT: {"secret": SECRET, "eventType": "complete", "sessionID": "ses_1"},
 }
 BAD_VALUES: dict[str, list[Any]] = {
     "secret": [None, "", "s" * 15, "s" * 513, 7, ["s" * 24]],
     "deviceToken": [None, "", "a", "xyz", "ab" * 257, 7, {}, "ab\n"],
+    "activityToken": [None, "", "a", "xyz", "ab" * 257, 7, {}, "ab\n"],
     "eventType": [None, "", "done", 1, ["complete"]],
     "sessionID": [None, "", "a b", "a\u0000b", "a\n", "é", "s" * 129, 1e300, True],
 }
@@ -130,6 +135,11 @@ OPTIONAL_BAD = [
     (REGISTER, "bundleId", "com/example"),
     (REGISTER, "pushToStartToken", "zz"),
     (REGISTER, "activityFormat", "round"),
+    (ACTIVITY, "apnsEnv", "staging"),
+    (ACTIVITY, "bundleId", "com/example"),
+    (ACTIVITY, "deviceToken", "zz"),
+    (ACTIVITY, "activityFormat", "round"),
+    (NO_ACTIVITY, "deviceToken", "zz"),
     (EVENT, "title", ""),
     (EVENT, "body", 7),
     (EVENT, "serverID", "x" * 129),
@@ -243,20 +253,21 @@ class TestFaults:
 
         for name in ("count", "register", "unregister", "recipients"):
             monkeypatch.setattr(devices, name, broken)
+        monkeypatch.setattr(activities, "of_session", broken)
         answers = [await post(app, path, **body) for path, body in GOOD.items()]
         response = await app.test_client().get("/health")
         answers.append((response.status_code, await response.get_json()))
         refusal = {"ok": False, "error": "Internal error", "code": "internal_error"}
-        assert answers == [(500, refusal)] * 4
+        assert answers == [(500, refusal)] * (len(GOOD) + 1)
         assert "/etc/inside" in caplog.text
 
     async def test_without_its_tables_it_is_unavailable(self, app: Quart) -> None:
-        for name in ("device_registration", "delivery_log"):
+        for name in ("device_registration", "activity_registration", "delivery_log"):
             await get_connection("default").execute_query(f"DROP TABLE {name}")
         answers = [await post(app, path, **body) for path, body in GOOD.items()]
         response = await app.test_client().get("/health")
         answers.append((response.status_code, await response.get_json()))
-        assert [status for status, _ in answers] == [503] * 4
+        assert [status for status, _ in answers] == [503] * (len(GOOD) + 1)
         assert {said["code"] for _, said in answers} == {"database_unavailable"}
         assert "device_registration" not in str(answers)
 

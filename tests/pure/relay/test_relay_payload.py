@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from relay.apns.payload import INTERRUPTION_LEVEL, MAX_PAYLOAD, alert_payload, encode
 from relay.contract import Event
-from relay.planner import DEFAULT_TEXTS, Recipient, plan
+from relay.planner import ALERTS, Recipient, plan
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PRINTABLE = st.text(
@@ -69,8 +69,8 @@ def test_golden(name: str) -> None:
 
 
 def test_there_is_one_golden_file_for_each_kind_of_alert() -> None:
-    assert {f"alert_{kind}" for kind in DEFAULT_TEXTS} == set(GOLDEN_EVENTS)
-    assert set(INTERRUPTION_LEVEL) == set(DEFAULT_TEXTS)
+    assert {f"alert_{kind}" for kind in ALERTS} == set(GOLDEN_EVENTS)
+    assert set(INTERRUPTION_LEVEL) == set(ALERTS)
 
 
 def test_only_a_waiting_decision_breaks_through_focus() -> None:
@@ -82,7 +82,7 @@ def test_only_a_waiting_decision_breaks_through_focus() -> None:
     body=TEXTS,
     session_id=PRINTABLE,
     server_id=st.none() | PRINTABLE,
-    event_type=st.sampled_from(sorted(DEFAULT_TEXTS)),
+    event_type=st.sampled_from(sorted(ALERTS)),
 )
 def test_any_event_fits_and_keeps_its_structure(
     title: str, body: str, session_id: str, server_id: str | None, event_type: Any

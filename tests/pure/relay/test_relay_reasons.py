@@ -48,6 +48,13 @@ VERDICTS = {
     Verdict.TOKEN_DEAD: {"Unregistered", "ExpiredToken", "DeviceTokenNotForTopic"},
     Verdict.WRONG_ENVIRONMENT: {"BadDeviceToken", "BadEnvironmentKeyIdInToken", "BadEnvironmentKeyInToken"},
     Verdict.NEW_PROVIDER_TOKEN: {"ExpiredProviderToken"},
+    Verdict.KEY_REFUSED: {
+        "InvalidProviderToken",
+        "MissingProviderToken",
+        "UnrelatedKeyIdInToken",
+        "BadCertificate",
+        "BadCertificateEnvironment",
+    },
     Verdict.RETRY_LATER: {
         "InternalServerError",
         "ServiceUnavailable",
@@ -73,8 +80,9 @@ def test_every_row(reason: str) -> None:
     )
     assert row.verdict is expected
     assert row.confidence in ("documented", "observed", "assumed")
-    assert (row.retry_after is not None) == (row.verdict is Verdict.RETRY_LATER)
-    if row.verdict in (Verdict.OUR_FAULT, Verdict.NEW_PROVIDER_TOKEN):
+    waits = (Verdict.RETRY_LATER, Verdict.KEY_REFUSED, Verdict.NEW_PROVIDER_TOKEN)
+    assert (row.retry_after is not None) == (row.verdict in waits)
+    if row.verdict in (Verdict.OUR_FAULT, Verdict.KEY_REFUSED, Verdict.NEW_PROVIDER_TOKEN):
         assert row.advice
 
 

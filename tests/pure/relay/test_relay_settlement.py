@@ -31,6 +31,7 @@ OUTCOMES: dict[str, Outcome] = {
     "not sent": NotSent("connection refused"),
     "maybe sent": MaybeSent("connection lost"),
     "new provider token": Answered(403, "ExpiredProviderToken"),
+    "key refused": Answered(403, "InvalidProviderToken"),
     "our fault": Answered(400, "BadTopic"),
 }
 
@@ -39,7 +40,8 @@ STATUS = {
     Verdict.TOKEN_DEAD: "failed",
     Verdict.WRONG_ENVIRONMENT: "failed",
     Verdict.RETRY_LATER: "queued",
-    Verdict.NEW_PROVIDER_TOKEN: "failed",
+    Verdict.NEW_PROVIDER_TOKEN: "queued",
+    Verdict.KEY_REFUSED: "queued",
     Verdict.OUR_FAULT: "failed",
 }
 
@@ -104,7 +106,7 @@ def test_every_outcome_of_the_other_environment(first: str, other: str, apns_env
     verdict = judge(OUTCOMES[other]).verdict
     assert result.status == STATUS[verdict]
     assert result.moved == (verdict is Verdict.DELIVERED)
-    kept = verdict in (Verdict.WRONG_ENVIRONMENT, Verdict.RETRY_LATER)
+    kept = verdict is Verdict.WRONG_ENVIRONMENT or result.status == "queued"
     assert result.apns_env == (apns_env if kept else OTHER_ENV[apns_env])
 
 
@@ -198,3 +200,7 @@ def test_retries_are_bounded(attempts: int, jitter: float, expires_in: int, outc
 def test_jitter_only_lengthens_the_pause_by_up_to_a_half(jitter: float) -> None:
     pause = settled(NotSent("x"), attempts=5, jitter=jitter).due_at - NOW
     assert 32_000 <= pause <= 48_000
+
+
+def test_a_pause_that_is_known_is_kept_to() -> None:
+    assert settled(NotSent("paused", retry_after=60.0), attempts=5, jitter=1.0).due_at == NOW + 60_000
