@@ -5,7 +5,7 @@ the `/doc` route of the server (https://opencode.ai/docs/server), observed on 1.
 """
 
 import json
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -48,17 +48,21 @@ class Failure(Wire, frozen=True, kw_only=True):
 class Times(Wire, frozen=True, kw_only=True):
     """When things happened, in milliseconds."""
 
+    updated: float | None = None
     completed: float | None = None
 
 
 class Info(Wire, frozen=True, kw_only=True):
-    """A session (id, title, parentID) or a message (id, role, finish), as events and REST answers describe them."""
+    """A session (id, title, parentID, directory) or a message (id, role, finish, error), as events and REST answers
+    describe them."""
 
     id: str
     title: str | None = None
     parent_id: str | None = None
+    directory: str | None = None
     role: str | None = None
     finish: str | None = None
+    error: Raw = Raw(b"")
     time: Times = Times()
 
 
@@ -72,6 +76,86 @@ class Properties(Wire, frozen=True, kw_only=True):
     status: Status | None = None
     error: Failure | None = None
     info: Info | None = None
+
+
+# What texts are made of. These are read one by one, so that an odd one costs its words and never its alert.
+
+
+class FailureData(Wire, frozen=True, kw_only=True):
+    """An error with everything OpenCode says about it. `data` can hold the provider's URL, headers and answer."""
+
+    name: str = ""
+    data: dict[str, Any] = {}
+
+
+class Failing(Wire, frozen=True, kw_only=True):
+    """The properties of session.error."""
+
+    error: FailureData = FailureData()
+
+
+class Question(Wire, frozen=True, kw_only=True):
+    """One question with its options (`label`, `description`)."""
+
+    question: str = ""
+    options: list[Any] = []
+
+
+class Asking(Wire, frozen=True, kw_only=True):
+    """The properties of permission.asked and question.asked; GET /permission and GET /question list the same."""
+
+    id: str = ""
+    session_id: str = ""
+    permission: str = ""
+    patterns: list[Any] = []
+    metadata: dict[str, Any] = {}
+    questions: list[Question] = []
+
+
+class RetryStatus(Wire, frozen=True, kw_only=True):
+    """A status of type retry: the `attempt` (1, 2, ...) that is made at `next` (UNIX milliseconds), and why."""
+
+    type: str = ""
+    attempt: int = 1
+    message: str = ""
+    next: float | None = None
+
+
+class Retrying(Wire, frozen=True, kw_only=True):
+    """The properties of session.status."""
+
+    status: RetryStatus = RetryStatus()
+
+
+class ToolState(Wire, frozen=True, kw_only=True):
+    """What a tool works on; `input` is empty while it is pending."""
+
+    input: dict[str, Any] = {}
+    title: str | None = None
+
+
+class Tool(Wire, frozen=True, kw_only=True):
+    """A part that is a call of a tool, or a text."""
+
+    type: str = ""
+    tool: str = ""
+    state: ToolState = ToolState()
+    message_id: str = ""
+    text: str = ""
+    synthetic: bool | None = None
+
+
+class Doing(Wire, frozen=True, kw_only=True):
+    """The properties of message.part.updated."""
+
+    session_id: str = ""
+    part: Tool = Tool()
+
+
+class Disposed(Wire, frozen=True, kw_only=True):
+    """The properties of server.instance.disposed."""
+
+    directory: str = ""
 
 
 class Part(Wire, frozen=True, kw_only=True):
@@ -126,6 +210,14 @@ def properties(event: Event) -> Properties | None:
         return decode(bytes(event.properties), Properties)
     except Malformed:
         return None
+
+
+def details(text: Raw | bytes, kind: type[T]) -> T:
+    """`text` as a `kind`, all of whose fields have defaults; the defaults if it does not look as it should."""
+    try:
+        return decode(bytes(text), kind)
+    except Malformed:
+        return kind()
 
 
 def _decode_repaired(text: bytes, kind: type[T]) -> T:

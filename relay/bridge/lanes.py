@@ -48,6 +48,10 @@ class Lanes(Generic[Item]):
         self._tails[key] = task
         task.add_done_callback(self._ended)
 
+    def busy(self, key: str) -> bool:
+        """Whether work of `key` waits or runs."""
+        return key in self._tails
+
     def cancel(self, key: str) -> None:
         """Stop all work of `key` that has not ended; nobody is told."""
         for task in [task for task, (own, _) in self._tasks.items() if own == key]:

@@ -1,6 +1,7 @@
 """A change of a session as the event that the relay gets. Pure.
 
-Title and body read as in the first implementation, so that a phone shows the same whoever sends it.
+Titles, and the body of a completed session, read as in the first implementation, so that a phone shows the same whoever
+sends it. Every event carries what the card shows, so that one event moves both the alert and the Live Activity.
 """
 
 import hashlib
@@ -8,16 +9,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relay import contract
+from relay.bridge.changes import Change, Kind
+from relay.bridge.errors import OptionError
 from relay.bridge.events import Message
-from relay.bridge.sessions import Change, Kind
-from relay.bridge.text import shorten
+from relay.bridge.redact import redact
+from relay.bridge.session import card_title
+from relay.bridge.text import MAX_UNITS, MAX_WORDS, fit, shorten, units
 
 EVENT_TYPES: dict[Kind, contract.EventType] = {
     "complete": "complete",
     "error": "error",
     "asked": "permission",
 }
-"""The changes that become events. A question to the user rings as a permission does."""
+"""The changes that ring. A question to the user rings as a permission does."""
+
+ALERTS: frozenset[contract.EventType] = frozenset(EVENT_TYPES.values())
+"""The event types that ring."""
+
+STATUSES: dict[Kind, contract.Status] = {
+    "complete": "complete",
+    "error": "error",
+    "asked": "permission",
+    "stopped": "complete",
+    "interrupted": "error",
+}
+"""What the card shows then. A `progress` event with status complete or error ends the card without ringing."""
+
+FINAL_STATUSES: frozenset[contract.Status] = frozenset({"complete", "error"})
+"""After these the card shows nothing more of the run."""
 
 TITLE_PREFIXES: dict[contract.EventType, str] = {
     "complete": "",
@@ -25,11 +44,15 @@ TITLE_PREFIXES: dict[contract.EventType, str] = {
     "error": "Error: ",
 }
 
-DEFAULT_BODIES: dict[contract.EventType, str] = {
+DEFAULT_TEXTS: dict[Kind, str] = {
     "complete": "Session complete.",
-    "permission": "OpenCode needs your permission decision.",
+    "asked": "OpenCode needs your permission decision.",
     "error": "OpenCode reported an error for your session.",
+    "stopped": "Stopped",
+    "interrupted": "Interrupted: OpenCode stopped before the session was done.",
 }
+
+START_TITLE = "Session Started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +66,75 @@ class Sender:
         return f"Sender(server_id={self.server_id!r})"  # never the secret
 
 
-def event(change: Change, title: str | None, messages: Sequence[Message], sender: Sender) -> contract.Event:
-    """The event for a `complete`, `error` or `asked` change of the session with this title and newest messages.
+def alert_types(names: str) -> frozenset[contract.EventType]:
+    """The alert types in a list like "complete,permission,error"; "" is none. Raises OptionError for other words."""
+    words = {word.strip() for word in names.split(",") if word.strip()}
+    if unknown := words - ALERTS:
+        raise OptionError(
+            f"the alerts must be among {', '.join(sorted(ALERTS))}, separated by commas, but there is "
+            + ", ".join(sorted(unknown))
+        )
+    return frozenset(kind for kind in ALERTS if kind in words)
 
-    `messages` are in OpenCode's order, oldest first.
-    """
-    kind = EVENT_TYPES[change.kind]
+
+def start_event(
+    session_id: str, state: contract.ContentState, directory: str | None, fact: str, sender: Sender
+) -> contract.Event:
+    """A run began. The directory is named if there is room for it."""
+    body = f"OpenCode is working on: {state.session_title}"
+    full = f"{body} ({directory})"
+    room = directory and units(full) <= MAX_UNITS and len(full.split()) <= MAX_WORDS
     return contract.Event(
         secret=sender.secret,
         server_id=sender.server_id,
-        event_type=kind,
+        event_type="start",
+        session_id=session_id,
+        title=START_TITLE,
+        body=full if room else shorten(body),
+        content_state=state,
+        event_id=event_id(sender.server_id, session_id, "start", fact),
+    )
+
+
+def progress_event(
+    session_id: str, state: contract.ContentState, fact: str, sender: Sender
+) -> contract.Event:
+    """The card shows something else; nothing rings."""
+    return contract.Event(
+        secret=sender.secret,
+        server_id=sender.server_id,
+        event_type="progress",
+        session_id=session_id,
+        content_state=state,
+        event_id=event_id(sender.server_id, session_id, "progress", fact),
+    )
+
+
+def event(
+    change: Change,
+    title: str | None,
+    text: str,
+    sender: Sender,
+    alerts: frozenset[contract.EventType] = ALERTS,
+) -> contract.Event:
+    """The event for a change that rings or ends a run; one that is not among `alerts` moves the card only.
+
+    `title` is the session's; `text` says what is asked, what went wrong, or what the assistant said last.
+    """
+    kind = EVENT_TYPES.get(change.kind)
+    rings = kind in alerts
+    text = redact(text.strip()) or DEFAULT_TEXTS[change.kind]
+    return contract.Event(
+        secret=sender.secret,
+        server_id=sender.server_id,
+        event_type=kind if kind and rings else "progress",
         session_id=change.session_id,
-        title=title_of(kind, title),
-        body=body_of(kind, messages),
-        event_id=event_id(sender.server_id, change.session_id, kind, change.fact),
+        title=title_of(kind, title) if kind and rings else None,
+        body=shorten(text) if rings else None,
+        content_state=contract.ContentState(
+            status=STATUSES[change.kind], session_title=card_title(title), last_message=fit(text)
+        ),
+        event_id=change_id(change, sender),
     )
 
 
@@ -69,18 +147,30 @@ def title_of(kind: contract.EventType, session_title: str | None) -> str:
     return shorten(prefix + title)
 
 
-def body_of(kind: contract.EventType, messages: Sequence[Message]) -> str:
-    """The newest text of the assistant, else the newest text of the user, else a sentence of its kind."""
+def newest_text(messages: Sequence[Message]) -> str:
+    """The newest text of the assistant, else the newest text of the user, else "". `messages`: oldest first."""
     for role in ("assistant", "user"):
         for message in reversed(messages):
-            if message.info.role == role and (text := shorten(_text(message))):
+            if message.info.role == role and (text := _text(message)).strip():
                 return text
-    return DEFAULT_BODIES[kind]
+    return ""
 
 
-def event_id(server_id: str, session_id: str, kind: contract.EventType, fact: str) -> str:
+def change_id(change: Change, sender: Sender) -> str:
+    """The eventID of a change: the same for the same fact, also after a restart of the bridge."""
+    kind = EVENT_TYPES.get(change.kind, change.kind)
+    return event_id(sender.server_id, change.session_id, kind, change.fact)
+
+
+def event_id(server_id: str, session_id: str, kind: str, fact: str) -> str:
     """32 hex digits that are the same for the same fact, so that a resend does not ring twice."""
     return hashlib.sha256("|".join((server_id, session_id, kind, fact)).encode()).hexdigest()[:32]
+
+
+def is_progress(event: contract.Event) -> bool:
+    """Whether the event only moves a card that goes on, so that any later event of the session makes it worthless."""
+    final = event.content_state is not None and event.content_state.status in FINAL_STATUSES
+    return event.event_type == "progress" and not final
 
 
 def _text(message: Message) -> str:

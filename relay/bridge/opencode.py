@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 import aiohttp
 
 from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, OptionError, Refused, Unreachable
-from relay.bridge.events import Health, Info, Malformed, Message, decode
+from relay.bridge.events import Asking, Health, Info, Malformed, Message, RetryStatus, decode
 
 T = TypeVar("T")
 
@@ -88,6 +88,19 @@ class OpenCode:
         """GET /session/:id/message: the newest `limit` messages, oldest first."""
         return await self._get(f"/session/{quote(session_id, safe='')}/message?limit={limit}", list[Message])
 
+    async def recent_sessions(self, limit: int) -> list[Info]:
+        """GET /experimental/session: the root sessions of all directories, last updated first."""
+        return await self._get(f"/experimental/session?roots=true&limit={limit}", list[Info])
+
+    async def statuses(self, directory: str | None) -> dict[str, RetryStatus]:
+        """GET /session/status: the sessions of one directory that are not idle (None: the server's own directory)."""
+        return await self._get("/session/status" + _in(directory), dict[str, RetryStatus])
+
+    async def requests(self, directory: str | None) -> list[Asking]:
+        """GET /permission and GET /question: what waits for the user in one directory, ghosts of aborts among it."""
+        permissions = await self._get("/permission" + _in(directory), list[Asking])
+        return permissions + await self._get("/question" + _in(directory), list[Asking])
+
     @asynccontextmanager
     async def global_events(self, read_deadline: float) -> AsyncIterator[aiohttp.StreamReader]:
         """GET /global/event: the bytes of the stream. Silence longer than `read_deadline` seconds ends it.
@@ -140,6 +153,10 @@ STATUS_TEXTS: dict[type[OpenCodeError], str] = {
     Refused: "{where} answered {status}: OpenCode wants another username or password (OPENCODE_SERVER_PASSWORD)",
     NotFound: "{where} answered {status}: not found",
 }
+
+
+def _in(directory: str | None) -> str:
+    return "" if directory is None else f"?directory={quote(directory, safe='')}"
 
 
 def _route(path: str) -> str:

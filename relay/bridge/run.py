@@ -15,14 +15,19 @@ import aiohttp
 from relay import contract
 from relay.bridge.announcer import Announcer
 from relay.bridge.backoff import Backoff
+from relay.bridge.catch_up import CatchUp
 from relay.bridge.errors import Unreachable
 from relay.bridge.hosts import answering_addresses, host_list, is_local, own_addresses, port_of
-from relay.bridge.mapping import Sender
+from relay.bridge.mapping import ALERTS, Sender
+from relay.bridge.open_runs import OpenRuns
 from relay.bridge.opencode import DEFAULT_USERNAME, OpenCode, address, http_url
 from relay.bridge.outbox import Outbox
 from relay.bridge.pairing import show_pairing
+from relay.bridge.resync import Resync
+from relay.bridge.runs import Runs
 from relay.bridge.secret_file import checked_secret, default_secret_file, load_secret
 from relay.bridge.sessions import Sessions
+from relay.bridge.state_file import State, StateWriter, read_state, state_file
 from relay.bridge.stream import READ_DEADLINE, EventStream
 from relay.bridge.watch import Watch
 from relay.logfmt import line
@@ -41,7 +46,7 @@ class BridgeOptions:
 
     `relay_secret` wins over `secret_file`; without both the secret is kept in the user's state directory.
     `advertise_hosts` are names, addresses or URLs under which phones reach OpenCode, best first. `permission_delay`
-    is in seconds: a request that is answered sooner does not ring. `read_deadline`: seconds of silence after which the
+    is in seconds: a request that is answered sooner does not ring. Only `alerts` ring. `read_deadline`: seconds of silence after which the
     event stream is opened anew. `drain_seconds`: for what is under way when the bridge stops.
     """
 
@@ -53,6 +58,7 @@ class BridgeOptions:
     username: str = DEFAULT_USERNAME
     password: str | None = field(default=None, repr=False)
     permission_delay: float = 2.0
+    alerts: frozenset[contract.EventType] = ALERTS
     read_deadline: float = READ_DEADLINE
     drain_seconds: float = DRAIN_SECONDS
 
@@ -131,16 +137,26 @@ class _Bridge:
         self._options = options
         self._opencode = opencode
         sender = Sender(secret, contract.server_id(options.relay_url, secret))
-        sessions = Sessions()
-        self._outbox = Outbox(http, options.relay_url)
+        path = state_file(options.secret_file or default_secret_file(os.environ), opencode.url)
+        before = read_state(path)
+        self._state = StateWriter(path, self._known)
+        self._open_runs = OpenRuns(before.runs if before else (), changed=self._state.touch)
+        runs = Runs()
+        sessions, catch_up = Sessions(runs), CatchUp(runs)
+        catch_up.restore(self._open_runs.ids())
+        self._outbox = Outbox(http, options.relay_url, settled=self._settled)
         self._announcer = Announcer(
             opencode,
             sender,
-            self._outbox.put,
-            title=sessions.title,
+            self._outbox,
+            sessions=sessions,
             permission_delay=options.permission_delay,
+            alerts=options.alerts,
+            open_runs=self._open_runs,
         )
         self._watch = Watch(opencode, sessions, self._announcer.tell)
+        known_until = before.seen_at if before else None
+        self._resync = Resync(opencode, sessions, catch_up, self._watch.act, known_until=known_until)
 
     async def run(self, out: TextIO) -> None:
         await wait_for_opencode(self._opencode, out)
@@ -149,13 +165,27 @@ class _Bridge:
         if all(is_local(urlsplit(host).hostname or "") for host in pair.hosts):
             remedy = "opencode serve --hostname 0.0.0.0, or --advertise-host"
             log.warning(line("only this machine can reach OpenCode", url=self._opencode.url, remedy=remedy))
+        self._state.start()
         stream = EventStream(self._opencode, read_deadline=self._options.read_deadline)
-        await self._watch.run(stream.events())
+        await self._watch.run(stream.events(), self._heard)
 
     async def close(self) -> None:
         deadline = asyncio.get_running_loop().time() + self._options.drain_seconds
-        for part in (self._watch, self._announcer, self._outbox):
+        for part in (self._resync, self._watch, self._announcer, self._outbox, self._state):
             await part.close(max(0.0, deadline - asyncio.get_running_loop().time()))
+
+    def _heard(self, event_type: str) -> None:
+        if event_type == "server.connected":
+            self._resync.start()
+        self._resync.heard()
+        if event_type == "server.heartbeat":
+            self._state.touch()  # every 10 s
+
+    def _settled(self, event: contract.Event) -> None:
+        self._open_runs.settle(event.session_id, event.event_id)
+
+    def _known(self) -> State:
+        return State(seen_at=self._resync.known_until, runs=self._open_runs.ids())
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:

@@ -35,6 +35,7 @@ class EventStream:
         self._backoff = backoff
         self._sleep = sleep
         self._random = random
+        self._version: str | None = None
 
     async def events(self) -> AsyncIterator[Event]:
         """Every event, without the `sync` twins. Never ends; while OpenCode is away it waits and tries again."""
@@ -54,10 +55,18 @@ class EventStream:
         health = await self._opencode.health()
         splitter = Splitter()
         async with self._opencode.global_events(self._read_deadline) as content:
-            log.info(line("connected", url=self._opencode.url, version=health.version))
+            self._log_connected(health.version)
             async for chunk in content.iter_any():
                 for data in splitter.feed(chunk):
                     event = parse(data)
                     if event is not None:
                         yield event
         raise Unreachable(f"{self._opencode.url} ended the stream of events")
+
+    def _log_connected(self, version: str) -> None:
+        log.info(line("connected", url=self._opencode.url, version=version))
+        if self._version not in (None, version):
+            log.warning(
+                line("another OpenCode", url=self._opencode.url, version=version, before=self._version)
+            )
+        self._version = version

@@ -1,9 +1,13 @@
-"""Texts short enough for a notification."""
+"""Texts short enough for a notification, and for a card on the lock screen."""
+
+from relay.bridge.graphemes import first_graphemes
 
 MAX_WORDS = 18
 MAX_UNITS = 140
 """UTF-16 code units, as the first implementation (and every JavaScript string) counts."""
 ELLIPSIS = "…"
+MAX_CARD = 120
+"""Characters of a card's last message: what the plan of the Live Activity gives it."""
 
 
 def shorten(text: str, max_words: int = MAX_WORDS, max_units: int = MAX_UNITS) -> str:
@@ -18,6 +22,14 @@ def shorten(text: str, max_words: int = MAX_WORDS, max_units: int = MAX_UNITS) -
     if units(line) + cut <= max_units:
         return line + ELLIPSIS * cut
     return _first_units(line, max_units - 1).rstrip() + ELLIPSIS
+
+
+def fit(text: str, limit: int = MAX_CARD) -> str:
+    """`text` on one line of at most `limit` code points, cut between two visible characters; "…" shows that it was cut."""
+    line = " ".join(_repaired(text[: 20 * limit]).split())
+    if len(line) <= limit:
+        return line
+    return first_graphemes(line, limit - 1).rstrip() + ELLIPSIS
 
 
 def units(text: str) -> int:

@@ -16,6 +16,9 @@ Signal = Literal["busy", "retry", "idle", "step", "error", "aborted", "overflow"
 
 Outcome = Literal["complete", "error"]
 
+RUNNING: frozenset[Phase] = frozenset({"busy", "retry", "recovered"})
+"""The phases in which the model or a tool is at work."""
+
 PHASES: tuple[Phase, ...] = (
     "unknown", "idle", "busy", "retry", "rejected", "aborted", "failed", "recovered",
 )  # fmt: skip

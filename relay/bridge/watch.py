@@ -3,11 +3,12 @@
 import logging
 from collections.abc import AsyncIterator, Callable
 
+from relay.bridge.changes import Change
 from relay.bridge.errors import OpenCodeError
 from relay.bridge.events import Event
 from relay.bridge.lanes import Lanes
 from relay.bridge.opencode import OpenCode
-from relay.bridge.sessions import Change, Sessions
+from relay.bridge.sessions import Sessions
 from relay.logfmt import line
 
 log = logging.getLogger("relay.bridge.watch")
@@ -27,10 +28,19 @@ class Watch:
             "bridge-lookup", self._learn, bound=BOUND, dropped=self._assume_root
         )
 
-    async def run(self, events: AsyncIterator[Event]) -> None:
-        """Until `events` end."""
+    async def run(self, events: AsyncIterator[Event], heard: Callable[[str], None] = lambda _: None) -> None:
+        """Until `events` end. `heard` is told the type of each event after it was folded; it must be quick."""
         async for event in events:
-            self._act(self._sessions.fold(event))
+            self.act(self._sessions.fold(event))
+            heard(event.type)
+
+    def act(self, changes: list[Change]) -> None:
+        """Have the changes announced, and unknown sessions looked up."""
+        for change in changes:
+            if change.kind == "unknown":
+                self._lookups.put(change.session_id, change.session_id)
+            else:
+                self._tell(change)
 
     async def close(self, drain_seconds: float) -> None:
         """Finish the look-ups that run, within `drain_seconds`."""
@@ -45,14 +55,7 @@ class Watch:
             log.warning(line("unknown session", sessionID=session_id, reason=error))
             self._assume_root(session_id)
         else:
-            self._act(self._sessions.learn(session_id, info))
+            self.act(self._sessions.learn(session_id, info))
 
     def _assume_root(self, session_id: str) -> None:
-        self._act(self._sessions.learn(session_id, None))
-
-    def _act(self, changes: list[Change]) -> None:
-        for change in changes:
-            if change.kind == "unknown":
-                self._lookups.put(change.session_id, change.session_id)
-            else:
-                self._tell(change)
+        self.act(self._sessions.learn(session_id, None))

@@ -5,11 +5,14 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+
+DIRECTORY = "/code/demo"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -41,20 +44,30 @@ class Server:
 
 
 class FakeOpenCode(Server):
-    """GET /global/health, /global/event, /session/:id and /session/:id/message, as OpenCode 1.18 answers them."""
+    """The routes that the bridge asks, as OpenCode 1.18 answers them; it forgets statuses and requests with `crash`."""
 
     def __init__(self) -> None:
         super().__init__(
             web.get("/global/health", self._health),
             web.get("/global/event", self._global_event),
+            web.get("/experimental/session", self._recent),
+            web.get("/session/status", self._statuses),
+            web.get("/permission", self._permissions),
+            web.get("/question", self._questions),
             web.get("/session/{id}", self._session),
             web.get("/session/{id}/message", self._messages),
             web.get("/{anything:.*}", self._web_ui),
         )
         self.sessions: dict[str, dict[str, Any]] = {}
         self.messages: dict[str, list[dict[str, Any]]] = {}
+        self.statuses: dict[str, dict[str, Any]] = {}
+        self.permissions: dict[str, dict[str, Any]] = {}
+        self.questions: dict[str, dict[str, Any]] = {}
+        self.version = "1.18.33"
         self.authorization: str | None = None  # what a request must bring
-        self.broken: dict[str, Handler] = {}  # by route: "health", "event", "session", "message"
+        self.broken: dict[
+            str, Handler
+        ] = {}  # by route: "health", "event", "session", "message", "recent", "status", "permission", "question"
         self.asked: list[str] = []  # REST calls
         self.streams: list[asyncio.Queue[bytes | None]] = []  # open ones
         self.connections = 0
@@ -71,20 +84,48 @@ class FakeOpenCode(Server):
 
     def create(self, session_id: str, title: str = "Fix it", parent_id: str | None = None) -> None:
         """A session that exists, without the stream saying so."""
-        self.sessions[session_id] = {"id": session_id, "title": title} | (
-            {"parentID": parent_id} if parent_id else {}
-        )
+        parent = {"parentID": parent_id} if parent_id else {}
+        self.sessions[session_id] = {"id": session_id, "title": title, "directory": DIRECTORY} | parent
 
-    def write(self, session_id: str, text: str, role: str = "assistant") -> None:
-        """One more message."""
+    def update(self, session_id: str, ms: float) -> None:
+        """When the session was last used."""
+        self.sessions[session_id]["time"] = {"updated": ms}
+
+    def write(self, session_id: str, text: str, role: str = "assistant", **info: Any) -> str:
+        """One more message; its id."""
+        message_id = f"msg_{next(self._ids):08}"
         message = {
-            "info": {"id": f"msg_{next(self._ids)}", "role": role},
+            "info": {"id": message_id, "role": role} | info,
             "parts": [{"type": "text", "text": text}],
         }
         self.messages.setdefault(session_id, []).append(message)
+        return message_id
 
-    def status(self, session_id: str, kind: str) -> None:
-        self.say("session.status", sessionID=session_id, status={"type": kind})
+    def status(self, session_id: str, kind: str, **more: Any) -> None:
+        self.statuses[session_id] = {"type": kind} | more
+        if kind == "idle":
+            del self.statuses[session_id]
+        self.say("session.status", sessionID=session_id, status={"type": kind} | more)
+
+    def ask(self, session_id: str, request_id: str, command: str = "npm test") -> None:
+        """A permission that waits."""
+        request = {
+            "id": request_id,
+            "sessionID": session_id,
+            "permission": "bash",
+            "patterns": [command],
+            "metadata": {"command": command},
+        }
+        self.permissions[request_id] = request
+        self.say("permission.asked", **request)
+
+    async def crash(self) -> None:
+        """Stop as by SIGKILL; `start` it again on the same port."""
+        self.statuses.clear()
+        self.permissions.clear()
+        self.questions.clear()
+        self.cut()
+        await self.stop()
 
     def turn(self, session_id: str) -> None:
         """Busy and idle, with OpenCode's doubled idle."""
@@ -98,10 +139,29 @@ class FakeOpenCode(Server):
             stream.put_nowait(None)
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
-        return await self._checked("health", request, lambda: {"healthy": True, "version": "1.18.33"})
+        return await self._checked("health", request, lambda: {"healthy": True, "version": self.version})
 
     async def _session(self, request: web.Request) -> web.StreamResponse:
         return await self._checked("session", request, lambda: self.sessions[request.match_info["id"]])
+
+    async def _recent(self, request: web.Request) -> web.StreamResponse:
+        return await self._checked(
+            "recent", request, lambda: [info for info in self.sessions.values() if "parentID" not in info]
+        )
+
+    async def _statuses(self, request: web.Request) -> web.StreamResponse:
+        return await self._checked("status", request, lambda: self._here(request, self.statuses))
+
+    async def _permissions(self, request: web.Request) -> web.StreamResponse:
+        found = self._here(request, self.permissions)
+        return await self._checked("permission", request, lambda: list(found.values()))
+
+    async def _questions(self, request: web.Request) -> web.StreamResponse:
+        found = self._here(request, self.questions)
+        return await self._checked("question", request, lambda: list(found.values()))
+
+    def _here(self, request: web.Request, found: dict[str, Any]) -> dict[str, Any]:
+        return found if request.query.get("directory") == DIRECTORY else {}
 
     async def _messages(self, request: web.Request) -> web.StreamResponse:
         limit = int(request.query["limit"])
@@ -157,6 +217,7 @@ class Posted:
     title: str
     body: str
     eventID: str  # noqa: N815
+    state: dict[str, Any]
     rest: dict[str, Any] = field(repr=False)
 
 
@@ -166,20 +227,32 @@ class FakeRelay(Server):
     def __init__(self) -> None:
         super().__init__(web.post("/v1/event", self._event))
         self.posted: list[Posted] = []  # every try
-        self.accepted: list[Posted] = []
+        self.accepted: list[Posted] = []  # what rings
+        self.cards: list[Posted] = []  # what only moves a card
+        self.seen_ids: set[str] = set()  # an eventID that comes again does nothing
         self.answers: list[tuple[int, Any]] = []
         self.refused_sessions: dict[str, tuple[int, Any]] = {}
         self.gate = asyncio.Event()
         self.gate.set()
 
     def told(self) -> list[tuple[str, str]]:
-        """(eventType, sessionID) of all that was accepted, in order."""
+        """(eventType, sessionID) of all that rang, in order."""
         return [(event.eventType, event.sessionID) for event in self.accepted]
+
+    def shown(self, session_id: str) -> list[tuple[str, str, str]]:
+        """(eventType, status, lastMessage) of all that moved the session's card without ringing, in order."""
+        return [
+            (event.eventType, event.state["status"], event.state["lastMessage"])
+            for event in self.cards
+            if event.sessionID == session_id
+        ]
 
     async def _event(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         event = Posted(
-            *(body.pop(name) for name in ("eventType", "sessionID", "title", "body", "eventID")), body
+            *(body.pop(name, "") for name in ("eventType", "sessionID", "title", "body", "eventID")),
+            body.pop("contentState", {}),
+            body,
         )
         self.posted.append(event)
         await self.gate.wait()
@@ -188,11 +261,21 @@ class FakeRelay(Server):
             status, answer = self.refused_sessions[event.sessionID]
         elif self.answers:
             status, answer = self.answers.pop(0)
-        if status == 200:
-            self.accepted.append(event)
+        if status == 200 and event.eventID not in self.seen_ids:
+            self.seen_ids.add(event.eventID)
+            rings = event.eventType not in ("start", "progress")
+            (self.accepted if rings else self.cards).append(event)
         if isinstance(answer, str):
             return web.Response(status=status, text=answer)
         return web.json_response(answer, status=status)
+
+
+@pytest.fixture(autouse=True)
+def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the bridge keeps its secret and state unless it is told otherwise."""
+    home = tmp_path / "state-home"
+    monkeypatch.setenv("XDG_STATE_HOME", str(home))
+    return home
 
 
 @pytest.fixture

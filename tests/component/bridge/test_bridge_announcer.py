@@ -13,11 +13,12 @@ from aiohttp import web
 from relay import contract
 from relay.bridge import announcer as announcing
 from relay.bridge.announcer import Announcer
-from relay.bridge.events import Event
+from relay.bridge.changes import Change
+from relay.bridge.events import Event, Info
 from relay.bridge.mapping import Sender
 from relay.bridge.opencode import OpenCode, address
 from relay.bridge.run import wait_for_opencode
-from relay.bridge.sessions import Change, Sessions
+from relay.bridge.sessions import Sessions
 from relay.bridge.watch import Watch
 
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
@@ -34,11 +35,34 @@ def told() -> list[contract.Event]:
 
 
 @pytest.fixture
-def make_announcer(opencode: OpenCode, told: list[contract.Event]) -> Callable[..., Announcer]:
+def sessions() -> Sessions:
+    known = Sessions()
+    known.learn("ses_a", Info(id="ses_a", title="Title of ses_a", directory="/code/demo"))
+    return known
+
+
+class Sent:
+    """An outbox that keeps what it gets."""
+
+    def __init__(self, told: list[contract.Event]) -> None:
+        self._told = told
+        self.withdrawn: list[str] = []
+
+    def put(self, event: contract.Event) -> None:
+        self._told.append(event)
+
+    def withdraw(self, session_id: str, event_id: str) -> None:
+        self.withdrawn.append(event_id)
+
+
+@pytest.fixture
+def make_announcer(
+    opencode: OpenCode, told: list[contract.Event], sessions: Sessions
+) -> Callable[..., Announcer]:
     def make(**options: Any) -> Announcer:
         sender = Sender("s3cret-s3cret-s3cret", "0123456789abcdef")
-        fixed = {"title": lambda session_id: f"Title of {session_id}", "permission_delay": 2.0}
-        return Announcer(opencode, sender, told.append, **fixed | options)
+        fixed = {"sessions": sessions, "permission_delay": 2.0}
+        return Announcer(opencode, sender, Sent(told), **fixed | options)
 
     return make
 
@@ -120,7 +144,7 @@ async def test_a_stop_during_a_lookup_takes_the_session_for_a_root(
     await watch.run(events())
     assert told == []
     await watch.close(0.02)
-    assert told == [Change("complete", "ses_a", "evt_1")]
+    assert told == [Change("started", "ses_a", "evt_1"), Change("complete", "ses_a", "evt_1")]
 
 
 async def test_waiting_for_opencode_slows_down_and_speaks_once(

@@ -7,12 +7,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay import contract
+from relay.bridge.changes import Change, Kind
+from relay.bridge.errors import OptionError
 from relay.bridge.events import Info, Message, Part
-from relay.bridge.mapping import DEFAULT_BODIES, EVENT_TYPES, TITLE_PREFIXES, Sender, event
-from relay.bridge.sessions import Change, Kind
+from relay.bridge.mapping import (
+    ALERTS,
+    DEFAULT_TEXTS,
+    EVENT_TYPES,
+    STATUSES,
+    TITLE_PREFIXES,
+    Sender,
+    alert_types,
+    event,
+    is_progress,
+    newest_text,
+    progress_event,
+    start_event,
+)
 from relay.bridge.text import units
 
 SENDER = Sender("s3cret-s3cret-s3cret", "0123456789abcdef")
+WORKING = contract.ContentState(status="working", session_title="Fix it", last_message="Starting...")
 
 
 def message(role: str, *parts: Part | str) -> Message:
@@ -20,8 +35,10 @@ def message(role: str, *parts: Part | str) -> Message:
     return Message(info=Info(id="msg_1", role=role), parts=pieces)
 
 
-def mapped(kind: Kind, title: str | None = "Fix it", *messages: Message) -> contract.Event:
-    return event(Change(kind, "ses_a", "evt_1"), title, messages, SENDER)
+def mapped(
+    kind: Kind, title: str | None = "Fix it", text: str = "", alerts: frozenset[contract.EventType] = ALERTS
+) -> contract.Event:
+    return event(Change(kind, "ses_a", "evt_1"), title, text, SENDER, alerts)
 
 
 @pytest.mark.parametrize(("kind", "event_type"), EVENT_TYPES.items())
@@ -73,19 +90,98 @@ def test_titles(kind: Kind, session_title: str | None, title: str) -> None:
         ([message("system", "x")], None),
     ],
 )
-def test_bodies(messages: list[Message], body: str | None) -> None:
-    for kind, event_type in EVENT_TYPES.items():
-        assert mapped(kind, "Fix it", *messages).body == (body or DEFAULT_BODIES[event_type])
+def test_the_newest_text_of_messages(messages: list[Message], body: str | None) -> None:
+    assert " ".join(newest_text(messages).split()) == (body or "")
+
+
+@pytest.mark.parametrize("kind", STATUSES)
+def test_text_and_status_reach_the_card(kind: Kind) -> None:
+    state = mapped(kind, "Fix it", "bash: npm test").content_state
+    assert state == contract.ContentState(
+        status=STATUSES[kind], session_title="Fix it", last_message="bash: npm test"
+    )
+    empty = mapped(kind, None, " ").content_state
+    assert empty == contract.ContentState(
+        status=STATUSES[kind], session_title="OpenCode session", last_message=DEFAULT_TEXTS[kind]
+    )
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES)
+def test_what_rings_has_title_and_body(kind: Kind) -> None:
+    assert mapped(kind, "Fix it", "bash: npm test").body == "bash: npm test"
+    assert mapped(kind).body == DEFAULT_TEXTS[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "alerts"),
+    [(kind, ALERTS - {event_type}) for kind, event_type in EVENT_TYPES.items()]
+    + [("stopped", ALERTS), ("interrupted", ALERTS)],
+)
+def test_what_does_not_ring_moves_the_card_only(kind: Kind, alerts: frozenset[contract.EventType]) -> None:
+    sent = mapped(kind, "Fix it", "words", alerts)
+    assert (sent.event_type, sent.title, sent.body) == ("progress", None, None)
+    assert sent.content_state == mapped(kind, "Fix it", "words").content_state
+    assert is_progress(sent) == (kind == "asked")
+
+
+def test_credentials_are_masked_wherever_they_come_from() -> None:
+    sent = mapped("complete", "Fix it", "your key is sk-abcdefgh12345678")
+    assert sent.body == "your key is ***"
+    assert sent.content_state is not None
+    assert sent.content_state.last_message == "your key is ***"
+
+
+@pytest.mark.parametrize(
+    ("directory", "body"),
+    [
+        ("/code/demo", "OpenCode is working on: Fix it (/code/demo)"),
+        (None, "OpenCode is working on: Fix it"),
+        ("/" + "x" * 120, "OpenCode is working on: Fix it"),
+        ("/a b c d e f g h i j k l m", "OpenCode is working on: Fix it"),
+    ],
+)
+def test_a_start_names_title_and_directory(directory: str | None, body: str) -> None:
+    sent = start_event("ses_a", WORKING, directory, "evt_1", SENDER)
+    assert (sent.event_type, sent.title, sent.body) == ("start", "Session Started", body)
+    assert sent.content_state == WORKING
+    assert contract.decode(contract.encode(sent), contract.Event) == sent
+
+
+def test_progress_has_a_state_and_no_words_for_an_alert() -> None:
+    sent = progress_event("ses_a", WORKING, "evt_1", SENDER)
+    assert (sent.event_type, sent.title, sent.body) == ("progress", None, None)
+    assert sent.content_state == WORKING
+    assert is_progress(sent)
+    assert not is_progress(start_event("ses_a", WORKING, None, "evt_1", SENDER))
+    assert sent.event_id != start_event("ses_a", WORKING, None, "evt_1", SENDER).event_id
+
+
+@pytest.mark.parametrize(
+    ("names", "types"),
+    [
+        ("complete,permission,error", {"complete", "permission", "error"}),
+        (" permission , error,", {"permission", "error"}),
+        ("", set()),
+    ],
+)
+def test_alert_types(names: str, types: set[str]) -> None:
+    assert alert_types(names) == types
+
+
+def test_an_unknown_alert_type_is_one_sentence() -> None:
+    with pytest.raises(OptionError, match=r"among complete, error, permission.* but there is done, progress"):
+        alert_types("complete,progress,done")
 
 
 def test_the_event_id_is_the_same_for_the_same_fact_only() -> None:
     def id_of(change: Change, sender: Sender = SENDER) -> Any:
-        return event(change, "any title", [], sender).event_id
+        return event(change, "any title", "", sender).event_id
 
     first = Change("complete", "ses_a", "evt_1")
-    assert id_of(first) == event(first, "another", [message("assistant", "x")], SENDER).event_id
+    assert id_of(first) == event(first, "another", "x", SENDER, frozenset()).event_id
     others = [
         Change("error", "ses_a", "evt_1"),
+        Change("stopped", "ses_a", "evt_1"),
         Change("complete", "ses_b", "evt_1"),
         Change("complete", "ses_a", "evt_2"),
     ]
@@ -100,16 +196,18 @@ def test_the_repr_of_a_sender_hides_the_secret() -> None:
 
 
 def test_every_type_has_its_texts() -> None:
-    assert set(TITLE_PREFIXES) == set(DEFAULT_BODIES) == set(EVENT_TYPES.values())
+    assert set(TITLE_PREFIXES) == set(EVENT_TYPES.values()) == ALERTS
+    assert set(STATUSES) == set(DEFAULT_TEXTS) >= set(EVENT_TYPES)
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.sampled_from(sorted(EVENT_TYPES)), st.none() | st.text(), st.lists(st.text()))
-def test_titles_and_bodies_always_fit_and_are_never_empty(
-    kind: Kind, title: str | None, texts: list[str]
-) -> None:
-    sent = mapped(kind, title, *(message("assistant", text) for text in texts))
-    for text in (sent.title, sent.body):
-        assert text
-        assert units(text) <= 140
+@given(st.sampled_from(sorted(EVENT_TYPES)), st.none() | st.text(), st.text())
+def test_titles_and_bodies_always_fit_and_are_never_empty(kind: Kind, title: str | None, text: str) -> None:
+    sent = mapped(kind, title, text)
+    for words in (sent.title, sent.body):
+        assert words
+        assert units(words) <= 140
+    assert sent.content_state is not None
+    assert 0 < len(sent.content_state.last_message) <= 120
+    assert sent.content_state.session_title
     assert contract.decode(contract.encode(sent), contract.Event) == sent

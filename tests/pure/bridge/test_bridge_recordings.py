@@ -1,14 +1,16 @@
 """The fold over recordings of a real OpenCode 1.18 server: few and right alerts for each scenario."""
 
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from relay.bridge.changes import Change
 from relay.bridge.events import parse
 from relay.bridge.mapping import EVENT_TYPES
-from relay.bridge.sessions import Change, Sessions
+from relay.bridge.sessions import Sessions
 from relay.bridge.sse import Splitter
 
 RECORDINGS = Path(__file__).parents[3] / "simulator" / "scenarios" / "recordings"
@@ -42,6 +44,44 @@ EXPECTED: dict[str, dict[str, int]] = {
     "i_sigkill_while_streaming": {},
     "i_sigterm_while_streaming": {},
     "m_slow_first_token": {"complete": 1},
+}
+
+
+RUN_KINDS = ("started", "complete", "error", "stopped", "interrupted")
+
+ASKED = {
+    "b_permission_once": ["bash: echo hello; sleep 1; echo world"],
+    "b_permission_edit": ["edit: new.txt"],
+    "b_permission_webfetch": ["webfetch: http://127.0.0.1:4999/x"],
+    "b_permission_external_directory": [
+        "external_directory: /etc",
+        "bash: cat /etc/hostname > /dev/null",
+    ],
+    "g_child_session": ["bash: echo in child"],
+    "h_question": ["Which colour do you want? (Red / Blue)"],
+}
+
+FAILED = {
+    "c_error_400": "bad request: invalid parameter",
+    "c_error_401": "Incorrect API key provided",
+    "c_error_content_filter": "The response was blocked by the provider's content filter",
+}
+
+CARDS = {
+    "d_retry_429_retry_after": [
+        ("working", "Starting...", None),
+        ("retry", "Rate limit reached for requests", "Retry 1 in 3s"),
+        ("working", "Starting...", None),
+        ("working", "word0 word1 word2 word3 word4", None),
+    ],
+    "g_child_session": [
+        ("working", "Starting...", None),
+        ("working", "task: child job", None),
+        ("working", "bash: echo in child", None),
+        ("working", "child0 child1 child2 child3 child4 child5 child6 child7", None),
+        ("working", "task: child job", None),
+        ("working", "word0 word1 word2 word3 word4", None),
+    ],
 }
 
 
@@ -112,5 +152,40 @@ def test_all_recordings_are_expected_somehow() -> None:
 
 def test_the_alert_is_told_before_the_second_idle() -> None:
     changes = folded(wire_bytes("c_error_401"), 65536)
-    assert [change.kind for change in changes] == ["error"]
-    assert changes[0].fact.startswith("evt_")
+    assert [change.kind for change in changes] == ["started", "error"]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_run_begins_and_ends_once(name: str) -> None:
+    """Except where the server was killed; an ended run's fact is its newest message, which is the same after a restart."""
+    runs = [change for change in folded(wire_bytes(name), 65536) if change.kind in RUN_KINDS]
+    for session in {change.session_id for change in runs}:
+        own = [change for change in runs if change.session_id == session]
+        assert [change.kind == "started" for change in own] == [True, False] * (len(own) // 2) + [True] * (
+            len(own) % 2
+        )
+        assert len(own) % 2 == name.startswith("i_sig")
+        assert all(change.fact.startswith("msg_") for change in own if change.kind != "started")
+
+
+@pytest.mark.parametrize(("name", "words"), ASKED.items())
+def test_a_request_says_what_is_asked(name: str, words: list[str]) -> None:
+    changes = folded(wire_bytes(name), 65536)
+    assert [change.text for change in changes if change.kind == "asked"] == words
+
+
+@pytest.mark.parametrize(("name", "words"), FAILED.items())
+def test_an_error_is_told_in_its_own_words(name: str, words: str) -> None:
+    assert [change.text for change in folded(wire_bytes(name), 65536) if change.kind == "error"] == [words]
+
+
+@pytest.mark.parametrize(("name", "cards"), CARDS.items())
+def test_what_the_card_shows_meanwhile(name: str, cards: list[tuple[str, str, str | None]]) -> None:
+    splitter, sessions = Splitter(), Sessions()
+    shown: list[tuple[str, str, str | None]] = []
+    for event in filter(None, map(parse, splitter.feed(wire_bytes(name)))):
+        for change in sessions.fold(event):
+            state = sessions.state(change.session_id, 1795226359674.0)
+            if state and change.kind in ("started", "progress"):
+                shown.append((state.status, state.last_message, state.retry_info))
+    assert [card for card, _ in itertools.groupby(shown)] == cards

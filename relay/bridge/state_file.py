@@ -1,0 +1,105 @@
+"""The file in which one bridge leaves to the next what it knew: ids and a time, none of the user's words."""
+
+import asyncio
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from relay.logfmt import line
+
+log = logging.getLogger("relay.bridge.state_file")
+
+PAUSE = 1.0
+"""Seconds between two writes: what is lost with a kill in between, the server's answers make up for."""
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`seen_at`: until when (UNIX milliseconds) everything is known. `runs`: the root sessions that were running."""
+
+    seen_at: float
+    runs: list[str] = []
+
+
+def state_file(secret_file: Path, opencode_url: str) -> Path:
+    """Beside the secret, one for each OpenCode server."""
+    name = hashlib.sha256(opencode_url.encode()).hexdigest()[:12]
+    return secret_file.with_name(f"bridge-{name}.json")
+
+
+def read_state(path: Path) -> State | None:
+    """What an earlier bridge knew, None if there was none or its file cannot be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=State)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        log.warning(line("state lost", path=path, reason=type(error).__name__))
+        return None
+
+
+def write_state(path: Path, state: State) -> None:
+    """Replace the file in one step; only its owner can read it. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600 from the start
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(msgspec.json.encode(state))
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+class StateWriter:
+    """Writes `state()` soon after `touch`, not more often than every `PAUSE` seconds, and when it is closed."""
+
+    def __init__(
+        self,
+        path: Path,
+        state: Callable[[], State],
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._path = path
+        self._state = state
+        self._sleep = sleep
+        self._touched = asyncio.Event()
+        self._complained = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """From now on. Needs a running loop."""
+        self._task = asyncio.create_task(self._run(), name="bridge-state")
+
+    def touch(self) -> None:
+        """The state is another one now."""
+        self._touched.set()
+
+    async def close(self, _: float) -> None:
+        """Write a last time, if it was started."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._write()
+
+    async def _run(self) -> None:
+        while True:
+            await self._touched.wait()
+            self._touched.clear()
+            self._write()
+            await self._sleep(PAUSE)
+
+    def _write(self) -> None:
+        try:
+            write_state(self._path, self._state())
+        except OSError as error:
+            if not self._complained:
+                log.warning(line("state not kept", path=self._path, reason=error.strerror))
+            self._complained = True
+        else:
+            self._complained = False
