@@ -70,7 +70,7 @@ class ActivitySender:
     async def start(self) -> None:
         """Begin with what the last run left behind."""
         await activities.release_leases(self._db, self._owner)
-        for work, name in ((self._poll(), "poll"), (self._sweep(), "sweep")):
+        for work, name in ((self._poll(), "poll"), (self._sweep_for_ever(), "sweep")):
             self._loops.append(asyncio.create_task(work, name=f"activities-{name}"))
 
     async def stop(self, grace: float) -> None:
@@ -95,14 +95,14 @@ class ActivitySender:
         while True:
             wait = POLL_SECONDS
             try:
-                wait = await self._push_due()
+                wait = await self.push_due()
             except Unavailable as error:
                 log.error(line("database unavailable", error=error))  # noqa: TRY400 - one line
             except Exception:
                 log.exception(line("activities broken"))
             await sleep_unless(self._clock, wait, self._look)
 
-    async def _push_due(self) -> float:
+    async def push_due(self) -> float:
         """Push what is due; returns the seconds until the next is, at most a second."""
         now_ms = self._now_ms()
         horizon = now_ms + int(POLL_SECONDS * 1000)
@@ -116,6 +116,11 @@ class ActivitySender:
             else:
                 next_at = min(next_at, ready_at)
         return max(0.0, (next_at - now_ms) / 1000)
+
+    async def idle(self) -> None:
+        """Return when no push is in flight."""
+        while self._pushes:
+            await asyncio.wait(list(self._pushes.values()))
 
     def _begin(self, activity: Activity) -> None:
         task = asyncio.create_task(self._push(activity), name=f"activity-{activity.id}")
@@ -238,11 +243,15 @@ class ActivitySender:
 
     # Time.
 
-    async def _sweep(self) -> None:
+    async def _sweep_for_ever(self) -> None:
         while True:
-            for work in (self._time_out, self._forget_old):
-                await self._guarded(work())
+            await self._guarded(self.sweep())
             await self._clock.sleep(SWEEP_SECONDS)
+
+    async def sweep(self) -> None:
+        """End the activities that time out, and forget those that are long over."""
+        await self._time_out()
+        await self._forget_old()
 
     async def _time_out(self) -> None:
         now_ms = self._now_ms()

@@ -1,0 +1,100 @@
+"""One relay's Live Activities, stepped by hand, and what they sent: shared by the tests of its behaviours."""
+
+import json
+from typing import Any
+
+from fake_gateway import FakeGateway
+from relay import contract
+from relay.activities import Activities
+from relay.activity.record import Activity
+from relay.activity_sender import ActivitySender
+from relay.apns.push import Push
+from relay.contract import ActivityRegister, ActivityUnregister, DeviceRegister, Event
+from relay.store import activities, devices
+from relay.store.sql import Database
+from simulator.clock import VirtualClock
+
+SECRET = "s" * 24
+HASH = contract.secret_hash(SECRET)
+SESSION = "ses_1"
+PHONE, OTHER_PHONE = "a1" * 32, "b2" * 32
+START_TOKEN, OTHER_START_TOKEN = "c3" * 32, "d4" * 32
+UPDATE_TOKEN, NEW_TOKEN = "e5" * 80, "f6" * 80
+BUNDLE = "com.example.app"
+
+
+class Relay:
+    """One relay's Live Activities, stepped by hand."""
+
+    def __init__(self, db: Database, gateway: FakeGateway, clock: VirtualClock, owner: str) -> None:
+        self.db, self.clock = db, clock
+        self.sender = ActivitySender(db, gateway, owner=owner, push_deadline=10, clock=clock)
+        self.activities = Activities(db, default_bundle_id=BUNDLE, now=clock.now, look=self.sender.look)
+        self._events = 0
+
+    async def tell(
+        self, event_type: str, event_id: str | None = None, session: str = SESSION, **texts: Any
+    ) -> int:
+        """An event comes in; how many activities it changed."""
+        self._events += 1
+        event_id = event_id or f"{id(self)}-{self._events}"
+        event = Event(secret=SECRET, event_type=event_type, session_id=session, **texts)  # type: ignore[arg-type]
+        phones = await devices.recipients(self.db, HASH)
+        return await self.activities.hear(event, event_id=event_id, secret_hash=HASH, recipients=phones)
+
+    async def push(self) -> None:
+        """Everything that is due by now is pushed and answered."""
+        await self.sender.push_due()
+        await self.sender.idle()
+
+    async def register(self, token: str = UPDATE_TOKEN, session: str = SESSION, **fields: Any) -> None:
+        fields = {"device_token": PHONE} | fields
+        await self.activities.register(
+            ActivityRegister(secret=SECRET, session_id=session, activity_token=token, **fields)
+        )
+
+    async def unregister(self, device_token: str | None = PHONE) -> None:
+        await self.activities.unregister(
+            ActivityUnregister(secret=SECRET, session_id=SESSION, device_token=device_token)
+        )
+
+    async def row(self, session: str = SESSION) -> Activity:
+        (row,) = await activities.of_session(self.db, HASH, session)
+        return row
+
+    async def add_phone(
+        self, device_token: str = PHONE, start_token: str | None = START_TOKEN, **fields: Any
+    ) -> None:
+        phone = DeviceRegister(
+            secret=SECRET, device_token=device_token, push_to_start_token=start_token, **fields
+        )
+        now_ms = int(self.clock.now() * 1000)
+        await devices.register(self.db, phone, secret_hash=HASH, bundle_id=BUNDLE, now_ms=now_ms)
+
+
+def aps(push: Push) -> dict[str, Any]:
+    return json.loads(push.payload)["aps"]  # type: ignore[no-any-return]
+
+
+def told(gateway: FakeGateway) -> list[tuple[str, str, str]]:
+    """Event, status and message of every push."""
+    return [
+        (said["event"], said["content-state"]["status"], said["content-state"]["lastMessage"])
+        for said in map(aps, gateway.sent)
+    ]
+
+
+async def run(relay: Relay, clock: VirtualClock, seconds: int) -> None:
+    """Let time pass, a second a step."""
+    for _ in range(seconds):
+        await clock.advance(1)
+        await relay.push()
+
+
+async def active(relay: Relay, gateway: FakeGateway, clock: VirtualClock) -> None:
+    """The phone has a card with its update token, and nothing waits."""
+    await relay.tell("start", title="Fix bug")
+    await relay.push()
+    await relay.register()
+    await run(relay, clock, 20)
+    gateway.sent.clear()
