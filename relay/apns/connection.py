@@ -51,6 +51,7 @@ class ApnsConnection(asyncio.Protocol):
         """When the last byte came, and the last push went. Times of the event loop."""
         self.pinged = float("-inf")
         self._farewell = ""
+        self._authorization = ""
 
     @property
     def in_flight(self) -> int:
@@ -74,7 +75,9 @@ class ApnsConnection(asyncio.Protocol):
     def carry(self, errand: Errand) -> None:
         """Send the errand's push, for which there is room."""
         errand.connection, errand.answers_before = self, self.answers
-        errand.stream_id = self._http2.open(errand.push, self._sign(), errand)
+        if not self._authorization:
+            self._authorization = self._sign()  # once for all pushes of one write
+        errand.stream_id = self._http2.open(errand.push, self._authorization, errand)
         self._flush_soon()
 
     def give_up(self, errand: Errand) -> None:
@@ -158,7 +161,7 @@ class ApnsConnection(asyncio.Protocol):
             self._flushing = self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        self._flushing = None
+        self._flushing, self._authorization = None, ""
         transport = self._transport
         if transport is None or transport.is_closing() or not self._http2.has_output:
             return

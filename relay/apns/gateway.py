@@ -82,14 +82,15 @@ class ApnsGateway:
         if (refused := refusal(push)) is not None:
             return refused
         pool = self._pools[push.apns_env]
-        began = time.monotonic()
-        self._sign()
+        ends = pool.time() + self._deadline
+        if self._token.issued_at < 0:
+            self._sign()
         used = self._token.issued_at
-        outcome = await pool.send(push, self._deadline)
+        outcome = await pool.send(push, ends)
         if judge(outcome).verdict is Verdict.NEW_PROVIDER_TOKEN and self._has_newer_token(used):
             # APNs may go on refusing every token on a connection that saw an expired one (jchambers/pushy#783).
             pool.replace_connections(opened_before=self._token.issued_at)
-            outcome = await pool.send(push, began + self._deadline - time.monotonic())
+            outcome = await pool.send(push, ends)
         return outcome
 
     def _has_newer_token(self, used: float) -> bool:

@@ -51,15 +51,16 @@ class RequestBlocks:
         template = self._templates.get((push.topic, push.push_type, push.priority))
         if template is None:
             return self._first(push)
-        collapse_id = push.collapse_id
-        return b"%b%b%b%b%b%b%b" % (
-            template.before_path,
-            string(b"/3/device/" + push.device_token.encode()),
-            template.after_path,
-            string(push.apns_id.encode()),
-            template.expiration,
-            string(b"%d" % push.expiration),
-            template.collapse_id + string(collapse_id.encode()) if collapse_id else b"",
+        return b"".join(
+            (
+                template.before_path,
+                string(b"/3/device/" + push.device_token.encode()),
+                template.after_path,
+                push.apns_id.encode(),
+                template.expiration,
+                string(b"%d" % push.expiration),
+                template.collapse_id + string(push.collapse_id.encode()) if push.collapse_id else b"",
+            )
         )
 
     def _first(self, push: Push) -> bytes:
@@ -102,7 +103,7 @@ class RequestBlocks:
         name = self._table.name
         return _Template(
             before_path=self._before_path() + name(b":path"),
-            after_path=self._kind(push) + name(b"apns-id"),
+            after_path=self._kind(push) + name(b"apns-id") + b"\x24",  # an apns-id has 36 octets
             expiration=name(b"apns-expiration"),
             collapse_id=name(b"apns-collapse-id"),
         )

@@ -122,21 +122,17 @@ class Http2(Generic[T]):
             for kind, flags, stream_id, payload in self._reader.read(data):
                 if self._block is not None or not self.greeted:
                     self._check_order(kind)
-                handler = _HANDLERS.get(kind)  # an unknown type is ignored (5.5)
-                if handler is not None:
-                    self._handle(handler, flags, stream_id, payload)
+                handler = _HANDLERS.get(kind)
+                if handler is None:
+                    continue  # an unknown type is ignored (5.5)
+                try:
+                    handler(self, flags, stream_id, payload)
+                except StreamFailure as failure:
+                    self._output.append(frames.rst_stream(stream_id, ErrorCode.PROTOCOL_ERROR))
+                    self._drop(stream_id, MaybeSent(f"malformed answer: {failure}"))
         except ConnectionFailure as failure:
             self._break(failure)
         return self._taken_outcomes()
-
-    def _handle(
-        self, handler: Callable[[Any, int, int, bytes], None], flags: int, stream_id: int, payload: bytes
-    ) -> None:
-        try:
-            handler(self, flags, stream_id, payload)
-        except StreamFailure as failure:
-            self._output.append(frames.rst_stream(stream_id, ErrorCode.PROTOCOL_ERROR))
-            self._drop(stream_id, MaybeSent(f"malformed answer: {failure}"))
 
     def _check_order(self, kind: int) -> None:
         if not self.greeted and kind != frames.SETTINGS:
@@ -214,11 +210,12 @@ class Http2(Generic[T]):
     def _on_rst_stream(self, _: int, stream_id: int, payload: bytes) -> None:
         """REFUSED_STREAM means that nothing was processed (8.7); any other code says nothing about it."""
         code = frames.read_code(payload)
-        self._check_not_idle(stream_id)
-        refused = code == ErrorCode.REFUSED_STREAM
-        self._drop(
-            stream_id, NotSent("stream refused") if refused else MaybeSent(f"stream reset with code {code}")
-        )
+        if stream_id not in self._tickets:
+            self._check_not_idle(stream_id)
+        elif code == ErrorCode.REFUSED_STREAM:
+            self._drop(stream_id, NotSent("stream refused"))
+        else:
+            self._drop(stream_id, MaybeSent(f"stream reset with code {code}"))
 
     def _on_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
         values = frames.read_settings(flags, stream_id, payload)

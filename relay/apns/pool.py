@@ -14,6 +14,7 @@ from relay.apns.deadlines import Deadlines
 from relay.apns.errand import Errand
 from relay.apns.idle import Care, care
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
+from relay.apns.turn_clock import TurnClock
 from relay.logfmt import line
 
 log = logging.getLogger("relay.apns")
@@ -41,6 +42,8 @@ class ConnectionPool:
     ) -> None:
         self._connector, self._now = connector, now
         self._max_connections, self._max_waiting = max_connections, max_waiting
+        self.time: Final = TurnClock(lambda: asyncio.get_running_loop().time())
+        """The event loop's clock, for deadlines."""
         self._backoff = Backoff(jitter)
         self._usable: list[ApnsConnection] = []  # in the order of their age
         self._open: set[ApnsConnection] = set()  # these, and those that drain
@@ -53,11 +56,9 @@ class ConnectionPool:
         self._caring: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def send(self, push: Push, deadline: float) -> Outcome:
-        """What became of the push within `deadline` seconds. If it provably was not processed, it is sent once more."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        errand = Errand(push, began, began + deadline, loop.create_future())
+    async def send(self, push: Push, ends: float) -> Outcome:
+        """What became of the push until `time()` is `ends`. If it provably was not processed, it is sent once more."""
+        errand = Errand(push, self.time(), ends, asyncio.get_running_loop().create_future())
         if self._closed:
             return NotSent("closed")
         if len(self._waiting) >= self._max_waiting:
