@@ -82,6 +82,13 @@ class Device:
             self._push_to_start_token = self._issuer.issue("push-to-start")
         return self._push_to_start_token
 
+    def rotate_push_to_start(self) -> str | None:
+        """Get another push-to-start token; the old one starts nothing any more."""
+        if self._push_to_start_token is not None:
+            self._issuer.expire(self._push_to_start_token)
+            self._push_to_start_token = None
+        return self.push_to_start_token
+
     def starts_by(self, token: str) -> bool:
         """Whether this is the push-to-start token, without asking for one."""
         return token == self._push_to_start_token

@@ -6,6 +6,7 @@ from typing import Any
 
 from simulator.clock import Clock
 from simulator.journal import Journal
+from simulator.phone.activity_facts import facts
 from simulator.phone.activitykit.activities import Activities
 from simulator.phone.activitykit.activity import Activity
 from simulator.phone.activitykit.happened import Happened
@@ -13,7 +14,7 @@ from simulator.phone.activitykit.message import Message, read
 from simulator.phone.activitykit.types import ActivityType
 from simulator.phone.device import Device
 from simulator.phone.profile import Profile
-from simulator.phone.push import Push, expired, ids
+from simulator.phone.push import Push, expired
 
 TOPIC_SUFFIX = ".push-type.liveactivity"
 OnToken = Callable[[Activity, str], None]
@@ -143,7 +144,7 @@ class LiveActivities:
         now = self._clock.now()
         message = Message(
             "start",
-            now if timestamp is None else timestamp,
+            int(now) if timestamp is None else timestamp,
             raw_content_state=content_state,
             raw_attributes=attributes,
             attributes_type=attributes_type,
@@ -167,7 +168,7 @@ class LiveActivities:
         now = self._clock.now()
         message = Message(
             "update",
-            now,
+            _stamp(activity, now),
             raw_content_state=content_state,
             stale_date=stale_date,
             relevance_score=relevance_score,
@@ -183,8 +184,17 @@ class LiveActivities:
     ) -> None:
         """End one as the app does with Activity.end. Raises NotPossible."""
         now = self._clock.now()
-        message = Message("end", now, raw_content_state=content_state, dismissal_date=dismissal_date)
+        message = Message(
+            "end", _stamp(activity, now), raw_content_state=content_state, dismissal_date=dismissal_date
+        )
         self._asked(self._kit.change_by_app(activity, message, now))
+
+    def remove(self, activity: Activity, why: str) -> None:
+        """Take one off the lock screen at once, as the app does with end(dismissalPolicy: .immediate).
+
+        Assumed: this also takes away one that has ended before and lingers.
+        """
+        self._write(self._kit.remove(activity, self._clock.now(), why))
 
     def _asked(self, happened: list[Happened]) -> None:
         if happened[0].what == "dropped":
@@ -285,14 +295,12 @@ class LiveActivities:
             self._device.background_wakes += 1
 
     def _record(self, one: Happened) -> None:
-        found = {
-            **ids(one.push),
-            "activity": one.activity and one.activity.id,
-            "why": one.why or None,
-            "until": one.until,
-        }
-        detail = {key: value for key, value in found.items() if value is not None}
-        self._journal.record_at(one.at, "phone", one.what, phone=self._device.name, **detail)
+        self._journal.record_at(one.at, "phone", one.what, phone=self._device.name, **facts(one))
 
     def _note(self, what: str, activity: Activity, **detail: Any) -> None:
         self._journal.record("phone", what, phone=self._device.name, activity=activity.id, **detail)
+
+
+def _stamp(activity: Activity, now: float) -> float:
+    """What the app says itself is the newest, but no newer than a push of the same second: those know only seconds (assumed)."""
+    return max(int(now), activity.timestamp)

@@ -8,9 +8,12 @@ from typing import Any
 from simulator.clock import Clock
 from simulator.journal import Journal
 from simulator.phone import settings
+from simulator.phone.activitykit.activity import Activity
 from simulator.phone.activitykit.types import APP_TYPES, ActivityType
 from simulator.phone.app import BUNDLE_ID, App
+from simulator.phone.app_kind import AppKind, session_of
 from simulator.phone.background import against_waking
+from simulator.phone.deep_link import session_link
 from simulator.phone.device import Device, Realm
 from simulator.phone.live_activities import LiveActivities, OnToken
 from simulator.phone.notifications import ENTITLED_LEVELS, Badge, Dropped, Notification, Receiver, interpret
@@ -25,8 +28,9 @@ Fact = dict[str, Any]
 class Phone:
     """One phone. `issuer` is APNs for the app's realm and bundle id, or a function that asks it for a device token.
 
-    `types` are the Live Activity types of the app, `profile` says how strict the phone is (it may be changed at any time),
-    `random` draws delays; without it they are the usual ones.
+    `kind` is how its app builds Live Activities and lives with them; without it the app takes no part in what pushes do to
+    activities of `types` (default: those of both kinds). `profile` says how strict the phone is (it may be changed at any
+    time), `random` draws delays; without it they are the usual ones. `begins_all`: see Monitoring.
     """
 
     def __init__(
@@ -40,7 +44,9 @@ class Phone:
         realm: Realm = "production",
         bundle_id: str = BUNDLE_ID,
         dynamic_island: bool = True,
-        types: Sequence[ActivityType] = APP_TYPES,
+        types: Sequence[ActivityType] | None = None,
+        kind: AppKind | None = None,
+        begins_all: bool = False,
         profile: Profile | None = None,
         random: Random | None = None,
     ) -> None:
@@ -48,15 +54,24 @@ class Phone:
         self._journal = journal
         self.profile = profile or Profile()
         self.device = Device(issuer, name=name, os_version=os_version, dynamic_island=dynamic_island)
-        self.app = App(self.device, clock, journal, realm=realm, bundle_id=bundle_id)
         self.activities = LiveActivities(
             clock,
             journal,
             self.device,
             bundle_id=bundle_id,
-            types=types,
+            types=types or ((kind.activity_type,) if kind else APP_TYPES),
             profile=self.profile,
             random=random,
+        )
+        self.app = App(
+            self.device,
+            self.activities,
+            clock,
+            journal,
+            realm=realm,
+            bundle_id=bundle_id,
+            kind=kind,
+            begins_all=begins_all,
         )
         self.screen = Screen(lambda: self.activities.visible)
         self._showings: list[Fact] = []
@@ -185,6 +200,21 @@ class Phone:
         if url is not None:
             self.app.open(url)
         self._journal.record("phone", "tapped", phone=self.device.name, url=url)
+        return url
+
+    def tap_activity(self, activity: Activity) -> str | None:
+        """Tap a Live Activity: the app comes to the foreground with the link to the session; None if it names none.
+
+        Raises ValueError if the activity is not to be seen.
+        """
+        if not activity.visible:
+            raise ValueError(f"{activity.id} is not on the screen")
+        session_id = session_of(activity.attributes)
+        url = None if session_id is None else session_link(session_id)
+        self._journal.record("phone", "tapped", phone=self.device.name, url=url)
+        self.set("app", "foreground")
+        if url is not None:
+            self.app.open(url)
         return url
 
     async def shown(

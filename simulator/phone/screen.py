@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from simulator.phone.activitykit.activity import Activity
 from simulator.phone.notifications import Notification
+from simulator.phone.slots import Slots, slots
 from simulator.phone.slots import card as activity_card
 
 _AGES = ((86_400, "d"), (3_600, "h"), (60, "m"))
@@ -52,6 +53,10 @@ class Screen:
         """Take all away."""
         self._notifications.clear()
         self._arrived.clear()
+
+    def slots(self, now: float) -> dict[str, Slots]:
+        """What each Live Activity on the lock screen shows in every slot at `now`, by its id, the most relevant first."""
+        return {activity.id: slots(activity, now) for activity in self._activities()}
 
     def lines(self, now: float, width: int = 44) -> list[str]:
         """The screen as text, at most `width` characters wide; ages as of `now` (UNIX seconds)."""

@@ -49,10 +49,11 @@ def _low_power(phone: "Phone", value: bool) -> None:
 
 
 def _app(phone: "Phone", value: Any) -> None:
-    phone.device.app = value
+    before, phone.device.app = phone.device.app, value
     if value == "foreground":
         phone.activities.opened()
     phone.activities.hand_over()
+    phone.app.entered(value, before)
 
 
 def _installed(phone: "Phone", value: bool) -> None:

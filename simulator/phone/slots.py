@@ -6,7 +6,7 @@ registered under `name`; a name it has not registered shows nothing (expo-widget
 
 import json
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from simulator.phone.activitykit.activity import Activity
@@ -38,6 +38,11 @@ class Slots:
     expanded_leading: tuple[str, ...] = ()
     expanded_trailing: str = ""
     expanded_bottom: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Each slot as one line of text, "compact trailing: Working"; those of one slot are joined by " · "."""
+        texts = ((field.name.replace("_", " "), getattr(self, field.name)) for field in fields(self))
+        return [f"{name}: {text if isinstance(text, str) else ' · '.join(text)}" for name, text in texts]
 
 
 def slots(activity: Activity, now: float) -> Slots:

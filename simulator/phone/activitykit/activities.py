@@ -143,6 +143,11 @@ class Activities:
                 happened += due.dismissed(activity, now, why)
         return happened
 
+    def remove(self, activity: Activity, now: float, why: str) -> list[Happened]:
+        """The app takes one away: it ends if it runs, and leaves every screen."""
+        ends = due.ended(activity, now, why) if activity.running else []
+        return ends + (due.dismissed(activity, now, why) if activity.visible else [])
+
     def swipe(self, now: float) -> list[Happened]:
         """The person swipes the newest visible activity away."""
         activity = next((found for found in reversed(self.all) if found.visible), None)

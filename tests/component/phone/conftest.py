@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from phone_scene import Scene
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
+from simulator.opencode.server import OpenCodeServer
 from simulator.phone.app import BUNDLE_ID
+from simulator.phone.app_kind import KINDS
 from simulator.phone.phone import Phone
 
 SECRET = "s3cret-s3cret-s3cret-24"
@@ -94,6 +97,30 @@ async def relay() -> AsyncIterator[StandInRelay]:
     await relay.start()
     yield relay
     await relay.stop()
+
+
+@pytest.fixture
+async def opencode(clock: VirtualClock, journal: Journal) -> AsyncIterator[OpenCodeServer]:
+    server = OpenCodeServer(clock, journal)
+    await server.start()
+    yield server
+    if server.running:
+        await server.close()
+
+
+@pytest.fixture(params=KINDS)
+async def scene(
+    request: pytest.FixtureRequest,
+    clock: VirtualClock,
+    journal: Journal,
+    relay: StandInRelay,
+    opencode: OpenCodeServer,
+) -> AsyncIterator[Scene]:
+    """A phone to be, its server and its relay; for both kinds of app."""
+    scene = Scene(clock, journal, relay, opencode, request.param)
+    yield scene
+    for phone in scene.phones:
+        await phone.app.close()
 
 
 @pytest.fixture

@@ -72,6 +72,7 @@ def test_a_start_wakes_the_app_which_gets_its_token(phone, journal) -> None:
         "apnsID": "11111111-1111-1111-1111-111111111111",
         "activity": "activity-1",
         "why": "by the push",
+        "by": "push",
     }
     stop()
     start(phone)

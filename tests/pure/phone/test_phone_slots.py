@@ -31,6 +31,20 @@ def test_every_slot() -> None:
     )
 
 
+def test_every_slot_as_text() -> None:
+    state = {**FLAT, "status": "retry", "retryInfo": "Retry 2/5 in 8s"}
+    shown = Screen(lambda: [activity(state)]).slots(T0 + 65)
+    assert shown["a"].lines() == [
+        "banner: Fix it · Retrying · Reading · Retry 2/5 in 8s",
+        "compact leading: OC",
+        "compact trailing: Retrying",
+        "minimal: ↻",
+        "expanded leading: Fix it · Retrying",
+        "expanded trailing: 1:05",
+        "expanded bottom: Reading · Retry 2/5 in 8s",
+    ]
+
+
 @pytest.mark.parametrize("status", STATUS)
 def test_every_status_has_a_word_and_a_mark(status: str) -> None:
     shown = slots(activity({**FLAT, "status": status}), T0)
