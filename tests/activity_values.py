@@ -1,0 +1,110 @@
+"""Live Activities, news and answers as values, for the tests of the relay's pure code; each takes what matters to the test."""
+
+from dataclasses import replace
+from typing import Any
+
+from relay.activity.life import begun
+from relay.activity.news import News
+from relay.activity.record import Activity, Alert, activity_id
+from relay.activity.settled import Answer, UnderWay, settled
+from relay.activity.settled import Word as Word
+from relay.activity.tokens import Registration
+from relay.contract import ContentState, EventType, Status
+from relay.recipient import Recipient
+
+NOW = 1_800_000_000_000
+"""UTC ms, on a full second."""
+SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
+SECRET = "5" * 64
+SESSION = "ses_1"
+PHONE, OTHER_PHONE = "aa" * 32, "bb" * 32
+TOKEN, NEW_TOKEN = "01" * 80, "02" * 80
+BUNDLE = "com.example.app"
+LEASE_MS = 22_500
+QUESTION = Alert("Run rm -rf build?", "Needs your decision")
+
+STATUS: dict[EventType, Status] = {
+    "start": "working",
+    "progress": "working",
+    "permission": "permission",
+    "complete": "complete",
+    "error": "error",
+}
+
+
+def state(
+    status: Status = "working", message: str = "Reading", *, title: str = "Fix", retry: str | None = None
+) -> ContentState:
+    return ContentState(status=status, session_title=title, last_message=message, retry_info=retry)
+
+
+def told(
+    event_type: EventType = "progress",
+    event_id: str = "evt_2",
+    *,
+    status: Status | None = None,
+    message: str = "News",
+) -> News:
+    """The news of one event; a permission has its question."""
+    alert = QUESTION if event_type == "permission" else None
+    return News(event_id, event_type, state(status or STATUS[event_type], message), alert)
+
+
+def phone(**changes: Any) -> Recipient:
+    """A phone that Live Activities can be started on."""
+    known = Recipient("dev_1", PHONE, BUNDLE, "production", 0, push_to_start_token="ee" * 80)
+    return replace(known, **changes)
+
+
+def activity(**changes: Any) -> Activity:
+    """An active one, of whose last push nothing is known, unless changed."""
+    device_token = changes.get("device_token", PHONE)
+    known: dict[str, Any] = {
+        "id": activity_id(SECRET, SESSION, device_token),
+        "secret_hash": SECRET,
+        "session_id": SESSION,
+        "device_token": device_token,
+        "bundle_id": BUNDLE,
+        "apns_env": "production",
+        "activity_format": "flat",
+        "stage": "active",
+        "event_type": "progress",
+        "event_id": "evt_1",
+        "state": state(),
+        "activity_token": TOKEN if changes.get("stage", "active") == "active" else None,
+        "began_at": NOW - MINUTE,
+        "updated_at": NOW - MINUTE,
+    }
+    return Activity(**(known | changes))
+
+
+def registration(**changes: Any) -> Registration:
+    known: dict[str, Any] = {
+        "secret_hash": SECRET,
+        "session_id": SESSION,
+        "device_token": PHONE,
+        "activity_token": TOKEN,
+        "bundle_id": BUNDLE,
+        "apns_env": "production",
+        "activity_format": "flat",
+    }
+    return Registration(**(known | changes))
+
+
+def pushing(before: Activity, now_ms: int = NOW) -> Activity:
+    """The activity with its push under way, which must be due."""
+    under_way = begun(before, claim="relay#1", lease_until=now_ms + LEASE_MS, now_ms=now_ms)
+    assert under_way is not None, "no push is due"
+    return under_way
+
+
+def said(word: Word, **changes: Any) -> Answer:
+    """What APNs said, in the activity's own environment."""
+    return Answer(**({"word": word, "apns_env": "production"} | changes))
+
+
+def answered(
+    now: Activity, before: Activity, kind: Any, answer: Answer, now_ms: int = NOW
+) -> Activity | None:
+    """The activity after the answer to the push of `before`."""
+    return settled(now, UnderWay(before, kind), answer, now_ms)

@@ -1,0 +1,91 @@
+"""When the newest state of an activity may go out, and at which priority."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activity_values import HOUR, MINUTE, NOW, SECOND
+from relay.activity.throttle import (
+    EQUAL_PHASE_MS,
+    HOUR_MS,
+    PHASE_MS,
+    PRIORITY_10_AN_HOUR,
+    LastPush,
+    due_at,
+    priority,
+    retry_pause,
+    within_hour,
+)
+
+NEVER = LastPush(None, 0)
+
+# How long after the last push -> milliseconds that a change of phase, and an equal phase, still wait.
+WAITS = {
+    0: (1_000, 12_000),
+    1: (999, 11_999),
+    400: (600, 11_600),
+    999: (1, 11_001),
+    1_000: (0, 11_000),
+    11_999: (0, 1),
+    12_000: (0, 0),
+    HOUR: (0, 0),
+}
+
+
+@pytest.mark.parametrize("since", WAITS)
+def test_wait_by_the_time_since_the_last_push(since: int) -> None:
+    change, equal = WAITS[since]
+    last = LastPush("working", NOW - since)
+    assert due_at("permission", last, retry_at=0, now_ms=NOW) == NOW + change
+    assert due_at("working", last, retry_at=0, now_ms=NOW) == NOW + equal
+
+
+def test_the_first_push_goes_at_once() -> None:
+    assert due_at("working", NEVER, retry_at=0, now_ms=NOW) == NOW
+
+
+@pytest.mark.parametrize("status", ["working", "permission"])
+def test_a_pause_after_a_failure_holds_for_every_phase(status: str) -> None:
+    last = LastPush("working", NOW - MINUTE)
+    assert due_at(status, last, retry_at=NOW + 5 * SECOND, now_ms=NOW) == NOW + 5 * SECOND
+    assert due_at(status, last, retry_at=NOW - SECOND, now_ms=NOW) == NOW
+
+
+@given(
+    status=st.sampled_from(["working", "retry", "permission"]),
+    last=st.sampled_from([None, "working", "retry"]),
+    at=st.integers(NOW - HOUR, NOW),
+    retry_at=st.just(0) | st.integers(NOW - HOUR, NOW + HOUR),
+)
+def test_never_before_its_window_and_no_longer_than_it(
+    status: str, last: str | None, at: int, retry_at: int
+) -> None:
+    due = due_at(status, LastPush(last, at), retry_at=retry_at, now_ms=NOW)
+    window = EQUAL_PHASE_MS if status == last else PHASE_MS
+    assert due >= max(NOW, at + window, retry_at)
+    assert due in (NOW, at + window, retry_at)
+
+
+@given(st.lists(st.integers(NOW - 2 * HOUR, NOW), max_size=40))
+def test_ten_urgent_updates_in_a_rolling_hour(times: list[int]) -> None:
+    counted = tuple(times)
+    recent = sum(NOW - at < HOUR_MS for at in times)
+    assert priority(True, counted, NOW) == (10 if recent < PRIORITY_10_AN_HOUR else 5)
+    assert priority(False, counted, NOW) == 5
+    assert len(within_hour(counted, NOW)) == recent
+
+
+def test_an_hour_later_the_budget_is_free_again() -> None:
+    ten = tuple(NOW + n * SECOND for n in range(PRIORITY_10_AN_HOUR))
+    assert priority(True, ten, NOW + HOUR - 1) == 5
+    assert priority(True, ten, NOW + HOUR) == 10
+    assert within_hour(ten, NOW + HOUR) == ten[1:]
+
+
+# Failures in a row -> seconds until the next try.
+PAUSES = {0: 12, 1: 24, 2: 48, 3: 96, 4: 192, 5: 384, 6: 768, 7: 900, 8: 900, 500: 900}
+
+
+@pytest.mark.parametrize("attempts", PAUSES)
+def test_pauses_double_up_to_a_quarter_of_an_hour(attempts: int) -> None:
+    assert retry_pause(attempts) == PAUSES[attempts] * SECOND
