@@ -1,0 +1,234 @@
+"""What requests, errors and tools are called, without anything secret."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.bridge import wording
+from relay.bridge.events import Asking, Doing, Failing, Retrying, details
+from relay.bridge.graphemes import first_graphemes
+from relay.bridge.redact import MAX_REDACTED, redact, redact_addresses
+from relay.bridge.text import fit
+
+
+def asking(**properties: Any) -> Asking:
+    return details(json.dumps(properties).encode(), Asking)
+
+
+def failing(message: Any, **data: Any) -> Failing:
+    error = {"name": "APIError", "data": {"message": message, **data}}
+    return details(json.dumps({"sessionID": "ses_a", "error": error}).encode(), Failing)
+
+
+def doing(**part: Any) -> Doing:
+    return details(json.dumps({"sessionID": "ses_a", "part": part}).encode(), Doing)
+
+
+def question(text: str, *labels: str) -> dict[str, Any]:
+    return {"question": text, "header": "x", "options": [{"label": label} for label in labels]}
+
+
+@pytest.mark.parametrize(
+    ("properties", "words"),
+    [
+        ({"permission": "bash", "metadata": {"command": "npm test"}, "patterns": ["npm *"]}, "bash: npm test"),
+        ({"permission": "edit", "metadata": {"filepath": "/code/demo/src/a.py"}}, "edit: src/a.py"),
+        ({"permission": "edit", "metadata": {"filepath": "/etc/hosts"}}, "edit: /etc/hosts"),
+        ({"permission": "edit", "metadata": {"filepath": "/code/demolition/x"}}, "edit: /code/demolition/x"),
+        ({"permission": "webfetch", "metadata": {"url": "https://example.org/x"}}, "webfetch: https://example.org/x"),
+        (
+            {"permission": "external_directory", "metadata": {"directories": ["/etc", "/opt"]}},
+            "external_directory: /etc, /opt",
+        ),
+        ({"permission": "doom_loop", "patterns": ["bash"]}, "doom_loop: bash"),
+        ({"permission": "bash", "patterns": ["npm *", "ls"]}, "bash: npm *, ls"),
+        ({"permission": "bash", "metadata": {"command": 7}, "patterns": ["ls", 7]}, "bash: ls"),
+        ({"permission": "bash"}, "bash"),
+        ({"permission": 7}, ""),
+        ({}, ""),
+        ({"permission": "bash", "metadata": {"command": "curl -H 'Authorization: Bearer abcdefgh123' x"}},
+         "bash: curl -H 'Authorization: *** ***' x"),
+        ({"questions": [question("Which colour?", "Red", "Blue")]}, "Which colour? (Red / Blue)"),
+        ({"questions": [question("Why?")]}, "Why?"),
+        ({"questions": [question("Why?", "A"), question("How?")]}, "Why? (A) (+1 more)"),
+        ({"questions": [{"question": "Why?", "options": ["odd", {"label": 7}]}]}, "Why?"),
+    ],
+)  # fmt: skip
+def test_what_is_asked(properties: dict[str, Any], words: str) -> None:
+    assert wording.asked(asking(**properties), "/code/demo") == words
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("Incorrect API key provided", "Incorrect API key provided"),
+        ("Model not found: fake/x.\n    at resolve (/home/me/a.js:1)", "Model not found: fake/x."),
+        ('{"error": {"message": "overloaded", "type": "x"}}', "overloaded"),
+        ('{"message": "no"}', "no"),
+        ('{"error": "plain"}', "plain"),
+        ('{"error": 7}', ""),
+        ('{"broken', ""),
+        ('Bad request: {"error": {"prompt": "all of it"}}', "Bad request"),
+        ("502 - <html><body>proxy</body>", "502"),
+        ("cannot reach https://api.provider.example/v1?key=1 now", "cannot reach [address] now"),
+        ("connect ECONNREFUSED 10.1.2.3:8080", "connect ECONNREFUSED [address]"),
+        ("getaddrinfo ENOTFOUND llm.corp.internal", "getaddrinfo ENOTFOUND [address]"),
+        ("no route to llm.corp.internal:443", "no route to [address]"),
+        ("bad key sk-proj-abcdefgh12345678", "bad key ***"),
+        ("", ""),
+        (7, ""),
+        (None, ""),
+    ],
+)
+def test_an_errors_own_words(message: Any, words: str) -> None:
+    assert wording.failed(failing(message, responseBody="canary", metadata={"url": "canary"})) == words
+
+
+def test_an_error_of_another_shape_has_no_words() -> None:
+    assert wording.failed(details(b'{"error": "odd"}', Failing)) == ""
+    assert wording.failed(details(b"[]", Failing)) == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        ({"input": {"command": "npm test", "description": "Runs tests"}}, "bash: npm test"),
+        ({"input": {"filePath": "/code/demo/a.py", "content": "x"}}, "bash: a.py"),
+        ({"input": {"description": "child job", "prompt": "long"}}, "bash: child job"),
+        ({"input": {}, "title": "done it"}, "bash: done it"),
+        ({"input": {}}, ""),
+        ({"input": {"command": 7}}, ""),
+        ({"input": {"command": "curl https://me:pw@host"}}, "bash: curl https://***@host"),
+        ("odd", ""),
+    ],
+)
+def test_what_a_tool_does(state: Any, line: str) -> None:
+    assert wording.tool_line(doing(type="tool", tool="bash", state=state).part, "/code/demo") == line
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("one line", "one line"),
+        ("first\n\nlast  \n\n", "last"),
+        ("Look:\n```\nx = 1\n```", "x = 1"),
+        ("---", ""),
+        ("", ""),
+        ("x" * 5000, "x" * 2000),
+    ],
+)
+def test_the_last_line_of_a_text(text: str, line: str) -> None:
+    assert wording.last_line(text) == line
+
+
+def test_why_and_when_it_is_tried_again() -> None:
+    properties = b'{"status":{"type":"retry","attempt":2,"message":"Rate limit at http://x","next":8000}}'
+    status = details(properties, Retrying).status
+    assert wording.retry_words(status) == "Rate limit at [address]"
+    assert wording.retry_info(status.attempt, status.next, 0.0) == "Retry 2 in 8s"
+    assert wording.retry_info(2, 8000, 7001.0) == "Retry 2 in 1s"
+    assert wording.retry_info(2, 8000, 9999.0) == "Retry 2 in 0s"
+    assert wording.retry_info(3, None, 0.0) == "Retry 3"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "sk-proj-AbCd1234efgh5678",
+        "ghp_abcdefghijklmnop1234",
+        "github_pat_11ABCDEFG0abcdef",
+        "xoxb-123456789-abcdefgh",
+        "AKIAIOSFODNN7EXAMPLE",
+        "AIzaSyA1234567890abcdefgh",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+        "hf_abcdefghijklmnop",
+        "aB3" * 12,
+        "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END PRIVATE KEY-----",
+    ],
+)
+def test_keys_are_masked_by_their_shape(secret: str) -> None:
+    masked = redact(f"before {secret} after")
+    assert secret not in masked
+    assert masked.startswith("before ")
+    assert masked.endswith("after")
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("api_key=hunter2", "api_key=***"),
+        ('{"token": "hunter2"}', '{"token": ***}'),
+        ("OPENAI_API_KEY='two words'", "OPENAI_API_KEY=***"),
+        ("x-api-key: hunter2, next", "x-api-key: ***, next"),
+        ("password: hunter2", "password: ***"),
+        ("Authorization: Basic aHVudGVyMg==", "Authorization: *** ***"),
+        ("postgres://me:hunter2@db/x", "postgres://***@db/x"),
+        ("max_tokens: 4096 are fine", "max_tokens: 4096 are fine"),
+        ("git show 45a8658666813b49e67f025f87d963632dcd50b5", "git show 45a8658666813b49e67f025f87d963632dcd50b5"),
+        ("a risk-averse basic idea", "a risk-averse basic idea"),
+    ],
+)  # fmt: skip
+def test_values_are_masked_by_their_names(text: str, masked: str) -> None:
+    assert redact(text) == masked
+
+
+def test_a_very_long_text_is_cut_before_it_is_searched() -> None:
+    assert len(redact("word " * 10_000)) == MAX_REDACTED
+    assert len(redact_addresses("a." * 100_000)) == MAX_REDACTED
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.recursive(st.none() | st.booleans() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))  # fmt: skip
+def test_no_shape_breaks_the_words(odd: Any) -> None:
+    for properties in (odd, {"error": odd}, {"error": {"data": odd}}, {"metadata": odd, "questions": [odd]}):
+        raw = json.dumps(properties).encode()
+        assert isinstance(wording.failed(details(raw, Failing)), str)
+        assert isinstance(wording.asked(details(raw, Asking), None), str)
+    assert isinstance(wording.tool_line(doing(tool=odd, state={"input": {"command": odd}}).part, "/x"), str)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "first"),
+    [
+        ("abcdef", 3, "abc"),
+        ("abc", 3, "abc"),
+        ("", 3, ""),
+        ("ae\u0301x", 2, "a"),  # e with a combining accent
+        ("a👍🏽x", 2, "a"),  # a skin tone
+        ("a👩‍👩‍👧x", 4, "a"),  # a joined family
+        ("🇩🇪🇫🇷x", 3, "🇩🇪"),  # flags are pairs
+        ("🇩🇪🇫🇷x", 2, "🇩🇪"),
+        ("a❤\ufe0fx", 2, "a"),  # a variation selector
+        ("\u1112\u1161\u11ab", 2, ""),  # one syllable in three letters
+        ("\uac00\u11a8x", 1, ""),
+        ("x\u1100", 1, "x"),
+    ],
+)
+def test_no_visible_character_is_cut(text: str, limit: int, first: str) -> None:
+    assert first_graphemes(text, limit) == first
+
+
+@pytest.mark.parametrize(
+    ("text", "fitted"),
+    [
+        (" two\n lines ", "two lines"),
+        ("x" * 120, "x" * 120),
+        ("x" * 121, "x" * 119 + "…"),
+        ("x" * 118 + "👍🏽" * 3, "x" * 118 + "…"),
+        ("x" * 118 + " " + "y" * 9, "x" * 118 + "…"),
+        ("half \ud83d", "half \ufffd"),
+    ],
+)
+def test_a_cards_text_fits(text: str, fitted: str) -> None:
+    assert fit(text) == fitted
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.text(), st.integers(1, 50))
+def test_the_first_graphemes_are_a_beginning_that_fits(text: str, limit: int) -> None:
+    first = first_graphemes(text, limit)
+    assert text.startswith(first)
+    assert len(first) <= limit
