@@ -15,6 +15,13 @@ DELIVERED: Final = Answered(200)
 _REASON: Final = re.compile(r"[\x21-\x7e]{1,64}")
 
 
+class PartialAnswer:
+    """An answer of which more is to come."""
+
+    def __init__(self, status: int) -> None:
+        self.status, self.body = status, b""
+
+
 def read_answer(status: int, body: bytes) -> Answered:
     """`{"reason": "...", "timestamp": ms}` (Apple, "Handling notification responses from APNs"); a body that is not
     of this form is passed over.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
 from relay.apns import frames
-from relay.apns.answer import DELIVERED, MAX_BODY, read_answer
+from relay.apns.answer import DELIVERED, MAX_BODY, PartialAnswer, read_answer
 from relay.apns.flow import Inflow, Outflow, Piece
 from relay.apns.frames import END_HEADERS, END_STREAM, ConnectionFailure, ErrorCode, Setting, StreamFailure
 from relay.apns.header_block import RequestBlocks, status_of
@@ -21,13 +21,6 @@ STREAMS_UNLESS_TOLD: Final = 100
 MAX_HEADER_BLOCK: Final = 64 * 1024
 OUR_SETTINGS: Final = {Setting.HEADER_TABLE_SIZE: 0, Setting.ENABLE_PUSH: 0}
 """No table, so that answers' header blocks share no state; and no server push."""
-
-
-class _Partial:
-    """An answer of which more is to come."""
-
-    def __init__(self, status: int) -> None:
-        self.status, self.body = status, b""
 
 
 class Http2(Generic[T]):
@@ -48,7 +41,7 @@ class Http2(Generic[T]):
         self._inflow, self._outflow = Inflow(), Outflow()
         self._window = self._outflow.window
         self._tickets: dict[int, T] = {}
-        self._partial: dict[int, _Partial] = {}
+        self._partial: dict[int, PartialAnswer] = {}
         self._block: tuple[int, int, bytes] | None = None  # flags, stream and so far, until END_HEADERS
         self._outcomes: list[tuple[T, Outcome]] = []
         self._output = [frames.PREFACE, frames.settings(OUR_SETTINGS)]
@@ -177,7 +170,7 @@ class Http2(Generic[T]):
             if status < 200:
                 return
             if not flags & END_STREAM:
-                self._partial[stream_id] = _Partial(status)
+                self._partial[stream_id] = PartialAnswer(status)
                 return
             self._answered(stream_id, status, b"")
         elif flags & END_STREAM:

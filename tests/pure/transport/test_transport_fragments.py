@@ -1,0 +1,133 @@
+"""However the server's octets are cut, and whatever they are: the same results, and each push has one outcome."""
+
+import gc
+import tracemalloc
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from relay.apns.push import Answered, MaybeSent, NotSent
+
+PUSHES = 6
+STREAMS = st.integers(0, PUSHES).map(lambda number: 2 * number + 1)  # one of them is idle
+BODIES = st.sampled_from(
+    [b"", b'{"reason":"BadTopic"}', b'{"reason":"Unregistered","timestamp":1700000000000}', b"<html>"]
+)
+
+
+def well_formed(wire: Any) -> st.SearchStrategy[bytes]:
+    """What servers send."""
+    return st.one_of(
+        st.builds(wire.answer, STREAMS, st.sampled_from([200, 400, 403, 410, 429, 503]), BODIES),
+        st.builds(wire.reset, STREAMS, st.sampled_from([0, 1, 7, 8])),
+        st.builds(wire.goaway, STREAMS, st.just(0), st.sampled_from([b"", b'{"reason":"Shutdown"}'])),
+        st.builds(wire.window, st.just(0) | STREAMS, st.integers(1, 70_000)),
+        st.builds(lambda size: wire.settings(INITIAL_WINDOW_SIZE=size), st.integers(0, 5000)),
+        st.builds(lambda count: wire.settings(MAX_CONCURRENT_STREAMS=count), st.integers(0, 9)),
+        st.just(wire.raw(6, 0, 0, b"12345678")),
+    )
+
+
+def any_frame(wire: Any) -> st.SearchStrategy[bytes]:
+    """What breaks them."""
+    return st.builds(
+        wire.raw, st.integers(0, 10), st.integers(0, 255), STREAMS | st.just(0), st.binary(max_size=40)
+    )
+
+
+@st.composite
+def octets(draw: st.DrawFn, wire: Any) -> bytes:
+    return b"".join(draw(st.lists(well_formed(wire) | any_frame(wire), max_size=20)))
+
+
+def outcomes_of(make_client: Any, pieces: list[bytes]) -> tuple[Any, ...]:
+    client = make_client(INITIAL_WINDOW_SIZE=3000)
+    for number in range(PUSHES):
+        client.open(str(number), payload=b"x" * (1000 * (number % 5)) + b"x")
+    found = [each for piece in pieces for each in client.http2.receive(piece)]
+    sent = client.http2.take_output()
+    state = client.http2.ending, client.http2.broken, client.http2.stream_limit, client.http2.in_flight
+    left = client.http2.lose("cut", written=5)
+    return found, left, sent, state
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_any_split_gives_the_same(wire: Any, make_client: Any, data: st.DataObject) -> None:
+    whole = data.draw(octets(wire))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=12)))
+    edges = [0, *cuts, len(whole)]
+    pieces = [whole[start:end] for start, end in pairwise(edges)]
+    expected = outcomes_of(make_client, [whole])
+    assert outcomes_of(make_client, pieces) == expected
+    found, left, _, (_, _, _, in_flight) = expected
+    assert sorted(ticket for ticket, _ in found + left) == [str(number) for number in range(PUSHES)]
+    assert len(left) == in_flight
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_octet_by_octet(wire: Any, make_client: Any, data: st.DataObject) -> None:
+    whole = data.draw(octets(wire))
+    pieces = [whole[at : at + 1] for at in range(len(whole))]
+    assert outcomes_of(make_client, pieces) == outcomes_of(make_client, [whole])
+
+
+def test_cut_at_every_octet_of_an_answer_nothing_is_forgotten_and_nothing_invented(
+    wire: Any, make_client: Any
+) -> None:
+    whole = (
+        wire.answer(1) + wire.answer(3, 410, b'{"reason":"Unregistered"}') + wire.goaway(7) + wire.answer(5)
+    )
+    for length in range(len(whole) + 1):
+        client = make_client()
+        for ticket in "abcde":
+            client.open(ticket)
+        found = dict(client.http2.receive(whole[:length]) + client.http2.lose("cut", written=9))
+        assert sorted(found) == list("abcde")
+        assert found["a"] in (Answered(200), MaybeSent("cut"))
+        assert found["b"] in (Answered(410, "Unregistered"), MaybeSent("cut"))
+        assert found["d"] == MaybeSent("cut")
+        assert found["e"] in (NotSent("GOAWAY with code 0"), MaybeSent("cut"))
+
+
+def test_two_hundred_thousand_pushes_leave_nothing(wire: Any, make_client: Any, make_push: Any) -> None:
+    """Counted in objects and octets: what is still held after them, and was not before."""
+    client = make_client()
+    push, answer = (
+        make_push(),
+        {
+            status: wire.answer(1, status, b'{"reason":"BadTopic"}' if status > 200 else b"")
+            for status in (200, 400)
+        },
+    )
+
+    def send(count: int) -> None:
+        for number in range(count):
+            stream_id = client.http2.open(push, "bearer t", "x")
+            octets = answer[400 if number % 10 == 0 else 200].replace(
+                b"\0\0\0\1", stream_id.to_bytes(4, "big")
+            )
+            (outcome,) = client.http2.receive(octets)
+            assert outcome[1].status in (200, 400)
+            if number % 1000 == 0:
+                client.http2.receive(wire.window(0, 10_000))
+            client.http2.take_output()
+
+    send(2_000)
+    gc.collect()
+    objects = len(gc.get_objects())
+    send(197_000)
+    gc.collect()
+    assert len(gc.get_objects()) - objects < 50
+    tracemalloc.start()
+    try:
+        send(500)
+        before = tracemalloc.get_traced_memory()[0]
+        send(500)
+        assert tracemalloc.get_traced_memory()[0] - before < 2_000
+    finally:
+        tracemalloc.stop()
+    assert client.http2.in_flight == 0

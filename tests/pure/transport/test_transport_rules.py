@@ -1,0 +1,187 @@
+"""The small rules of the transport: what is refused, what an answer says, pauses, idle connections."""
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.apns.answer import LATEST, read_answer
+from relay.apns.backoff import FIRST_PAUSE, LONGEST_PAUSE, Backoff
+from relay.apns.idle import IDLE_LIFE, PING_AFTER, PING_ANSWER, SPARE_LIFE, Care, care
+from relay.apns.push import Answered
+from relay.apns.reasons import REASONS
+from relay.apns.request_checks import MAX_PAYLOAD, OF_A_KIND, OF_EACH_PUSH, refusal
+
+# What is refused.
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    *(({"device_token": token}, "BadDeviceToken") for token in (
+        "", "a", "abc", "xy", "ab cd", " abcd", "ab\r\nx: y", "ab" * 513, "аб", "0x12", "ab\0",
+    )),
+    *(({"apns_id": apns_id}, "BadMessageId") for apns_id in (
+        "", "7", "0123abcd456789ef0123456789abcdef", "0123abcd-4567-89ef-0123-456789abcdeg",
+        "0123abcd-4567-89ef-0123-456789abcdef\n", "{0123abcd-4567-89ef-0123-456789abcdef}",
+    )),
+    *(({"expiration": expiration}, "BadExpirationDate") for expiration in (-1, 2**53)),
+    *(({"priority": priority}, "BadPriority") for priority in (0, 2, 11, -5)),
+    *(({"collapse_id": collapse_id}, "BadCollapseId") for collapse_id in (
+        "x" * 65, "ü" * 33, "a\nb", "a\r\nb", "a\0b", "a\tb", " a", "a ", "\ud800", "a\u2028b",
+    )),
+    *(({"push_type": push_type}, "InvalidPushType") for push_type in ("Alert", "a b", "x" * 33, "a\n", "ä")),
+    ({"topic": ""}, "MissingTopic"),
+    *(({"topic": topic}, "BadTopic") for topic in ("a b", "a\n", "x" * 256, "ä", "a\0")),
+    ({"payload": b""}, "PayloadEmpty"),
+    ({"payload": b"x" * (MAX_PAYLOAD + 1)}, "PayloadTooLarge"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "reason"), REFUSED)
+def test_what_apns_refuses_is_refused_with_its_answer(
+    make_push: Any, changes: dict[str, Any], reason: str
+) -> None:
+    assert refusal(make_push(**changes)) == Answered(REASONS[reason].status, reason)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"device_token": "AB" * 80},
+        {"device_token": "00"},
+        {"apns_id": "0123ABCD-4567-89EF-0123-456789ABCDEF"},
+        {"expiration": 0},
+        {"priority": 1},
+        {"collapse_id": ""},
+        {"collapse_id": "x" * 64},
+        {"collapse_id": "ü" * 32},
+        {"collapse_id": "two words"},
+        {"push_type": ""},
+        {"push_type": "pushtotalk"},
+        {"topic": "com.example.app.push-type.liveactivity"},
+        {"payload": b"x" * MAX_PAYLOAD},
+    ],
+)
+def test_what_apns_takes_is_taken(make_push: Any, changes: dict[str, Any]) -> None:
+    assert refusal(make_push(**changes)) is None
+
+
+def test_every_answer_of_ours_is_one_of_apples() -> None:
+    for _, answer in (*OF_EACH_PUSH, *OF_A_KIND):
+        assert REASONS[answer.reason or ""].status == answer.status
+
+
+@given(st.text(max_size=70))
+def test_no_collapse_id_breaks_out_of_its_header(make_push: Any, text: str) -> None:
+    if refusal(make_push(collapse_id=text)) is None:
+        assert not set(text.encode()) & {0, 10, 13}
+        assert len(text.encode()) <= 64
+
+
+# What an answer says.
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"reason":"BadDeviceToken"}', Answered(400, "BadDeviceToken")),
+        (
+            b'{"reason":"Unregistered","timestamp":1700000000000}',
+            Answered(400, "Unregistered", 1_700_000_000_000),
+        ),
+        (b"", Answered(400)),
+        (b"<html>", Answered(400)),
+        (b"\xff\xfe", Answered(400)),
+        (b"[1]", Answered(400)),
+        (b"[" * 10_000, Answered(400)),
+        (b"{}", Answered(400)),
+        (b'{"reason":7}', Answered(400)),
+        (b'{"reason":"two words"}', Answered(400)),
+        (b'{"reason":""}', Answered(400)),
+        (b'{"reason":"a\\nb"}', Answered(400)),
+        (b'{"reason":"%b"}' % (b"R" * 65), Answered(400)),
+        (b'{"timestamp":true}', Answered(400)),
+        (b'{"timestamp":0}', Answered(400)),
+        (b'{"timestamp":1.5}', Answered(400)),
+        (b'{"timestamp":%d}' % LATEST, Answered(400)),
+    ],
+)
+def test_a_body(body: bytes, expected: Answered) -> None:
+    assert read_answer(400, body) == expected
+
+
+def test_of_a_200_only_the_status_counts() -> None:
+    assert read_answer(200, b'{"reason":"BadTopic"}') == Answered(200)
+
+
+# Pauses.
+
+
+def pauses(failures: int) -> list[float]:
+    backoff, found, now = Backoff(random.Random(7)), [], 1000.0
+    for _ in range(failures):
+        backoff.failed(now)
+        began = now
+        while not backoff.may_try(now):
+            now += 0.01
+        found.append(now - began)
+    return found
+
+
+def test_pauses_double_up_to_the_longest() -> None:
+    found = pauses(40)
+    for number, pause in enumerate(found):
+        step = min(FIRST_PAUSE * 2**number, LONGEST_PAUSE)
+        assert step / 2 <= pause <= step + 0.02
+
+
+def test_pauses_are_jittered() -> None:
+    assert len({round(pause, 2) for pause in pauses(40)[10:]}) > 20
+
+
+def test_at_first_and_after_success_there_is_no_long_pause() -> None:
+    backoff = Backoff(random.Random(7))
+    assert backoff.may_try(0)
+    for _ in range(10):
+        backoff.failed(0)
+    backoff.succeeded()
+    backoff.failed(0)
+    assert not backoff.may_try(0)
+    assert backoff.may_try(FIRST_PAUSE)
+
+
+def test_a_clock_that_is_set_back_does_not_prolong_a_pause() -> None:
+    backoff = Backoff(random.Random(7))
+    backoff.failed(1_000_000)
+    assert backoff.may_try(900_000)
+
+
+# Idle connections.
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ({}, Care.NOTHING),
+        ({"now": PING_AFTER - 1}, Care.NOTHING),
+        ({"now": PING_AFTER}, Care.PING),
+        ({"now": PING_AFTER, "heard": 1.0}, Care.NOTHING),
+        ({"now": PING_AFTER + 5, "pinged": PING_AFTER}, Care.NOTHING),
+        ({"now": PING_AFTER + PING_ANSWER, "pinged": PING_AFTER}, Care.ABORT),
+        ({"now": PING_AFTER + PING_ANSWER, "pinged": PING_AFTER, "heard": PING_AFTER + 1}, Care.NOTHING),
+        ({"now": SPARE_LIFE, "heard": SPARE_LIFE, "spare": True}, Care.DRAIN),
+        ({"now": SPARE_LIFE, "heard": SPARE_LIFE}, Care.NOTHING),
+        ({"now": IDLE_LIFE, "heard": IDLE_LIFE}, Care.DRAIN),
+        ({"now": IDLE_LIFE, "heard": IDLE_LIFE, "pushed": 1.0}, Care.NOTHING),
+    ],
+)
+def test_care(times: dict[str, Any], expected: Care) -> None:
+    found = care(
+        **({"now": 0.0, "heard": 0.0, "pushed": 0.0, "pinged": float("-inf"), "spare": False} | times)
+    )
+    assert found is expected
+
+
+def test_idle_connections_live_for_an_hour() -> None:
+    assert IDLE_LIFE == 3600
