@@ -1,0 +1,314 @@
+"""Every stage of a Live Activity x every event: where it stands then, when its push is due, and whether it ends."""
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+
+from activity_values import (
+    BUNDLE,
+    HOUR,
+    MINUTE,
+    NOW,
+    OTHER_PHONE,
+    PHONE,
+    QUESTION,
+    SECOND,
+    SECRET,
+    SESSION,
+    STATUS,
+    TOKEN,
+    activity,
+    phone,
+    state,
+    told,
+)
+from relay.activity.life import observe, opened
+from relay.activity.record import Activity, Alert, Stage, activity_id
+from relay.contract import EventType
+
+STARTED_ALERT = Alert("Session Started", "OpenCode is working on: Fix")
+
+# Where an activity may stand; the times before now are those that the rules speak of.
+STANDS: dict[str, Activity] = {
+    "starting": activity(stage="starting", alert=STARTED_ALERT, due_at=NOW),
+    "start refused": activity(stage="starting", alert=STARTED_ALERT, due_at=NOW + MINUTE, retry_at=NOW + MINUTE),
+    "started": activity(stage="started", pushed_status="working", pushed_at=NOW - 2 * SECOND),
+    "started, over": activity(stage="started", pushed_status="working", ends=True, ended_at=NOW - 2 * SECOND),
+    "registered": activity(state=None, event_id=None),
+    "pushed 400 ms ago": activity(pushed_status="working", pushed_at=NOW - 400),
+    "pushed 2 s ago": activity(pushed_status="working", pushed_at=NOW - 2 * SECOND),
+    "pushed 12 s ago": activity(pushed_status="working", pushed_at=NOW - 12 * SECOND),
+    "failed": activity(pushed_status="working", pushed_at=NOW - 2 * SECOND, retry_at=NOW + MINUTE),
+    "asking": activity(state=state("permission"), pushed_status="permission", pushed_at=NOW - 2 * SECOND),
+    "ending": activity(
+        ends=True, ended_at=NOW - 2 * SECOND, pushed_status="complete end", pushed_at=NOW - 2 * SECOND,
+        due_at=NOW + 20 * SECOND,
+    ),
+    "ending since 12 s": activity(
+        ends=True, ended_at=NOW - 12 * SECOND, pushed_status="complete end", pushed_at=NOW - 12 * SECOND,
+        due_at=NOW + 20 * SECOND,
+    ),
+    "ended 11.999 s ago": activity(stage="ended", ends=True, ended_at=NOW - 11_999),
+    "ended 12 s ago": activity(stage="ended", ends=True, ended_at=NOW - 12_000),
+    "ended, APNs troubled": activity(stage="ended", ends=True, ended_at=NOW - HOUR, retry_at=NOW + MINUTE),
+    "dismissed": activity(stage="dismissed", ended_at=0),
+}  # fmt: skip
+
+Next = tuple[Stage, int | None, bool]
+"""Its stage, in how many milliseconds its push is due (None: not), and whether it ends."""
+
+SAME = None
+"""It stays as it was."""
+
+TABLE: dict[str, dict[EventType, Next | None]] = {
+    "starting": {
+        "start": ("starting", 0, False),
+        "progress": ("starting", 0, False),
+        "permission": ("starting", 0, False),
+        "complete": ("ended", None, True),
+        "error": ("ended", None, True),
+    },
+    "start refused": {
+        "start": ("starting", MINUTE, False),
+        "progress": ("starting", MINUTE, False),
+        "permission": ("starting", MINUTE, False),
+        "complete": ("ended", None, True),
+        "error": ("ended", None, True),
+    },
+    "started": {
+        "start": ("started", None, False),
+        "progress": ("started", None, False),
+        "permission": ("started", None, False),
+        "complete": ("started", None, True),
+        "error": ("started", None, True),
+    },
+    "started, over": {
+        "start": ("started", None, False),
+        "progress": SAME,
+        "permission": SAME,
+        "complete": SAME,
+        "error": SAME,
+    },
+    "registered": {
+        "start": ("active", 0, False),
+        "progress": ("active", 0, False),
+        "permission": ("active", 0, False),
+        "complete": ("active", 0, True),
+        "error": ("active", 0, True),
+    },
+    "pushed 400 ms ago": {
+        "start": ("active", 11_600, False),
+        "progress": ("active", 11_600, False),
+        "permission": ("active", 600, False),
+        "complete": ("active", 600, True),
+        "error": ("active", 600, True),
+    },
+    "pushed 2 s ago": {
+        "start": ("active", 10_000, False),
+        "progress": ("active", 10_000, False),
+        "permission": ("active", 0, False),
+        "complete": ("active", 0, True),
+        "error": ("active", 0, True),
+    },
+    "pushed 12 s ago": {
+        "start": ("active", 0, False),
+        "progress": ("active", 0, False),
+        "permission": ("active", 0, False),
+        "complete": ("active", 0, True),
+        "error": ("active", 0, True),
+    },
+    "failed": {
+        "start": ("active", MINUTE, False),
+        "progress": ("active", MINUTE, False),
+        "permission": ("active", MINUTE, False),
+        "complete": ("active", MINUTE, True),
+        "error": ("active", MINUTE, True),
+    },
+    "asking": {
+        "start": ("active", 0, False),
+        "progress": ("active", 0, False),
+        "permission": ("active", 10_000, False),
+        "complete": ("active", 0, True),
+        "error": ("active", 0, True),
+    },
+    "ending": {
+        "start": ("active", 0, False),
+        "progress": SAME,
+        "permission": SAME,
+        "complete": SAME,
+        "error": SAME,
+    },
+    "ending since 12 s": {
+        "start": ("active", 0, False),
+        "progress": ("active", 0, False),
+        "permission": ("active", 0, False),
+        "complete": SAME,
+        "error": SAME,
+    },
+    "ended 11.999 s ago": {
+        "start": ("starting", 0, False),
+        "progress": SAME,
+        "permission": SAME,
+        "complete": SAME,
+        "error": SAME,
+    },
+    "ended 12 s ago": {
+        "start": ("starting", 0, False),
+        "progress": ("starting", 0, False),
+        "permission": ("starting", 0, False),
+        "complete": SAME,
+        "error": SAME,
+    },
+    "ended, APNs troubled": {
+        "start": ("starting", MINUTE, False),
+        "progress": ("starting", MINUTE, False),
+        "permission": ("starting", MINUTE, False),
+        "complete": SAME,
+        "error": SAME,
+    },
+    "dismissed": {
+        "start": ("starting", 0, False),
+        "progress": SAME,
+        "permission": SAME,
+        "complete": SAME,
+        "error": SAME,
+    },
+}
+
+
+def test_the_table_has_every_stage_and_every_event() -> None:
+    assert set(TABLE) == set(STANDS)
+    assert {one.stage for one in STANDS.values()} == set(get_args(Stage))
+    assert all(set(row) == set(get_args(EventType)) for row in TABLE.values())
+
+
+@pytest.mark.parametrize("event_type", get_args(EventType))
+@pytest.mark.parametrize("stands", STANDS)
+def test_every_stage_and_every_event(stands: str, event_type: EventType) -> None:
+    before, expected = STANDS[stands], TABLE[stands][event_type]
+    after = observe(before, told(event_type), can_start=True, now_ms=NOW)
+    if expected is SAME:
+        assert after is before
+        return
+    due = None if after.due_at is None else after.due_at - NOW
+    assert (after.stage, due, after.ends) == expected
+    assert after.state == state(STATUS[event_type], "News")
+    assert (after.event_id, after.event_type, after.updated_at) == ("evt_2", event_type, NOW)
+    assert after.ended_at == (NOW if after.ends else 0)
+
+
+@pytest.mark.parametrize("event_type", get_args(EventType))
+@pytest.mark.parametrize("stands", STANDS)
+def test_a_resend_changes_nothing(stands: str, event_type: EventType) -> None:
+    before = STANDS[stands]
+    after = observe(before, told(event_type), can_start=True, now_ms=NOW)
+    if after is not before:
+        assert observe(after, told(event_type), can_start=True, now_ms=NOW + 90 * SECOND) is after
+
+
+OVER = [stands for stands, one in STANDS.items() if one.stage in ("ended", "dismissed")]
+
+
+@pytest.mark.parametrize("event_type", get_args(EventType))
+@pytest.mark.parametrize("stands", OVER)
+def test_what_is_over_stays_so_on_a_phone_that_cannot_be_started(stands: str, event_type: EventType) -> None:
+    before = STANDS[stands]
+    assert observe(before, told(event_type), can_start=False, now_ms=NOW + HOUR) is before
+
+
+@pytest.mark.parametrize("stands", STANDS)
+def test_a_silent_end_ends_like_complete(stands: str) -> None:
+    """Progress with status complete: the person stopped the run. Never the beginning of another."""
+    before = STANDS[stands]
+    stopped = observe(before, told("progress", status="complete"), can_start=True, now_ms=NOW)
+    completed = observe(before, told("complete"), can_start=True, now_ms=NOW)
+    assert stopped == (before if completed is before else replace(completed, event_type="progress"))
+
+
+def test_a_start_that_is_the_end_begins_nothing() -> None:
+    before = STANDS["ended 12 s ago"]
+    assert observe(before, told("start", status="error"), can_start=True, now_ms=NOW) is before
+
+
+# The alert that waits on the activity after an event: what its next push says aloud.
+
+
+@pytest.mark.parametrize("stands", ["started", "pushed 2 s ago", "asking"])
+@pytest.mark.parametrize("event_type", get_args(EventType))
+def test_only_a_question_is_said_aloud(stands: str, event_type: EventType) -> None:
+    after = observe(STANDS[stands], told(event_type), can_start=True, now_ms=NOW)
+    assert after.alert == (QUESTION if event_type == "permission" else None)
+
+
+def test_a_question_keeps_its_words_while_it_stands() -> None:
+    """Progress with status permission follows on the question and does not silence it; work that goes on does."""
+    asked = observe(STANDS["pushed 2 s ago"], told("permission"), can_start=True, now_ms=NOW)
+    still = observe(asked, told("progress", "evt_3", status="permission"), can_start=True, now_ms=NOW)
+    assert still.alert == QUESTION
+    assert observe(still, told("progress", "evt_4"), can_start=True, now_ms=NOW).alert is None
+
+
+def test_a_start_always_has_words() -> None:
+    """iOS 26 drops a start without an alert (observed)."""
+    for stands in ("starting", "ended 12 s ago"):
+        for event_type, words in (("progress", STARTED_ALERT), ("permission", QUESTION)):
+            after = observe(STANDS[stands], told(event_type), can_start=True, now_ms=NOW)  # type: ignore[arg-type]
+            assert after.alert == words
+
+
+def test_one_that_ended_before_it_started_says_nothing() -> None:
+    assert observe(STANDS["starting"], told("complete"), can_start=True, now_ms=NOW).alert is None
+
+
+# How an activity begins.
+
+
+@pytest.mark.parametrize("event_type", ["start", "progress", "permission"])
+def test_opened_with_the_first_news(event_type: EventType) -> None:
+    where = phone(device_token=OTHER_PHONE, apns_env="sandbox", activity_format="expo-widgets")
+    one = opened(told(event_type), where, secret_hash=SECRET, session_id=SESSION, now_ms=NOW)
+    assert one == Activity(
+        id=activity_id(SECRET, SESSION, OTHER_PHONE),
+        secret_hash=SECRET,
+        session_id=SESSION,
+        device_token=OTHER_PHONE,
+        bundle_id=BUNDLE,
+        apns_env="sandbox",
+        activity_format="expo-widgets",
+        stage="starting",
+        event_type=event_type,
+        event_id="evt_2",
+        state=state(STATUS[event_type], "News"),
+        alert=QUESTION if event_type == "permission" else STARTED_ALERT,
+        due_at=NOW,
+        began_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def test_the_key_is_of_secret_session_and_phone_and_minds_case() -> None:
+    keys = [
+        (SECRET, SESSION, PHONE),
+        (SECRET, "SES_1", PHONE),
+        (SECRET, SESSION, OTHER_PHONE),
+        ("6" * 64, SESSION, PHONE),
+    ]
+    assert len({activity_id(*key) for key in keys}) == len(keys)
+
+
+def test_begun_anew_it_forgets_the_last_run_and_keeps_what_apple_counts() -> None:
+    """The new card counts its own 8 hours; timestamps go on growing, and the hour's budget is the phone's."""
+    before = activity(
+        stage="ended", ends=True, ended_at=NOW - HOUR, began_at=NOW - 2 * HOUR, pushed_status="complete end",
+        pushed_at=NOW - HOUR, timestamp=NOW // 1000, priority_10_at=(NOW - MINUTE,), revision=7, activity_token=TOKEN,
+    )  # fmt: skip
+    after = observe(before, told("start"), can_start=True, now_ms=NOW)
+    assert (after.stage, after.activity_token, after.pushed_status) == ("starting", None, None)
+    assert (after.began_at, after.ended_at, after.ends, after.due_at) == (NOW, 0, False, NOW)
+    assert (after.id, after.timestamp, after.priority_10_at, after.revision) == (
+        before.id,
+        before.timestamp,
+        before.priority_10_at,
+        before.revision,
+    )
