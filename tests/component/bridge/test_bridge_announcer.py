@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -67,6 +68,10 @@ def make_announcer(
     return make
 
 
+def said(kind: str, **properties: Any) -> Event:
+    return Event(type=kind, id="evt_0", properties=msgspec.Raw(json.dumps(properties).encode()))
+
+
 async def hang(request: web.Request) -> web.StreamResponse:
     await asyncio.sleep(5)
     return web.Response()
@@ -127,6 +132,196 @@ async def test_what_cannot_be_told_before_the_stop_is_logged(
     await announcer.close(0.02)
     assert told == []
     assert 'untold kind=complete sessionID=ses_a reason="the bridge stops"' in caplog.text
+
+
+class TestCards:
+    """What moves the card, with pauses that end when the test says so."""
+
+    @pytest.fixture
+    def sessions(self) -> Sessions:
+        known = Sessions()
+        known.learn("ses_a", Info(id="ses_a", title="Fix it", directory="/code/demo"))
+        known.fold(said("session.status", sessionID="ses_a", status={"type": "busy"}))
+        return known
+
+    @pytest.fixture
+    def pauses(self) -> dict[float, asyncio.Event]:
+        return {}
+
+    @pytest.fixture
+    def now(self) -> list[float]:
+        return [100.0]
+
+    @pytest.fixture
+    async def announcer(
+        self,
+        make_announcer: Callable[..., Announcer],
+        pauses: dict[float, asyncio.Event],
+        now: list[float],
+    ) -> AsyncIterator[Announcer]:
+        async def pause(seconds: float) -> None:
+            pauses[seconds] = asyncio.Event()
+            await pauses[seconds].wait()
+
+        made = make_announcer(
+            permission_delay=2.0, sleep=pause, monotonic=lambda: now[0], clock=lambda: now[0]
+        )
+        yield made
+        await made.close(1)
+
+    def doing(self, sessions: Sessions, announcer: Announcer, command: str) -> None:
+        part = {"type": "tool", "tool": "bash", "state": {"input": {"command": command}}}
+        for change in sessions.fold(said("message.part.updated", sessionID="ses_a", part=part)):
+            announcer.tell(change)
+
+    async def test_a_start_names_the_session_and_its_directory(
+        self, announcer: Announcer, told: list[contract.Event]
+    ) -> None:
+        announcer.tell(Change("started", "ses_a", "evt_1"))
+        (event,) = told
+        assert (event.event_type, event.title) == ("start", "Session Started")
+        assert event.body == "OpenCode is working on: Fix it (/code/demo)"
+        assert event.content_state == contract.ContentState(
+            status="working", session_title="Fix it", last_message="Starting..."
+        )
+
+    async def test_a_run_that_is_over_already_has_no_start(
+        self, announcer: Announcer, told: list[contract.Event]
+    ) -> None:
+        announcer.tell(Change("started", "ses_b", "evt_1"))
+        announcer.tell(Change("progress", "ses_b", "evt_2"))
+        assert told == []
+
+    async def test_progress_waits_and_the_newest_wins(
+        self,
+        sessions: Sessions,
+        announcer: Announcer,
+        told: list[contract.Event],
+        pauses: dict[float, asyncio.Event],
+        now: list[float],
+        until: Until,
+    ) -> None:
+        announcer.tell(Change("started", "ses_a", "evt_1"))
+        now[0] += 4.0
+        for command in ("one", "two", "three"):
+            self.doing(sessions, announcer, command)
+        await until(lambda: 8.0 in pauses)
+        assert [event.event_type for event in told] == ["start"]
+        now[0] += 8.0
+        pauses[8.0].set()
+        await until(lambda: len(told) == 2)
+        assert told[1].event_type == "progress"
+        assert told[1].content_state is not None
+        assert told[1].content_state.last_message == "bash: three"
+
+    async def test_the_last_progress_goes_when_the_bridge_stops(
+        self, sessions: Sessions, announcer: Announcer, told: list[contract.Event]
+    ) -> None:
+        announcer.tell(Change("started", "ses_a", "evt_1"))
+        self.doing(sessions, announcer, "one")
+        await announcer.close(1)
+        assert [event.event_type for event in told] == ["start", "progress"]
+
+    async def test_an_end_takes_back_what_waits_and_comes_last(
+        self, sessions: Sessions, announcer: Announcer, told: list[contract.Event]
+    ) -> None:
+        announcer.tell(Change("started", "ses_a", "evt_1"))
+        self.doing(sessions, announcer, "one")
+        announcer.tell(Change("stopped", "ses_a", "msg_1"))
+        await announcer.close(1)
+        assert [event.event_type for event in told] == ["start", "progress"]
+        assert told[1].content_state == contract.ContentState(
+            status="complete", session_title="Fix it", last_message="Stopped"
+        )
+
+    async def test_a_request_shows_until_it_is_answered_and_then_the_work_again(
+        self,
+        sessions: Sessions,
+        announcer: Announcer,
+        told: list[contract.Event],
+        pauses: dict[float, asyncio.Event],
+        until: Until,
+    ) -> None:
+        announcer.tell(Change("started", "ses_a", "evt_1"))
+        announcer.tell(Change("asked", "ses_a", "per_1", "bash: rm -r build"))
+        await until(lambda: 2.0 in pauses)
+        pauses[2.0].set()
+        await until(lambda: len(told) == 2)
+        self.doing(sessions, announcer, "something else")
+        assert len(told) == 2
+        announcer.tell(Change("answered", "ses_a", "per_1"))
+        states = [event.content_state for event in told if event.content_state]
+        assert [(state.status, state.last_message) for state in states] == [
+            ("working", "Starting..."),
+            ("permission", "bash: rm -r build"),
+            ("working", "bash: something else"),
+        ]
+        assert (told[1].event_type, told[1].body) == ("permission", "bash: rm -r build")
+
+    async def test_a_request_answered_in_time_never_shows(
+        self, announcer: Announcer, told: list[contract.Event]
+    ) -> None:
+        announcer.tell(Change("started", "ses_a", "evt_1"))
+        announcer.tell(Change("asked", "ses_a", "per_1", "bash: ls"))
+        announcer.tell(Change("answered", "ses_a", "per_1"))
+        await announcer.close(1)
+        assert [event.event_type for event in told] == ["start"]
+
+    async def test_the_next_start_comes_after_the_end_that_waits_for_its_text(
+        self, fake_opencode: Any, announcer: Announcer, told: list[contract.Event], until: Until
+    ) -> None:
+        release = asyncio.Event()
+
+        async def slow(request: web.Request) -> web.StreamResponse:
+            await release.wait()
+            return web.json_response([])
+
+        fake_opencode.broken["message"] = slow
+        announcer.tell(Change("complete", "ses_a", "msg_1"))
+        announcer.tell(Change("started", "ses_a", "evt_2"))
+        announcer.tell(Change("error", "ses_a", "msg_2", "Bad key"))
+        await until(lambda: "/session/ses_a/message" in fake_opencode.asked)
+        assert told == []
+        release.set()
+        await until(lambda: len(told) == 3)
+        assert [event.event_type for event in told] == ["complete", "start", "error"]
+        assert told[2].body == "Bad key"
+
+    async def test_only_the_chosen_alerts_ring(
+        self, make_announcer: Callable[..., Announcer], told: list[contract.Event]
+    ) -> None:
+        announcer = make_announcer(permission_delay=0.0, alerts=frozenset({"permission"}))
+        announcer.tell(Change("asked", "ses_a", "per_1", "bash: ls"))
+        announcer.tell(Change("error", "ses_a", "msg_1", "Bad key"))
+        await announcer.close(1)
+        assert [event.event_type for event in told] == ["permission", "progress"]
+        assert told[1].content_state is not None
+        assert told[1].content_state.status == "error"
+
+
+@pytest.mark.parametrize(
+    ("bound", "lines"),
+    [
+        (1, ["dropped kind=complete", "dropped kind=error"]),
+        (9, ["untold kind=complete", "untold kind=error", "untold kind=error"]),
+    ],
+)
+async def test_what_waits_behind_a_text_that_does_not_come_is_named(
+    fake_opencode: Any,
+    make_announcer: Callable[..., Announcer],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    bound: int,
+    lines: list[str],
+) -> None:
+    monkeypatch.setattr(announcing, "BOUND", bound)
+    fake_opencode.broken["message"] = hang
+    announcer = make_announcer()
+    announcer.tell(Change("complete", "ses_a", "msg_1"))
+    for number in range(2):
+        announcer.tell(Change("error", "ses_a", f"msg_{number}", "no"))
+    await announcer.close(0.02)
+    assert [record.getMessage().partition(" sessionID")[0] for record in caplog.records] == lines
 
 
 async def test_a_stop_during_a_lookup_takes_the_session_for_a_root(

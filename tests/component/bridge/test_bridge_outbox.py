@@ -11,7 +11,7 @@ import pytest
 from relay import contract
 from relay.bridge.backoff import Backoff
 from relay.bridge.lanes import Lanes
-from relay.bridge.outbox import Outbox
+from relay.bridge.outbox import SPARE_SECONDS, Outbox
 
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
 SECRET = "s3cret-s3cret-s3cret"
@@ -238,6 +238,158 @@ async def test_at_most_eight_tries_at_once(outbox: Outbox, fake_relay: Any, unti
     fake_relay.gate.set()
     await until(lambda: len(outbox) == 0)
     assert len(fake_relay.accepted) == 20
+
+
+def card(session: str, number: int, kind: contract.EventType = "progress") -> contract.Event:
+    state = contract.ContentState(status="working", session_title="Fix it", last_message=f"step {number}")
+    return contract.Event(
+        secret=SECRET,
+        event_type=kind,
+        session_id=session,
+        content_state=state,
+        event_id=f"{session}-card-{number}",
+    )
+
+
+class TestCards:
+    async def test_only_the_newest_progress_reaches_a_relay_that_was_away(
+        self, outbox: Outbox, fake_relay: Any, until: Until, pauses: list[float]
+    ) -> None:
+        await fake_relay.stop()
+        outbox.put(event("ses_a", 0))
+        for number in range(50):
+            outbox.put(card("ses_a", number))
+        await until(lambda: len(pauses) >= 3)
+        assert len(outbox) == 2
+        await fake_relay.start()
+        await until(lambda: len(outbox) == 0)
+        assert event_ids(fake_relay.accepted) == ["ses_a-0"]
+        assert event_ids(fake_relay.cards) == ["ses_a-card-49"]
+
+    async def test_an_event_that_is_not_true_any_more_is_withdrawn_while_the_relay_is_away(
+        self, outbox: Outbox, fake_relay: Any, until: Until, pauses: list[float]
+    ) -> None:
+        await fake_relay.stop()
+        for number in range(3):
+            outbox.put(event("ses_a", number))
+        await until(lambda: pauses)
+        for number in range(2):
+            outbox.withdraw("ses_a", f"ses_a-{number}")
+        await until(lambda: len(outbox) == 1)
+        await fake_relay.start()
+        await until(lambda: len(outbox) == 0)
+        assert event_ids(fake_relay.accepted) == ["ses_a-2"]
+
+    async def test_withdrawing_the_only_event_ends_the_waiting(
+        self, outbox: Outbox, fake_relay: Any, until: Until, pauses: list[float]
+    ) -> None:
+        await fake_relay.stop()
+        outbox.put(event("ses_a", 0))
+        await until(lambda: pauses)
+        outbox.withdraw("ses_a", "ses_a-0")
+        await until(lambda: len(outbox) == 0)
+        await fake_relay.start()
+        outbox.put(event("ses_a", 1))
+        await until(lambda: fake_relay.accepted)
+        assert event_ids(fake_relay.accepted) == ["ses_a-1"]
+
+    async def test_everything_is_settled_whatever_became_of_it(
+        self, make_outbox: Callable[..., Outbox], fake_relay: Any, until: Until
+    ) -> None:
+        settled: list[str | None] = []
+        outbox = make_outbox(bound=2, settled=lambda event: settled.append(event.event_id))
+        fake_relay.answers = [(400, {"ok": False, "error": "no", "code": "invalid"})]
+        for number in range(3):
+            outbox.put(event("ses_a", number))
+        await until(lambda: len(outbox) == 0)
+        assert settled == ["ses_a-0", "ses_a-1", "ses_a-2"]
+        assert event_ids(fake_relay.accepted) == ["ses_a-2"]
+
+    async def test_work_that_breaks_is_logged_and_the_next_event_goes_on(
+        self,
+        make_outbox: Callable[..., Outbox],
+        fake_relay: Any,
+        until: Until,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        def broken(event: contract.Event) -> None:
+            raise ValueError(event.event_id)
+
+        outbox = make_outbox(settled=broken)
+        outbox.put(event("ses_a", 0))
+        await until(lambda: "work failed sessionID=ses_a reason=ValueError" in caplog.text)
+        outbox.put(event("ses_a", 1))
+        await until(lambda: len(fake_relay.accepted) == 2)
+
+
+OLD_REFUSAL = {"ok": False, "error": "Invalid request body"}
+
+
+class TestOldRelay:
+    """The first implementation knows neither start nor progress, and says no more than OLD_REFUSAL."""
+
+    @pytest.fixture
+    def now(self) -> list[float]:
+        return [1000.0]
+
+    @pytest.fixture
+    def outbox(self, make_outbox: Callable[..., Outbox], now: list[float]) -> Outbox:
+        return make_outbox(monotonic=lambda: now[0])
+
+    @pytest.mark.parametrize("kind", ["start", "progress"])
+    async def test_it_is_detected_and_spared_but_gets_every_alert(
+        self,
+        outbox: Outbox,
+        fake_relay: Any,
+        until: Until,
+        caplog: pytest.LogCaptureFixture,
+        kind: contract.EventType,
+    ) -> None:
+        fake_relay.answers = [(400, OLD_REFUSAL)]
+        outbox.put(card("ses_a", 0, kind))
+        await until(lambda: len(outbox) == 0)
+        for number in range(1, 4):
+            outbox.put(card(f"ses_{number}", number, kind))
+        outbox.put(event("ses_a", 1))
+        await until(lambda: len(outbox) == 0)
+        assert event_ids(fake_relay.posted) == ["ses_a-card-0", "ses_a-1"]
+        assert event_ids(fake_relay.accepted) == ["ses_a-1"]
+        (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+        assert record.getMessage() == (
+            'old relay refuses="start and progress" remedy="update the relay; alerts are sent all the same"'
+        )
+
+    async def test_it_is_tried_again_after_an_hour(
+        self, outbox: Outbox, fake_relay: Any, until: Until, now: list[float]
+    ) -> None:
+        fake_relay.answers = [(400, OLD_REFUSAL)]
+        outbox.put(card("ses_a", 0))
+        await until(lambda: len(outbox) == 0)
+        now[0] += SPARE_SECONDS
+        outbox.put(card("ses_a", 1))
+        await until(lambda: fake_relay.cards)
+        assert event_ids(fake_relay.cards) == ["ses_a-card-1"]
+
+    async def test_a_refused_alert_says_nothing_about_cards(
+        self, outbox: Outbox, fake_relay: Any, until: Until
+    ) -> None:
+        fake_relay.answers = [(400, OLD_REFUSAL)]
+        outbox.put(event("ses_a", 0))
+        await until(lambda: len(outbox) == 0)
+        outbox.put(card("ses_a", 1))
+        await until(lambda: fake_relay.cards)
+
+    @pytest.mark.parametrize(
+        "refusal", [(400, OLD_REFUSAL | {"code": "invalid_request"}), (404, OLD_REFUSAL)]
+    )
+    async def test_another_refusal_does_not_make_it_old(
+        self, outbox: Outbox, fake_relay: Any, until: Until, refusal: tuple[int, Any]
+    ) -> None:
+        fake_relay.answers = [refusal]
+        outbox.put(card("ses_a", 0))
+        await until(lambda: len(outbox) == 0)
+        outbox.put(card("ses_a", 1))
+        await until(lambda: fake_relay.cards)
 
 
 class TestLanes:
