@@ -1,0 +1,73 @@
+"""Gateways of both transports, and a server whose every answer, and misbehaviour, is written in the test."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from component.relay.conftest import Certificates, TestApns, apns, certificates  # noqa: F401 - fixtures
+from component.transport.sending import BuildGateway, Clock
+from relay.apns.gateway import Gateway, Transport, build_gateway
+from relay.apns.provider_token import ProviderToken
+from waiting import eventually
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def build(certificates: Certificates, private_key: str, clock: Clock) -> AsyncIterator[BuildGateway]:  # noqa: F811
+    """Builds gateways, closes them, and sees that they leave no task behind."""
+    built: list[Gateway] = []
+
+    def make(
+        port: int,
+        *,
+        transport: Transport = "lean",
+        deadline: float = 5.0,
+        ca_file: Path | None = certificates.ca_file,
+        **ports: int,
+    ) -> Gateway:
+        gateway = build_gateway(
+            transport,
+            hosts={
+                "production": ("127.0.0.1", ports.get("production", port)),
+                "sandbox": ("127.0.0.1", ports.get("sandbox", port)),
+            },
+            ca_file=ca_file,
+            provider_token=ProviderToken(private_key=private_key, key_id="KEY1234567", team_id="TEAM123456"),
+            deadline=deadline,
+            now=clock,
+        )
+        built.append(gateway)
+        return gateway
+
+    yield make
+    for gateway in built:
+        await gateway.close(1.0)
+    await eventually(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+
+
+@pytest.fixture
+def gateway(build: BuildGateway, apns: TestApns) -> Any:  # noqa: F811
+    """The lean one."""
+    return build(apns.port)
+
+
+@pytest.fixture
+async def raw_server(certificates: Certificates) -> AsyncIterator[Callable[..., Any]]:  # noqa: F811
+    """`port = await raw_server(protocol_factory)`: TLS, and what that protocol makes of it."""
+    servers: list[asyncio.Server] = []
+
+    async def serve(factory: Callable[[], asyncio.Protocol], tls: Any = certificates.server) -> int:
+        server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0, ssl=tls)
+        servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    yield serve
+    for server in servers:
+        server.close()

@@ -1,0 +1,134 @@
+"""The way to a connection, and the provider token on it, over real TLS and HTTP/2, against a server that misbehaves in every way we know of."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+import trustme
+
+from component.transport.sending import BuildGateway, Clock, prime, push, reason, send_all
+from relay.apns import backoff, connector
+from relay.apns.gateway import ApnsGateway
+from relay.apns.provider_token import MIN_AGE
+from relay.apns.push import Answered, NotSent
+
+# Connecting.
+
+
+async def test_nobody_listens(build: BuildGateway, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    gateway = build(port)
+    outcome = await gateway.send(push())
+    assert isinstance(outcome, NotSent)
+    assert f"cannot connect to 127.0.0.1:{port}" in outcome.why
+    pauses = []
+    for _ in range(12):
+        before = clock.now
+        while "waiting" in (outcome := await gateway.send(push())).why:
+            clock.now += 0.05
+        pauses.append(clock.now - before)
+    assert pauses[0] <= backoff.FIRST_PAUSE + 0.1
+    assert backoff.LONGEST_PAUSE / 2 - 0.1 <= pauses[-1] <= backoff.LONGEST_PAUSE + 0.1
+    assert caplog.text.count("connect failed") == 13
+
+
+async def test_a_black_hole_is_given_up(
+    build: BuildGateway, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr(connector, "CONNECT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        gateway = build(listener.getsockname()[1])
+        outcomes = await send_all(gateway, 50)
+    assert all(isinstance(outcome, NotSent) for outcome in outcomes)
+    assert caplog.text.count("timed out") == 1
+
+
+async def test_the_deadline_holds_while_connecting(build: BuildGateway) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        gateway = build(listener.getsockname()[1], deadline=0.1)
+        outcomes = await send_all(gateway, 50)
+    assert all(isinstance(outcome, NotSent) for outcome in outcomes)
+
+
+async def test_a_caller_cancelled_while_connecting_harms_nobody(gateway: ApnsGateway, apns: Any) -> None:
+    tasks = [asyncio.create_task(gateway.send(push())) for _ in range(5)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(outcomes[0], asyncio.CancelledError)
+    assert outcomes[1:] == [Answered(200)] * 4
+    assert len(apns.requests) == 4
+    assert len(apns.peers) == 1
+
+
+async def test_another_ca_is_refused(build: BuildGateway, apns: Any, tmp_path: Path) -> None:
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    outcome = await build(apns.port, ca_file=tmp_path / "other.pem").send(push())
+    assert isinstance(outcome, NotSent)
+    assert "CERTIFICATE_VERIFY_FAILED" in outcome.why
+    assert apns.requests == []
+
+
+async def test_without_a_ca_file_the_systems_are_trusted(build: BuildGateway, apns: Any) -> None:
+    assert isinstance(await build(apns.port, ca_file=None).send(push()), NotSent)
+
+
+# The provider token.
+
+
+def only_tokens_from(iat: float) -> Callable[[Any], None]:
+    """APNs that knows a token as expired if it is older, and goes on refusing on that connection."""
+    wedged: set[Any] = set()
+
+    def judge(request: Any) -> None:
+        token = request.headers["authorization"].removeprefix("bearer ")
+        if request.peer in wedged or jwt.decode(token, options={"verify_signature": False})["iat"] < iat:
+            wedged.add(request.peer)
+            request.answer(403, reason("ExpiredProviderToken"))
+        else:
+            request.answer()
+
+    return judge
+
+
+async def test_an_expired_provider_token_is_renewed_once_on_a_new_connection(
+    gateway: ApnsGateway, apns: Any, clock: Clock
+) -> None:
+    await prime(gateway, apns)
+    clock.now += MIN_AGE
+    apns.on_push = only_tokens_from(clock.now)
+    assert await send_all(gateway, 10) == [Answered(200)] * 10
+    assert len(apns.peers) == 2
+    assert len({request.headers["authorization"] for request in apns.requests}) == 2
+
+
+async def test_the_other_environments_connection_is_replaced_too(
+    gateway: ApnsGateway, apns: Any, clock: Clock
+) -> None:
+    await prime(gateway, apns)
+    assert await gateway.send(push(apns_env="sandbox")) == Answered(200)
+    clock.now += MIN_AGE
+    apns.on_push = only_tokens_from(clock.now)
+    both = [gateway.send(push()), gateway.send(push(apns_env="sandbox"))]
+    assert await asyncio.gather(*both) == [Answered(200)] * 2
+    assert len({request.headers["authorization"] for request in apns.requests}) == 2
+
+
+async def test_a_young_token_is_not_renewed(gateway: ApnsGateway, apns: Any, clock: Clock) -> None:
+    """Apple allows one in twenty minutes: if a young one counts as expired, a clock is wrong."""
+    apns.on_push = only_tokens_from(clock.now + 1)
+    assert await gateway.send(push()) == Answered(403, "ExpiredProviderToken")
+    assert len(apns.requests) == 1
+
+
+async def test_still_expired_after_renewal_is_told(gateway: ApnsGateway, apns: Any, clock: Clock) -> None:
+    await prime(gateway, apns)
+    clock.now += MIN_AGE
+    apns.on_push = only_tokens_from(clock.now + 1)
+    assert await gateway.send(push()) == Answered(403, "ExpiredProviderToken")
+    assert len(apns.requests) == 3

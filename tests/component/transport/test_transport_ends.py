@@ -1,0 +1,278 @@
+"""Silence, and the ends that connections come to, over real TLS and HTTP/2, against a server that misbehaves in every way we know of."""
+
+import asyncio
+from typing import Any
+
+from component.transport.sending import BuildGateway, Clock, prime, push, send_all
+from relay.apns import backoff
+from relay.apns.gateway import ApnsGateway
+from relay.apns.push import Answered, MaybeSent, NotSent
+from waiting import eventually
+
+# Silence.
+
+
+async def test_silence_ends_at_the_deadline_and_the_next_push_takes_a_new_connection(
+    build: BuildGateway, apns: Any
+) -> None:
+    gateway = build(apns.port, deadline=0.1)
+    apns.on_push = lambda request: None
+    outcome = await gateway.send(push())
+    assert isinstance(outcome, MaybeSent)
+    assert "no answer" in outcome.why
+    apns.on_push = lambda request: request.answer()
+    gateway._now.pass_every_pause()
+    assert await gateway.send(push()) == Answered(200)
+    assert [peer.closed or not peer.in_flight for peer in apns.peers] == [True, True]
+    assert len(apns.peers) == 2
+
+
+async def test_what_is_in_flight_beside_a_silent_stream_is_still_answered(
+    build: BuildGateway, apns: Any
+) -> None:
+    gateway = build(apns.port, deadline=0.1)
+    waiting: list[Any] = []
+    apns.on_push = waiting.append
+    first = asyncio.create_task(gateway.send(push()))
+    await eventually(lambda: waiting)
+    gateway._deadline = 5.0
+    second = asyncio.create_task(gateway.send(push()))
+    await eventually(lambda: len(waiting) == 2)
+    assert isinstance(await first, MaybeSent)
+    waiting[1].answer()
+    assert await second == Answered(200)
+    assert len(apns.peers) == 1
+
+
+async def test_an_answer_that_is_in_counts_though_the_deadline_passed(
+    gateway: ApnsGateway, apns: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the process was held up: both the answer and the deadline are found at once."""
+    await prime(gateway, apns)
+    loop = asyncio.get_running_loop()
+
+    def answer_and_hold_up(request: Any) -> None:
+        request.answer()
+        much_later = loop.time() + 1000
+        monkeypatch.setattr(loop, "time", lambda: much_later)
+
+    apns.on_push = answer_and_hold_up
+    outcome = await gateway.send(push())
+    monkeypatch.undo()
+    assert outcome == Answered(200)
+
+
+async def test_one_silent_stream_among_answered_ones_keeps_the_connection(
+    build: BuildGateway, apns: Any
+) -> None:
+    gateway = build(apns.port, deadline=0.3)
+    apns.on_push = lambda request: None
+    silent = asyncio.create_task(gateway.send(push()))
+    await eventually(lambda: apns.requests)
+    apns.on_push = lambda request: request.answer()
+    assert await gateway.send(push()) == Answered(200)
+    assert isinstance(await silent, MaybeSent)
+    assert await gateway.send(push()) == Answered(200)
+    assert len(apns.peers) == 1
+    await eventually(lambda: apns.peers[0].resets == [1])
+
+
+async def test_a_window_that_is_never_opened_again_takes_a_new_connection(
+    build: BuildGateway, apns: Any
+) -> None:
+    gateway = build(apns.port, deadline=0.2)  # before the pool grows for it
+    apns.on_connect = shut_window
+    large = b"x" * 4096
+    outcomes = [await gateway.send(push(payload=large)) for _ in range(16)]
+    assert outcomes.pop() == NotSent("no free stream within 0.2 s")
+    assert outcomes == [Answered(200)] * 15
+    assert await gateway.send(push(payload=large)) == Answered(200)
+    assert len(apns.peers) == 2
+    await eventually(lambda: apns.peers[0].closed)
+
+
+def shut_window(peer: Any) -> None:
+    """A server that reads and never says so."""
+    peer.greet()
+    peer.h2.acknowledge_received_data = lambda size, stream_id: None
+
+
+async def test_a_server_without_settings(build: BuildGateway, apns: Any) -> None:
+    gateway = build(apns.port, deadline=0.1)
+    apns.on_connect = lambda peer: None
+    outcome = await gateway.send(push())
+    assert isinstance(outcome, NotSent)
+    assert outcome.why == "no free stream within 0.1 s"
+
+
+# The end of a connection.
+
+
+async def test_a_graceful_goaway_loses_and_doubles_nothing(gateway: ApnsGateway, apns: Any) -> None:
+    waiting: list[Any] = []
+    apns.on_push = waiting.append
+    sending = asyncio.create_task(send_all(gateway, 5))
+    await eventually(lambda: len(waiting) == 5)
+    old = apns.peers[0]
+    old.go_away(2**31 - 1, b'{"reason":"Shutdown"}')
+    await eventually(lambda: not gateway._pools["production"]._usable)
+    apns.on_push = lambda request: request.answer()
+    assert await gateway.send(push()) == Answered(200)
+    assert len(apns.peers) == 2
+    for request in waiting:
+        request.answer()
+    assert await sending == [Answered(200)] * 5
+    assert len(apns.requests) == 6
+    await eventually(lambda: old.closed)
+
+
+async def test_streams_above_a_goaway_are_sent_again_and_the_others_are_not(
+    gateway: ApnsGateway, apns: Any
+) -> None:
+    waiting: list[Any] = []
+    apns.on_push = waiting.append
+    sending = asyncio.create_task(send_all(gateway, 4))
+    await eventually(lambda: len(waiting) == 4)
+    first = {request.stream_id: request for request in waiting}
+    apns.on_push = lambda request: request.answer()
+    apns.peers[0].go_away(3)
+    first[1].answer()
+    first[3].answer()
+    assert await sending == [Answered(200)] * 4
+    again = {request.apns_id for request in apns.peers[1].requests.values()}
+    assert again == {first[5].apns_id, first[7].apns_id}
+    assert len(apns.requests) == 6
+
+
+async def test_an_abrupt_goaway(gateway: ApnsGateway, apns: Any) -> None:
+    waiting: list[Any] = []
+    apns.on_push = waiting.append
+    await prime(gateway, apns)
+    sending = asyncio.create_task(send_all(gateway, 4))
+    await eventually(lambda: len(waiting) == 4)
+    apns.on_push = lambda request: request.answer()
+    apns.peers[0].go_away(waiting[1].stream_id)
+    apns.peers[0].transport.close()
+    outcomes = await sending
+    assert sum(isinstance(outcome, MaybeSent) for outcome in outcomes) == 2
+    assert outcomes.count(Answered(200)) == 2
+    assert len(apns.requests) == 1 + 6
+
+
+async def test_a_cut_connection_may_have_taken_what_was_written(gateway: ApnsGateway, apns: Any) -> None:
+    await prime(gateway, apns)
+    apns.on_push = lambda request: request.peer.transport.abort()
+    outcomes = await send_all(gateway, 3)
+    assert all(isinstance(outcome, MaybeSent) for outcome in outcomes)
+    apns.on_push = lambda request: request.answer()
+    assert await gateway.send(push()) == Answered(200)
+    assert len(apns.peers) == 2
+
+
+async def test_a_connection_closed_while_idle_costs_nothing(gateway: ApnsGateway, apns: Any) -> None:
+    await prime(gateway, apns)
+    apns.peers[0].transport.close()
+    await eventually(lambda: apns.peers[0].closed)
+    assert await gateway.send(push()) == Answered(200)
+
+
+async def test_a_server_that_hangs_up_at_once_is_left_alone_for_a_while(
+    gateway: ApnsGateway, apns: Any, clock: Clock
+) -> None:
+    apns.on_connect = lambda peer: peer.transport.close()
+    for _ in range(5):
+        assert isinstance(await gateway.send(push()), NotSent)
+    assert len(apns.peers) == 1
+    apns.on_connect = lambda peer: peer.greet()
+    clock.now += backoff.LONGEST_PAUSE
+    assert await gateway.send(push()) == Answered(200)
+
+
+async def test_goaway_as_a_greeting_pauses_too(gateway: ApnsGateway, apns: Any) -> None:
+    def refuse(peer: Any) -> None:
+        peer.greet()
+        peer.go_away(0, b'{"reason":"BadCertificateEnvironment"}')
+
+    apns.on_connect = refuse
+    for _ in range(5):
+        assert isinstance(await gateway.send(push()), NotSent)
+    assert len(apns.peers) <= 2
+
+
+async def test_what_is_no_http2_is_not_sent(build: BuildGateway, apns: Any) -> None:
+    gateway = build(apns.port, deadline=0.5)
+    apns.on_connect = lambda peer: peer.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 5)
+    assert isinstance(await gateway.send(push()), NotSent)
+
+
+async def test_a_protocol_error_amid_answers_loses_no_push(gateway: ApnsGateway, apns: Any) -> None:
+    waiting: list[Any] = []
+    apns.on_push = waiting.append
+    sending = asyncio.create_task(send_all(gateway, 3))
+    await eventually(lambda: len(waiting) == 3)
+    waiting[0].answer()
+    await eventually(lambda: not apns.peers[0].closed)
+    apns.peers[0].transport.write(b"\x00\x00\x01\x06\x00\x00\x00\x00\x07!")  # PING on a stream, of one byte
+    outcomes = await sending
+    assert outcomes.count(Answered(200)) + sum(isinstance(o, MaybeSent) for o in outcomes) == 3
+    await eventually(lambda: apns.peers[0].closed)
+
+
+# Closing.
+
+
+async def test_close_waits_for_the_answers(gateway: ApnsGateway, apns: Any) -> None:
+    waiting: list[Any] = []
+    apns.on_push = waiting.append
+    sending = asyncio.create_task(send_all(gateway, 3))
+    await eventually(lambda: len(waiting) == 3)
+    closing = asyncio.create_task(gateway.close(5.0))
+    for request in waiting:
+        request.answer()
+    assert await sending == [Answered(200)] * 3
+    await closing
+    assert len(apns.requests) == 3
+    await eventually(lambda: apns.peers[0].closed)
+
+
+async def test_close_ends_when_its_grace_is_over(gateway: ApnsGateway, apns: Any) -> None:
+    apns.on_push = lambda request: None
+    sending = asyncio.create_task(send_all(gateway, 3))
+    await eventually(lambda: len(apns.requests) == 3)
+    await gateway.close(0.1)
+    assert all(isinstance(outcome, MaybeSent) for outcome in await sending)
+    assert len(apns.requests) == 3
+
+
+async def test_no_environment_waits_for_the_other_to_close(gateway: ApnsGateway, apns: Any) -> None:
+    waiting: list[Any] = []
+    apns.on_push = waiting.append
+    both = []
+    for env in ("production", "sandbox"):
+        both += start(gateway, apns_env=env)
+        await eventually(lambda: len(waiting) == len(both))
+    closing = asyncio.create_task(gateway.close(5.0))
+    for request in reversed(waiting):
+        request.answer()
+        await eventually(lambda request=request: request.peer.closed)
+    await closing
+    assert await asyncio.gather(*both) == [Answered(200)] * 2
+
+
+async def test_a_closed_gateway_sends_nothing(gateway: ApnsGateway, apns: Any) -> None:
+    await gateway.close(1.0)
+    assert isinstance(await gateway.send(push()), NotSent)
+    assert apns.peers == []
+
+
+async def test_closing_while_connecting_leaves_no_connection(gateway: ApnsGateway, apns: Any) -> None:
+    sending = asyncio.create_task(gateway.send(push()))
+    await asyncio.sleep(0)
+    await gateway.close(1.0)
+    assert isinstance(await sending, NotSent)
+    await eventually(lambda: all(peer.closed for peer in apns.peers))
+    assert apns.requests == []
+
+
+async def test_an_unused_gateway_closes_at_once(gateway: ApnsGateway) -> None:
+    await gateway.close(60.0)
