@@ -3,7 +3,9 @@
 import asyncio
 from typing import Any
 
-from component.transport.sending import BuildGateway, Clock, prime, push, send_all
+import pytest
+
+from component.transport.sending import BuildGateway, Clock, prime, push, send_all, start
 from relay.apns import backoff
 from relay.apns.gateway import ApnsGateway
 from relay.apns.push import Answered, MaybeSent, NotSent
@@ -247,16 +249,16 @@ async def test_close_ends_when_its_grace_is_over(gateway: ApnsGateway, apns: Any
 async def test_no_environment_waits_for_the_other_to_close(gateway: ApnsGateway, apns: Any) -> None:
     waiting: list[Any] = []
     apns.on_push = waiting.append
-    both = []
-    for env in ("production", "sandbox"):
-        both += start(gateway, apns_env=env)
-        await eventually(lambda: len(waiting) == len(both))
+    production = start(gateway)
+    await eventually(lambda: len(waiting) == 1)
+    sandbox = start(gateway, apns_env="sandbox")
+    await eventually(lambda: len(waiting) == 2)
     closing = asyncio.create_task(gateway.close(5.0))
     for request in reversed(waiting):
         request.answer()
         await eventually(lambda request=request: request.peer.closed)
     await closing
-    assert await asyncio.gather(*both) == [Answered(200)] * 2
+    assert await asyncio.gather(*production, *sandbox) == [Answered(200)] * 2
 
 
 async def test_a_closed_gateway_sends_nothing(gateway: ApnsGateway, apns: Any) -> None:
