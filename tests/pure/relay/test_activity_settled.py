@@ -1,0 +1,254 @@
+"""What APNs said of a push x what happened meanwhile: how the activity goes on."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+
+from activity_values import (
+    HOUR,
+    MINUTE,
+    NEW_TOKEN,
+    NOW,
+    QUESTION,
+    SECOND,
+    TOKEN,
+    activity,
+    answered,
+    pushing,
+    registration,
+    said,
+    state,
+    told,
+)
+from relay.activity.life import Kind, observe
+from relay.activity.record import Activity, Alert, Stage
+from relay.activity.settled import _NEXT, Word
+from relay.activity.tokens import dismissed, registered
+
+SENT_AT = NOW - 300
+"""When the pushes of these tests began; their answers come now."""
+HEARD = 200
+"""News that came in between: 200 ms ago."""
+
+BEFORE: dict[Kind, Activity] = {
+    "start": activity(stage="starting", due_at=SENT_AT, alert=Alert("Session Started", "…"), registered_at=0),
+    "update": activity(due_at=SENT_AT, alert=QUESTION, state=state("permission"), registered_at=SENT_AT - SECOND),
+    "end": activity(due_at=SENT_AT, ends=True, ended_at=SENT_AT, state=state("complete"), registered_at=SENT_AT - SECOND),
+}  # fmt: skip
+
+
+def hears(event_type: Any, **about: Any) -> Callable[[Activity], Activity]:
+    return lambda one: observe(one, told(event_type, **about), can_start=True, now_ms=NOW - HEARD)
+
+
+def registers(token: str) -> Callable[[Activity], Activity]:
+    return lambda one: registered([one], registration(activity_token=token), NOW - HEARD)[0]
+
+
+MEANWHILE: dict[str, Callable[[Activity], Activity]] = {
+    "nothing": lambda one: one,
+    "progress": hears("progress"),
+    "question": hears("permission", message="Another"),
+    "end": hears("complete"),
+    "new run": hears("start"),
+    "dismissed": lambda one: dismissed(one, NOW - HEARD),
+}
+
+Next = tuple[Stage, int | None] | None
+"""Its stage and in how many milliseconds its push is due (None: not)."""
+
+FORGOTTEN: Next = None
+"""The next news of the session may start one."""
+RETRY = 12_000
+"""The first pause after a failure, from the answer on."""
+PHASE, EQUAL = 1_000 - 300, 12_000 - 300
+"""What is left of the windows that opened when the push began."""
+STARTED, ACTIVE, ENDED, DISMISSED = ("started", None), ("active", None), ("ended", None), ("dismissed", None)
+
+HEARD_IT = {
+    "nothing": ACTIVE, "progress": ("active", PHASE), "question": ("active", EQUAL), "end": ("active", PHASE),
+    "new run": ("active", PHASE), "dismissed": DISMISSED,
+}  # fmt: skip
+LATER = dict.fromkeys(["nothing", "progress", "question", "end", "new run"], ("active", RETRY))
+OVER = dict.fromkeys(["nothing", "progress", "question", "end", "dismissed"], ENDED) | {
+    "new run": ("starting", 0)
+}
+CARD_MAY_BE_THERE = dict.fromkeys(MEANWHILE, STARTED) | {"dismissed": DISMISSED}
+NO_CARD = dict.fromkeys(MEANWHILE, FORGOTTEN) | {"dismissed": DISMISSED}
+
+TABLE: dict[tuple[Kind, Word], dict[str, Any]] = {
+    ("start", "sent"): CARD_MAY_BE_THERE,
+    ("start", "maybe sent"): CARD_MAY_BE_THERE,
+    ("start", "retry"): dict.fromkeys(MEANWHILE, ("starting", RETRY))
+    | {"end": ENDED, "dismissed": DISMISSED},
+    ("start", "dead"): NO_CARD,
+    ("start", "refused"): NO_CARD,
+    ("update", "sent"): HEARD_IT,
+    ("update", "maybe sent"): LATER | {"dismissed": DISMISSED},
+    ("update", "retry"): LATER | {"dismissed": DISMISSED},
+    ("update", "dead"): dict.fromkeys(MEANWHILE, DISMISSED) | {"end": ENDED},
+    ("update", "refused"): HEARD_IT,
+    ("end", "sent"): OVER,
+    ("end", "maybe sent"): LATER | {"dismissed": ENDED},
+    ("end", "retry"): LATER | {"dismissed": ENDED},
+    ("end", "dead"): {name: cell for name, cell in OVER.items() if name != "new run"},
+    ("end", "refused"): OVER,
+}
+CELLS = [(kind, word, meanwhile) for (kind, word), row in TABLE.items() for meanwhile in row]
+
+
+def settle(kind: Kind, word: Word, meanwhile: str, **about: Any) -> Activity | None:
+    before = BEFORE[kind]
+    now = MEANWHILE[meanwhile](pushing(before, SENT_AT))
+    return answered(now, before, kind, said(word, **about))
+
+
+def test_the_table_has_every_kind_and_every_word() -> None:
+    assert set(TABLE) == set(_NEXT) == {(kind, word) for kind in get_args(Kind) for word in get_args(Word)}
+
+
+@pytest.mark.parametrize(("kind", "word", "meanwhile"), CELLS)
+def test_every_answer_and_whatever_happened_meanwhile(kind: Kind, word: Word, meanwhile: str) -> None:
+    after = settle(kind, word, meanwhile)
+    assert stands(after) == TABLE[kind, word][meanwhile]
+    assert after is None or (after.lease_owner, after.lease_until) == (None, 0)
+
+
+def stands(after: Activity | None) -> Next:
+    return after and (after.stage, None if after.due_at is None else after.due_at - NOW)
+
+
+def test_a_newer_state_is_the_one_that_goes_out_next() -> None:
+    for kind in get_args(Kind):
+        after = settle(kind, "retry", "new run")
+        assert after is not None
+        assert after.state == state("working", "News")
+
+
+# A token that came while the push was under way.
+
+
+@pytest.mark.parametrize("word", get_args(Word))
+def test_a_start_whose_card_is_registered_already_is_a_start(word: Word) -> None:
+    under_way = pushing(BEFORE["start"], SENT_AT)
+    after = answered(registers(NEW_TOKEN)(under_way), BEFORE["start"], "start", said(word))
+    assert stands(after) == ("active", PHASE)
+    assert after is not None
+    assert after.activity_token == NEW_TOKEN
+
+
+@pytest.mark.parametrize("word", get_args(Word))
+def test_a_start_that_the_app_made_way_for_does_not_come_back(word: Word) -> None:
+    """The app unregistered the session and registered a card of its own while APNs was asked."""
+    under_way = pushing(BEFORE["start"], SENT_AT)
+    own = registers(NEW_TOKEN)(dismissed(under_way, NOW - HEARD))
+    assert stands(answered(own, BEFORE["start"], "start", said(word))) == ACTIVE
+
+
+@pytest.mark.parametrize("kind", ["update", "end"])
+def test_a_dead_token_does_not_take_the_new_one_with_it(kind: Kind) -> None:
+    now = registers(NEW_TOKEN)(pushing(BEFORE[kind], SENT_AT))
+    after = answered(now, BEFORE[kind], kind, said("dead", dead_since=NOW))
+    assert stands(after) == ("active", 0)
+    assert after is not None
+    assert (after.activity_token, after.ends) == (NEW_TOKEN, kind == "end")
+
+
+# Since when a token is dead: APNs may say so of a push that a new registration overtook.
+DEAD_SINCE = {
+    "since ever": (None, True),
+    "after it was registered": (NOW, True),
+    "the moment it was registered": (NOW - MINUTE, False),
+    "before it was registered": (NOW - MINUTE - 1, False),
+}
+
+
+@pytest.mark.parametrize("kind", ["update", "end"])
+@pytest.mark.parametrize("since", DEAD_SINCE)
+def test_a_token_goes_only_if_it_died_after_its_registration(since: str, kind: Kind) -> None:
+    dead_since, gone = DEAD_SINCE[since]
+    before = replace(BEFORE[kind], registered_at=NOW - MINUTE)
+    after = answered(pushing(before, SENT_AT), before, kind, said("dead", dead_since=dead_since))
+    assert after is not None
+    assert after.activity_token == (None if gone else TOKEN)
+    assert stands(after) == ((ENDED if kind == "end" else DISMISSED) if gone else ("active", RETRY))
+
+
+# The fence.
+
+
+@pytest.mark.parametrize("word", get_args(Word))
+def test_only_a_start_that_apns_certainly_refused_frees_the_fence(word: Word) -> None:
+    """One that may have arrived keeps it: one card too few is better than two."""
+    assert (settle("start", word, "nothing") is None) == (word in ("dead", "refused"))
+
+
+def test_a_start_is_tried_again_with_its_words_and_the_newest_state() -> None:
+    after = settle("start", "retry", "progress")
+    assert after is not None
+    assert (after.alert, after.state) == (BEFORE["start"].alert, state("working", "News"))
+
+
+def test_a_start_that_is_tried_again_asks_the_question_that_came_meanwhile() -> None:
+    after = settle("start", "retry", "question")
+    assert after is not None
+    assert after.alert == QUESTION
+
+
+def test_a_new_run_after_the_end_has_words_for_its_start() -> None:
+    after = settle("end", "sent", "new run")
+    assert after is not None
+    assert after.alert == Alert("Session Started", "OpenCode is working again.")
+    assert (after.activity_token, after.pushed_status, after.began_at) == (None, None, NOW)
+
+
+# Trying again.
+
+
+def test_a_question_that_was_not_heard_keeps_its_words() -> None:
+    for word in ("retry", "maybe sent"):
+        after = settle("update", word, "nothing")
+        assert after is not None
+        assert after.alert == QUESTION
+
+
+def test_a_question_that_was_answered_meanwhile_is_not_asked_again() -> None:
+    after = settle("update", "retry", "progress")
+    assert after is not None
+    assert after.alert is None
+
+
+@pytest.mark.parametrize("attempts", range(9))
+def test_each_failure_in_a_row_waits_longer(attempts: int) -> None:
+    before = activity(due_at=SENT_AT, attempts=attempts)
+    after = answered(pushing(before, SENT_AT), before, "update", said("retry", retry_at=NOW + 2 * HOUR))
+    assert after is not None
+    assert after.attempts == attempts + 1
+    assert after.retry_at == after.due_at == NOW + min(12_000 * 2**attempts, 900_000)
+
+
+def test_a_success_forgets_the_failures() -> None:
+    for kind, word in (("update", "sent"), ("update", "refused"), ("end", "sent")):
+        before = replace(BEFORE[kind], attempts=3, retry_at=SENT_AT)  # type: ignore[index]
+        after = answered(pushing(before, SENT_AT), before, kind, said(word))  # type: ignore[arg-type]
+        assert after is not None
+        assert (after.attempts, after.retry_at) == (0, 0)
+
+
+# APNs' own wish -> when it is tried again, after one failure: sooner if it says so, never later than 12 s.
+WISHES = {0: 12_000, -MINUTE: 700, 300: 700, 5 * SECOND: 5_000, 900 * SECOND: 12_000}
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_apns_may_ask_for_a_shorter_pause_but_not_make_the_state_old(wish: int) -> None:
+    after = settle("update", "retry", "nothing", retry_at=NOW + wish if wish else 0)
+    assert stands(after) == ("active", WISHES[wish])
+
+
+def test_the_environment_that_worked_is_remembered() -> None:
+    before = BEFORE["update"]
+    after = answered(pushing(before, SENT_AT), before, "update", said("sent", apns_env="sandbox"))
+    assert after is not None
+    assert after.apns_env == "sandbox"
