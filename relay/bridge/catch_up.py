@@ -39,6 +39,14 @@ class CatchUp:
             if session.running and session.directory is None
         ]
 
+    def running(self) -> list[str]:
+        """The root sessions in which the model or a tool is at work."""
+        return [
+            session_id
+            for session_id, session in self._runs.families
+            if session.running and session.phase in RUNNING and session.parent_id is None
+        ]
+
     def directories(self) -> set[str | None]:
         """The directories of all sessions in which something goes on."""
         return {session.directory for _, session in self._runs.families if not session.quiet}
@@ -48,9 +56,12 @@ class CatchUp:
         changes = self._busy(snapshot, mark)
         ended: list[str] = []
         for session_id, session in self._runs.families:
-            if session.quiet or session.touched > mark:
-                continue
-            if session_id in snapshot.statuses:
+            if session.unsure:
+                ended.append(session_id)
+            elif session.quiet or session.touched > mark:
+                session.blind = False
+            elif session_id in snapshot.statuses:
+                session.blind = False
                 changes += self._answered(session_id, session, snapshot, mark)
             elif session.directory in snapshot.directories:
                 changes += self._idle(session_id, session, ended)
@@ -65,7 +76,8 @@ class CatchUp:
         Of a session that was not known to run, only an end after `since_ms` (UNIX milliseconds) counts.
         """
         session = self._runs.families.session(session_id)
-        if session.touched > mark:
+        if session.touched > mark and not session.unsure:
+            session.blind = False
             return []
         how = ending(newest)
         if session.running:
@@ -76,12 +88,28 @@ class CatchUp:
         missed = (newest.info.time.completed or 0) >= since_ms
         return self._end(session_id, session, newest, how) if missed else []
 
+    def note(self, session_id: str, newest: Message | None) -> None:
+        """The newest message of a session that runs: its end is named by it if no newer one comes."""
+        session = self._runs.families.session(session_id)
+        session.newest_id = max(session.newest_id, newest.info.id if newest else "")
+
+    def give_up(self) -> list[Change]:
+        """The server cannot be asked: what the stream says must do."""
+        changes: list[Change] = []
+        for session_id, session in self._runs.families:
+            unsure, session.blind = session.unsure, False
+            if unsure:
+                changes += self._end(session_id, session, None, "complete")
+        return changes
+
     def _busy(self, snapshot: Snapshot, mark: int) -> list[Change]:
         changes: list[Change] = []
         for session_id, status in snapshot.statuses.items():
             session = self._runs.families.get(session_id)
             if self._runs.families.deleted(session_id) or (session and session.touched > mark):
                 continue
+            if session and session.phase == "rejected":
+                continue  # busy until its idle comes, or until the model is called again
             if session and session.phase not in RUNNING:
                 session.phase = "idle"  # an end that nobody saw, and a new run after it
             changes += self._runs.status(session_id, status, self._runs.fresh_id())
@@ -97,13 +125,13 @@ class CatchUp:
         if session.running and session.parent_id is None:
             ended.append(session_id)
             return []
-        session.phase, session.running = "idle", False
+        session.phase, session.running, session.blind = "idle", False, False
         return self._runs.withdraw(session_id, session)
 
     def _end(self, session_id: str, session: Session, newest: Message | None, how: Ending) -> list[Change]:
         failure = failure_of(newest) if newest else None
         session.newest_id = max(session.newest_id, newest.info.id if newest else "")
-        session.phase, session.running = "idle", False
+        session.phase, session.running, session.blind = "idle", False, False
         words = wording.failed(Failing(error=failure)) if failure else ""
         fact = session.end_fact(self._runs.fresh_id())
         return self._runs.withdraw(session_id, session) + self._runs.families.tell(

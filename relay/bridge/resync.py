@@ -84,6 +84,7 @@ class Resync:
             except NotOpenCode as error:
                 # Too old a server for these routes, or too new a one: trying again would not help.
                 log.warning(line("no resync", url=self._opencode.url, reason=error))
+                self._act(self._catch_up.give_up())
                 break
             except OpenCodeError as error:
                 attempt += 1
@@ -102,6 +103,8 @@ class Resync:
         snapshot = await self._snapshot(self._directories(recent))
         changes, ended = self._catch_up.resync(snapshot, mark)
         self._act(changes)
+        for session_id in self._catch_up.running():
+            self._catch_up.note(session_id, await self._newest(session_id))
         missed = [info for info in recent if self._may_have_ended(info, snapshot) and info.id not in ended]
         for info in missed:
             self._act(self._sessions.learn(info.id, info))

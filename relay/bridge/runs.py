@@ -43,6 +43,10 @@ class Runs:
         changes = self.withdraw(session_id, session) if signal == "idle" else []
         before = session.phase
         session.phase, outcome = step(before, signal)
+        if session.unsure and outcome != "error":
+            return (
+                changes  # an abort, an error and a yes may be in the gap: the newest message knows (catch_up)
+            )
         if kind := _turned(session, outcome):
             return changes + self._turn(session_id, session, kind, fact, words)
         if session.phase != before or signal == "retry":

@@ -26,7 +26,8 @@ class Session:
 
     `running`: the phones were told that it runs, and not yet that it ended. `doing`: its newest tool or text in words.
     `newest_id` is its newest message's, `ended_id` what that was when a run last ended. `touched`: the number of the
-    newest event by which its phase or requests may have changed.
+    newest event by which its phase or requests may have changed. `blind`: a root that ran when the stream was cut, and the server
+    was not asked since, so that an idle does not tell how the run ended.
     """
 
     phase: Phase = "unknown"
@@ -39,6 +40,7 @@ class Session:
     newest_id: str = ""
     ended_id: str = ""
     running: bool = False
+    blind: bool = False
     doing: str = STARTING
     retry: Retry | None = None
     touched: int = 0
@@ -50,6 +52,11 @@ class Session:
     def quiet(self) -> bool:
         """Nothing is going on that would be lost with this record."""
         return self.phase in ("idle", "unknown") and not self.pending and not self.running
+
+    @property
+    def unsure(self) -> bool:
+        """The run is over, but nobody knows how."""
+        return self.blind and self.running and self.phase == "idle"
 
     def end_fact(self, otherwise: str) -> str:
         """What names the end of a run: its newest message, because that is the same after a restart of anything.

@@ -108,15 +108,17 @@ class Sessions:
 
     def _on_message(self, fact: str, known: Properties, _: Event) -> list[Change]:
         message = known.info
-        session = self._families.get(known.session_id or "")
-        if message is None or session is None:
+        if message is None or not known.session_id or self._families.deleted(known.session_id):
             return []
+        session = self._families.session(known.session_id)
         session.newest_id = max(session.newest_id, message.id)  # OpenCode's ids of messages ascend
         if message.role != "assistant" or message.finish or message.time.completed:
             return []
         if session.step_id == message.id:
             return []
         session.step_id = message.id
+        if session.phase == "unknown":
+            return []  # nothing to go on with; its next status tells whether it runs
         return self._runs.signal(known.session_id, "step", fact)
 
     def _on_asked(self, _: str, known: Properties, event: Event) -> list[Change]:
@@ -146,6 +148,11 @@ class Sessions:
             return []
         root.doing = words
         return self._runs.progress(root_id, fact)
+
+    def _on_connected(self, _: str, __: Event) -> list[Change]:
+        for _, session in self._families:
+            session.blind = session.running and session.parent_id is None
+        return []
 
     def _on_disposed(self, fact: str, event: Event) -> list[Change]:
         directory = details(event.properties, Disposed).directory
@@ -187,6 +194,7 @@ HANDLERS: dict[str, Callable[[Sessions, str, Properties, Event], list[Change]]] 
 
 WHOLE_HANDLERS: dict[str, Callable[[Sessions, str, Event], list[Change]]] = {
     "message.part.updated": Sessions._on_part,
+    "server.connected": Sessions._on_connected,
     "server.instance.disposed": Sessions._on_disposed,
 }
 """The events whose properties are read by their handlers alone."""

@@ -200,6 +200,74 @@ class TestEnded:
         assert busy.resync(snapshot({"ses_a": BUSY})) == ([], [])
 
 
+class TestBlind:
+    """Of a run that a gap cut, an idle does not tell how it ended: an abort, a no or an error may be in the gap."""
+
+    @pytest.fixture
+    def blind(self, busy: World) -> World:
+        assert busy.fold(Event(type="server.connected")) == []
+        return busy
+
+    def test_an_idle_before_the_snapshot_waits_for_the_newest_message(self, blind: World) -> None:
+        mark = blind.catch_up.mark()
+        assert blind.fold(status("ses_a", "idle"), status("ses_a", "idle")) == []
+        assert blind.resync(snapshot({"ses_a": BUSY}), mark) == ([], ["ses_a"])
+        (change,) = blind.ended(message("msg_1", error={"name": "MessageAbortedError"}), mark=mark)
+        assert change.kind == "stopped"
+
+    def test_an_error_is_told_all_the_same(self, blind: World) -> None:
+        failed = event("session.error", sessionID="ses_a", error={"name": "APIError"})
+        assert blind.fold(failed, status("ses_a", "idle")) == ["error"]
+        assert blind.resync(snapshot()) == ([], [])
+
+    def test_a_run_that_the_snapshot_saw_is_seen_again(self, blind: World) -> None:
+        assert blind.resync(snapshot({"ses_a": BUSY})) == ([], [])
+        assert blind.fold(status("ses_a", "idle")) == ["complete"]
+
+    def test_a_run_that_moved_since_is_seen_again(self, blind: World) -> None:
+        mark = blind.catch_up.mark()
+        blind.fold(status("ses_a", "busy"))
+        assert blind.resync(snapshot(), mark) == ([], [])
+        assert blind.fold(status("ses_a", "idle")) == ["complete"]
+
+    def test_a_new_run_before_the_answer_is_the_one_that_counts(self, blind: World) -> None:
+        mark = blind.catch_up.mark()
+        blind.fold(status("ses_a", "idle"))
+        assert blind.resync(snapshot(), mark) == ([], ["ses_a"])
+        assert blind.fold(status("ses_a", "busy")) == ["progress"]
+        assert blind.ended(done(), mark=mark) == []
+        assert blind.fold(status("ses_a", "idle")) == ["complete"]
+
+    def test_a_server_that_cannot_be_asked_is_taken_at_its_word(self, blind: World) -> None:
+        blind.fold(created("ses_b"), status("ses_b", "busy"))
+        blind.fold(Event(type="server.connected"), status("ses_a", "idle"))
+        assert [change.kind for change in blind.catch_up.give_up()] == ["complete"]
+        assert blind.fold(status("ses_b", "idle")) == ["complete"]
+
+    def test_a_child_is_never_in_doubt(self, blind: World) -> None:
+        blind.fold(created("ses_b", "ses_a"), status("ses_b", "busy"), Event(type="server.connected"))
+        mark = blind.catch_up.mark()
+        blind.fold(status("ses_b", "idle"))
+        assert blind.resync(snapshot({"ses_a": BUSY}), mark) == ([], [])
+        assert blind.resync(snapshot({"ses_a": BUSY})) == ([], [])
+        assert blind.runs.families.session("ses_b").quiet
+
+    def test_the_newest_message_names_the_end(self, blind: World) -> None:
+        assert blind.catch_up.running() == ["ses_a"]
+        blind.catch_up.note("ses_a", message("msg_7"))
+        blind.catch_up.note("ses_a", None)
+        blind.resync(snapshot({"ses_a": BUSY}))
+        assert blind.sessions.fold(status("ses_a", "idle")) == [Change("complete", "ses_a", "msg_7")]
+
+
+class TestRejected:
+    def test_a_no_is_remembered_while_the_turn_ends(self, busy: World) -> None:
+        busy.fold(event("permission.asked", id="per_1", sessionID="ses_a"))
+        busy.fold(event("permission.replied", sessionID="ses_a", requestID="per_1", reply="reject"))
+        assert busy.resync(snapshot({"ses_a": BUSY})) == ([], [])
+        assert busy.fold(status("ses_a", "idle")) == ["stopped"]
+
+
 class TestMissed:
     """Runs that began and ended while nobody listened."""
 

@@ -371,7 +371,6 @@ class TestMemory:
 @pytest.mark.parametrize(
     "kind",
     [
-        "server.connected",
         "server.heartbeat",
         "server.instance.disposed",
         "global.disposed",

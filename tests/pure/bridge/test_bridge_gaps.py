@@ -1,0 +1,183 @@
+"""Every recording with a piece of its stream missing: what still holds is told, once, and nothing else is.
+
+The server's answers after the gap are those of the simulator's own reading of OpenCode.
+"""
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from relay.bridge.catch_up import CatchUp
+from relay.bridge.changes import Change
+from relay.bridge.events import Asking, Event, Info, Message, RetryStatus
+from relay.bridge.open_runs import OpenRuns
+from relay.bridge.resync import SECOND_LOOK_SECONDS, SETTLE_SECONDS
+from relay.bridge.runs import Runs
+from relay.bridge.sessions import Sessions
+from relay.bridge.snapshot import Snapshot, ending
+from simulator.opencode.replay import recorded_start_ms
+from simulator.opencode.state import State
+from simulator.scenario import Line, Recording, load, scenarios
+
+RINGS = ("complete", "error", "asked")
+GAPS = 40
+"""For each recording, and as many restarts of the bridge."""
+
+Fact = tuple[str, str, str]
+
+
+def parsed(line: Line) -> Event | None:
+    payload = line.event["payload"]
+    if payload["type"] == "sync":
+        return None
+    return Event(
+        type=payload["type"], id=payload["id"], properties=msgspec.Raw(msgspec.json.encode(payload["properties"]))
+    )  # fmt: skip
+
+
+@dataclass
+class Bridge:
+    """The pure half of a bridge and the server that it watches; `told` is what rang."""
+
+    recording: Recording
+    told: list[Fact] = field(default_factory=list)
+    server: State = field(default_factory=State)
+    position: int = 0
+    deaf: bool = False
+
+    def __post_init__(self) -> None:
+        self.open_runs = OpenRuns()
+        self.begin()
+
+    def begin(self) -> None:
+        """A new process: all that it knows is which runs are open."""
+        self.runs = Runs()
+        self.sessions, self.catch_up = Sessions(self.runs), CatchUp(self.runs)
+        self.catch_up.restore(self.open_runs.ids())
+
+    def play_until(self, t: float) -> None:
+        """Let the server do all that it did before `t` (seconds of the recording)."""
+        while self.position < len(self.recording.events) and self.recording.events[self.position].t < t:
+            line = self.recording.events[self.position]
+            self.position += 1
+            self.server.fold(line.event.get("directory", ""), line.event["payload"])
+            event = parsed(line)
+            if event is not None and not self.deaf:
+                self.act(self.sessions.fold(event))
+
+    def act(self, changes: list[Change]) -> None:
+        for change in changes:
+            if change.kind == "unknown":
+                info = self.server.sessions.get(change.session_id)
+                known = msgspec.convert(info, Info) if info else None
+                self.act(self.sessions.learn(change.session_id, known))
+            elif change.kind in RINGS:
+                self.told.append((change.kind, change.session_id, change.fact))
+            if change.kind == "started":
+                self.open_runs.begin(change.session_id)
+            elif change.kind in ("complete", "error", "stopped", "interrupted"):
+                self.open_runs.end(change.session_id, "end")
+                self.open_runs.settle(change.session_id, "end")
+
+    def reconnect(self, t: float, since: float) -> None:
+        """The stream is back at `t`; some time later the server is asked, and answers by what it knows then."""
+        self.deaf = False
+        self.sessions.fold(Event(type="server.connected"))
+        self.play_until(t + SETTLE_SECONDS)
+        since_ms = recorded_start_ms(self.recording) + since * 1000
+        for session_id in self.catch_up.unplaced():
+            self.act(self.sessions.learn(session_id, msgspec.convert(self.server.sessions[session_id], Info)))
+        mark = self.catch_up.mark()
+        changes, ended = self.catch_up.resync(self.snapshot(), mark)
+        self.act(changes)
+        for session_id in self.catch_up.running():
+            self.catch_up.note(session_id, self.newest(session_id))
+        ended += [
+            one for one, info in self.server.sessions.items() if self.missed(one, info, since_ms, ended)
+        ]
+        for session_id in ended:
+            self.judge(t + SETTLE_SECONDS, session_id, mark, since_ms)
+
+    def missed(self, session_id: str, info: dict[str, object], since_ms: float, ended: list[str]) -> bool:
+        times = info["time"]
+        assert isinstance(times, dict)
+        new = times["updated"] >= since_ms and session_id not in ended
+        return new and session_id not in self.server.statuses and "parentID" not in info
+
+    def judge(self, t: float, session_id: str, mark: int, since_ms: float) -> None:
+        info = msgspec.convert(self.server.sessions[session_id], Info)
+        self.act(self.sessions.learn(session_id, info))
+        if ending(self.newest(session_id)) == "interrupted":
+            self.play_until(t + SECOND_LOOK_SECONDS)
+        self.act(self.catch_up.ended(session_id, self.newest(session_id), mark, since_ms))
+
+    def newest(self, session_id: str) -> Message | None:
+        messages = self.server.message_list(session_id, 1)
+        return msgspec.json.decode(msgspec.json.encode(messages[0]), type=Message) if messages else None
+
+    def snapshot(self) -> Snapshot:
+        waiting = [*self.server.permissions.values(), *self.server.questions.values()]
+        return Snapshot(
+            frozenset(info["directory"] for info in self.server.sessions.values()),
+            {one: msgspec.convert(status, RetryStatus) for one, status in self.server.statuses.items()},
+            [msgspec.convert(one.request, Asking) for one in waiting],
+        )
+
+
+def with_gap(recording: Recording, start: float, end: float, *, restart: bool) -> Bridge:
+    """All of the recording but what was sent from `start` to `end`; with `restart` to a new bridge after that."""
+    bridge = Bridge(recording)
+    bridge.play_until(start)
+    bridge.deaf = True
+    bridge.play_until(end)
+    if restart:
+        bridge.begin()
+    bridge.reconnect(end, start)
+    bridge.play_until(float("inf"))
+    return bridge
+
+
+def excused(recording: Recording, fact: Fact, start: float, end: float) -> bool:
+    """Whether a fact did not hold any more when the server was asked."""
+    kind, session_id, _ = fact
+    looked = end + SETTLE_SECONDS + SECOND_LOOK_SECONDS
+    if kind == "asked":
+        ends = ("permission.replied", "question.replied", "question.rejected", "session.idle")
+    else:
+        ends = ("session.status",)  # a new run: the end of the one before is of no interest
+    return any(
+        line.event["payload"]["type"] in ends
+        and (kind == "asked" or line.event["payload"]["properties"].get("status") == {"type": "busy"})
+        and (kind == "asked" or line.event["payload"]["properties"]["sessionID"] == session_id)
+        for line in recording.events
+        if start <= line.t < looked
+    )
+
+
+def kind_of(fact: Fact) -> tuple[str, str]:
+    """What a person hears of a fact."""
+    return fact[:2]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("name", scenarios())
+def test_a_gap_loses_nothing_that_holds_and_repeats_nothing(name: str, restart: bool) -> None:
+    recording = load(name).recording
+    whole = Bridge(recording)
+    whole.play_until(float("inf"))
+    source = random.Random(f"{name} {restart}")
+    for _ in range(GAPS):
+        start, end = sorted(source.uniform(0, recording.events[-1].t + 0.5) for _ in range(2))
+        if source.random() < 0.5:
+            end = min(end, start + source.uniform(0.01, 0.4))  # short ones are the tricky ones
+        bridge = with_gap(recording, start, end, restart=restart)
+        where = f"{name}: {start:.3f} to {end:.3f}"
+        if not restart:  # the relay rings once for one fact, but the same bridge does not even tell it twice
+            assert len(set(bridge.told)) == len(bridge.told), where
+        told, expected = Counter(map(kind_of, set(bridge.told))), Counter(map(kind_of, whole.told))
+        assert told <= expected, where
+        lost = [fact for fact in whole.told if told[kind_of(fact)] < expected[kind_of(fact)]]
+        assert [fact for fact in lost if not excused(recording, fact, start, end)] == [], where
