@@ -1,0 +1,198 @@
+"""While APNs refuses the relay's key nothing is sent but one probe after each pause, and the pauses grow."""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+import pytest
+
+from fake_gateway import FakeGateway
+from relay.apns.key_pause import LONGEST_PAUSE, KeyPause
+from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
+from relay.apns.reasons import REASONS, Verdict
+from waiting import eventually
+
+PUSH = Push(
+    apns_id="i", device_token="ab", apns_env="production", topic="t", push_type="alert", priority=10, expiration=0,
+    collapse_id="", payload=b"{}",
+)  # fmt: skip
+SENT, REFUSED = Answered(200), Answered(403, "InvalidProviderToken")
+
+
+class Scene:
+    """A pause around a gateway whose answers the test chooses, on a clock that the test turns (seconds)."""
+
+    def __init__(self, *answers: Outcome) -> None:
+        self.now = 1000.0
+        self.gateway = FakeGateway()
+        self.gateway.answers.extend(answers)
+        self.pause = KeyPause(self.gateway, lambda: self.now)
+
+    async def send(self, **changes: object) -> Outcome:
+        return await self.pause.send(replace(PUSH, **changes))  # type: ignore[arg-type]
+
+    @property
+    def asked(self) -> int:
+        return len(self.gateway.sent)
+
+
+# Answers after which pushes go on as they are.
+NO_PAUSE: dict[str, Outcome] = {
+    "sent": SENT,
+    "token dead": Answered(410, "Unregistered", 1),
+    "server error": Answered(503, "ServiceUnavailable"),
+    "our fault": Answered(400, "BadTopic"),
+    "not sent": NotSent("connection refused"),
+    "maybe sent": MaybeSent("connection lost"),
+}
+
+
+@pytest.mark.parametrize("name", NO_PAUSE)
+async def test_other_answers_pass_through(name: str) -> None:
+    scene = Scene(NO_PAUSE[name], SENT)
+    assert await scene.send() == NO_PAUSE[name]
+    assert await scene.send() == SENT
+
+
+REFUSALS = {
+    reason: row.retry_after
+    for reason, row in REASONS.items()
+    if row.verdict in (Verdict.KEY_REFUSED, Verdict.NEW_PROVIDER_TOKEN)
+}
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+async def test_a_refusal_of_the_key_holds_back_what_follows(reason: str) -> None:
+    seconds = REFUSALS[reason]
+    assert seconds is not None
+    refused = Answered(403, reason)
+    scene = Scene(refused, SENT)
+    assert await scene.send() == refused
+    scene.now += 10
+    assert await scene.send() == NotSent(f"paused, APNs refuses the key: {reason}", seconds - 10)
+    scene.now += seconds - 10.5
+    assert await scene.send() == NotSent(f"paused, APNs refuses the key: {reason}", 1.0)  # at least a second
+    assert scene.asked == 1
+    scene.now += 0.5
+    assert await scene.send() == SENT
+    assert await scene.send() == SENT
+
+
+async def test_pauses_double_up_to_a_quarter_of_an_hour() -> None:
+    scene = Scene(*[REFUSED] * 8)
+    pauses = []
+    for _ in range(8):
+        assert await scene.send() == REFUSED
+        held = await scene.send()
+        assert isinstance(held, NotSent)
+        assert held.retry_after is not None
+        pauses.append(held.retry_after)
+        scene.now += held.retry_after
+    assert pauses == [60, 120, 240, 480, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE]
+
+
+async def test_a_longer_pause_of_the_reasons_own_stays() -> None:
+    """ExpiredProviderToken: APNs takes a new token at most every 20 minutes (Apple, documented)."""
+    expired = Answered(403, "ExpiredProviderToken")
+    scene = Scene(expired, expired, SENT)
+    for _ in range(2):
+        await scene.send()
+        assert await scene.send() == NotSent("paused, APNs refuses the key: ExpiredProviderToken", 1200.0)
+        scene.now += 1200
+    assert await scene.send() == SENT
+
+
+async def test_one_push_probes_while_the_others_wait() -> None:
+    scene = Scene(REFUSED, SENT)
+    await scene.send()
+    scene.now += 60
+    scene.gateway.gate.clear()
+    probe = asyncio.create_task(scene.send())
+    await eventually(lambda: scene.asked == 2)
+    assert await scene.send() == NotSent("paused, APNs refuses the key: InvalidProviderToken", 1.0)
+    scene.gateway.gate.set()
+    assert await probe == SENT
+    assert await scene.send() == SENT
+    assert scene.asked == 3
+
+
+@pytest.mark.parametrize(
+    "unheard", [NotSent("connection refused"), MaybeSent("connection lost"), RuntimeError("broken")]
+)
+async def test_a_probe_that_was_not_answered_leaves_it_to_the_next(unheard: Outcome | Exception) -> None:
+    scene = Scene(REFUSED)
+    scene.gateway.answers.extend([unheard, SENT])
+    await scene.send()
+    scene.now += 60
+    if isinstance(unheard, Exception):
+        with pytest.raises(RuntimeError):
+            await scene.send()
+    else:
+        assert await scene.send() == unheard
+    assert await scene.send() == SENT
+
+
+async def test_a_probe_that_was_given_up_leaves_it_to_the_next() -> None:
+    scene = Scene(REFUSED, SENT, SENT)
+    await scene.send()
+    scene.now += 60
+    scene.gateway.gate.clear()
+    probe = asyncio.create_task(scene.send())
+    await eventually(lambda: scene.asked == 2)
+    probe.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probe
+    scene.gateway.gate.set()
+    assert await scene.send() == SENT
+
+
+async def test_many_refused_at_once_are_one_pause_and_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene(*[REFUSED] * 5)
+    scene.gateway.gate.clear()
+    pushes = [asyncio.create_task(scene.send()) for _ in range(5)]
+    await eventually(lambda: scene.asked == 5)
+    scene.gateway.gate.set()
+    with caplog.at_level(logging.INFO, "relay.apns"):
+        assert await asyncio.gather(*pushes) == [REFUSED] * 5
+    assert await scene.send() == NotSent("paused, APNs refuses the key: InvalidProviderToken", 60.0)
+    (record,) = caplog.records
+    for word in (
+        "sending paused",
+        "apnsEnv=production",
+        "reason=InvalidProviderToken",
+        "seconds=60",
+        "APNS_KEY_ID",
+    ):
+        assert word in record.getMessage()
+
+
+async def test_that_it_is_over_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene(REFUSED, SENT, SENT)
+    await scene.send()
+    scene.now += 60
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "relay.apns"):
+        await scene.send()
+        await scene.send()
+    assert [record.getMessage().split(" apnsEnv")[0] for record in caplog.records] == ["sending again"]
+
+
+async def test_after_it_was_over_the_next_pause_is_short_again() -> None:
+    scene = Scene(REFUSED, REFUSED, SENT, REFUSED)
+    for pause in (0, 60, 120, 0):
+        scene.now += pause
+        await scene.send()
+    assert await scene.send() == NotSent("paused, APNs refuses the key: InvalidProviderToken", 60.0)
+
+
+async def test_each_environment_pauses_for_itself() -> None:
+    scene = Scene(REFUSED, SENT)
+    await scene.send()
+    assert await scene.send(apns_env="sandbox") == SENT
+    assert isinstance(await scene.send(), NotSent)
+
+
+async def test_close_closes_the_gateway() -> None:
+    scene = Scene()
+    await scene.pause.close(1.0)
+    assert scene.gateway.closed
