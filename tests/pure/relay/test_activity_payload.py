@@ -1,0 +1,248 @@
+"""Live Activity payloads: exact JSON for both kinds of app, and never more than APNs takes, whatever the texts."""
+
+import json
+import string
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activity_values import HOUR, NOW, QUESTION, activity, phone, pushing, state, told
+from relay.activity.delivery import push
+from relay.activity.life import Kind, observe, opened
+from relay.activity.record import Activity, Alert
+from relay.apns.activity_payload import LENGTHS, ActivityContent, activity_payload
+from relay.apns.payload import MAX_PAYLOAD
+from relay.contract import ActivityFormat, ContentState, EventType, Status, session_link
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+FORMATS: tuple[ActivityFormat, ...] = get_args(ActivityFormat)
+UPDATE_TOKEN = "01" * 80
+
+
+def started(activity_format: ActivityFormat) -> Activity:
+    return opened(
+        told("start", message="Starting..."), phone(activity_format=activity_format),
+        secret_hash="5" * 64, session_id='ses_a/b"c', now_ms=NOW,
+    )  # fmt: skip
+
+
+def running(activity_format: ActivityFormat, **changes: Any) -> Activity:
+    return activity(activity_format=activity_format, session_id='ses_a/b"c', due_at=NOW, **changes)
+
+
+GOLDEN_ACTIVITIES: dict[str, Any] = {
+    "start": started,
+    "update": lambda kind: running(
+        kind, state=state("retry", 'Überprüfe "main.py" 🎉', title="Fix auth bug", retry="Retry 2 in 8s")
+    ),
+    "permission": lambda kind: running(
+        kind, state=state("permission", "Run rm -rf build?", title="Fix auth bug"), alert=QUESTION
+    ),
+    "end_complete": lambda kind: running(
+        kind,
+        state=state("complete", "All 42 tests pass", title="Fix auth bug"),
+        ends=True,
+        event_type="complete",
+    ),
+    "end_error": lambda kind: running(
+        kind, state=state("error", "Rate limit", title="Fix auth bug"), ends=True, event_type="error"
+    ),
+}
+CASES = [(name, activity_format) for name in GOLDEN_ACTIVITIES for activity_format in FORMATS]
+
+
+def payload_of(before: Activity) -> bytes:
+    return push(before, pushing(before), UPDATE_TOKEN).payload
+
+
+@pytest.mark.parametrize(("name", "activity_format"), CASES)
+def test_golden(name: str, activity_format: ActivityFormat) -> None:
+    payload = payload_of(GOLDEN_ACTIVITIES[name](activity_format))
+    golden = json.loads((GOLDEN / f"activity_{name}_{activity_format}.json").read_text(encoding="utf-8"))
+    assert payload.decode() == json.dumps(golden, ensure_ascii=False, separators=(",", ":"))
+
+
+def test_there_is_one_golden_file_for_each_case() -> None:
+    files = {path.stem for path in GOLDEN.glob("activity_*.json")}
+    assert files == {f"activity_{name}_{activity_format}" for name, activity_format in CASES}
+
+
+# Any text in any script.
+
+PRINTABLE = st.text(
+    st.sampled_from(string.digits + string.ascii_letters + string.punctuation), min_size=1, max_size=128
+)
+SCRIPTS = st.one_of(
+    st.characters(exclude_categories=["Cs"]),
+    st.sampled_from('"\\\x00\x1f\x7f\n\t\u2028\u200d'),
+    st.sampled_from("😀👩‍💻🇩🇪"),
+    st.sampled_from("漢字かなカナ한글"),
+    st.sampled_from("العربيةעברית"),
+    st.sampled_from("ไทยहिन्दी"),
+)
+TEXTS = st.one_of(
+    st.text(SCRIPTS, max_size=60),
+    st.builds(
+        lambda text, times: text * times, st.text(SCRIPTS, min_size=1, max_size=20), st.integers(1, 2000)
+    ),
+)
+STATES = st.builds(
+    ContentState,
+    status=st.sampled_from(get_args(Status)),
+    session_title=TEXTS,
+    last_message=TEXTS,
+    retry_info=st.none() | TEXTS,
+)
+CONTENTS = st.builds(
+    lambda **fields: ActivityContent(url=session_link(fields["session_id"]), **fields),
+    event=st.sampled_from(get_args(Kind)),
+    timestamp=st.integers(1, 2**40),
+    state=STATES,
+    session_id=PRINTABLE,
+    alert=st.none() | st.tuples(TEXTS, TEXTS),
+    stale_date=st.none() | st.integers(1, 2**40),
+    dismissal_date=st.none() | st.integers(1, 2**40),
+)
+FIELDS = {
+    "status": "status",
+    "sessionTitle": "session_title",
+    "lastMessage": "last_message",
+    "retryInfo": "retry_info",
+}
+
+
+@given(CONTENTS, st.sampled_from(FORMATS))
+def test_any_state_fits_and_keeps_its_structure(
+    content: ActivityContent, activity_format: ActivityFormat
+) -> None:
+    payload = activity_payload(content, activity_format)
+    assert len(payload) <= MAX_PAYLOAD
+    aps = json.loads(payload)["aps"]
+    shown = fields_of(aps.pop("content-state"), activity_format)
+    assert set(shown) == set(FIELDS)  # Swift's decoder fails on a missing one
+    assert shown["status"] == content.state.status
+    for name in ("sessionTitle", "lastMessage"):
+        assert is_whole_or_shortened(shown[name], getattr(content.state, FIELDS[name]))
+    assert is_whole_or_shortened(shown["retryInfo"] or "", content.state.retry_info or "")
+    alert = aps.pop("alert", None)
+    assert (alert is None) == (content.alert is None)
+    if content.alert:
+        assert is_whole_or_shortened(alert["title"], content.alert[0])
+        assert is_whole_or_shortened(alert["body"], content.alert[1])
+    assert aps == frame_of(content, activity_format)
+
+
+def fields_of(content_state: dict[str, Any], activity_format: ActivityFormat) -> dict[str, Any]:
+    """The plan's four fields; an expo-widgets app finds them as a JSON string in the state of its named widget."""
+    if activity_format == "flat":
+        return content_state
+    assert set(content_state) == {"name", "props"}
+    assert content_state["name"] == "SessionActivity"
+    fields: dict[str, Any] = json.loads(content_state["props"])
+    return fields
+
+
+def frame_of(content: ActivityContent, activity_format: ActivityFormat) -> dict[str, Any]:
+    """Everything in `aps` but the texts."""
+    frame: dict[str, Any] = {"timestamp": content.timestamp, "event": content.event}
+    if content.event == "start":
+        frame |= {
+            "flat": {
+                "attributes-type": "SessionActivityAttributes",
+                "attributes": {"sessionId": content.session_id},
+            },
+            "expo-widgets": {"attributes-type": "LiveActivityAttributes", "attributes": {"url": content.url}},
+        }[activity_format]
+        frame["input-push-token"] = 1
+    dates = {"stale-date": content.stale_date, "dismissal-date": content.dismissal_date}
+    return frame | {name: date for name, date in dates.items() if date is not None}
+
+
+def is_whole_or_shortened(shown: str, text: str) -> bool:
+    return shown == text or (shown.endswith("…") and text.startswith(shown[:-1]))
+
+
+# The text that grows most: a quote is one character, two bytes in JSON, and four in a JSON string inside JSON.
+WORST = ['"', "\\", "\x00", "😀", "漢", "ä"]
+
+
+@pytest.mark.parametrize("letter", WORST)
+@pytest.mark.parametrize("activity_format", FORMATS)
+def test_the_longest_names_and_texts_fit(letter: str, activity_format: ActivityFormat) -> None:
+    text, names = letter * 9000, ('"' * 128, "\\" * 128)
+    for session_id in names:
+        content = ActivityContent(
+            event="start", timestamp=2**40, state=state("permission", text, title=text, retry=text),
+            session_id=session_id, url=session_link(session_id), alert=(text, text), stale_date=2**40,
+        )  # fmt: skip
+        payload = activity_payload(content, activity_format)
+        assert len(payload) <= MAX_PAYLOAD
+        assert fields_of(json.loads(payload)["aps"]["content-state"], activity_format)[
+            "lastMessage"
+        ].endswith("…")
+
+
+def test_texts_of_the_plans_length_are_whole() -> None:
+    """lastMessage has about 120 characters, also where each has two bytes."""
+    content = ActivityContent(
+        event="update", timestamp=1, state=state("working", "ä" * 120, title="ß" * 60, retry="Retry 2 in 8s"),
+        session_id="s", url="u", alert=("T" * 120, "ü" * 120),
+    )  # fmt: skip
+    aps = json.loads(activity_payload(content, "flat"))["aps"]
+    assert aps["content-state"] == {
+        "status": "working",
+        "sessionTitle": "ß" * 60,
+        "lastMessage": "ä" * 120,
+        "retryInfo": "Retry 2 in 8s",
+    }
+    assert aps["alert"] == {"title": "T" * 120, "body": "ü" * 120}
+
+
+@pytest.mark.parametrize("activity_format", FORMATS)
+def test_where_the_names_leave_little_room_texts_are_halved_until_it_fits(
+    activity_format: ActivityFormat,
+) -> None:
+    """No session id of the contract is that long; the structure would hold even then."""
+    text = "T" * 9000
+    content = ActivityContent(
+        event="start", timestamp=1, state=state("working", text, title=text, retry=text), session_id="s" * 3300,
+        url="u" * 3300, alert=(text, text), stale_date=2,
+    )  # fmt: skip
+    payload = activity_payload(content, activity_format)
+    shown = fields_of(json.loads(payload)["aps"]["content-state"], activity_format)
+    assert len(payload) <= MAX_PAYLOAD
+    assert 0 < len(shown["lastMessage"]) < LENGTHS["last_message"] // 2
+
+
+@pytest.mark.parametrize("activity_format", FORMATS)
+def test_no_retry_is_null(activity_format: ActivityFormat) -> None:
+    content = ActivityContent(event="update", timestamp=1, state=state(), session_id="s", url="u")
+    payload = activity_payload(content, activity_format)
+    assert fields_of(json.loads(payload)["aps"]["content-state"], activity_format)["retryInfo"] is None
+
+
+@pytest.mark.parametrize("event_type", ["start", "progress", "permission"])
+@pytest.mark.parametrize("activity_format", FORMATS)
+def test_every_start_has_words_and_asks_for_an_update_token(
+    event_type: EventType, activity_format: ActivityFormat
+) -> None:
+    """Without an alert iOS 26 drops a start; without input-push-token iOS 18 makes no update token (both observed)."""
+    before = started(activity_format)
+    over = activity(activity_format=activity_format, stage="ended", ends=True, ended_at=NOW - HOUR)
+    for one in (
+        before,
+        *(observe(was, told(event_type), can_start=True, now_ms=NOW) for was in (before, over)),
+    ):
+        aps = json.loads(payload_of(one))["aps"]
+        assert aps["event"] == "start"
+        assert aps["input-push-token"] == 1
+        assert all(aps["alert"].values())
+        assert aps["stale-date"] > NOW // 1000
+
+
+def test_the_alert_is_the_questions() -> None:
+    aps = json.loads(payload_of(GOLDEN_ACTIVITIES["permission"]("flat")))["aps"]
+    assert Alert(**aps["alert"]) == QUESTION
