@@ -74,10 +74,12 @@ class Agent:
         self.happens("session.status", session_id, status={"type": "idle"})
         self.happens("session.idle", session_id)
 
-    def says(self, words: str, session_id: str = "ses_1", *, completed: bool = False) -> None:
+    def says(self, words: str, session_id: str = "ses_1", *, completed: bool = False, **more: Any) -> None:
         number = next(self._numbers)
-        time = {"created": 1, **({"completed": 2} if completed else {})}
-        info = {"id": f"msg_{number}", "sessionID": session_id, "role": "assistant", "time": time}
+        ends = {"time": {"created": 1, "completed": 2}, "finish": "stop"} if completed else {}
+        info = {
+            "id": f"msg_{number}", "sessionID": session_id, "role": "assistant", "time": {"created": 1}, **ends, **more,
+        }  # fmt: skip
         part = {
             "id": f"prt_{number}", "type": "text", "text": words, "messageID": info["id"], "sessionID": session_id,
         }  # fmt: skip

@@ -43,7 +43,7 @@ class LiveSessions:
         self._servers: dict[str, Monitoring] = {}
         self._strange_to: dict[str, set[str]] = {}
         self._following: list[asyncio.Task[None]] = []
-        self._cards = SessionActivities(kind, activities, self._register)
+        self._cards = SessionActivities(kind, activities, on_token=self._register, is_over=self._is_over)
 
     @property
     def monitored(self) -> frozenset[str]:
@@ -81,7 +81,7 @@ class LiveSessions:
             self._open()
 
     def _open(self) -> None:
-        self._cards.adopt()
+        self._cards.adopt_all()
         for account, session_id in self._tokens.registered:
             if session_id not in self._cards.sessions:
                 self._tokens.unregister(account, session_id)
@@ -110,6 +110,9 @@ class LiveSessions:
             self._cards.remove(session_id, UNKNOWN)
             for one in self._servers:
                 self._tokens.unregister(one, session_id)
+
+    def _is_over(self, session_id: str) -> bool:
+        return any(server.is_over(session_id) for server in self._servers.values())
 
     def _register(self, session_id: str, token: str) -> None:
         """A push-started activity does not say whose session it shows: then the relay of every pairing is told."""

@@ -18,6 +18,7 @@ DECISION = "Needs your decision"
 DONE = "Session complete."
 FAILED = "OpenCode reported an error."
 STOPPED = "Stopped"
+INTERRUPTED = "Interrupted: OpenCode stopped before the session was done."
 
 
 class MonitoredSession:
@@ -77,18 +78,22 @@ class MonitoredSession:
             }
             self._on_status({"sessionID": self.session_id, "status": status}, now)
         elif self.begun:
-            self._conclude(message["info"] if message else {})
+            newest = message["info"] if message else {}
+            self._conclude(newest if newest.get("role") == "assistant" else {})
 
     def stop(self) -> None:
         """The person does not want to follow it any more."""
         self._stopped = self.over = True
 
     def _conclude(self, info: Json) -> None:
-        """An answer that was never completed was interrupted, as by a stop of the server."""
+        """An answer that was never completed was interrupted; one that waits for a model call that never came, stopped."""
+        self.over = True
         if info.get("error"):
             self._fail(info["error"])
-        self._stopped |= not info.get("time", {}).get("completed")
-        self.over = True
+        elif not info.get("time", {}).get("completed"):
+            self._failure = INTERRUPTED
+        else:
+            self._stopped |= info.get("finish") in {None, "tool-calls"}
 
     # Handlers, one for each kind of event.
 

@@ -52,12 +52,17 @@ class Monitoring:
         self._begins_all = begins_all
         self._sessions: dict[str, MonitoredSession] = {}
         self._infos: dict[str, Json] = {}
+        self._over: set[str] = set()
         self.live = asyncio.Event()
 
     @property
     def sessions(self) -> frozenset[str]:
         """The sessions it monitors now."""
         return frozenset(self._sessions)
+
+    def is_over(self, session_id: str) -> bool:
+        """Whether the app has just seen the session's turn end, and has seen no other begin."""
+        return self.live.is_set() and session_id in self._over
 
     async def begin(self, session_id: str) -> None:
         """Monitor a session from now on, and start its card: the person has sent it a prompt. OpenCodeAway."""
@@ -108,6 +113,7 @@ class Monitoring:
         session_id = _gets_to_work(event)
         if session_id is None or session_id in self._sessions:
             return
+        self._over.discard(session_id)
         info = self._infos.get(session_id, {"id": session_id})
         if self._begins_all and not info.get("parentID"):
             self._begin(info)
@@ -137,6 +143,7 @@ class Monitoring:
 
     def _end(self, session: MonitoredSession) -> None:
         del self._sessions[session.session_id]
+        self._over.add(session.session_id)
         self._show_end(session)
 
     def _show_end(self, session: MonitoredSession) -> None:
@@ -147,6 +154,7 @@ class Monitoring:
 
     async def _sync(self) -> None:
         """Bring every card up to date, and end those whose session is over; also those that a push started."""
+        self._over.clear()
         self._infos |= {info["id"]: info for info in await self._server.sessions()}
         for session_id in {**self._sessions, **self._cards.sessions}:
             info = await self._server.session(session_id)

@@ -11,8 +11,14 @@ from simulator.phone.live_activities import LiveActivities, NotPossible
 OnToken = Callable[[str, str], None]
 """Called with a session id and the update token of its activity."""
 
+IsOver = Callable[[str], bool]
+"""Whether the app has seen the turn of a session end, and no other begin."""
+
 TAKEN = "the session has a card already"
 """Why the app takes a card away in favour of another of the same session."""
+
+LATE = "the session's turn is over"
+"""Why the app takes a card away whose start was under way as the turn ended before the app's eyes."""
 
 UNKNOWN = "no server knows the session"
 
@@ -20,14 +26,17 @@ UNKNOWN = "no server knows the session"
 class SessionActivities:
     """Starts, changes and ends activities for sessions. `on_token` is called with every token the app gets for one.
 
-    A card that a push started while the app runs one of that session is taken away again; a start by the app itself takes
-    the place of whatever there is. What has ended makes way for the next turn of its session.
+    A card that a push started while the app runs one of that session is taken away again, also if it comes too late; a
+    start by the app itself takes the place of whatever there is. What has ended makes way for the next turn.
     """
 
-    def __init__(self, kind: AppKind, activities: LiveActivities, on_token: OnToken) -> None:
+    def __init__(
+        self, kind: AppKind, activities: LiveActivities, *, on_token: OnToken, is_over: IsOver
+    ) -> None:
         self._kind = kind
         self._activities = activities
         self._on_token = on_token
+        self._is_over = is_over
         activities.on_token(self._token_came)
 
     @property
@@ -66,24 +75,30 @@ class SessionActivities:
         """Take every card of a session away."""
         self._clear(session_id, why)
 
-    def adopt(self) -> None:
+    def adopt_all(self) -> None:
         """The app runs again: hand on the token of every running activity, as getInstances() gives them."""
-        for session_id, activity in self.sessions.items():
-            if activity.token is not None and activity.update_token_known:
-                self._on_token(session_id, activity.token)
+        for session_id in self.sessions:
+            self.adopt(session_id)
+
+    def adopt(self, session_id: str) -> None:
+        """Hand on the token of a session's running activity, if it has one."""
+        activity = self.sessions[session_id]
+        if activity.token is not None and activity.update_token_known:
+            self._on_token(session_id, activity.token)
 
     def _token_came(self, activity: Activity, token: str) -> None:
         session_id = session_of(activity.attributes)
         if session_id is None:
             return
         kept = self.sessions[session_id]
-        if kept is activity:
+        if kept is not activity:
+            self._activities.remove(activity, TAKEN)
+            self.adopt(session_id)
+        elif self._is_over(session_id):
+            self._activities.remove(activity, LATE)
+        else:
             self._clear(session_id, keep=activity)
             self._on_token(session_id, token)
-            return
-        self._activities.remove(activity, TAKEN)
-        if kept.token is not None:
-            self._on_token(session_id, kept.token)
 
     def _clear(self, session_id: str, why: str = TAKEN, *, keep: Activity | None = None) -> None:
         for activity in self._activities.visible:

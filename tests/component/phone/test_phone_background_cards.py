@@ -192,6 +192,7 @@ async def test_a_ghost_of_an_abort_asks_nobody(scene: Scene) -> None:
     agent.busy()
     agent.asks()
     scene.starts(phone)
+    agent.says("Half an", completed=True, error={"name": "MessageAbortedError", "data": {}})
     agent.idle()
     await scene.open(phone)
     await scene.follows(phone, status="complete", lastMessage=STOPPED)

@@ -4,7 +4,7 @@ import pytest
 
 from phone_scene import DIRECTORY, SECRET, Scene, entries, says
 from simulator.phone.app import BUNDLE_ID
-from simulator.phone.monitored_session import DECISION, STARTING, STOPPED
+from simulator.phone.monitored_session import DECISION, INTERRUPTED, STARTING, STOPPED
 from simulator.phone.opencode_client import OpenCodeAway
 
 
@@ -131,6 +131,22 @@ async def test_a_card_that_a_push_starts_beside_the_apps_own_is_taken_away(scene
     assert pushed.token in scene.apns.expired
 
 
+async def test_a_card_that_a_push_starts_too_late_is_taken_away(scene: Scene) -> None:
+    """A quick turn is over while its push-to-start is still under way."""
+    phone, agent = scene.phone(), scene.agent
+    agent.session()
+    await scene.open(phone)
+    agent.busy()
+    agent.idle()
+    await scene.follows(phone, status="complete")
+    own = phone.activities.newest
+    late = scene.starts(phone)
+    assert (own.state, late.state) == ("ended", "dismissed")
+    agent.busy()
+    await scene.follows(phone, status="working")
+    assert phone.activities.visible == (phone.activities.newest,)
+
+
 async def test_without_begins_all_only_named_sessions_are_monitored(scene: Scene) -> None:
     phone, agent = scene.phone(begins_all=False), scene.agent
     agent.session("ses_1")
@@ -181,7 +197,7 @@ async def test_the_server_is_killed_and_comes_back(scene: Scene) -> None:
     await scene.until(lambda: entries(scene.journal, "stream broke"))
     assert says(phone)["status"] == "working"
     await scene.opencode.start()
-    await scene.follows(phone, status="complete", lastMessage=STOPPED)
+    await scene.follows(phone, status="error", lastMessage=INTERRUPTED)
 
 
 async def test_live_activities_switched_off_start_nothing(scene: Scene) -> None:
