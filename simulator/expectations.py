@@ -52,6 +52,11 @@ def held(expectations: Iterable[Expectation]) -> bool:
     return all(expectation.ok for expectation in expectations)
 
 
+def expect(what: str, ok: bool, found: str) -> Expectation:
+    """The expectation `what`; if it did not hold its sentence says what was found instead."""
+    return Expectation(what if ok else f"{what}, but it was {found or 'nothing'}", ok)
+
+
 def _flat(alerts: Iterable[ExpectedAlert], sessions: Mapping[str, str]) -> list[ExpectedAlert]:
     """One entry for each single alert, under the session's id in this play."""
     return [
@@ -67,9 +72,9 @@ def _counts(who: str, expected: Sequence[ExpectedAlert], facts: Sequence[Fact]) 
     for event_type in ALERTS:
         wanted = sum(alert.event_type == event_type for alert in expected)
         found = sum(fact["eventType"] == event_type for fact in facts)
-        counts.append(_expect(f"{who} {wanted} {event_type}", wanted == found, str(found)))
+        counts.append(expect(f"{who} {wanted} {event_type}", wanted == found, str(found)))
     others = [str(fact["eventType"]) for fact in facts if fact["eventType"] not in ALERTS]
-    counts.append(_expect(f"{who} nothing else", not others, ", ".join(others)))
+    counts.append(expect(f"{who} nothing else", not others, ", ".join(others)))
     return counts
 
 
@@ -80,9 +85,9 @@ def _orders(who: str, expected: Sequence[ExpectedAlert], facts: Sequence[Fact]) 
     for session_id in named:
         wanted = [alert.event_type for alert in expected if alert.session_id == session_id]
         found = [str(fact["eventType"]) for fact in facts if fact["sessionID"] == session_id]
-        orders.append(_expect(f"{who} {_then(wanted)} in {session_id}", wanted == found, _then(found)))
+        orders.append(expect(f"{who} {_then(wanted)} in {session_id}", wanted == found, _then(found)))
     strangers = [str(fact["sessionID"]) for fact in facts if fact["sessionID"] not in named]
-    orders.append(_expect(f"{who} no other session", not strangers, ", ".join(strangers)))
+    orders.append(expect(f"{who} no other session", not strangers, ", ".join(strangers)))
     return orders
 
 
@@ -98,12 +103,8 @@ def _titles(expected: Sequence[ExpectedAlert], notifications: Sequence[Fact]) ->
         ]
         holds = bool(titles) and all(words in title for title in titles)
         what = f"the title of {event_type} in {session_id} holds {words!r}"
-        expectations.append(_expect(what, holds, ", ".join(repr(title) for title in titles)))
+        expectations.append(expect(what, holds, ", ".join(repr(title) for title in titles)))
     return expectations
-
-
-def _expect(what: str, ok: bool, found: str) -> Expectation:
-    return Expectation(what if ok else f"{what}, but it was {found or 'nothing'}", ok)
 
 
 def _then(event_types: Sequence[str]) -> str:

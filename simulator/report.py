@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from simulator.activity_expectations import Audience, evaluate_activities
+from simulator.activity_report import activities
 from simulator.expectations import evaluate, held
 from simulator.journal import Entry, Journal
 from simulator.opencode.player import Played
@@ -22,11 +24,16 @@ ORIGINS = {
 
 
 def report(
-    scenario: Scenario, played: Played, journal: Journal, notifications: Sequence[Json], since: float = 0.0
+    scenario: Scenario,
+    played: Played,
+    journal: Journal,
+    notifications: Sequence[Json],
+    since: float = 0.0,
+    audience: Audience | None = None,
 ) -> Json:
-    """`{scenario, ok, expectations, relay_events, pushes, notifications, latency_ms}`; times are UNIX seconds.
+    """`{scenario, ok, expectations, relay_events, pushes, notifications, activities, latency_ms}`; times are UNIX seconds.
 
-    What happened before `since` belongs to an earlier play.
+    What happened before `since` belongs to an earlier play. The cards are judged if there is an `audience` for them.
     """
     events = relay_events(journal.entries("relay", "event", since))
     notifications = [one for one in notifications if one["at"] >= since]
@@ -34,7 +41,10 @@ def report(
         {name: one[name] for name in ("title", "body", "eventType", "sessionID", "at")}
         for one in notifications
     ]
+    cards = activities(journal.entries("phone", since=since))
     expectations = evaluate(scenario, events, shown, played.sessions)
+    if audience is not None:
+        expectations += evaluate_activities(scenario, cards, audience, played.sessions)
     return {
         "scenario": scenario.name,
         "ok": held(expectations),
@@ -42,6 +52,7 @@ def report(
         "relay_events": events,
         "pushes": pushes(journal.entries("apns", "push", since)),
         "notifications": shown,
+        "activities": cards,
         "latency_ms": {
             "event_to_phone": percentiles(latencies(journal.entries("opencode", "event", since), shown))
         },

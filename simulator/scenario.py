@@ -13,6 +13,20 @@ Every `simulator/scenarios/<name>.json` is one scenario:
           "title": "parent",                  words that the alert's title must hold; optional
           "count": 1                          how many of them in a row; default 1
         }
+      ],
+      "activities": [                         every session that must have a card, and no other
+        {
+          "sessionID": "ses_...",             as recorded; a root session
+          "runs": [                           one for each time the agent got to work: what the card goes through
+            [
+              {
+                "status": "permission",       working, retry, permission, complete or error; the last one ends the run
+                "lasts": 1.03,                seconds in the recording until the next; not of the last
+                "lastMessage": "Stopped"      what the card says then; optional
+              }
+            ]
+          ]
+        }
       ]
     }
 
@@ -84,14 +98,32 @@ class ExpectedAlert:
 
 
 @dataclass(frozen=True, slots=True)
+class Phase:
+    """A status of a card, how long the recording keeps it (seconds; None for the last), and what the card says then."""
+
+    status: str
+    lasts: float | None = None
+    last_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedActivity:
+    """A session that must have a card. `runs` are its turns, each with the phases in their order; the last one ends it."""
+
+    session_id: str
+    runs: tuple[tuple[Phase, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
-    """A recording and the alerts it must lead to: exactly these, per session in this order."""
+    """A recording, the alerts it must lead to (exactly these, per session in this order), and the cards (exactly these)."""
 
     name: str
     about: str
     recording: Recording
     alerts: tuple[ExpectedAlert, ...]
     permission_delay: float = 0.0
+    activities: tuple[ExpectedActivity, ...] = ()
 
 
 def scenarios() -> list[str]:
@@ -112,6 +144,7 @@ def load(name: str) -> Scenario:
         recording=load_recording(data["recording"]),
         alerts=tuple(_alert(alert) for alert in data["alerts"]),
         permission_delay=data.get("permission_delay", 0.0),
+        activities=tuple(_activity(activity) for activity in data["activities"]),
     )
 
 
@@ -157,3 +190,11 @@ def _action(line: Json) -> Action:
 
 def _alert(data: Json) -> ExpectedAlert:
     return ExpectedAlert(data["eventType"], data["sessionID"], data.get("title"), data.get("count", 1))
+
+
+def _activity(data: Json) -> ExpectedActivity:
+    runs = (
+        tuple(Phase(phase["status"], phase.get("lasts"), phase.get("lastMessage")) for phase in run)
+        for run in data["runs"]
+    )
+    return ExpectedActivity(data["sessionID"], tuple(runs))

@@ -8,6 +8,7 @@ import pytest
 import simulator
 from simulator.scenario import (
     ExpectedAlert,
+    Phase,
     UnknownScenario,
     load,
     load_recording,
@@ -65,11 +66,38 @@ def test_the_scenarios_and_what_they_demand() -> None:
 @pytest.mark.parametrize("name", scenarios())
 def test_the_data_is_as_documented(name: str) -> None:
     data = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
-    assert set(data) - {"permission_delay"} == {"recording", "about", "alerts"}
+    assert set(data) - {"permission_delay"} == {"recording", "about", "alerts", "activities"}
     for alert in data["alerts"]:
         assert set(alert) - {"title", "count"} == {"eventType", "sessionID"}
         assert alert["eventType"] in {"complete", "permission", "error"}
         assert alert.get("count", 1) >= 1
+    for activity in data["activities"]:
+        assert set(activity) == {"sessionID", "runs"}
+        for run in activity["runs"]:
+            assert all(set(phase) == {"status", "lasts"} for phase in run[:-1])
+            assert set(run[-1]) - {"lastMessage"} == {"status"}
+            assert run[-1]["status"] in {"complete", "error"}
+
+
+@pytest.mark.parametrize("name", scenarios())
+def test_alerts_and_cards_agree(name: str) -> None:
+    """Every alert's session has a card; every complete and error ends one, and a stopped turn ends silently."""
+    scenario = load(name)
+    ends = {
+        (activity.session_id, run[-1].status)
+        for activity in scenario.activities
+        for run in activity.runs
+        if run[-1].last_message != "Stopped" and scenario.recording.killed_at is None
+    }
+    loud = {(alert.session_id, alert.event_type) for alert in scenario.alerts}
+    assert {one for one in loud if one[1] != "permission"} == ends
+    asked = {
+        activity.session_id
+        for activity in scenario.activities
+        for run in activity.runs
+        if "permission" in {phase.status for phase in run}
+    }
+    assert {session_id for session_id, event_type in loud if event_type == "permission"} == asked
 
 
 @pytest.mark.parametrize("name", scenarios())
@@ -134,6 +162,14 @@ def test_an_action_knows_its_request_and_answer() -> None:
 def test_a_loaded_alert() -> None:
     (alert,) = load("c_error_context_overflow").alerts
     assert alert == ExpectedAlert("complete", alert.session_id, "overflow", 2)
+
+
+def test_a_loaded_activity() -> None:
+    (activity,) = load("b_permission_then_abort").activities
+    working, permission, stopped = activity.runs[0]
+    assert working.status == "working"
+    assert permission == Phase("permission", 0.52)
+    assert stopped == Phase("complete", None, "Stopped")
 
 
 @pytest.mark.parametrize(

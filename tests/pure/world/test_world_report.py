@@ -1,5 +1,6 @@
 """The report of a replay, from a journal written by hand."""
 
+from simulator.activity_expectations import Audience
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
 from simulator.opencode.player import Played
@@ -38,6 +39,23 @@ def test_the_report_of_a_scenario_that_went_well() -> None:
         {"title": "Error: 401", "body": "b", "eventType": "error", "sessionID": SESSION, "at": 1.5}
     ]
     assert result["latency_ms"] == {"event_to_phone": {"p50": 500.0, "p99": 500.0}}
+
+
+def test_the_cards_are_judged_if_anybody_looks() -> None:
+    journal = _journal()
+    state = {"status": "error", "lastMessage": "No"}
+    card = {"phone": "iPhone", "activity": "a", "sessionID": SESSION, "contentState": state, "by": "push"}
+    journal.record_at(1.1, "relay", "event", eventType="error", sessionID=SESSION, eventID="e1")
+    journal.record_at(1.2, "phone", "started", **card)
+    arguments = load("c_error_401"), Played(0, 1, {SESSION: SESSION}), journal, [_shown("error", 1.5)]
+    audience = Audience(("iPhone",))
+    assert not report(*arguments, audience=audience)["ok"]
+    assert report(*arguments)["ok"]
+    journal.record_at(1.3, "phone", "ended", **card)
+    result = report(*arguments, audience=audience)
+    assert result["ok"]
+    (found,) = result["activities"]
+    assert (found["sessionID"], found["how"], found["ended"]) == (SESSION, "push-to-start", 1.3)
 
 
 def test_a_missing_notification_is_a_failed_expectation() -> None:

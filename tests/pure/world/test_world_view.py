@@ -12,7 +12,8 @@ DETAILS = {
     "type": "session.idle", "sessionID": "ses_e042c66e1ffekMYgmfDUQ7tyOs", "url": "http://127.0.0.1:1", "token": "…abcd",
     "eventType": "complete", "deliveries": "2", "status": 200, "reason": None, "latencyMs": "7",
     "apnsID": "9c5b1a2e-0000", "push_type": "alert", "title": "Fix auth bug", "why": "expired", "version": "1.18.33",
-    "delay": "0.5",
+    "delay": "0.5", "outcome": "accepted",
+    "contentState": {"status": "retry", "sessionTitle": "Fix it", "lastMessage": "m", "retryInfo": "Retry 2 in 8s"},
 }  # fmt: skip
 
 
@@ -34,6 +35,15 @@ def test_every_kind_of_entry_has_a_line(where: str, what: str) -> None:
     assert line is not None
     assert "None" not in line.plain
     assert len(line.plain) > 20
+
+
+def test_what_a_card_says_is_on_its_line() -> None:
+    line = timeline_line(Entry(100.25, "phone", "updated", DETAILS))
+    assert line is not None
+    assert line.plain.endswith("card “Fix it” retry: Retry 2 in 8s")
+    unreadable = timeline_line(Entry(100.25, "phone", "updated", {}))
+    assert unreadable is not None
+    assert "card “” ?" in unreadable.plain
 
 
 def test_an_entry_that_nobody_wants_to_see_has_none() -> None:

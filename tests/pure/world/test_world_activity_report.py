@@ -1,0 +1,82 @@
+"""The cards of a play, from a journal written by hand."""
+
+from typing import Any
+
+from simulator.activity_report import activities
+from simulator.clock import VirtualClock
+from simulator.journal import Journal
+from simulator.phone.session_activities import LATE, TAKEN
+
+
+class Story:
+    """Entries of one phone, in order."""
+
+    def __init__(self) -> None:
+        self.journal = Journal(VirtualClock(0.0))
+
+    def tell(self, at: float, what: str, activity: str = "activity-1", status: str = "", **more: Any) -> None:
+        said = {"contentState": {"status": status, "lastMessage": "m"}, "by": "push"} if status else {}
+        detail = {"phone": "iPhone", "activity": activity, "sessionID": "ses_1", **said, **more}
+        self.journal.record_at(at, "phone", what, **detail)
+
+    def told(self) -> list[dict[str, Any]]:
+        return activities(self.journal.entries("phone"))
+
+
+def state(status: str, at: float, by: str = "push") -> dict[str, Any]:
+    return {"status": status, "lastMessage": "m", "at": at, "by": by}
+
+
+def test_a_card_from_start_to_dismissal() -> None:
+    story = Story()
+    story.tell(1.0, "started", status="working", why="by the push")
+    story.tell(1.1, "activity token", token="ab")
+    story.tell(2.0, "updated", status="working")
+    story.tell(2.5, "deferred", why="priority 5")
+    story.tell(3.0, "updated", status="permission", by="app")
+    story.tell(4.0, "ended", status="complete")
+    story.tell(9.0, "dismissed", why="its time on the lock screen is over")
+    assert story.told() == [
+        {
+            "sessionID": "ses_1",
+            "phone": "iPhone",
+            "how": "push-to-start",
+            "states": [state("working", 1.0), state("permission", 3.0, "app"), state("complete", 4.0)],
+            "started": 1.0,
+            "ended": 4.0,
+            "dismissed": 9.0,
+            "replaced": False,
+        }
+    ]
+
+
+def test_cards_of_two_phones_have_the_same_ids() -> None:
+    story = Story()
+    story.tell(1.0, "started", status="working")
+    story.tell(1.0, "started", status="working", phone="iPhone 2", by="app")
+    story.tell(2.0, "ended", status="error", phone="iPhone 2")
+    first, second = story.told()
+    assert (first["phone"], first["how"], first["ended"]) == ("iPhone", "push-to-start", None)
+    assert (second["phone"], second["how"], second["ended"]) == ("iPhone 2", "app", 2.0)
+
+
+def test_what_the_app_took_away() -> None:
+    story = Story()
+    for number, why in enumerate((TAKEN, LATE, "8 hours are over")):
+        story.tell(1.0, "started", f"a{number}", "working")
+        story.tell(2.0, "ended", f"a{number}", "working", why=why)
+    assert [card["replaced"] for card in story.told()] == [True, True, False]
+
+
+def test_a_card_from_before_and_entries_of_none() -> None:
+    story = Story()
+    story.tell(1.0, "updated", status="working")
+    story.journal.record_at(1.0, "phone", "dropped", why="it has expired")
+    assert story.told() == []
+
+
+def test_a_card_that_the_widget_cannot_read() -> None:
+    story = Story()
+    story.tell(1.0, "started", by="push", sessionID=None)
+    (card,) = story.told()
+    assert (card["states"], card["sessionID"]) == ([], None)
