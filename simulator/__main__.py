@@ -5,6 +5,10 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulator.replay import ReplayOptions
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,9 +47,16 @@ def _replay(arguments: argparse.Namespace) -> int:
         raise scenario.UnknownScenario("which scenario? `simulator replay --list` names them")
     chosen = scenario.load(arguments.scenario)
     with Console(stderr=True).status(f"playing {chosen.name} ..."):
-        result = asyncio.run(replay.replay(chosen, arguments.speed, arguments.database_url))
+        result = asyncio.run(replay.replay(chosen, _replay_options(arguments)))
     (replay.print_json if arguments.json else replay.print_report)(result)
     return 0 if result["ok"] else 1
+
+
+def _replay_options(arguments: argparse.Namespace) -> "ReplayOptions":
+    from simulator.replay import ReplayOptions
+
+    names = ("speed", "database_url", "app", "foreground", "phone_profile", "relays")
+    return ReplayOptions(**{name: getattr(arguments, name) for name in names})
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -91,6 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--database-url", metavar="URL", help="the relay's database; default a new SQLite file"
     )
+    _add_phone(command)
+    command.add_argument(
+        "--relays", type=int, choices=(1, 2, 3), default=1, help="relay processes on one database; default 1"
+    )
     command.set_defaults(run=_replay)
     command = commands.add_parser("demo", help="the whole chain in this terminal, until Ctrl-C")
     command.add_argument(
@@ -109,6 +124,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_conform)
     return parser
+
+
+def _add_phone(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--app",
+        choices=("flat", "expo-widgets"),
+        default="flat",
+        help="how the app builds its Live Activities",
+    )
+    command.add_argument(
+        "--foreground",
+        action="store_true",
+        help="the app is open and follows OpenCode itself; default in the background, living by pushes",
+    )
+    command.add_argument(
+        "--background",
+        action="store_false",
+        dest="foreground",
+        help="the app is not open; this is the default",
+    )
+    command.add_argument(
+        "--phone-profile",
+        choices=("lenient", "default", "strict"),
+        default="default",
+        help="the phone's budgets",
+    )
 
 
 def _add_apns(command: argparse.ArgumentParser) -> None:

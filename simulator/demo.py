@@ -25,6 +25,8 @@ CHOICE = (
     "e_abort",
 )
 """What is played when no scenario is named: one of each kind."""
+OPTIONS = WorldOptions(live_activities=True, phone_profile="lenient")
+"""A real phone lets about ten Live Activities an hour be started by push; a demo that goes on and on needs more."""
 PAUSE = 3.0
 FRAMES_A_SECOND = 8
 KEPT_ENTRIES = 200
@@ -38,7 +40,7 @@ async def demo(chosen: Sequence[Scenario], speed: float, *, once: bool = False) 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with console.status("starting OpenCode, APNs, relay and bridge ..."):
-        world = await World(WorldOptions()).__aenter__()
+        world = await World(OPTIONS).__aenter__()
     try:
         console.print("\n".join(world.bridge.output), highlight=False, soft_wrap=True)
         console.print("The iPhone scanned this code and registered with the relay.\n")

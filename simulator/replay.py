@@ -2,11 +2,14 @@
 
 import json
 import sys
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from simulator.phone.app_kind import ActivityFormat
 from simulator.report import report
 from simulator.scenario import Scenario, load, scenarios
 from simulator.world import World, WorldOptions
@@ -14,13 +17,34 @@ from simulator.world import World, WorldOptions
 Json = dict[str, Any]
 
 
-async def replay(scenario: Scenario, speed: float, database_url: str | None = None) -> Json:
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """How a scenario is played, `speed` times as fast as recorded, and what the phone is like; see WorldOptions."""
+
+    speed: float = 1.0
+    database_url: str | None = None
+    app: ActivityFormat = "flat"
+    foreground: bool = False
+    phone_profile: str = "default"
+    relays: int = 1
+
+
+async def replay(scenario: Scenario, options: ReplayOptions | None = None) -> Json:
     """The report of one scenario, played in a new world."""
-    options = WorldOptions(permission_delay=scenario.permission_delay, database_url=database_url)
-    async with World(options) as world:
-        played = await world.play(scenario, speed)
+    chosen = options or ReplayOptions()
+    world_options = WorldOptions(
+        permission_delay=scenario.permission_delay,
+        database_url=chosen.database_url,
+        live_activities=True,
+        app=chosen.app,
+        foreground=chosen.foreground,
+        phone_profile=chosen.phone_profile,
+        relays=chosen.relays,
+    )
+    async with World(world_options) as world:
+        played = await world.play(scenario, chosen.speed)
         showings = [fact for phone in world.phones for fact in phone.showings]
-        return report(scenario, played, world.journal, showings)
+        return report(scenario, played, world.journal, showings, audience=world.audience(chosen.speed))
 
 
 def print_list() -> None:
@@ -42,6 +66,8 @@ def print_report(result: Json) -> None:
     console = Console()
     for one in result["notifications"]:
         console.print(f"  [bold]{one['title']}[/]  {one['body']}", highlight=False)
+    for activity in result["activities"]:
+        console.print(f"  {_card(activity)}", highlight=False, markup=False)
     for expectation in result["expectations"]:
         console.print(
             "  [green]✓[/]" if expectation["ok"] else "  [red]✗[/]", expectation["what"], highlight=False
@@ -50,3 +76,10 @@ def print_report(result: Json) -> None:
     latency = f", {p50:.0f} ms from OpenCode's event to the phone (median)" if p50 is not None else ""
     verdict = "[green]ok[/]" if result["ok"] else "[red]not as expected[/]"
     console.print(f"{result['scenario']}: {verdict}{latency}")
+
+
+def _card(activity: Json) -> str:
+    """A card in one line: its title and the statuses it went through."""
+    statuses = [status for status, _ in groupby(state["status"] for state in activity["states"])]
+    titles = [state["sessionTitle"] for state in activity["states"]]
+    return f"card by {activity['how']}: {titles[-1] if titles else ''}: {', then '.join(statuses)}"

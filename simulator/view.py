@@ -32,6 +32,13 @@ SENTENCES: dict[tuple[str, str], Callable[[Json], str]] = {
     ("phone", "shown"): lambda d: f"shows “{d['title']}”",
     ("phone", "replaced"): lambda d: f"shows “{d['title']}” again",
     ("phone", "dropped"): lambda d: f"drops a push: {d['why']}",
+    ("phone", "started"): lambda d: f"card {_card(d)} starts, {d['why']}",
+    ("phone", "updated"): lambda d: f"card {_card(d)}",
+    ("phone", "ended"): lambda d: f"card {_card(d)} ends",
+    ("phone", "deferred"): lambda d: f"card waits: {d['why']}",
+    ("phone", "stale"): lambda _: "card is stale",
+    ("phone", "dismissed"): lambda d: f"card leaves the screen: {d['why']}",
+    ("phone", "activity register"): lambda d: f"tells the relay the card's token: {d['outcome']}",
 }
 """The entries worth a line, and the line. What is not here is noise on a screen; the journal has it all."""
 
@@ -77,6 +84,13 @@ def _timeline(entries: Sequence[Entry], rows: int) -> Panel:
     newest = sorted(entries, key=lambda entry: entry.at)[-max(1, rows) :]
     timeline = [line for entry in newest if (line := timeline_line(entry))]
     return Panel(Group(*timeline), title="What happens", border_style="dim")
+
+
+def _card(detail: Json) -> str:
+    """What a card says: its session's title, the status, and the retry or the newest text."""
+    state = detail.get("contentState") or {}
+    text = state.get("retryInfo") or state.get("lastMessage") or ""
+    return f"“{state.get('sessionTitle', '')}” {state.get('status', '?')}: {text}"
 
 
 def _short(identifier: str) -> str:

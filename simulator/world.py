@@ -1,6 +1,7 @@
 """A whole world on one machine: fakes in this process, the real relay and the real bridge as processes, wired up."""
 
 import asyncio
+import contextlib
 import random
 import socket
 import tempfile
@@ -9,21 +10,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 import aiohttp
 
+from simulator.activity_expectations import Audience
 from simulator.apns.registry import Realm
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock
 from simulator.command import Command, CommandError
 from simulator.journal import Journal
+from simulator.lab.issuer import Issuer
 from simulator.opencode.player import Played, Player
 from simulator.opencode.server import OpenCodeServer
 from simulator.phone.app import BUNDLE_ID
+from simulator.phone.app_kind import KINDS, ActivityFormat
 from simulator.phone.phone import Phone
+from simulator.phone.profile import profile
 from simulator.scenario import Scenario
 
 START_SECONDS = 30.0
+TICK_SECONDS = 0.2
+CARD_SECONDS = 3.0
+"""Seconds without any movement after which a card that still runs is not going to end: a relay may hold the end back for
+a second, and needs the card's token first."""
+
 LINK = r"^mobilevoice://"
 
 
@@ -32,6 +43,9 @@ class WorldOptions:
     """`realm` is where the phones' tokens live, `claimed_realm` what the app says of them (None: the truth).
 
     `database_url` is the relay's, None for a new SQLite file. `permission_delay` is the bridge's, in seconds.
+    With `live_activities` the app is one that has them, of the kind `app`, and follows OpenCode while in the
+    `foreground`; `phone_profile` is how strict the phones are. Of several `relays`, processes on one database, the bridge
+    talks to the first and the phones to the last.
     """
 
     phones: int = 1
@@ -40,6 +54,11 @@ class WorldOptions:
     realm: Realm = "production"
     claimed_realm: Realm | None = None
     seed: int = 0
+    live_activities: bool = False
+    app: ActivityFormat = "flat"
+    foreground: bool = False
+    phone_profile: str = "default"
+    relays: int = 1
 
 
 class World:
@@ -75,14 +94,13 @@ class World:
         await self.opencode.start()
         self._stack.push_async_callback(self.opencode.close)
         self.player = Player(self.opencode, self.clock, self.journal)
-        self.relay_url = f"http://127.0.0.1:{_free_port()}"
-        self.relay = self._command("relay", ["serve"], self._relay_environment())
-        self._stack.push_async_callback(self.relay.stop)
-        await self.start_relay()
+        await self._start_relays()
         self.bridge = self._command("bridge", self._bridge_arguments(), {})
         self._stack.push_async_callback(self.bridge.stop)
         await self.start_bridge()
         self.phones = [await self._pair(number) for number in range(1, self.options.phones + 1)]
+        self._ticking = asyncio.create_task(self._tick(), name="world-tick")
+        self._stack.push_async_callback(self._stop_ticking)
 
     # The parts.
 
@@ -95,16 +113,32 @@ class World:
         self.apns.registry.add_app(BUNDLE_ID)
         self._key = self.apns.issue_key()
 
-    async def start_relay(self) -> None:
-        """Start the relay, for the first time or again after it was killed; return when it answers."""
-        await self.relay.start()
+    async def _start_relays(self) -> None:
+        """One after the other: the first makes the tables."""
+        self.relay_urls = [f"http://127.0.0.1:{_free_port()}" for _ in range(self.options.relays)]
+        self.relays: list[Command] = []
+        for url in self.relay_urls:
+            relay = self._command("relay", ["serve"], self._relay_environment(url))
+            self.relays.append(relay)
+            self._stack.push_async_callback(relay.stop)
+            await self.start_relay(len(self.relays) - 1)
+
+    @property
+    def relay(self) -> Command:
+        """The relay that the bridge talks to."""
+        return self.relays[0]
+
+    async def start_relay(self, number: int = 0) -> None:
+        """Start a relay, for the first time or again after it was killed; return when it answers."""
+        relay, url = self.relays[number], self.relay_urls[number]
+        await relay.start()
         try:
             async with asyncio.timeout(START_SECONDS):
-                while not await self._relay_answers():
-                    self.relay.raise_if_ended()
+                while not await self._answers(url):
+                    relay.raise_if_ended()
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            raise CommandError(f"the relay does not answer at {self.relay_url}") from None
+            raise CommandError(f"the relay does not answer at {url}") from None
 
     async def start_bridge(self) -> None:
         """Start the bridge, for the first time or again; return when it watches OpenCode."""
@@ -112,11 +146,10 @@ class World:
         self.pairing_link = await self.bridge.printed(LINK, START_SECONDS)
         await self.opencode.process.streams.subscribed(START_SECONDS)
 
-    async def _relay_answers(self) -> bool:
+    async def _answers(self, relay_url: str) -> bool:
+        timeout = aiohttp.ClientTimeout(total=2)
         try:
-            async with self._http.get(
-                f"{self.relay_url}/health", timeout=aiohttp.ClientTimeout(total=2)
-            ) as response:
+            async with self._http.get(f"{relay_url}/health", timeout=timeout) as response:
                 return response.status == 200
         except (aiohttp.ClientError, TimeoutError):
             return False
@@ -124,9 +157,9 @@ class World:
     def _command(self, name: str, arguments: list[str], environment: dict[str, str]) -> Command:
         return Command(name, arguments, self.journal, environment=environment, folder=self.folder)
 
-    def _relay_environment(self) -> dict[str, str]:
+    def _relay_environment(self, url: str) -> dict[str, str]:
         return {
-            "PORT": self.relay_url.rpartition(":")[2],
+            "PORT": url.rpartition(":")[2],
             "DATABASE_URL": self.options.database_url or f"sqlite://{self.folder}/relay.sqlite3",
             "APNS_TEAM_ID": self._key.team_id,
             "APNS_KEY_ID": self._key.key_id,
@@ -141,34 +174,77 @@ class World:
         return [
             "bridge",
             f"--opencode-url={self.opencode.url}",
-            f"--relay-url={self.relay_url}",
+            f"--relay-url={self.relay_urls[0]}",
             f"--secret-file={self.folder / 'relay-secret'}",
             f"--permission-delay={self.options.permission_delay}",
         ]
 
     async def _pair(self, number: int) -> Phone:
-        """A phone with the app: it gets its token from APNs, scans the code and registers at the relay."""
-        name = "iPhone" if number == 1 else f"iPhone {number}"
-        tokens, realm = self.apns.registry, self.options.realm
+        """A phone with the app: it gets its tokens from APNs, scans the code and registers at the relay."""
+        options = self.options
+        issuer = Issuer(self.apns.registry, self.clock, BUNDLE_ID, options.realm)
         phone = Phone(
             self.clock,
             self.journal,
-            lambda: tokens.mint_token(BUNDLE_ID, realm),
-            name=name,
-            realm=self.options.claimed_realm or realm,
+            issuer,
+            name="iPhone" if number == 1 else f"iPhone {number}",
+            realm=options.claimed_realm or options.realm,
+            kind=KINDS[options.app] if options.live_activities else None,
+            begins_all=True,
+            profile=profile(options.phone_profile),
         )
-        phone.app.scan(self.pairing_link)
-        tokens.attach(phone.app.token, phone.receive)
+        self._stack.push_async_callback(phone.app.close)
+        issuer.lead_to(phone)
+        phone.app.scan(self._link_for_phones())
         await phone.app.register()
+        if options.foreground:
+            phone.set("app", "foreground")
         return phone
+
+    def _link_for_phones(self) -> str:
+        """The bridge's pairing link, with the relay that the phones talk to."""
+        bridges, phones = (quote(url, safe="") for url in (self.relay_urls[0], self.relay_urls[-1]))
+        return self.pairing_link.replace(bridges, phones)
+
+    async def _tick(self) -> None:
+        """Real time passes by itself: do what is due at APNs and on every phone."""
+        while True:
+            await self.clock.sleep(TICK_SECONDS)
+            self.apns.settle()
+            for phone in self.phones:
+                phone.settle()
+
+    async def _stop_ticking(self) -> None:
+        self._ticking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._ticking
 
     # What happens in it.
 
     async def play(self, scenario: Scenario, speed: float = 1.0) -> Played:
         """Let the agent do what was recorded, and wait until nothing moves any more."""
+        await self._watched()
         played = await self.player.play(scenario.recording, speed)
         await self.still(1.0 + scenario.permission_delay)
+        if self._has_running_cards:
+            await self.still(CARD_SECONDS)
         return played
+
+    async def _watched(self) -> None:
+        """Return when every app in the foreground reads OpenCode's stream. Raises TimeoutError if one does not."""
+        async with asyncio.timeout(START_SECONDS):
+            for phone in self.phones:
+                if phone.app.live_sessions is not None and phone.device.app == "foreground":
+                    await phone.app.live_sessions.followed()
+
+    @property
+    def _has_running_cards(self) -> bool:
+        return any(phone.activities.active for phone in self.phones)
+
+    def audience(self, speed: float) -> Audience | None:
+        """Who looks at the cards of a play at this speed; None if the app has none."""
+        names = tuple(phone.name for phone in self.phones)
+        return Audience(names, speed, self.options.foreground) if self.options.live_activities else None
 
     async def still(self, seconds: float, within: float = 60.0) -> None:
         """Return when nothing was written into the journal for so long; TimeoutError if that never happens."""

@@ -1,40 +1,124 @@
 """Every recording of a real OpenCode through the real chain: bridge and relay as processes, APNs over HTTP/2 + TLS."""
 
-import pytest
+from collections.abc import AsyncIterator
+from typing import Any
 
+import pytest
+import pytest_asyncio
+
+from mariadb import MariaDB
+from simulator.logline import parse
+from simulator.replay import ReplayOptions, replay
 from simulator.report import report
 from simulator.scenario import load, scenarios
-from simulator.world import World
+from simulator.world import World, WorldOptions
 
 pytestmark = [pytest.mark.replay, pytest.mark.asyncio(loop_scope="module")]
 
+ONE_OF_EACH_KIND = (
+    "a_text",
+    "b_permission_once",
+    "c_error_401",
+    "c_error_context_overflow",
+    "d_retry_503_backoff",
+    "e_abort",
+    "f_two_sessions",
+    "g_child_session",
+    "i_sigkill_while_streaming",
+)
 
-@pytest.mark.parametrize("name", scenarios())
-async def test_the_phone_shows_exactly_what_the_scenario_says(world: World, name: str) -> None:
-    scenario = load(name)
-    began = world.clock.now()
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pocket() -> AsyncIterator[World]:
+    """The phone is in the pocket: the app lives by pushes. Lenient, because 28 cards an hour are too many for a phone."""
+    async with World(WorldOptions(live_activities=True, phone_profile="lenient")) as world:
+        yield world
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hand() -> AsyncIterator[World]:
+    """Two phones are in the hand, with the other kind of app, and two relays on one database."""
+    options = WorldOptions(
+        live_activities=True,
+        phone_profile="lenient",
+        phones=2,
+        foreground=True,
+        app="expo-widgets",
+        relays=2,
+    )
+    async with World(options) as world:
+        yield world
+
+
+async def _played(world: World, name: str) -> dict[str, Any]:
+    """The report of a scenario, whose expectations have held."""
+    scenario, began = load(name), world.clock.now()
     played = await world.play(scenario, speed=20)
-    result = report(scenario, played, world.journal, world.phones[0].showings, began)
+    showings = world.phones[0].showings
+    result = report(scenario, played, world.journal, showings, began, world.audience(20))
     assert [one["what"] for one in result["expectations"] if not one["ok"]] == []
     assert result["ok"]
-    assert all(push["status"] == 200 and push["pushType"] == "alert" for push in result["pushes"])
-    assert len(result["pushes"]) == len(result["notifications"]) == len(result["relay_events"])
+    return result
+
+
+@pytest.mark.parametrize("name", scenarios())
+async def test_the_phone_shows_exactly_what_the_scenario_says(pocket: World, name: str) -> None:
+    result = await _played(pocket, name)
+    assert all(push["status"] == 200 for push in result["pushes"])
+    alerts = [push for push in result["pushes"] if push["pushType"] == "alert"]
+    told = [event for event in result["relay_events"] if event["eventType"] not in {"start", "progress"}]
+    assert len(alerts) == len(result["notifications"]) == len(told)
+    assert len(result["activities"]) == len(load(name).activities)
     if result["notifications"]:
         assert 0 < result["latency_ms"]["event_to_phone"]["p50"] < 5000
 
 
-async def test_nothing_of_it_was_a_fault(world: World) -> None:
+async def test_nothing_of_it_was_a_fault(pocket: World) -> None:
     """No process logged an error, the phone could read every push, and no secret went into a log."""
-    entries = world.journal.entries()
+    entries = pocket.journal.entries()
     assert [entry for entry in entries if entry.detail.get("level") in ("ERROR", "CRITICAL")] == []
     assert [
         entry for entry in entries if entry.where == "phone" and entry.what in ("dropped", "replaced")
     ] == []
     assert all(
         entry.detail["rootAgrees"] and entry.detail["knownServer"]
-        for entry in world.journal.entries("phone", "shown")
+        for entry in pocket.journal.entries("phone", "shown")
     )
-    secret = (world.folder / "relay-secret").read_text().strip()
-    token = world.phones[0].app.token
-    for command in (world.relay, world.bridge):
-        assert not [line for line in command.log if secret in line or token in line.lower()]
+    secret = (pocket.folder / "relay-secret").read_text().strip()
+    phone = pocket.phones[0]
+    tokens = [phone.app.token, phone.device.push_to_start_token, *(one.token for one in phone.activities.all)]
+    assert len(tokens) > len(scenarios())
+    for command in (pocket.relay, pocket.bridge):
+        assert not [
+            line for line in command.log if secret in line or any(token in line.lower() for token in tokens)
+        ]
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
+async def test_in_the_foreground_the_app_does_it_itself(hand: World, name: str) -> None:
+    await _played(hand, name)
+
+
+async def test_both_relays_were_at_work(hand: World) -> None:
+    """The bridge told the first, the phones registered at the second: what they share is in the database."""
+    heard = [{line.what for text in relay.log if (line := parse(text))} for relay in hand.relays]
+    assert "event" in heard[0]
+    assert "activity registered" not in heard[0]
+    assert "activity registered" in heard[1]
+    assert "event" not in heard[1]
+
+
+async def test_what_lasts_is_seen_at_the_recorded_speed() -> None:
+    result = await replay(load("d_retry_429_retry_after"), ReplayOptions(app="expo-widgets", relays=2))
+    assert [one["what"] for one in result["expectations"] if not one["ok"]] == []
+    (card,) = result["activities"]
+    retries = [state for state in card["states"] if state["status"] == "retry"]
+    assert retries[0]["retryInfo"].startswith("Retry 1 in ")
+
+
+@pytest.mark.mariadb
+async def test_two_relays_on_mariadb(mariadb: MariaDB) -> None:
+    options = ReplayOptions(speed=20, database_url=mariadb.new_database(), relays=2)
+    result = await replay(load("f_two_sessions"), options)
+    assert [one["what"] for one in result["expectations"] if not one["ok"]] == []
+    assert len(result["activities"]) == 2

@@ -28,10 +28,28 @@ def test_replay_prints_one_json_object_and_ends_with_0() -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert list(result) == [
-        "scenario", "ok", "expectations", "relay_events", "pushes", "notifications", "latency_ms",
+        "scenario", "ok", "expectations", "relay_events", "pushes", "notifications", "activities",
+        "latency_ms",
     ]  # fmt: skip
     assert result["ok"] is True
     assert [one["eventType"] for one in result["notifications"]] == ["permission", "complete"]
+    (card,) = result["activities"]
+    assert (card["phone"], card["how"], card["states"][-1]["status"]) == (
+        "iPhone",
+        "push-to-start",
+        "complete",
+    )
+    assert card["started"] < card["ended"]
+
+
+def test_replay_in_the_foreground_with_the_other_app_and_two_relays() -> None:
+    done = _run(
+        "replay", "b_permission_once", "--speed", "20", "--foreground", "--app", "expo-widgets", "--relays", "2",
+        "--phone-profile", "lenient", COLUMNS="160",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "card by app: bash once: working, then permission, then working, then complete" in done.stdout
+    assert "✓ every card of ses_" in done.stdout
 
 
 def test_replay_at_the_recorded_speed_for_people() -> None:
