@@ -1,0 +1,140 @@
+"""The headers and dates of a Live Activity's push."""
+
+import json
+import uuid
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+
+from activity_values import (
+    BUNDLE,
+    HOUR,
+    MINUTE,
+    NEW_TOKEN,
+    NOW,
+    PHONE,
+    QUESTION,
+    SECRET,
+    SESSION,
+    TOKEN,
+    activity,
+    phone,
+    pushing,
+    state,
+    told,
+)
+from relay.activity.delivery import DISMISS_SECONDS, STALE_SECONDS, push
+from relay.activity.life import opened, timed_out
+from relay.activity.record import Activity
+from relay.apns.push import Push
+from relay.contract import EventType, Status
+
+NOW_S = NOW // 1000
+START = opened(told("start"), phone(apns_env="sandbox"), secret_hash=SECRET, session_id=SESSION, now_ms=NOW)
+UPDATE = activity(due_at=NOW, began_at=NOW - HOUR)
+QUESTION_ASKED = replace(UPDATE, state=state("permission"), alert=QUESTION)
+END = replace(UPDATE, state=state("complete"), ends=True, event_type="complete")
+
+
+def push_of(before: Activity, token: str = TOKEN) -> Push:
+    return push(before, pushing(before), token)
+
+
+def aps_of(before: Activity) -> dict[str, Any]:
+    aps: dict[str, Any] = json.loads(push_of(before).payload)["aps"]
+    return aps
+
+
+# What is due -> priority, seconds until which APNs keeps it, collapse id.
+HEADERS: dict[str, tuple[Activity, int, int, str]] = {
+    "start": (START, 10, 3600, START.id),
+    "update": (UPDATE, 5, 7 * 3600, ""),
+    "question": (QUESTION_ASKED, 10, 7 * 3600, ""),
+    "end": (END, 10, 7 * 3600, ""),
+    "end after eight hours": (replace(END, began_at=NOW - 8 * HOUR), 10, 3600, ""),
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_headers(name: str) -> None:
+    before, priority, expires_in, collapse_id = HEADERS[name]
+    one = push_of(before)
+    assert (one.push_type, one.topic) == ("liveactivity", f"{BUNDLE}.push-type.liveactivity")
+    assert (one.priority, one.expiration - NOW_S, one.collapse_id) == (priority, expires_in, collapse_id)
+    assert (one.device_token, one.apns_env) == (TOKEN, before.apns_env)
+    assert len(one.collapse_id.encode()) <= 64  # Apple: at most 64 bytes
+    assert str(uuid.UUID(one.apns_id)) == one.apns_id
+
+
+def test_every_push_has_an_id_of_its_own_and_the_same_push_the_same() -> None:
+    again = replace(UPDATE, timestamp=NOW_S)
+    pushes = [UPDATE, again, replace(UPDATE, activity_token=NEW_TOKEN), START]
+    assert len({push_of(one).apns_id for one in pushes}) == len(pushes)
+    assert push_of(UPDATE).apns_id == push_of(replace(UPDATE, state=state("retry"))).apns_id
+
+
+def test_the_timestamp_is_that_of_the_record() -> None:
+    before = replace(UPDATE, timestamp=NOW_S + 5)
+    assert aps_of(before)["timestamp"] == pushing(before).timestamp == NOW_S + 6
+
+
+# Seconds from the push on: until an update is stale, and until a card goes after its end.
+STALE: dict[Status, int] = {"working": 900, "retry": 900, "permission": 3600, "complete": 900, "error": 900}
+STAYS: dict[Status, int] = {"complete": 900, "error": 14_400, "working": 300, "retry": 300, "permission": 300}
+
+
+@pytest.mark.parametrize("status", get_args(Status))
+def test_every_start_and_update_has_a_stale_date(status: Status) -> None:
+    for before in (START, UPDATE):
+        aps = aps_of(replace(before, state=state(status)))
+        assert aps["stale-date"] == NOW_S + STALE[status]
+        assert "dismissal-date" not in aps
+
+
+@pytest.mark.parametrize("event_type", ["complete", "error"])
+@pytest.mark.parametrize("status", get_args(Status))
+def test_every_end_has_a_dismissal_date_within_four_hours(status: Status, event_type: EventType) -> None:
+    """Apple: the system removes an ended activity after four hours at the latest (documented)."""
+    aps = aps_of(replace(END, state=state(status), event_type=event_type))
+    assert aps["dismissal-date"] == NOW_S + STAYS[status]
+    assert 0 < STAYS[status] <= 4 * 3600
+    assert "stale-date" not in aps
+
+
+def test_the_tables_have_every_status() -> None:
+    assert set(STALE_SECONDS) == set(DISMISS_SECONDS) == set(get_args(Status))
+
+
+def test_who_stopped_the_run_does_not_need_the_card() -> None:
+    stopped = replace(END, event_type="progress", state=state("complete", "Stopped"))
+    assert aps_of(stopped)["dismissal-date"] == NOW_S + 60
+
+
+def test_a_card_that_timed_out_goes_soon() -> None:
+    aps = aps_of(timed_out(UPDATE, NOW))
+    assert aps["event"] == "end"
+    assert aps["dismissal-date"] == NOW_S + 300
+    assert aps["content-state"]["lastMessage"] == "Timed out"
+
+
+def test_a_start_goes_to_the_push_to_start_token_and_says_nothing_of_the_phones_own() -> None:
+    one = push_of(START, "ee" * 80)
+    assert one.device_token == "ee" * 80
+    assert PHONE not in one.payload.decode()
+
+
+def test_retries_of_one_state_have_timestamps_that_grow() -> None:
+    first = pushing(UPDATE)
+    second = push_of(replace(first, due_at=NOW, lease_until=0))
+    assert json.loads(second.payload)["aps"]["timestamp"] == first.timestamp + 1
+
+
+def test_a_question_that_is_pushed_again_within_the_hour_stays_urgent_ten_times() -> None:
+    priorities, one, now = [], QUESTION_ASKED, NOW
+    for _ in range(12):
+        under_way = pushing(one, now)
+        priorities.append(push(one, under_way, TOKEN).priority)
+        now += MINUTE
+        one = replace(under_way, alert=QUESTION, due_at=now, lease_until=0)
+    assert priorities == [10] * 10 + [5] * 2
