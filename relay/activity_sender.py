@@ -257,7 +257,8 @@ class ActivitySender:
         now_ms = self._now_ms()
         before_ms = now_ms - life.TIMED_OUT_MS
         for activity in await activities.began_before(self._db, before_ms=before_ms, limit=AT_ONCE):
-            if await activities.change(self._db, life.timed_out(activity, now_ms)):
+            over = life.timed_out(activity, now_ms)
+            if over is not activity and await activities.change(self._db, over):
                 log.info(line("activity timed out", sessionID=activity.session_id, activityID=activity.id))
         self.look()
 

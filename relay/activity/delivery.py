@@ -27,8 +27,8 @@ DISMISS_SECONDS: dict[Status, int] = {
 end of their own are cards that timed out."""
 STOPPED_SECONDS = 60
 """A run that ended without an alert: the person stopped it, and knows."""
-START_SECONDS = 900
-"""A start is not kept for a phone that comes back later: its session may be over."""
+START_SECONDS = 3600
+"""A start is not kept for a phone that comes back much later: its session may be over."""
 
 _NAMESPACE = uuid.UUID("d2a3c1de-3b7f-5f8e-8f55-7c0f2f6f7d10")
 
@@ -72,10 +72,7 @@ def _stays(activity: Activity) -> int:
 
 
 def _expiration(activity: Activity, event: Kind, now: int) -> int:
-    """UNIX seconds until which APNs keeps it for a phone that is off: an end as long as the card may be there."""
+    """UNIX seconds until which APNs keeps it for a phone that is off: what the card says last, as long as it may live."""
     if event == "start":
         return now + START_SECONDS
-    if event == "end":
-        return max(now + START_SECONDS, (activity.began_at + LONGEST_MS) // 1000)
-    assert activity.state is not None, "what is due has a state"
-    return now + STALE_SECONDS[activity.state.status]
+    return max(now + START_SECONDS, (activity.began_at + LONGEST_MS) // 1000)

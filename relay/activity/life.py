@@ -19,7 +19,7 @@ REOPEN_MS = 12_000
 LONGEST_MS = 8 * 3_600_000
 """Apple: the system ends an activity after 8 hours (documented)."""
 TIMED_OUT_MS = LONGEST_MS - 300_000
-"""The relay ends it five minutes earlier, in its own words."""
+"""The relay ends it five minutes earlier, in its own words; one whose token never came ends by itself."""
 FORGOTTEN_MS = 24 * 3_600_000
 """What is over keeps late news from starting it again; nobody is that late."""
 TIMED_OUT = "Timed out"
@@ -165,7 +165,12 @@ def begun(activity: Activity, *, claim: str, lease_until: int, now_ms: int) -> A
 
 
 def timed_out(activity: Activity, now_ms: int) -> Activity:
-    """The activity near the system's limit of 8 hours: its card says so and ends, and the next news start another."""
+    """The activity near the system's limit of 8 hours: its card says so and ends, and the next news start another.
+
+    Without a token nothing can be said, and nothing may be started before the system has ended the card.
+    """
+    if activity.stage != "active" and now_ms < activity.began_at + LONGEST_MS:
+        return activity
     state = activity.state or ContentState(status="working", session_title=DEFAULT_TITLE, last_message="")
     ended = replace(
         activity,

@@ -29,7 +29,7 @@ class Sandbox:
     """Both environments of APNs on ports of 127.0.0.1, sharing apps and keys but not device tokens and channels.
 
     `random` seeds every id, key and token. `folder` is where the CA file goes; without one it is a temporary
-    folder that `close` removes. `registry`, `channels`, `faults` and `profile` may be used and changed at any time.
+    folder that `close` removes. `registry`, `channels`, `faults` and `profile` may be used and changed at any time; `hosts` judge requests.
     `sink`: every request is answered 200 unread, for load tests.
     """
 
@@ -56,7 +56,7 @@ class Sandbox:
 
         self._clock = clock
         self._courier = Courier(clock, journal)
-        hosts = make_hosts(
+        self.hosts = make_hosts(
             Wiring(
                 self.registry, self.channels, self.profile, self.faults, self._courier, clock, journal, random
             )
@@ -64,7 +64,8 @@ class Sandbox:
         self._orders = Orders()
         self._sink = sink
         self._listeners = {
-            name: Listener(host, self.profile, clock, journal, self._orders) for name, host in hosts.items()
+            name: Listener(host, self.profile, clock, journal, self._orders)
+            for name, host in self.hosts.items()
         }
 
     @property

@@ -1,0 +1,75 @@
+"""The relay's way to a sandbox without sockets: the same request, judged and carried by the same code."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+from relay.apns.provider_token import ProviderToken
+from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
+from simulator.apns.requests import Request
+from simulator.apns.sandbox import Sandbox
+from simulator.apns.session import Session
+from simulator.clock import VirtualClock
+
+Fault = Literal["answer lost", "push lost", "not sent", "500", "slow"]
+
+FAULTS: dict[Fault, Callable[[], Outcome] | None] = {
+    "answer lost": lambda: MaybeSent("the answer was lost"),
+    "push lost": lambda: MaybeSent("the push was lost"),
+    "not sent": lambda: NotSent("no connection"),
+    "500": lambda: Answered(500, "InternalServerError"),
+    "slow": None,
+}
+
+
+class SandboxGateway:
+    """Sends to `sandbox`. Each entry of `faults` befalls one push; a slow one is answered when `release` is called."""
+
+    def __init__(self, sandbox: Sandbox, clock: VirtualClock) -> None:
+        self._sandbox, self._clock = sandbox, clock
+        self._hosts = sandbox.hosts
+        key = sandbox.issue_key()
+        self._token = ProviderToken(private_key=key.private_key, key_id=key.key_id, team_id=key.team_id)
+        self._session = Session()
+        self._released = asyncio.Event()
+        self.faults: deque[Fault] = deque()
+        self.asked: list[tuple[float, Push, Outcome]] = []
+
+    async def send(self, push: Push) -> Outcome:
+        fault = self.faults.popleft() if self.faults else None
+        at = self._clock.now()
+        if fault == "slow":
+            self._released.clear()
+            await self._released.wait()
+        if fault in ("push lost", "not sent", "500"):
+            outcome = FAULTS[fault]()  # type: ignore[misc]
+        else:
+            outcome = self._hand_in(push)
+            outcome = FAULTS[fault]() if fault == "answer lost" else outcome  # type: ignore[misc]
+        self.asked.append((at, push, outcome))
+        return outcome
+
+    def release(self) -> None:
+        self._released.set()
+
+    async def close(self, grace: float) -> None:
+        self.release()
+
+    def _hand_in(self, push: Push) -> Outcome:
+        headers = {
+            "authorization": self._token.authorization(self._clock.now()),
+            "apns-id": push.apns_id,
+            "apns-topic": push.topic,
+            "apns-push-type": push.push_type,
+            "apns-priority": str(push.priority),
+            "apns-expiration": str(push.expiration),
+        }
+        headers |= {"apns-collapse-id": push.collapse_id} if push.collapse_id else {}
+        path = f"/3/device/{push.device_token}"
+        request = Request(
+            "POST", path, push.device_token, headers, frozenset(), push.payload, len(push.payload)
+        )
+        answer = self._hosts[push.apns_env].handle(request, self._session).answer
+        assert answer is not None
+        return Answered(answer.status, answer.reason, answer.timestamp)

@@ -1,0 +1,353 @@
+"""Live Activities under every order of events: relays, sandbox and phone against the invariants of the card.
+
+Two relays on one database, the sandbox's own judgement and delivery, and the phone's ActivityKit, on a virtual clock.
+`ACTIVITY_EXAMPLES` (default: a few) sets how many random stories are played, each of up to `STEPS` steps.
+"""
+
+import asyncio
+import json
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from activity_relay import BUNDLE, HASH, PHONE, SECRET, Relay
+from relay.activity import life, throttle
+from relay.apns.push import Answered, Push
+from relay.contract import ActivityUnregister, ContentState, EventType, Status
+from relay.database import close_database, open_database
+from relay.store import activities
+from relay.store.sql import Database
+from sandbox_gateway import FAULTS, SandboxGateway
+from simulator.apns.sandbox import Sandbox
+from simulator.clock import VirtualClock
+from simulator.journal import Journal
+from simulator.lab.issuer import Issuer
+from simulator.phone.activitykit.activity import Activity
+from simulator.phone.phone import Phone
+
+EXAMPLES = int(os.environ.get("ACTIVITY_EXAMPLES", "25"))
+STEPS = 40
+SESSIONS = ("ses_1", "ses_2")
+WIRE: dict[str, tuple[EventType, Status]] = {
+    "start": ("start", "working"),
+    "progress": ("progress", "working"),
+    "retry": ("progress", "retry"),
+    "permission": ("permission", "permission"),
+    "complete": ("complete", "complete"),
+    "error": ("error", "error"),
+    "stopped": ("progress", "complete"),
+}
+EVENTS = sorted(WIRE)
+RELAYS = st.sampled_from([0, 1])
+HOUR = 3600
+
+
+class Cards(RuleBasedStateMachine):
+    """One phone with two sessions; its app registers tokens when the rule lets it, and keeps one card a session."""
+
+    steps = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.folder = tempfile.TemporaryDirectory()
+        self.clock = VirtualClock()
+        journal = Journal(self.clock)
+        self.sandbox = Sandbox(self.clock, journal, random=Random(1))
+        self.sandbox.profile.device_rate = None
+        self.sandbox.registry.add_app(BUNDLE)
+        issuer = Issuer(self.sandbox.registry, self.clock, BUNDLE, "production")
+        self.phone = Phone(self.clock, journal, issuer, bundle_id=BUNDLE)
+        issuer.lead_to(self.phone)
+        self.gateway = SandboxGateway(self.sandbox, self.clock)
+        self.tokens: dict[str, tuple[Activity, str]] = {}
+        self.phone.on_activity_token(self._token_came)
+        self.last: dict[str, str] = {}
+        self.messages = 0
+        self.do(self._open())
+
+    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(work)
+
+    async def _open(self) -> None:
+        connection = await open_database(f"sqlite://{Path(self.folder.name)}/relay.sqlite3")
+        self.db = Database(connection)
+        self.relays = [self._relay(number) for number in range(2)]
+        start_token = self.phone.device.push_to_start_token
+        await self.relays[0].add_phone(start_token=start_token)
+
+    def _relay(self, number: int) -> Relay:
+        return Relay(self.db, self.gateway, self.clock, f"host:{number}")  # type: ignore[arg-type]
+
+    def teardown(self) -> None:
+        self.do(self._close())
+        self.loop.close()
+        self.folder.cleanup()
+
+    async def _close(self) -> None:
+        self.gateway.release()
+        for relay in self.relays:
+            await relay.sender.stop(1)
+        await close_database()
+
+    # What the app does.
+
+    def _token_came(self, activity: Activity, token: str) -> None:
+        """As the plan wants it: a running activity of the same session ends before another begins."""
+        session = activity.attributes["sessionId"]
+        for other in self.phone.activities.active:
+            if other is not activity and other.attributes["sessionId"] == session:
+                self.phone.activities.remove(other, "the session has another")
+        self.tokens[session] = (activity, token)
+
+    @rule(one=RELAYS)
+    def the_app_registers_what_it_has(self, one: int) -> None:
+        for session, (activity, token) in tuple(self.tokens.items()):
+            del self.tokens[session]
+            if activity.running:
+                self.do(self.relays[one].register(token, session=session, apns_env="production"))
+
+    # What happens.
+
+    @rule(one=RELAYS, session=st.sampled_from(SESSIONS), event=st.sampled_from(EVENTS), then=st.booleans())
+    def an_event(self, one: int, session: str, event: str, then: bool) -> None:
+        self._tell(one, session, event)
+        if then:
+            self.do(self._push())
+
+    @rule(one=RELAYS, session=st.sampled_from(SESSIONS), seconds=st.integers(3, 40))
+    def steady_work(self, one: int, session: str, seconds: int) -> None:
+        """The app is quick to register, and every second something is done."""
+        for _ in range(seconds):
+            self._tell(one, session, "progress")
+            self.do(self._push())
+            self.the_app_registers_what_it_has(one)
+            self.time_passes(1)
+
+    @rule(one=RELAYS, session=st.sampled_from(SESSIONS), questions=st.integers(1, 12))
+    def many_questions(self, one: int, session: str, questions: int) -> None:
+        for event in ["permission", "progress"] * questions:
+            self._tell(one, session, event)
+            self.do(self._push())
+            self.the_app_registers_what_it_has(one)
+            self.time_passes(2)
+
+    def _tell(self, one: int, session: str, event: str) -> None:
+        self.messages += 1
+        message = f"message {self.messages}"
+        event_type, status = WIRE[event]
+        state = ContentState(status=status, session_title=session, last_message=message)
+        self.do(self.relays[one].tell(event_type, session=session, content_state=state))
+        self.last[session] = message
+
+    @rule(session=st.sampled_from(SESSIONS))
+    def two_events_at_once(self, session: str) -> None:
+        state = ContentState(status="working", session_title=session, last_message="either")
+
+        async def both() -> None:
+            await asyncio.gather(
+                *(relay.tell("progress", session=session, content_state=state) for relay in self.relays)
+            )
+
+        self.do(both())
+        self.last.pop(session, None)  # either may be the newest
+
+    @rule(seconds=st.sampled_from([0.2, 1, 5, 12, 60, 900, 3 * HOUR]))
+    def time_passes(self, seconds: float) -> None:
+        self.do(self.clock.advance(seconds))
+        self.phone.settle()
+        self.sandbox.settle()
+
+    @rule()
+    def both_relays_push(self) -> None:
+        self.do(self._push())
+
+    @rule(one=RELAYS)
+    def a_relay_is_killed(self, one: int) -> None:
+        async def restart() -> None:
+            await self.relays[one].sender.stop(0)
+            self.relays[one] = self._relay(one)
+            await activities.release_leases(self.db, f"host:{one}")
+
+        self.do(restart())
+
+    @rule(fault=st.sampled_from(sorted(FAULTS)))
+    def something_goes_wrong(self, fault: Any) -> None:
+        self.gateway.faults.append(fault)
+
+    @rule()
+    def slow_answers_come(self) -> None:
+        self.gateway.release()
+        self.do(asyncio.sleep(0.001))
+
+    @rule(online=st.booleans())
+    def the_phone_goes_on_or_off_line(self, online: bool) -> None:
+        self.phone.set("online", online)
+        if online:
+            self.sandbox.reconnected(self.phone)
+
+    @rule()
+    def a_token_rotates(self) -> None:
+        for activity in self.phone.activities.active:
+            if activity.token is not None and activity.update_token_known:
+                self.phone.activities.rotate(activity)
+
+    @rule()
+    def the_person_swipes_a_card_away(self) -> None:
+        self.phone.activities.swipe()
+
+    @rule(session=st.sampled_from(SESSIONS), one=RELAYS)
+    def the_app_ends_its_card(self, session: str, one: int) -> None:
+        for activity in self.phone.activities.active:
+            if activity.attributes["sessionId"] == session:
+                self.phone.activities.remove(activity, "the person stopped monitoring")
+                self.tokens.pop(session, None)
+        over = ActivityUnregister(secret=SECRET, session_id=session, device_token=PHONE)
+        self.do(self.relays[one].activities.unregister(over))
+
+    async def _push(self) -> None:
+        """Both look at the same time; pushes that are slow stay in flight."""
+        await asyncio.gather(*(relay.sender.push_due() for relay in self.relays))
+        for _ in range(3):
+            tasks = [task for relay in self.relays for task in relay.sender._pushes.values()]
+            if tasks:
+                await asyncio.wait(tasks, timeout=0.02)
+
+    # What must hold.
+
+    @invariant()
+    def a_step_was_made(self) -> None:
+        Cards.steps += 1
+
+    @invariant()
+    def one_card_a_session(self) -> None:
+        running = [activity.attributes["sessionId"] for activity in self.phone.activities.active]
+        assert len(running) == len(set(running)), f"two cards: {running}"
+
+    @invariant()
+    def timestamps_only_grow(self) -> None:
+        for pushes in self._by_activity().values():
+            stamps = [_aps(push)["timestamp"] for _, push, _ in pushes]
+            assert stamps == sorted(set(stamps)), f"out of order: {stamps}"
+
+    @invariant()
+    def ten_urgent_ones_an_hour(self) -> None:
+        for pushes in self._by_activity().values():
+            times = [at for at, push, _ in pushes if push.priority == 10 and _aps(push)["event"] != "start"]
+            for at in times:
+                assert sum(at - HOUR < other <= at for other in times) <= 10
+
+    @invariant()
+    def equal_phases_keep_their_distance(self) -> None:
+        for pushes in self._by_token().values():
+            for (at, push, outcome), (later, following, _) in pairwise(pushes):
+                both = (_aps(push), _aps(following))
+                same = len({(aps["event"], aps["content-state"]["status"]) for aps in both}) == 1
+                if same and outcome == Answered(200):
+                    assert later - at >= 11.99, f"{later - at} s after the same phase"
+
+    def _by_activity(self) -> dict[str, list[Any]]:
+        """Pushes by session: each has one activity at a time on this phone."""
+        found: dict[str, list[Any]] = defaultdict(list)
+        for entry in self.gateway.asked:
+            found[_aps(entry[1])["content-state"]["sessionTitle"]].append(entry)
+        return found
+
+    def _by_token(self) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = defaultdict(list)
+        for entry in self.gateway.asked:
+            if _aps(entry[1])["event"] != "start":
+                found[entry[1].device_token].append(entry)
+        return found
+
+    @rule()
+    def all_is_well_in_the_end(self) -> None:
+        """Nothing goes wrong any more, and time passes: each card says what came last, and what is over has gone."""
+        self.gateway.faults.clear()
+        self.gateway.release()
+        self.phone.set("online", True)
+        self.sandbox.reconnected(self.phone)
+        for _ in range(3):
+            self.the_app_registers_what_it_has(0)
+            for _ in range(8):
+                self.do(self.clock.advance(130))
+                self.do(self._push())
+                self.phone.settle()
+        states = {one.session_id: one for session in SESSIONS for one in self.do(self._rows(session))}
+        cards = {card.attributes["sessionId"]: card for card in self.phone.activities.active}
+        for session, card in cards.items():
+            row = states[session]
+            if row.stage in life.OVER and card.token is not None and row.stage == "ended":
+                raise AssertionError(f"{session} is over and its card still there: {row}")
+            if row.stage == "active" and session in self.last and row.activity_token == card.token:
+                assert card.content_state["lastMessage"] == self.last[session]
+                assert not row.ends
+
+    async def _rows(self, session: str) -> Any:
+        return await activities.of_session(self.db, HASH, session)
+
+
+def _aps(push: Push) -> Any:
+    return json.loads(push.payload)["aps"]
+
+
+def play(examples: int, *phases: Phase) -> None:
+    run_state_machine_as_test(
+        Cards,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=STEPS,
+            deadline=None,
+            phases=phases or tuple(Phase),
+            suppress_health_check=list(HealthCheck),
+            database=None,
+            derandomize="ACTIVITY_EXAMPLES" not in os.environ,
+            print_blob=True,
+        ),
+    )
+
+
+def test_the_card_is_right_under_every_order() -> None:
+    Cards.steps = 0
+    play(EXAMPLES)
+    assert Cards.steps > EXAMPLES
+    print(f"{Cards.steps} steps")
+
+
+def _no_fence(secret_hash: str, session_id: str, device_token: str) -> str:
+    return os.urandom(16).hex()
+
+
+BEGUN = life.begun
+
+
+def _clock_only(activity: Any, **claim: Any) -> Any:
+    """Timestamps as a naive relay makes them: of a clock that runs in steps."""
+    after = BEGUN(activity, **claim)
+    return after and replace(after, timestamp=claim["now_ms"] // 1000 // 60 * 60)
+
+
+BROKEN: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "fence": lambda patch: patch.setattr(life, "activity_id", _no_fence),
+    "pace": lambda patch: patch.setattr(throttle, "EQUAL_PHASE_MS", 2000),
+    "order": lambda patch: patch.setattr(life, "begun", _clock_only),
+    "budget": lambda patch: patch.setattr(throttle, "PRIORITY_10_AN_HOUR", 1000),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_is_broken_on_purpose_is_found(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    BROKEN[what](monkeypatch)
+    with pytest.raises(AssertionError):
+        play(60, Phase.generate)
