@@ -9,9 +9,16 @@ import pytest
 
 from component.relay.conftest import Certificates, TestApns, apns, certificates  # noqa: F401 - fixtures
 from component.transport.sending import BuildGateway, Clock
+from relay.apns import pool
 from relay.apns.gateway import Gateway, Transport, build_gateway
 from relay.apns.provider_token import ProviderToken
 from waiting import eventually
+
+
+@pytest.fixture(autouse=True)
+def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine: a pool grows only in the tests that ask for it."""
+    monkeypatch.setattr(pool, "GROW_SECONDS", 1000.0)
 
 
 @pytest.fixture
@@ -48,7 +55,7 @@ async def build(certificates: Certificates, private_key: str, clock: Clock) -> A
 
     yield make
     for gateway in built:
-        await gateway.close(1.0)
+        await gateway.close(0.1)
     await eventually(lambda: asyncio.all_tasks() == {asyncio.current_task()})
 
 

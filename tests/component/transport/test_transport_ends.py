@@ -82,7 +82,7 @@ async def test_one_silent_stream_among_answered_ones_keeps_the_connection(
 async def test_a_window_that_is_never_opened_again_takes_a_new_connection(
     build: BuildGateway, apns: Any
 ) -> None:
-    gateway = build(apns.port, deadline=0.2)  # before the pool grows for it
+    gateway = build(apns.port, deadline=0.2)
     apns.on_connect = shut_window
     large = b"x" * 4096
     outcomes = [await gateway.send(push(payload=large)) for _ in range(16)]

@@ -1,0 +1,166 @@
+"""aioapns' interface on the lean transport, and the choice between the two transports."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aioapns
+import pytest
+from aioapns import NotificationRequest, PushType
+from aioapns.exceptions import MaxAttemptsExceeded
+
+from component.transport.sending import reason
+from relay.apns.aioapns_gateway import AioapnsGateway
+from relay.apns.client import PRODUCTION, SANDBOX, APNs, PushMaybeSentError, PushNotSentError
+from relay.apns.gateway import ApnsGateway
+from relay.apns.turn_clock import TurnClock
+from waiting import eventually
+
+TOKEN = "ab" * 32
+BuildClient = Callable[..., APNs]
+
+
+@pytest.fixture
+async def build_client(apns: Any, certificates: Any, private_key: str) -> AsyncIterator[BuildClient]:
+    built: list[APNs] = []
+
+    def make(**changes: Any) -> APNs:
+        options: dict[str, Any] = {"server": ("127.0.0.1", apns.port), "ca_file": certificates.ca_file}
+        built.append(APNs(private_key, "KEY1234567", "TEAM123456", "com.example.app", **(options | changes)))
+        return built[-1]
+
+    yield make
+    for each in built:
+        await each.close(0.1)
+
+
+async def test_a_notification_on_the_wire(build_client: BuildClient, apns: Any) -> None:
+    request = NotificationRequest(
+        TOKEN,
+        {"aps": {"alert": "Grüße"}},
+        time_to_live=60,
+        priority=5,
+        collapse_key="c1",
+        push_type=PushType.LIVEACTIVITY,
+        apns_topic="com.example.app.push-type.liveactivity",
+    )
+    result = await build_client().send_notification(request)
+    assert (result.is_successful, result.notification_id, result.status) == (
+        True,
+        request.notification_id,
+        "200",
+    )
+    (seen,) = apns.requests
+    assert seen.body.decode() == '{"aps":{"alert":"Grüße"}}'
+    assert seen.headers["apns-id"] == request.notification_id
+    assert seen.headers["apns-topic"] == "com.example.app.push-type.liveactivity"
+    assert (seen.headers["apns-push-type"], seen.headers["apns-priority"]) == ("liveactivity", "5")
+    assert seen.headers["apns-collapse-id"] == "c1"
+
+
+async def test_what_a_request_leaves_open_has_apples_defaults(build_client: BuildClient, apns: Any) -> None:
+    await build_client().send_notification(NotificationRequest(TOKEN, {"aps": {}}))
+    (seen,) = apns.requests
+    assert seen.headers["apns-topic"] == "com.example.app"
+    assert seen.headers["apns-priority"] == "10"
+    assert "apns-push-type" not in seen.headers
+    assert "apns-collapse-id" not in seen.headers
+
+
+async def test_an_error_is_a_result_and_told_to_err_func(build_client: BuildClient, apns: Any) -> None:
+    told: list[Any] = []
+
+    async def err_func(request: Any, result: Any) -> None:
+        told.append((request, result))
+
+    apns.on_push = lambda request: request.answer(410, reason("Unregistered", timestamp=1_700_000_000_000))
+    client = build_client(err_func=err_func)
+    request = NotificationRequest(TOKEN, {"aps": {}})
+    result = await client.send_notification(request)
+    assert (result.status, result.description, result.timestamp) == ("410", "Unregistered", 1_700_000_000_000)
+    assert told == [(request, result)]
+    assert not (await build_client().send_notification(request)).is_successful
+
+
+async def test_an_illegal_request_is_answered_without_a_connection(
+    build_client: BuildClient, apns: Any
+) -> None:
+    result = await build_client().send_notification(NotificationRequest("no token", {"aps": {}}))
+    assert (result.status, result.description) == ("400", "BadDeviceToken")
+    assert apns.peers == []
+
+
+async def test_what_was_not_sent_is_told_from_what_may_have_been(
+    build_client: BuildClient, apns: Any
+) -> None:
+    """Both are what aioapns raises, so that old code goes on catching it."""
+    apns.on_push = lambda request: None
+    client = build_client(deadline=0.1)
+    with pytest.raises(PushMaybeSentError, match="no answer"):
+        await client.send_notification(NotificationRequest(TOKEN, {"aps": {}}))
+    await client.close()
+    with pytest.raises(PushNotSentError, match="closed"):
+        await client.send_notification(NotificationRequest(TOKEN, {"aps": {}}))
+    assert issubclass(PushMaybeSentError, MaxAttemptsExceeded)
+    assert issubclass(PushNotSentError, MaxAttemptsExceeded)
+
+
+async def test_it_is_a_context_and_clients_of_one_key_share_its_token(
+    build_client: BuildClient, apns: Any
+) -> None:
+    async with build_client() as one, build_client(max_connections=1) as two:
+        for client in (one, two):
+            await client.send_notification(NotificationRequest(TOKEN, {"aps": {}}))
+    await eventually(lambda: [peer.closed for peer in apns.peers] == [True, True])
+    assert len({request.headers["authorization"] for request in apns.requests}) == 1
+
+
+async def test_a_message_that_is_no_json_reaches_the_caller_and_harms_nothing(
+    build_client: BuildClient,
+) -> None:
+    client = build_client()
+    with pytest.raises(TypeError):
+        await client.send_notification(NotificationRequest(TOKEN, {"aps": object()}))
+    assert (await client.send_notification(NotificationRequest(TOKEN, {"aps": {}}))).is_successful
+
+
+async def test_a_path_for_a_key_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="read the file"):
+        APNs("/keys/AuthKey.p8", "KEY1234567", "TEAM123456", "com.example.app")
+
+
+async def test_apples_servers_are_the_default(private_key: str) -> None:
+    for sandbox, expected in ((False, PRODUCTION), (True, SANDBOX)):
+        client = APNs(private_key, "KEY1234567", "TEAM123456", "com.example.app", use_sandbox=sandbox)
+        assert client.pool._connector.address == f"{expected[0]}:{expected[1]}"
+
+
+def test_its_parameters_are_those_of_aioapns() -> None:
+    ours = inspect.signature(APNs).parameters
+    theirs = inspect.signature(aioapns.APNs).parameters
+    shared = [name for name in ours if name in theirs]
+    assert shared == [
+        "key",
+        "key_id",
+        "team_id",
+        "topic",
+        "max_connections",
+        "use_sandbox",
+        "ssl_context",
+        "err_func",
+    ]
+    assert ours["max_connections"].default == theirs["max_connections"].default
+
+
+async def test_the_transport_is_chosen_by_its_name(build: Any) -> None:
+    assert isinstance(build(1), ApnsGateway)
+    assert isinstance(build(1, transport="aioapns"), AioapnsGateway)
+
+
+async def test_a_turn_clock_stands_still_within_a_turn() -> None:
+    times = iter(range(100))
+    clock = TurnClock(lambda: float(next(times)))
+    assert [clock(), clock(), clock()] == [0.0, 0.0, 0.0]
+    await asyncio.sleep(0)
+    assert clock() == 1.0

@@ -1,0 +1,358 @@
+"""Several connections under load and one when it is quiet, the queue before them, pings, and cuts at every point."""
+
+import asyncio
+import random
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import trustme
+
+from component.transport.sending import BuildGateway, Clock, prime, push, send_all, start
+from relay.apns import connection, idle, pool
+from relay.apns.connector import Connector
+from relay.apns.gateway import ApnsGateway
+from relay.apns.pool import ConnectionPool
+from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
+from relay.apns.trust import client_tls
+from waiting import eventually
+
+OK = Answered(200)
+
+
+class Held:
+    """Requests that the server holds back; `answer()` answers them, and from now on all at once."""
+
+    def __init__(self, apns: Any) -> None:
+        self.requests: list[Any] = []
+        self._apns = apns
+        apns.on_push = self.requests.append
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def answer(self) -> None:
+        self._apns.on_push = lambda request: request.answer()
+        for request in self.requests:
+            request.answer()
+
+
+@pytest.fixture
+async def build_pool(
+    apns: Any, certificates: Any, clock: Clock
+) -> AsyncIterator[Callable[..., ConnectionPool]]:
+    built: list[ConnectionPool] = []
+
+    def make(**limits: int) -> ConnectionPool:
+        connector = Connector(
+            host="127.0.0.1",
+            port=apns.port,
+            tls=client_tls(certificates.ca_file),
+            sign=lambda: "bearer t",
+            now=clock,
+        )
+        built.append(ConnectionPool(connector, now=clock, jitter=random.Random(1), **limits))
+        return built[-1]
+
+    yield make
+    for each in built:
+        await each.close(0.1)
+
+
+def send(pool: ConnectionPool, count: int, seconds: float = 5.0) -> "list[asyncio.Task[Outcome]]":
+    return [asyncio.ensure_future(pool.send(push(), pool.time() + seconds)) for _ in range(count)]
+
+
+def spread(apns: Any) -> list[int]:
+    """How many requests each connection has in flight."""
+    return [len(peer.in_flight) for peer in apns.peers]
+
+
+# Load.
+
+
+async def test_load_that_stays_calls_for_more_connections(
+    apns: Any, build_pool: Callable[..., ConnectionPool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "GROW_SECONDS", 0.02)
+    apns.on_connect = lambda peer: peer.greet(streams=10)
+    sending = send(it := build_pool(max_connections=3), 1)
+    await asyncio.gather(*sending)
+    held = Held(apns)
+    sending = send(it, 45)
+    await eventually(lambda: spread(apns) == [10, 10])
+    last = held.requests.pop()
+    assert last.peer is apns.peers[1]
+    last.answer()  # the second proved good
+    await eventually(lambda: spread(apns) == [10, 10, 10])
+    held.answer()
+    assert await asyncio.gather(*sending) == [OK] * 45
+    assert len(apns.peers) == 3
+
+
+async def test_the_least_loaded_is_chosen_and_the_oldest_when_it_is_quiet(
+    apns: Any, build_pool: Callable[..., ConnectionPool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "GROW_SECONDS", 0.02)
+    apns.on_connect = lambda peer: peer.greet(streams=10)
+    it = build_pool(max_connections=2)
+    await asyncio.gather(*send(it, 1))
+    held = Held(apns)
+    sending = send(it, 20)
+    await eventually(lambda: spread(apns) == [10, 10])
+    held.answer()
+    await asyncio.gather(*sending)
+    held = Held(apns)
+    sending = send(it, 6)
+    await eventually(lambda: spread(apns) == [3, 3])
+    held.answer()
+    await asyncio.gather(*sending)
+    before = len(apns.peers[0].requests)
+    for _ in range(5):
+        await asyncio.gather(*send(it, 1))
+    assert len(apns.peers[0].requests) == before + 5
+
+
+async def test_an_unproved_connection_is_not_multiplied(
+    apns: Any, build_pool: Callable[..., ConnectionPool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first accepted provider token APNs allows one stream: waiting there is no load."""
+    monkeypatch.setattr(pool, "GROW_SECONDS", 0.001)
+    apns.on_connect = lambda peer: peer.greet(streams=1)
+    held = Held(apns)
+    it = build_pool()
+    sending = send(it, 5)
+    await eventually(lambda: len(held) == 1)
+    looks = 0
+    grow = it._grow
+    monkeypatch.setattr(it, "_grow", lambda: looks_again())
+
+    def looks_again() -> None:
+        nonlocal looks
+        looks += 1
+        grow()
+
+    await eventually(lambda: looks > 5)
+    assert len(apns.peers) == 1
+    held.answer()
+    assert await asyncio.gather(*sending) == [OK] * 5
+
+
+async def test_first_come_first_served(apns: Any, build_pool: Callable[..., ConnectionPool]) -> None:
+    apns.on_connect = lambda peer: peer.greet(streams=1)
+    it = build_pool()
+    pushes = [push() for _ in range(20)]
+    outcomes = await asyncio.gather(*(it.send(each, it.time() + 5) for each in pushes))
+    assert outcomes == [OK] * 20
+    assert apns.apns_ids == [each.apns_id for each in pushes]
+
+
+async def test_a_full_queue_is_an_outcome(apns: Any, build_pool: Callable[..., ConnectionPool]) -> None:
+    apns.on_connect = lambda peer: peer.greet(streams=2)
+    it = build_pool(max_waiting=3)
+    held = Held(apns)
+    sending = send(it, 2)
+    await eventually(lambda: len(held) == 2)
+    sending += send(it, 5)
+    refused = [await sending[5], await sending[6]]
+    assert refused == [NotSent("3 pushes are waiting already")] * 2
+    held.answer()
+    assert await asyncio.gather(*sending[:5]) == [OK] * 5
+
+
+async def test_cancelled_and_expired_errands_leave_nothing(
+    apns: Any, build_pool: Callable[..., ConnectionPool]
+) -> None:
+    apns.on_connect = lambda peer: peer.greet(streams=3)
+    it = build_pool()
+    held = Held(apns)
+    sending = send(it, 6) + send(it, 6, seconds=0.05)
+    await eventually(lambda: len(held) >= 3)
+    for task in sending[:6]:
+        task.cancel()
+    outcomes = await asyncio.gather(*sending, return_exceptions=True)
+    assert all(isinstance(each, NotSent | MaybeSent | asyncio.CancelledError) for each in outcomes)
+    assert not it._waiting
+    assert not it._deadlines._errands
+    assert all(each.in_flight == 0 for each in it._open)
+
+
+async def test_an_outage_of_one_environment_does_not_slow_the_other(
+    build: BuildGateway, apns: Any, raw_server: Any
+) -> None:
+    silent = await raw_server(asyncio.Protocol)
+    gateway = build(apns.port, sandbox=silent, deadline=1.0)
+    stuck = start(gateway, 500, apns_env="sandbox")
+    assert await send_all(gateway, 100) == [OK] * 100
+    assert not any(task.done() for task in stuck)
+    for task in stuck:
+        task.cancel()
+
+
+# Idle connections.
+
+
+@pytest.fixture
+def quick_care(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Idle connections are looked at all the time."""
+    monkeypatch.setattr(pool, "CARE_SECONDS", 0.001)
+    return monkeypatch
+
+
+async def test_an_idle_connection_is_pinged_and_lives(
+    gateway: ApnsGateway, apns: Any, quick_care: pytest.MonkeyPatch
+) -> None:
+    quick_care.setattr(idle, "PING_AFTER", 0.01)
+    await prime(gateway, apns)
+    it = gateway._pools["production"]
+    (only,) = it._usable
+    for _ in range(3):
+        before = only.pinged
+        await eventually(lambda before=before: only.pinged > before and only.heard > only.pinged)
+    assert await gateway.send(push()) == OK
+    assert len(apns.peers) == 1
+
+
+async def test_a_dead_connection_is_found_by_its_ping(
+    gateway: ApnsGateway, apns: Any, quick_care: pytest.MonkeyPatch
+) -> None:
+    quick_care.setattr(idle, "PING_AFTER", 0.01)
+    quick_care.setattr(idle, "PING_ANSWER", 0.02)
+    await prime(gateway, apns)
+    apns.peers[0].flush = lambda: None  # it reads, and says nothing any more
+    await eventually(lambda: apns.peers[0].closed)
+    quick_care.setattr(idle, "PING_ANSWER", 5.0)
+    assert await gateway.send(push()) == OK
+    assert len(apns.peers) == 2
+
+
+async def test_a_spare_connection_goes_when_it_is_quiet(
+    apns: Any, build_pool: Callable[..., ConnectionPool], quick_care: pytest.MonkeyPatch
+) -> None:
+    quick_care.setattr(pool, "GROW_SECONDS", 0.01)
+    apns.on_connect = lambda peer: peer.greet(streams=2)
+    it = build_pool()
+    await asyncio.gather(*send(it, 1))
+    held = Held(apns)
+    sending = send(it, 4)
+    await eventually(lambda: spread(apns) == [2, 2])
+    held.answer()
+    await asyncio.gather(*sending)
+    quick_care.setattr(idle, "SPARE_LIFE", 0.0)
+    await eventually(lambda: [peer.closed for peer in apns.peers] == [False, True])
+
+
+async def test_the_last_connection_goes_after_its_idle_life(
+    gateway: ApnsGateway, apns: Any, quick_care: pytest.MonkeyPatch
+) -> None:
+    await prime(gateway, apns)
+    quick_care.setattr(idle, "IDLE_LIFE", 0.0)
+    await eventually(lambda: apns.peers[0].closed)
+    quick_care.setattr(idle, "IDLE_LIFE", 3600.0)
+    assert await gateway.send(push()) == OK
+
+
+# The socket.
+
+
+async def test_a_peer_that_does_not_read_gets_no_more_streams(
+    gateway: ApnsGateway, apns: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await prime(gateway, apns)
+    (only,) = gateway._pools["production"]._usable
+    only.pause_writing()
+    sending = start(gateway, 3)
+    await eventually(lambda: len(gateway._pools["production"]._waiting) == 3)
+    only.resume_writing()
+    assert await asyncio.gather(*sending) == [OK] * 3
+    monkeypatch.setattr(connection, "MOST_UNREAD", -1)
+    only.pause_writing()
+    only.ping()
+    await eventually(lambda: apns.peers[0].closed)
+
+
+async def test_a_server_without_alpn_is_refused(
+    build: BuildGateway, apns: Any, raw_server: Any, certificates: Any
+) -> None:
+    authority = trustme.CA()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    ca_file = certificates.ca_file.with_name("other.pem")
+    authority.cert_pem.write_to_path(str(ca_file))
+    gateway = build(await raw_server(asyncio.Protocol, tls), ca_file=ca_file)
+    outcome = await gateway.send(push())
+    assert isinstance(outcome, NotSent)
+    assert "ALPN" in outcome.why
+
+
+async def test_a_host_name_that_cannot_be(build: BuildGateway, apns: Any) -> None:
+    gateway = build(apns.port)
+    gateway._pools["production"]._connector._host = "x" * 70 + ".example"
+    assert isinstance(await gateway.send(push()), NotSent)
+
+
+class Cutter(asyncio.Protocol):
+    """A server that cuts the connection after so many octets of a client, counted from the preface."""
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+        self.received = b""
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        transport.write(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")  # SETTINGS
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data[: self._left]
+        self._left -= len(data)
+        if self._left <= 0:
+            self._transport.abort()
+
+
+GREETING = 24 + 9 + 12 + 9  # preface, SETTINGS and its acknowledgement
+REQUEST = 475  # of a first request, nearly all
+
+
+@pytest.mark.parametrize("after", range(1, GREETING + REQUEST, 23))
+async def test_a_connection_cut_at_every_point_of_a_request(
+    build: BuildGateway, raw_server: Any, after: int
+) -> None:
+    """Whatever the server had read, the push has an outcome, and was sent twice only if it certainly was not taken."""
+    cutters: list[Cutter] = []
+
+    def cutter() -> Cutter:
+        cutters.append(Cutter(after))
+        return cutters[-1]
+
+    outcome = await build(await raw_server(cutter)).send(push())
+    begun = [each for each in cutters if len(each.received) > GREETING]
+    if begun:
+        assert isinstance(outcome, MaybeSent)
+        assert len(begun) == 1
+    else:
+        assert isinstance(outcome, NotSent | MaybeSent)
+        assert len(cutters) <= 2
+
+
+async def test_a_push_written_to_a_dying_connection_before_its_octets_left_is_sent_again(
+    gateway: ApnsGateway, apns: Any
+) -> None:
+    """It was handed to HTTP/2 in the very turn in which the socket broke: it cannot have been processed."""
+    await prime(gateway, apns)
+    (only,) = gateway._pools["production"]._usable
+    sent: Push = push()
+    sending = asyncio.ensure_future(gateway.send(sent))
+    await asyncio.sleep(0)  # its task runs, the write is due in the next turn
+    only.abort()
+    only.connection_lost(None)
+    only._owner = Nobody()
+    assert await sending == OK
+    assert apns.apns_ids.count(sent.apns_id) == 1
+
+
+class Nobody:
+    """Hears that the connection was lost a second time."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_: None
