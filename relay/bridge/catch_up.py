@@ -76,15 +76,17 @@ class CatchUp:
         Of a session that was not known to run, only an end after `since_ms` (UNIX milliseconds) counts.
         """
         session = self._runs.families.session(session_id)
-        if session.touched > mark and not session.unsure:
+        if session.touched > mark and session.running and not session.unsure:
             session.blind = False
             return []
         how = ending(newest)
         if session.running:
             nothing_came = newest is not None and newest.info.id == session.ended_id
             return self._end(session_id, session, newest, "interrupted" if nothing_came else how)
-        if newest is None or how not in ("complete", "error") or newest.info.id == session.newest_id:
+        if newest is None or how not in ("complete", "error") or newest.info.id == session.ended_id:
             return []
+        if session.ended_at > self._runs.connected_at:
+            return []  # the stream told it meanwhile, perhaps without having seen its message
         missed = (newest.info.time.completed or 0) >= since_ms
         return self._end(session_id, session, newest, how) if missed else []
 
@@ -134,6 +136,7 @@ class CatchUp:
         session.phase, session.running, session.blind = "idle", False, False
         words = wording.failed(Failing(error=failure)) if failure else ""
         fact = session.end_fact(self._runs.fresh_id())
+        session.ended_at = self._runs.events + 1
         return self._runs.withdraw(session_id, session) + self._runs.families.tell(
             session_id, how, fact, words
         )

@@ -28,7 +28,8 @@ class Runs:
     ) -> None:
         self.families = Families(max_sessions)
         self.fresh_id = fresh_id
-        self.events = 0  # so much has happened
+        self.events = 0  # so much has happened,
+        self.connected_at = 0  # and so much of it before the stream was connected
         self._max = max_sessions
         self._requests: OrderedDict[str, None] = OrderedDict()
 
@@ -96,6 +97,7 @@ class Runs:
             session.doing = STARTING
         else:
             fact = session.end_fact(fact)
+            session.ended_at = self.events
         return self.families.tell(session_id, kind, fact, words)
 
     def _touch(self, session: Session) -> int:

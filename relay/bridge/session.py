@@ -26,7 +26,7 @@ class Session:
 
     `running`: the phones were told that it runs, and not yet that it ended. `doing`: its newest tool or text in words.
     `newest_id` is its newest message's, `ended_id` what that was when a run last ended. `touched`: the number of the
-    newest event by which its phase or requests may have changed. `blind`: a root that ran when the stream was cut, and the server
+    newest event by which its phase or requests may have changed; `ended_at`: what that was when a run last ended. `blind`: a root that ran when the stream was cut, and the server
     was not asked since, so that an idle does not tell how the run ended.
     """
 
@@ -44,6 +44,7 @@ class Session:
     doing: str = STARTING
     retry: Retry | None = None
     touched: int = 0
+    ended_at: int = 0
     pending: dict[str, int] = field(
         default_factory=dict
     )  # open requests, oldest first, with `touched` when asked

@@ -150,6 +150,7 @@ class Sessions:
         return self._runs.progress(root_id, fact)
 
     def _on_connected(self, _: str, __: Event) -> list[Change]:
+        self._runs.connected_at = self._runs.events
         for _, session in self._families:
             session.blind = session.running and session.parent_id is None
         return []

@@ -288,6 +288,29 @@ class TestMissed:
     def test_what_nobody_needs_to_hear_of(self, world: World, newest: Message | None) -> None:
         assert world.ended(newest) == []
 
+    def test_an_end_of_which_only_the_last_echo_was_heard_is_told(self, world: World) -> None:
+        # A failed turn is idle twice, and its message is written in between.
+        failure = {"name": "APIError", "data": {"message": "Bad key"}}
+        failed = {"id": "msg_1", "role": "assistant", "error": failure, "time": {"completed": SINCE}}
+        echo = [event("message.updated", sessionID="ses_a", info=failed), status("ses_a", "idle")]
+        mark = world.catch_up.mark()
+        assert world.fold(*echo) == []
+        newest = message("msg_1", error=failure, time={"completed": SINCE})
+        assert world.ended(newest, mark=mark) == [Change("error", "ses_a", "msg_1")]
+        assert world.ended(newest, mark=mark) == []
+
+    def test_an_end_that_the_stream_told_silently_is_not_told(self, busy: World) -> None:
+        aborted = event("session.error", sessionID="ses_a", error={"name": "MessageAbortedError"})
+        busy.fold(event("message.updated", sessionID="ses_a", info={"id": "msg_1", "role": "assistant"}))
+        assert busy.fold(aborted, status("ses_a", "idle")) == ["progress", "stopped"]
+        assert busy.ended(done()) == []
+
+    def test_an_end_that_the_stream_told_without_its_message_is_not_told(self, world: World) -> None:
+        world.fold(Event(type="server.connected"), status("ses_a", "busy"))
+        assert world.fold(event("session.error", sessionID="ses_a", error={"name": "APIError"})) == ["error"]
+        failure = {"name": "APIError", "data": {"message": "Bad key"}}
+        assert world.ended(message("msg_1", error=failure, time={"completed": SINCE})) == []
+
     def test_what_the_stream_told_is_not_told_again(self, busy: World) -> None:
         busy.fold(event("message.updated", sessionID="ses_a", info={"id": "msg_1", "role": "assistant"}))
         assert busy.fold(status("ses_a", "idle")) == ["complete"]

@@ -23,6 +23,8 @@ from simulator.opencode.state import State
 from simulator.scenario import Line, Recording, load, scenarios
 
 RINGS = ("complete", "error", "asked")
+DEAF_SECONDS = 0.06
+"""So long after server.connected a busy OpenCode 1.18 was seen to lose events."""
 GAPS = 40
 """For each recording, and as many restarts of the bridge."""
 
@@ -84,8 +86,9 @@ class Bridge:
 
     def reconnect(self, t: float, since: float) -> None:
         """The stream is back at `t`; some time later the server is asked, and answers by what it knows then."""
-        self.deaf = False
         self.sessions.fold(Event(type="server.connected"))
+        self.play_until(t + DEAF_SECONDS)
+        self.deaf = False
         self.play_until(t + SETTLE_SECONDS)
         since_ms = recorded_start_ms(self.recording) + since * 1000
         for session_id in self.catch_up.unplaced():
