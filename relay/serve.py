@@ -8,6 +8,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
 from relay.app import running_app
+from relay.clock import Clock
 from relay.logfmt import line
 from relay.settings import Settings
 
@@ -20,13 +21,13 @@ class StartError(Exception):
     """The relay cannot start; the text says why and what to do."""
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
+async def serve(settings: Settings, stop: asyncio.Event, clock: Clock | None = None) -> None:
     """Serve until `stop` is set. Raises StartError or DatabaseError if it cannot begin.
 
     The address is bound first: whoever holds it is the only relay of that name, so leases of a killed one are free.
     """
     with _bind(settings.relay_host, settings.port) as listener:
-        async with running_app(settings) as app:
+        async with running_app(settings, clock=clock) as app:
             log.info(line("listening", url=f"http://{settings.relay_host}:{settings.port}"))
             await hypercorn_serve(app, _hypercorn(listener, settings), shutdown_trigger=stop.wait)
 

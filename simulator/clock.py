@@ -52,6 +52,11 @@ class VirtualClock:
         heapq.heappush(self._sleepers, (self._now + seconds, next(self._order), future))
         await future
 
+    @property
+    def sleepers(self) -> int:
+        """How many wait for it now: where everybody sleeps again, all that was to be done has been done."""
+        return sum(not future.done() for _, _, future in self._sleepers)
+
     async def advance(self, seconds: float) -> None:
         """Move on by `seconds`, waking every sleeper at its own time and letting it act before going on."""
         target = self._now + seconds

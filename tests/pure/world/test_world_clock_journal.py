@@ -95,3 +95,15 @@ def test_a_cleared_journal_goes_on() -> None:
     journal.record("world", "two")
     assert [entry.what for entry in journal.entries()] == ["two"]
     assert heard == ["one", "two"]
+
+
+async def test_everybody_sleeps_again_when_all_is_done() -> None:
+    clock = VirtualClock(0.0)
+    sleeping = [asyncio.create_task(clock.sleep(seconds)) for seconds in (1, 2)]
+    await asyncio.sleep(0)
+    assert clock.sleepers == 2
+    await clock.advance(1)
+    assert clock.sleepers == 1
+    sleeping[1].cancel()
+    await asyncio.wait(sleeping)
+    assert clock.sleepers == 0

@@ -1,0 +1,195 @@
+"""Nine hours of one session in seconds: a real relay, served over HTTP and pushing over TLS, on a virtual clock."""
+
+import asyncio
+import random
+import socket
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from relay import contract, settings
+from relay.serve import serve
+from simulator.apns.sandbox import Sandbox
+from simulator.clock import VirtualClock
+from simulator.journal import Journal
+from simulator.lab.issuer import Issuer
+from simulator.phone.activitykit.activity import Activity
+from simulator.phone.app import BUNDLE_ID
+from simulator.phone.app_kind import KINDS
+from simulator.phone.phone import Phone
+from waiting import eventually
+
+SECRET = "nine-hours-of-one-secret"
+SESSION = "ses_long"
+MINUTE, HOUR = 60, 3600
+
+
+class Day:
+    """A relay, a sandbox and a phone, and one hand that turns the clock for all of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = VirtualClock()
+        self.journal = Journal(self.clock)
+        self.sandbox = Sandbox(self.clock, self.journal, random=random.Random(9), folder=folder)
+        self.stop = asyncio.Event()
+        self.began = self.clock.now()
+
+    async def open(self) -> None:
+        await self.sandbox.start()
+        self.sandbox.registry.add_app(BUNDLE_ID)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        self.relay = asyncio.create_task(serve(self._settings(), self.stop, self.clock))
+        self.http = aiohttp.ClientSession()
+        await eventually(self._answers)
+        issuer = Issuer(self.sandbox.registry, self.clock, BUNDLE_ID, "production")
+        self.phone = Phone(self.clock, self.journal, issuer, kind=KINDS["flat"])
+        issuer.lead_to(self.phone)
+        self.phone.app.scan(contract.pairing_link(contract.pairing(self.url, SECRET, ["http://127.0.0.1:9"])))
+        assert [reply.outcome for reply in await self.phone.app.register()] == ["accepted"]
+
+    def _settings(self) -> settings.Settings:
+        key, ports = self.sandbox.issue_key(), self.sandbox.ports
+        return settings.load(
+            {
+                "PORT": self.url.rpartition(":")[2],
+                "DATABASE_URL": f"sqlite://{self.folder}/relay.sqlite3",
+                "APNS_TEAM_ID": key.team_id,
+                "APNS_KEY_ID": key.key_id,
+                "APNS_PRIVATE_KEY": key.private_key,
+                "APNS_DEFAULT_BUNDLE_ID": BUNDLE_ID,
+                "APNS_HOST_SANDBOX": f"127.0.0.1:{ports['sandbox']}",
+                "APNS_HOST_PRODUCTION": f"127.0.0.1:{ports['production']}",
+                "APNS_CA_FILE": str(self.sandbox.ca_file),
+            }
+        )
+
+    async def _answers(self) -> bool:
+        try:
+            async with self.http.get(f"{self.url}/health") as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def close(self) -> None:
+        self.stop.set()
+        await self.relay
+        await self.phone.app.close()
+        await self.http.close()
+        await self.sandbox.close()
+
+    # What happens.
+
+    async def tell(self, event_type: str, message: str, status: str = "working") -> None:
+        """OpenCode has news, and all that follows from it has happened."""
+        state = {"status": status, "sessionTitle": "Long work", "lastMessage": message, "retryInfo": None}
+        event = {"secret": SECRET, "sessionID": SESSION, "eventType": event_type, "contentState": state}
+        async with self.http.post(f"{self.url}/v1/event", json=event) as response:
+            assert response.status == 200
+        await self.settle()
+
+    async def until(self, seconds: float) -> None:
+        """Let time pass, a minute at a time, up to so many seconds after the beginning."""
+        while (left := self.began + seconds - self.clock.now()) > 0:
+            waiting = self.clock.sleepers
+            await self.clock.advance(min(left, MINUTE))
+            await eventually(lambda: self.clock.sleepers >= waiting)  # whoever woke has done what it woke for
+            await self.settle()
+
+    async def settle(self) -> None:
+        self.sandbox.settle()
+        await eventually(self._nothing_waits)
+        self.phone.settle()
+
+    def _nothing_waits(self) -> bool:
+        """Every activity that may be pushed was, and every running card's token is known to the relay."""
+        now_ms = int(self.clock.now() * 1000)
+        with sqlite3.connect(f"file:{self.folder}/relay.sqlite3?mode=ro", uri=True) as db:
+            rows = db.execute(
+                "SELECT activity_token, due_at, lease_until FROM activity_registration"
+            ).fetchall()
+        tokens = {token for token, _, _ in rows}
+        known = all(card.token in tokens for card in self.running if card.update_token_known)
+        return known and not any(lease > 0 or (due and due <= now_ms) for _, due, lease in rows)
+
+    # What there is to see.
+
+    @property
+    def running(self) -> list[Activity]:
+        return list(self.phone.activities.active)
+
+    @property
+    def card(self) -> Activity:
+        (card,) = self.running
+        return card
+
+    def pushes(self, **detail: Any) -> list[Any]:
+        return [
+            one for one in self.journal.entries("apns", "push")
+            if all(one.detail[key] == value for key, value in detail.items())
+        ]  # fmt: skip
+
+
+@pytest.fixture
+async def day(tmp_path: Path) -> AsyncIterator[Day]:
+    day = Day(tmp_path)
+    await day.open()
+    yield day
+    await day.close()
+
+
+async def test_progress_rotation_stale_timed_out_and_dismissed(
+    day: Day, caplog: pytest.LogCaptureFixture
+) -> None:
+    await day.tell("start", "Starting...")
+    first = day.card
+    assert (first.started_by, first.content_state["lastMessage"]) == ("push", "Starting...")
+
+    for minute in range(5, 120, 5):  # work, for two hours
+        await day.until(minute * MINUTE)
+        await day.tell("progress", f"minute {minute}")
+        await day.until(minute * MINUTE + 3 * MINUTE)
+        assert day.card.content_state["lastMessage"] == f"minute {minute}"
+
+    old = first.token
+    new = day.phone.activities.rotate(first)
+    await day.settle()
+    await day.until(2 * HOUR)
+    await day.tell("progress", "after the rotation")
+    await day.until(2 * HOUR + 3 * MINUTE)
+    assert first.content_state["lastMessage"] == "after the rotation"
+    assert old != new
+
+    await day.until(3 * HOUR)  # silence: the card says that it is stale
+    assert first.state == "stale"
+    await day.tell("permission", "May I?", status="permission")
+    assert (first.state, first.content_state["status"]) == ("active", "permission")
+
+    for half_hour in range(7, 16):
+        await day.until(half_hour * HOUR / 2)
+        await day.tell("progress", f"half hour {half_hour}")
+    await day.until(8 * HOUR - 2 * MINUTE)
+    assert first.state == "ended"
+    assert first.content_state["lastMessage"] == "Timed out"
+    assert day.running == []
+
+    await day.tell("progress", "still at it")  # the session gets another card
+    second = day.card
+    await day.until(8 * HOUR + 10 * MINUTE)
+    assert not first.visible
+    await day.until(9 * HOUR)
+    await day.tell("complete", "Done", status="complete")
+    assert (second.state, second.content_state["lastMessage"]) == ("ended", "Done")
+    assert second.visible
+    await day.until(9 * HOUR + 20 * MINUTE)
+    assert not second.visible
+
+    assert {one.detail["status"] for one in day.pushes()} == {200}
+    assert len(day.phone.activities.all) == 2
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
