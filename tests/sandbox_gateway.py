@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from typing import Literal
 
 from relay.apns.provider_token import ProviderToken
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
+from relay.clock import sleep_unless
 from simulator.apns.requests import Request
 from simulator.apns.sandbox import Sandbox
 from simulator.apns.session import Session
@@ -14,17 +14,22 @@ from simulator.clock import VirtualClock
 
 Fault = Literal["answer lost", "push lost", "not sent", "500", "slow"]
 
-FAULTS: dict[Fault, Callable[[], Outcome] | None] = {
-    "answer lost": lambda: MaybeSent("the answer was lost"),
-    "push lost": lambda: MaybeSent("the push was lost"),
-    "not sent": lambda: NotSent("no connection"),
-    "500": lambda: Answered(500, "InternalServerError"),
-    "slow": None,
+OUTCOMES: dict[Fault, Outcome] = {
+    "answer lost": MaybeSent("the answer was lost"),
+    "push lost": MaybeSent("the push was lost"),
+    "not sent": NotSent("no connection"),
+    "500": Answered(500, "InternalServerError"),
+    "slow": MaybeSent("no answer in time"),
 }
+NEVER_ARRIVE = ("push lost", "not sent", "500")
+DEADLINE = 10.0
 
 
 class SandboxGateway:
-    """Sends to `sandbox`. Each entry of `faults` befalls one push; a slow one is answered when `release` is called."""
+    """Sends to `sandbox`. Each entry of `faults` befalls one push; a slow one is answered when `release` is called.
+
+    `asked` is when which push was sent, and what the sandbox said; None if it never arrived.
+    """
 
     def __init__(self, sandbox: Sandbox, clock: VirtualClock) -> None:
         self._sandbox, self._clock = sandbox, clock
@@ -34,21 +39,17 @@ class SandboxGateway:
         self._session = Session()
         self._released = asyncio.Event()
         self.faults: deque[Fault] = deque()
-        self.asked: list[tuple[float, Push, Outcome]] = []
+        self.asked: list[tuple[float, Push, Answered | None]] = []
 
     async def send(self, push: Push) -> Outcome:
         fault = self.faults.popleft() if self.faults else None
         at = self._clock.now()
+        answered = None if fault in NEVER_ARRIVE else self._hand_in(push)
+        self.asked.append((at, push, answered))
         if fault == "slow":
-            self._released.clear()
-            await self._released.wait()
-        if fault in ("push lost", "not sent", "500"):
-            outcome = FAULTS[fault]()  # type: ignore[misc]
-        else:
-            outcome = self._hand_in(push)
-            outcome = FAULTS[fault]() if fault == "answer lost" else outcome  # type: ignore[misc]
-        self.asked.append((at, push, outcome))
-        return outcome
+            await sleep_unless(self._clock, DEADLINE, self._released)
+        in_time = self._clock.now() < at + DEADLINE
+        return answered if answered and in_time and fault in (None, "slow") else OUTCOMES[fault or "slow"]
 
     def release(self) -> None:
         self._released.set()
@@ -56,7 +57,7 @@ class SandboxGateway:
     async def close(self, grace: float) -> None:
         self.release()
 
-    def _hand_in(self, push: Push) -> Outcome:
+    def _hand_in(self, push: Push) -> Answered:
         headers = {
             "authorization": self._token.authorization(self._clock.now()),
             "apns-id": push.apns_id,

@@ -61,6 +61,8 @@ def observe(activity: Activity, told: News, *, can_start: bool, now_ms: int) -> 
             return activity
         if activity.stage in OVER:
             return _restarted(activity, told, now_ms) if can_start else activity
+    if activity.stage == "lost" and can_start and (activity.ends or told.event_type == "start"):
+        return _restarted(activity, told, now_ms)
     return _with_state(activity, told, now_ms)
 
 

@@ -6,14 +6,15 @@ from typing import Literal, NamedTuple
 
 from relay.contract import ActivityFormat, ApnsEnv, ContentState, EventType
 
-Stage = Literal["starting", "started", "active", "ended", "dismissed"]
+Stage = Literal["starting", "started", "active", "lost", "ended", "dismissed"]
 """Where an activity stands.
 
 - starting: it is to be started by push; no other relay and no other event may start one for this session and phone
 - started: APNs was given the start, and the phone has not registered an update token yet
 - active: the phone registered an update token
+- lost: its token died; the phone may register another, or the card is gone and only a new run brings one
 - ended: its session ended; only work that begins anew may start another
-- dismissed: the phone ended it, or its token died; only a new run of the session may start another
+- dismissed: the phone ended it; only a new run of the session may start another
 """
 
 _NAMESPACE = uuid.UUID("0c5e2f7a-7f0b-5d57-9a5e-3c1f4b1d6e21")

@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple
 
 from relay.activity import throttle
 from relay.activity.life import OVER, Kind, due_at
-from relay.activity.record import Activity, Alert, Stage
+from relay.activity.record import Activity, Alert
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
-from relay.apns.reasons import Verdict, judge
+from relay.apns.reasons import Reason, Verdict, judge
 from relay.contract import ApnsEnv
 
 Word = Literal["sent", "maybe sent", "retry", "dead", "refused"]
@@ -40,9 +40,15 @@ def answer(
     word: Word = _WORDS[row.verdict]
     if isinstance(last, MaybeSent):
         word = "maybe sent"
-    pause = (last.retry_after if isinstance(last, NotSent) else None) or row.retry_after or 1.0
     since = last.timestamp if isinstance(last, Answered) else None
-    return Answer(word=word, apns_env=env, retry_at=now_ms + int(pause * 1000), dead_since=since)
+    return Answer(word=word, apns_env=env, retry_at=now_ms + _pause_ms(last, row), dead_since=since)
+
+
+def _pause_ms(outcome: Outcome, row: Reason) -> int:
+    """What did not leave may go soon; what may have arrived has the pace of an update."""
+    if isinstance(outcome, NotSent):
+        return int((outcome.retry_after or 1.0) * 1000)
+    return int(row.retry_after * 1000) if row.retry_after else throttle.EQUAL_PHASE_MS
 
 
 _WORDS: dict[Verdict, Word] = {
@@ -143,8 +149,7 @@ def _token_dead(case: _Case) -> Activity:
         return replace(activity, due_at=case.now_ms, attempts=0, retry_at=0)
     if dead_since is not None and activity.registered_at >= dead_since:
         return _try_again(case)
-    stage: Stage = "ended" if activity.ends else "dismissed"
-    return replace(activity, stage=stage, activity_token=None, due_at=None, alert=None)
+    return replace(activity, stage="lost", activity_token=None, due_at=None, alert=None)
 
 
 def _later(activity: Activity, case: _Case) -> Activity:

@@ -8,7 +8,7 @@ from relay.activity.life import OVER
 from relay.activity.record import Activity, Stage, activity_id
 from relay.contract import ActivityFormat, ApnsEnv
 
-AWAITING = frozenset({"starting", "started"})
+AWAITING = frozenset({"starting", "started", "lost"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,7 +81,7 @@ async def due(db: Database, *, until_ms: int, limit: int) -> list[Activity]:
 async def began_before(db: Database, *, before_ms: int, limit: int) -> list[Activity]:
     """Activities that run so long already and have no end yet."""
     _, rows = await db.execute(
-        f"SELECT * FROM {TABLE} WHERE began_at < ? AND ends = ? AND stage IN ('starting', 'started', 'active') LIMIT ?",
+        f"SELECT * FROM {TABLE} WHERE began_at < ? AND ends = ? AND stage NOT IN ('ended', 'dismissed') LIMIT ?",
         [before_ms, False, limit],
     )
     return [_activity(row) for row in rows]

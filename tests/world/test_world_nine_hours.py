@@ -99,8 +99,12 @@ class Day:
         while (left := self.began + seconds - self.clock.now()) > 0:
             waiting = self.clock.sleepers
             await self.clock.advance(min(left, MINUTE))
-            await eventually(lambda: self.clock.sleepers >= waiting)  # whoever woke has done what it woke for
+            await self._asleep_again(waiting)
             await self.settle()
+
+    async def _asleep_again(self, sleepers: int) -> None:
+        """Whoever the clock woke has done what it woke for."""
+        await eventually(lambda: self.clock.sleepers >= sleepers)
 
     async def settle(self) -> None:
         self.sandbox.settle()
