@@ -148,7 +148,7 @@ def _add_phone(command: argparse.ArgumentParser) -> None:
         "--phone-profile",
         choices=("lenient", "default", "strict"),
         default="default",
-        help="the phone's budgets",
+        help="the phone's budgets; a strict one wakes no app, so that cards started by push stay as they began",
     )
 
 

@@ -1,17 +1,22 @@
 """Every recording of a real OpenCode through the real chain: bridge and relay as processes, APNs over HTTP/2 + TLS."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from mariadb import MariaDB
+from simulator.activity_expectations import Audience, evaluate_activities
+from simulator.activity_report import activities
 from simulator.logline import parse
 from simulator.replay import ReplayOptions, replay
 from simulator.report import report
 from simulator.scenario import load, scenarios
 from simulator.world import World, WorldOptions
+from waiting import eventually
 
 pytestmark = [pytest.mark.replay, pytest.mark.asyncio(loop_scope="module")]
 
@@ -114,6 +119,39 @@ async def test_what_lasts_is_seen_at_the_recorded_speed() -> None:
     (card,) = result["activities"]
     retries = [state for state in card["states"] if state["status"] == "retry"]
     assert retries[0]["retryInfo"].startswith("Retry 1 in ")
+
+
+async def _played_with_a_killed_relay(
+    world: World, name: str, *, heard: int, speed: float
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The cards, and what was wrong with them, if the relay is killed as it has heard of so many events."""
+    scenario, began = load(name), world.clock.now()
+    playing = asyncio.create_task(world.player.play(scenario.recording, speed))
+    await eventually(lambda: len(world.journal.entries("relay", "event", began)) >= heard, within=20)
+    await world.relay.kill()
+    await world.start_relay()
+    played = await playing
+    await world.still(4.0)
+    cards = activities(world.journal.entries("phone", since=began))
+    shown = {card["sessionID"] for card in cards}
+    started = [one for one in scenario.activities if played.sessions[one.session_id] in shown]
+    demanded = replace(scenario, activities=tuple(started))
+    judged = evaluate_activities(demanded, cards, Audience(("iPhone",), speed=100), played.sessions)
+    return cards, [one.what for one in judged if not one.ok]
+
+
+@pytest.mark.parametrize("name", ["a_text", "c_error_400", "e_abort", "f_two_sessions"])
+@pytest.mark.parametrize("heard", [1, 2])
+async def test_a_killed_relay_leaves_no_card_behind(pocket: World, name: str, heard: int) -> None:
+    """A turn that is over before the relay is back may have had no card; one that has a card ends it, once."""
+    _, wrong = await _played_with_a_killed_relay(pocket, name, heard=heard, speed=4.0)
+    assert wrong == []
+
+
+async def test_a_killed_relay_does_not_forget_to_start_the_card(pocket: World) -> None:
+    cards, wrong = await _played_with_a_killed_relay(pocket, "d_retry_503_backoff", heard=1, speed=2.0)
+    assert wrong == []
+    assert len(cards) == 1
 
 
 @pytest.mark.mariadb
