@@ -10,7 +10,7 @@ from quart import Quart
 
 from relay.activities import Activities
 from relay.activity_sender import ActivitySender
-from relay.apns.gateway import ApnsGateway, Gateway
+from relay.apns.gateway import Gateway, build_gateway
 from relay.apns.key_pause import KeyPause
 from relay.apns.provider_token import ProviderToken
 from relay.clock import Clock, SystemClock
@@ -76,12 +76,13 @@ async def _start_parts(
     return _Parts(db, dispatcher, cards, shelter, clock.now)
 
 
-def apns_gateway(settings: Settings, now: Callable[[], float] = time.time) -> ApnsGateway:
+def apns_gateway(settings: Settings, now: Callable[[], float] = time.time) -> Gateway:
     """The way to the APNs, or the sandbox, that the settings name. Build it inside a running event loop."""
     token = ProviderToken(
         private_key=settings.apns_private_key, key_id=settings.apns_key_id, team_id=settings.apns_team_id
     )
-    return ApnsGateway(
+    return build_gateway(
+        settings.apns_transport,
         hosts=settings.apns_hosts,
         ca_file=settings.apns_ca_file,
         provider_token=token,

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -38,6 +38,7 @@ class Settings:
     database_url: str = field(repr=False)
     apns_hosts: Mapping[ApnsEnv, Endpoint]
     apns_ca_file: Path | None
+    apns_transport: Literal["lean", "aioapns"]
     relay_event_deadline: float
     apns_push_deadline: float
     relay_delivery_days: int
@@ -143,6 +144,12 @@ def _ca_file(text: str) -> Path | None:
     return Path(text)
 
 
+def _transport(text: str) -> str:
+    if text not in ("lean", "aioapns"):
+        raise _WrongError("must be lean (the relay's own) or aioapns (the package's)")
+    return text
+
+
 class Variable(NamedTuple):
     """One environment variable: its default (None: required), how it is read, what it is for."""
 
@@ -162,6 +169,7 @@ VARIABLES: dict[str, Variable] = {
     "APNS_HOST_SANDBOX": Variable("api.sandbox.push.apple.com:443", _endpoint, "host:port for development tokens"),
     "APNS_HOST_PRODUCTION": Variable("api.push.apple.com:443", _endpoint, "host:port for App Store and TestFlight tokens"),
     "APNS_CA_FILE": Variable("", _ca_file, "CA to trust instead of the system's, for a sandbox"),
+    "APNS_TRANSPORT": Variable("lean", _transport, "lean: the relay's own HTTP/2; aioapns: that of the package"),
     "APNS_PUSH_DEADLINE": Variable("10", _seconds, "seconds until an unanswered push counts as maybe sent"),
     "RELAY_EVENT_DEADLINE": Variable("5", _seconds, "seconds after which /v1/event answers and reports the rest as queued"),
     "RELAY_DELIVERY_DAYS": Variable("30", _days, "days that settled rows stay in delivery_log"),

@@ -19,6 +19,7 @@ from relay.settings import VARIABLES, Endpoint, Settings, SettingsError, load
 Environment = Callable[..., dict[str, str]]
 
 GOOD = {
+    "APNS_TRANSPORT": [("lean", "lean"), (" aioapns ", "aioapns"), ("", "lean")],
     "APNS_TEAM_ID": [("TEAM123456", "TEAM123456"), (" abcdef7890 ", "abcdef7890")],
     "APNS_KEY_ID": [("KEY1234567", "KEY1234567")],
     "APNS_DEFAULT_BUNDLE_ID": [("com.example.app-2", "com.example.app-2")],
@@ -41,6 +42,7 @@ GOOD = {
 }
 
 BAD = {
+    "APNS_TRANSPORT": ["LEAN", "http2", "hunter"],
     "APNS_TEAM_ID": ["", "undefined", "TEAM12345", "TEAM1234567", "TEAM-23456", "TEAM12345ü"],
     "APNS_KEY_ID": ["", "null", "key"],
     "APNS_PRIVATE_KEY": [
@@ -94,6 +96,7 @@ def test_the_least_environment(environment: Environment, private_key: str) -> No
             "production": Endpoint("api.push.apple.com", 443),
         },
         apns_ca_file=None,
+        apns_transport="lean",
         relay_event_deadline=5.0,
         apns_push_deadline=10.0,
         relay_delivery_days=30,
