@@ -97,8 +97,8 @@ class Announcer:
         if state is None:
             return  # over already: what was held until the session was learnt
         self._open_runs.begin(session_id)
-        self._end_card(session_id)
-        self._cards.show(session_id, state, self._monotonic())
+        self._pauses.cancel(session_id)
+        state = self._cards.begin(session_id, state, self._monotonic())
         directory = self._sessions.directory(session_id)
         self._send(start_event(session_id, state, directory, change.fact, self._sender))
 
@@ -159,11 +159,8 @@ class Announcer:
 
     def _end(self, change: Change) -> None:
         self._open_runs.end(change.session_id, change_id(change, self._sender))
-        self._end_card(change.session_id)
-
-    def _end_card(self, session_id: str) -> None:
-        self._pauses.cancel(session_id)
-        self._cards.end(session_id)
+        self._pauses.cancel(change.session_id)
+        self._cards.end(change.session_id)
 
     def _send(self, told: contract.Event) -> None:
         if self._texts.busy(told.session_id):

@@ -14,9 +14,11 @@ class Cards:
         self._throttle = Throttle(interval)
         self._asked: dict[str, dict[str, ContentState]] = {}  # by session and request, the newest last
 
-    def show(self, session_id: str, state: ContentState, now: float) -> None:
-        """An event is on its way that carries `state`."""
-        self._throttle.sent(session_id, state, now)
+    def begin(self, session_id: str, state: ContentState, now: float) -> ContentState:
+        """What the card shows first, on its way now: `state`, unless a request waits already."""
+        shown = self._shown(session_id, state)
+        self._throttle.sent(session_id, shown, now)
+        return shown
 
     def ask(self, session_id: str, request_id: str, state: ContentState, now: float) -> None:
         """An event is on its way that tells of a request; its state stays until it is answered."""
@@ -35,9 +37,7 @@ class Cards:
 
         `state` is what the session does; a request that waits goes before it.
         """
-        asked = self._asked.get(session_id)
-        shown = next(reversed(asked.values())) if asked else state
-        return self._throttle.offer(session_id, shown, now)
+        return self._throttle.offer(session_id, self._shown(session_id, state), now)
 
     def take(self, session_id: str, now: float) -> ContentState | None:
         """What the card is to show now, if it is anything new; it counts as sent."""
@@ -47,3 +47,7 @@ class Cards:
         """The run is over: nothing more is shown of it."""
         self._asked.pop(session_id, None)
         self._throttle.forget(session_id)
+
+    def _shown(self, session_id: str, state: ContentState) -> ContentState:
+        asked = self._asked.get(session_id)
+        return next(reversed(asked.values())) if asked else state

@@ -253,6 +253,18 @@ class TestRestartOfTheBridge:
             await caught_up(fake_opencode, until)
         assert fake_relay.told() == [("complete", "ses_a")]
 
+    async def test_every_heartbeat_keeps_until_when_all_is_known(
+        self, fake_opencode: Any, running: Running, until: Until, state_home: Path
+    ) -> None:
+        began = now_ms()
+        async with running():
+            await caught_up(fake_opencode, until)
+            fake_opencode.say("server.heartbeat")
+            await until(lambda: state_files(state_home))
+            state = read_state(state_files(state_home)[0])
+        assert state is not None
+        assert began <= state.seen_at <= now_ms()
+
     async def test_a_first_bridge_says_nothing_of_what_was_before(
         self, fake_opencode: Any, fake_relay: Any, running: Running, until: Until
     ) -> None:

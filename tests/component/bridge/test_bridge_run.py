@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -210,6 +211,88 @@ async def test_a_slow_relay_does_not_stop_the_reading(
         fake_relay.gate.set()
         await until(lambda: len(fake_relay.accepted) == 40)
     assert sorted(event.sessionID for event in fake_relay.accepted) == sorted(names)
+
+
+async def test_a_run_shows_on_the_card_from_beginning_to_end(
+    fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+) -> None:
+    fake_opencode.create("ses_a", "Fix the parser")
+    async with running(alerts=frozenset({"error"})):
+        fake_opencode.status("ses_a", "busy")
+        await until(lambda: len(fake_relay.cards) == 1)
+        fake_opencode.status(
+            "ses_a", "retry", attempt=2, message="Overloaded", next=(time.time() + 7.5) * 1000
+        )
+        await until(lambda: len(fake_relay.cards) == 2)
+        fake_opencode.status("ses_a", "busy")
+        await until(lambda: len(fake_relay.cards) == 3)
+        fake_opencode.ask("ses_a", "per_1", "rm -r build")
+        await until(lambda: len(fake_relay.cards) == 4)
+        fake_opencode.say("permission.replied", requestID="per_1", sessionID="ses_a", reply="once")
+        await until(lambda: len(fake_relay.cards) == 5)
+        fake_opencode.write("ses_a", "It is fixed.")
+        fake_opencode.status("ses_a", "idle")
+        await until(lambda: len(fake_relay.cards) == 6)
+    assert fake_relay.accepted == []  # none of these was chosen to ring
+    assert fake_relay.shown("ses_a") == [
+        ("start", "working", "Starting..."),
+        ("progress", "retry", "Overloaded"),
+        ("progress", "working", "Starting..."),
+        ("progress", "permission", "bash: rm -r build"),
+        ("progress", "working", "Starting..."),
+        ("progress", "complete", "It is fixed."),
+    ]
+    start, retry = fake_relay.cards[:2]
+    assert (start.title, start.body) == (
+        "Session Started",
+        "OpenCode is working on: Fix the parser (/code/demo)",
+    )
+    assert start.state["sessionTitle"] == "Fix the parser"
+    assert retry.state["retryInfo"] == "Retry 2 in 8s"
+
+
+CANARY = "canary-0123456789"
+
+
+async def test_nothing_secret_is_logged_or_forwarded(
+    fake_opencode: Any, fake_relay: Any, running: Running, until: Until, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    failure: dict[str, Any] = {
+        "name": "APIError",
+        "data": {
+            "message": f"Bad key sk-{CANARY} at https://{CANARY}.example/v1: "
+            + '{"prompt":"'
+            + CANARY
+            + '"}',
+            "responseHeaders": {"x-request-id": CANARY},
+            "responseBody": CANARY,
+            "metadata": {"url": f"https://{CANARY}.example"},
+        },
+    }
+    for session in ("ses_a", "ses_b"):
+        fake_opencode.create(session, "Fix it")
+    part = {"type": "tool", "tool": "bash", "state": {"input": {"command": f"TOKEN={CANARY} make"}}}
+    async with running():
+        for session in ("ses_a", "ses_b"):
+            fake_opencode.status(session, "busy")
+        await until(lambda: len(fake_relay.cards) == 2)
+        fake_opencode.status("ses_a", "retry", attempt=1, message=failure["data"]["message"])
+        fake_opencode.say("message.part.updated", sessionID="ses_b", part=part)
+        await until(lambda: len(fake_relay.cards) == 3)
+        fake_opencode.say("session.error", sessionID="ses_a", error=failure)
+        fake_opencode.ask(
+            "ses_b", "per_1", f"curl -H 'Authorization: Bearer {CANARY}' https://me:{CANARY}@host"
+        )
+        await until(lambda: len(fake_relay.accepted) == 2)
+        fake_opencode.say("permission.replied", requestID="per_1", sessionID="ses_b", reply="once")
+        await until(lambda: len(fake_relay.cards) == 4)
+    sent = [repr(event) + repr(event.rest) for event in fake_relay.accepted + fake_relay.cards]
+    assert len(sent) == 6
+    assert not [one for one in sent if CANARY in one]
+    assert CANARY not in caplog.text
+    (error,) = [event for event in fake_relay.accepted if event.eventType == "error"]
+    assert error.body == "Bad key *** at [address]"
 
 
 class TestPermissionDelay:

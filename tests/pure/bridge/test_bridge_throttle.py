@@ -143,7 +143,7 @@ class TestCards:
     @pytest.fixture
     def cards(self) -> Cards:
         cards = Cards()
-        cards.show("ses_a", state("working on it"), 0.0)
+        assert cards.begin("ses_a", state("working on it"), 0.0) == state("working on it")
         return cards
 
     def test_a_request_stays_on_the_card_until_it_is_answered(self, cards: Cards) -> None:
@@ -159,6 +159,12 @@ class TestCards:
         cards.answer("ses_a", "per_2")
         assert cards.offer("ses_a", state("busy"), 3.0) == 11.0
         assert cards.take("ses_a", 14.0) == state("first", "permission")
+
+    def test_a_run_may_begin_with_a_request(self) -> None:
+        cards = Cards()
+        cards.ask("ses_a", "per_1", state("first", "permission"), 0.0)
+        assert cards.begin("ses_a", state("working on it"), 1.0) == state("first", "permission")
+        assert cards.offer("ses_a", state("busy"), 2.0) is None
 
     def test_answers_to_what_was_never_shown(self, cards: Cards) -> None:
         cards.answer("ses_a", "per_0")
