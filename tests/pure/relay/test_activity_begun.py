@@ -131,7 +131,7 @@ def test_an_end_is_a_change_of_phase_even_of_the_same_status() -> None:
     assert due_at(timed_out(under_way, NOW + 400), NOW + 400) == NOW + SECOND
 
 
-@pytest.mark.parametrize("stage", ["starting", "started", "ended", "dismissed"])
+@pytest.mark.parametrize("stage", ["starting", "started", "lost", "ended", "dismissed"])
 def test_without_a_token_a_state_is_kept(stage: Any) -> None:
     assert due_at(activity(stage=stage), NOW) is None
 
@@ -167,7 +167,7 @@ def test_one_of_which_nothing_was_ever_heard_times_out_too() -> None:
     assert pushing(after).pushed_status == "working end"
 
 
-@pytest.mark.parametrize("stage", ["starting", "started"])
+@pytest.mark.parametrize("stage", ["starting", "started", "lost"])
 def test_one_without_a_token_is_over_when_the_system_has_ended_its_card(stage: Any) -> None:
     """Nothing can be said on it, and a second card beside it would be one too many."""
     before = activity(stage=stage, began_at=NOW - LONGEST_MS + 1)

@@ -52,6 +52,9 @@ STANDS: dict[str, Activity] = {
     "ended 11.999 s ago": activity(stage="ended", ends=True, ended_at=NOW - 11_999),
     "ended 12 s ago": activity(stage="ended", ends=True, ended_at=NOW - 12_000),
     "ended, APNs troubled": activity(stage="ended", ends=True, ended_at=NOW - HOUR, retry_at=NOW + MINUTE),
+    "lost": activity(stage="lost"),
+    "lost, over": activity(stage="lost", ends=True, ended_at=NOW - 2 * SECOND),
+    "lost, over since 12 s": activity(stage="lost", ends=True, ended_at=NOW - 12 * SECOND),
     "dismissed": activity(stage="dismissed", ended_at=0),
 }  # fmt: skip
 
@@ -167,6 +170,27 @@ TABLE: dict[str, dict[EventType, Next | None]] = {
         "complete": SAME,
         "error": SAME,
     },
+    "lost": {
+        "start": ("starting", 0, False),
+        "progress": ("lost", None, False),
+        "permission": ("lost", None, False),
+        "complete": ("lost", None, True),
+        "error": ("lost", None, True),
+    },
+    "lost, over": {
+        "start": ("starting", 0, False),
+        "progress": SAME,
+        "permission": SAME,
+        "complete": SAME,
+        "error": SAME,
+    },
+    "lost, over since 12 s": {
+        "start": ("starting", 0, False),
+        "progress": ("starting", 0, False),
+        "permission": ("starting", 0, False),
+        "complete": SAME,
+        "error": SAME,
+    },
     "dismissed": {
         "start": ("starting", 0, False),
         "progress": SAME,
@@ -215,6 +239,18 @@ OVER = [stands for stands, one in STANDS.items() if one.stage in ("ended", "dism
 def test_what_is_over_stays_so_on_a_phone_that_cannot_be_started(stands: str, event_type: EventType) -> None:
     before = STANDS[stands]
     assert observe(before, told(event_type), can_start=False, now_ms=NOW + HOUR) is before
+
+
+def test_a_lost_one_keeps_the_newest_state_on_a_phone_that_cannot_be_started() -> None:
+    """Its token died; the next that the phone registers is told."""
+    for stands in ("lost", "lost, over"):
+        after = observe(STANDS[stands], told("start"), can_start=False, now_ms=NOW)
+        assert (after.stage, after.due_at, after.ends, after.state) == (
+            "lost",
+            None,
+            False,
+            state("working", "News"),
+        )
 
 
 @pytest.mark.parametrize("stands", STANDS)

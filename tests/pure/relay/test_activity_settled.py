@@ -65,7 +65,8 @@ RETRY = 12_000
 """The first pause after a failure, from the answer on."""
 PHASE, EQUAL = 1_000 - 300, 12_000 - 300
 """What is left of the windows that opened when the push began."""
-STARTED, ACTIVE, ENDED, DISMISSED = ("started", None), ("active", None), ("ended", None), ("dismissed", None)
+STARTED, ACTIVE, LOST = ("started", None), ("active", None), ("lost", None)
+ENDED, DISMISSED = ("ended", None), ("dismissed", None)
 
 HEARD_IT = {
     "nothing": ACTIVE, "progress": ("active", PHASE), "question": ("active", EQUAL), "end": ("active", PHASE),
@@ -88,12 +89,12 @@ TABLE: dict[tuple[Kind, Word], dict[str, Any]] = {
     ("update", "sent"): HEARD_IT,
     ("update", "maybe sent"): LATER | {"dismissed": DISMISSED},
     ("update", "retry"): LATER | {"dismissed": DISMISSED},
-    ("update", "dead"): dict.fromkeys(MEANWHILE, DISMISSED) | {"end": ENDED},
+    ("update", "dead"): dict.fromkeys(MEANWHILE, LOST) | {"dismissed": DISMISSED},
     ("update", "refused"): HEARD_IT,
     ("end", "sent"): OVER,
     ("end", "maybe sent"): LATER | {"dismissed": ENDED},
     ("end", "retry"): LATER | {"dismissed": ENDED},
-    ("end", "dead"): {name: cell for name, cell in OVER.items() if name != "new run"},
+    ("end", "dead"): dict.fromkeys(["nothing", "progress", "question", "end"], LOST) | {"dismissed": ENDED},
     ("end", "refused"): OVER,
 }
 CELLS = [(kind, word, meanwhile) for (kind, word), row in TABLE.items() for meanwhile in row]
@@ -173,7 +174,8 @@ def test_a_token_goes_only_if_it_died_after_its_registration(since: str, kind: K
     after = answered(pushing(before, SENT_AT), before, kind, said("dead", dead_since=dead_since))
     assert after is not None
     assert after.activity_token == (None if gone else TOKEN)
-    assert stands(after) == ((ENDED if kind == "end" else DISMISSED) if gone else ("active", RETRY))
+    assert (after.state, after.ends) == (before.state, before.ends)  # kept for the next token
+    assert stands(after) == (LOST if gone else ("active", RETRY))
 
 
 # The fence.

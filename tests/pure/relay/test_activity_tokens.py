@@ -62,6 +62,8 @@ ROWS: dict[str, tuple[Activity, int | None, bool]] = {
     "active, nothing new": (activity(pushed_at=AT, pushed_status="working"), None, True),
     "active, due": (activity(pushed_at=AT, due_at=NOW + 11_800), 11_800, True),
     "ended": (activity(stage="ended", ends=True, ended_at=NOW - MINUTE, state=state("complete")), None, False),
+    "lost": (activity(stage="lost", pushed_at=NOW - MINUTE), 0, True),
+    "lost, over": (activity(stage="lost", pushed_at=AT, ends=True, state=state("complete")), 800, True),
     "dismissed": (activity(stage="dismissed"), None, False),
 }  # fmt: skip
 
