@@ -27,7 +27,6 @@ from relay.apns.provider_token import ProviderToken
 from relay.apns.push import Answered, NotSent, Outcome, Push
 from relay.apns.request_checks import refusal
 from relay.apns.trust import client_tls
-from relay.apns.turn_clock import TurnClock
 
 PRODUCTION: Final = ("api.push.apple.com", 443)
 SANDBOX: Final = ("api.sandbox.push.apple.com", 443)
@@ -79,7 +78,6 @@ class APNs:
             sign=lambda: token.authorization(time.time()),
             now=time.time,
         )
-        self._now = TurnClock(time.time)
         self.topic, self.err_func, self._deadline = topic, err_func, deadline
         self.pool = ConnectionPool(
             connector, now=time.time, jitter=random.Random(), max_connections=max_connections
@@ -107,7 +105,7 @@ class APNs:
             topic=request.apns_topic or self.topic,
             push_type=request.push_type.value if request.push_type else "",
             priority=IMMEDIATELY if request.priority is None else int(request.priority),
-            expiration=int(self._now()) + lives,
+            expiration=int(time.time()) + lives,
             collapse_id=request.collapse_key or "",
             payload=msgspec.json.encode(request.message),
         )

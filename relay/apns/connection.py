@@ -30,7 +30,7 @@ class Owner(Protocol):
 
 
 class ApnsConnection(asyncio.Protocol):
-    """Carries errands. All that are written in one turn of the event loop leave with one write."""
+    """Carries errands. One alone leaves at once; those of one turn of the event loop leave with one write."""
 
     def __init__(self, *, authority: str, sign: SignedAt, owner: Owner, opened_at: float) -> None:
         self._http2: Http2[Errand] = Http2(authority)
@@ -77,8 +77,12 @@ class ApnsConnection(asyncio.Protocol):
         errand.connection, errand.answers_before = self, self.answers
         if not self._authorization:
             self._authorization = self._sign()  # once for all pushes of one write
+        alone = not self._http2.in_flight and self._flushing is None
         errand.stream_id = self._http2.open(errand.push, self._authorization, errand)
-        self._flush_soon()
+        if alone:
+            self._flush()
+        else:
+            self._flush_soon()
 
     def give_up(self, errand: Errand) -> None:
         """Nobody waits for this errand any more."""

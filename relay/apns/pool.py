@@ -5,6 +5,7 @@ import logging
 import random
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cached_property
 from typing import Final
 
 from relay.apns.backoff import Backoff
@@ -14,7 +15,6 @@ from relay.apns.deadlines import Deadlines
 from relay.apns.errand import Errand
 from relay.apns.idle import Care, care
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
-from relay.apns.turn_clock import TurnClock
 from relay.logfmt import line
 
 log = logging.getLogger("relay.apns")
@@ -42,8 +42,6 @@ class ConnectionPool:
     ) -> None:
         self._connector, self._now = connector, now
         self._max_connections, self._max_waiting = max_connections, max_waiting
-        self.time: Final = TurnClock(lambda: asyncio.get_running_loop().time())
-        """The event loop's clock, for deadlines."""
         self._backoff = Backoff(jitter)
         self._usable: list[ApnsConnection] = []  # in the order of their age
         self._open: set[ApnsConnection] = set()  # these, and those that drain
@@ -56,9 +54,17 @@ class ConnectionPool:
         self._caring: asyncio.TimerHandle | None = None
         self._closed = False
 
+    def time(self) -> float:
+        """Seconds of the clock that deadlines are in: the event loop's."""
+        return self._loop.time()
+
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()  # remembered: each look for it is a call into the kernel
+
     async def send(self, push: Push, ends: float) -> Outcome:
         """What became of the push until `time()` is `ends`. If it provably was not processed, it is sent once more."""
-        errand = Errand(push, self.time(), ends, asyncio.get_running_loop().create_future())
+        errand = Errand(push, self._loop.time(), ends, self._loop.create_future())
         if self._closed:
             return NotSent("closed")
         if len(self._waiting) >= self._max_waiting:
@@ -211,7 +217,7 @@ class ConnectionPool:
     def _want_connection(self) -> None:
         if self._usable:
             if self._growing is None:
-                self._growing = asyncio.get_running_loop().call_later(GROW_SECONDS, self._grow)
+                self._growing = self._loop.call_later(GROW_SECONDS, self._grow)
         elif self._connecting is None:
             if self._backoff.may_try(self._now()):
                 self._connecting = asyncio.create_task(self._connect(), name="connect to APNs")
@@ -223,7 +229,7 @@ class ConnectionPool:
         self._growing = None
         if not self._waiting or self._closed:
             return
-        late = asyncio.get_running_loop().time() - next(iter(self._waiting)).began >= GROW_SECONDS
+        late = self.time() - next(iter(self._waiting)).began >= GROW_SECONDS
         proved = all(connection.answers for connection in self._usable)
         room = len(self._usable) < self._max_connections and self._connecting is None
         if late and proved and room and self._backoff.may_try(self._now()):
@@ -249,12 +255,12 @@ class ConnectionPool:
 
     def _care_soon(self) -> None:
         if self._caring is None:
-            self._caring = asyncio.get_running_loop().call_later(CARE_SECONDS, self._care)
+            self._caring = self._loop.call_later(CARE_SECONDS, self._care)
 
     def _care(self) -> None:
         """Ping the idle, send the spare away, cut off the dead."""
         self._caring = None
-        now = asyncio.get_running_loop().time()
+        now = self.time()
         for age, each in enumerate(tuple(self._usable)):
             match care(now, heard=each.heard, pushed=each.pushed, pinged=each.pinged, spare=age > 0):
                 case Care.PING:

@@ -5,9 +5,8 @@ of a payload). A value that could break out of its header (CR, LF, NUL: RFC 9113
 """
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from relay.apns.push import Answered, Push
 
@@ -41,40 +40,30 @@ def _is_collapse_id(text: str) -> bool:
     )
 
 
-class _Kind(NamedTuple):
-    topic: str
-    push_type: str
-    priority: int
-
-
-OF_EACH_PUSH: Final[tuple[tuple[Callable[[Push], object], Answered], ...]] = (
-    (lambda push: _is_token(push.device_token), Answered(400, "BadDeviceToken")),
-    (lambda push: _UUID(push.apns_id), Answered(400, "BadMessageId")),
-    (lambda push: 0 <= push.expiration < 2**53, Answered(400, "BadExpirationDate")),
-    (lambda push: _is_collapse_id(push.collapse_id), Answered(400, "BadCollapseId")),
-    (lambda push: push.payload, Answered(400, "PayloadEmpty")),
-    (lambda push: len(push.payload) <= MAX_PAYLOAD, Answered(413, "PayloadTooLarge")),
-)
-"""What must hold, and the answer that Apple documents where it does not."""
-
-OF_A_KIND: Final[tuple[tuple[Callable[[_Kind], object], Answered], ...]] = (
-    (lambda kind: kind.priority in PRIORITIES, Answered(400, "BadPriority")),
-    (lambda kind: _PUSH_TYPE(kind.push_type), Answered(400, "InvalidPushType")),
-    (lambda kind: kind.topic, Answered(400, "MissingTopic")),
-    (lambda kind: _TOPIC(kind.topic), Answered(400, "BadTopic")),
-)
-"""The same for topic, push type and priority, of which there are few combinations."""
-
-
 def refusal(push: Push) -> Answered | None:
     """The answer that APNs would give, if it is certain to refuse this push; else None."""
-    for holds, answer in OF_EACH_PUSH:
-        if not holds(push):
-            return answer
+    if not _is_token(push.device_token):
+        return Answered(400, "BadDeviceToken")
+    if not _UUID(push.apns_id):
+        return Answered(400, "BadMessageId")
+    if not 0 <= push.expiration < 2**53:
+        return Answered(400, "BadExpirationDate")
+    if not _is_collapse_id(push.collapse_id):
+        return Answered(400, "BadCollapseId")
+    if not push.payload:
+        return Answered(400, "PayloadEmpty")
+    if len(push.payload) > MAX_PAYLOAD:
+        return Answered(413, "PayloadTooLarge")
     return _refusal_of_kind(push.topic, push.push_type, push.priority)
 
 
 @lru_cache(maxsize=1024)
 def _refusal_of_kind(topic: str, push_type: str, priority: int) -> Answered | None:
-    kind = _Kind(topic, push_type, priority)
-    return next((answer for holds, answer in OF_A_KIND if not holds(kind)), None)
+    """The same for what many pushes share."""
+    if priority not in PRIORITIES:
+        return Answered(400, "BadPriority")
+    if not _PUSH_TYPE(push_type):
+        return Answered(400, "InvalidPushType")
+    if not topic:
+        return Answered(400, "MissingTopic")
+    return None if _TOPIC(topic) else Answered(400, "BadTopic")

@@ -1,6 +1,5 @@
 """aioapns' interface on the lean transport, and the choice between the two transports."""
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -14,7 +13,6 @@ from component.transport.sending import reason
 from relay.apns.aioapns_gateway import AioapnsGateway
 from relay.apns.client import PRODUCTION, SANDBOX, APNs, PushMaybeSentError, PushNotSentError
 from relay.apns.gateway import ApnsGateway
-from relay.apns.turn_clock import TurnClock
 from waiting import eventually
 
 TOKEN = "ab" * 32
@@ -156,11 +154,3 @@ def test_its_parameters_are_those_of_aioapns() -> None:
 async def test_the_transport_is_chosen_by_its_name(build: Any) -> None:
     assert isinstance(build(1), ApnsGateway)
     assert isinstance(build(1, transport="aioapns"), AioapnsGateway)
-
-
-async def test_a_turn_clock_stands_still_within_a_turn() -> None:
-    times = iter(range(100))
-    clock = TurnClock(lambda: float(next(times)))
-    assert [clock(), clock(), clock()] == [0.0, 0.0, 0.0]
-    await asyncio.sleep(0)
-    assert clock() == 1.0
