@@ -1,0 +1,228 @@
+"""A whole relay on a virtual clock, asked over its routes, whose pushes go over TLS to the APNs sandbox; each that comes there is noted."""
+
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from tortoise.connection import get_connection
+
+from relay import settings
+from relay.apns.push import Push
+from relay.app import apns_gateway, running_app
+from simulator.apns.delivery import Delivery
+from simulator.apns.push_service import Outcome, PushService
+from simulator.apns.registry import Kind, ProviderKey, Realm
+from simulator.apns.requests import Request
+from simulator.apns.sandbox import Sandbox
+from simulator.apns.server import ServerConnection
+from simulator.apns.session import Session
+from simulator.clock import VirtualClock
+from simulator.journal import Journal
+from waiting import eventually
+
+SECRET = "a-secret-of-the-acceptance-cases"
+BUNDLE_ID = "com.example.app"
+
+LOOPS = 4
+"""Tasks of the relay that sleep when it has nothing to do: polls and sweeps of the dispatcher and of the activity sender."""
+
+_IN_FLIGHT = """
+    SELECT (SELECT COUNT(*) FROM delivery_log WHERE status = 'queued' AND lease_until > ?)
+         + (SELECT COUNT(*) FROM activity_registration WHERE lease_until > ?) AS n"""
+_NEXT_DUE = """
+    SELECT MIN(due_at) AS at FROM (SELECT due_at FROM delivery_log WHERE status = 'queued'
+                                   UNION ALL SELECT due_at FROM activity_registration)"""
+
+
+class Arrival(NamedTuple):
+    """A request that came to the sandbox. `status` None: nothing was answered. Requests of one connection share its session."""
+
+    at: float
+    realm: str
+    session: Session
+    request: Request
+    status: int | None
+    reason: str | None
+
+    @property
+    def apns_id(self) -> str:
+        return self.request.headers["apns-id"]
+
+    @property
+    def authorization(self) -> str:
+        """The provider token, as it was sent."""
+        return self.request.headers["authorization"]
+
+    @property
+    def issued_at(self) -> int:
+        """When the provider token was signed, as it says; UNIX seconds."""
+        claims = jwt.decode(self.authorization.removeprefix("bearer "), options={"verify_signature": False})
+        return int(claims["iat"])
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        payload: dict[str, Any] = json.loads(self.request.body)
+        return payload
+
+    @property
+    def message(self) -> str:
+        """What a Live Activity's push says."""
+        message: str = self.payload["aps"]["content-state"]["lastMessage"]
+        return message
+
+
+class RelayCase:
+    """The relay, the sandbox, and the one hand that turns their clock."""
+
+    def __init__(self, clock: VirtualClock, journal: Journal, sandbox: Sandbox) -> None:
+        self.clock, self.journal, self.sandbox = clock, journal, sandbox
+        self.arrivals: list[Arrival] = []
+        self.received: list[Delivery] = []
+        """What reached the phones."""
+        for host in sandbox.hosts.values():
+            self._watch(host)
+
+    @asynccontextmanager
+    async def running(self, folder: Path) -> AsyncIterator[None]:
+        """The relay serves, and knows one key."""
+        key = self.sandbox.issue_key()
+        configured = _settings(folder, self.sandbox, key)
+        self.key = self.sandbox.registry.keys[key.key_id]
+        """The relay's key as the sandbox knows it."""
+        self.gateway = apns_gateway(configured, self.clock.now)
+        async with running_app(configured, clock=self.clock, gateway=self.gateway) as self._app:
+            yield
+
+    def _watch(self, host: PushService) -> None:
+        handle = host.handle
+
+        def watched(request: Request, session: Session) -> Outcome:
+            outcome = handle(request, session)
+            answer = outcome.answer
+            said = (None, None) if answer is None else (answer.status, answer.reason)
+            self.arrivals.append(Arrival(self.clock.now(), host.realm, session, request, *said))
+            return outcome
+
+        host.handle = watched  # type: ignore[method-assign]
+
+    # What happens.
+
+    async def post(self, path: str, **fields: Any) -> dict[str, Any]:
+        body = json.dumps({"secret": SECRET} | fields, ensure_ascii=False)
+        response = await self._app.test_client().post(f"/v1/{path}", data=body)
+        said: dict[str, Any] = json.loads(await response.get_data())
+        assert response.status_code == 200, said
+        return said
+
+    def token(self, realm: Realm = "sandbox", kind: Kind = "alert") -> str:
+        """A token that leads to a phone."""
+        token = self.sandbox.registry.mint_token(BUNDLE_ID, realm, kind)
+        self.sandbox.registry.attach(token, self.received.append)
+        return token
+
+    async def phone(self, realm: Realm = "sandbox", **fields: Any) -> str:
+        """The token of a phone that has registered with the relay."""
+        token = self.token(realm)
+        await self.post("device/register", **{"deviceToken": token, "apnsEnv": realm} | fields)
+        return token
+
+    async def phones(self, count: int) -> list[str]:
+        return [await self.phone() for _ in range(count)]
+
+    async def tell(self, event_type: str = "complete", **fields: Any) -> tuple[int, int, int]:
+        """Something happened in a session; how many pushes were sent, failed, and are queued."""
+        said = await self.post("event", **{"eventType": event_type, "sessionID": "ses_1"} | fields)
+        return said["sent"], said["failed"], said["queued"]
+
+    def push(self, token: str, *, size: int) -> Push:
+        """An alert whose payload has so many bytes."""
+        empty = '{"aps":{"alert":{"title":"T","body":"B"}},"pad":""}'
+        return Push(
+            apns_id=str(uuid.uuid4()),
+            device_token=token,
+            apns_env="sandbox",
+            topic=BUNDLE_ID,
+            push_type="alert",
+            priority=10,
+            expiration=int(self.clock.now()) + 86_400,
+            collapse_id="",
+            payload=empty.replace(':""', f':"{"x" * (size - len(empty))}"').encode(),
+        )
+
+    def refuse_key(self) -> ec.EllipticCurvePublicKey:
+        """From now on the relay's signatures are wrong; returns the key by which they are right."""
+        good, self.key.public_key = self.key.public_key, ec.generate_private_key(ec.SECP256R1()).public_key()
+        return good
+
+    async def turn(self, seconds: float) -> None:
+        """Let time pass: from one push that is due to the next, each finished before the clock goes on."""
+        ends = self.clock.now() + seconds
+        while (left := ends - self.clock.now()) > 0:
+            await self.clock.advance(min(left, await self._until_due()))
+            await eventually(self._quiet)
+
+    async def _until_due(self) -> float:
+        """Seconds until a push is due; where one is already, the second in which the relay looks again."""
+        (row,) = await self.rows(_NEXT_DUE)
+        return float("inf") if row["at"] is None else max(1.0, row["at"] / 1000 - self.clock.now())
+
+    async def _quiet(self) -> bool:
+        now_ms = int(self.clock.now() * 1000)
+        return self.clock.sleepers >= LOOPS and (await self.rows(_IN_FLIGHT, now_ms, now_ms))[0]["n"] == 0
+
+    # What there is to see.
+
+    async def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        _, rows = await get_connection("default").execute_query(sql, list(values))
+        return [dict(row) for row in rows]
+
+    async def device_tokens(self) -> set[str]:
+        """Those that the relay knows."""
+        return {
+            row["device_token"] for row in await self.rows("SELECT device_token FROM device_registration")
+        }
+
+    @property
+    def connected(self) -> list[ServerConnection]:
+        """The sandbox's ends of the connections that are open now."""
+        return self.sandbox._connections()
+
+    def statuses(self) -> list[int | None]:
+        return [each.status for each in self.arrivals]
+
+
+@asynccontextmanager
+async def relay_case(folder: Path) -> AsyncIterator[RelayCase]:
+    """A relay and a sandbox that have only just met: no phone is registered, no connection open."""
+    clock = VirtualClock()
+    journal = Journal(clock)
+    sandbox = Sandbox(clock, journal, random=Random(150), folder=folder)
+    await sandbox.start()
+    try:
+        sandbox.add_app(BUNDLE_ID)
+        case = RelayCase(clock, journal, sandbox)
+        async with case.running(folder):
+            yield case
+    finally:
+        await sandbox.close()
+
+
+def _settings(folder: Path, sandbox: Sandbox, key: ProviderKey) -> settings.Settings:
+    return settings.load(
+        {
+            "DATABASE_URL": f"sqlite://{folder}/relay.sqlite3",
+            "APNS_TEAM_ID": key.team_id,
+            "APNS_KEY_ID": key.key_id,
+            "APNS_PRIVATE_KEY": key.private_key,
+            "APNS_DEFAULT_BUNDLE_ID": BUNDLE_ID,
+            "APNS_HOST_SANDBOX": f"127.0.0.1:{sandbox.ports['sandbox']}",
+            "APNS_HOST_PRODUCTION": f"127.0.0.1:{sandbox.ports['production']}",
+            "APNS_CA_FILE": str(sandbox.ca_file),
+        }
+    )
