@@ -1,0 +1,147 @@
+"""A real `opencode serve` that knows nothing of this machine's user, and asks nobody but the scripted provider."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from live.provider import KEY, MODEL
+from waiting import eventually
+
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+
+PERMISSIONS = {"bash": "ask", "edit": "ask", "webfetch": "ask", "external_directory": "ask"}
+
+OFFLINE = (
+    "OPENCODE_DISABLE_AUTOUPDATE",
+    "OPENCODE_DISABLE_MODELS_FETCH",
+    "OPENCODE_DISABLE_LSP_DOWNLOAD",
+    "OPENCODE_DISABLE_SHARE",
+    "OPENCODE_DISABLE_DEFAULT_PLUGINS",
+    "OPENCODE_DISABLE_CLAUDE_CODE",
+    "OPENCODE_DISABLE_EXTERNAL_SKILLS",
+)
+"""Observed on 1.18.33. Not OPENCODE_DISABLE_EMBEDDED_WEB_UI: with it unknown routes are proxied to OpenCode's own site."""
+
+
+class OpenCodeServe:
+    """The process: it can be stopped, killed and started again on the same port, over the same data."""
+
+    def __init__(self, program: Path, folder: Path, provider_url: str) -> None:
+        self._program, self._folder = program, folder
+        self._process: asyncio.subprocess.Process | None = None
+        self._port = _free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.directory = folder / "code"
+        """The project that the agent works on, a git repository."""
+        self.log = folder / "opencode.log"
+        _write_project(self.directory)
+        _write_configuration(folder, provider_url)
+
+    async def start(self) -> None:
+        """Return when it answers. AssertionError with its last words if it does not within 30 s."""
+        command = [self._program, "serve", "--hostname=127.0.0.1", f"--port={self._port}", "--print-logs"]
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *command, env=self._environment(), cwd=self.directory, stdin=asyncio.subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
+            await eventually(lambda: self._answers(http), within=START_SECONDS)
+
+    async def stop(self) -> None:
+        """Ask it to end (SIGTERM); killed if it takes longer than 10 s."""
+        await self._end(signal.SIGTERM)
+
+    async def kill(self) -> None:
+        """End it without a word (SIGKILL), together with the tools it runs."""
+        await self._end(signal.SIGKILL)
+
+    async def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        _signal_group(process.pid, number)
+        try:
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            _signal_group(process.pid, signal.SIGKILL)
+            await process.wait()
+        _signal_group(process.pid, signal.SIGKILL)  # its tools, if any were left
+
+    async def _answers(self, http: aiohttp.ClientSession) -> bool:
+        assert self._process is not None
+        if self._process.returncode is not None:
+            raise RuntimeError(f"opencode serve ended:\n{self.log.read_text(errors='replace')[-2000:]}")
+        try:
+            async with http.get(f"{self.url}/global/health") as answer:
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    def _environment(self) -> dict[str, str]:
+        folders = {f"XDG_{name}_HOME": str(self._folder / name.lower()) for name in _XDG}
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self._folder / "home"),
+            "OPENCODE_CONFIG": str(self._folder / "opencode.json"),
+            "OPENCODE_MODELS_PATH": str(self._folder / "models.json"),
+            **folders,
+            **dict.fromkeys(OFFLINE, "1"),
+        }
+
+
+_XDG = ("CONFIG", "DATA", "CACHE", "STATE")
+
+
+def _write_configuration(folder: Path, provider_url: str) -> None:
+    (folder / "home").mkdir(parents=True)
+    (folder / "models.json").write_text("{}")
+    (folder / "opencode.json").write_text(json.dumps(_configuration(provider_url)))
+
+
+def _configuration(provider_url: str) -> dict[str, Any]:
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",  # bundled with OpenCode: nothing is fetched for it
+        "name": "Scripted",
+        "options": {"baseURL": provider_url, "apiKey": KEY},
+        "models": {
+            MODEL: {"name": "Scripted", "tool_call": True, "limit": {"context": 100_000, "output": 8000}}
+        },
+    }
+    return {
+        "provider": {"scripted": provider},
+        "enabled_providers": ["scripted"],
+        "model": f"scripted/{MODEL}",
+        "small_model": f"scripted/{MODEL}",
+        "permission": PERMISSIONS,
+        "autoupdate": False,
+        "share": "disabled",
+    }
+
+
+def _write_project(folder: Path) -> None:
+    """OpenCode names a project by its first commit, and takes its snapshots with git."""
+    folder.mkdir(parents=True)
+    (folder / "README.md").write_text("A project of the tests.\n")
+    who = ("-c", "user.name=Test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false")
+    for arguments in (("init", "-q"), ("add", "."), (*who, "commit", "-q", "-m", "first")):
+        subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

@@ -1,0 +1,121 @@
+"""The simulator's world around a real OpenCode: bridge and relay as processes, an APNs sandbox, and an iPhone."""
+
+import asyncio
+import tempfile
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from live.desk import Desk
+from live.provider import Provider
+from live.server import OpenCodeServe
+from simulator.activity_report import activities
+from simulator.world import LINK, START_SECONDS, World, WorldOptions
+from waiting import eventually
+
+Json = dict[str, Any]
+
+PERMISSION_DELAY = 1.0
+"""Seconds that the bridge gives the person at the desk to answer before the phone rings."""
+SEEN_WITHIN = 20.0
+STILL_SECONDS = 1.5
+"""Seconds without any movement after which nothing more comes: the relay holds a change back for one at the most."""
+
+
+class LiveWorld(World):
+    """A World whose `opencode` is the real one; `desk` is who works with it, `provider` its model."""
+
+    def __init__(self, program: Path) -> None:
+        # Lenient, because so many cards in a few minutes are too many for a phone.
+        super().__init__(
+            WorldOptions(live_activities=True, phone_profile="lenient", permission_delay=PERMISSION_DELAY)
+        )
+        self._program = program
+
+    async def _start(self) -> None:
+        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="opencode-push-")))
+        self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
+        await self._start_apns()
+        await self._start_opencode()
+        await self._start_relays()
+        self.bridge = self._command("bridge", self._bridge_arguments(), {})
+        self._stack.push_async_callback(self.bridge.stop)
+        await self.start_bridge()
+        self.phones = [await self._pair(1)]
+        self._ticking = asyncio.create_task(self._tick(), name="world-tick")
+        self._stack.push_async_callback(self._stop_ticking)
+
+    async def _start_opencode(self) -> None:
+        self.provider = await self._stack.enter_async_context(Provider())
+        self.opencode = OpenCodeServe(self._program, self.folder / "opencode", self.provider.url)
+        self._stack.push_async_callback(self.opencode.kill)
+        await self.opencode.start()
+        self.desk = Desk(self._http, self.opencode.url, str(self.opencode.directory))
+
+    async def start_bridge(self) -> None:
+        """Start the bridge, for the first time or again; return when it watches OpenCode."""
+        began = self.clock.now()
+        await self.bridge.start()
+        self.pairing_link = await self.bridge.printed(LINK, START_SECONDS)
+        await self.watched(began)
+
+    async def restart_opencode(self) -> None:
+        """Start OpenCode again after it was stopped or killed; return when the bridge watches it."""
+        began = self.clock.now()
+        await self.opencode.start()
+        await self.watched(began)
+
+    async def watched(self, since: float) -> None:
+        """Return when the bridge has connected to OpenCode after `since` (UNIX seconds)."""
+        # The bridge's own log line has milliseconds only.
+        await eventually(
+            lambda: self.journal.entries("bridge", "connected", since - 0.001), within=START_SECONDS
+        )
+
+    # What a person sees.
+
+    async def shows(self, session_id: str, status: str) -> Json:
+        """The session's newest card, as soon as it shows this status."""
+
+        def look() -> Json | None:
+            cards = self.cards(session_id)
+            assert cards, f"{session_id} has no card"
+            states = [state["status"] for state in cards[-1]["states"]]
+            assert states[-1] == status, f"the card shows {states}"
+            return cards[-1]
+
+        return await eventually(look, within=SEEN_WITHIN)
+
+    async def ended(self, session_id: str, runs: int = 1) -> Json:
+        """The session's newest card, once nothing moves any more: there was one for each run, and all have ended."""
+
+        def look() -> bool:
+            ends = [card["ended"] for card in self.cards(session_id)]
+            assert len(ends) >= runs, f"{session_id} has {len(ends)} cards"
+            return None not in ends
+
+        await eventually(look, within=SEEN_WITHIN)
+        await self.still(STILL_SECONDS)
+        cards = self.cards(session_id)
+        assert len(cards) == runs
+        return cards[-1]
+
+    def cards(self, session_id: str) -> list[Json]:
+        """The session's Live Activities on the phone so far, as `simulator.activity_report` tells of them."""
+        found = activities(self.journal.entries("phone"))
+        return [card for card in found if card["sessionID"] == session_id]
+
+    def alerts(self, session_id: str) -> list[tuple[str, str, str]]:
+        """`(eventType, title, body)` of every time the phone rang for the session, oldest first."""
+        return [
+            (fact["eventType"], fact["title"], fact["body"])
+            for fact in self.phones[0].showings
+            if fact["sessionID"] == session_id
+        ]
+
+
+def went(card: Json) -> str:
+    """The statuses that a card went through, as in "working permission complete"."""
+    return " ".join(status for status, _ in groupby(state["status"] for state in card["states"]))
