@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from simulator.clock import Clock
 from simulator.journal import Journal
 from simulator.opencode.answers import Answer
+from simulator.opencode.beat import Delta, Event
 from simulator.opencode.ids import Ids
 from simulator.opencode.state import Json, State
 from simulator.opencode.streams import Streams
-from simulator.opencode.wire import DURABLE, Frame, envelope, frame, session_of, twin
+from simulator.opencode.wire import DURABLE, Frame, delta_frame, envelope, frame, session_of, twin
 
 _ANSWERED = {
     "permission.replied": "permissions",
@@ -64,10 +65,22 @@ class Process:
         self.stopped -= answer.resumed
         frames: list[Frame] = []
         for kind, properties in answer.events:
-            frames += self._frames(
-                directory, {"id": self.ids.new("evt"), "type": kind, "properties": properties}
-            )
+            frames += self._event(directory, kind, properties)
         self.streams.send(frames)
+
+    def tell(self, directory: str, events: Sequence[Event | Delta]) -> list[Frame]:
+        """Let events of a turn happen; their frames are for the caller to send, with others of the same moment.
+
+        Of a session that is deleted nothing can be stored: its durable events do not happen.
+        """
+        frames: list[Frame] = []
+        for event in events:
+            if isinstance(event, Delta):
+                project = self.project_of(directory)
+                frames.append(delta_frame(directory, project, self.ids.new("evt"), event))
+            elif self._storable(*event):
+                frames += self._event(directory, *event)
+        return frames
 
     def project_of(self, directory: str) -> str:
         """The id of the project a directory belongs to."""
@@ -93,8 +106,14 @@ class Process:
             root = session_id and self.state.root_of(session_id)
             self.journal.record("opencode", "event", type=payload["type"], sessionID=session_id, root=root)
 
-    def _frames(self, directory: str, event: Json) -> list[Frame]:
+    def _storable(self, kind: str, properties: Json) -> bool:
+        return (
+            kind not in DURABLE or kind == "session.created" or properties["sessionID"] in self.state.sessions
+        )
+
+    def _event(self, directory: str, kind: str, properties: Json) -> list[Frame]:
         """The event and, if it is durable, its twin; both are folded at once, as the next one may count on them."""
+        event: Json = {"id": self.ids.new("evt"), "type": kind, "properties": properties}
         payloads = [event]
         if event["type"] in DURABLE:
             sequence = self.state.sequences.get(event["properties"]["sessionID"], -1) + 1

@@ -6,8 +6,10 @@ of type "sync" with the same id; /event carries the bare event of one directory 
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from simulator.opencode.beat import Delta
 from simulator.opencode.state import GLOBAL_DIRECTORY, Json
 
 DURABLE = frozenset(
@@ -24,9 +26,15 @@ DURABLE = frozenset(
 """Event types that the server stores and therefore repeats as `sync` twins."""
 
 
+_DELTA: Json = {"type": "message.part.delta"}
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One event, ready to be sent: `event_line` is None if /event does not carry it."""
+    """One event, ready to be sent: `event_line` is None if /event does not carry it.
+
+    `payload` is what the state folds; of a word that streams it has the type alone.
+    """
 
     directory: str
     payload: Json
@@ -49,6 +57,20 @@ def frame(envelope: Json) -> Frame:
     directory, payload = envelope["directory"], envelope["payload"]
     carried = payload["type"] != "sync" and directory != GLOBAL_DIRECTORY
     return Frame(directory, payload, data_line(envelope), data_line(payload) if carried else None)
+
+
+def delta_frame(directory: str, project: str, event_id: str, delta: Delta) -> Frame:
+    """The frame of one word, written from what is encoded already."""
+    word = json.dumps(delta.text, ensure_ascii=False).encode()
+    event = b'{"id":"%b",%b%b}}' % (event_id.encode(), delta.head, word)
+    around = _around(directory, project)
+    return Frame(directory, _DELTA, b"%b%b}\n\n" % (around, event), b"data: %b\n\n" % event)
+
+
+@lru_cache(maxsize=256)
+def _around(directory: str, project: str) -> bytes:
+    text = compact({"directory": directory, "project": project})
+    return f'data: {text[:-1]},"payload":'.encode()
 
 
 def envelope(directory: str, project: str, payload: Json) -> Json:
