@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tortoise.connection import get_connection
 
 from relay import settings
+from relay.apns.gateway import ApnsGateway
 from relay.apns.push import Push
 from relay.app import apns_gateway, running_app
 from simulator.apns.delivery import Delivery
@@ -95,8 +96,10 @@ class RelayCase:
         configured = _settings(folder, self.sandbox, key)
         self.key = self.sandbox.registry.keys[key.key_id]
         """The relay's key as the sandbox knows it."""
-        self.gateway = apns_gateway(configured, self.clock.now)
-        async with running_app(configured, clock=self.clock, gateway=self.gateway) as self._app:
+        gateway = apns_gateway(configured, self.clock.now)
+        assert isinstance(gateway, ApnsGateway)  # the relay's own transport
+        self.gateway = gateway
+        async with running_app(configured, clock=self.clock, gateway=gateway) as self._app:
             yield
 
     def _watch(self, host: PushService) -> None:
@@ -166,6 +169,14 @@ class RelayCase:
         while (left := ends - self.clock.now()) > 0:
             await self.clock.advance(min(left, await self._until_due()))
             await eventually(self._quiet)
+
+    async def turn_until(self, condition: Callable[[], bool], *, within: float) -> None:
+        """The same, a minute at a time, until it is true; AssertionError if it does not come true in so many seconds."""
+        for _ in range(int(within // 60)):
+            if condition():
+                return
+            await self.turn(60)
+        assert condition(), f"not within {within:g} s"
 
     async def _until_due(self) -> float:
         """Seconds until a push is due; where one is already, the second in which the relay looks again."""
