@@ -36,9 +36,13 @@ class Desk:
         await self._post(f"/session/{session_id}/abort", {})
 
     async def asked(self, kind: str) -> Json:
-        """The one open request, as soon as there is one; `kind` is permission or question."""
-        (request,) = await eventually(lambda: self._get(f"/{kind}"), within=ASKED_WITHIN)
-        return dict(request)
+        """The one request that waits for an answer, as soon as there is one; `kind` is permission or question."""
+        (request,) = await eventually(lambda: self._waiting(kind), within=ASKED_WITHIN)
+        return request
+
+    async def listed(self, kind: str) -> list[Json]:
+        """All requests that OpenCode lists, also those that aborted turns have left behind."""
+        return list(await self._get(f"/{kind}"))
 
     async def reply(self, request: Json, reply: str) -> None:
         """Answer a permission: once, always or reject."""
@@ -55,6 +59,10 @@ class Desk:
     async def children(self, session_id: str) -> list[str]:
         """The ids of a session's subagents."""
         return [str(child["id"]) for child in await self._get(f"/session/{session_id}/children")]
+
+    async def _waiting(self, kind: str) -> list[Json]:
+        busy = await self.busy()
+        return [request for request in await self.listed(kind) if request["sessionID"] in busy]
 
     async def _post(self, path: str, body: Json) -> Any:
         async with self._http.post(f"{self._url}{path}?{self._where}", json=body) as answer:

@@ -1,0 +1,80 @@
+"""OpenCode is fetched once, wholly or not at all; npm is a script here, so that nothing is fetched."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from live.install import VERSION, MissingError, cache_folder, installed
+
+Environment = dict[str, str]
+Npm = Callable[[str], Environment]
+
+PROGRAM = "node_modules/opencode-here/bin/opencode"
+OTHER = "node_modules/opencode-elsewhere/bin/opencode"
+
+
+def puts(program: str, version: str) -> str:
+    """Shell lines: npm puts a program there, which says that it is of this version."""
+    return f"""
+        for argument; do case $argument in --prefix=*) folder=${{argument#--prefix=}};; esac; done
+        mkdir -p "$(dirname "$folder/{program}")"
+        printf '#!/bin/sh\\necho {version}\\n' >"$folder/{program}"
+        chmod +x "$folder/{program}"
+    """
+
+
+@pytest.fixture
+def npm(tmp_path: Path) -> Npm:
+    """`npm(lines)`: an environment in which npm is a script of these lines, and the cache is empty."""
+
+    def build(lines: str) -> Environment:
+        script = tmp_path / "bin" / "npm"
+        script.parent.mkdir()
+        script.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\n{lines}\n')
+        script.chmod(0o755)
+        return {"PATH": f"{script.parent}:/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+    return build
+
+
+def test_it_is_fetched_once(npm: Npm, tmp_path: Path) -> None:
+    environment = npm(puts(PROGRAM, VERSION))
+    program = installed(environment)
+    assert program == cache_folder(environment) / PROGRAM
+    assert installed(environment) == program
+    (call,) = (tmp_path / "calls").read_text().splitlines()
+    assert call.split()[0] == "install"
+    assert call.split()[-1] == f"opencode-ai@{VERSION}"
+
+
+def test_a_program_of_another_machine_is_passed_over(npm: Npm) -> None:
+    environment = npm(puts(OTHER, "Illegal instruction") + puts(PROGRAM, VERSION))
+    assert installed(environment) == cache_folder(environment) / PROGRAM
+
+
+def test_without_a_program_that_runs_it_says_what_to_remove(npm: Npm) -> None:
+    environment = npm(puts(OTHER, "0.0.1"))
+    with pytest.raises(
+        MissingError, match=f"none of the 1 programs in {cache_folder(environment)} runs here"
+    ):
+        installed(environment)
+
+
+def test_without_npm_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="npm is not installed"):
+        installed({"PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)})
+
+
+def test_a_failed_fetch_leaves_nothing_and_says_why(npm: Npm) -> None:
+    environment = npm(puts(PROGRAM, VERSION) + "echo 'npm error code ENOTFOUND' >&2; exit 1")
+    with pytest.raises(
+        MissingError, match=f"could not install opencode-ai@{VERSION}: npm error code ENOTFOUND"
+    ):
+        installed(environment)
+    assert list(cache_folder(environment).parent.iterdir()) == []
+
+
+def test_the_cache_is_the_users_own() -> None:
+    home = Path("/home/someone/.cache/opencode-push-relay")
+    assert cache_folder({"HOME": "/home/someone"}) == home / f"opencode-{VERSION}"
