@@ -4,8 +4,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
-from pathlib import Path
 from random import random as system_random
 from typing import TextIO
 from urllib.parse import urlsplit
@@ -18,9 +16,10 @@ from relay.bridge.backoff import Backoff
 from relay.bridge.catch_up import CatchUp
 from relay.bridge.errors import Unreachable
 from relay.bridge.hosts import answering_addresses, host_list, is_local, own_addresses, port_of
-from relay.bridge.mapping import ALERTS, Sender
+from relay.bridge.mapping import Sender
 from relay.bridge.open_runs import OpenRuns
-from relay.bridge.opencode import DEFAULT_USERNAME, OpenCode, address, http_url
+from relay.bridge.opencode import OpenCode, address, http_url
+from relay.bridge.options import BridgeOptions
 from relay.bridge.outbox import Outbox
 from relay.bridge.pairing import show_pairing
 from relay.bridge.resync import Resync
@@ -28,7 +27,7 @@ from relay.bridge.runs import Runs
 from relay.bridge.secret_file import checked_secret, default_secret_file, load_secret
 from relay.bridge.sessions import Sessions
 from relay.bridge.state_file import State, StateWriter, read_state, state_file
-from relay.bridge.stream import READ_DEADLINE, EventStream
+from relay.bridge.stream import EventStream
 from relay.bridge.watch import Watch
 from relay.logfmt import line
 
@@ -36,31 +35,6 @@ log = logging.getLogger("relay.bridge")
 
 START_BACKOFF = Backoff(first=0.25, cap=5.0)
 """While OpenCode is not up yet somebody is waiting for the pairing code, so the pauses stay short."""
-DRAIN_SECONDS = 5.0
-"""For what is under way when the bridge stops."""
-
-
-@dataclass(frozen=True)
-class BridgeOptions:
-    """What the bridge needs to know; secrets do not show in its repr.
-
-    `relay_secret` wins over `secret_file`; without both the secret is kept in the user's state directory.
-    `advertise_hosts` are names, addresses or URLs under which phones reach OpenCode, best first. `permission_delay`
-    is in seconds: a request that is answered sooner does not ring. Only `alerts` ring. `read_deadline`: seconds of silence after which the
-    event stream is opened anew. `drain_seconds`: for what is under way when the bridge stops.
-    """
-
-    opencode_url: str
-    relay_url: str
-    relay_secret: str | None = field(default=None, repr=False)
-    secret_file: Path | None = None
-    advertise_hosts: tuple[str, ...] = ()
-    username: str = DEFAULT_USERNAME
-    password: str | None = field(default=None, repr=False)
-    permission_delay: float = 2.0
-    alerts: frozenset[contract.EventType] = ALERTS
-    read_deadline: float = READ_DEADLINE
-    drain_seconds: float = DRAIN_SECONDS
 
 
 async def run_bridge(options: BridgeOptions, *, stop: asyncio.Event, out: TextIO) -> None:

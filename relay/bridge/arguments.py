@@ -1,0 +1,84 @@
+"""The bridge's command line, and the environment behind it, as BridgeOptions. Pure.
+
+A flag wins over a variable. The variables of the first implementation, OPENCODE_EXPERIMENTAL_PUSH_RELAY_URL,
+..._RELAY_SECRET and ..._ADVERTISE_HOSTS, mean here what they meant there.
+"""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from relay.bridge.mapping import alert_types
+from relay.bridge.opencode import DEFAULT_USERNAME
+from relay.bridge.options import BridgeOptions
+
+DEFAULT_OPENCODE_URL = "http://127.0.0.1:4096"
+DEFAULT_RELAY_URL = "http://127.0.0.1:8787"
+ALL_ALERTS = "complete,permission,error"
+
+Environment = Callable[[str], str | None]
+
+_FIRST = "OPENCODE_EXPERIMENTAL_PUSH_"
+_NOTHING = frozenset({"", "undefined", "null"})
+"""The first implementation took these words, left behind by shells and CI systems, as "not set"."""
+
+
+def add_pairing_arguments(command: ArgumentParser, environment: Environment) -> None:
+    """What a pairing needs to know: OpenCode, the relay, and the secret between them."""
+    add = command.add_argument
+    add("--opencode-url", default=DEFAULT_OPENCODE_URL, metavar="URL",
+        help="where `opencode serve` listens (%(default)s)")  # fmt: skip
+    add("--relay-url", default=_variable(environment, f"{_FIRST}RELAY_URL") or DEFAULT_RELAY_URL, metavar="URL",
+        help="the relay, as bridge and phone reach it (%(default)s)")  # fmt: skip
+    add("--relay-secret", default=_variable(environment, "RELAY_SECRET", f"{_FIRST}RELAY_SECRET"), metavar="SECRET",
+        help="at least 16 characters; or RELAY_SECRET; else from --secret-file")  # fmt: skip
+    add("--secret-file", type=Path, metavar="FILE",
+        help="where the secret is kept, and made if missing (mode 0600)")  # fmt: skip
+    add("--advertise-host", action="append", default=[], metavar="HOST",
+        help="a host under which phones reach OpenCode; repeatable")  # fmt: skip
+    add("--username", default=_variable(environment, "OPENCODE_SERVER_USERNAME") or DEFAULT_USERNAME,
+        help="OpenCode's (%(default)s)")  # fmt: skip
+    add("--password", default=_variable(environment, "OPENCODE_SERVER_PASSWORD"),
+        help="OpenCode's; or OPENCODE_SERVER_PASSWORD")  # fmt: skip
+    advertised = _variable(environment, f"{_FIRST}ADVERTISE_HOSTS") or ""
+    command.set_defaults(advertised=advertised.split(","))
+
+
+def add_bridge_arguments(command: ArgumentParser, environment: Environment) -> None:
+    """The same, and how the bridge is to work."""
+    add_pairing_arguments(command, environment)
+    add = command.add_argument
+    add("--permission-delay", type=float, default=2.0, metavar="SECONDS",
+        help="a request answered sooner does not ring (%(default)s)")  # fmt: skip
+    add("--alerts", default=ALL_ALERTS, metavar="TYPES",
+        help="which events ring; the others only move the card (%(default)s)")  # fmt: skip
+
+
+def pairing_options(arguments: Namespace) -> BridgeOptions:
+    """The options of a command that only pairs."""
+    hosts = (host.strip() for host in (*arguments.advertise_host, *arguments.advertised))
+    return BridgeOptions(
+        opencode_url=arguments.opencode_url,
+        relay_url=arguments.relay_url,
+        relay_secret=arguments.relay_secret,
+        secret_file=arguments.secret_file,
+        advertise_hosts=tuple(filter(None, hosts)),
+        username=arguments.username,
+        password=arguments.password,
+    )
+
+
+def bridge_options(arguments: Namespace) -> BridgeOptions:
+    """The options of `relay bridge`. Raises OptionError."""
+    return replace(
+        pairing_options(arguments),
+        permission_delay=arguments.permission_delay,
+        alerts=alert_types(arguments.alerts),
+    )
+
+
+def _variable(environment: Environment, *names: str) -> str | None:
+    """The first variable that is set."""
+    texts = ((environment(name) or "").strip() for name in names)
+    return next((text for text in texts if text not in _NOTHING), None)

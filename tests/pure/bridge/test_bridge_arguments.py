@@ -1,0 +1,86 @@
+"""From the command line and the environment to the bridge's options."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay.bridge.arguments import (
+    add_bridge_arguments,
+    add_pairing_arguments,
+    bridge_options,
+    pairing_options,
+)
+from relay.bridge.errors import OptionError
+from relay.bridge.options import BridgeOptions
+
+
+def options(*words: str, **environment: str) -> BridgeOptions:
+    parser = ArgumentParser()
+    add_bridge_arguments(parser, environment.get)
+    return bridge_options(parser.parse_args(words))
+
+
+def test_without_anything_both_neighbours_are_on_this_machine() -> None:
+    assert options() == BridgeOptions("http://127.0.0.1:4096", "http://127.0.0.1:8787")
+
+
+FIRST = "OPENCODE_EXPERIMENTAL_PUSH_"
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "name", "value"),
+    [
+        (["--relay-url", "http://a"], {f"{FIRST}RELAY_URL": "http://b"}, "relay_url", "http://a"),
+        ([], {f"{FIRST}RELAY_URL": "http://b"}, "relay_url", "http://b"),
+        ([], {f"{FIRST}RELAY_URL": "undefined"}, "relay_url", "http://127.0.0.1:8787"),
+        (["--relay-secret", "a"], {"RELAY_SECRET": "b"}, "relay_secret", "a"),
+        ([], {"RELAY_SECRET": "b", f"{FIRST}RELAY_SECRET": "c"}, "relay_secret", "b"),
+        ([], {"RELAY_SECRET": " ", f"{FIRST}RELAY_SECRET": "c"}, "relay_secret", "c"),
+        ([], {"RELAY_SECRET": "null"}, "relay_secret", None),
+        (["--secret-file", "/x/y"], {}, "secret_file", Path("/x/y")),
+        ([], {"OPENCODE_SERVER_USERNAME": "me", "OPENCODE_SERVER_PASSWORD": "p"}, "username", "me"),
+        ([], {"OPENCODE_SERVER_PASSWORD": "p"}, "password", "p"),
+        (["--password", "q"], {"OPENCODE_SERVER_PASSWORD": "p"}, "password", "q"),
+        (["--permission-delay", "0.5"], {}, "permission_delay", 0.5),
+        ([], {}, "alerts", {"complete", "permission", "error"}),
+        (["--alerts", "error, permission"], {}, "alerts", {"permission", "error"}),
+        (["--alerts", ""], {}, "alerts", set()),
+    ],
+)  # fmt: skip
+def test_a_flag_wins_over_a_variable(
+    words: list[str], environment: dict[str, str], name: str, value: Any
+) -> None:
+    assert getattr(options(*words, **environment), name) == value
+
+
+def test_advertised_hosts_are_those_of_the_flags_and_then_those_of_the_environment() -> None:
+    told = options("--advertise-host", "a", "--advertise-host=b", **{f"{FIRST}ADVERTISE_HOSTS": "c, d"})
+    assert told.advertise_hosts == ("a", "b", "c", "d")
+
+
+def test_an_alert_that_there_is_not_is_named() -> None:
+    with pytest.raises(OptionError, match="there is ring"):
+        options("--alerts", "complete,ring")
+
+
+def test_secrets_do_not_show() -> None:
+    told = repr(options("--relay-secret", "geheim", "--password", "kennwort"))
+    assert "geheim" not in told
+    assert "kennwort" not in told
+
+
+def test_the_help_tells_no_secret() -> None:
+    parser = ArgumentParser()
+    add_bridge_arguments(parser, {"RELAY_SECRET": "geheim", "OPENCODE_SERVER_PASSWORD": "kennwort"}.get)
+    assert "geheim" not in parser.format_help()
+    assert "kennwort" not in parser.format_help()
+
+
+def test_a_pairing_takes_the_same_words_but_not_how_the_bridge_works() -> None:
+    parser = ArgumentParser()
+    add_pairing_arguments(parser, {}.get)
+    assert pairing_options(parser.parse_args(["--relay-url", "http://a"])).relay_url == "http://a"
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--alerts", "error"])
