@@ -64,8 +64,10 @@ class Runs:
 
     def ask(self, asking: Asking) -> list[Change]:
         """A permission or question waits for the user. The same one is told once."""
-        if not asking.id or asking.id in self._requests or self.families.deleted(asking.session_id):
+        if not asking.id or asking.id in self._requests:
             return []
+        if self.families.deleted(self.families.root(asking.session_id)):
+            return []  # nobody is told, so there is nothing to withdraw later
         remember(self._requests, asking.id, self._max)
         session = self.families.session(asking.session_id)
         session.pending[asking.id] = self._touch(session)

@@ -431,6 +431,13 @@ any_event = st.one_of(
 )
 
 
+def test_what_a_child_of_a_deleted_session_asks_is_neither_told_nor_withdrawn() -> None:
+    sessions = Sessions()
+    for one in (event("session.deleted", info={"id": "ses_a"}), created("ses_b", "ses_a"), asked("ses_b", "req_1")):
+        assert sessions.fold(one) == []
+    assert sessions.fold(event("session.deleted", info={"id": "ses_b"})) == []
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(any_event, max_size=60))
 def test_no_fact_is_told_twice_and_no_request_is_answered_before_it_is_asked(events: list[Event]) -> None:
