@@ -263,7 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         options.json.write_text(text + "\n")
     faults = missed(lines)
-    print("\n".join(f"missed: {fault}" for fault in faults), file=sys.stderr)
+    for fault in faults:
+        print(f"missed: {fault}", file=sys.stderr)
     return 1 if faults else 0
 
 
