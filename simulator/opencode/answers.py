@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from simulator.opencode import errors, shapes
 from simulator.opencode.ids import Ids
+from simulator.opencode.shapes import Stamp
 from simulator.opencode.state import Json, Pending, State
 
 Reply = Literal["once", "always", "reject"]
 REPLIES: tuple[Reply, ...] = ("once", "always", "reject")
-VERSION = "1.18.33"
-
-_NO_TOKENS = {"input": 0, "output": 0, "reasoning": 0, "cache": {"read": 0, "write": 0}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +27,15 @@ class Answer:
 
 
 def permission_reply(state: State, request_id: str, reply: Reply) -> Answer:
-    """`once` and `always` answer one request; `reject` answers all of its session and ends the turn, without error."""
+    """`once` and `always` answer one request; `reject` answers all of its session and ends the turn, without error.
+
+    If the session does not work any more, the request is a leftover of an abort: the answer is told, and no more.
+    """
     session_id = state.permissions[request_id].session_id
-    if reply != "reject":
+    if reply != "reject" or session_id not in state.statuses:
         return Answer((_replied(session_id, request_id, reply),))
     rejected = [_replied(session_id, other, reply) for other in _of_session(state.permissions, session_id)]
-    return Answer((*rejected, *_idle(session_id)), stopped=frozenset({session_id}))
+    return Answer((*rejected, *shapes.idle_events(session_id)), stopped=frozenset({session_id}))
 
 
 def question_reply(state: State, request_id: str, answers: list[list[str]]) -> Answer:
@@ -45,10 +47,12 @@ def question_reply(state: State, request_id: str, answers: list[list[str]]) -> A
 
 
 def question_reject(state: State, request_id: str) -> Answer:
-    """The turn ends, without error."""
+    """The turn ends, without error, if it still goes on."""
     session_id = state.questions[request_id].session_id
     rejected = ("question.rejected", {"sessionID": session_id, "requestID": request_id})
-    return Answer((rejected, *_idle(session_id)), stopped=frozenset({session_id}))
+    if session_id not in state.statuses:
+        return Answer((rejected,))
+    return Answer((rejected, *shapes.idle_events(session_id)), stopped=frozenset({session_id}))
 
 
 def abort(state: State, session_id: str) -> Answer:
@@ -66,72 +70,50 @@ def abort(state: State, session_id: str) -> Answer:
 
 def new_session(ids: Ids, directory: str, project: str, body: Json, now_ms: int) -> tuple[Json, Answer]:
     """The info of a new session (POST /session) and the event that tells of it."""
-    session_id = ids.new("ses")
     wanted: Json = {key: body[key] for key in ("parentID", "agent", "model", "permission") if key in body}
-    info: Json = {
-        "id": session_id,
-        "slug": f"simulated-{session_id[-4:].lower()}",
-        "version": VERSION,
-        "projectID": project,
-        "directory": directory,
-        "path": "",
-        "title": body.get("title") or f"New session - {_iso(now_ms)}",
-        **wanted,
-        "cost": 0,
-        "tokens": _NO_TOKENS,
-        "time": {"created": now_ms, "updated": now_ms},
-    }
-    return info, Answer((("session.created", {"sessionID": session_id, "info": info}),))
+    title = body.get("title") or f"{shapes.UNTITLED}{_iso(now_ms)}"
+    info = shapes.new_session(Stamp(ids.new, lambda: now_ms), directory, project, title, **wanted)
+    return info, Answer((shapes.session_event("created", info),))
 
 
 def prompt(ids: Ids, session: Json, body: Json, now_ms: int) -> Answer:
     """The user's message appears. No model answers it here: what follows is up to whoever plays a recording."""
-    session_id = session["id"]
-    message_id = body.get("messageID") or ids.new("msg")
-    info: Json = {
-        "id": message_id,
-        "role": "user",
-        "sessionID": session_id,
-        "time": {"created": now_ms},
-        "agent": body.get("agent", "build"),
-        "model": body.get("model", {"providerID": "fake", "modelID": "fake-model"}),
-    }
-    updated = {**session, "time": {**session["time"], "updated": now_ms}}
-    parts = [
-        {**part, "messageID": message_id, "sessionID": session_id, "id": part.get("id") or ids.new("prt")}
-        for part in body["parts"]
+    stamp = Stamp(ids.new, lambda: now_ms)
+    user = shapes.user_message(stamp, session, body)
+    events = [
+        shapes.session_event("updated", shapes.touched(session, now_ms)),
+        shapes.message_event(user),
+        *(shapes.part_event(part, now_ms) for part in shapes.user_parts(stamp, user, body)),
     ]
-    events: list[tuple[str, Json]] = [
-        ("session.updated", {"sessionID": session_id, "info": updated}),
-        ("message.updated", {"sessionID": session_id, "info": info}),
-    ]
-    events += [
-        ("message.part.updated", {"sessionID": session_id, "part": part, "time": now_ms}) for part in parts
-    ]
-    return Answer(tuple(events), resumed=frozenset({session_id}))
+    return Answer(tuple(events), resumed=frozenset({session["id"]}))
+
+
+def changed(session: Json, body: Json, now_ms: int) -> Answer:
+    """PATCH /session/:id: another title, or archived (UNIX ms)."""
+    archived = body.get("time", {}).get("archived")
+    time = {**session["time"], "updated": now_ms} | ({} if archived is None else {"archived": archived})
+    info = {**session, "title": body.get("title", session["title"]), "time": time}
+    return Answer((shapes.session_event("updated", info),))
+
+
+def delete(state: State, session_id: str) -> Answer:
+    """The session goes, and its children before it (their order is assumed). Whatever works in them is not stopped."""
+    family = [*_descendants(state, session_id), session_id]
+    return Answer(tuple(shapes.session_event("deleted", state.sessions[one]) for one in family))
 
 
 def _replied(session_id: str, request_id: str, reply: Reply) -> tuple[str, Json]:
     return "permission.replied", {"sessionID": session_id, "requestID": request_id, "reply": reply}
 
 
-def _idle(session_id: str) -> tuple[tuple[str, Json], ...]:
-    """A turn's end is always told twice."""
-    return (
-        ("session.status", {"sessionID": session_id, "status": {"type": "idle"}}),
-        ("session.idle", {"sessionID": session_id}),
-    )
-
-
 def _aborted(state: State, session_id: str) -> Iterator[tuple[str, Json]]:
     if state.statuses.get(session_id, {}).get("type") != "busy":
         # Nothing runs, or a retry waits: there is no model call to abort, and no error is told.
-        yield from _idle(session_id)
+        yield from shapes.idle_events(session_id)
         return
-    error = {"name": "MessageAbortedError", "data": {"message": "Aborted"}}
-    yield "session.error", {"sessionID": session_id, "error": error}
-    yield from _idle(session_id)
-    yield from _idle(session_id)
+    yield shapes.error_event(session_id, errors.ABORTED)
+    yield from shapes.idle_events(session_id)
+    yield from shapes.idle_events(session_id)
 
 
 def _descendants(state: State, session_id: str) -> Iterator[str]:

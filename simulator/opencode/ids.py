@@ -12,6 +12,9 @@ from simulator.clock import Clock
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_DIGITS = 14
+_PAIRS = [_BASE62[number // 62 % 62] + _BASE62[number % 62] for number in range(4096)]
+_PAIR_SHIFTS = range(0, 12 * _RANDOM_DIGITS // 2, 12)
+"""Twelve random bits make two digits: ten thousand events a second each need an identifier."""
 _TIME_MASK = (1 << 48) - 1
 _DESCENDING = frozenset({"ses"})
 
@@ -32,7 +35,8 @@ class Ids:
         time = self._last & _TIME_MASK
         if prefix in _DESCENDING:
             time ^= _TIME_MASK
-        tail = "".join(self._random.choices(_BASE62, k=_RANDOM_DIGITS))
+        bits = self._random.getrandbits(84)
+        tail = "".join([_PAIRS[bits >> shift & 4095] for shift in _PAIR_SHIFTS])
         return f"{prefix}_{time:012x}{tail}"
 
 

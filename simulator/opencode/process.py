@@ -84,10 +84,7 @@ class Process:
 
     def project_of(self, directory: str) -> str:
         """The id of the project a directory belongs to."""
-        for project in self.state.projects.values():
-            if project.get("worktree") == directory:
-                return str(project["id"])
-        return DEFAULT_PROJECT
+        return self.state.worktrees.get(directory, DEFAULT_PROJECT)
 
     def now_ms(self) -> int:
         """UNIX milliseconds, the unit of every time in OpenCode's objects."""

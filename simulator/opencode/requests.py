@@ -45,6 +45,17 @@ def missing_key(key: str) -> Refused:
     return _bad_request(f'Missing key\n  at ["{key}"]', "Payload")
 
 
+def bad_prompt(why: str) -> Refused:
+    """A prompt of a scripted session that holds no script."""
+    return _bad_request(f'{why}\n  at ["parts"]', "Payload")
+
+
+def no_answer() -> Refused:
+    """A prompt that waits for its answer, on a server that only plays recordings."""
+    message = "This server plays recordings: no model answers here. Use prompt_async, or a scripted server."
+    return Refused(500, {"name": "UnknownError", "data": {"message": message}})
+
+
 def directory(query: str | None, header: str | None, default: str) -> str:
     """The instance a request is about: `directory=`, else the header (URI-encoded), else the server's own.
 

@@ -7,6 +7,8 @@ from hypercorn.asyncio import serve
 
 from simulator.clock import Clock
 from simulator.journal import Journal
+from simulator.opencode.agent import Agent, Model
+from simulator.opencode.desk import Desk
 from simulator.opencode.listener import HOST, Listener, ListenerConfig
 from simulator.opencode.process import Process
 from simulator.opencode.routes import create_app
@@ -22,7 +24,8 @@ class OpenCodeServer:
     """An `opencode serve` to be started, cut, started again and closed.
 
     The database (sessions, messages) lives as long as this object; statuses and pending requests die with `cut`.
-    `directory` is the working directory it claims, the default instance of every request.
+    `directory` is the working directory it claims, the default instance of every request. With a `model` it is a
+    scripted server, whose prompts are answered; without one it only plays recordings.
     """
 
     def __init__(
@@ -35,15 +38,19 @@ class OpenCodeServer:
         directory: str = "/code/demo",
         deaf_window: float = DEAF_WINDOW,
         source: random.Random | None = None,
+        model: Model | None = None,
     ) -> None:
         self._journal = journal
+        source = source or random.Random(0)
         self.process = Process(
             clock,
             journal,
             directory=directory,
             deaf_window=deaf_window,
-            source=source or random.Random(0),
+            source=source,
         )
+        self.agent = None if model is None else Agent(self.process, model, source)
+        self.desk = Desk(self.process, self.agent)
         self._credentials = None if password is None else f"{username}:{password}"
         self._serving: asyncio.Task[None] | None = None
         self._listener: Listener | None = None
@@ -67,7 +74,7 @@ class OpenCodeServer:
         self._listener = Listener.open(port or self.port)
         self.port = self._listener.port
         self._stop = asyncio.Event()
-        app = create_app(self.process, self._credentials)
+        app = create_app(self.process, self.desk, self._credentials)
         served = serve(app, ListenerConfig(self._listener), shutdown_trigger=self._stop.wait)
         self._serving = asyncio.create_task(served, name="opencode-server")
         self._journal.record("opencode", "started", url=self.url)
@@ -87,6 +94,7 @@ class OpenCodeServer:
             raise RuntimeError("the server does not run")
         self._serving = self._listener = None
         self._stop.set()
+        self.desk.die()
         await self.process.streams.cut(_LAST_WORDS)
         listener.hang_up()
         async with asyncio.timeout(_STOP_DEADLINE):

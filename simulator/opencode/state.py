@@ -45,6 +45,7 @@ class State:
     """A fold over events. `fold` is the only way in; everything else reads."""
 
     projects: dict[str, Json] = field(default_factory=dict)
+    worktrees: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, Json] = field(default_factory=dict)
     messages: dict[str, dict[str, Message]] = field(default_factory=dict)
     todos: dict[str, list[Json]] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class State:
     statuses: dict[str, Json] = field(default_factory=dict)
     permissions: dict[str, Pending] = field(default_factory=dict)
     questions: dict[str, Pending] = field(default_factory=dict)
+    deleted: dict[str, str] = field(default_factory=dict)
 
     def fold(self, directory: str, event: Json) -> None:
         """Take in one event `{"type", "properties", ...}` of an instance; types that change nothing are ignored."""
@@ -64,6 +66,7 @@ class State:
         self.statuses.clear()
         self.permissions.clear()
         self.questions.clear()
+        self.deleted.clear()
 
     def session_status(self, directory: str) -> dict[str, Json]:
         """Statuses of the sessions of one directory that are not idle (GET /session/status)."""
@@ -82,9 +85,9 @@ class State:
         return session_id
 
     def directory_of(self, session_id: str) -> str | None:
-        """The directory a session belongs to; None for an unknown one."""
+        """The directory a session belongs to, or belonged to when it was deleted; None for an unknown one."""
         session = self.sessions.get(session_id)
-        return None if session is None else str(session["directory"])
+        return self.deleted.get(session_id) if session is None else str(session["directory"])
 
     def newest_sessions(self) -> list[Json]:
         """All sessions, last updated first."""
@@ -116,14 +119,17 @@ def pending_in(directory: str, pending: Mapping[str, Pending]) -> list[Json]:
 
 def _project(state: State, _directory: str, properties: Json) -> None:
     state.projects[properties["id"]] = properties
+    state.worktrees[properties["worktree"]] = properties["id"]
 
 
 def _session(state: State, _directory: str, properties: Json) -> None:
     state.sessions[properties["sessionID"]] = properties["info"]
 
 
-def _session_deleted(state: State, _directory: str, properties: Json) -> None:
+def _session_deleted(state: State, directory: str, properties: Json) -> None:
+    """Its turn may still run, and then goes on being listed as busy: the directory stays known."""
     session_id = properties["sessionID"]
+    state.deleted[session_id] = directory
     for table in (state.sessions, state.messages, state.todos):
         table.pop(session_id, None)
 

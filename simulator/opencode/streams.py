@@ -34,6 +34,7 @@ class Subscription:
         self._waiting: list[bytes] = []
         self._ready = asyncio.Event()
         self._cut = False
+        self._ended = False
 
     def put(self, chunk: bytes) -> None:
         """Queue bytes; all that is queued goes out as one chunk."""
@@ -45,14 +46,19 @@ class Subscription:
         self._cut = True
         self._ready.set()
 
+    def end(self) -> None:
+        """End the stream properly, after what is queued."""
+        self._ended = True
+        self._ready.set()
+
     async def take(self) -> bytes:
-        """What is queued, as soon as there is anything. Raises StreamCut once cut and all was taken."""
+        """What is queued, as soon as there is anything; nothing at the end. Raises StreamCut once cut and all was taken."""
         await self._ready.wait()
         if self._cut and not self._waiting:
             raise StreamCut
         chunk = b"".join(self._waiting)
         self._waiting.clear()
-        if not self._cut:
+        if not (self._cut or self._ended):
             self._ready.clear()
         return chunk
 
@@ -96,6 +102,12 @@ class Streams:
             async with asyncio.timeout(last_words):
                 await self._silent.wait()
 
+    def end(self, directory: str) -> None:
+        """End the /event streams of an instance that is disposed of; /global/event goes on."""
+        for subscription in self._open:
+            if subscription.directory == directory:
+                subscription.end()
+
     async def subscribed(self, deadline: float) -> None:
         """Return when somebody listens to /global/event and is past the deaf window.
 
@@ -118,8 +130,8 @@ class Streams:
         heart = asyncio.create_task(self._beat(subscription), name="opencode-heartbeat")
         self._add(subscription)
         try:
-            while True:
-                yield await subscription.take()
+            while chunk := await subscription.take():
+                yield chunk
         finally:
             heart.cancel()
             self._remove(subscription)

@@ -4,10 +4,11 @@ On /global/event an event is wrapped in `{"directory", "project", "payload"}`, a
 of type "sync" with the same id; /event carries the bare event of one directory and no twins (OpenCode 1.18.33).
 """
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from simulator.opencode.beat import Delta
 from simulator.opencode.state import GLOBAL_DIRECTORY, Json
@@ -26,6 +27,7 @@ DURABLE = frozenset(
 """Event types that the server stores and therefore repeats as `sync` twins."""
 
 
+_encode = msgspec.json.Encoder().encode
 _DELTA: Json = {"type": "message.part.delta"}
 
 
@@ -44,12 +46,12 @@ class Frame:
 
 def compact(value: Any) -> str:
     """JSON as JavaScript's JSON.stringify writes it: no spaces, UTF-8 unescaped."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _encode(value).decode()
 
 
 def data_line(value: Json) -> bytes:
     """One server-sent event."""
-    return f"data: {compact(value)}\n\n".encode()
+    return b"data: %b\n\n" % _encode(value)
 
 
 def frame(envelope: Json) -> Frame:
@@ -61,16 +63,14 @@ def frame(envelope: Json) -> Frame:
 
 def delta_frame(directory: str, project: str, event_id: str, delta: Delta) -> Frame:
     """The frame of one word, written from what is encoded already."""
-    word = json.dumps(delta.text, ensure_ascii=False).encode()
-    event = b'{"id":"%b",%b%b}}' % (event_id.encode(), delta.head, word)
+    event = b'{"id":"%b",%b%b}}' % (event_id.encode(), delta.head, _encode(delta.text))
     around = _around(directory, project)
     return Frame(directory, _DELTA, b"%b%b}\n\n" % (around, event), b"data: %b\n\n" % event)
 
 
 @lru_cache(maxsize=256)
 def _around(directory: str, project: str) -> bytes:
-    text = compact({"directory": directory, "project": project})
-    return f'data: {text[:-1]},"payload":'.encode()
+    return b'data: %b,"payload":' % _encode({"directory": directory, "project": project})[:-1]
 
 
 def envelope(directory: str, project: str, payload: Json) -> Json:

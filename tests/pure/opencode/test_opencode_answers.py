@@ -76,6 +76,7 @@ def test_refusing_permission_ends_the_turn_without_error() -> None:
 def test_refusing_one_of_several_refuses_all_of_the_session() -> None:
     state = State()
     for request_id, session_id in (("per_1", "ses_1"), ("per_2", "ses_1"), ("per_3", "ses_2")):
+        state.statuses[session_id] = {"type": "busy"}
         state.fold(D, {"type": "permission.asked", "properties": {"id": request_id, "sessionID": session_id}})
     answer = permission_reply(state, "per_2", "reject")
     replied = [properties["requestID"] for kind, properties in answer.events if kind == "permission.replied"]

@@ -132,7 +132,7 @@ def label(payload: dict) -> str:
 def _message(properties: dict) -> str:
     info = properties["info"]
     error = info.get("error", {}).get("name", "")
-    said = [info["role"], info["mode"] if "mode" in info else "", info.get("finish", ""), error]
+    said = [info["role"], info.get("mode", ""), info.get("finish", ""), error]
     return " ".join([*said, "completed" if "completed" in info["time"] else ""])
 
 
