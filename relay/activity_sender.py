@@ -155,6 +155,8 @@ class ActivitySender:
         if after is None:
             return None
         phone = await self._startable(before) if life.kind(before) == "start" else None
+        if phone is not None:
+            before, after = _of_app(before, phone), _of_app(after, phone)
         token = phone.push_to_start_token if phone else before.activity_token
         if not token:  # the phone took its token back: nothing can be started there
             await activities.forget(self._db, before)
@@ -185,7 +187,7 @@ class ActivitySender:
     async def _persist(self, errand: _Errand, outcome: Outcome, other: Outcome | None, began: float) -> None:
         """Try until the database takes it, as long as the lease keeps other relays away."""
         env = errand.push.apns_env
-        said = answer(outcome, other, apns_env=env, other_env=OTHER_ENV[env], now_ms=self._now_ms())
+        said = answer(outcome, other, apns_env=env, other_env=OTHER_ENV[env])
         entry = self._entry(errand, said, other or outcome, began)
         tell(entry)
         while self._now_ms() < errand.claimed.lease_until:
@@ -277,3 +279,13 @@ class ActivitySender:
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
+
+
+def _of_app(activity: Activity, phone: Recipient) -> Activity:
+    """A start goes to the app as the phone has it now, whatever it had when the session ran before."""
+    return replace(
+        activity,
+        bundle_id=phone.bundle_id,
+        apns_env=phone.apns_env,
+        activity_format=phone.activity_format,
+    )

@@ -12,6 +12,8 @@ Status = Literal["queued", "sent", "failed"]
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 3600.0
 """Seconds between tries when APNs cannot be reached, doubling."""
+MOST_DOUBLINGS = 12
+"""More change nothing, and two to the number of tries overflows a float after a thousand."""
 OTHER_ENV: dict[ApnsEnv, ApnsEnv] = {"sandbox": "production", "production": "sandbox"}
 
 
@@ -95,9 +97,9 @@ def _in_neither(delivery: Delivery, outcome: Outcome, other: Outcome) -> Settlem
 
 def _retry(delivery: Delivery, row: Reason, outcome: Outcome, now_ms: int, jitter: float) -> Settlement:
     known = outcome.retry_after if isinstance(outcome, NotSent) else None
-    pause = known or min((row.retry_after or FIRST_RETRY) * 2**delivery.attempts, LONGEST_RETRY) * (
-        1 + jitter / 2
-    )
+    # A refused key pauses all pushes (`apns/key_pause.py`), ever longer: none waits for itself beside that.
+    times = 1 if row.verdict is Verdict.KEY_REFUSED else 2 ** min(delivery.attempts, MOST_DOUBLINGS)
+    pause = known or min((row.retry_after or FIRST_RETRY) * times, LONGEST_RETRY) * (1 + jitter / 2)
     due_at = now_ms + int(pause * 1000)
     env, said = delivery.push.apns_env, told(outcome)
     if due_at >= delivery.push.expiration * 1000:

@@ -183,5 +183,5 @@ def timed_out(activity: Activity, now_ms: int) -> Activity:
         updated_at=now_ms,
     )
     if activity.stage == "active":
-        return replace(ended, due_at=now_ms)
+        return replace(ended, due_at=due_at(ended, now_ms))
     return replace(ended, stage="ended", due_at=None)

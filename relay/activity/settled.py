@@ -5,58 +5,50 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from relay.activity import throttle
-from relay.activity.life import OVER, Kind, due_at
+from relay.activity.life import Kind, due_at
 from relay.activity.record import Activity, Alert
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
-from relay.apns.reasons import Reason, Verdict, judge
+from relay.apns.reasons import Verdict, judge
 from relay.contract import ApnsEnv
 
-Word = Literal["sent", "maybe sent", "retry", "dead", "refused"]
+Word = Literal["sent", "maybe sent", "not sent", "later", "dead", "refused"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What became of a push.
 
-    `maybe sent`: it went out and no answer came. `dead`: the token is, since `dead_since` (UTC ms; None: since ever).
-    `refused`: sending it again would not help. `retry_at` (UTC ms) counts for `retry` and `maybe sent`.
+    `maybe sent`: it went out and no answer came. `later`: APNs asks for patience. `dead`: the token is, since
+    `dead_since` (UTC ms; None: since ever). `refused`: sending it again would not help.
     """
 
     word: Word
     apns_env: ApnsEnv
-    retry_at: int = 0
     dead_since: int | None = None
 
 
-def answer(
-    outcome: Outcome, other: Outcome | None, *, apns_env: ApnsEnv, other_env: ApnsEnv, now_ms: int
-) -> Answer:
+def answer(outcome: Outcome, other: Outcome | None, *, apns_env: ApnsEnv, other_env: ApnsEnv) -> Answer:
     """What an outcome means, and the outcome in the other environment if the push was tried there too."""
     last, env = (outcome, apns_env) if other is None else (other, other_env)
     row = judge(last)
     if row.verdict is Verdict.WRONG_ENVIRONMENT:  # in neither; if the key is at fault, nobody can tell
         advice = judge(outcome).advice or row.advice
         return Answer(word="refused" if advice else "dead", apns_env=apns_env)
-    word: Word = _WORDS[row.verdict]
-    if isinstance(last, MaybeSent):
-        word = "maybe sent"
-    since = last.timestamp if isinstance(last, Answered) else None
-    return Answer(word=word, apns_env=env, retry_at=now_ms + _pause_ms(last, row), dead_since=since)
-
-
-def _pause_ms(outcome: Outcome, row: Reason) -> int:
-    """What did not leave may go soon; what may have arrived has the pace of an update."""
-    if isinstance(outcome, NotSent):
-        return int((outcome.retry_after or 1.0) * 1000)
-    return int(row.retry_after * 1000) if row.retry_after else throttle.EQUAL_PHASE_MS
+    match last:
+        case NotSent():
+            return Answer(word="not sent", apns_env=env)
+        case MaybeSent():
+            return Answer(word="maybe sent", apns_env=env)
+        case Answered(timestamp=since):
+            return Answer(word=_WORDS[row.verdict], apns_env=env, dead_since=since)
 
 
 _WORDS: dict[Verdict, Word] = {
     Verdict.DELIVERED: "sent",
     Verdict.TOKEN_DEAD: "dead",
-    Verdict.RETRY_LATER: "retry",
-    Verdict.KEY_REFUSED: "retry",
-    Verdict.NEW_PROVIDER_TOKEN: "retry",
+    Verdict.RETRY_LATER: "later",
+    Verdict.KEY_REFUSED: "later",
+    Verdict.NEW_PROVIDER_TOKEN: "later",
     Verdict.OUR_FAULT: "refused",
 }
 
@@ -74,8 +66,18 @@ def settled(activity: Activity, push: UnderWay, answer: Answer, now_ms: int) -> 
 
     `activity` is as it stands now: news and tokens may have come while the push was under way.
     """
-    free = replace(activity, apns_env=answer.apns_env, lease_owner=None, lease_until=0)
-    return _NEXT[push.kind, answer.word](_Case(free, push, answer, now_ms))
+    free = replace(activity, lease_owner=None, lease_until=0)
+    if push.kind != "start" and activity.activity_token != push.before.activity_token:
+        return _of_another_token(free, now_ms)
+    known = replace(free, apns_env=answer.apns_env)
+    return _NEXT[push.kind, answer.word](_Case(known, push, answer, now_ms))
+
+
+def _of_another_token(activity: Activity, now_ms: int) -> Activity:
+    """The answer is of a token that is gone. One that came meanwhile gets the newest state; else nothing follows."""
+    if activity.stage != "active":
+        return activity  # over, or to be started anew
+    return replace(activity, attempts=0, retry_at=0, due_at=now_ms if activity.state else None)
 
 
 class _Case(NamedTuple):
@@ -109,7 +111,7 @@ def _free_the_fence(case: _Case) -> Activity | None:
 def _updated(case: _Case) -> Activity:
     """Done, unless there was news meanwhile."""
     heard = replace(case.activity, attempts=0, retry_at=0)
-    if heard.stage in OVER or _same_news(case):
+    if _same_news(case):
         return replace(heard, due_at=None)
     return replace(heard, due_at=due_at(heard, case.now_ms))
 
@@ -117,8 +119,6 @@ def _updated(case: _Case) -> Activity:
 def _over(case: _Case) -> Activity:
     """The card is over; a run that began while its end was under way gets a new one."""
     over = replace(case.activity, activity_token=None, attempts=0, retry_at=0, due_at=None)
-    if over.stage in OVER:
-        return over
     if over.ends:
         return replace(over, stage="ended")
     now_ms = case.now_ms
@@ -133,29 +133,25 @@ _START = Alert("Session Started", "OpenCode is working again.")
 def _try_again(case: _Case) -> Activity:
     """The newest state goes out later; a question that was not heard keeps its text."""
     activity = case.activity
-    if activity.stage in OVER:
-        return replace(activity, due_at=None)
     asks = activity.state is not None and activity.state.status == "permission"
     unheard = case.push.before.alert if asks else None
     return _later(replace(activity, alert=activity.alert or unheard), case)
 
 
 def _token_dead(case: _Case) -> Activity:
-    """The token goes, and only this one: not one that came meanwhile, nor one registered after APNs missed it."""
+    """The token goes, but not one that was registered after APNs missed it."""
     activity, dead_since = case.activity, case.answer.dead_since
-    if activity.stage in OVER:
-        return replace(activity, due_at=None)
-    if activity.activity_token != case.push.before.activity_token:
-        return replace(activity, due_at=case.now_ms, attempts=0, retry_at=0)
     if dead_since is not None and activity.registered_at >= dead_since:
         return _try_again(case)
+    if case.push.kind == "end" and not activity.ends:
+        return _over(case)
     return replace(activity, stage="lost", activity_token=None, due_at=None, alert=None)
 
 
 def _later(activity: Activity, case: _Case) -> Activity:
-    """Due again after a pause that grows; APNs may ask for a shorter one, never for one that makes the state old."""
-    latest = case.now_ms + throttle.retry_pause(activity.attempts)
-    retry_at = max(case.now_ms, min(case.answer.retry_at or latest, latest))
+    """Due again after a pause that grows with every failure in a row."""
+    pause = throttle.retry_pause(throttle.FIRST_PAUSE_MS[case.answer.word], activity.attempts)
+    retry_at = case.now_ms + pause
     waiting = replace(activity, attempts=activity.attempts + 1, retry_at=retry_at)
     return replace(waiting, due_at=max(retry_at, waiting.pushed_at + throttle.PHASE_MS))
 
@@ -169,17 +165,20 @@ def _same_news(case: _Case) -> bool:
 _NEXT: dict[tuple[Kind, Word], Callable[[_Case], Activity | None]] = {
     ("start", "sent"): _as_it_is,
     ("start", "maybe sent"): _as_it_is,
-    ("start", "retry"): _start_again,
+    ("start", "not sent"): _start_again,
+    ("start", "later"): _start_again,
     ("start", "dead"): _free_the_fence,
     ("start", "refused"): _free_the_fence,
     ("update", "sent"): _updated,
     ("update", "maybe sent"): _try_again,
-    ("update", "retry"): _try_again,
+    ("update", "not sent"): _try_again,
+    ("update", "later"): _try_again,
     ("update", "dead"): _token_dead,
     ("update", "refused"): _updated,
     ("end", "sent"): _over,
     ("end", "maybe sent"): _try_again,
-    ("end", "retry"): _try_again,
+    ("end", "not sent"): _try_again,
+    ("end", "later"): _try_again,
     ("end", "dead"): _token_dead,
     ("end", "refused"): _over,
 }

@@ -15,8 +15,11 @@ HOUR_MS = 3_600_000
 PRIORITY_10_AN_HOUR = 10
 """Above it priority 5, which costs the phone's budget nothing."""
 
-FIRST_RETRY_MS, LONGEST_RETRY_MS = 12_000, 900_000
-"""Apple asks for 15 minutes after a 5xx, which makes a state pointless: the newest is sent instead, ever more rarely."""
+FIRST_PAUSE_MS = {"not sent": 1_000} | dict.fromkeys(("maybe sent", "later", "dead"), EQUAL_PHASE_MS)
+"""Before the next try, by what became of the last: what did not leave may go soon, what may have arrived has the pace of
+an update. It doubles with each failure. Apple asks for 15 minutes after a 5xx (documented): for a push that is repeated;
+here the newest state goes out instead, ever more rarely."""
+LONGEST_PAUSE_MS = 900_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,6 @@ def within_hour(times: tuple[int, ...], now_ms: int) -> tuple[int, ...]:
     return tuple(at for at in times if at > now_ms - HOUR_MS)
 
 
-def retry_pause(attempts: int) -> int:
+def retry_pause(first_ms: int, attempts: int) -> int:
     """Milliseconds before the next try, after so many that failed in a row."""
-    return int(min(FIRST_RETRY_MS * 2**attempts, LONGEST_RETRY_MS))
+    return int(min(first_ms * 2 ** min(attempts, 12), LONGEST_PAUSE_MS))

@@ -33,7 +33,7 @@ def registered(
     """
     holder = next((one for one in activities if one.activity_token == registration.activity_token), None)
     place = _place(activities, registration)
-    if holder is not None and (place is None or holder.id == place.id or not registration.device_token):
+    if holder is not None and registration.device_token in ("", holder.device_token):
         return _with_token(holder, registration, now_ms), None
     if holder is not None:  # the phone's own token changed, or the app began to say which phone it is
         return _with_token(_taken_over(holder, place, registration), registration, now_ms), holder
@@ -104,5 +104,8 @@ def _with_token(activity: Activity, registration: Registration, now_ms: int) -> 
             attempts=0, retry_at=0,
         )  # fmt: skip
     if activity.stage in AWAITING:
-        return replace(active, alert=None, due_at=max(now_ms, activity.pushed_at + throttle.PHASE_MS))
+        unheard = (
+            activity.alert if activity.stage == "started" else None
+        )  # a question that came after the start
+        return replace(active, alert=unheard, due_at=max(now_ms, activity.pushed_at + throttle.PHASE_MS))
     return active

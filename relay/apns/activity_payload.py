@@ -41,8 +41,8 @@ def activity_payload(content: ActivityContent, activity_format: ActivityFormat) 
 
 
 def _ever_shorter(content: ActivityContent) -> Iterator[ActivityContent]:
-    for halvings in range(9):
-        yield _shortened(content, {text: size >> halvings for text, size in LENGTHS.items()})
+    sizes = ({text: size >> halvings for text, size in LENGTHS.items()} for halvings in range(9))
+    return (_shortened(content, size) for size in sizes)
 
 
 def _shortened(content: ActivityContent, size: dict[str, int]) -> ActivityContent:

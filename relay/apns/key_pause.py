@@ -62,7 +62,7 @@ class KeyPause:
         row = judge(outcome)
         if isinstance(outcome, Answered) and row.verdict in _REFUSALS:
             self._begin(push.apns_env, outcome.reason or "", row.retry_after or LONGEST_PAUSE, row.advice)
-        elif isinstance(outcome, Answered) and push.apns_env in self._pauses:
+        elif push.apns_env in self._pauses and row.verdict is not Verdict.RETRY_LATER:
             del self._pauses[push.apns_env]
             log.info(line("sending again", apnsEnv=push.apns_env))
         return outcome

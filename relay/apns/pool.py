@@ -15,6 +15,7 @@ from relay.apns.deadlines import Deadlines
 from relay.apns.errand import Errand
 from relay.apns.idle import Care, care
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
+from relay.apns.reasons import Verdict, judge
 from relay.logfmt import line
 
 log = logging.getLogger("relay.apns")
@@ -178,6 +179,9 @@ class ConnectionPool:
             return
         if type(outcome) is Answered:
             self._backoff.succeeded()
+            if outcome.status == 403 and judge(outcome).verdict is Verdict.KEY_REFUSED:
+                # It is said of every push: those that wait for a stream would only hear the same.
+                self._fail_waiting(NotSent("APNs refuses the key"))
         self._finish(errand, outcome)
 
     def changed(self, connection: ApnsConnection) -> None:

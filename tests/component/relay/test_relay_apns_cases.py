@@ -233,9 +233,6 @@ async def test_C157_while_the_key_is_refused_the_sender_pauses_and_loses_nothing
     assert await case.device_tokens() == {token}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what waits for a stream when APNs refuses the key is sent all the same"
-)
 async def test_C157_pushes_that_wait_for_a_stream_are_held_back_too(
     case: RelayCase, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -250,9 +247,6 @@ async def test_C157_pushes_that_wait_for_a_stream_are_held_back_too(
     assert {each.device_token for each in case.received} == set(phones)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a push that was refused waits twice as long each time, beside the pause"
-)
 async def test_C157_the_push_that_asked_is_sent_with_the_others(case: RelayCase) -> None:
     await case.phone()
     good = case.refuse_key()

@@ -15,20 +15,20 @@ OUTCOMES: dict[str, tuple[Outcome, Word]] = {
     "unregistered": (Answered(410, "Unregistered", NOW - 7), "dead"),
     "expired": (Answered(410, "ExpiredToken", NOW - 9), "dead"),
     "not for the topic": (Answered(400, "DeviceTokenNotForTopic"), "dead"),
-    "server error": (Answered(503, "ServiceUnavailable"), "retry"),
-    "too many requests": (Answered(429, "TooManyRequests"), "retry"),
-    "not sent": (NotSent("connection refused"), "retry"),
-    "paused": (NotSent("paused", retry_after=42.0), "retry"),
+    "server error": (Answered(503, "ServiceUnavailable"), "later"),
+    "too many requests": (Answered(429, "TooManyRequests"), "later"),
+    "not sent": (NotSent("connection refused"), "not sent"),
+    "paused": (NotSent("paused", retry_after=42.0), "not sent"),
     "maybe sent": (MaybeSent("connection lost"), "maybe sent"),
-    "provider token expired": (Answered(403, "ExpiredProviderToken"), "retry"),
-    "key refused": (Answered(403, "InvalidProviderToken"), "retry"),
+    "provider token expired": (Answered(403, "ExpiredProviderToken"), "later"),
+    "key refused": (Answered(403, "InvalidProviderToken"), "later"),
     "our fault": (Answered(400, "BadTopic"), "refused"),
 }
 """Outcomes that speak for themselves; the two of a wrong environment are below."""
 
 
 def of(outcome: Outcome, other: Outcome | None = None) -> Answer:
-    return answer(outcome, other, apns_env="production", other_env="sandbox", now_ms=NOW)
+    return answer(outcome, other, apns_env="production", other_env="sandbox")
 
 
 def test_the_tables_have_every_verdict() -> None:
@@ -74,21 +74,6 @@ def test_410_tells_since_when() -> None:
     assert of(OUTCOMES["unregistered"][0]).dead_since == NOW - 7
     assert of(BAD_TOKEN, OUTCOMES["expired"][0]).dead_since == NOW - 9
     assert of(OUTCOMES["not for the topic"][0]).dead_since is None
-
-
-# Seconds after which the reason, or the pause of the key, allows another try.
-PAUSES: list[tuple[Outcome, int]] = [
-    (Answered(503, "ServiceUnavailable"), 900),
-    (Answered(429, "TooManyRequests"), 60),
-    (Answered(403, "InvalidProviderToken"), 60),
-    (Answered(503, "Shutdown"), 1),
-    (NotSent("paused", retry_after=42.0), 42),
-]
-
-
-@pytest.mark.parametrize(("outcome", "seconds"), PAUSES)
-def test_when_another_try_makes_sense(outcome: Outcome, seconds: int) -> None:
-    assert of(outcome).retry_at == NOW + seconds * 1000
 
 
 @pytest.mark.parametrize("reason", REASONS)

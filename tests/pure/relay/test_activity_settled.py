@@ -7,7 +7,6 @@ from typing import Any, get_args
 import pytest
 
 from activity_values import (
-    HOUR,
     MINUTE,
     NEW_TOKEN,
     NOW,
@@ -25,6 +24,7 @@ from activity_values import (
 from relay.activity.life import Kind, observe
 from relay.activity.record import Activity, Alert, Stage
 from relay.activity.settled import _NEXT, Word
+from relay.activity.throttle import FIRST_PAUSE_MS
 from relay.activity.tokens import dismissed, registered
 
 SENT_AT = NOW - 300
@@ -61,8 +61,8 @@ Next = tuple[Stage, int | None] | None
 
 FORGOTTEN: Next = None
 """The next news of the session may start one."""
-RETRY = 12_000
-"""The first pause after a failure, from the answer on."""
+RETRY, SOON = 12_000, 1_000
+"""The first pause after a failure, from the answer on; and of a push that never left."""
 PHASE, EQUAL = 1_000 - 300, 12_000 - 300
 """What is left of the windows that opened when the push began."""
 STARTED, ACTIVE, LOST = ("started", None), ("active", None), ("lost", None)
@@ -73,6 +73,7 @@ HEARD_IT = {
     "new run": ("active", PHASE), "dismissed": DISMISSED,
 }  # fmt: skip
 LATER = dict.fromkeys(["nothing", "progress", "question", "end", "new run"], ("active", RETRY))
+AT_ONCE = dict.fromkeys(LATER, ("active", SOON))
 OVER = dict.fromkeys(["nothing", "progress", "question", "end", "dismissed"], ENDED) | {
     "new run": ("starting", 0)
 }
@@ -82,19 +83,24 @@ NO_CARD = dict.fromkeys(MEANWHILE, FORGOTTEN) | {"dismissed": DISMISSED}
 TABLE: dict[tuple[Kind, Word], dict[str, Any]] = {
     ("start", "sent"): CARD_MAY_BE_THERE,
     ("start", "maybe sent"): CARD_MAY_BE_THERE,
-    ("start", "retry"): dict.fromkeys(MEANWHILE, ("starting", RETRY))
+    ("start", "not sent"): dict.fromkeys(MEANWHILE, ("starting", SOON))
+    | {"end": ENDED, "dismissed": DISMISSED},
+    ("start", "later"): dict.fromkeys(MEANWHILE, ("starting", RETRY))
     | {"end": ENDED, "dismissed": DISMISSED},
     ("start", "dead"): NO_CARD,
     ("start", "refused"): NO_CARD,
     ("update", "sent"): HEARD_IT,
     ("update", "maybe sent"): LATER | {"dismissed": DISMISSED},
-    ("update", "retry"): LATER | {"dismissed": DISMISSED},
+    ("update", "not sent"): AT_ONCE | {"dismissed": DISMISSED},
+    ("update", "later"): LATER | {"dismissed": DISMISSED},
     ("update", "dead"): dict.fromkeys(MEANWHILE, LOST) | {"dismissed": DISMISSED},
     ("update", "refused"): HEARD_IT,
     ("end", "sent"): OVER,
     ("end", "maybe sent"): LATER | {"dismissed": ENDED},
-    ("end", "retry"): LATER | {"dismissed": ENDED},
-    ("end", "dead"): dict.fromkeys(["nothing", "progress", "question", "end"], LOST) | {"dismissed": ENDED},
+    ("end", "not sent"): AT_ONCE | {"dismissed": ENDED},
+    ("end", "later"): LATER | {"dismissed": ENDED},
+    ("end", "dead"): dict.fromkeys(["nothing", "progress", "question", "end"], LOST)
+    | {"dismissed": ENDED, "new run": ("starting", 0)},
     ("end", "refused"): OVER,
 }
 CELLS = [(kind, word, meanwhile) for (kind, word), row in TABLE.items() for meanwhile in row]
@@ -123,7 +129,7 @@ def stands(after: Activity | None) -> Next:
 
 def test_a_newer_state_is_the_one_that_goes_out_next() -> None:
     for kind in get_args(Kind):
-        after = settle(kind, "retry", "new run")
+        after = settle(kind, "later", "new run")
         assert after is not None
         assert after.state == state("working", "News")
 
@@ -188,13 +194,13 @@ def test_only_a_start_that_apns_certainly_refused_frees_the_fence(word: Word) ->
 
 
 def test_a_start_is_tried_again_with_its_words_and_the_newest_state() -> None:
-    after = settle("start", "retry", "progress")
+    after = settle("start", "later", "progress")
     assert after is not None
     assert (after.alert, after.state) == (BEFORE["start"].alert, state("working", "News"))
 
 
 def test_a_start_that_is_tried_again_asks_the_question_that_came_meanwhile() -> None:
-    after = settle("start", "retry", "question")
+    after = settle("start", "later", "question")
     assert after is not None
     assert after.alert == QUESTION
 
@@ -210,25 +216,28 @@ def test_a_new_run_after_the_end_has_words_for_its_start() -> None:
 
 
 def test_a_question_that_was_not_heard_keeps_its_words() -> None:
-    for word in ("retry", "maybe sent"):
+    for word in ("later", "maybe sent", "not sent"):
         after = settle("update", word, "nothing")
         assert after is not None
         assert after.alert == QUESTION
 
 
 def test_a_question_that_was_answered_meanwhile_is_not_asked_again() -> None:
-    after = settle("update", "retry", "progress")
+    after = settle("update", "later", "progress")
     assert after is not None
     assert after.alert is None
 
 
-@pytest.mark.parametrize("attempts", range(9))
-def test_each_failure_in_a_row_waits_longer(attempts: int) -> None:
+@pytest.mark.parametrize(
+    ("word", "first"), [(word, first) for word, first in FIRST_PAUSE_MS.items() if word != "dead"]
+)
+@pytest.mark.parametrize("attempts", [*range(12), 5000])
+def test_each_failure_in_a_row_waits_longer(attempts: int, word: Word, first: int) -> None:
     before = activity(due_at=SENT_AT, attempts=attempts)
-    after = answered(pushing(before, SENT_AT), before, "update", said("retry", retry_at=NOW + 2 * HOUR))
+    after = answered(pushing(before, SENT_AT), before, "update", said(word))
     assert after is not None
     assert after.attempts == attempts + 1
-    assert after.retry_at == after.due_at == NOW + min(12_000 * 2**attempts, 900_000)
+    assert after.retry_at == after.due_at == NOW + min(first * 2 ** min(attempts, 12), 900_000)
 
 
 def test_a_success_forgets_the_failures() -> None:
@@ -237,16 +246,6 @@ def test_a_success_forgets_the_failures() -> None:
         after = answered(pushing(before, SENT_AT), before, kind, said(word))  # type: ignore[arg-type]
         assert after is not None
         assert (after.attempts, after.retry_at) == (0, 0)
-
-
-# APNs' own wish -> when it is tried again, after one failure: sooner if it says so, never later than 12 s.
-WISHES = {0: 12_000, -MINUTE: 700, 300: 700, 5 * SECOND: 5_000, 900 * SECOND: 12_000}
-
-
-@pytest.mark.parametrize("wish", WISHES)
-def test_apns_may_ask_for_a_shorter_pause_but_not_make_the_state_old(wish: int) -> None:
-    after = settle("update", "retry", "nothing", retry_at=NOW + wish if wish else 0)
-    assert stands(after) == ("active", WISHES[wish])
 
 
 def test_the_environment_that_worked_is_remembered() -> None:

@@ -88,4 +88,4 @@ PAUSES = {0: 12, 1: 24, 2: 48, 3: 96, 4: 192, 5: 384, 6: 768, 7: 900, 8: 900, 50
 
 @pytest.mark.parametrize("attempts", PAUSES)
 def test_pauses_double_up_to_a_quarter_of_an_hour(attempts: int) -> None:
-    assert retry_pause(attempts) == PAUSES[attempts] * SECOND
+    assert retry_pause(12 * SECOND, attempts) == PAUSES[attempts] * SECOND

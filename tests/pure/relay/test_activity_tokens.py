@@ -148,9 +148,11 @@ PLACES: dict[str, tuple[list[Activity], dict[str, Any], str, Activity | None]] =
     "two phones": ([THEIRS], {}, PHONE, None),
     "two phones, each its own": ([THEIRS, AWAITING], {}, PHONE, None),
     "the same token again": ([MINE, THEIRS], {}, PHONE, None),
+    "the phone's token changed": ([MINE], {"device_token": OTHER_PHONE}, OTHER_PHONE, MINE),
     "the phone's token changed, and a start is on its way to the new one": (
         [MINE, THEIRS_AWAITING], {"device_token": OTHER_PHONE}, OTHER_PHONE, MINE,
     ),
+    "the app began to name its phone": ([NAMELESS], {}, PHONE, NAMELESS),
 }  # fmt: skip
 
 
@@ -194,10 +196,13 @@ ROW_OF_A_SESSION = st.builds(
     device_token=st.sampled_from(["", PHONE, OTHER_PHONE]),
     token=st.sampled_from([TOKEN, NEW_TOKEN]),
 )
-def test_a_token_belongs_to_one_activity(there: list[Activity], device_token: str, token: str) -> None:
+def test_a_token_belongs_to_one_activity_and_a_phone_has_one_for_each_session(
+    there: list[Activity], device_token: str, token: str
+) -> None:
     after, gone = registered(there, registration(device_token=device_token, activity_token=token), NOW)
     rows = {one.id: one for one in there if one is not gone} | {after.id: after}
     assert [one for one in rows.values() if one.activity_token == token] == [after]
+    assert not device_token or after.device_token == device_token
     assert after.id == activity_id(SECRET, SESSION, after.device_token)
 
 
