@@ -4,7 +4,7 @@ A flag wins over a variable. The variables of the first implementation, OPENCODE
 ..._RELAY_SECRET and ..._ADVERTISE_HOSTS, mean here what they meant there.
 """
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,8 @@ from relay.bridge.options import BridgeOptions
 
 DEFAULT_OPENCODE_URL = "http://127.0.0.1:4096"
 DEFAULT_RELAY_URL = "http://127.0.0.1:8787"
+DEFAULT_PORT = 4097
+"""Beside OpenCode's own 4096."""
 ALL_ALERTS = "complete,permission,error"
 
 Environment = Callable[[str], str | None]
@@ -53,6 +55,8 @@ def add_bridge_arguments(command: ArgumentParser, environment: Environment) -> N
         help="a request answered sooner does not ring (%(default)s)")  # fmt: skip
     add("--alerts", default=ALL_ALERTS, metavar="TYPES",
         help="which events ring; the others only move the card (%(default)s)")  # fmt: skip
+    add("--port", type=_port_number, default=DEFAULT_PORT,
+        help="where on 127.0.0.1 the bridge tells its health and takes test pushes; 0: nowhere (%(default)s)")  # fmt: skip
 
 
 def pairing_options(arguments: Namespace) -> BridgeOptions:
@@ -75,7 +79,14 @@ def bridge_options(arguments: Namespace) -> BridgeOptions:
         pairing_options(arguments),
         permission_delay=arguments.permission_delay,
         alerts=alert_types(arguments.alerts),
+        port=arguments.port,
     )
+
+
+def _port_number(text: str) -> int:
+    if not 0 <= (port := int(text)) < 65536:
+        raise ArgumentTypeError(f"a port is a number from 0 to 65535, not {text}")
+    return port
 
 
 def _variable(environment: Environment, *names: str) -> str | None:

@@ -18,8 +18,9 @@ class BridgeOptions:
 
     `relay_secret` wins over `secret_file`; without both the secret is kept in the user's state directory.
     `advertise_hosts` are names, addresses or URLs under which phones reach OpenCode, best first. `permission_delay`
-    is in seconds: a request that is answered sooner does not ring. Only `alerts` ring. `read_deadline`: seconds of
-    silence after which the event stream is opened anew. `drain_seconds`: for what is under way when the bridge stops.
+    is in seconds: a request that is answered sooner does not ring. Only `alerts` ring. `port`: where the
+    bridge's own routes are served; 0: nowhere. `read_deadline`: seconds of silence after which the event stream is
+    opened anew. `drain_seconds`: for what is under way when the bridge stops.
     """
 
     opencode_url: str
@@ -31,5 +32,6 @@ class BridgeOptions:
     password: str | None = field(default=None, repr=False)
     permission_delay: float = 2.0
     alerts: frozenset[contract.EventType] = ALERTS
+    port: int = 0
     read_deadline: float = READ_DEADLINE
     drain_seconds: float = DRAIN_SECONDS

@@ -4,69 +4,43 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from random import random as system_random
-from typing import Any, Literal
-
-import aiohttp
-import msgspec
 
 from relay import contract
 from relay.bridge.backlog import Backlog
 from relay.bridge.backoff import Backoff
+from relay.bridge.relay_client import Answer, RelayClient
 from relay.logfmt import line
 
 log = logging.getLogger("relay.bridge.outbox")
 
-TRY_DEADLINE = 15.0
-"""Seconds for one try."""
 BOUND = 1000
 """Events that may wait; when one more comes, the oldest progress is given up, and without any the oldest event."""
 TRIES_AT_ONCE = 8
 """Requests to the relay at the same time."""
-MAX_RETRY_AFTER = 300.0
-"""Seconds that the relay can make an event wait by Retry-After."""
 SPARE_SECONDS = 3600.0
 """So long an old relay is spared from events that it refuses; it may be a new one by then."""
-
-RETRIED_STATUSES = frozenset({408, 425, 429})
-"""Of the 4xx, those that say "later" rather than "no". Every 5xx is tried again, too."""
 
 CARD_TYPES: frozenset[contract.EventType] = frozenset({"start", "progress"})
 """The first implementation answers 400 to these, without the `code` that all later relays give."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of one try. `retry`: it failed, but may yet succeed, after `wait` seconds at the soonest."""
-
-    verdict: Literal["delivered", "refused", "retry", "spared"]
-    reason: str = ""
-    counts: dict[str, Any] | None = None
-    wait: float = 0.0
-    speaks_old: bool = False  # a 400 as the first implementation says it
-
-
 class Outbox:
-    """Posts events to `relay_url`/v1/event until the relay has taken or refused them; `settled` is told of each."""
+    """Posts events until the relay has taken or refused them; `settled` is told of each."""
 
     def __init__(
         self,
-        http: aiohttp.ClientSession,
-        relay_url: str,
+        relay: RelayClient,
         *,
         settled: Callable[[contract.Event], None] = lambda _: None,
         bound: int = BOUND,
-        try_deadline: float = TRY_DEADLINE,
         backoff: Backoff = Backoff(),  # noqa: B008  frozen, so sharing it is harmless
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = system_random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._http = http
-        self._url = f"{contract.normal_relay_url(relay_url)}/v1/event"
+        self._relay = relay
         self._settled = settled
-        self._timeout = aiohttp.ClientTimeout(total=try_deadline)
         self._backoff = backoff
         self._sleep = sleep
         self._random = random
@@ -134,7 +108,7 @@ class Outbox:
         elif answer.speaks_old and event.event_type in CARD_TYPES:
             self._spare()
         elif answer.verdict == "refused":
-            log.error(line("refused", **_names(event), reason=_masked(answer.reason, event.secret)))
+            log.error(line("refused", **_names(event), reason=answer.reason))
         self._settled(event)
 
     def _spare(self) -> None:
@@ -149,20 +123,7 @@ class Outbox:
     async def _try(self, event: contract.Event) -> Answer:
         if event.event_type in CARD_TYPES and self._spares():
             return Answer("spared")
-        headers = {"Content-Type": "application/json"}
-        try:
-            async with self._http.post(
-                self._url,
-                data=contract.encode(event),
-                headers=headers,
-                timeout=self._timeout,
-                allow_redirects=False,
-            ) as response:
-                return judge(response.status, await response.read(), response.headers.get("Retry-After"))
-        except TimeoutError:
-            return Answer("retry", f"no answer within {self._timeout.total:g} s")
-        except (aiohttp.ClientError, OSError) as error:
-            return Answer("retry", f"{type(error).__name__}: {error}")
+        return await self._relay.post(event)
 
     def _ended(self, session_id: str, worker: asyncio.Task[None]) -> None:
         if self._workers.get(session_id) is worker:
@@ -171,39 +132,8 @@ class Outbox:
             log.error(line("work failed", sessionID=session_id, reason=type(error).__name__), exc_info=error)
 
 
-def judge(status: int, body: bytes, retry_after: str | None = None) -> Answer:
-    """What the relay's answer means. Pure."""
-    said = _object(body)
-    if status == 200 and said.get("ok") is True:
-        return Answer("delivered", counts={name: said.get(name) for name in ("sent", "failed", "queued")})
-    if status >= 500 or status in RETRIED_STATUSES:
-        return Answer("retry", f"status {status}", wait=_seconds(retry_after))
-    if 200 <= status < 300:
-        return Answer("retry", f"status {status}, but it is not a relay's answer")
-    words = [f"status {status}", *(str(said[name]) for name in ("error", "details") if said.get(name))]
-    speaks_old = status == 400 and "code" not in said
-    return Answer("refused", ": ".join(words)[:500], speaks_old=speaks_old)
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _seconds(retry_after: str | None) -> float:
-    if retry_after and retry_after.isascii() and retry_after.isdigit():
-        return min(float(retry_after), MAX_RETRY_AFTER)
-    return 0.0  # absent, or a date: the backoff decides
-
-
 def _names(event: contract.Event) -> dict[str, object]:
     return {"eventID": event.event_id, "eventType": event.event_type, "sessionID": event.session_id}
-
-
-def _masked(text: str, secret: str) -> str:
-    return text.replace(secret, "***")
 
 
 def _log_retry(event: contract.Event, attempt: int, delay: float, answer: Answer) -> None:

@@ -15,13 +15,17 @@ from relay.bridge.announcer import Announcer
 from relay.bridge.backoff import Backoff
 from relay.bridge.catch_up import CatchUp
 from relay.bridge.errors import Unreachable
+from relay.bridge.health import bridge_health
 from relay.bridge.hosts import answering_addresses, host_list, is_local, own_addresses, port_of
+from relay.bridge.http import Parts, create_app
+from relay.bridge.listener import Listener
 from relay.bridge.mapping import Sender
 from relay.bridge.open_runs import OpenRuns
-from relay.bridge.opencode import OpenCode, address, http_url
+from relay.bridge.opencode import Address, OpenCode, address, http_url
 from relay.bridge.options import BridgeOptions
 from relay.bridge.outbox import Outbox
 from relay.bridge.pairing import show_pairing
+from relay.bridge.relay_client import RelayClient
 from relay.bridge.resync import Resync
 from relay.bridge.runs import Runs
 from relay.bridge.secret_file import checked_secret, default_secret_file, load_secret
@@ -47,7 +51,7 @@ async def run_bridge(options: BridgeOptions, *, stop: asyncio.Event, out: TextIO
     http_url(options.relay_url, "the relay URL")
     secret = relay_secret(options)
     async with aiohttp.ClientSession() as http:
-        bridge = _Bridge(options, OpenCode(http, where), http, secret)
+        bridge = _Bridge(options, where, http, secret)
         try:
             await _until(stop, bridge.run(out))
         finally:
@@ -106,10 +110,10 @@ class _Bridge:
     """Everything that lives as long as the bridge runs; closed in reverse."""
 
     def __init__(
-        self, options: BridgeOptions, opencode: OpenCode, http: aiohttp.ClientSession, secret: str
+        self, options: BridgeOptions, where: Address, http: aiohttp.ClientSession, secret: str
     ) -> None:
         self._options = options
-        self._opencode = opencode
+        self._opencode = opencode = OpenCode(http, where)
         sender = Sender(secret, contract.server_id(options.relay_url, secret))
         path = state_file(options.secret_file or default_secret_file(os.environ), opencode.url)
         before = read_state(path)
@@ -118,7 +122,10 @@ class _Bridge:
         runs = Runs()
         sessions, catch_up = Sessions(runs), CatchUp(runs)
         catch_up.restore(self._open_runs.ids())
-        self._outbox = Outbox(http, options.relay_url, settled=self._settled)
+        self._relay = RelayClient(http, options.relay_url)
+        self._outbox = Outbox(self._relay, settled=self._settled)
+        self._stream = EventStream(opencode, read_deadline=options.read_deadline)
+        self._listener = Listener(create_app(self._http_parts(sender, where)), options.port)
         self._announcer = Announcer(
             opencode,
             sender,
@@ -133,6 +140,7 @@ class _Bridge:
         self._resync = Resync(opencode, sessions, catch_up, self._watch.act, known_until=known_until)
 
     async def run(self, out: TextIO) -> None:
+        self._listener.start()
         await wait_for_opencode(self._opencode, out)
         pair = await pairing_of(self._options)
         show_pairing(pair, out)
@@ -140,13 +148,20 @@ class _Bridge:
             remedy = "opencode serve --hostname 0.0.0.0, or --advertise-host"
             log.warning(line("only this machine can reach OpenCode", url=self._opencode.url, remedy=remedy))
         self._state.start()
-        stream = EventStream(self._opencode, read_deadline=self._options.read_deadline)
-        await self._watch.run(stream.events(), self._heard)
+        await self._watch.run(self._stream.events(), self._heard)
 
     async def close(self) -> None:
         deadline = asyncio.get_running_loop().time() + self._options.drain_seconds
-        for part in (self._resync, self._watch, self._announcer, self._outbox, self._state):
+        for part in (self._listener, self._resync, self._watch, self._announcer, self._outbox, self._state):
             await part.close(max(0.0, deadline - asyncio.get_running_loop().time()))
+
+    def _http_parts(self, sender: Sender, where: Address) -> Parts:
+        return Parts(
+            health=lambda: bridge_health(self._stream, len(self._outbox), self._relay.last),
+            relay=self._relay,
+            sender=sender,
+            authorization=where.headers.get("Authorization"),
+        )
 
     def _heard(self, event_type: str) -> None:
         if event_type == "server.connected":

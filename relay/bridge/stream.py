@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from random import random as system_random
 
@@ -29,13 +30,19 @@ class EventStream:
         backoff: Backoff = Backoff(),  # noqa: B008  frozen, so sharing it is harmless
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = system_random,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._opencode = opencode
         self._read_deadline = read_deadline
         self._backoff = backoff
         self._sleep = sleep
         self._random = random
-        self._version: str | None = None
+        self._clock = clock
+        self.connected = False
+        self.version: str | None = None
+        """OpenCode's, as of the newest connection."""
+        self.heard_at: float | None = None
+        """When OpenCode said something last, heartbeats included; UNIX seconds."""
 
     async def events(self) -> AsyncIterator[Event]:
         """Every event, without the `sync` twins. Never ends; while OpenCode is away it waits and tries again."""
@@ -55,18 +62,22 @@ class EventStream:
         health = await self._opencode.health()
         splitter = Splitter()
         async with self._opencode.global_events(self._read_deadline) as content:
-            self._log_connected(health.version)
-            async for chunk in content.iter_any():
-                for data in splitter.feed(chunk):
-                    event = parse(data)
-                    if event is not None:
-                        yield event
+            self._connect(health.version)
+            try:
+                async for chunk in content.iter_any():
+                    self.heard_at = self._clock()
+                    for data in splitter.feed(chunk):
+                        event = parse(data)
+                        if event is not None:
+                            yield event
+            finally:
+                self.connected = False
         raise Unreachable(f"{self._opencode.url} ended the stream of events")
 
-    def _log_connected(self, version: str) -> None:
+    def _connect(self, version: str) -> None:
         log.info(line("connected", url=self._opencode.url, version=version))
-        if self._version not in (None, version):
+        if self.version not in (None, version):
             log.warning(
-                line("another OpenCode", url=self._opencode.url, version=version, before=self._version)
+                line("another OpenCode", url=self._opencode.url, version=version, before=self.version)
             )
-        self._version = version
+        self.version, self.connected = version, True

@@ -1,9 +1,11 @@
 """Small real servers on loopback: an OpenCode whose stream a test drives, and a relay whose answers it chooses."""
 
 import asyncio
+import io
 import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from relay.bridge.options import BridgeOptions
+from relay.bridge.run import run_bridge
+
 DIRECTORY = "/code/demo"
 
+SECRET = "s3cret-s3cret-s3cret"
+
+Until = Callable[[Callable[[], Any]], Awaitable[None]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -312,3 +320,30 @@ def until() -> Callable[[Callable[[], Any]], Awaitable[None]]:
                 await asyncio.sleep(0.002)
 
     return wait
+
+
+@pytest.fixture
+def running(
+    fake_opencode: Any, fake_relay: Any, until: Until
+) -> Callable[..., AbstractAsyncContextManager[io.StringIO]]:
+    """Run the bridge; inside the block it is connected (unless `connect=False`), after it, it has stopped."""
+
+    @asynccontextmanager
+    async def run(*, connect: bool = True, **changed: Any) -> AsyncIterator[io.StringIO]:
+        given: dict[str, Any] = {
+            "opencode_url": fake_opencode.url,
+            "relay_url": fake_relay.url,
+            "relay_secret": SECRET,
+            "permission_delay": 0.0,
+        }
+        stop, out = asyncio.Event(), io.StringIO()
+        task = asyncio.create_task(run_bridge(BridgeOptions(**given | changed), stop=stop, out=out))
+        try:
+            if connect:
+                await until(lambda: fake_opencode.streams)
+            yield out
+        finally:
+            stop.set()
+            await asyncio.wait_for(task, 5)
+
+    return run

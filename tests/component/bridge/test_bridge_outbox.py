@@ -12,6 +12,7 @@ from relay import contract
 from relay.bridge.backoff import Backoff
 from relay.bridge.lanes import Lanes
 from relay.bridge.outbox import SPARE_SECONDS, Outbox
+from relay.bridge.relay_client import TRY_DEADLINE, RelayClient
 
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
 SECRET = "s3cret-s3cret-s3cret"
@@ -48,9 +49,10 @@ async def make_outbox(
         pauses.append(seconds)
         await asyncio.sleep(0.005)
 
-    def make(**options: Any) -> Outbox:
+    def make(*, try_deadline: float = TRY_DEADLINE, **options: Any) -> Outbox:
+        relay = RelayClient(http, fake_relay.url + "/", try_deadline=try_deadline)
         fixed = {"backoff": Backoff(), "sleep": pause, "random": lambda: 1.0}
-        made.append(Outbox(http, fake_relay.url + "/", **fixed | options))
+        made.append(Outbox(relay, **fixed | options))
         return made[-1]
 
     yield make

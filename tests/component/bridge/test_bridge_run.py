@@ -4,8 +4,8 @@ import asyncio
 import io
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -32,31 +32,6 @@ def started(fake_opencode: Any, fake_relay: Any) -> Started:
         given: dict[str, Any] = {"opencode_url": fake_opencode.url, "relay_url": fake_relay.url}
         options = BridgeOptions(**given | {"relay_secret": SECRET} | changed)
         return asyncio.wait_for(run_bridge(options, stop=asyncio.Event(), out=io.StringIO()), 5)
-
-    return run
-
-
-@pytest.fixture
-def running(fake_opencode: Any, fake_relay: Any, until: Until) -> Running:
-    """Run the bridge; inside the block it is connected (unless `connect=False`), after it, it has stopped."""
-
-    @asynccontextmanager
-    async def run(*, connect: bool = True, **changed: Any) -> AsyncIterator[io.StringIO]:
-        given: dict[str, Any] = {
-            "opencode_url": fake_opencode.url,
-            "relay_url": fake_relay.url,
-            "relay_secret": SECRET,
-            "permission_delay": 0.0,
-        }
-        stop, out = asyncio.Event(), io.StringIO()
-        task = asyncio.create_task(run_bridge(BridgeOptions(**given | changed), stop=stop, out=out))
-        try:
-            if connect:
-                await until(lambda: fake_opencode.streams)
-            yield out
-        finally:
-            stop.set()
-            await asyncio.wait_for(task, 5)
 
     return run
 

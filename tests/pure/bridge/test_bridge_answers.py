@@ -11,8 +11,8 @@ from relay import contract
 from relay.bridge.backoff import Backoff
 from relay.bridge.errors import OptionError
 from relay.bridge.opencode import address, http_url
-from relay.bridge.outbox import Answer, judge
 from relay.bridge.pairing import qr_code, show_pairing
+from relay.bridge.relay_client import Answer, judge
 from relay.logfmt import line
 
 

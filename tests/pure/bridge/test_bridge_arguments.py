@@ -23,7 +23,7 @@ def options(*words: str, **environment: str) -> BridgeOptions:
 
 
 def test_without_anything_both_neighbours_are_on_this_machine() -> None:
-    assert options() == BridgeOptions("http://127.0.0.1:4096", "http://127.0.0.1:8787")
+    assert options() == BridgeOptions("http://127.0.0.1:4096", "http://127.0.0.1:8787", port=4097)
 
 
 FIRST = "OPENCODE_EXPERIMENTAL_PUSH_"
@@ -44,6 +44,7 @@ FIRST = "OPENCODE_EXPERIMENTAL_PUSH_"
         ([], {"OPENCODE_SERVER_PASSWORD": "p"}, "password", "p"),
         (["--password", "q"], {"OPENCODE_SERVER_PASSWORD": "p"}, "password", "q"),
         (["--permission-delay", "0.5"], {}, "permission_delay", 0.5),
+        (["--port", "0"], {}, "port", 0),
         ([], {}, "alerts", {"complete", "permission", "error"}),
         (["--alerts", "error, permission"], {}, "alerts", {"permission", "error"}),
         (["--alerts", ""], {}, "alerts", set()),
@@ -63,6 +64,12 @@ def test_advertised_hosts_are_those_of_the_flags_and_then_those_of_the_environme
 def test_an_alert_that_there_is_not_is_named() -> None:
     with pytest.raises(OptionError, match="there is ring"):
         options("--alerts", "complete,ring")
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "x"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    with pytest.raises(SystemExit):
+        options("--port", port)
 
 
 def test_secrets_do_not_show() -> None:

@@ -433,7 +433,11 @@ any_event = st.one_of(
 
 def test_what_a_child_of_a_deleted_session_asks_is_neither_told_nor_withdrawn() -> None:
     sessions = Sessions()
-    for one in (event("session.deleted", info={"id": "ses_a"}), created("ses_b", "ses_a"), asked("ses_b", "req_1")):
+    for one in (
+        event("session.deleted", info={"id": "ses_a"}),
+        created("ses_b", "ses_a"),
+        asked("ses_b", "req_1"),
+    ):
         assert sessions.fold(one) == []
     assert sessions.fold(event("session.deleted", info={"id": "ses_b"})) == []
 
