@@ -70,7 +70,13 @@ def settled(activity: Activity, push: UnderWay, answer: Answer, now_ms: int) -> 
     if push.kind != "start" and activity.activity_token != push.before.activity_token:
         return _of_another_token(free, now_ms)
     known = replace(free, apns_env=answer.apns_env)
+    if answer.word in NEVER_SEEN:
+        known = replace(known, pushed_status=push.before.pushed_status)
     return _NEXT[push.kind, answer.word](_Case(known, push, answer, now_ms))
+
+
+NEVER_SEEN = frozenset({"not sent", "later"})
+"""The phone certainly did not get it, and shows the phase of the push before."""
 
 
 def _of_another_token(activity: Activity, now_ms: int) -> Activity:
