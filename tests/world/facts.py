@@ -1,0 +1,141 @@
+"""What must ring in a recording, and for how long each of it holds. Pure; read as the fake OpenCode reads it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Any
+
+from simulator.opencode.state import State
+from simulator.opencode.wire import session_of
+from simulator.scenario import Recording, Scenario
+
+Key = tuple[str, str]
+"""An event type and the session under which it is told."""
+
+ASKED = frozenset({"permission.asked", "question.asked"})
+ANSWERED = frozenset({"permission.replied", "question.replied", "question.rejected"})
+
+
+@dataclass(slots=True)
+class Fact:
+    """Something that rings. Seconds of the recording: from `known` on the server's database says so, from `begins` on its
+    stream has told it, and when it `ends` it is of no interest any more (inf: it holds)."""
+
+    event_type: str
+    session_id: str
+    known: float
+    begins: float
+    ends: float = inf
+    request_id: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether a person who looks at the end must have been told."""
+        return self.ends == inf
+
+
+def facts(scenario: Scenario) -> list[Fact]:
+    """All that the scenario lets ring, with its life; sessions have their recorded ids."""
+    rings = {(alert.event_type, alert.session_id) for alert in scenario.alerts}
+    return [fact for fact in _read(scenario.recording).facts if (fact.event_type, fact.session_id) in rings]
+
+
+def running(recording: Recording) -> set[str]:
+    """The root sessions that are at work, or wait for an answer, when the recording is over."""
+    state = _read(recording).state
+    return {state.root_of(session_id) for session_id in state.statuses}
+
+
+def survivors(known: Iterable[Fact], died_at: float) -> Iterator[Fact]:
+    """What of the facts is true of a server that was killed at `died_at`: requests die with it, what comes later never comes."""
+    for fact in known:
+        if fact.known > died_at:
+            continue
+        if fact.ends <= died_at:
+            yield fact
+        else:
+            lost = fact.event_type == "permission" or fact.begins > died_at
+            yield replace(fact, ends=died_at if lost else inf)
+
+
+def misheard(
+    told: Iterable[Fact], sessions: Mapping[str, str], showings: Iterable[Mapping[str, Any]]
+) -> list[str]:
+    """What rang too often, too seldom, or should not have rung, in the sessions of a play (their ids by those recorded).
+
+    What holds rings once; what does not last as long may ring, but once.
+    """
+    facts = [(fact.event_type, sessions[fact.session_id], fact.holds) for fact in told]
+    least = Counter((event_type, session_id) for event_type, session_id, holds in facts if holds)
+    most = Counter((event_type, session_id) for event_type, session_id, _ in facts)
+    own = set(sessions.values())
+    shown = Counter((one["eventType"], one["sessionID"]) for one in showings if one["sessionID"] in own)
+    return [
+        f"{kind} of {session_id} rang {shown[kind, session_id]} times, "
+        f"not {least[kind, session_id]} to {most[kind, session_id]}"
+        for kind, session_id in sorted(most.keys() | shown.keys())
+        if not least[kind, session_id] <= shown[kind, session_id] <= most[kind, session_id]
+    ]
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.state = State()
+        self.facts: list[Fact] = []
+        self._completed: dict[str, float] = {}
+
+    def read(self, t: float, directory: str, payload: dict[str, Any]) -> None:
+        if note := _NOTES.get(payload["type"]):
+            note(self, t, session_of(payload) or "", payload["properties"])
+        self.state.fold(directory, payload)
+
+    def _asked(self, t: float, session_id: str, properties: dict[str, Any]) -> None:
+        root_id = self.state.root_of(session_id)
+        self.facts.append(Fact("permission", root_id, t, t, request_id=properties["id"]))
+
+    def _answered(self, t: float, _: str, properties: dict[str, Any]) -> None:
+        self._end(t, lambda fact: fact.request_id == properties["requestID"])
+
+    def _completed_message(self, t: float, session_id: str, properties: dict[str, Any]) -> None:
+        if properties["info"]["time"].get("completed"):
+            self._completed[session_id] = t
+
+    def _failed(self, t: float, session_id: str, _: dict[str, Any]) -> None:
+        """The first error of a turn; a second one, and one after the turn, is an echo."""
+        told = [fact for fact in self.facts if (fact.event_type, fact.session_id) == ("error", session_id)]
+        if session_id in self.state.statuses and not any(fact.holds for fact in told):
+            self.facts.append(Fact("error", session_id, t, t))
+
+    def _status(self, t: float, session_id: str, properties: dict[str, Any]) -> None:
+        runs, goes_on = session_id in self.state.statuses, properties["status"]["type"] != "idle"
+        if runs and not goes_on:
+            self._end(t, lambda fact: self._waits_in(fact, session_id))
+            self.facts.append(Fact("complete", session_id, self._completed.get(session_id, t), t))
+        elif goes_on and not runs:
+            self._end(t, lambda fact: fact.session_id == session_id and fact.event_type != "permission")
+
+    def _waits_in(self, fact: Fact, session_id: str) -> bool:
+        waiting = (self.state.permissions | self.state.questions).get(fact.request_id)
+        return waiting is not None and waiting.session_id == session_id
+
+    def _end(self, t: float, which: Callable[[Fact], bool]) -> None:
+        for fact in self.facts:
+            if fact.holds and which(fact):
+                fact.ends = t
+
+
+_NOTES: dict[str, Callable[[_Reader, float, str, dict[str, Any]], None]] = {
+    **dict.fromkeys(ASKED, _Reader._asked),
+    **dict.fromkeys(ANSWERED, _Reader._answered),
+    "message.updated": _Reader._completed_message,
+    "session.error": _Reader._failed,
+    "session.status": _Reader._status,
+}
+
+
+def _read(recording: Recording) -> _Reader:
+    reader = _Reader()
+    for line in recording.events:
+        reader.read(line.t, line.event.get("directory", ""), line.event["payload"])
+    return reader

@@ -1,0 +1,229 @@
+"""Rounds in which one part of the chain dies in the middle of a scenario, and what the phone must show afterwards.
+
+A round plays one recording in a world that lives for many rounds, and kills its part at a moment that was drawn.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from random import Random
+from typing import Any
+
+import aiohttp
+
+from simulator.activity_report import activities
+from simulator.scenario import Recording, Scenario, load, scenarios
+from simulator.world import World
+from waiting import eventually
+from world.facts import ASKED, Fact, facts, misheard, running, survivors
+
+Json = dict[str, Any]
+
+SPEEDS = (2.0, 5.0, 20.0)
+PLAY_SECONDS = 3.0
+"""No play takes longer: long scenarios are played at the higher speeds only."""
+TAIL_SECONDS = 0.4
+"""A part may also die so long after the last event: pushes are still under way then."""
+HEALS_WITHIN = 30.0
+STILL_SECONDS = 1.0
+FROM_NOWHERE = frozenset({"i_after_restart"})
+"""Its sessions are put into a server that runs, with no event to tell of them: no real server does that."""
+
+
+# What dies.
+
+
+async def _cut_stream(world: World) -> None:
+    streams = world.opencode.process.streams
+    await streams.cut(last_words=0.2)
+    await streams.subscribed(HEALS_WITHIN)
+
+
+async def _kill_opencode(world: World) -> None:
+    """The play itself ends so (see Round.scenario), because its agent dies with it."""
+
+
+async def _kill_bridge(world: World) -> None:
+    await world.bridge.kill()
+    await world.start_bridge()
+
+
+async def _kill_relay(world: World) -> None:
+    await world.relay.kill()
+    await world.start_relay()
+
+
+KILLS: dict[str, Callable[[World], Awaitable[None]]] = {
+    "stream": _cut_stream,
+    "opencode": _kill_opencode,
+    "bridge": _kill_bridge,
+    "relay": _kill_relay,
+}
+"""Each returns when the part is there again."""
+
+
+# Rounds.
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One play: `part` dies `at` seconds into the recording, which is played `speed` times as fast.
+
+    If it is `unanswered`, the recording stops at its first request: it waits for the person.
+    """
+
+    seed: int
+    number: int
+    name: str
+    part: str
+    at: float
+    speed: float
+    unanswered: bool
+
+    def __str__(self) -> str:
+        """All that is needed to play it again."""
+        unanswered = ", unanswered" if self.unanswered else ""
+        return (
+            f"KILL_SEED={self.seed} KILL_ROUND={self.number}: {self.part} dies {self.at:.3f} s into {self.name}, "
+            f"played {self.speed:g} times as fast{unanswered}"
+        )
+
+    @property
+    def scenario(self) -> Scenario:
+        """As it is played."""
+        scenario, died_at = self._whole, self._died_at
+        if died_at is None:
+            return scenario
+        events = tuple(line for line in scenario.recording.events if line.t <= died_at)
+        return replace(scenario, recording=replace(scenario.recording, events=events, killed_at=died_at))
+
+    @property
+    def facts(self) -> list[Fact]:
+        """What rings in it."""
+        known = facts(self._whole)
+        return known if self._died_at is None else list(survivors(known, self._died_at))
+
+    @property
+    def waiting(self) -> set[str]:
+        """The root sessions that still run when it is over, as recorded; in a server that died none does."""
+        return running(self._whole.recording) if self._died_at is None else set()
+
+    @property
+    def _whole(self) -> Scenario:
+        scenario = load(self.name)
+        return replace(scenario, recording=_unanswered(scenario.recording)) if self.unanswered else scenario
+
+    @property
+    def _died_at(self) -> float | None:
+        """When OpenCode does, if it does."""
+        recorded = load(self.name).recording.killed_at
+        return min(self.at, recorded or inf) if self.part == "opencode" else recorded
+
+
+def draw(seed: int, number: int) -> Round:
+    """The round of this number: always the same for the same seed. Every part dies in every fourth round."""
+    source = Random(f"{seed} {number}")
+    name = source.choice([name for name in scenarios() if name not in FROM_NOWHERE])
+    recording = load(name).recording
+    unanswered = _asks(recording) and source.random() < 0.5
+    if unanswered:
+        recording = _unanswered(recording)
+    first, last = recording.events[0].t, recording.events[-1].t
+    speed = source.choice([speed for speed in SPEEDS if last / speed <= PLAY_SECONDS])
+    at = source.uniform(first, last + TAIL_SECONDS * speed)
+    return Round(seed, number, name, list(KILLS)[number % len(KILLS)], at, speed, unanswered)
+
+
+def _asks(recording: Recording) -> bool:
+    return any(line.event["payload"]["type"] in ASKED for line in recording.events)
+
+
+def _unanswered(recording: Recording) -> Recording:
+    asked_at = next(line.t for line in recording.events if line.event["payload"]["type"] in ASKED)
+    return replace(recording, events=tuple(line for line in recording.events if line.t <= asked_at))
+
+
+# A round that was played.
+
+
+class Played:
+    """What a round should have shown, under the ids of its play, and what the phone showed."""
+
+    def __init__(self, world: World, one: Round, sessions: dict[str, str]) -> None:
+        self._world, self.round, self._sessions = world, one, sessions
+        self._facts = one.facts
+        self._turns = {sessions[card.session_id]: card for card in one.scenario.activities}
+        self._asking = {sessions[fact.session_id] for fact in self._facts if fact.holds and fact.request_id}
+        self.waiting = {sessions[session_id] for session_id in one.waiting}
+
+    def wrong(self) -> list[str]:
+        """What is not as it should be."""
+        cards = activities(self._world.journal.entries("phone"))
+        wrong = [f"a card of {card['sessionID']}" for card in cards if card["sessionID"] not in self._turns]
+        for session_id in self._turns:
+            own = [card for card in cards if card["sessionID"] == session_id and not card["replaced"]]
+            wrong += [f"{one} of {session_id}" for one in self._wrong_cards(session_id, own)]
+        return self.wrong_alerts() + wrong
+
+    def wrong_alerts(self) -> list[str]:
+        """What rang too often, too seldom, or should not have rung, until now."""
+        return misheard(self._facts, self._sessions, self._world.phones[0].showings)
+
+    async def stop(self) -> None:
+        """Somebody stops the sessions that wait."""
+        async with aiohttp.ClientSession(self._world.opencode.url) as http:
+            for session_id in self.waiting:
+                async with http.post(f"/session/{session_id}/abort") as response:
+                    assert response.status == 200, await response.text()
+        self.waiting = set()
+
+    def _wrong_cards(self, session_id: str, cards: Sequence[Json]) -> list[str]:
+        """A session that waits has a card that says so, all others are over; no turn has two."""
+        runs = [_last(card) for card in cards if card["ended"] is None]
+        waits = ["permission" if session_id in self._asking else "working"]
+        wanted = waits if session_id in self.waiting else []
+        wrong = [] if runs == wanted else [f"running cards say {runs}, not {wanted}"]
+        if len(cards) > (turns := len(self._turns[session_id].runs)):
+            wrong.append(f"{len(cards)} cards for {turns} turns")
+        return wrong + self._wrong_end(session_id, cards)
+
+    def _wrong_end(self, session_id: str, cards: Sequence[Json]) -> list[str]:
+        """A recording that was played to its end left the card as it should."""
+        if self.round.unanswered or self.round.part == "opencode" or not cards:
+            return []
+        status = self._turns[session_id].runs[-1][-1].status
+        return [] if _last(cards[-1]) == status else [f"the card says {_last(cards[-1])}, not {status}"]
+
+
+def _last(card: Json) -> str:
+    return str(card["states"][-1]["status"])
+
+
+async def play(world: World, one: Round) -> Played:
+    """Play a round. Raises AssertionError if the phone does not show what it should, and nothing else."""
+    world.journal.clear()
+    playing = asyncio.create_task(world.player.play(one.scenario.recording, one.speed), name="play")
+    try:
+        await world.clock.sleep(one.at / one.speed)
+        await KILLS[one.part](world)
+        played = Played(world, one, (await playing).sessions)
+    finally:
+        playing.cancel()
+    await _healed(world, played)
+    if played.waiting:
+        await played.stop()
+        await _healed(world, played)
+    return played
+
+
+async def _healed(world: World, played: Played) -> None:
+    """All is as it should be, and stays so when nothing moves any more."""
+
+    def right() -> bool:
+        assert played.wrong() == []
+        return True
+
+    await eventually(right, within=HEALS_WITHIN)
+    await world.still(STILL_SECONDS)
+    right()

@@ -1,0 +1,227 @@
+"""The stream is cut, OpenCode, the bridge or the relay killed, at random moments: nothing that holds is lost, nothing rings twice.
+
+KILL_ROUNDS says how many rounds are played (default 6), KILL_SEED which, KILL_ROUND that this one is played alone.
+"""
+
+import os
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from simulator.clock import VirtualClock
+from simulator.journal import Entry, Journal
+from simulator.scenario import load, scenarios
+from simulator.world import World, WorldOptions
+from world.facts import facts, misheard, running, survivors
+from world.kills import KILLS, Played, Round, draw, play
+
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "6"))
+SEED = int(os.environ.get("KILL_SEED", "20261121"))
+ONLY = os.environ.get("KILL_ROUND")
+SHOWN_LINES = 120
+
+
+def rounds() -> list[Round]:
+    return [draw(SEED, number) for number in ([int(ONLY)] if ONLY else range(ROUNDS))]
+
+
+def line(entry: Entry) -> str:
+    fields = " ".join(f"{name}={value!r}" for name, value in entry.detail.items())
+    return f"  {entry.at % 1000:.3f} {entry.where} {entry.what} {fields}"[:400]
+
+
+def story(world: World) -> str:
+    """What happened in the newest round."""
+    return "\n".join(line(entry) for entry in world.journal.entries()[-SHOWN_LINES:])
+
+
+@pytest.mark.replay
+async def test_a_death_at_any_moment_loses_nothing_that_holds_and_lets_nothing_ring_twice() -> None:
+    """A round that fails is named with all that is needed to play it alone; the others are played all the same."""
+    failed: list[str] = []
+    done: list[Played] = []
+    async with World(WorldOptions(live_activities=True, phone_profile="lenient")) as world:
+        for one in rounds():
+            try:
+                done.append(await play(world, one))
+            except AssertionError as error:
+                failed.append(f"{one}\n  {error}\n{story(world)}")
+        await world.still(2.0)
+        failed += [f"{one.round}\n  later: {wrong}" for one in done if (wrong := one.wrong_alerts())]
+    assert not failed, f"{len(failed)} of {len(rounds())} rounds failed\n" + "\n".join(failed)
+
+
+# What must ring.
+
+
+@pytest.mark.parametrize("name", scenarios())
+def test_the_facts_of_a_scenario_are_its_alerts(name: str) -> None:
+    scenario = load(name)
+    alerts = Counter[tuple[str, str]]()
+    for alert in scenario.alerts:
+        alerts[alert.event_type, alert.session_id] += alert.count
+    found = facts(scenario)
+    assert Counter((fact.event_type, fact.session_id) for fact in found) == alerts
+    assert all(fact.known <= fact.begins < fact.ends for fact in found)
+
+
+def test_a_request_lives_until_it_is_answered() -> None:
+    asked, done = facts(load("b_permission_once"))
+    assert asked.event_type == "permission"
+    assert asked.ends < done.begins
+    assert done.holds
+
+
+def test_a_request_that_nobody_answers_dies_with_its_turn() -> None:
+    recording = load("b_permission_then_abort").recording
+    (asked,) = facts(load("b_permission_then_abort"))
+    idle = next(line.t for line in recording.events if line.event["payload"]["type"] == "session.idle")
+    assert asked.ends == idle
+
+
+def test_a_request_of_a_child_is_told_under_its_root_and_outlives_no_answer() -> None:
+    asked, done = facts(load("g_child_session"))
+    assert asked.session_id == done.session_id
+    assert asked.ends < done.begins
+
+
+def test_an_end_is_of_no_interest_once_the_next_turn_began() -> None:
+    first, second = facts(load("c_error_context_overflow"))
+    assert first.ends < second.begins
+    assert second.holds
+
+
+def test_of_a_dead_server_only_what_it_has_written_down_holds() -> None:
+    asked, done = facts(load("b_permission_once"))
+    (waiting,) = survivors([asked, done], asked.begins)
+    assert waiting.ends == asked.begins
+    assert [fact.holds for fact in survivors([asked, done], done.begins)] == [False, True]
+    assert list(survivors([asked, done], asked.begins - 0.001)) == []
+
+
+def test_an_end_holds_if_the_server_dies_before_the_next_turn() -> None:
+    first, second = facts(load("c_error_context_overflow"))
+    assert first.ends > first.begins
+    (left,) = survivors([first, second], first.begins)
+    assert left.holds
+
+
+def test_an_end_that_is_only_written_down_may_ring() -> None:
+    _, done = facts(load("g_child_session"))
+    assert done.known < done.begins
+    (may,) = survivors([done], done.known)
+    assert may.ends == done.known
+
+
+def test_a_whole_recording_leaves_nothing_running() -> None:
+    whole = [load(name).recording for name in scenarios() if load(name).recording.killed_at is None]
+    assert {recording.name: running(recording) for recording in whole if running(recording)} == {}
+
+
+# What is wrong.
+
+
+def shown(event_type: str, session_id: str = "played") -> dict[str, Any]:
+    return {"eventType": event_type, "sessionID": session_id}
+
+
+@pytest.mark.parametrize(
+    ("showings", "wrong"),
+    [
+        ([shown("complete")], []),
+        ([shown("permission"), shown("complete"), shown("complete", "of another round")], []),
+        ([], ["complete of played rang 0 times, not 1 to 1"]),
+        ([shown("complete")] * 2, ["complete of played rang 2 times, not 1 to 1"]),
+        ([shown("complete")] + [shown("permission")] * 2, ["permission of played rang 2 times, not 0 to 1"]),
+        ([shown("complete"), shown("error")], ["error of played rang 1 times, not 0 to 0"]),
+    ],
+)
+def test_what_is_lost_repeated_or_noise_is_found(showings: list[dict[str, Any]], wrong: list[str]) -> None:
+    told = facts(load("b_permission_once"))
+    assert misheard(told, {told[0].session_id: "played"}, showings) == wrong
+
+
+class Shown:
+    """As much of a world as a played round looks at."""
+
+    def __init__(self) -> None:
+        self.journal = Journal(VirtualClock())
+        self.phones = [self]
+        self.showings: list[dict[str, Any]] = []
+
+    def card(self, number: int, *said: str, session_id: str = "played", ended: bool = False) -> None:
+        for position, status in enumerate(said):
+            what = "started" if position == 0 else "updated"
+            state = {"status": status, "lastMessage": f"{position}"}
+            self.journal.record("phone", what, phone="iPhone", activity=f"card {number}", by="push",
+                                sessionID=session_id, contentState=state)  # fmt: skip
+        if ended:
+            self.journal.record("phone", "ended", phone="iPhone", activity=f"card {number}", by="push")
+
+
+def played(world: Shown, name: str = "e_abort", part: str = "relay", *, unanswered: bool = False) -> Played:
+    one = Round(1, 0, name, part, at=1.0, speed=20.0, unanswered=unanswered)
+    (session_id,) = [card.session_id for card in load(name).activities]
+    return Played(world, one, {session_id: "played"})  # type: ignore[arg-type]
+
+
+def test_a_card_that_ended_as_recorded_is_right_and_so_is_none() -> None:
+    world = Shown()
+    assert played(world).wrong() == []
+    world.card(1, "working", "complete", ended=True)
+    assert played(world).wrong() == []
+
+
+def test_a_card_that_still_runs_is_found() -> None:
+    world = Shown()
+    world.card(1, "working", "complete")
+    assert played(world).wrong() == ["running cards say ['complete'], not [] of played"]
+
+
+def test_a_second_card_is_found() -> None:
+    world = Shown()
+    world.card(1, "working", "complete", ended=True)
+    world.card(2, "working", "complete", ended=True)
+    assert played(world).wrong() == ["2 cards for 1 turns of played"]
+
+
+def test_a_card_that_ended_otherwise_is_found_unless_opencode_died() -> None:
+    world = Shown()
+    world.card(1, "working", "error", ended=True)
+    assert played(world).wrong() == ["the card says error, not complete of played"]
+    assert played(world, part="opencode").wrong() == []
+
+
+def test_a_strangers_card_is_found() -> None:
+    world = Shown()
+    world.card(1, "working", session_id="stranger", ended=True)
+    assert played(world).wrong() == ["a card of stranger"]
+
+
+def test_a_request_that_waits_must_be_on_a_card_that_runs() -> None:
+    world = Shown()
+    world.showings.append(shown("permission"))
+    waits = played(world, "b_permission_once", unanswered=True)
+    assert waits.wrong() == ["running cards say [], not ['permission'] of played"]
+    world.card(1, "working", "permission")
+    assert waits.wrong() == []
+
+
+# The rounds.
+
+
+def test_every_round_can_be_drawn_again_and_every_part_dies() -> None:
+    drawn = [draw(1, number) for number in range(40)]
+    assert drawn == [draw(1, number) for number in range(40)]
+    assert drawn != [draw(2, number) for number in range(40)]
+    assert Counter(one.part for one in drawn) == dict.fromkeys(KILLS, 10)
+
+
+def test_an_unanswered_round_ends_with_a_request_that_waits_unless_opencode_died() -> None:
+    unanswered = [one for number in range(100) if (one := draw(1, number)).unanswered]
+    assert {one.part for one in unanswered} == set(KILLS)
+    for one in unanswered:
+        waits = {fact.session_id for fact in one.facts if fact.holds}
+        assert len(waits) == (one.part != "opencode")
+        assert waits <= one.waiting
