@@ -1,6 +1,6 @@
 """One world for all live tests: starting it takes some seconds, playing in it one or two."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,10 +22,17 @@ def opencode_program(pytestconfig: pytest.Config) -> Path:
         pytest.skip(str(error))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(opencode_program: Path) -> AsyncIterator[LiveWorld]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def whole_world(opencode_program: Path) -> AsyncIterator[LiveWorld]:
     async with LiveWorld(opencode_program) as world:
         yield world
+
+
+@pytest.fixture
+def world(whole_world: LiveWorld) -> Iterator[LiveWorld]:
+    """The world, in which nothing went wrong, and nothing secret was said, up to the end of the test."""
+    yield whole_world
+    assert whole_world.flaws() == []
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -9,7 +9,7 @@ from waiting import eventually
 
 Json = dict[str, Any]
 
-ASKED_WITHIN = 20.0
+SOON = 20.0
 
 
 class Desk:
@@ -19,50 +19,65 @@ class Desk:
         self._http, self._url = http, url
         self._where = f"directory={quote(directory, safe='')}"
 
-    async def begin(self, title: str | None, prompt: str) -> str:
+    async def begin(self, title: str | None, prompt: str, **options: Json) -> str:
         """A new session, at work on the prompt; its id. Without a title the model makes one up."""
         info = await self._post("/session", {"title": title} if title else {})
         session_id = str(info["id"])
-        await self.prompt(session_id, prompt)
+        await self.prompt(session_id, prompt, **options)
         return session_id
 
-    async def prompt(self, session_id: str, text: str) -> None:
-        """Say something in a session."""
+    async def prompt(self, session_id: str, text: str, **options: Json) -> None:
+        """Say something in a session; `options` are further fields of the request, such as `model`."""
         parts = [{"type": "text", "text": text}]
-        await self._post(f"/session/{session_id}/prompt_async", {"parts": parts})
+        await self._post(f"/session/{session_id}/prompt_async", {"parts": parts, **options})
 
     async def abort(self, session_id: str) -> None:
         """Stop what runs in a session."""
         await self._post(f"/session/{session_id}/abort", {})
 
-    async def asked(self, kind: str) -> Json:
-        """The one request that waits for an answer, as soon as there is one; `kind` is permission or question."""
-        (request,) = await eventually(lambda: self._waiting(kind), within=ASKED_WITHIN)
+    async def asked(self, session_id: str, kind: str = "permission") -> Json:
+        """What a session waits for, as soon as it does; `kind` is permission or question."""
+
+        async def look() -> list[Json]:
+            return [one for one in await self.listed(kind) if one["sessionID"] == session_id]
+
+        (request,) = await eventually(look, within=SOON)
         return request
 
     async def listed(self, kind: str) -> list[Json]:
         """All requests that OpenCode lists, also those that aborted turns have left behind."""
         return list(await self._get(f"/{kind}"))
 
-    async def reply(self, request: Json, reply: str) -> None:
-        """Answer a permission: once, always or reject."""
-        await self._post(f"/permission/{request['id']}/reply", {"reply": reply})
+    async def reply(self, request: Json, reply: str, message: str | None = None) -> None:
+        """Answer a permission: once, always or reject, with a message for the model or without."""
+        body = {"reply": reply} if message is None else {"reply": reply, "message": message}
+        await self._post(f"/permission/{request['id']}/reply", body)
 
     async def answer(self, request: Json, *labels: str) -> None:
         """Answer a question."""
         await self._post(f"/question/{request['id']}/reply", {"answers": [list(labels)]})
 
-    async def busy(self) -> list[str]:
-        """The ids of the sessions that are not idle."""
-        return list(await self._get("/session/status"))
+    async def dismiss(self, request: Json) -> None:
+        """Leave a question without an answer."""
+        await self._post(f"/question/{request['id']}/reject", {})
 
-    async def children(self, session_id: str) -> list[str]:
-        """The ids of a session's subagents."""
-        return [str(child["id"]) for child in await self._get(f"/session/{session_id}/children")]
+    async def delete(self, session_id: str) -> None:
+        """Delete a session, whatever it does."""
+        async with self._http.delete(f"{self._url}/session/{session_id}?{self._where}") as answer:
+            answer.raise_for_status()
 
-    async def _waiting(self, kind: str) -> list[Json]:
-        busy = await self.busy()
-        return [request for request in await self.listed(kind) if request["sessionID"] in busy]
+    async def dispose(self) -> None:
+        """Let the server forget the directory, as it does when its configuration changes."""
+        await self._post("/instance/dispose", {})
+
+    async def idle(self, session_id: str) -> bool:
+        """Whether nothing runs in a session."""
+        return session_id not in await self._get("/session/status")
+
+    async def child(self, session_id: str) -> str:
+        """The id of a session's subagent, as soon as it has one."""
+        (child,) = await eventually(lambda: self._get(f"/session/{session_id}/children"), within=SOON)
+        return str(child["id"])
 
     async def _post(self, path: str, body: Json) -> Any:
         async with self._http.post(f"{self._url}{path}?{self._where}", json=body) as answer:

@@ -17,6 +17,9 @@ START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 READY = b"opencode server listening on "
 
+PASSWORD = "canary-of-the-server-5f1d0c"
+"""Whoever speaks to OpenCode must know it; it must never be seen on a phone or in a log."""
+
 PERMISSIONS = {"bash": "ask", "edit": "ask", "webfetch": "ask", "external_directory": "ask"}
 
 OFFLINE = (
@@ -47,7 +50,13 @@ class OpenCodeServe:
 
     async def start(self) -> None:
         """Return when it says that it listens. AssertionError if it does not within 30 s."""
-        command = [self._program, "serve", "--hostname=127.0.0.1", f"--port={self._port}", "--print-logs"]
+        command = [
+            str(self._program),
+            "serve",
+            "--hostname=127.0.0.1",
+            f"--port={self._port}",
+            "--print-logs",
+        ]
         with self.log.open("ab") as log:
             said_before = log.tell()
             self._process = await asyncio.create_subprocess_exec(
@@ -91,6 +100,7 @@ class OpenCodeServe:
             "PATH": os.environ["PATH"],
             "HOME": str(self._folder / "home"),
             "OPENCODE_CONFIG": str(self._folder / "opencode.json"),
+            "OPENCODE_SERVER_PASSWORD": PASSWORD,
             "OPENCODE_MODELS_PATH": str(self._folder / "models.json"),
             **folders,
             **dict.fromkeys(OFFLINE, "1"),

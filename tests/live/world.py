@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import aiohttp
 
 from live.desk import Desk
-from live.provider import Provider
-from live.server import OpenCodeServe
+from live.provider import KEY, Provider
+from live.server import PASSWORD, OpenCodeServe
 from simulator.activity_report import activities
 from simulator.world import LINK, START_SECONDS, World, WorldOptions
 from waiting import eventually
@@ -40,7 +41,8 @@ class LiveWorld(World):
         await self._start_apns()
         await self._start_opencode()
         await self._start_relays()
-        self.bridge = self._command("bridge", self._bridge_arguments(), {})
+        environment = {"OPENCODE_SERVER_PASSWORD": PASSWORD}
+        self.bridge = self._command("bridge", self._bridge_arguments(), environment)
         self._stack.push_async_callback(self.bridge.stop)
         await self.start_bridge()
         self.phones = [await self._pair(1)]
@@ -52,7 +54,9 @@ class LiveWorld(World):
         self.opencode = OpenCodeServe(self._program, self.folder / "opencode", self.provider.url)
         self._stack.push_async_callback(self.opencode.kill)
         await self.opencode.start()
-        self.desk = Desk(self._http, self.opencode.url, str(self.opencode.directory))
+        headers = {"Authorization": aiohttp.encode_basic_auth("opencode", PASSWORD)}
+        http = await self._stack.enter_async_context(aiohttp.ClientSession(headers=headers))
+        self.desk = Desk(http, self.opencode.url, str(self.opencode.directory))
 
     async def start_bridge(self) -> None:
         """Start the bridge, for the first time or again; return when it watches OpenCode."""
@@ -90,17 +94,22 @@ class LiveWorld(World):
 
     async def ended(self, session_id: str, runs: int = 1) -> Json:
         """The session's newest card, once nothing moves any more: there was one for each run, and all have ended."""
+        (card,) = await self.all_ended([session_id], runs)
+        return card
+
+    async def all_ended(self, session_ids: Sequence[str], runs: int = 1) -> list[Json]:
+        """`ended` of several sessions."""
 
         def look() -> bool:
-            ends = [card["ended"] for card in self.cards(session_id)]
-            assert len(ends) >= runs, f"{session_id} has {len(ends)} cards"
-            return None not in ends
+            ends = [[card["ended"] for card in self.cards(session_id)] for session_id in session_ids]
+            assert all(len(one) >= runs and None not in one for one in ends), f"cards ended at {ends}"
+            return True
 
         await eventually(look, within=SEEN_WITHIN)
         await self.still(STILL_SECONDS)
-        cards = self.cards(session_id)
-        assert len(cards) == runs
-        return cards[-1]
+        found = [self.cards(session_id) for session_id in session_ids]
+        assert [len(cards) for cards in found] == [runs] * len(found)
+        return [cards[-1] for cards in found]
 
     def cards(self, session_id: str) -> list[Json]:
         """The session's Live Activities on the phone so far, as `simulator.activity_report` tells of them."""
@@ -113,6 +122,24 @@ class LiveWorld(World):
             (fact["eventType"], fact["title"], fact["body"])
             for fact in self.phones[0].showings
             if fact["sessionID"] == session_id
+        ]
+
+    def flaws(self) -> list[object]:
+        """What must never be, whatever was played: [] unless something is wrong."""
+        entries = self.journal.entries()
+        pushes, showings = self.journal.entries("apns", "push"), self.phones[0].showings
+        secrets = (KEY, PASSWORD, self.provider.url, (self.folder / "relay-secret").read_text().strip())
+        return [
+            *self.provider.faults,
+            *(one for one in entries if one.detail.get("level") in ("ERROR", "CRITICAL")),
+            *(one for one in pushes if one.detail["status"] != 200),
+            *(one for one in showings if one["replaced"] or not one["knownServer"]),
+            *(one for one in entries if any(secret in str(one.detail) for secret in secrets)),
+            *(
+                line
+                for line in (*self.relay.log, *self.bridge.log)
+                if any(secret in line for secret in secrets)
+            ),
         ]
 
 

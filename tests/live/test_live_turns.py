@@ -1,0 +1,137 @@
+"""A real OpenCode through the real bridge and relay: what the phone rings for, and what its card goes through."""
+
+import asyncio
+import re
+
+import pytest
+
+from live.provider import KEY, TITLE, Refuse, Say
+from live.tools import bash, question, task
+from live.world import LiveWorld, went
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_text_answer_rings_once_with_the_models_title_and_last_words(world: LiveWorld) -> None:
+    seen = asyncio.Event()
+    world.provider.learn("Are we done?", Say("Yes, all 12 tests pass.", after=seen))
+    session = await world.desk.begin(None, "Are we done?")
+    await world.shows(session, "working")
+    seen.set()
+    card = await world.ended(session)
+    assert world.alerts(session) == [("complete", TITLE, "Yes, all 12 tests pass.")]
+    assert went(card) == "working complete"
+    assert card["states"][-1]["lastMessage"] == "Yes, all 12 tests pass."
+
+
+async def test_a_permission_given_once_lets_the_agent_go_on(world: LiveWorld) -> None:
+    seen = asyncio.Event()
+    world.provider.learn("Run the tests", bash("echo 12 passed"), Say("They pass.", after=seen))
+    session = await world.desk.begin("Tests", "Run the tests")
+    request = await world.desk.asked(session)
+    await world.shows(session, "permission")
+    await world.desk.reply(request, "once")
+    await world.shows(session, "working")
+    seen.set()
+    card = await world.ended(session)
+    assert world.alerts(session) == [
+        ("permission", "Action Needed: Tests", "bash: echo 12 passed"),
+        ("complete", "Tests", "They pass."),
+    ]
+    assert went(card) == "working permission working complete"
+
+
+async def test_a_permission_answered_at_the_desk_does_not_ring(world: LiveWorld) -> None:
+    world.provider.learn("List the files", bash("ls"), Say("One file."))
+    session = await world.desk.begin("Files", "List the files")
+    await world.desk.reply(await world.desk.asked(session), "once")
+    card = await world.ended(session)
+    assert world.alerts(session) == [("complete", "Files", "One file.")]
+    assert went(card) == "working complete"
+
+
+async def test_a_rejected_permission_just_stops(world: LiveWorld) -> None:
+    world.provider.learn("Remove everything", bash("rm -rf ."))
+    session = await world.desk.begin("Removal", "Remove everything")
+    request = await world.desk.asked(session)
+    await world.shows(session, "permission")
+    await world.desk.reply(request, "reject")
+    card = await world.ended(session)
+    assert world.alerts(session) == [("permission", "Action Needed: Removal", "bash: rm -rf .")]
+    assert re.fullmatch("working permission (working )?complete", went(card))
+    assert card["states"][-1]["lastMessage"] == "Stopped"
+
+
+async def test_a_refused_key_rings_once_in_the_providers_words(world: LiveWorld) -> None:
+    """OpenCode 1.18 ends a turn that failed twice."""
+    world.provider.learn("Hello?", Refuse(401, f"Incorrect API key provided: {KEY}"))
+    session = await world.desk.begin("Refused", "Hello?")
+    card = await world.ended(session)
+    assert world.alerts(session) == [("error", "Error: Refused", "Incorrect API key provided: ***")]
+    assert went(card) == "working error"
+
+
+async def test_a_rate_limit_is_waited_for_without_ringing(world: LiveWorld) -> None:
+    limited = Refuse(429, "Rate limit reached for requests", {"retry-after": "3"})
+    seen = asyncio.Event()
+    world.provider.learn("Hurry up", limited, Say("Here I am again.", after=seen))
+    session = await world.desk.begin("Limited", "Hurry up")
+    waiting = await world.shows(session, "retry")
+    await world.shows(session, "working")
+    seen.set()
+    card = await world.ended(session)
+    assert re.fullmatch("Retry 1 in [0-3]s", waiting["states"][-1]["retryInfo"])
+    assert world.alerts(session) == [("complete", "Limited", "Here I am again.")]
+    assert re.fullmatch("(working )?retry working complete", went(card))
+    assert card["states"][-1]["retryInfo"] is None
+
+
+async def test_two_sessions_at_once_each_ring_for_themselves(world: LiveWorld) -> None:
+    seen = asyncio.Event()
+    world.provider.learn("Write the first", Say("First written.", after=seen))
+    world.provider.learn("Write the second", bash("echo second"), Say("Second written."))
+    first = await world.desk.begin("First", "Write the first")
+    second = await world.desk.begin("Second", "Write the second")
+    await world.shows(first, "working")
+    await world.shows(second, "permission")
+    await world.desk.reply(await world.desk.asked(second), "once")
+    seen.set()
+    cards = await world.all_ended([first, second])
+    assert world.alerts(first) == [("complete", "First", "First written.")]
+    assert world.alerts(second) == [
+        ("permission", "Action Needed: Second", "bash: echo second"),
+        ("complete", "Second", "Second written."),
+    ]
+    assert went(cards[0]) == "working complete"
+    assert re.fullmatch("working permission (working )?complete", went(cards[1]))
+
+
+async def test_a_subagent_asks_and_ends_under_its_parents_name(world: LiveWorld) -> None:
+    world.provider.learn("Have them counted", task("Count the lines"), Say("There are 3 lines."))
+    world.provider.learn("Count the lines", bash("echo 3"), Say("3 lines, says the child."))
+    parent = await world.desk.begin("Counting lines", "Have them counted")
+    child = await world.desk.child(parent)
+    request = await world.desk.asked(child)
+    await world.shows(parent, "permission")
+    await world.desk.reply(request, "once")
+    card = await world.ended(parent)
+    assert world.alerts(parent) == [
+        ("permission", "Action Needed: Counting lines", "bash: echo 3"),
+        ("complete", "Counting lines", "There are 3 lines."),
+    ]
+    assert re.fullmatch("working permission (working )?complete", went(card))
+    assert world.alerts(child) == world.cards(child) == []
+
+
+async def test_a_question_rings_with_its_options(world: LiveWorld) -> None:
+    world.provider.learn("Paint it", question("Which colour?", "Red", "Blue"), Say("It is blue now."))
+    session = await world.desk.begin("Paint", "Paint it")
+    request = await world.desk.asked(session, "question")
+    await world.shows(session, "permission")
+    await world.desk.answer(request, "Blue")
+    card = await world.ended(session)
+    assert world.alerts(session) == [
+        ("permission", "Action Needed: Paint", "Which colour? (Red / Blue)"),
+        ("complete", "Paint", "It is blue now."),
+    ]
+    assert re.fullmatch("working permission (working )?complete", went(card))
