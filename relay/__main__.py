@@ -17,8 +17,9 @@ from relay.bridge.arguments import (
     pairing_options,
 )
 from relay.bridge.errors import BridgeError
-from relay.bridge.pairing import show_pairing
-from relay.bridge.run import pairing_of, run_bridge
+from relay.bridge.pairing import pairing_of
+from relay.bridge.pairing_code import show_pairing
+from relay.bridge.run import run_bridge
 from relay.database import DatabaseError, close_database, open_database
 from relay.serve import StartError, serve
 from relay.settings import SettingsError

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from relay.bridge.errors import OptionError
 from relay.bridge.mapping import alert_types
 from relay.bridge.opencode import DEFAULT_USERNAME
 from relay.bridge.options import BridgeOptions
@@ -57,6 +58,13 @@ def add_bridge_arguments(command: ArgumentParser, environment: Environment) -> N
         help="which events ring; the others only move the card (%(default)s)")  # fmt: skip
     add("--port", type=_port_number, default=DEFAULT_PORT,
         help="where on 127.0.0.1 the bridge tells its health and takes test pushes; 0: nowhere (%(default)s)")  # fmt: skip
+    add("--start-opencode", action="store_true", help="start `opencode serve`, and stop it with the bridge")
+    add(
+        "opencode_arguments",
+        nargs="*",
+        metavar="-- ARGS",
+        help="for that `opencode serve`, after two hyphens",
+    )
 
 
 def pairing_options(arguments: Namespace) -> BridgeOptions:
@@ -75,11 +83,17 @@ def pairing_options(arguments: Namespace) -> BridgeOptions:
 
 def bridge_options(arguments: Namespace) -> BridgeOptions:
     """The options of `relay bridge`. Raises OptionError."""
+    words = tuple(arguments.opencode_arguments)
+    if words and not arguments.start_opencode:
+        raise OptionError(
+            f"nothing is to be done with {' '.join(words)} unless there is --start-opencode, too"
+        )
     return replace(
         pairing_options(arguments),
         permission_delay=arguments.permission_delay,
         alerts=alert_types(arguments.alerts),
         port=arguments.port,
+        opencode_arguments=words if arguments.start_opencode else None,
     )
 
 

@@ -3,6 +3,7 @@
 BridgeError                 one sentence for the person who started the bridge
 ├── OptionError             an option that cannot work: a URL that is none, a secret that is too short
 ├── SecretFileError         the secret file cannot be read or written
+├── ServeError              the bridge's own `opencode serve` does not start, or has ended
 └── OpenCodeError           OpenCode did not answer as it should
     ├── Unreachable         nothing answers, or not in time; it may yet come up
     ├── Refused             401 or 403: wrong or missing password
@@ -21,6 +22,10 @@ class OptionError(BridgeError):
 
 class SecretFileError(BridgeError):
     """The file that keeps the relay secret cannot be read or written."""
+
+
+class ServeError(BridgeError):
+    """The `opencode serve` that the bridge was to start does not start, or has ended."""
 
 
 class OpenCodeError(BridgeError):

@@ -34,6 +34,11 @@ class Address:
         return f"Address({self.url!r}, username={self.username!r})"  # never the password
 
     @property
+    def host(self) -> str:
+        """The host in `url`, an IPv6 address without its brackets."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
     def headers(self) -> dict[str, str]:
         """HTTP Basic credentials, if there is a password."""
         if self.password is None:

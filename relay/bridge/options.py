@@ -19,7 +19,8 @@ class BridgeOptions:
     `relay_secret` wins over `secret_file`; without both the secret is kept in the user's state directory.
     `advertise_hosts` are names, addresses or URLs under which phones reach OpenCode, best first. `permission_delay`
     is in seconds: a request that is answered sooner does not ring. Only `alerts` ring. `port`: where the
-    bridge's own routes are served; 0: nowhere. `read_deadline`: seconds of silence after which the event stream is
+    bridge's own routes are served; 0: nowhere. `opencode_arguments`: start `opencode serve` with
+    these; None: it runs already. `read_deadline`: seconds of silence after which the event stream is
     opened anew. `drain_seconds`: for what is under way when the bridge stops.
     """
 
@@ -33,5 +34,6 @@ class BridgeOptions:
     permission_delay: float = 2.0
     alerts: frozenset[contract.EventType] = ALERTS
     port: int = 0
+    opencode_arguments: tuple[str, ...] | None = None
     read_deadline: float = READ_DEADLINE
     drain_seconds: float = DRAIN_SECONDS

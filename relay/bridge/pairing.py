@@ -1,38 +1,29 @@
-"""Pairing a phone: the QR code and the link, as the terminal shows them."""
+"""The pairing of this machine's OpenCode: the secret, the relay, and where phones may reach the server."""
 
-import io
-from typing import TextIO
+import os
 
-import segno
-
-from relay.contract import Pairing, pairing_link
-
-COLUMNS = 80
-QUIET_ZONE = 4
-"""Modules of margin around a QR code, as its standard wants; a very long link gets less, but never none."""
+from relay import contract
+from relay.bridge.hosts import answering_addresses, host_list, is_local, own_addresses, port_of
+from relay.bridge.opencode import address, http_url
+from relay.bridge.options import BridgeOptions
+from relay.bridge.secret_file import checked_secret, default_secret_file, load_secret
 
 
-def show_pairing(pair: Pairing, out: TextIO) -> None:
-    """Print the QR code and, on a line of its own, the link it holds. Whoever sees either can push to the phones."""
-    link = pairing_link(pair)
-    code = qr_code(link)
-    if _can_show(out, code):
-        print(f"Scan this with the app, or with the phone's camera:\n\n{code}", file=out)
-    print(f"{link}\n", file=out, flush=True)
+async def pairing_of(options: BridgeOptions) -> contract.Pairing:
+    """The pairing that the QR code carries. Tries which addresses of this machine OpenCode's port answers at.
+
+    OpenCode should run by then; else only its own URL is known. Raises BridgeError.
+    """
+    http_url(options.relay_url, "the relay URL")
+    where = address(options.opencode_url, options.username, options.password)
+    port = port_of(where.url)
+    answering = await answering_addresses(own_addresses(), port) if is_local(where.host) else []
+    hosts = host_list(where.url, options.advertise_hosts, answering)
+    return contract.pairing(options.relay_url, relay_secret(options), hosts)
 
 
-def qr_code(text: str) -> str:
-    """`text` as a QR code of error level M in half blocks, two modules high; made for a dark terminal."""
-    code = segno.make(text, error="m", boost_error=False, micro=False)
-    width = int(code.symbol_size(border=0)[0])
-    lines = io.StringIO()
-    code.terminal(lines, border=max(1, min(QUIET_ZONE, (COLUMNS - width) // 2)), compact=True)
-    return lines.getvalue()
-
-
-def _can_show(out: TextIO, text: str) -> bool:
-    try:
-        text.encode(out.encoding or "utf-8")
-    except UnicodeEncodeError:
-        return False  # a terminal that is not UTF-8: the link alone has to do
-    return True
+def relay_secret(options: BridgeOptions) -> str:
+    """The secret that phones and server share; an empty option counts as none. Raises BridgeError."""
+    if options.relay_secret:
+        return checked_secret(options.relay_secret, "the relay secret")
+    return load_secret(options.secret_file or default_secret_file(os.environ))

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from random import random as system_random
-from typing import TextIO
+from typing import TextIO, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -16,19 +17,22 @@ from relay.bridge.backoff import Backoff
 from relay.bridge.catch_up import CatchUp
 from relay.bridge.errors import Unreachable
 from relay.bridge.health import bridge_health
-from relay.bridge.hosts import answering_addresses, host_list, is_local, own_addresses, port_of
+from relay.bridge.hosts import is_local
 from relay.bridge.http import Parts, create_app
 from relay.bridge.listener import Listener
 from relay.bridge.mapping import Sender
 from relay.bridge.open_runs import OpenRuns
 from relay.bridge.opencode import Address, OpenCode, address, http_url
+from relay.bridge.opencode_serve import OpenCodeServe
 from relay.bridge.options import BridgeOptions
 from relay.bridge.outbox import Outbox
-from relay.bridge.pairing import show_pairing
+from relay.bridge.pairing import pairing_of, relay_secret
+from relay.bridge.pairing_code import show_pairing
 from relay.bridge.relay_client import RelayClient
 from relay.bridge.resync import Resync
 from relay.bridge.runs import Runs
-from relay.bridge.secret_file import checked_secret, default_secret_file, load_secret
+from relay.bridge.secret_file import default_secret_file
+from relay.bridge.serve_command import serve_command
 from relay.bridge.sessions import Sessions
 from relay.bridge.state_file import State, StateWriter, read_state, state_file
 from relay.bridge.stream import EventStream
@@ -37,6 +41,8 @@ from relay.logfmt import line
 
 log = logging.getLogger("relay.bridge")
 
+T = TypeVar("T")
+
 START_BACKOFF = Backoff(first=0.25, cap=5.0)
 """While OpenCode is not up yet somebody is waiting for the pairing code, so the pauses stay short."""
 
@@ -44,40 +50,44 @@ START_BACKOFF = Backoff(first=0.25, cap=5.0)
 async def run_bridge(options: BridgeOptions, *, stop: asyncio.Event, out: TextIO) -> None:
     """Bridge OpenCode and the relay until `stop` is set; then send what is under way and return.
 
-    While OpenCode is not reachable it waits. On `out` appear one line while it waits, then the QR code and the pairing
-    link. Raises BridgeError, one sentence, if it cannot work like this.
+    While OpenCode is not reachable it waits; with `opencode_arguments` it starts OpenCode itself, and ends with it. On
+    `out` appear one line while it waits, then the QR code and the pairing link. Raises BridgeError, one sentence, if it
+    cannot work like this.
     """
+    if options.opencode_arguments is None:
+        await _watch(options, stop, out)
+    else:
+        await _serve_and_watch(options, options.opencode_arguments, stop, out)
+
+
+async def _serve_and_watch(
+    options: BridgeOptions, arguments: Sequence[str], stop: asyncio.Event, out: TextIO
+) -> None:
+    where = address(options.opencode_url, options.username, options.password)
+    serve = OpenCodeServe(serve_command(where, arguments, os.environ))
+    try:
+        url = await _until(stop, serve.start())
+        if url is not None:
+            here = replace(options, opencode_url=url, username=where.username, password=where.password)
+            await _watch(here, stop, out, serve.ended())
+    finally:
+        await serve.stop()
+
+
+async def _watch(
+    options: BridgeOptions, stop: asyncio.Event, out: TextIO, *ends: Coroutine[None, None, None]
+) -> None:
+    """Until `stop` is set, or one of `ends` has come to its end."""
     where = address(options.opencode_url, options.username, options.password)
     http_url(options.relay_url, "the relay URL")
     secret = relay_secret(options)
     async with aiohttp.ClientSession() as http:
         bridge = _Bridge(options, where, http, secret)
         try:
-            await _until(stop, bridge.run(out))
+            await _until(stop, bridge.run(out), *ends)
         finally:
             await bridge.close()
     log.info(line("stopped", url=where.url))
-
-
-def relay_secret(options: BridgeOptions) -> str:
-    """The secret that phones and server share; an empty option counts as none. Raises BridgeError."""
-    if options.relay_secret:
-        return checked_secret(options.relay_secret, "the relay secret")
-    return load_secret(options.secret_file or default_secret_file(os.environ))
-
-
-async def pairing_of(options: BridgeOptions) -> contract.Pairing:
-    """The pairing that the QR code carries. Tries which addresses of this machine OpenCode's port answers at.
-
-    OpenCode should run by then; else only its own URL is known. Raises BridgeError.
-    """
-    http_url(options.relay_url, "the relay URL")
-    where = address(options.opencode_url, options.username, options.password)
-    port = port_of(where.url)
-    local = is_local(http_url(where.url, "the OpenCode URL").hostname or "")
-    answering = await answering_addresses(own_addresses(), port) if local else []
-    hosts = host_list(where.url, options.advertise_hosts, answering)
-    return contract.pairing(options.relay_url, relay_secret(options), hosts)
 
 
 async def wait_for_opencode(
@@ -177,15 +187,15 @@ class _Bridge:
         return State(seen_at=self._resync.known_until, runs=self._open_runs.ids())
 
 
-async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    """Do `work` until it ends or `stop` is set. Raises what the work raises."""
-    running = asyncio.create_task(work, name="bridge-run")
+async def _until(stop: asyncio.Event, *works: Coroutine[None, None, T]) -> T | None:
+    """Do the works until one of them ends, or `stop` is set (then None). Returns and raises what the first one does."""
+    running = [asyncio.create_task(work, name="bridge-run") for work in works]
     stopping = asyncio.create_task(stop.wait(), name="bridge-stop")
     try:
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        ended = [task for task in running if task.done()]
     finally:
-        running.cancel()
-        stopping.cancel()
-        await asyncio.gather(running, stopping, return_exceptions=True)
-    if not running.cancelled():
-        running.result()
+        for task in (*running, stopping):
+            task.cancel()
+        await asyncio.gather(*running, stopping, return_exceptions=True)
+    return ended[0].result() if ended else None

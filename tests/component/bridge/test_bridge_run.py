@@ -15,7 +15,8 @@ from aiohttp import encode_basic_auth, web
 from relay import contract
 from relay.bridge.errors import BridgeError, NotOpenCode, OptionError, Refused
 from relay.bridge.options import BridgeOptions
-from relay.bridge.run import pairing_of, run_bridge
+from relay.bridge.pairing import pairing_of
+from relay.bridge.run import run_bridge
 
 SECRET = "s3cret-s3cret-s3cret"
 

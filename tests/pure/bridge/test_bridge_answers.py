@@ -11,7 +11,7 @@ from relay import contract
 from relay.bridge.backoff import Backoff
 from relay.bridge.errors import OptionError
 from relay.bridge.opencode import address, http_url
-from relay.bridge.pairing import qr_code, show_pairing
+from relay.bridge.pairing_code import qr_code, show_pairing
 from relay.bridge.relay_client import Answer, judge
 from relay.logfmt import line
 

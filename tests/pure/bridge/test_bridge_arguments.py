@@ -66,6 +66,25 @@ def test_an_alert_that_there_is_not_is_named() -> None:
         options("--alerts", "complete,ring")
 
 
+@pytest.mark.parametrize(
+    ("words", "arguments"),
+    [
+        ([], None),
+        (["--start-opencode"], ()),
+        (["--start-opencode", "--", "--hostname", "0.0.0.0"], ("--hostname", "0.0.0.0")),
+    ],
+)
+def test_what_follows_two_hyphens_is_for_opencode(
+    words: list[str], arguments: tuple[str, ...] | None
+) -> None:
+    assert options(*words).opencode_arguments == arguments
+
+
+def test_words_for_an_opencode_that_is_not_started_are_refused() -> None:
+    with pytest.raises(OptionError, match="--start-opencode"):
+        options("--", "--hostname", "0.0.0.0")
+
+
 @pytest.mark.parametrize("port", ["-1", "65536", "x"])
 def test_a_port_that_is_none_is_refused(port: str) -> None:
     with pytest.raises(SystemExit):

@@ -1,0 +1,239 @@
+"""`relay bridge --start-opencode` with a program that behaves like `opencode serve`: a real process, its group and its end."""
+
+import asyncio
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay.bridge.errors import ServeError
+from relay.bridge.opencode import Address
+from relay.bridge.opencode_serve import OpenCodeServe
+from relay.bridge.options import BridgeOptions
+from relay.bridge.run import run_bridge
+from relay.bridge.serve_command import serve_command
+
+SECRET = "s3cret-s3cret-s3cret"
+HERE = Address("http://127.0.0.1:4096", "opencode", None)
+
+Until = Callable[[Callable[[], Any]], Awaitable[None]]
+
+PROGRAM = '''#!{python}
+"""Listens as `opencode serve` does. MODE: what goes wrong. It writes down what it was given, and the pid of its tool."""
+import asyncio, json, os, signal, subprocess, sys
+from aiohttp import web
+
+mode = os.environ.get("MODE", "")
+options = dict(word.lstrip("-").split("=", 1) for word in sys.argv[2:] if "=" in word)
+tool = subprocess.Popen([sys.executable, "-c", "import signal; signal.signal(15, signal.SIG_IGN); signal.pause()"])
+note = {{"argv": sys.argv[1:], "pid": os.getpid(), "group": os.getpgrp(), "tool": tool.pid,
+        "password": os.environ.get("OPENCODE_SERVER_PASSWORD"), "user": os.environ.get("OPENCODE_SERVER_USERNAME")}}
+open(os.environ["NOTE"], "w").write(json.dumps(note))
+if mode == "deaf":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if mode == "silent":
+    signal.pause()
+if mode == "fails":
+    print("Warning: something\\nError: port in use", flush=True)
+    tool.kill()
+    sys.exit(3)
+
+async def health(request):
+    return web.json_response({{"healthy": True, "version": "1.18.33"}})
+
+async def events(request):
+    response = web.StreamResponse(headers={{"Content-Type": "text/event-stream"}})
+    await response.prepare(request)
+    await response.write(b'data: {{"payload":{{"id":"e","type":"server.connected","properties":{{}}}}}}\\n\\n')
+    if mode == "dies":
+        os._exit(7)
+    await asyncio.Event().wait()
+
+async def empty(request):
+    return web.json_response({{}} if request.path == "/session/status" else [])
+
+async def main():
+    app = web.Application()
+    app.add_routes([web.get("/global/health", health), web.get("/global/event", events), web.get("/{{any:.*}}", empty)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", int(options["port"]))
+    await site.start()
+    port = site._server.sockets[0].getsockname()[1]
+    print("Warning: OPENCODE_SERVER_PASSWORD is not set; server is unsecured.", flush=True)
+    print(f"opencode server listening on http://{{options['hostname']}}:{{port}}", flush=True)
+    print("x" * 300_000, flush=True)  # more than a pipe holds
+    open(os.environ["NOTE"] + ".said", "w").write("all")
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+'''
+
+
+@pytest.fixture
+def note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
+    """The program is `opencode` in PATH; the fixture reads what it wrote down."""
+    path = tmp_path / "note"
+    program = tmp_path / "bin" / "opencode"
+    program.parent.mkdir()
+    program.write_text(PROGRAM.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("NOTE", str(path))
+    monkeypatch.delenv("OPENCODE_BIN", raising=False)
+    monkeypatch.delenv("OPENCODE_SERVER_PASSWORD", raising=False)
+
+    def read() -> dict[str, Any]:
+        return dict(json.loads(path.read_text())) if path.exists() and path.read_text() else {}
+
+    return read
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+
+
+def serve(*arguments: str, **seconds: float) -> OpenCodeServe:
+    return OpenCodeServe(serve_command(HERE, [*arguments, "--port=0"], os.environ), **seconds)
+
+
+class TestProcess:
+    async def test_it_is_there_once_it_has_started(
+        self, note: Callable[[], dict[str, Any]], until: Until, http: Any, tmp_path: Path
+    ) -> None:
+        process = serve("--print-logs")
+        url = await process.start()
+        try:
+            async with http.get(f"{url}/global/health") as response:
+                assert (await response.json())["healthy"] is True
+            assert note()["argv"] == ["serve", "--print-logs", "--port=0", "--hostname=127.0.0.1"]
+            assert note()["group"] == note()["pid"] != os.getpgrp()
+            await until((tmp_path / "note.said").exists)  # nobody let its output fill the pipe
+        finally:
+            await process.stop()
+
+    @needs_proc
+    @pytest.mark.parametrize("mode", ["", "deaf"])
+    async def test_nothing_of_it_is_left_when_it_was_stopped(
+        self, note: Callable[[], dict[str, Any]], until: Until, monkeypatch: pytest.MonkeyPatch, mode: str
+    ) -> None:
+        monkeypatch.setenv("MODE", mode)
+        process = serve(stop_seconds=0.2)
+        await process.start()
+        assert alive(note()["pid"])
+        assert alive(note()["tool"])
+        await process.stop()
+        await until(lambda: not alive(note()["pid"]) and not alive(note()["tool"]))
+        await process.stop()  # once more is harmless
+
+    async def test_one_that_ends_at_once_is_quoted(
+        self, note: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MODE", "fails")
+        process = serve()
+        with pytest.raises(ServeError, match="ended with status 3 before it listened: Error: port in use"):
+            await process.start()
+        await process.stop()
+
+    async def test_one_that_never_listens_is_given_up(
+        self, note: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MODE", "silent")
+        process = serve(start_seconds=0.2)
+        with pytest.raises(ServeError, match=r"did not listen within 0\.2 s"):
+            await process.start()
+        await process.stop()
+
+    async def test_one_that_cannot_run_is_named(self, tmp_path: Path) -> None:
+        program = tmp_path / "opencode"
+        program.write_text("#!/nowhere/at/all\n")
+        program.chmod(0o755)
+        process = OpenCodeServe(serve_command(HERE, (), {"OPENCODE_BIN": str(program)}))
+        with pytest.raises(ServeError, match=r"cannot run .*opencode: No such file"):
+            await process.start()
+        await process.stop()
+
+
+class TestBridge:
+    async def test_it_starts_and_stops_with_the_bridge(
+        self, note: Callable[[], dict[str, Any]], fake_relay: Any, until: Until
+    ) -> None:
+        stop, out = asyncio.Event(), io.StringIO()
+        options = BridgeOptions(
+            "http://127.0.0.1:4096", fake_relay.url, relay_secret=SECRET, username="me", password="geheim",
+            opencode_arguments=("--port=0",),
+        )  # fmt: skip
+        bridge = asyncio.create_task(run_bridge(options, stop=stop, out=out))
+        await until(lambda: "mobilevoice:///" in out.getvalue())
+        assert (note()["user"], note()["password"]) == ("me", "geheim")
+        assert "Waiting for OpenCode" not in out.getvalue()
+        stop.set()
+        await asyncio.wait_for(bridge, 10)
+        await until(lambda: not alive(note()["pid"]))
+
+    async def test_the_bridge_ends_with_it(
+        self, note: Callable[[], dict[str, Any]], fake_relay: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MODE", "dies")
+        options = BridgeOptions(
+            "http://127.0.0.1:4096", fake_relay.url, relay_secret=SECRET, opencode_arguments=("--port=0",)
+        )
+        bridge = run_bridge(options, stop=asyncio.Event(), out=io.StringIO())
+        with pytest.raises(ServeError, match="ended with status 7; the bridge stops with it"):
+            await asyncio.wait_for(bridge, 10)
+
+    async def test_a_stop_while_it_starts_ends_both(
+        self,
+        note: Callable[[], dict[str, Any]],
+        fake_relay: Any,
+        until: Until,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("MODE", "silent")
+        stop, out = asyncio.Event(), io.StringIO()
+        options = BridgeOptions(
+            "http://127.0.0.1:4096", fake_relay.url, relay_secret=SECRET, opencode_arguments=("--port=0",)
+        )
+        bridge = asyncio.create_task(run_bridge(options, stop=stop, out=out))
+        await until(note)
+        stop.set()
+        await asyncio.wait_for(bridge, 10)
+        assert out.getvalue() == ""
+        await until(lambda: not alive(note()["pid"]))
+
+    async def test_as_a_command_it_ends_on_sigterm(
+        self, note: Callable[[], dict[str, Any]], fake_relay: Any, until: Until
+    ) -> None:
+        words = ["bridge", f"--relay-url={fake_relay.url}", f"--relay-secret={SECRET}", "--port=0",
+                 "--start-opencode", "--", "--port=0", "--hostname=127.0.0.1", "--print-logs"]  # fmt: skip
+        bridge = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "relay",
+            *words,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert bridge.stdout
+        async with asyncio.timeout(20):
+            while b"mobilevoice:///" not in await bridge.stdout.readline():
+                assert bridge.returncode is None
+        assert note()["argv"] == ["serve", "--port=0", "--hostname=127.0.0.1", "--print-logs"]
+        bridge.send_signal(signal.SIGTERM)
+        _, said = await asyncio.wait_for(bridge.communicate(), 20)
+        assert bridge.returncode == 0, said
+        assert SECRET.encode() not in said
+        await until(lambda: not alive(note()["pid"]))

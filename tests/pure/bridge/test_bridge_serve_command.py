@@ -1,0 +1,47 @@
+"""How the bridge starts its own `opencode serve`."""
+
+import sys
+
+import pytest
+
+from relay.bridge.errors import OptionError
+from relay.bridge.opencode import Address, address
+from relay.bridge.serve_command import serve_command
+
+HERE = Address("http://127.0.0.1:4096", "opencode", None)
+
+
+@pytest.mark.parametrize(
+    ("url", "arguments", "words", "host"),
+    [
+        ("http://127.0.0.1:4096", [], ["--hostname=127.0.0.1", "--port=4096"], "127.0.0.1"),
+        ("http://localhost:5000", [], ["--hostname=127.0.0.1", "--port=5000"], "127.0.0.1"),
+        ("http://0.0.0.0:4096", [], ["--hostname=0.0.0.0", "--port=4096"], "127.0.0.1"),
+        ("http://[::]:4096", [], ["--hostname=::", "--port=4096"], "[::1]"),
+        ("http://127.0.0.1:4096", ["--hostname", "0.0.0.0"], ["--port=4096"], "127.0.0.1"),
+        ("http://127.0.0.1:4096", ["--port", "1", "--hostname=fd00::1"], [], "[fd00::1]"),
+        ("http://127.0.0.1:4096", ["--mdns", "--port=1"], ["--hostname=0.0.0.0"], "127.0.0.1"),
+    ],
+)
+def test_it_listens_where_the_url_says_unless_its_own_arguments_say_otherwise(
+    url: str, arguments: list[str], words: list[str], host: str
+) -> None:
+    command = serve_command(address(url), arguments, {"OPENCODE_BIN": sys.executable})
+    assert command.words == (sys.executable, "serve", *arguments, *words)
+    assert command.host == host
+
+
+def test_a_missing_program_is_one_sentence() -> None:
+    with pytest.raises(
+        OptionError, match="there is no program opencode: install OpenCode, or name it in OPENCODE_BIN"
+    ):
+        serve_command(HERE, [], {"PATH": "/nowhere"})
+
+
+def test_the_password_goes_into_the_environment_and_does_not_show() -> None:
+    command = serve_command(
+        Address("http://a:1", "me", "geheim"), [], {"OPENCODE_BIN": sys.executable, "HOME": "/h"}
+    )
+    assert command.environment["OPENCODE_SERVER_PASSWORD"] == "geheim"
+    assert command.environment["HOME"] == "/h"
+    assert "geheim" not in repr(command)
