@@ -21,7 +21,7 @@ check: .venv/.dev ## format, lint, types, layers
 
 unit: .venv/.dev mariadb ## the tests, with coverage
 	@rm -f .coverage .coverage.*
-	@COVERAGE_PROCESS_START= $(BIN)/coverage run -m pytest
+	@COVERAGE_PROCESS_START= $(BIN)/coverage run -m pytest -n auto --maxprocesses 4 --dist loadfile
 	@$(BIN)/coverage combine -q
 	@$(BIN)/python tests/coverage_gates.py
 
