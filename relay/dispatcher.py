@@ -81,6 +81,7 @@ class Dispatcher:
     async def start(self) -> None:
         """Begin with what the last run left behind."""
         await deliveries.release_leases(self._db, self._owner)
+        self.look_for_due()  # now: it is late already, and must not arrive after what is new
         self._poller = self._own(self._poll(), "poll")
         self._own(self._sweep(), "sweep")
         self._own(self._write(), "write")

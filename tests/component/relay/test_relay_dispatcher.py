@@ -480,6 +480,21 @@ class TestLife:
         await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
         assert [push.apns_id for push in other_way.sent + again_way.sent] == [planned.push.apns_id]
 
+    async def test_what_a_crash_left_behind_goes_before_what_is_new(
+        self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway, make: Make,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        """A relay that waited for its first poll sent the request of a turn after the turn's end."""
+        gateway.gate.clear()
+        late = await delivery(db)
+        await dispatcher.enqueue([late])
+        await eventually(lambda: gateway.sent)
+        await crash(dispatcher)
+        monkeypatch.setattr(module, "POLL_SECONDS", 3600.0)
+        way = FakeGateway()
+        await make(db, "host:1", way).start()
+        await eventually(lambda: way.sent == [late.push])
+
     async def test_another_relay_takes_over_when_the_lease_ran_out(
         self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway, make: Make, clock: Clock
     ) -> None:
