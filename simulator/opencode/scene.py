@@ -79,6 +79,7 @@ class Scene:
     prompted: str = ""
     message: Json = field(default_factory=dict)
     steps: int = 0
+    diffs: list[Json] = field(default_factory=list)
     text: OpenText | None = None
     tools: list[OpenTool] = field(default_factory=list)
     asking: bool = False

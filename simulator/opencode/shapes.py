@@ -99,7 +99,7 @@ def assistant_message(stamp: Stamp, session: Json, user: Json, mode: str | None 
 
 def finished(message: Json, finish: str) -> Json:
     """The answer when the model has said why it ended."""
-    return {**message, "tokens": _STEP_TOKENS, "finish": finish}
+    return {**message, "tokens": _tokens(finish), "finish": finish}
 
 
 def completed(message: Json, now_ms: int, error: Json | None = None) -> Json:
@@ -113,9 +113,9 @@ def summary_message(stamp: Stamp, session: Json, user: Json) -> Json:
     return {**assistant_message(stamp, session, user, "compaction"), "summary": True}
 
 
-def with_summary(user: Json) -> Json:
+def with_summary(user: Json, diffs: list[Json]) -> Json:
     """What was said, with the changes that were made for it."""
-    return {**user, "summary": {"diffs": []}}
+    return {**user, "summary": {"diffs": list(diffs)}}
 
 
 def untitled(session: Json) -> bool:
@@ -141,7 +141,7 @@ def step_start(stamp: Stamp, message: Json) -> Json:
 def step_finish(stamp: Stamp, message: Json, reason: str) -> Json:
     """The part with which each model call ends."""
     return part(
-        stamp, message, reason=reason, snapshot=SNAPSHOT, type="step-finish", tokens=_STEP_TOKENS, cost=0
+        stamp, message, reason=reason, snapshot=SNAPSHOT, type="step-finish", tokens=_tokens(reason), cost=0
     )
 
 
@@ -161,6 +161,11 @@ def user_parts(stamp: Stamp, user: Json, body: Json) -> list[Json]:
         }
         for one in body["parts"]
     ]
+
+
+def _tokens(reason: str) -> Json:
+    """A provider that hangs up has counted nothing."""
+    return _NO_TOKENS if reason == "unknown" else _STEP_TOKENS
 
 
 def session_event(kind: str, session: Json) -> Event:

@@ -27,7 +27,7 @@ def speak(scene: Scene, say: Say) -> Steps:
 
 def finish_step(scene: Scene, reason: str) -> Steps:
     """The model has ended its call with `reason`; the message is completed right after."""
-    scene.steps += 1
+    scene.steps += reason != "unknown"
     yield Beat(pause=TO_FINISH)
     scene.message = shapes.finished(scene.message, reason)
     ended = scene.part(shapes.step_finish(scene.stamp, scene.message, reason))

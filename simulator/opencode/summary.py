@@ -12,7 +12,7 @@ TO_LATE_MESSAGE = 0.04
 
 def summary(scene: Scene, title: str) -> Steps:
     """At the start of a turn: a name if the session has none yet, then the summary all at once."""
-    user = shapes.with_summary(scene.user)
+    user = shapes.with_summary(scene.user, scene.diffs)
     yield Beat(pause=TO_TITLE)
     if shapes.untitled(scene.session):
         yield Beat((shapes.session_event("updated", {**scene.session, "title": title}),))
@@ -22,10 +22,10 @@ def summary(scene: Scene, title: str) -> Steps:
 
 def late_summary(scene: Scene) -> Steps:
     """After a model call: the session at once, the user's message later, after the idle if this was the last call."""
-    user = shapes.with_summary(scene.user)
+    user = scene.user
     yield Beat(pause=TO_LATE_SUMMARY)
     yield Beat(_counted(scene), TO_LATE_MESSAGE)
-    yield Beat((shapes.message_event(user),))
+    yield Beat((shapes.message_event(shapes.with_summary(user, scene.diffs)),))
 
 
 def _counted(scene: Scene) -> tuple[Event, ...]:

@@ -147,6 +147,7 @@ class Toolbox:
             yield Beat((scene.part(one.state("running", metadata={"output": chunk.output})),))
         done = tools.done(tool.name, tool.input, scene.directory)
         self.files += done.files
+        scene.diffs += done.diffs
         ended = scene.close_tool(
             one, status="completed", output=done.output, metadata=done.metadata, title=done.title
         )

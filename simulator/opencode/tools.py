@@ -41,7 +41,7 @@ class Request:
     def allowed_by(self, allowed: set[tuple[str, str]]) -> bool:
         """Whether every pattern was allowed for good before; `allowed` holds (permission, pattern)."""
         return all(
-            any(kind == self.permission and fnmatchcase(pattern, known) for kind, known in allowed)
+            any(kind == self.permission and _covers(known, pattern) for kind, known in allowed)
             for pattern in self.patterns
         )
 
@@ -63,6 +63,7 @@ class Done:
     title: str
     events: tuple[Event, ...] = ()
     files: tuple[str, ...] = ()
+    diffs: tuple[Json, ...] = ()
 
 
 def requests(name: str, given: Json, directory: str) -> tuple[Request, ...]:
@@ -112,6 +113,11 @@ def answered(questions: list[Json], answers: list[list[str]]) -> tuple[str, str]
     return output, f"Asked {len(questions)} question{'s' if len(questions) != 1 else ''}"
 
 
+def _covers(known: str, pattern: str) -> bool:
+    """`git status *` allows `git status` too (read in OpenCode's code)."""
+    return pattern == known.removesuffix(" *") or fnmatchcase(pattern, known)
+
+
 def _commands(line: str) -> list[str]:
     return [command.strip() for command in re.split(r";|&&|\|\|", line) if command.strip()]
 
@@ -143,7 +149,7 @@ def _outside(command: str, directory: str) -> tuple[str, ...]:
 
 def _ask_edit(given: Json, directory: str) -> tuple[Request, ...]:
     path = given["filePath"]
-    metadata = {"filepath": path, "diff": _diff(path, given.get("content", ""))}
+    metadata = {"filepath": path, "diff": _diff(path, path, given)}
     return (Request("edit", (posixpath.relpath(path, directory),), metadata, ("*",)),)
 
 
@@ -152,14 +158,20 @@ def _ask_webfetch(given: Json, _directory: str) -> tuple[Request, ...]:
     return (Request("webfetch", (given["url"],), metadata, ("*",)),)
 
 
-def _diff(path: str, content: str) -> str:
-    lines = content.splitlines()
+def _diff(path: str, side: str, given: Json) -> str:
+    """`side` is how the two sides are called: by the path, or in the message's summary by name and tab."""
+    lines = _lines(given)
     added = "".join(f"+{line}\n" for line in lines)
-    return f"Index: {path}\n{'=' * 67}\n--- {path}\n+++ {path}\n@@ -0,0 +1,{len(lines)} @@\n{added}"
+    return f"Index: {path}\n{'=' * 67}\n--- {side}\n+++ {side}\n@@ -0,0 +1,{len(lines)} @@\n{added}"
+
+
+def _lines(given: Json) -> list[str]:
+    """What a `write` writes, or what an `edit` puts in."""
+    return str(given.get("content", given.get("newString", ""))).splitlines()
 
 
 def _bash_done(given: Json, _directory: str) -> Done:
-    printed = chunks("bash", given)[-1].output
+    printed = chunks("bash", given)[-1].output or "(no output)"
     return Done(printed, {"output": printed, "exit": 0, "truncated": False}, given["command"])
 
 
@@ -170,7 +182,10 @@ def _edit_done(given: Json, directory: str) -> Done:
         ("file.edited", {"file": path}),
         ("file.watcher.updated", {"file": path, "event": "add"}),
     )
-    return Done("Wrote file successfully.", metadata, posixpath.relpath(path, directory), events, (path,))
+    name = posixpath.relpath(path, directory)
+    patch = {"file": name, "patch": _diff(name, f"{name}\t", given)}
+    change = {**patch, "additions": len(_lines(given)), "deletions": 0, "status": "added"}
+    return Done("Wrote file successfully.", metadata, name, events, (path,), (change,))
 
 
 def _webfetch_done(given: Json, _directory: str) -> Done:

@@ -1,0 +1,296 @@
+"""A scripted server over a real socket: what a client sees of prompts, answers, aborts, deletion, disposal and death."""
+
+import asyncio
+import json
+
+import aiohttp
+import pytest
+
+from simulator.opencode.agent import Reaction
+from simulator.opencode.script import Script, parse
+from simulator.opencode.server import OpenCodeServer
+
+D = "/code/demo"
+PAIR = ["idle", "session.idle"]
+ASKING = '[{"op": "bash", "command": "echo x"}]'
+QUESTION = '[{"op": "question"}]'
+LONG = '[{"op": "text", "n": 5000}]'
+
+
+def model(prompt: str) -> Reaction:
+    return Reaction(parse(prompt) or Script(), "a title")
+
+
+@pytest.fixture
+async def server(clock, journal):
+    server = OpenCodeServer(clock, journal, model=model)
+    await server.start()
+    yield server
+    await server.close()
+
+
+@pytest.fixture
+async def prompt(ask):
+    """`await prompt(script)`: a new session that was prompted."""
+
+    async def start(script: str, directory: str = D) -> dict:
+        _, session = await ask("POST", f"/session?directory={directory}", {"title": "t"})
+        assert (await say(ask, session, script))[0] == 204
+        return session
+
+    return start
+
+
+async def say(ask, session: dict, script: str, route: str = "prompt_async"):
+    body = {"parts": [{"type": "text", "text": f"Please. @@{script}"}]}
+    return await ask("POST", f"/session/{session['id']}/{route}", body)
+
+
+async def waiting(ask, path: str) -> list:
+    """What GET `path` lists, as soon as it lists anything."""
+    async with asyncio.timeout(5):
+        while not (listed := (await ask("GET", path))[1]):
+            pass
+    return listed
+
+
+def statuses(listener, session: dict) -> list[str]:
+    """What the global stream told of the session's end and errors."""
+    found = []
+    for event in listener.events:
+        payload = event["payload"]
+        properties = payload.get("properties", {})
+        if properties.get("sessionID") == session["id"]:
+            found += {
+                "session.status": lambda one: [one["status"]["type"]],
+                "session.idle": lambda _: ["session.idle"],
+                "session.error": lambda one: [one["error"]["name"]],
+            }.get(payload["type"], lambda _: [])(properties)
+    return [one for one in found if one != "busy"]
+
+
+async def test_a_prompt_is_answered_on_the_stream_and_in_the_messages(listen, prompt, ask, ticking) -> None:
+    listener = await listen()
+    session = await prompt('[{"op": "text", "n": 30, "word": "w"}]')
+    await listener.until(lambda: "session.idle" in listener.types)
+    deltas = [
+        event["payload"] for event in listener.events if event["payload"]["type"] == "message.part.delta"
+    ]
+    text = "".join(one["properties"]["delta"] for one in deltas)
+    _, (_, answer) = await ask("GET", f"/session/{session['id']}/message")
+    assert [part["text"] for part in answer["parts"] if part["type"] == "text"] == [text]
+    assert text.startswith("w0 w1 ")
+    assert len(deltas) == 30
+
+
+async def test_words_come_on_both_streams_with_the_same_identifiers(listen, prompt, ticking) -> None:
+    both = [await listen("/global/event"), await listen(f"/event?directory={D}")]
+    await prompt('[{"op": "text", "n": 10}]')
+    for listener in both:
+        await listener.until(lambda one=listener: "session.idle" in one.types)
+    bare = [event for event in both[1].events if event["type"] == "message.part.delta"]
+    wrapped = [event for event in both[0].events if event["payload"]["type"] == "message.part.delta"]
+    assert [event["payload"] for event in wrapped] == bare
+    assert {event["directory"] for event in wrapped} == {D}
+    assert len({event["id"] for event in bare}) == 10
+
+
+async def test_a_message_waits_for_its_answer(ask, ticking) -> None:
+    _, session = await ask("POST", "/session", {})
+    status, answer = await say(ask, session, '[{"op": "text", "n": 3, "word": "w"}]', "message")
+    assert (status, answer["info"]["finish"]) == (200, "stop")
+    assert [part["text"] for part in answer["parts"] if part["type"] == "text"] == ["w0 w1 w2 "]
+
+
+@pytest.mark.parametrize("route", ["message", "prompt_async"])
+async def test_a_prompt_that_is_no_script(ask, route: str) -> None:
+    _, session = await ask("POST", "/session", {})
+    status, error = await say(ask, session, "[", route)
+    assert (status, error["name"]) == (400, "BadRequest")
+    assert "no JSON" in error["data"]["message"]
+
+
+@pytest.mark.parametrize("route", ["message", "prompt_async"])
+async def test_a_prompt_needs_parts_and_a_session(ask, route: str) -> None:
+    _, session = await ask("POST", "/session", {})
+    assert (await ask("POST", f"/session/{session['id']}/{route}", {}))[0] == 400
+    assert (await ask("POST", f"/session/ses_x/{route}", {"parts": []}))[0] == 404
+
+
+async def test_a_permission_is_answered_by_rest(listen, prompt, ask, ticking) -> None:
+    listener = await listen()
+    session = await prompt(ASKING)
+    (asked,) = await waiting(ask, "/permission")
+    assert (await ask("GET", "/session/status"))[1] == {session["id"]: {"type": "busy"}}
+    path = f"/permission/{asked['id']}/reply"
+    assert (await ask("POST", f"{path}?directory=/code/other", {"reply": "once"}))[0] == 404
+    assert await ask("POST", path, {"reply": "once"}) == (200, True)
+    status, error = await ask("POST", path, {"reply": "once"})
+    assert (status, error["_tag"]) == (404, "PermissionNotFoundError")
+    await listener.until(lambda: "session.idle" in listener.types)
+    assert statuses(listener, session) == PAIR
+
+
+async def test_a_permission_is_refused_by_the_older_route(listen, prompt, ask, ticking) -> None:
+    listener = await listen()
+    session = await prompt(ASKING, "/code/other")
+    (asked,) = await waiting(ask, "/permission?directory=/code/other")
+    path = f"/session/{session['id']}/permissions/{asked['id']}"
+    assert await ask("POST", path, {"response": "reject"}) == (200, True)
+    await listener.until(lambda: "session.idle" in listener.types)
+    assert statuses(listener, session) == PAIR
+
+
+async def test_a_refusal_with_a_message_goes_to_the_model(listen, prompt, ask, ticking) -> None:
+    listener = await listen()
+    await prompt(ASKING)
+    (asked,) = await waiting(ask, "/permission")
+    await ask("POST", f"/permission/{asked['id']}/reply", {"reply": "reject", "message": "use ls"})
+    await listener.until(lambda: "session.idle" in listener.types)
+    assert b"with the following feedback: use ls" in listener.raw
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "told"),
+    [("reply", {"answers": [["Blue"]]}, "question.replied"), ("reject", None, "question.rejected")],
+)
+async def test_a_question_is_answered_by_rest(listen, prompt, ask, ticking, action, body, told) -> None:
+    listener = await listen()
+    session = await prompt(QUESTION)
+    (asked,) = await waiting(ask, "/question")
+    assert await ask("POST", f"/question/{asked['id']}/{action}", body) == (200, True)
+    assert (await ask("POST", f"/question/{asked['id']}/{action}", body))[0] == 404
+    await listener.until(lambda: "session.idle" in listener.types)
+    assert told in listener.types
+    assert statuses(listener, session) == PAIR
+
+
+async def test_an_abort_by_rest(listen, prompt, ask, ticking) -> None:
+    listener = await listen()
+    session = await prompt(LONG)
+    await listener.until(lambda: "message.part.delta" in listener.types)
+    assert await ask("POST", f"/session/{session['id']}/abort") == (200, True)
+    await listener.until(lambda: listener.types.count("session.idle") == 2)
+    assert statuses(listener, session) == ["MessageAbortedError", *PAIR, *PAIR]
+    assert await ask("POST", f"/session/{session['id']}/abort") == (200, True)
+    await listener.until(lambda: listener.types.count("session.idle") == 3)
+
+
+async def test_a_deleted_session_is_listed_as_busy_until_its_turn_notices(listen, prompt, ask, clock) -> None:
+    listener = await listen()
+    await clock.advance(0.1)
+    session = await prompt('[{"op": "text", "n": 100}]')
+    await clock.advance(1)
+    assert await ask("DELETE", f"/session/{session['id']}") == (200, True)
+    assert (await ask("GET", f"/session/{session['id']}"))[0] == 404
+    assert (await ask("GET", "/session/status"))[1] == {session["id"]: {"type": "busy"}}
+    await clock.advance(10)
+    await listener.until(lambda: listener.types.count("session.idle") == 2)
+    after = listener.types[listener.types.index("session.deleted") :]
+    assert "message.part.delta" in after
+    assert "message.updated" not in after
+    assert (await ask("GET", "/session/status"))[1] == {}
+
+
+async def test_deleting_an_unknown_session(ask) -> None:
+    assert (await ask("DELETE", "/session/ses_x"))[0] == 404
+
+
+async def test_a_session_is_renamed(listen, ask) -> None:
+    _, session = await ask("POST", "/session", {"title": "old"})
+    status, changed = await ask("PATCH", f"/session/{session['id']}", {"title": "new"})
+    assert (status, changed["title"]) == (200, "new")
+    assert (await ask("GET", f"/session/{session['id']}"))[1]["title"] == "new"
+
+
+async def test_disposal_ends_the_streams_of_the_instance_properly(listen, prompt, ask, clock) -> None:
+    everything, own = await listen("/global/event"), await listen(f"/event?directory={D}")
+    other = await listen("/event?directory=/code/other")
+    await clock.advance(0.1)
+    session = await prompt(LONG)
+    await clock.advance(1)
+    assert await ask("POST", "/instance/dispose") == (200, True)
+    assert await own.end() == "EOF"
+    assert own.types[-1] == "server.instance.disposed"
+    await everything.until(lambda: "server.instance.disposed" in everything.types)
+    assert statuses(everything, session) == ["MessageAbortedError", *PAIR, *PAIR]
+    assert (everything.ended, other.ended) == (None, None)
+    assert (await ask("GET", "/session/status"))[1] == {}
+
+
+async def test_disposing_of_all_instances(listen, ask, clock) -> None:
+    everything = await listen()
+    streams = [await listen(f"/event?directory={one}") for one in (D, "/code/other")]
+    await clock.advance(0.1)
+    assert await ask("POST", "/global/dispose") == (200, True)
+    for one in streams:
+        assert await one.end() == "EOF"
+    await everything.until(lambda: "global.disposed" in everything.types)
+    assert everything.types.count("server.instance.disposed") == 2
+    assert everything.events[-1]["directory"] == "global"
+
+
+async def test_any_request_that_names_a_directory_starts_an_instance_there(listen, ask, clock) -> None:
+    listener = await listen()
+    await clock.advance(0.1)
+    await ask("GET", "/permission?directory=/code/new")
+    await clock.advance(1)
+    await listener.until(lambda: listener.types.count("plugin.added") == 45)
+    (project,) = [event for event in listener.events if event["payload"]["type"] == "project.updated"]
+    assert (project["directory"], project["payload"]["properties"]["worktree"]) == ("global", "/code/new")
+    assert {event["directory"] for event in listener.events if "plugin" in event["payload"]["type"]} == {
+        "/code/new"
+    }
+
+
+async def test_death_in_the_middle_of_a_turn(listen, prompt, ask, server, clock) -> None:
+    listener = await listen()
+    await clock.advance(0.1)
+    streaming, asking = await prompt(LONG), await prompt(ASKING)
+    await clock.advance(2)
+    assert len((await ask("GET", "/permission"))[1]) == 1
+    await server.cut()
+    assert await listener.end() == "ClientPayloadError"
+    assert "session.idle" not in listener.types
+    await server.start()
+    for path, nothing in (("/session/status", {}), ("/permission", []), ("/question", [])):
+        assert await ask("GET", path) == (200, nothing)
+    _, (last,) = await ask("GET", f"/session/{streaming['id']}/message?limit=1")
+    assert "completed" not in last["info"]["time"]
+    _, (last,) = await ask("GET", f"/session/{asking['id']}/message?limit=1")
+    assert [part["state"]["status"] for part in last["parts"] if part["type"] == "tool"] == ["running"]
+    await clock.advance(120)
+    assert (await ask("GET", "/session/status"))[1] == {}
+
+
+async def test_the_session_of_a_dead_server_can_be_prompted_again(prompt, ask, server, ticking) -> None:
+    session = await prompt(LONG)
+    await server.cut()
+    await server.start()
+    status, answer = await say(ask, session, '[{"op": "text", "n": 1}]', "message")
+    assert (status, answer["info"]["finish"]) == (200, "stop")
+
+
+async def test_a_client_that_waits_for_an_answer_is_cut_off_too(ask, server, clock) -> None:
+    _, session = await ask("POST", "/session", {})
+    waits = asyncio.ensure_future(say(ask, session, LONG, "message"))
+    async with asyncio.timeout(5):
+        while session["id"] not in server.process.state.statuses:
+            await clock.advance(0.1)
+    await server.cut()
+    with pytest.raises(aiohttp.ClientError):
+        await waits
+
+
+async def test_the_api_document_names_the_routes_that_there_are(server, ask, http) -> None:
+    status, document = await ask("GET", "/doc")
+    assert (status, document["openapi"], document["info"]["title"]) == (200, "3.1.0", "opencode")
+    for path, methods in document["paths"].items():
+        for method in methods:
+            if path.endswith("/event"):
+                continue
+            url = server.url + path.replace("{sessionID}", "ses_x").replace("{requestID}", "per_x")
+            async with http.request(method, url.replace("{permissionID}", "per_x"), json={}) as response:
+                assert (response.status, response.content_type) != (404, "text/html")
+                assert response.content_type == "application/json", (method, path)
+                json.loads(await response.text())

@@ -1,0 +1,192 @@
+"""Requests to a server: scripted sessions and recorded ones, instances, disposal, the death of the process."""
+
+import asyncio
+import random
+
+import pytest
+
+from simulator.clock import VirtualClock
+from simulator.journal import Journal
+from simulator.opencode.desk import Desk
+from simulator.opencode.instances import TO_BURST
+from simulator.opencode.process import Process
+from simulator.opencode.replay import replay
+from simulator.opencode.requests import Refused
+from simulator.scenario import load
+
+D = "/code/demo"
+
+
+def noise(payloads: list[dict]) -> list[tuple[str, dict]]:
+    kinds = ("plugin.added", "catalog.updated", "reference.updated", "integration.updated")
+    return [(one["type"], one["properties"]) for one in payloads if one["type"] in kinds]
+
+
+async def test_an_instance_starts_with_the_recorded_burst(scripted) -> None:
+    scripted.desk.visit(D)
+    assert [one["type"] for one in scripted.told] == ["project.updated"]
+    await scripted.clock.advance(TO_BURST + 0.1)
+    recorded = [line.event["payload"] for line in load("a_text").recording.events]
+    assert noise(scripted.told) == noise(recorded)
+    assert len(noise(recorded)) == 49
+
+
+async def test_an_instance_starts_once_until_it_is_disposed_of(scripted) -> None:
+    for _ in range(3):
+        scripted.desk.visit(D)
+    assert len(scripted.told) == 1
+    scripted.desk.dispose(D)
+    scripted.desk.visit(D)
+    assert [one["type"] for one in scripted.told] == [
+        "project.updated", "server.instance.disposed", "project.updated",
+    ]  # fmt: skip
+
+
+async def test_directories_are_projects_of_their_own(scripted) -> None:
+    one, other = scripted.session(), scripted.session(directory="/code/other")
+    assert one["projectID"] != other["projectID"]
+    assert {project["worktree"] for project in scripted.state.projects.values()} == {D, "/code/other"}
+
+
+async def test_disposal_aborts_what_works_there_and_forgets_what_waits(scripted) -> None:
+    busy, asking = scripted.session(), scripted.session()
+    elsewhere = scripted.session(directory="/code/other")
+    turns = [scripted.prompt(busy, '[{"op": "text", "n": 500}]')]
+    turns.append(scripted.prompt(asking, '[{"op": "bash", "command": "echo x"}]'))
+    other = scripted.prompt(elsewhere, '[{"op": "text", "n": 500}]')
+    await scripted.asked("permissions")
+    scripted.desk.dispose(D)
+    assert [turn.result().how for turn in turns] == ["aborted", "aborted"]
+    for session in (busy, asking):
+        assert scripted.milestones(session)[-5:] == ["MessageAbortedError", *["idle", "session.idle"] * 2]
+    assert scripted.told[-1] == {
+        **scripted.told[-1],
+        "type": "server.instance.disposed",
+        "properties": {"directory": D},
+    }
+    assert scripted.state.permissions == {}
+    assert not other.done()
+    assert list(scripted.state.statuses) == [elsewhere["id"]]
+
+
+async def test_disposing_of_everything_tells_of_each_instance_and_then_of_all(scripted) -> None:
+    for directory in ("/code/b", "/code/a"):
+        scripted.session(directory=directory)
+    before = len(scripted.told)
+    scripted.desk.dispose_all()
+    told = [(one["type"], one["properties"]) for one in scripted.told[before:]]
+    assert told == [
+        ("server.instance.disposed", {"directory": "/code/a"}),
+        ("server.instance.disposed", {"directory": "/code/b"}),
+        ("global.disposed", {}),
+    ]
+
+
+async def test_a_message_is_answered_when_the_turn_is_over(scripted) -> None:
+    session = scripted.session()
+    body = {"parts": [{"type": "text", "text": '@@[{"op": "text", "n": 2, "word": "w"}]'}]}
+    answer = asyncio.ensure_future(scripted.desk.message(session, body))
+    await scripted.clock.advance(0.1)
+    assert not answer.done()
+    await scripted.clock.advance(5)
+    said = answer.result()
+    assert (said["info"]["role"], said["info"]["finish"]) == ("assistant", "stop")
+    assert [part["text"] for part in said["parts"] if part["type"] == "text"] == ["w0 w1 "]
+
+
+async def test_a_prompt_that_is_no_script_is_refused_and_nothing_happens(scripted) -> None:
+    session = scripted.session()
+    before = len(scripted.told)
+    with pytest.raises(Refused) as refused:
+        scripted.prompt(session, '[{"op": "dance"}]')
+    assert refused.value.status == 400
+    assert "'dance' is none of" in refused.value.body["data"]["message"]
+    assert len(scripted.told) == before
+
+
+async def test_a_session_is_renamed_and_archived(scripted) -> None:
+    session = scripted.session()
+    changed = scripted.desk.change(session, {"title": "new"})
+    assert (changed["title"], "archived" in changed["time"]) == ("new", False)
+    archived = scripted.desk.change(changed, {"time": {"archived": 5}})
+    assert (archived["title"], archived["time"]["archived"]) == ("new", 5)
+    assert [one["type"] for one in scripted.of(session)] == ["session.created"] + ["session.updated"] * 2
+
+
+async def test_a_new_title_survives_the_turn_that_goes_on(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, '[{"op": "text", "n": 50}]')
+    await scripted.clock.advance(0.5)
+    scripted.desk.change(scripted.state.sessions[session["id"]], {"title": "new"})
+    await scripted.clock.advance(5)
+    assert scripted.state.sessions[session["id"]]["title"] == "new"
+
+
+async def test_death_leaves_messages_unfinished_and_tells_nobody(scripted) -> None:
+    session = scripted.session()
+    turn = scripted.prompt(session, '[{"op": "bash", "command": "echo a; sleep 60", "reply": "once"}]')
+    await scripted.clock.advance(1)
+    before = len(scripted.told)
+    scripted.desk.die()
+    scripted.state.restart()
+    await scripted.clock.advance(600)
+    assert len(scripted.told) == before
+    assert turn.cancelled()
+    assert (scripted.state.session_status(D), scripted.state.permissions) == ({}, {})
+    message = scripted.state.message_list(session["id"])[-1]
+    assert "completed" not in message["info"]["time"]
+    assert [part["state"]["status"] for part in message["parts"] if part["type"] == "tool"] == ["running"]
+
+
+async def test_after_death_a_session_takes_prompts_again(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, '[{"op": "text", "n": 500}]')
+    await scripted.clock.advance(1)
+    scripted.desk.die()
+    scripted.state.restart()
+    turn = scripted.prompt(session)
+    await scripted.clock.advance(5)
+    assert turn.result().how == "done"
+
+
+@pytest.fixture
+def recorded() -> Process:
+    """A server without a model, in the middle of a recording: a permission waits."""
+    clock = VirtualClock()
+    process = Process(clock, Journal(clock), directory=D, deaf_window=0.0, source=random.Random(0))
+    frames = [cue.frame for cue in replay(load("b_permission_once").recording, 0, 1.0).cues]
+    types = [frame.payload["type"] for frame in frames]
+    process.publish(frames[: types.index("permission.replied")])
+    return process
+
+
+async def test_without_a_model_no_instance_is_told_of(recorded: Process) -> None:
+    sent: list = []
+    recorded.streams.send = sent.append
+    Desk(recorded, None).visit("/code/other")
+    assert sent == []
+
+
+async def test_without_a_model_nobody_waits_for_an_answer(recorded: Process) -> None:
+    desk = Desk(recorded, None)
+    with pytest.raises(Refused) as refused:
+        await desk.message(desk.create(D, {}), {"parts": []})
+    assert refused.value.status == 500
+
+
+async def test_disposal_ends_recorded_turns_too(recorded: Process) -> None:
+    assert recorded.state.session_status(D)
+    assert recorded.state.permissions
+    Desk(recorded, None).dispose(D)
+    assert (recorded.state.session_status(D), recorded.state.permissions) == ({}, {})
+
+
+async def test_deleting_a_recorded_session(recorded: Process) -> None:
+    (session,) = recorded.state.sessions.values()
+    desk = Desk(recorded, None)
+    desk.delete(session)
+    assert recorded.state.sessions == {}
+    assert list(recorded.state.session_status(D)) == [session["id"]]
+    desk.die()
+    recorded.state.restart()
+    assert recorded.state.session_status(D) == {}

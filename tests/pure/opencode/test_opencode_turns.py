@@ -1,0 +1,372 @@
+"""What scripted turns do beyond the recordings at hand; orders as noted on OpenCode 1.18.33."""
+
+import json
+
+import pytest
+
+from simulator.opencode.beat import Ending
+from simulator.opencode.desk import Desk
+from simulator.opencode.errors import MOST_RETRIES
+
+D = "/code/demo"
+PAIR = ["idle", "session.idle"]
+BASH = '{"op": "bash", "command": "echo x"}'
+
+
+async def test_an_answer_ends_with_its_last_words(scripted) -> None:
+    turn = scripted.prompt(scripted.session(), '[{"op": "text", "n": 2, "word": "w"}]')
+    await scripted.clock.advance(5)
+    assert turn.result() == Ending("done", "w0 w1 ")
+
+
+async def test_a_prompt_without_script_is_answered_too(scripted) -> None:
+    session = scripted.session()
+    assert scripted.prompt(session).done() is False
+    await scripted.clock.advance(5)
+    assert scripted.milestones(session) == ["busy", *PAIR]
+
+
+async def test_a_second_prompt_waits_and_one_idle_ends_both(scripted) -> None:
+    session = scripted.session()
+    turns = [scripted.prompt(session, '[{"op": "text", "n": 20}]')]
+    await scripted.clock.advance(0.2)
+    turns.append(scripted.prompt(session, '[{"op": "text", "n": 3}]'))
+    users = [one for one in scripted.state.message_list(session["id"]) if one["info"]["role"] == "user"]
+    assert len(users) == 2  # it appears at once
+    await scripted.clock.advance(5)
+    assert scripted.milestones(session) == ["busy", *PAIR]
+    assert [turn.result().how for turn in turns] == ["done", "done"]
+    said = [
+        one["info"]
+        for one in scripted.state.message_list(session["id"])
+        if one["info"]["role"] == "assistant"
+    ]
+    assert [one["parentID"] for one in said] == [one["info"]["id"] for one in users]
+
+
+async def test_an_untitled_session_gets_a_title(scripted) -> None:
+    session = scripted.session(None)
+    scripted.prompt(session)
+    await scripted.clock.advance(1)
+    assert scripted.state.sessions[session["id"]]["title"] == "Title0 Title1 Title2"
+
+
+@pytest.mark.parametrize("word", ["once", "always"])
+async def test_a_permission_waits_for_its_reply_while_the_session_is_busy(scripted, word: str) -> None:
+    session = scripted.session()
+    scripted.prompt(session, f"[{BASH}]")
+    (request_id,) = await scripted.asked("permissions")
+    await scripted.clock.advance(3600)
+    assert scripted.state.statuses[session["id"]] == {"type": "busy"}
+    assert scripted.reply(request_id, word=word)
+    await scripted.clock.advance(5)
+    assert scripted.milestones(session) == ["busy", "asked bash", word, "busy", *PAIR]
+
+
+async def test_what_was_always_allowed_is_not_asked_again_in_that_directory(scripted) -> None:
+    for directory, asks in (("/code/demo", True), ("/code/demo", False), ("/code/other", True)):
+        session = scripted.session(directory=directory)
+        scripted.prompt(session, '[{"op": "bash", "command": "git status", "reply": "always"}]')
+        await scripted.clock.advance(5)
+        assert ("asked bash" in scripted.milestones(session)) is asks
+
+
+async def test_a_refusal_with_a_message_lets_the_turn_go_on(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, f"[{BASH}]")
+    (request_id,) = await scripted.asked("permissions")
+    scripted.reply(request_id, word="reject", message="use ls")
+    await scripted.clock.advance(5)
+    assert scripted.milestones(session) == ["busy", "asked bash", "reject", "busy", *PAIR]
+    (tool,) = tools_of(scripted, session)
+    assert tool["state"]["error"].endswith("call with the following feedback: use ls")
+
+
+async def test_refusing_one_of_two_refuses_both_and_stops_the_turn(scripted) -> None:
+    session = scripted.session()
+    turn = scripted.prompt(session, f'[{{"op": "tools", "tools": [{BASH}, {BASH}]}}]')
+    _, second = await scripted.asked("permissions", 2)
+    scripted.reply(second, word="reject")
+    await scripted.clock.advance(5)
+    expected = ["busy", "asked bash", "asked bash", "reject", "reject", *PAIR]
+    assert [one for one in all_milestones(scripted, session) if one != "busy"] == expected[1:]
+    assert turn.result().how == "stopped"
+    assert [tool["state"]["status"] for tool in tools_of(scripted, session)] == ["error", "error"]
+
+
+async def test_two_tools_of_one_call_are_answered_in_any_order(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, f'[{{"op": "tools", "tools": [{BASH}, {BASH}]}}]')
+    first, second = await scripted.asked("permissions", 2)
+    assert scripted.reply(second)
+    assert scripted.reply(first)
+    await scripted.clock.advance(5)
+    assert [tool["state"]["status"] for tool in tools_of(scripted, session)] == ["completed", "completed"]
+
+
+async def test_a_reply_to_nothing_is_nobodys(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, f"[{BASH}]")
+    (request_id,) = await scripted.asked("permissions")
+    assert scripted.reply("per_other") is False
+    assert scripted.reply(request_id) is True
+    assert scripted.reply(request_id) is False
+
+
+@pytest.mark.parametrize(
+    ("operation", "said"),
+    [
+        ('{"op": "bash", "command": "echo x", "reply": "once", "after": 2}', "once"),
+        ('{"op": "bash", "command": "echo x", "reply": "reject", "after": 2}', "reject"),
+        ('{"op": "question", "answers": [["Red"]], "after": 2}', "[['Red']]"),
+        ('{"op": "question", "reply": "reject", "after": 2}', "dismissed"),
+    ],
+)
+async def test_the_script_answers_after_its_patience(scripted, operation: str, said: str) -> None:
+    session = scripted.session()
+    scripted.prompt(session, f"[{operation}]")
+    await scripted.clock.advance(1.9)
+    assert said not in scripted.milestones(session)
+    await scripted.clock.advance(3)
+    assert said in scripted.milestones(session)
+    assert scripted.state.statuses == {}
+
+
+async def test_a_person_may_be_faster_than_the_script(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, '[{"op": "bash", "command": "echo x", "reply": "reject", "after": 60}]')
+    (request_id,) = await scripted.asked("permissions")
+    assert scripted.reply(request_id)
+    await scripted.clock.advance(120)
+    assert scripted.milestones(session) == ["busy", "asked bash", "once", "busy", *PAIR]
+
+
+async def test_a_tool_that_asks_nothing_just_runs(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, '[{"op": "tool", "name": "read", "args": {"filePath": "/code/demo/a"}}]')
+    await scripted.clock.advance(5)
+    assert scripted.milestones(session) == ["busy", *PAIR]
+    (tool,) = tools_of(scripted, session)
+    assert tool["state"]["status"] == "completed"
+
+
+async def test_retries_are_five_and_then_it_is_an_error(scripted) -> None:
+    session = scripted.session()
+    turn = scripted.prompt(session, '[{"op": "fail", "status": 500}]')
+    await scripted.clock.advance(120)
+    assert scripted.milestones(session) == [
+        "busy",
+        *["retry", "busy"] * MOST_RETRIES,
+        "APIError",
+        *PAIR,
+        *PAIR,
+    ]
+    assert turn.result().how == "failed"
+    retries = [one["properties"]["status"] for one in scripted.of(session) if one["type"] == "session.status"]
+    assert [one["attempt"] for one in retries if one["type"] == "retry"] == [1, 2, 3, 4, 5]
+
+
+async def test_the_status_says_when_the_next_try_is(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, '[{"op": "fail", "status": 429, "times": 1, "retry_after": 30}]')
+    await scripted.clock.advance(10)
+    status = scripted.state.session_status(D)[session["id"]]
+    assert status["message"] == "Rate limit reached for requests"
+    begun = status["next"] - 30_000
+    assert 0 < scripted.process.now_ms() - begun <= 10_000
+    await scripted.clock.advance(21)
+    assert scripted.state.statuses == {}
+
+
+async def test_an_unknown_model_fails_once_more_after_its_idle(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, '[{"op": "no_model"}]')
+    await scripted.clock.advance(5)
+    assert scripted.milestones(session) == ["busy", "UnknownError", *PAIR, "UnknownError"]
+
+
+async def test_a_childs_error_is_not_its_parents(scripted) -> None:
+    session = scripted.session()
+    script = json.dumps([{"op": "task", "prompt": '@@[{"op": "fail", "status": 401}]'}])
+    scripted.prompt(session, script)
+    await scripted.clock.advance(5)
+    (child,) = scripted.state.children(session["id"])
+    assert scripted.milestones(child) == ["busy", "APIError", *PAIR, *PAIR]
+    assert scripted.milestones(session) == ["busy", *PAIR]
+    (tool,) = tools_of(scripted, session)
+    assert tool["state"]["error"] == f"Subagent failed (task_id: {child['id']}): Incorrect API key provided"
+
+
+CHILD = json.dumps([{"op": "task", "prompt": '@@[{"op": "text", "n": 500}]'}])
+
+
+async def test_aborting_the_parent_ends_the_child_first(scripted) -> None:
+    session = scripted.session()
+    turn = scripted.prompt(session, CHILD)
+    await scripted.clock.advance(1)
+    scripted.desk.abort(session["id"], D)
+    await scripted.clock.advance(5)
+    (child,) = scripted.state.children(session["id"])
+    for one in (child, session):
+        assert scripted.milestones(one) == ["busy", "MessageAbortedError", *PAIR, *PAIR]
+    errors = [one["properties"]["sessionID"] for one in scripted.told if one["type"] == "session.error"]
+    assert errors == [child["id"], session["id"]]
+    assert turn.result().how == "aborted"
+
+
+async def test_aborting_the_child_lets_the_parent_go_on(scripted) -> None:
+    session = scripted.session()
+    turn = scripted.prompt(session, CHILD)
+    await scripted.clock.advance(1)
+    (child,) = scripted.state.children(session["id"])
+    scripted.desk.abort(child["id"], D)
+    await scripted.clock.advance(5)
+    assert scripted.milestones(child) == ["busy", "MessageAbortedError", *PAIR, *PAIR]
+    assert scripted.milestones(session) == ["busy", *PAIR]
+    assert turn.result().how == "done"
+
+
+async def test_an_idle_child_is_not_aborted_with_its_parent_at_work(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, '[{"op": "task", "prompt": "x"}, {"op": "text", "n": 500}]')
+    await scripted.clock.advance(2)
+    (child,) = scripted.state.children(session["id"])
+    assert scripted.agent.abort(child["id"]) is False
+    assert session["id"] in scripted.state.statuses
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01, 0.03, 0.08, 0.1, 0.12, 0.5])
+async def test_an_abort_at_any_moment_ends_the_turn_with_two_pairs(scripted, seconds: float) -> None:
+    session = scripted.session()
+    turn = scripted.prompt(session, '[{"op": "text", "n": 50}]')
+    await scripted.clock.advance(seconds)
+    scripted.desk.abort(session["id"], D)
+    await scripted.clock.advance(5)
+    assert all_milestones(scripted, session)[-5:] == ["MessageAbortedError", *PAIR, *PAIR]
+    assert turn.result().how == "aborted"
+    assert scripted.state.statuses == {}
+
+
+async def test_a_second_abort_only_says_idle_again(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, '[{"op": "text", "n": 50}]')
+    await scripted.clock.advance(0.5)
+    scripted.desk.abort(session["id"], D)
+    scripted.desk.abort(session["id"], D)
+    await scripted.clock.advance(5)
+    assert all_milestones(scripted, session)[-7:] == ["MessageAbortedError", *PAIR, *PAIR, *PAIR]
+
+
+async def test_the_script_may_abort_its_own_turn(scripted) -> None:
+    session = scripted.session()
+    turn = scripted.prompt(session, '[{"op": "text", "n": 500}, {"op": "abort", "after": 1.5}]')
+    await scripted.clock.advance(1.4)
+    assert not turn.done()
+    await scripted.clock.advance(1)
+    assert turn.result().how == "aborted"
+
+
+async def test_a_scripted_abort_comes_too_late_for_a_short_turn(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, '[{"op": "text", "n": 1}, {"op": "abort", "after": 5}]')
+    await scripted.clock.advance(2)
+    other = scripted.prompt(session, '[{"op": "text", "n": 500}]')
+    await scripted.clock.advance(5)
+    assert not other.done()
+
+
+@pytest.mark.parametrize(
+    ("script", "table", "how"),
+    [(f"[{BASH}]", "permissions", {"word": "reject"}), ('[{"op": "question"}]', "questions", {})],
+)
+async def test_the_request_of_an_aborted_turn_is_a_ghost_until_somebody_answers(
+    scripted, script: str, table: str, how: dict
+) -> None:
+    session = scripted.session()
+    scripted.prompt(session, script)
+    (request_id,) = await scripted.asked(table)
+    scripted.desk.abort(session["id"], D)
+    await scripted.clock.advance(60)
+    waiting = getattr(scripted.state, table)
+    assert list(waiting) == [request_id]
+    before = len(scripted.of(session))
+    answer_by_desk(scripted.desk, waiting[request_id], how)
+    assert not waiting
+    assert [one["type"].rpartition(".")[0] for one in scripted.of(session)[before:]] == [table[:-1]]
+
+
+def answer_by_desk(desk: Desk, asked, how: dict) -> None:
+    if "word" in how:
+        desk.permission(asked, how["word"], None)
+    else:
+        desk.question(asked, None)
+
+
+async def test_a_ghost_does_not_disturb_the_next_turn(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, f"[{BASH}]")
+    (ghost,) = await scripted.asked("permissions")
+    scripted.desk.abort(session["id"], D)
+    await scripted.clock.advance(1)
+    turn = scripted.prompt(session, '[{"op": "text", "n": 100}]')
+    await scripted.clock.advance(1)
+    assert scripted.reply(ghost) is False
+    scripted.desk.permission(scripted.state.permissions[ghost], "once", None)
+    await scripted.clock.advance(5)
+    assert turn.result().how == "done"
+
+
+async def test_a_deleted_session_goes_on_streaming_and_fails_late(scripted) -> None:
+    session = scripted.session()
+    turn = scripted.prompt(session, '[{"op": "text", "n": 100}]')
+    await scripted.clock.advance(1)
+    scripted.desk.delete(scripted.state.sessions[session["id"]])
+    before = len(scripted.told)
+    await scripted.clock.advance(0.5)
+    assert {one["type"] for one in scripted.told[before:]} == {"message.part.delta"}
+    assert scripted.state.session_status(D) == {session["id"]: {"type": "busy"}}
+    await scripted.clock.advance(10)
+    assert scripted.milestones(session) == [
+        "busy", "deleted", "retry", "busy", "UnknownError", *PAIR, *PAIR,
+    ]  # fmt: skip
+    assert turn.result().how == "failed"
+    assert scripted.state.session_status(D) == {}
+    assert session["id"] not in scripted.state.sessions
+
+
+async def test_a_deleted_parent_takes_its_working_child_along(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, CHILD)
+    await scripted.clock.advance(1)
+    (child,) = scripted.state.children(session["id"])
+    scripted.desk.delete(scripted.state.sessions[session["id"]])
+    deleted = [one["properties"]["sessionID"] for one in scripted.told if one["type"] == "session.deleted"]
+    assert deleted == [child["id"], session["id"]]
+    await scripted.clock.advance(60)
+    assert scripted.state.statuses == {}
+    assert not scripted.agent.abort(session["id"])
+
+
+async def test_the_same_seed_tells_the_same(scripted_by) -> None:
+    lines = []
+    for _ in range(2):
+        server = scripted_by(None)
+        server.prompt(server.session(None), f'[{BASH}, {{"op": "fail", "status": 503, "times": 2}}]')
+        (request_id,) = await server.asked("permissions")
+        server.reply(request_id)
+        await server.clock.advance(60)
+        lines.append(server.lines)
+    assert lines[0] == lines[1]
+
+
+def tools_of(scripted, session: dict) -> list[dict]:
+    parts = [part for one in scripted.state.message_list(session["id"]) for part in one["parts"]]
+    return [part for part in parts if part["type"] == "tool"]
+
+
+def all_milestones(scripted, session: dict) -> list[str]:
+    """Also those that repeat."""
+    found = []
+    for one in scripted.of(session):
+        found += scripted.milestones_of(one)
+    return found
