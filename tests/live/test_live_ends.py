@@ -1,4 +1,4 @@
-"""How turns of a real OpenCode end, other than with an answer: what the phone rings for then, and what its card says."""
+"""All ways in which a turn of a real OpenCode ends: what the phone rings for then, and what its card says."""
 
 import asyncio
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from live.provider import Refuse, Say
+from live.provider import KEY, Refuse, Say
 from live.tools import bash, question, task
 from live.world import LiveWorld, went
 from waiting import eventually
@@ -33,6 +33,29 @@ class End:
     alerts: Alerts
     statuses: str
     last: str
+
+
+async def refused_key(world: LiveWorld, title: str) -> str:
+    """OpenCode 1.18 ends a turn that failed twice."""
+    world.provider.learn(title, Refuse(401, f"Incorrect API key provided: {KEY}"))
+    return await world.desk.begin(title, title)
+
+
+async def rejected(world: LiveWorld, title: str) -> str:
+    """The turn just stops: no error, and no other model call."""
+    world.provider.learn(title, bash("rm -rf ."))
+    session = await world.desk.begin(title, title)
+    await world.shows(session, "permission")
+    await world.desk.reply(await world.desk.asked(session), "reject")
+    return session
+
+
+async def answered_question(world: LiveWorld, title: str) -> str:
+    world.provider.learn(title, question("Which colour?", "Red", "Blue"), Say("It is blue now."))
+    session = await world.desk.begin(title, title)
+    await world.shows(session, "permission")
+    await world.desk.answer(await world.desk.asked(session, "question"), "Blue")
+    return session
 
 
 async def abort(world: LiveWorld, title: str) -> str:
@@ -125,6 +148,13 @@ async def deleted(world: LiveWorld, title: str) -> str:
 
 
 ENDS = (
+    End("Refused key", refused_key, [("error", "Error: {title}", "Incorrect API key provided: ***")],
+        "working error", "Incorrect API key provided: ***"),
+    End("Rejected", rejected, [("permission", WAITING, "bash: rm -rf .")],
+        "working permission (working )?complete", "Stopped"),
+    End("Answered question", answered_question,
+        [("permission", WAITING, "Which colour? (Red / Blue)"), ("complete", "{title}", "It is blue now.")],
+        "working permission (working )?complete", "It is blue now."),
     End("Abort", abort, [], "working complete", "Stopped"),
     End("Abort in a retry", abort_in_retry, [], "(working )?retry complete", "Stopped"),
     End("Abort in a tool", abort_in_tool, [("permission", WAITING, "bash: sleep 60")],

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from live.provider import KEY, TITLE, Refuse, Say
-from live.tools import bash, question, task
+from live.provider import TITLE, Refuse, Say
+from live.tools import bash, task
 from live.world import LiveWorld, went
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -48,27 +48,6 @@ async def test_a_permission_answered_at_the_desk_does_not_ring(world: LiveWorld)
     card = await world.ended(session)
     assert world.alerts(session) == [("complete", "Files", "One file.")]
     assert went(card) == "working complete"
-
-
-async def test_a_rejected_permission_just_stops(world: LiveWorld) -> None:
-    world.provider.learn("Remove everything", bash("rm -rf ."))
-    session = await world.desk.begin("Removal", "Remove everything")
-    request = await world.desk.asked(session)
-    await world.shows(session, "permission")
-    await world.desk.reply(request, "reject")
-    card = await world.ended(session)
-    assert world.alerts(session) == [("permission", "Action Needed: Removal", "bash: rm -rf .")]
-    assert re.fullmatch("working permission (working )?complete", went(card))
-    assert card["states"][-1]["lastMessage"] == "Stopped"
-
-
-async def test_a_refused_key_rings_once_in_the_providers_words(world: LiveWorld) -> None:
-    """OpenCode 1.18 ends a turn that failed twice."""
-    world.provider.learn("Hello?", Refuse(401, f"Incorrect API key provided: {KEY}"))
-    session = await world.desk.begin("Refused", "Hello?")
-    card = await world.ended(session)
-    assert world.alerts(session) == [("error", "Error: Refused", "Incorrect API key provided: ***")]
-    assert went(card) == "working error"
 
 
 async def test_a_rate_limit_is_waited_for_without_ringing(world: LiveWorld) -> None:
@@ -121,17 +100,3 @@ async def test_a_subagent_asks_and_ends_under_its_parents_name(world: LiveWorld)
     ]
     assert re.fullmatch("working permission (working )?complete", went(card))
     assert world.alerts(child) == world.cards(child) == []
-
-
-async def test_a_question_rings_with_its_options(world: LiveWorld) -> None:
-    world.provider.learn("Paint it", question("Which colour?", "Red", "Blue"), Say("It is blue now."))
-    session = await world.desk.begin("Paint", "Paint it")
-    request = await world.desk.asked(session, "question")
-    await world.shows(session, "permission")
-    await world.desk.answer(request, "Blue")
-    card = await world.ended(session)
-    assert world.alerts(session) == [
-        ("permission", "Action Needed: Paint", "Which colour? (Red / Blue)"),
-        ("complete", "Paint", "It is blue now."),
-    ]
-    assert re.fullmatch("working permission (working )?complete", went(card))
