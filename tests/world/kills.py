@@ -4,7 +4,10 @@ A round plays one recording in a world that lives for many rounds, and kills its
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import sqlite3
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from math import inf
 from random import Random
@@ -16,7 +19,7 @@ from simulator.activity_report import activities
 from simulator.scenario import Recording, Scenario, load, scenarios
 from simulator.world import World
 from waiting import eventually
-from world.facts import ASKED, Fact, facts, misheard, running, survivors
+from world.facts import ASKED, Fact, Key, facts, misheard, running, survivors
 
 Json = dict[str, Any]
 
@@ -34,33 +37,48 @@ FROM_NOWHERE = frozenset({"i_after_restart"})
 # What dies.
 
 
-async def _cut_stream(world: World) -> None:
+async def _cut_stream(world: World) -> Counter[Key]:
     streams = world.opencode.process.streams
     await streams.cut(last_words=0.2)
     await streams.subscribed(HEALS_WITHIN)
+    return Counter()
 
 
-async def _kill_opencode(world: World) -> None:
+async def _kill_opencode(world: World) -> Counter[Key]:
     """The play itself ends so (see Round.scenario), because its agent dies with it."""
+    return Counter()
 
 
-async def _kill_bridge(world: World) -> None:
+async def _kill_bridge(world: World) -> Counter[Key]:
     await world.bridge.kill()
     await world.start_bridge()
+    return Counter()
 
 
-async def _kill_relay(world: World) -> None:
+async def _kill_relay(world: World) -> Counter[Key]:
     await world.relay.kill()
+    doubtful = _in_doubt(world)
     await world.start_relay()
+    return doubtful
 
 
-KILLS: dict[str, Callable[[World], Awaitable[None]]] = {
+def _in_doubt(world: World) -> Counter[Key]:
+    """The alerts that APNs took, but the relay had no time to write that down."""
+    shown = {entry.detail["apnsID"] for entry in world.journal.entries("phone", "shown")}
+    with closing(sqlite3.connect(world.folder / "relay.sqlite3")) as database:
+        rows = database.execute("SELECT id, event_type, session_id FROM delivery_log WHERE status = 'queued'")
+        return Counter(
+            (event_type, session_id) for apns_id, event_type, session_id in rows if apns_id in shown
+        )
+
+
+KILLS: dict[str, Callable[[World], Awaitable[Counter[Key]]]] = {
     "stream": _cut_stream,
     "opencode": _kill_opencode,
     "bridge": _kill_bridge,
     "relay": _kill_relay,
 }
-"""Each returns when the part is there again."""
+"""Each returns when the part is there again: the alerts of which nobody knows any more that they were shown."""
 
 
 # Rounds.
@@ -148,10 +166,17 @@ def _unanswered(recording: Recording) -> Recording:
 
 
 class Played:
-    """What a round should have shown, under the ids of its play, and what the phone showed."""
+    """What a round should have shown, under the ids of its play, and what the phone showed.
 
-    def __init__(self, world: World, one: Round, sessions: dict[str, str]) -> None:
+    An alert that is `in_doubt` is sent again, because to lose it would be worse: with the same apns-id and collapse-id, so
+    that it takes the place of the first. Nobody can do both with APNs, whose answer is lost with the process that read it.
+    """
+
+    def __init__(
+        self, world: World, one: Round, sessions: dict[str, str], in_doubt: Counter[Key] | None = None
+    ) -> None:
         self._world, self.round, self._sessions = world, one, sessions
+        self.in_doubt = in_doubt or Counter()
         self._facts = one.facts
         self._turns = {sessions[card.session_id]: card for card in one.scenario.activities}
         self._asking = {sessions[fact.session_id] for fact in self._facts if fact.holds and fact.request_id}
@@ -168,7 +193,8 @@ class Played:
 
     def wrong_alerts(self) -> list[str]:
         """What rang too often, too seldom, or should not have rung, until now."""
-        return misheard(self._facts, self._sessions, self._world.phones[0].showings)
+        showings = _without_doubtful(self._world.phones[0].showings, self.in_doubt)
+        return misheard(self._facts, self._sessions, showings)
 
     async def stop(self) -> None:
         """Somebody stops the sessions that wait."""
@@ -196,6 +222,17 @@ class Played:
         return [] if _last(cards[-1]) == status else [f"the card says {_last(cards[-1])}, not {status}"]
 
 
+def _without_doubtful(showings: Iterable[Json], in_doubt: Counter[Key]) -> Iterator[Json]:
+    """Each alert that is in doubt may take its own place once."""
+    left = Counter(in_doubt)
+    for one in showings:
+        key = (one["eventType"], one["sessionID"])
+        if one["replaced"] and left[key]:
+            left[key] -= 1
+        else:
+            yield one
+
+
 def _last(card: Json) -> str:
     return str(card["states"][-1]["status"])
 
@@ -206,8 +243,8 @@ async def play(world: World, one: Round) -> Played:
     playing = asyncio.create_task(world.player.play(one.scenario.recording, one.speed), name="play")
     try:
         await world.clock.sleep(one.at / one.speed)
-        await KILLS[one.part](world)
-        played = Played(world, one, (await playing).sessions)
+        in_doubt = await KILLS[one.part](world)
+        played = Played(world, one, (await playing).sessions, in_doubt)
     finally:
         playing.cancel()
     await _healed(world, played)
