@@ -1,0 +1,86 @@
+"""The phone's lock screen: the time, the Live Activities, and below them the notifications. No I/O."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from simulator.drawing import colours, svg
+from simulator.drawing.activity_card import activity_card
+from simulator.drawing.notification_card import notification_card
+from simulator.phone.notifications import Notification
+from simulator.phone.slots import Slots
+
+WIDTH, HEIGHT = 340.0, 600.0
+BEZEL, MARGIN, GAP = 9.0, 16.0, 8.0
+TOP = 186.0
+"""Where the cards begin, below the time."""
+
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = ("January", "February", "March", "April", "May", "June",
+          "July", "August", "September", "October", "November", "December")  # fmt: skip
+
+
+def lock_screen(
+    notifications: Sequence[Notification], activities: Sequence[Slots], now: float, name: str = "iPhone"
+) -> str:
+    """What a person sees at `now` (UNIX seconds, shown in UTC): activities as given, notifications newest first.
+
+    What has no place on the screen is counted below.
+    """
+    width = WIDTH - 2 * (BEZEL + MARGIN)
+    cards = [activity_card(slots, width) for slots in activities]
+    cards += [notification_card(notification, now, width) for notification in notifications]
+    drawing = [_body(), _time(now), _fitting(cards, width).at(BEZEL + MARGIN, TOP)]
+    shown = f"{name}: {len(activities)} Live Activities, {len(notifications)} notifications"
+    return svg.picture(svg.Block(WIDTH, HEIGHT, "".join(drawing)), shown)
+
+
+def _body() -> str:
+    """The phone itself, its wallpaper, and the island at the top."""
+    inner = {"x": BEZEL, "y": BEZEL}
+    wallpaper = svg.element(
+        "linearGradient",
+        *(svg.element("stop", offset=at, stop_color=colour) for at, colour in WALLPAPER),
+        id="wallpaper", x1=0, y1=0, x2=0.4, y2=1,
+    )  # fmt: skip
+    return "".join(
+        (
+            svg.element("defs", wallpaper),
+            svg.rectangle(WIDTH, HEIGHT, 54, fill="#0b0b0d"),
+            svg.rectangle(WIDTH - 2 * BEZEL, HEIGHT - 2 * BEZEL, 46, fill="url(#wallpaper)", **inner),
+            svg.rectangle(96, 28, 14, x=(WIDTH - 96) / 2, y=22, fill=colours.BLACK),
+            svg.rectangle(116, 4.5, 2.25, x=(WIDTH - 116) / 2, y=HEIGHT - 22, fill=colours.WHITE),
+        )
+    )
+
+
+WALLPAPER = ((0, "#16324f"), (0.55, "#3b2f63"), (1, "#8a3b5c"))
+
+
+def _time(now: float) -> str:
+    at = datetime.fromtimestamp(now, UTC)
+    day = f"{DAYS[at.weekday()]}, {at.day} {MONTHS[at.month - 1]}"
+    middle = WIDTH / 2
+    return svg.text(
+        middle, 84, day, size=16, fill=colours.WHITE, font_weight=600, text_anchor="middle"
+    ) + svg.text(
+        middle, 154, f"{at:%H:%M}", size=74, fill=colours.WHITE, font_weight=600, text_anchor="middle"
+    )
+
+
+def _fitting(cards: Sequence[svg.Block], width: float) -> svg.Block:
+    """As many as there is room for, and how many more there are."""
+    room = HEIGHT - TOP - 60
+    shown = list(cards)
+    while svg.stacked(shown, GAP).height > room:
+        shown.pop()
+    more = len(cards) - len(shown)
+    if more:
+        shown.append(_note(f"{more} more", width))
+    elif not cards:
+        shown.append(_note("No notifications", width))
+    return svg.stacked(shown, GAP)
+
+
+def _note(content: str, width: float) -> svg.Block:
+    label = svg.text(width / 2, 16, content, size=12.5, fill=colours.FAINT, text_anchor="middle")
+    return svg.Block(width, 20, label)

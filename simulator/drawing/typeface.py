@@ -1,0 +1,80 @@
+"""How wide a text will be, near enough to break and shorten it. No I/O.
+
+Widths are those of Helvetica in thousandths of the size, a little widened, so that a text also fits in fonts like Inter.
+"""
+
+import textwrap
+import unicodedata
+from collections.abc import Iterator
+
+WIDER = 1.06
+BOLD = 1.04
+"""How much wider a bold letter is than a plain one, about."""
+
+ELLIPSIS = "…"
+
+_OTHER, _FULL = 556, 1000
+_WIDTHS = {
+    222: "ijl'|",
+    278: "ft .,:;!/\\I[]",
+    333: "r()-`·“”",
+    389: "*",
+    500: "cksvxyzJ",
+    584: "+<=>~",
+    667: "ABEKPSVXY&",
+    722: "CDHNRUw",
+    778: "GOQ",
+    833: "mM%",
+    944: "W",
+    1000: "@—…",
+}
+_WIDTH_OF = {letter: width for width, letters in _WIDTHS.items() for letter in letters}
+
+
+def width(content: str, size: float, *, bold: bool = False) -> float:
+    """In the units of `size`."""
+    thousandths = sum(map(_width, content))
+    return thousandths / 1000 * size * WIDER * (BOLD if bold else 1.0)
+
+
+def shortened(content: str, most: float, size: float, *, bold: bool = False) -> str:
+    """The text in one line of at most this width; "…" where something was cut."""
+    line = " ".join(content.split())
+    if width(line, size, bold=bold) <= most:
+        return line
+    while line and width(line + ELLIPSIS, size, bold=bold) > most:
+        line = line[:-1]
+    return line.rstrip() + ELLIPSIS
+
+
+def wrapped(content: str, most: float, size: float, lines: int) -> list[str]:
+    """The text in at most so many lines of at most this width; the last is shortened if there is more."""
+    found: list[str] = []
+    words = list(_words(content, most, size))
+    while words and len(found) < lines - 1:
+        taken = _fitting(words, most, size)
+        found.append(" ".join(words[:taken]))
+        words = words[taken:]
+    return [*found, shortened(" ".join(words), most, size)] if words else found
+
+
+def _words(content: str, most: float, size: float) -> Iterator[str]:
+    """The words; one that is wider than a line comes in pieces."""
+    letters = max(1, int(most / (size * WIDER * 0.75)))
+    for word in content.split():
+        yield from textwrap.wrap(word, letters) if width(word, size) > most else [word]
+
+
+def _fitting(words: list[str], most: float, size: float) -> int:
+    """How many words fit in one line, at least one."""
+    taken = 1
+    while taken < len(words) and width(" ".join(words[: taken + 1]), size) <= most:
+        taken += 1
+    return taken
+
+
+def _width(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    wide = unicodedata.east_asian_width(letter) in "WF"
+    return _FULL if wide else _WIDTH_OF.get(letter, _OTHER)

@@ -1,0 +1,155 @@
+"""Lock screen and Dynamic Island: what is to be read on them, in which colour, and what has no place."""
+
+from xml.etree import ElementTree
+
+import pytest
+
+from simulator.drawing import colours
+from simulator.drawing.activity_card import UNREADABLE, activity_card
+from simulator.drawing.dynamic_island import dynamic_island
+from simulator.drawing.lock_screen import lock_screen
+from simulator.drawing.notification_card import notification_card
+from simulator.phone.activitykit.activity import Activity
+from simulator.phone.activitykit.types import SESSION
+from simulator.phone.notifications import Notification
+from simulator.phone.slots import STATUS, Slots, slots
+
+NOW = 1_795_254_060.0
+"""Saturday, 21 November 2026, 09:41 UTC."""
+
+
+def shown(
+    status: str = "working", message: str = "Reads", retry: str | None = None, title: str = "Fix it"
+) -> Slots:
+    state = {"status": status, "sessionTitle": title, "lastMessage": message, "retryInfo": retry}
+    activity = Activity("activity-1", SESSION, {"sessionId": "ses_1"}, state, NOW - 75, NOW - 75)
+    return slots(activity, NOW)
+
+
+def notification(title: str = "Session complete", body: str = "Done", **more: object) -> Notification:
+    return Notification(title, body, more.pop("at", NOW), "id", **more)  # type: ignore[arg-type]
+
+
+def texts(drawing: str) -> list[str]:
+    """All texts of a picture or a piece of one, from top to bottom as drawn."""
+    root = ElementTree.fromstring(drawing if drawing.startswith("<svg") else f"<g>{drawing}</g>")
+    return ["".join(one.itertext()) for one in root.iter() if one.tag.rpartition("}")[2] == "text"]
+
+
+# The lock screen.
+
+
+def test_time_cards_and_notifications_from_top_to_bottom() -> None:
+    screen = lock_screen([notification()], [shown()], NOW)
+    assert texts(screen) == [
+        "Saturday, 21 November", "09:41", "OC", "Fix it", "Working", "Reads", "OC", "Session complete", "now", "Done",
+    ]  # fmt: skip
+    assert "<title>iPhone: 1 Live Activities, 1 notifications</title>" in screen
+
+
+def test_the_same_is_drawn_the_same() -> None:
+    assert lock_screen([notification()], [shown()], NOW) == lock_screen([notification()], [shown()], NOW)
+
+
+def test_nothing_is_said_to_be_nothing() -> None:
+    assert texts(lock_screen([], [], NOW))[-1] == "No notifications"
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 6, 30])
+def test_what_has_no_place_is_counted(count: int) -> None:
+    found = texts(lock_screen([notification(f"Title {number}") for number in range(count)], [], NOW))
+    titles = [text for text in found if text.startswith("Title")]
+    assert titles == [f"Title {number}" for number in range(len(titles))]
+    more = count - len(titles)
+    assert found[-1] == (f"{more} more" if more else "Done")
+    assert len(titles) == min(count, 5)
+
+
+# A notification.
+
+
+@pytest.mark.parametrize(
+    ("seconds", "age"), [(0, "now"), (59, "now"), (60, "1m ago"), (7_300, "2h ago"), (200_000, "2d ago")]
+)
+def test_the_age_of_a_notification(seconds: float, age: str) -> None:
+    assert age in texts(notification_card(notification(at=NOW - seconds), NOW, 290).drawing)
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [("time-sensitive", "TIME SENSITIVE"), ("critical", "CRITICAL"), ("active", None), ("passive", None)],
+)
+def test_only_a_level_that_breaks_through_is_named(level: str, said: str | None) -> None:
+    found = texts(notification_card(notification(interruption_level=level), NOW, 290).drawing)
+    assert (said in found) if said else ("SENSITIVE" not in " ".join(found))
+
+
+def test_a_notification_without_title_stands_under_the_name_of_the_app() -> None:
+    card = notification_card(notification("", "Text", subtitle="Sub"), NOW, 290)
+    assert texts(card.drawing) == ["OC", "Control", "now", "Sub", "Text"]
+
+
+def test_a_long_notification_is_higher_and_cut() -> None:
+    long = notification_card(notification(body="many words " * 40), NOW, 290)
+    assert long.height > notification_card(notification(), NOW, 290).height
+    assert texts(long.drawing)[-1].endswith("…")
+
+
+# A Live Activity.
+
+
+@pytest.mark.parametrize("status", STATUS)
+def test_every_status_has_its_word_and_colour(status: str) -> None:
+    drawing = activity_card(shown(status), 290).drawing
+    assert STATUS[status][0] in texts(drawing)
+    assert colours.STATUS[status] in drawing
+    others = set(colours.STATUS.values()) - {colours.STATUS[status]}
+    assert not [other for other in others if other in drawing]
+
+
+def test_a_retry_says_when() -> None:
+    assert texts(activity_card(shown("retry", "Busy", "Retry 2 in 8s"), 290).drawing)[-2:] == [
+        "Busy",
+        "Retry 2 in 8s",
+    ]
+
+
+def test_a_stale_card_is_paler() -> None:
+    fresh = Slots(("T", "Working"), "OC", "Working", "●")
+    stale = Slots(("T", "Working?"), "OC", "Working?", "●")
+    assert 'opacity="0.6"' in activity_card(stale, 290).drawing
+    assert 'opacity="0.6"' not in activity_card(fresh, 290).drawing
+
+
+def test_a_card_that_cannot_be_read_says_so() -> None:
+    drawing = activity_card(Slots(), 290).drawing
+    assert " ".join(texts(drawing)[1:]) == f"OpenCode {UNREADABLE}"
+    assert colours.GREY in drawing
+
+
+def test_a_status_nobody_knows_is_grey() -> None:
+    assert colours.GREY in activity_card(shown("dreaming"), 290).drawing
+
+
+# The Dynamic Island.
+
+
+def test_one_activity_is_compact_and_expanded() -> None:
+    assert texts(dynamic_island([shown()])) == [
+        "OC", "Working", "compact", "Fix it", "Working", "1:15", "Reads", "expanded",
+    ]  # fmt: skip
+
+
+def test_of_several_two_are_minimal_and_the_first_can_be_expanded() -> None:
+    picture = dynamic_island([shown("permission"), shown("retry", title="Other"), shown("error")])
+    assert texts(picture) == ["minimal", "Fix it", "Needs input", "1:15", "Reads", "expanded"]
+    assert colours.STATUS["retry"] in picture
+    assert colours.STATUS["error"] not in picture
+
+
+def test_without_activities_it_is_empty() -> None:
+    assert texts(dynamic_island([])) == ["no Live Activity"]
+
+
+def test_what_cannot_be_read_expands_to_the_name() -> None:
+    assert "OpenCode" in texts(dynamic_island([Slots()]))
