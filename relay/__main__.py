@@ -12,13 +12,13 @@ from relay import __version__, settings
 from relay.bridge.arguments import (
     Environment,
     add_bridge_arguments,
-    add_pairing_arguments,
+    add_pair_arguments,
     bridge_options,
     pairing_options,
 )
 from relay.bridge.errors import BridgeError
-from relay.bridge.pairing import pairing_of
-from relay.bridge.pairing_code import show_pairing
+from relay.bridge.pairing import pairing_of, rotate_secret
+from relay.bridge.pairing_code import save_pairing, show_pairing
 from relay.bridge.run import run_bridge
 from relay.database import DatabaseError, close_database, open_database
 from relay.serve import StartError, serve
@@ -55,7 +55,16 @@ async def _bridge(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
 
 
 async def _pair(arguments: argparse.Namespace, _: asyncio.Event) -> None:
-    show_pairing(await pairing_of(pairing_options(arguments)), sys.stdout)
+    options = pairing_options(arguments)
+    if arguments.rotate_secret:
+        rotate_secret(options)
+        print("The secret is new: start the bridge again, and pair every phone again.", file=sys.stderr)
+    pair = await pairing_of(options)
+    if arguments.output is None:
+        show_pairing(pair, sys.stdout)
+    else:
+        save_pairing(pair, arguments.output)
+        print(f"Scan {arguments.output} with the app; whoever sees it can push to your phones.")
 
 
 async def _until_signal(
@@ -82,7 +91,7 @@ def _parser(environment: Environment) -> argparse.ArgumentParser:
     add_bridge_arguments(command, environment)
     command.set_defaults(run=_bridge)
     command = commands.add_parser("pair", help="print the pairing QR code and link")
-    add_pairing_arguments(command, environment)
+    add_pair_arguments(command, environment)
     command.set_defaults(run=_pair)
     return parser
 

@@ -48,6 +48,14 @@ def add_pairing_arguments(command: ArgumentParser, environment: Environment) -> 
     command.set_defaults(advertised=advertised.split(","))
 
 
+def add_pair_arguments(command: ArgumentParser, environment: Environment) -> None:
+    """The same, and what `relay pair` is to do with it."""
+    add_pairing_arguments(command, environment)
+    add = command.add_argument
+    add("--output", type=Path, metavar="FILE", help="write the QR code into this .png or .svg file instead")
+    add("--rotate-secret", action="store_true", help="make a new secret first: every phone has to pair again")
+
+
 def add_bridge_arguments(command: ArgumentParser, environment: Environment) -> None:
     """The same, and how the bridge is to work."""
     add_pairing_arguments(command, environment)

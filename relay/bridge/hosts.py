@@ -6,7 +6,10 @@ import socket
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
+from relay.bridge.tailscale import Tailnet
+
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared with, never bound
+NO_TAILNET = Tailnet()
 PROBE_DEADLINE = 1.0
 """Seconds in which an address of this machine must take a connection."""
 
@@ -23,6 +26,8 @@ OTHER_TIER = 4
 """Names and IPv6 come last, with loopback, as in the first implementation."""
 
 ROUTES = (
+    "2001:db8::1",
+    "fd00::1",
     "192.0.2.1",
     "100.100.100.100",
     "10.255.255.254",
@@ -30,7 +35,7 @@ ROUTES = (
     "192.168.255.254",
     "169.254.1.1",
 )
-"""One destination for each tier: the address this machine would use to get there is one of its own."""
+"""Destinations in each tier, and of both kinds of IPv6: the address this machine would use to get there is its own."""
 
 
 def tier(host: str) -> int:
@@ -53,27 +58,40 @@ def advertised_url(host: str, port: int) -> str:
     if "://" in host:
         return host
     if host.count(":") > 1 and not host.startswith("["):
-        host = f"[{host}]"  # a bare IPv6 address
+        host = _in_url(host)
     has_port = host.rpartition("]")[2].count(":") == 1
     return f"http://{host}" if has_port else f"http://{host}:{port}"
 
 
-def host_list(opencode_url: str, advertised: Iterable[str], answering: Sequence[str]) -> list[str]:
-    """The URLs for the pairing link: advertised ones first, then where OpenCode listens. Pure.
+def host_list(
+    opencode_url: str, advertised: Iterable[str], answering: Sequence[str], tailnet: Tailnet = NO_TAILNET
+) -> list[str]:
+    """The URLs for the pairing link: advertised ones, Tailscale's name and addresses, then the others by tier. Pure.
 
-    `answering` are IPv4 addresses of this machine at which OpenCode's port takes connections; they matter only if
-    `opencode_url` is local. Where nothing else answers, the loopback URL is all there is.
+    `answering` are addresses of this machine, those of the tailnet among them, at which OpenCode's port takes
+    connections; they matter only if `opencode_url` is local. No other address is named, and the tailnet's name only
+    together with an address of it. Where nothing else answers, the loopback URL is all there is.
     """
     parts = urlsplit(opencode_url)
     host, port = parts.hostname or "", port_of(opencode_url)
     urls = [advertised_url(name, port) for name in advertised if name.strip()]
+    bound = [ip for ip in answering if not is_local(ip)] if is_local(host) else [host]
+    tailscale = [ip for ip in tailnet.addresses if ip in bound]
+    names = [tailnet.name] if tailnet.name and tailscale else []
+    found = [
+        f"{parts.scheme}://{_in_url(name)}:{port}" for name in (*names, *tailscale, *sorted(bound, key=tier))
+    ]
     if not is_local(host):
-        return _unique([*urls, opencode_url])
-    lan = sorted((ip for ip in answering if not is_local(ip)), key=tier)
-    loopback = (
-        opencode_url.replace(parts.netloc, f"127.0.0.1:{port}", 1) if host in WILDCARDS else opencode_url
-    )
-    return _unique([*urls, *(f"{parts.scheme}://{ip}:{port}" for ip in lan)] + ([] if lan else [loopback]))
+        return _unique([*urls, *found[: len(names)], opencode_url])
+    return _unique([*urls, *(found or [_loopback(opencode_url)])])
+
+
+def _loopback(opencode_url: str) -> str:
+    """The URL, with an address in it that can be asked."""
+    parts = urlsplit(opencode_url)
+    if parts.hostname not in WILDCARDS:
+        return opencode_url
+    return opencode_url.replace(parts.netloc, f"127.0.0.1:{port_of(opencode_url)}", 1)
 
 
 def port_of(url: str) -> int:
@@ -83,7 +101,7 @@ def port_of(url: str) -> int:
 
 
 def own_addresses() -> list[str]:
-    """IPv4 addresses of this machine, by its routes. Connecting a UDP socket sends nothing."""
+    """Addresses of this machine, by its routes, IPv4 and IPv6. Connecting a UDP socket sends nothing."""
     return _unique([address for route in ROUTES if (address := _source(route))])
 
 
@@ -107,12 +125,18 @@ async def _answers(address: str, port: int, deadline: float) -> bool:
 
 
 def _source(route: str) -> str | None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
+    family = socket.AF_INET6 if ":" in route else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((route, 9))
-        except OSError:
-            return None  # no way there
-        return str(probe.getsockname()[0])
+            address = str(probe.getsockname()[0])
+    except OSError:
+        return None  # no way there
+    return None if address.startswith("fe80:") else address  # of no use without this machine's own zone
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _unique(urls: Iterable[str]) -> list[str]:

@@ -4,7 +4,7 @@ import logging
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from relay.bridge.errors import OptionError, SecretFileError
@@ -41,7 +41,7 @@ def load_secret(path: Path) -> str:
     """
     try:
         if not path.exists():
-            _create(path, secrets.token_urlsafe(SECRET_BYTES))
+            _write(path, secrets.token_urlsafe(SECRET_BYTES), _publish)
         secret = path.read_text(encoding="utf-8").strip()
         mode = path.stat().st_mode & 0o777
     except UnicodeDecodeError:
@@ -53,7 +53,15 @@ def load_secret(path: Path) -> str:
     return checked_secret(secret, f"the secret in {path}")
 
 
-def _create(path: Path, secret: str) -> None:
+def renew_secret(path: Path) -> None:
+    """Put a new secret into `path`, in one step. Raises SecretFileError."""
+    try:
+        _write(path, secrets.token_urlsafe(SECRET_BYTES), Path.replace)
+    except OSError as error:
+        raise SecretFileError(f"cannot write the secret file {path}: {error.strerror}") from None
+
+
+def _write(path: Path, secret: str, publish: Callable[[Path, Path], object]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600 from the start
     try:
@@ -61,7 +69,7 @@ def _create(path: Path, secret: str) -> None:
             file.write(secret + "\n")
             file.flush()
             os.fsync(file.fileno())
-        _publish(Path(name), path)
+        publish(Path(name), path)
     finally:
         Path(name).unlink(missing_ok=True)
 

@@ -1,6 +1,5 @@
-"""The relay's answers judged, log lines, waits, addresses and the pairing code."""
+"""The relay's answers judged, log lines, waits and addresses."""
 
-import io
 import json
 
 import pytest
@@ -11,7 +10,6 @@ from relay import contract
 from relay.bridge.backoff import Backoff
 from relay.bridge.errors import OptionError
 from relay.bridge.opencode import address, http_url
-from relay.bridge.pairing_code import qr_code, show_pairing
 from relay.bridge.relay_client import Answer, judge
 from relay.logfmt import line
 
@@ -164,45 +162,3 @@ def test_credentials_go_into_a_header_and_not_into_the_repr() -> None:
 def test_what_is_no_url_is_one_clear_sentence(url: str) -> None:
     with pytest.raises(OptionError, match="the relay URL must be an http:// or https:// URL with a host"):
         http_url(url, "the relay URL")
-
-
-PAIR = contract.pairing(
-    "https://relay.example.org", "s3cret-s3cret-s3cret-s3", ["http://192.168.178.20:4096"] * 2
-)
-
-
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_the_qr_code_of_a_typical_link_fits_a_terminal(count: int) -> None:
-    hosts = [f"http://192.168.178.2{number}:4096" for number in range(count)]
-    code = qr_code(contract.pairing_link(contract.pairing("https://relay.example.org", "s" * 24, hosts)))
-    lines = code.splitlines()
-    assert {len(text) for text in lines} == {len(lines[0])}
-    assert len(lines[0]) <= 80
-    assert len(lines) <= 41
-
-
-def test_the_qr_code_has_its_quiet_zone() -> None:
-    lines = qr_code("mobilevoice:///?pair=x").splitlines()
-    assert lines[0] == lines[1] == "█" * len(lines[0])
-    assert all(text.startswith("█" * 4) and text.endswith("█" * 4) for text in lines[:-1])
-
-
-def test_a_very_long_link_keeps_some_quiet_zone() -> None:
-    lines = qr_code("x" * 1500).splitlines()
-    assert lines[1].startswith("█")
-    assert not lines[1].startswith("██")
-
-
-def test_the_link_is_on_a_line_of_its_own_after_the_code() -> None:
-    out = io.StringIO()
-    show_pairing(PAIR, out)
-    (link,) = [text for text in out.getvalue().splitlines() if text.startswith("mobilevoice:///?pair=")]
-    assert contract.parse_pairing_link(link) == PAIR
-    assert qr_code(link) in out.getvalue()
-
-
-def test_a_terminal_that_is_not_utf8_gets_the_link_alone() -> None:
-    raw = io.BytesIO()
-    out = io.TextIOWrapper(raw, encoding="latin-1")
-    show_pairing(PAIR, out)
-    assert raw.getvalue().decode("latin-1") == contract.pairing_link(PAIR) + "\n\n"

@@ -1,8 +1,14 @@
 """Which addresses the pairing link names, and in which order."""
 
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relay.bridge.hosts import advertised_url, host_list, is_local, own_addresses, port_of, tier
+from relay.bridge.tailscale import Tailnet
 
 LOOPBACK = "http://127.0.0.1:4096"
 
@@ -96,7 +102,72 @@ def test_ports(url: str, port: int) -> None:
     assert port_of(url) == port
 
 
-def test_own_addresses_are_ipv4_and_unique() -> None:
+LAPTOP = Tailnet("laptop.tail1234.ts.net", ("100.101.102.103", "fd7a:115c:a1e0::1"))
+NAME = "http://laptop.tail1234.ts.net:4096"
+
+
+@pytest.mark.parametrize(
+    ("url", "answering", "hosts"),
+    [
+        # The name needs an address that answers.
+        (LOOPBACK, [], [LOOPBACK]),
+        (LOOPBACK, ["192.168.1.5"], ["http://192.168.1.5:4096"]),
+        (
+            LOOPBACK,
+            ["192.168.1.5", "8.8.8.8", "100.101.102.103"],
+            [NAME, "http://100.101.102.103:4096", "http://8.8.8.8:4096", "http://192.168.1.5:4096"],
+        ),
+        (
+            "http://[::]:4096",
+            ["2001:db8::5", "192.168.1.5", "fd7a:115c:a1e0::1", "100.101.102.103"],
+            [
+                NAME,
+                "http://100.101.102.103:4096",
+                "http://[fd7a:115c:a1e0::1]:4096",
+                "http://192.168.1.5:4096",
+                "http://[2001:db8::5]:4096",
+            ],
+        ),
+        # Bound to the tailnet alone.
+        ("http://100.101.102.103:4096", [], [NAME, "http://100.101.102.103:4096"]),
+        (NAME, [], [NAME]),
+        ("http://192.168.1.5:4096", [], ["http://192.168.1.5:4096"]),
+    ],
+)
+def test_tailscale_comes_before_the_lan_if_it_answers(
+    url: str, answering: list[str], hosts: list[str]
+) -> None:
+    assert host_list(url, [], answering, LAPTOP) == hosts
+    assert host_list(url, ["https://a.example"], answering, LAPTOP) == ["https://a.example", *hosts]
+
+
+def test_a_tailnet_without_names_has_its_addresses() -> None:
+    unnamed = Tailnet(None, LAPTOP.addresses)
+    assert host_list(LOOPBACK, [], ["100.101.102.103"], unnamed) == ["http://100.101.102.103:4096"]
+
+
+addresses = st.lists(
+    st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str).filter(lambda ip: not is_local(ip)),
+    unique=True, max_size=6,
+)  # fmt: skip
+
+
+@given(addresses, addresses)
+def test_only_what_answers_is_named_and_all_of_it_once(answering: list[str], tailnet: list[str]) -> None:
+    hosts = host_list(LOOPBACK, [], answering, Tailnet("me.ts.net", tuple(tailnet)))
+    named = [urlsplit(url).hostname or "" for url in hosts]
+    assert len(named) == len(set(named))
+    assert all(urlsplit(url).port == 4096 for url in hosts)
+    there = set(answering) & set(tailnet)
+    assert set(named) == ({*answering} | ({"me.ts.net"} if there else set()) or {"127.0.0.1"})
+    assert named[: len(there) + 1] == (
+        ["me.ts.net", *(ip for ip in tailnet if ip in there)] if there else named[:1]
+    )
+
+
+def test_own_addresses_are_usable_as_they_are_and_unique() -> None:
     own = own_addresses()
     assert len(own) == len(set(own))
-    assert all(address.count(".") == 3 for address in own)
+    for address in own:
+        assert not ip_address(address).is_unspecified
+        assert not address.startswith("fe80:")
