@@ -31,9 +31,7 @@ async def gather(crowd: Crowd, desk: Desk, writer: Writer, clock: Clock) -> dict
         await clock.sleep(crowd.spread * number / crowd.sessions)
         session = desk.create(writer.directory(), {"title": writer.title()})
         ended[session["id"]] = 0
-        for turn in count():
-            if turn == crowd.turns:
-                return
+        for _ in count() if crowd.turns is None else range(crowd.turns):
             await _prompt(desk, session, writer)
             ended[session["id"]] += 1
             await clock.sleep(writer.random.uniform(0, crowd.pause))

@@ -26,6 +26,7 @@ _MESSAGES: dict[int | str, str] = {
     503: "Service temporarily overloaded",
     OVERFLOW: "This model's maximum context length is 128000 tokens. However, your messages resulted in 200000 tokens.",
     "refused": "Cannot connect to API: Unable to connect. Is the computer able to access the url?",
+    "in_stream": '{"error":{"message":"The server had an error while processing your request","type":"server_error"}}',
     "no_model": "Model not found: fake/no-such-model.",
 }
 
@@ -38,7 +39,8 @@ FILTERED: Json = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What went wrong: an HTTP status of the provider, or `context_length_exceeded`, `refused` (nobody listens), `no_model`."""
+    """What went wrong: an HTTP status of the provider, or `context_length_exceeded`, `refused` (nobody listens),
+    `in_stream` (an error in the middle of the answer; its message is the provider's JSON), `no_model`."""
 
     kind: int | str
     message: str
@@ -46,7 +48,7 @@ class Fault:
     @property
     def retryable(self) -> bool:
         """Whether OpenCode tries again by itself."""
-        return self.kind == "refused" or (
+        return self.kind in ("refused", "in_stream") or (
             isinstance(self.kind, int) and (self.kind == 429 or self.kind >= 500)
         )
 
@@ -59,7 +61,7 @@ class Fault:
                 "name": "ContextOverflowError",
                 "data": {"message": self.message, "responseBody": self._body(OVERFLOW)},
             }
-        if self.kind == "refused":
+        if self.kind in ("refused", "in_stream"):
             return {"name": "APIError", "data": {"message": self.message, "isRetryable": True}}
         return {"name": "UnknownError", "data": {"message": self.message}}
 

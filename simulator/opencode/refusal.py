@@ -42,6 +42,8 @@ def no_model(scene: Scene, fail: Fail) -> Steps:
 def _retried(scene: Scene, fail: Fail) -> Generator[Beat, Reply | None, bool]:
     """Whether the provider took it at last; OpenCode tries five times more."""
     for attempt in range(1, MOST_RETRIES + 1):
+        if fail.said is not None:
+            yield from speak(scene, fail.said)
         yield from _retry(scene, fail, attempt)
         if attempt == fail.times:
             return True

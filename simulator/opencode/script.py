@@ -12,8 +12,10 @@ A prompt may end with `@@[...]`, a JSON list of operations, one a model call:
     {"op": "task", "prompt": "@@[...]"}                                      a subagent, in a session of its own
     {"op": "question"}                                                       asks the person
     {"op": "fail", "status": 429, "times": 1, "retry_after": 3, "msg": ""}   the provider refuses; times -1 for ever
+    {"op": "in_stream", "n": 3, "times": 1}                                  the provider fails after n words
     {"op": "refuse"}                                                         nobody listens where the provider should be
     {"op": "no_model"}                                                       the model does not exist
+    {"op": "event", "type": "x.y", "properties": {}}                         any event, of the session, between two calls
     {"op": "abort", "after": 1.5}                                            a person aborts so many seconds later
 
 Tools and questions may say who answers: `"reply": "once" | "always" | "reject"` (or `"answers": [["Blue"]]`) with `"after"`
@@ -85,19 +87,32 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The provider refuses `times` in a row (-1: for ever); `retry_after` is its header, in seconds."""
+    """The provider refuses `times` in a row (-1: for ever); `retry_after` is its header, in seconds.
+
+    `said` is what it has said each time before it fails.
+    """
 
     fault: Fault
     times: int = FOR_EVER
     retry_after: float | None = None
+    said: Say | None = None
 
 
-Call = Say | Use | Fail
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """No model call: an event of any type, with the session's identifier among its properties."""
+
+    kind: str
+    properties: Json
+
+
+ModelCall = Say | Use | Fail
+Call = ModelCall | Tell
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Model calls in order; when they are used up without a last word, `ENDING` follows."""
+    """Model calls, and events between them, in order; when they are used up without a last word, `ENDING` follows."""
 
     calls: tuple[Call, ...] = ()
     abort_after: float | None = None
@@ -206,6 +221,8 @@ _CALLS: dict[str, Callable[[Json], Call]] = {
     "slow": lambda operation: _say(operation, delay=operation["s"]),
     "cut": lambda operation: _say(operation, finish="unknown"),
     "fail": _fail,
+    "in_stream": lambda operation: Fail(fault("in_stream"), operation.get("times", 1), said=_say(operation)),
+    "event": lambda operation: Tell(operation["type"], operation.get("properties", {})),
     "refuse": lambda _: Fail(fault("refused")),
     "no_model": lambda _: Fail(fault("no_model")),
     "tools": _several,

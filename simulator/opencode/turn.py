@@ -13,7 +13,7 @@ from simulator.opencode.beat import Aborted, Beat, Beats, Ending, Event, Gone, H
 from simulator.opencode.ending import abort, lose
 from simulator.opencode.refusal import no_model, refused
 from simulator.opencode.scene import Prompt, Scene
-from simulator.opencode.script import ENDING, Call, Fail, Say, Use
+from simulator.opencode.script import ENDING, Call, Fail, ModelCall, Say, Tell, Use
 from simulator.opencode.speech import finish_step, speak
 from simulator.opencode.state import Json
 from simulator.opencode.summary import late_summary, summary
@@ -91,13 +91,19 @@ class _Turn:
         """Model calls until one has the last word."""
         how: How | None = None
         while how is None:
-            call = next(self._calls)
+            call = yield from self._next()
             if isinstance(call, Fail) and call.fault.kind == "no_model":
                 yield from no_model(self._scene, call)
                 return "failed"
             yield from self._begin()
             how = yield from self._call(call)
         return how
+
+    def _next(self) -> Generator[Beat, Reply | None, ModelCall]:
+        """The next model call, after the events that the script tells before it."""
+        while isinstance(call := next(self._calls), Tell):
+            yield Beat(((call.kind, {"sessionID": self._scene.session_id, **call.properties}),))
+        return call
 
     def _begin(self) -> Steps:
         scene = self._scene
@@ -107,11 +113,11 @@ class _Turn:
         yield Beat((scene.status("busy"),), TO_STEP)
         self._first = False
 
-    def _call(self, call: Call) -> Part:
+    def _call(self, call: ModelCall) -> Part:
         while isinstance(call, Fail):
             if (yield from refused(self._scene, call)):
                 return "failed"
-            call = next(self._calls)
+            call = yield from self._next()
         if isinstance(call, Use):
             return (yield from self._use(call))
         return (yield from self._say(call))

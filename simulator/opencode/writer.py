@@ -146,6 +146,7 @@ SCENARIOS: dict[str, Callable[[Writer], Script]] = {
     "no_model": lambda _: _script(Fail(fault("no_model"))),
     "overflow": lambda w: _script(Fail(fault(OVERFLOW), 1), w.say()),
     "retry": _retried,
+    "in_stream": lambda w: _script(Fail(fault("in_stream"), 1, said=w.say()), w.say()),
     "exhausted": lambda _: _script(Fail(fault(503))),
     "abort": _aborted,
     "permission_waits": lambda w: _script(Use((w.bash(),)), w.say()),

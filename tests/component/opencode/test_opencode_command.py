@@ -130,22 +130,25 @@ async def test_nobody_answers_a_crowd_without_a_model(clock) -> None:
 PROGRAM = """
 import asyncio
 from simulator.opencode.command import OpenCodeOptions, serve
-asyncio.run(serve(OpenCodeOptions(port=0, sessions=2, rate=50, scenario="text")))
+asyncio.run(serve(OpenCodeOptions(port=0, sessions=2, rate=50, scenario="text", {options})))
 """
+WARNING = b"Warning: no password is set; server is unsecured.\n"
 
 
 @contextlib.asynccontextmanager
-async def program() -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """A process that serves, and its address, once it is ready."""
+async def program(options: str = "") -> AsyncIterator[tuple[asyncio.subprocess.Process, bytes, str]]:
+    """A process that serves, what it says before it is ready, and its address."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", PROGRAM.format(options=options), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:
         async with asyncio.timeout(30):
-            assert b"server is unsecured" in await process.stdout.readline()
-            ready = (await process.stdout.readline()).decode()
-        yield process, ready.removeprefix("opencode server listening on ").strip()
+            warning = b""
+            while not (line := await process.stdout.readline()).startswith(b"opencode server listening"):
+                assert line, "it ended before it was ready"
+                warning += line
+        yield process, warning, line.decode().removeprefix("opencode server listening on ").strip()
     finally:
         if process.returncode is None:
             process.kill()
@@ -155,7 +158,8 @@ async def program() -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGKILL, -9)])
 async def test_a_process_that_is_ended_says_no_farewell(http, number: signal.Signals, status: int) -> None:
     heard: list[str] = []
-    async with program() as (process, url):
+    async with program() as (process, warning, url):
+        assert warning == WARNING
 
         async def hear() -> None:
             async for event in events(url, http):
@@ -169,3 +173,9 @@ async def test_a_process_that_is_ended_says_no_farewell(http, number: signal.Sig
             assert await process.wait() == status
     assert heard[0] == "server.connected"
     assert "server.instance.disposed" not in heard
+
+
+async def test_a_process_with_a_password_does_not_warn(http) -> None:
+    async with program('password="secret"') as (_, warning, url), http.get(url) as response:
+        assert response.status == 401
+    assert warning == b""

@@ -48,7 +48,7 @@ def test_the_recorded_words_of_retries(name: str) -> None:
     [
         *((status, False) for status in (400, 401, 403, 404)),
         *((status, True) for status in (429, 500, 503, 599)),
-        *(("refused", True), ("no_model", False), (OVERFLOW, False)),
+        *(("refused", True), ("in_stream", True), ("no_model", False), (OVERFLOW, False)),
     ],
 )
 def test_what_is_tried_again(kind: int | str, retryable: bool) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from simulator.opencode.errors import OVERFLOW
-from simulator.opencode.script import ENDING, BadScript, Fail, Say, Script, Tool, Use, parse, words
+from simulator.opencode.script import ENDING, BadScript, Fail, Say, Script, Tell, Tool, Use, parse, words
 from simulator.scenario import load, scenarios
 
 
@@ -96,6 +96,13 @@ def test_refusals() -> None:
     assert call(op="fail", status=401).times == -1
     assert call(op="refuse").fault.kind == "refused"
     assert call(op="no_model").fault.kind == "no_model"
+    failing = call(op="in_stream", n=2, times=3)
+    assert (failing.fault.kind, failing.times, failing.said) == ("in_stream", 3, Say(words("word", 2)))
+
+
+def test_any_event() -> None:
+    assert call(op="event", type="x.y", properties={"a": 1}) == Tell("x.y", {"a": 1})
+    assert call(op="event", type="x.y") == Tell("x.y", {})
 
 
 def test_an_abort_belongs_to_the_whole_script() -> None:

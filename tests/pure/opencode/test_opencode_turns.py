@@ -178,6 +178,31 @@ async def test_the_status_says_when_the_next_try_is(scripted) -> None:
     assert scripted.state.statuses == {}
 
 
+async def test_a_provider_that_fails_in_the_middle_has_said_something(scripted) -> None:
+    session = scripted.session()
+    turn = scripted.prompt(session, '[{"op": "in_stream", "n": 3, "word": "half"}, {"op": "text", "n": 2}]')
+    await scripted.clock.advance(30)
+    assert scripted.milestones(session) == ["busy", "retry", "busy", *PAIR]
+    (answer,) = [
+        one for one in scripted.state.message_list(session["id"]) if one["info"]["role"] == "assistant"
+    ]
+    texts = [part["text"] for part in answer["parts"] if part["type"] == "text"]
+    assert texts == ["half0 half1 half2 ", "word0 word1 "]
+    assert turn.result() == Ending("done", "word0 word1 ")
+
+
+async def test_events_that_nobody_knows(scripted) -> None:
+    session = scripted.session()
+    strange = '{"op": "event", "type": "moon.risen", "properties": {"phase": "full"}}'
+    scripted.prompt(
+        session, f'[{strange}, {{"op": "fail", "status": 503, "times": 1}}, {strange}, {{"op": "text"}}]'
+    )
+    await scripted.clock.advance(30)
+    told = [one["properties"] for one in scripted.told if one["type"] == "moon.risen"]
+    assert told == [{"sessionID": session["id"], "phase": "full"}] * 2
+    assert scripted.milestones(session) == ["busy", "retry", "busy", *PAIR]
+
+
 async def test_an_unknown_model_fails_once_more_after_its_idle(scripted) -> None:
     session = scripted.session()
     scripted.prompt(session, '[{"op": "no_model"}]')
@@ -332,6 +357,34 @@ async def test_a_deleted_session_goes_on_streaming_and_fails_late(scripted) -> N
     assert turn.result().how == "failed"
     assert scripted.state.session_status(D) == {}
     assert session["id"] not in scripted.state.sessions
+
+
+async def test_nothing_of_a_deleted_session_is_stored_again(scripted) -> None:
+    """The summary that runs beside the turn comes after the deletion."""
+    session = scripted.session()
+    scripted.prompt(session)
+    await scripted.clock.advance(0.03)
+    scripted.desk.delete(scripted.state.sessions[session["id"]])
+    await scripted.clock.advance(10)
+    assert scripted.state.sessions == {}
+    after = [one["type"] for one in scripted.of(session)]
+    assert "session.updated" not in after[after.index("session.deleted") :]
+
+
+async def test_an_idle_session_is_deleted_without_further_ado(scripted) -> None:
+    session = scripted.session()
+    scripted.desk.delete(session)
+    await scripted.clock.advance(10)
+    assert [one["type"] for one in scripted.of(session)] == ["session.created", "session.deleted"]
+
+
+async def test_who_no_longer_waits_for_the_end_is_not_told(scripted) -> None:
+    session = scripted.session()
+    gone, waits = scripted.prompt(session), scripted.prompt(session)
+    gone.cancel()
+    await scripted.clock.advance(10)
+    assert gone.cancelled()
+    assert waits.result().how == "done"
 
 
 async def test_a_deleted_parent_takes_its_working_child_along(scripted) -> None:
