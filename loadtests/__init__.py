@@ -1,0 +1,1 @@
+"""Load tests: what the relay bears, and how the phone's budget throttles."""

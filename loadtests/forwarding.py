@@ -1,0 +1,152 @@
+"""Two ways from a session's news to a card: the relay's policy, and naive forwarding, the way it is usually begun."""
+
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from loadtests.agent import Change
+from relay import contract
+from relay.activities import Activities
+from relay.activity_sender import ActivitySender
+from relay.apns.gateway import Gateway
+from relay.apns.push import Push
+from relay.contract import ActivityRegister, ContentState, DeviceRegister, Event
+from relay.database import close_database, open_database
+from relay.store import devices
+from relay.store.sql import Database
+from simulator.clock import Clock
+from simulator.phone.app import BUNDLE_ID
+
+SECRET: Final = "one-hour-of-one-session"
+SESSION: Final = "ses_load"
+TITLE: Final = "Refactor the parser"
+TOPIC: Final = f"{BUNDLE_ID}.push-type.liveactivity"
+
+
+class Forwarding(Protocol):
+    """Brings changes to a card. Stepped by hand: what it does is done when its methods return."""
+
+    async def begin(self, device_token: str, push_to_start_token: str) -> None:
+        """The phone registers."""
+        ...
+
+    async def token_came(self, token: str) -> None:
+        """The app registers the card's update token."""
+        ...
+
+    async def tell(self, change: Change) -> None:
+        """The agent's server tells of a change."""
+        ...
+
+    async def push_due(self) -> float:
+        """Push what is due; seconds until it is to be called again at the latest."""
+        ...
+
+
+class Relayed:
+    """The relay's own code from event to push, with its policy; only HTTP is left out on both sides."""
+
+    def __init__(self, db: Database, gateway: Gateway, clock: Clock) -> None:
+        self._db, self._clock = db, clock
+        self._sender = ActivitySender(db, gateway, owner="load", push_deadline=10, clock=clock)
+        self._activities = Activities(db, default_bundle_id=BUNDLE_ID, now=clock.now, look=self._sender.look)
+        self._hash = contract.secret_hash(SECRET)
+
+    async def begin(self, device_token: str, push_to_start_token: str) -> None:
+        """As POST /v1/device/register."""
+        self._device_token = device_token
+        phone = DeviceRegister(
+            secret=SECRET, device_token=device_token, push_to_start_token=push_to_start_token
+        )
+        now_ms = int(self._clock.now() * 1000)
+        await devices.register(self._db, phone, secret_hash=self._hash, bundle_id=BUNDLE_ID, now_ms=now_ms)
+        self._phones = await devices.recipients(self._db, self._hash)
+
+    async def token_came(self, token: str) -> None:
+        """As POST /v1/activity/register."""
+        request = ActivityRegister(
+            secret=SECRET, session_id=SESSION, activity_token=token, device_token=self._device_token
+        )
+        await self._activities.register(request)
+
+    async def tell(self, change: Change) -> None:
+        """As POST /v1/event."""
+        event = Event(
+            secret=SECRET,
+            session_id=SESSION,
+            event_type=change.event_type,
+            content_state=ContentState(
+                status=change.status, session_title=TITLE, last_message=str(change.number)
+            ),
+        )
+        await self._activities.hear(
+            event, event_id=str(change.number), secret_hash=self._hash, recipients=self._phones
+        )
+
+    async def push_due(self) -> float:
+        """One look of the relay's sender, and all that follows from it."""
+        seconds = await self._sender.push_due()
+        await self._sender.idle()
+        return seconds
+
+
+@asynccontextmanager
+async def relayed(folder: Path, gateway: Gateway, clock: Clock) -> AsyncIterator[Relayed]:
+    """The relay's policy over a new database."""
+    connection = await open_database(f"sqlite://{folder}/relay.sqlite3?synchronous=OFF")
+    try:
+        yield Relayed(Database(connection), gateway, clock)
+    finally:
+        await close_database()
+
+
+class Naive:
+    """Every change becomes a push of priority 10, at once; what comes before the card's token is lost."""
+
+    def __init__(self, gateway: Gateway, clock: Clock) -> None:
+        self._gateway, self._clock = gateway, clock
+        self._token: str | None = None
+
+    async def begin(self, device_token: str, push_to_start_token: str) -> None:  # noqa: ARG002 - it sends no alerts
+        """Remember where a card is started."""
+        self._start_token = push_to_start_token
+
+    async def token_came(self, token: str) -> None:
+        """Remember where it is changed."""
+        self._token = token
+
+    async def tell(self, change: Change) -> None:
+        """Push it."""
+        if change.event_type == "start":
+            alert = {"title": "Session Started", "body": TITLE}
+            asks = {"attributes-type": "SessionActivityAttributes", "attributes": {"sessionId": SESSION}}
+            await self._send(
+                self._start_token, "start", change, alert=alert, **{"input-push-token": 1}, **asks
+            )
+        elif self._token is not None:
+            await self._send(self._token, "end" if change.event_type == "complete" else "update", change)
+
+    async def push_due(self) -> float:
+        """Nothing ever waits."""
+        return 1.0
+
+    async def _send(self, token: str, event: str, change: Change, **more: Any) -> None:
+        now = int(self._clock.now())
+        state = {"status": change.status, "sessionTitle": TITLE, "lastMessage": str(change.number)}
+        payload = {"aps": {"timestamp": now, "event": event, "content-state": state, **more}}
+        await self._gateway.send(
+            Push(
+                apns_id=str(uuid.uuid4()),
+                device_token=token,
+                apns_env="production",
+                topic=TOPIC,
+                push_type="liveactivity",
+                priority=10,
+                expiration=now + 3600,
+                collapse_id="",
+                payload=json.dumps(payload).encode(),
+            )
+        )

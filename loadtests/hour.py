@@ -1,0 +1,128 @@
+"""One hour of one session and one card, on a virtual clock: agent, a way of forwarding, APNs, phone."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Final, Literal
+
+from loadtests.agent import Change, hour_of_work
+from loadtests.direct_gateway import DirectGateway
+from loadtests.forwarding import Forwarding, Naive, relayed
+from loadtests.staleness import Showing
+from loadtests.tally import Tally
+from simulator.apns.sandbox import Sandbox
+from simulator.clock import VirtualClock
+from simulator.journal import Journal
+from simulator.lab.issuer import Issuer
+from simulator.phone.app import BUNDLE_ID
+from simulator.phone.phone import Phone
+
+Policy = Literal["relay", "naive"]
+POLICIES: Final[tuple[Policy, ...]] = ("relay", "naive")
+Circumstances = Literal["on", "uneven", "off"]
+CIRCUMSTANCES: Final[tuple[Circumstances, ...]] = ("on", "uneven", "off")
+"""The phone's: screen on with the profile's usual delays, the same with delays drawn by chance, screen off."""
+
+AFTERWARDS: Final = 180.0
+"""Seconds after the agent's end: longer than a phone with its screen off lets a push wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """What came of it. `held` is what ActivityKit held of the session, `drawn` what the eye saw of it; times in seconds."""
+
+    changes: list[Change]
+    held: list[Showing]
+    drawn: list[Showing]
+    tally: Tally
+
+
+class Card:
+    """Follows what one card shows; times are seconds since `began`."""
+
+    def __init__(self, phone: Phone, began: float) -> None:
+        self._phone, self._began = phone, began
+        self.held: list[Showing] = []
+        self.drawn: list[Showing] = []
+
+    def look(self) -> None:
+        """Write down what is new on it."""
+        self._phone.settle()
+        activity = self._phone.activities.newest
+        if activity is not None:
+            self._saw(self.held, activity.content_state["lastMessage"], activity.changed_at)
+            self._saw(self.drawn, activity.drawn["lastMessage"], activity.drawn_at)
+
+    def _saw(self, showings: list[Showing], message: str, at: float) -> None:
+        if message.isdecimal() and (not showings or showings[-1].number != int(message)):
+            showings.append(Showing(at - self._began, int(message)))
+
+
+async def hour(
+    rate: float, policy: Policy, phone: Circumstances, *, seconds: float = 3600.0, seed: int = 1
+) -> Hour:
+    """A session that changes `rate` times a second, for so many seconds.
+
+    The phone is the profile `default` with the smaller of its two budgets (without "more frequent updates").
+    """
+    clock = VirtualClock()
+    journal, tally = Journal(clock, size=1), Tally()
+    journal.listen(tally.hear)
+    sandbox = Sandbox(clock, journal, random=Random(seed))
+    sandbox.registry.add_app(BUNDLE_ID)
+    handset = _phone(sandbox, clock, journal, phone)
+    changes = hour_of_work(rate, seconds, Random(f"{seed} {rate}"))
+    card = Card(handset, clock.now())
+    async with _forwarding(policy, DirectGateway(sandbox, clock), clock) as way:
+        await _live(way, changes, handset, card, clock)
+    return Hour(changes, card.held, card.drawn, tally)
+
+
+def _phone(sandbox: Sandbox, clock: VirtualClock, journal: Journal, circumstances: Circumstances) -> Phone:
+    issuer = Issuer(sandbox.registry, clock, BUNDLE_ID, "production")
+    phone = Phone(clock, journal, issuer, random=Random(5) if circumstances == "uneven" else None)
+    issuer.lead_to(phone)
+    phone.set("frequent_updates", False)
+    phone.set("screen", "off" if circumstances == "off" else "on")
+    return phone
+
+
+@asynccontextmanager
+async def _forwarding(
+    policy: Policy, gateway: DirectGateway, clock: VirtualClock
+) -> AsyncIterator[Forwarding]:
+    if policy == "naive":
+        yield Naive(gateway, clock)
+        return
+    with tempfile.TemporaryDirectory(prefix="budget-") as folder:
+        async with relayed(Path(folder), gateway, clock) as way:
+            yield way
+
+
+async def _live(
+    way: Forwarding, changes: list[Change], phone: Phone, card: Card, clock: VirtualClock
+) -> None:
+    """Every change at its time, every push when it is due."""
+    start_token = phone.device.push_to_start_token
+    assert start_token is not None
+    await way.begin(phone.device.token("production"), start_token)
+    tokens: list[str] = []
+    phone.on_activity_token(lambda _, token: tokens.append(token))
+    began = clock.now()
+    coming = iter(changes)
+    change = next(coming, None)
+    while (passed := clock.now() - began) < changes[-1].at + AFTERWARDS:
+        if change is not None and change.at <= passed:
+            await way.tell(change)
+            change = next(coming, None)
+        wait = await way.push_due()
+        while tokens:
+            await way.token_came(tokens.pop())
+            wait = 0.0
+        card.look()
+        until_change = change.at - passed if change else wait
+        await clock.advance(max(0.001, min(wait, until_change)))
+        card.look()

@@ -1,0 +1,75 @@
+"""What a load test found, as JSON and CSV, and the thresholds that decide its exit status.
+
+Thresholds are counts, shares and ratios of one run, or times on a virtual clock; never times of the machine.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from loadtests.machine import machine
+
+OUT: Final = Path(__file__).with_name("out")
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """`what` was measured as `value`, and must be `bound` `limit`."""
+
+    what: str
+    value: float
+    bound: Literal["at least", "at most"]
+    limit: float
+
+    @property
+    def held(self) -> bool:
+        """Whether it is as it must be. What could not be measured (NaN) is not."""
+        return self.value >= self.limit if self.bound == "at least" else self.value <= self.limit
+
+    def __str__(self) -> str:
+        verdict = "ok    " if self.held else "MISSED"
+        return f"{verdict} {self.what}: {self.value:g}, {self.bound} {self.limit:g}"
+
+
+def conclude(
+    name: str, rows: Sequence[Row], thresholds: Sequence[Threshold], *, folder: Path = OUT, **more: Any
+) -> int:
+    """Write `name`.json and `name`.csv, print how each threshold stands; the exit status, 1 if one was missed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    verdicts = [
+        {"what": one.what, "value": one.value, one.bound: one.limit, "held": one.held} for one in thresholds
+    ]
+    found = {"name": name, "machine": machine(), "thresholds": verdicts, "rows": list(rows), **more}
+    (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    _write_csv(folder / f"{name}.csv", rows)
+    for one in thresholds:
+        print(one, file=sys.stdout if one.held else sys.stderr)
+    print(f"written: {folder / name}.json, .csv")
+    return 0 if thresholds and all(one.held for one in thresholds) else 1
+
+
+def _write_csv(path: Path, rows: Sequence[Row]) -> None:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table, all with the columns of the first."""
+    columns = list(rows[0]) if rows else []
+    lines = [columns, ["---"] * len(columns), *([_cell(row.get(name)) for name in columns] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str("" if value is None else value)

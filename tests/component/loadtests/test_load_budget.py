@@ -1,0 +1,62 @@
+"""Ten minutes of a session through the relay's policy and past it; the command's figures and verdicts."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests import budget
+from loadtests.hour import CIRCUMSTANCES, Circumstances, Hour, hour
+
+MINUTES = 10
+
+
+def figures(found: Hour, rate: float, policy: str, phone: str) -> dict[str, Any]:
+    return {"rate": rate, "policy": policy, "phone": phone} | budget.row(found)
+
+
+@pytest.mark.parametrize("phone", CIRCUMSTANCES)
+async def test_the_relay_stays_within_the_budget(phone: Circumstances) -> None:
+    found = await hour(1.0, "relay", phone, seconds=MINUTES * 60)
+    one = figures(found, 1.0, "relay", phone)
+    assert [str(each) for each in budget.thresholds([one]) if not each.held] == []
+    assert 1 <= one["priority_10"] <= 10
+    assert one["priority_5"] <= MINUTES * 60
+    assert found.held[-1].number == found.changes[-1].number
+
+
+async def test_naive_forwarding_exceeds_it() -> None:
+    found = await hour(1.0, "naive", "off", seconds=MINUTES * 60)
+    one = figures(found, 1.0, "naive", "off")
+    assert one["priority_10"] == len(found.changes) - 1
+    assert one["over_budget"] > 0
+    assert one["held_up_10"] > 0
+    assert [each.held for each in budget.thresholds([one])] == [True]
+
+
+async def test_apns_refuses_what_comes_too_fast_to_one_token() -> None:
+    found = await hour(8.0, "naive", "on", seconds=60)
+    assert {reason for _, reason in found.tally.refused} == {"TooManyRequests"}
+    assert budget.row(found)["refused"] > 300
+
+
+async def test_the_same_seed_gives_the_same_hour() -> None:
+    one, other = [await hour(2.0, "relay", "uneven", seconds=60) for _ in range(2)]
+    assert one.changes == other.changes
+    assert [shown.number for shown in one.drawn] == [shown.number for shown in other.drawn]
+
+
+def test_a_policy_that_misses_its_promises_is_told(tmp_path: Path) -> None:
+    bad = {
+        "rate": 1.0, "policy": "relay", "phone": "on", "held_up_10": 1, "refused": 2,
+        "wrong_longest": 15.01, "last_is_shown": False, "over_budget": 0,
+    }  # fmt: skip
+    assert [one.held for one in budget.thresholds([bad])] == [False] * 4
+    assert [one.held for one in budget.thresholds([bad | {"policy": "naive"}])] == [False]
+
+
+def test_the_command_writes_figures_and_plots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert budget.main(["--rates", "0.5", "--minutes", "2", "--out", str(tmp_path)]) == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"budget.json", "budget.csv", "budget-pushes.svg", "budget-staleness.svg"}
+    assert "6/6" in capsys.readouterr().out
