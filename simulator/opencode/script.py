@@ -138,6 +138,8 @@ def parse(prompt: str) -> Script | None:
         raise BadScript(f"what follows {_MARK} in the prompt is no JSON: {error}") from None
     if not isinstance(operations, list):
         raise BadScript(f"what follows {_MARK} in the prompt must be a list of operations")
+    if not all(isinstance(one, dict) for one in operations):
+        raise BadScript(f"every operation after {_MARK} must be an object")
     aborts = [one.get("after", 0.0) for one in operations if one.get("op") == "abort"]
     calls = tuple(_call(one) for one in operations if one.get("op") != "abort")
     return Script(calls, aborts[0] if aborts else None)
@@ -145,12 +147,13 @@ def parse(prompt: str) -> Script | None:
 
 def _call(operation: Json) -> Call:
     name = operation.get("op", "")
-    if name in _TOOLS:
-        return Use((_TOOLS[name](operation),))
-    if name not in _CALLS:
+    if name not in {**_CALLS, **_TOOLS}:
         known = ", ".join(sorted({*_CALLS, *_TOOLS, "abort"}))
         raise BadScript(f"the operation {name!r} is none of {known}")
-    return _CALLS[name](operation)
+    try:
+        return Use((_TOOLS[name](operation),)) if name in _TOOLS else _CALLS[name](operation)
+    except KeyError as missing:
+        raise BadScript(f"the operation {name!r} lacks {missing.args[0]!r}") from None
 
 
 def _say(operation: Json, **given: Any) -> Say:
@@ -176,6 +179,9 @@ def _fail(operation: Json) -> Fail:
 
 
 def _tool(name: str, operation: Json, given: Json, script: Script | None = None) -> Tool:
+    lacking = [field for field in _INPUT.get(name, ()) if field not in given]
+    if lacking:
+        raise KeyError(*lacking)
     answers = operation.get("answers")
     return Tool(
         name,
@@ -207,6 +213,9 @@ def _ask(operation: Json) -> Tool:
 def _several(operation: Json) -> Use:
     return Use(tuple(_TOOLS[one["op"]](one) for one in operation["tools"]))
 
+
+_INPUT = {"bash": ("command",), "edit": ("filePath",), "write": ("filePath",), "webfetch": ("url",)}
+"""What a tool's input must hold."""
 
 _TOOLS: dict[str, Callable[[Json], Tool]] = {
     "bash": _bash,

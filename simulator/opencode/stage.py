@@ -105,9 +105,11 @@ class Stage:
         await self._process.clock.sleep(due - self._process.clock.now())
         self._alarm = None
         now = self._rang_at = self._process.clock.now()
-        while self._queue and self._queue[0][0] <= now:
-            at, ticket, running = heapq.heappop(self._queue)
-            if running.ticket == ticket:
-                self._step(running, None, at)
-        self._flush()
-        self._set_alarm()
+        try:
+            while self._queue and self._queue[0][0] <= now:
+                at, ticket, running = heapq.heappop(self._queue)
+                if running.ticket == ticket:
+                    self._step(running, None, at)
+        finally:  # a turn that breaks (asyncio reports it) must not stop the others
+            self._flush()
+            self._set_alarm()

@@ -80,7 +80,7 @@ def chunks(name: str, given: Json) -> tuple[Chunk, ...]:
     for command in _commands(given["command"]):
         word, _, rest = command.partition(" ")
         if word == "sleep":
-            after += float(rest)
+            after += _seconds(rest)
         elif word == "echo":
             printed += f"{rest}\n"
             found.append(Chunk(after, printed))
@@ -111,6 +111,14 @@ def answered(questions: list[Json], answers: list[list[str]]) -> tuple[str, str]
         f"User has answered your questions: {told}. You can now continue with the user's answers in mind."
     )
     return output, f"Asked {len(questions)} question{'s' if len(questions) != 1 else ''}"
+
+
+def _seconds(text: str) -> float:
+    """`sleep`'s operand; anything else takes no time."""
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def _covers(known: str, pattern: str) -> bool:

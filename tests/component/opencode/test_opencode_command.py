@@ -151,7 +151,7 @@ async def program(options: str = "") -> AsyncIterator[tuple[asyncio.subprocess.P
         yield process, warning, line.decode().removeprefix("opencode server listening on ").strip()
     finally:
         if process.returncode is None:
-            process.kill()
+            process.terminate()
         await process.wait()
 
 

@@ -121,6 +121,13 @@ def test_the_last_words() -> None:
         ('@@{"op": "text"}', "must be a list"),
         ('@@[{"op": "dance"}]', "'dance' is none of abort, bash, cut"),
         ("@@[{}]", "'' is none of"),
+        ("@@[1]", "must be an object"),
+        ('@@[{"op": "bash"}]', "'bash' lacks 'command'"),
+        ('@@[{"op": "fail"}]', "'fail' lacks 'status'"),
+        ('@@[{"op": "tool", "args": {}}]', "'tool' lacks 'name'"),
+        ('@@[{"op": "tool", "name": "write", "args": {}}]', "'tool' lacks 'filePath'"),
+        ('@@[{"op": "tools", "tools": [{"op": "text"}]}]', "'tools' lacks 'text'"),
+        ('@@[{"op": "task", "prompt": "@@[0]"}]', "must be an object"),
     ],
 )
 def test_what_is_no_script_says_why(prompt: str, why: str) -> None:

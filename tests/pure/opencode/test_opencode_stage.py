@@ -1,5 +1,8 @@
 """When beats are played, and how many writes it takes."""
 
+import asyncio
+import gc
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -124,6 +127,21 @@ async def test_a_stop_is_thrown_where_the_beats_are(scripted, stage) -> None:
     stage.resume(running, Aborted("ses_1"))
     assert [one["type"] for one in scripted.told] == ["a", "aborted ses_1"]
     assert endings == [Ending("aborted")]
+
+
+async def test_a_turn_that_breaks_does_not_stop_the_others(scripted, stage) -> None:
+    def broken():
+        yield Beat((event("a"),), 1.0)
+        raise LookupError("a mistake in a turn")
+
+    reported: list = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+    start(stage, broken())
+    start(stage, says(2.0, 0.0))
+    await scripted.clock.advance(3.0)
+    gc.collect()
+    assert [one["type"] for one in scripted.told] == ["a", "e0", "e1"]
+    assert [type(one) for one in reported] == [LookupError]
 
 
 async def test_nothing_plays_after_clear(scripted, stage) -> None:

@@ -98,6 +98,7 @@ def test_the_words_of_an_answer() -> None:
 def test_what_a_command_prints() -> None:
     printed = tools.chunks("bash", {"command": "echo a; sleep 2; echo b && sleep 1"})
     assert printed == (Chunk(0.0, ""), Chunk(0.0, "a\n"), Chunk(2.0, "a\nb\n"), Chunk(1.0, "a\nb\n"))
+    assert tools.chunks("bash", {"command": "sleep long"}) == (Chunk(0.0, ""),)
     assert tools.chunks("bash", {"command": "ls"}) == (Chunk(0.0, ""),)
     assert tools.chunks("webfetch", {"url": "x"}) == ()
 
