@@ -29,9 +29,13 @@ PLAY_SECONDS = 3.0
 TAIL_SECONDS = 0.4
 """A part may also die so long after the last event: pushes are still under way then."""
 HEALS_WITHIN = 30.0
-STILL_SECONDS = 1.0
+STILL_SECONDS = 1.2
+"""A relay looks every second for what is due."""
 FROM_NOWHERE = frozenset({"i_after_restart"})
 """Its sessions are put into a server that runs, with no event to tell of them: no real server does that."""
+
+SHOWN = frozenset({"shown", "replaced"})
+ERRORS = frozenset({"ERROR", "CRITICAL"})
 
 
 # What dies.
@@ -186,6 +190,7 @@ class Played:
         """What is not as it should be."""
         cards = activities(self._world.journal.entries("phone"))
         wrong = [f"a card of {card['sessionID']}" for card in cards if card["sessionID"] not in self._turns]
+        wrong += self._strange()
         for session_id in self._turns:
             own = [card for card in cards if card["sessionID"] == session_id and not card["replaced"]]
             wrong += [f"{one} of {session_id}" for one in self._wrong_cards(session_id, own)]
@@ -203,6 +208,25 @@ class Played:
                 async with http.post(f"/session/{session_id}/abort") as response:
                     assert response.status == 200, await response.text()
         self.waiting = set()
+
+    def _strange(self) -> list[str]:
+        """Alerts of sessions that are not played, what is still to be told, and what the parts themselves call an error."""
+        entries, own = self._world.journal.entries(), set(self._sessions.values())
+        tries = [
+            entry for entry in entries if entry.where == "bridge" and entry.what in ("retry", "delivered")
+        ]
+        newest = {entry.detail["sessionID"]: entry for entry in tries}
+        shown = [entry.detail for entry in entries if entry.where == "phone" and entry.what in SHOWN]
+        errors = [entry for entry in entries if entry.detail.get("level") in ERRORS]
+        return [
+            *(
+                f"{one['eventType']} of {one['sessionID']} rang"
+                for one in shown
+                if one["sessionID"] not in own
+            ),
+            *(f"{one.detail['eventType']} waits" for one in newest.values() if one.what == "retry"),
+            *(f"the {entry.where} says: {entry.what} {entry.detail}" for entry in errors),
+        ]
 
     def _wrong_cards(self, session_id: str, cards: Sequence[Json]) -> list[str]:
         """A session that waits has a card that says so, all others are over; no turn has two."""

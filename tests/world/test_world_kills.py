@@ -214,6 +214,25 @@ def test_a_strangers_card_is_found() -> None:
     assert played(world).wrong() == ["a card of stranger"]
 
 
+def test_a_strangers_alert_and_an_error_in_a_log_are_found() -> None:
+    world = Shown()
+    world.journal.record("phone", "shown", eventType="complete", sessionID="stranger")
+    world.journal.record("bridge", "work failed", level="ERROR")
+    assert played(world).wrong() == [
+        "complete of stranger rang",
+        "the bridge says: work failed {'level': 'ERROR'}",
+    ]
+
+
+def test_what_the_bridge_could_not_tell_yet_is_waited_for() -> None:
+    world = Shown()
+    event = {"eventType": "progress", "sessionID": "played"}
+    world.journal.record("bridge", "retry", **event)
+    assert played(world).wrong() == ["progress waits"]
+    world.journal.record("bridge", "delivered", **event)
+    assert played(world).wrong() == []
+
+
 def test_a_request_that_waits_must_be_on_a_card_that_runs() -> None:
     world = Shown()
     world.showings.append(shown("permission"))
