@@ -1,4 +1,4 @@
-"""`relay serve | bridge | pair | migrate`: argument parsing only."""
+"""`relay serve | bridge | pair | doctor | migrate`: argument parsing only."""
 
 import argparse
 import asyncio
@@ -13,6 +13,7 @@ from relay.bridge.arguments import (
     Environment,
     add_bridge_arguments,
     add_pair_arguments,
+    add_pairing_arguments,
     bridge_options,
     pairing_options,
 )
@@ -21,24 +22,30 @@ from relay.bridge.pairing import pairing_of, rotate_secret
 from relay.bridge.pairing_code import save_pairing, show_pairing
 from relay.bridge.run import run_bridge
 from relay.database import DatabaseError, close_database, open_database
+from relay.doctor.case import Case
+from relay.doctor.chain import walk
+from relay.doctor.finding import Finding, finding_line, holds, report
 from relay.serve import StartError, serve
 from relay.settings import SettingsError
 
 FAULTS = (SettingsError, DatabaseError, StartError, BridgeError)
+Run = Callable[[argparse.Namespace, asyncio.Event], Awaitable[int | None]]
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 when it ended well, 1 with one line on stderr when it could not start."""
+    """Run the command; 0 when it ended well, 1 with one line on stderr when it could not start.
+
+    1, too, when the doctor found a step that fails.
+    """
     arguments = _parser(os.environ.get).parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    logging.basicConfig(level=arguments.log_level, format=LOG_FORMAT, stream=sys.stderr)
     logging.getLogger("tortoise").setLevel(logging.WARNING)
     try:
-        asyncio.run(_until_signal(arguments.run, arguments))
+        return asyncio.run(_until_signal(arguments.run, arguments)) or 0
     except FAULTS as error:
         print(f"relay: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 async def _serve(_: argparse.Namespace, stop: asyncio.Event) -> None:
@@ -67,19 +74,31 @@ async def _pair(arguments: argparse.Namespace, _: asyncio.Event) -> None:
         print(f"Scan {arguments.output} with the app; whoever sees it can push to your phones.")
 
 
-async def _until_signal(
-    run: Callable[[argparse.Namespace, asyncio.Event], Awaitable[None]], arguments: argparse.Namespace
-) -> None:
-    """Run until it ends; SIGINT and SIGTERM set the event that it is given."""
+async def _doctor(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
+    findings: list[Finding] = []
+    async for finding in walk(Case(pairing_options(arguments), os.environ, push=arguments.push)):
+        findings.append(finding)
+        if not arguments.json:
+            print(finding_line(finding), flush=True)
+        if stop.is_set():
+            return 1
+    if arguments.json:
+        print(report(findings))
+    return 0 if holds(findings) else 1
+
+
+async def _until_signal(run: Run, arguments: argparse.Namespace) -> int | None:
+    """Run until it ends, and return its exit status; SIGINT and SIGTERM set the event that it is given."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run(arguments, stop)
+    return await run(arguments, stop)
 
 
 def _parser(environment: Environment) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("relay", description="Push relay for OpenCode.")
     parser.add_argument("--version", action="version", version=f"relay {__version__}")
+    parser.set_defaults(log_level=logging.INFO)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("serve", help="run the relay; its settings come from the environment")
     command.set_defaults(run=_serve)
@@ -93,6 +112,13 @@ def _parser(environment: Environment) -> argparse.ArgumentParser:
     command = commands.add_parser("pair", help="print the pairing QR code and link")
     add_pair_arguments(command, environment)
     command.set_defaults(run=_pair)
+    command = commands.add_parser(
+        "doctor", help="find out where the way from OpenCode to the phone is broken"
+    )
+    add_pairing_arguments(command, environment)
+    command.add_argument("--no-push", dest="push", action="store_false", help="do not ring on the phones")
+    command.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
+    command.set_defaults(run=_doctor, log_level=logging.ERROR)
     return parser
 
 

@@ -1,0 +1,94 @@
+"""The relay's APNs key, where its settings are at hand: can it be used, and does Apple take it?
+
+A push to a device token that no phone has tells: APNs looks at the key before the token, so BadDeviceToken means that
+the key is good (observed; Apple documents no order of its checks). Nobody's phone hears of it.
+"""
+
+import uuid
+from collections.abc import Mapping
+
+from relay import settings
+from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
+from relay.apns.reasons import judge
+from relay.app import apns_gateway
+from relay.contract import ApnsEnv
+from relay.doctor.case import Case
+from relay.doctor.finding import Finding
+from relay.settings import Settings, SettingsError
+
+NOBODY = "00" * 32
+"""A device token."""
+ENVIRONMENTS: tuple[ApnsEnv, ...] = ("sandbox", "production")
+KEY_IS_GOOD = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic", "Unregistered", "ExpiredToken"})
+"""The reasons that are about the token, not the key."""
+OTHER_ENVIRONMENT = frozenset({"BadEnvironmentKeyIdInToken", "BadEnvironmentKeyInToken"})
+"""The key is good, but serves the other environment only."""
+CLOSE_SECONDS = 1.0
+
+
+async def check_apns(case: Case) -> Finding:
+    """The key is valid, and APNs accepts it."""
+    if not any(name.startswith("APNS_") and value for name, value in case.environment.items()):
+        return Finding(
+            "apns", "skipped", "the relay's settings are not here", "run this where APNS_KEY_ID is set"
+        )
+    try:
+        configured = settings.load(case.environment)
+    except SettingsError as error:
+        return Finding("apns", "fails", str(error), "correct the environment of the relay")
+    return judge_key(await _ask(configured, case.clock()), configured)
+
+
+def judge_key(outcomes: Mapping[ApnsEnv, Outcome], configured: Settings) -> Finding:
+    """What the answers of the environments say of the key. Pure."""
+    good = [env for env, outcome in outcomes.items() if _reason(outcome) in KEY_IS_GOOD]
+    bad = [
+        env
+        for env in outcomes
+        if env not in good and not (good and _reason(outcomes[env]) in OTHER_ENVIRONMENT)
+    ]
+    if bad:
+        said = "; ".join(f"{env} {_words(outcomes[env], configured, env)}" for env in bad)
+        return Finding("apns", "fails", said, _remedy(outcomes[bad[0]]))
+    return Finding("apns", "ok", f"key {configured.apns_key_id} is accepted by {' and '.join(good)}")
+
+
+async def _ask(configured: Settings, now: float) -> dict[ApnsEnv, Outcome]:
+    gateway = apns_gateway(configured)
+    try:
+        return {env: await gateway.send(_push(env, configured, now)) for env in ENVIRONMENTS}
+    finally:
+        await gateway.close(CLOSE_SECONDS)
+
+
+def _push(env: ApnsEnv, configured: Settings, now: float) -> Push:
+    return Push(
+        apns_id=str(uuid.uuid4()),
+        device_token=NOBODY,
+        apns_env=env,
+        topic=configured.apns_default_bundle_id,
+        push_type="alert",
+        priority=5,
+        expiration=int(now),
+        collapse_id="",
+        payload=b'{"aps":{"alert":"relay doctor"}}',
+    )
+
+
+def _reason(outcome: Outcome) -> str | None:
+    return outcome.reason if isinstance(outcome, Answered) else None
+
+
+def _words(outcome: Outcome, configured: Settings, env: ApnsEnv) -> str:
+    match outcome:
+        case Answered(status=status, reason=reason):
+            return f"answers {status} {reason or ''}".rstrip()
+        case NotSent(why=why) | MaybeSent(why=why):
+            host, port = configured.apns_hosts[env]
+            return f"({host}:{port}) cannot be asked: {why}"
+
+
+def _remedy(outcome: Outcome) -> str:
+    if isinstance(outcome, Answered):
+        return judge(outcome).advice or "try again later"
+    return "is the network, or a firewall, in the way of HTTP/2 to APNs?"

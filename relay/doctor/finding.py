@@ -1,0 +1,39 @@
+"""What the doctor found at one step, and how a person and a program read it. Pure."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+Step = Literal["opencode", "relay", "secret", "apns", "devices", "push"]
+Result = Literal["ok", "fails", "skipped"]
+
+STEPS: tuple[Step, ...] = ("opencode", "relay", "secret", "apns", "devices", "push")
+"""In the order in which they are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`said` is what was seen, without secrets; `remedy` is what to do, empty if there is nothing to do."""
+
+    step: Step
+    result: Result
+    said: str
+    remedy: str = ""
+
+
+def finding_line(finding: Finding) -> str:
+    """One line for a person."""
+    remedy = f" -> {finding.remedy}" if finding.remedy else ""
+    return f"{finding.result:<8} {finding.step:<9} {' '.join(finding.said.split())}{remedy}"
+
+
+def report(findings: Sequence[Finding]) -> str:
+    """All of them as a JSON object: `{ok, steps: [{step, result, said, remedy}]}`."""
+    steps = [asdict(finding) for finding in findings]
+    return json.dumps({"ok": holds(findings), "steps": steps}, indent=2, ensure_ascii=False)
+
+
+def holds(findings: Sequence[Finding]) -> bool:
+    """Whether nothing fails."""
+    return all(finding.result != "fails" for finding in findings)

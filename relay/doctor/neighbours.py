@@ -1,0 +1,64 @@
+"""The two servers that the bridge talks to: are they there, are they what they should be, and do they let us in?"""
+
+import aiohttp
+import msgspec
+
+from relay import contract
+from relay.bridge.errors import BridgeError, NotOpenCode, OpenCodeError, OptionError, Refused, Unreachable
+from relay.bridge.opencode import OpenCode, address, http_url
+from relay.bridge.options import BridgeOptions
+from relay.doctor.finding import Finding
+
+DEADLINE = aiohttp.ClientTimeout(total=10.0)
+
+OPENCODE_REMEDIES: dict[type[BridgeError], str] = {
+    OptionError: "give the right --opencode-url",
+    Refused: "give OpenCode's password by --password or OPENCODE_SERVER_PASSWORD",
+    Unreachable: "start it (opencode serve), or say where it listens by --opencode-url",
+    NotOpenCode: "something else listens there: give the right --opencode-url",
+}
+RELAY_REMEDY = "start it (relay serve), or say where it is by --relay-url"
+
+
+async def check_opencode(http: aiohttp.ClientSession, options: BridgeOptions) -> Finding:
+    """OpenCode answers, and takes the password."""
+    try:
+        where = address(options.opencode_url, options.username, options.password)
+        health = await OpenCode(http, where).health()
+    except (OptionError, OpenCodeError) as error:
+        return Finding("opencode", "fails", str(error), OPENCODE_REMEDIES.get(type(error), ""))
+    return Finding("opencode", "ok", f"{where.url} is OpenCode {health.version}")
+
+
+async def check_relay(http: aiohttp.ClientSession, options: BridgeOptions) -> Finding:
+    """The relay answers."""
+    try:
+        http_url(options.relay_url, "the relay URL")
+        said = await _relay_health(http, f"{contract.normal_relay_url(options.relay_url)}/health")
+    except (BridgeError, aiohttp.ClientError, OSError) as error:
+        return Finding("relay", "fails", _words(error, options.relay_url), RELAY_REMEDY)
+    except ValueError as error:
+        return Finding("relay", "fails", f"{options.relay_url} is no relay: {error}", RELAY_REMEDY)
+    return Finding("relay", "ok", f"{options.relay_url} knows {said.devices} phone(s) in all")
+
+
+async def _relay_health(http: aiohttp.ClientSession, url: str) -> contract.Health:
+    """Raises ValueError if what answers is not a relay."""
+    async with http.get(url, timeout=DEADLINE, allow_redirects=False) as response:
+        body = await response.read()
+    if response.status != 200:
+        raise ValueError(f"/health answered {response.status}")
+    try:
+        health = msgspec.json.decode(body, type=contract.Health)
+    except ValueError:
+        raise ValueError("its /health is not a relay's") from None
+    if not health.ok:
+        raise ValueError("its /health is not ok")
+    return health
+
+
+def _words(error: Exception, url: str) -> str:
+    if isinstance(error, BridgeError):
+        return str(error)
+    reason = "is silent" if isinstance(error, TimeoutError) else f"does not answer ({type(error).__name__})"
+    return f"{url} {reason}"

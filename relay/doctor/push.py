@@ -1,0 +1,53 @@
+"""A test push: does the relay know phones under this secret, and does APNs take it for them?"""
+
+import aiohttp
+
+from relay import contract
+from relay.bridge.mapping import Sender
+from relay.bridge.push_test import push_test_event
+from relay.bridge.relay_client import Answer, RelayClient
+from relay.doctor.case import Case
+from relay.doctor.finding import Finding
+from relay.doctor.ledger import unsent
+
+NO_PHONE = "scan the code of relay pair with the app; it has to be the same --relay-url and secret"
+RELAY_LOG = "the relay's log names APNs' reason; so does relay doctor, run with the relay's environment"
+
+
+async def check_push(http: aiohttp.ClientSession, case: Case, secret: str | None) -> list[Finding]:
+    """The findings of the steps "devices" and "push". Rings on every phone of the secret; None: it cannot."""
+    if secret is None or not case.push:
+        why = "--no-push" if secret else "it needs a relay and a secret"
+        return [Finding("devices", "skipped", why), Finding("push", "skipped", why)]
+    sender = Sender(secret, contract.server_id(case.options.relay_url, secret))
+    # Not a permission: it begins no Live Activity, and the app asks for no decision.
+    event = push_test_event(sender, int(case.clock() * 1000), event_type="complete")
+    answer = await RelayClient(http, case.options.relay_url).post(event)
+    findings = judge_push(answer)
+    if findings[-1].result == "fails" and (reasons := await unsent(case.environment, event)):
+        findings[-1] = Finding(
+            "push", "fails", f"{findings[-1].said}: {'; '.join(reasons)}", findings[-1].remedy
+        )
+    return findings
+
+
+def judge_push(answer: Answer) -> list[Finding]:
+    """What the relay's answer says. Pure."""
+    if answer.verdict != "delivered":
+        said = f"the relay did not take the test push: {answer.reason}"
+        return [Finding("devices", "fails", said, "see the relay's log"), Finding("push", "skipped", said)]
+    sent, failed, queued = (
+        int((answer.counts or {}).get(name) or 0) for name in ("sent", "failed", "queued")
+    )
+    total = sent + failed + queued
+    if total == 0:
+        said = "the relay knows no phone under this secret"
+        return [Finding("devices", "fails", said, NO_PHONE), Finding("push", "skipped", said)]
+    return [Finding("devices", "ok", f"{total} phone(s) under this secret"), _pushed(sent, failed, queued)]
+
+
+def _pushed(sent: int, failed: int, queued: int) -> Finding:
+    if failed or queued:
+        said = f"APNs took {sent}, refused {failed}, and {queued} are still being tried"
+        return Finding("push", "fails", said, RELAY_LOG)
+    return Finding("push", "ok", f"APNs took {sent}", "look at the phone: a notification says Push test")

@@ -1,0 +1,340 @@
+"""`relay doctor` along a chain of real processes and the simulator's fakes, whole and broken at each of its places."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import encode_basic_auth, web
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from relay import settings
+from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
+from relay.bridge.mapping import Sender
+from relay.bridge.options import BridgeOptions
+from relay.bridge.push_test import push_test_event
+from relay.bridge.relay_client import Answer
+from relay.doctor.apns import judge_key
+from relay.doctor.case import Case
+from relay.doctor.chain import walk
+from relay.doctor.finding import STEPS, Finding, finding_line, holds, report
+from relay.doctor.ledger import unsent
+from relay.doctor.push import judge_push
+from relay.doctor.secret import check_secret
+from simulator.apns.faults import AnswerWith, Fault
+from simulator.world import World, WorldOptions
+from waiting import eventually
+
+SECRET = "s3cret-s3cret-s3cret"
+NOWHERE = "http://127.0.0.1:9"
+
+Build = Callable[..., dict[str, str]]
+
+
+async def examined(case: Case) -> dict[str, Finding]:
+    findings = [finding async for finding in walk(case)]
+    assert tuple(finding.step for finding in findings) == STEPS
+    return {finding.step: finding for finding in findings}
+
+
+def results(found: dict[str, Finding]) -> dict[str, str]:
+    return {step: finding.result for step, finding in found.items()}
+
+
+class TestChain:
+    """A whole world: fakes of OpenCode, APNs and the phone, a relay and a bridge as processes."""
+
+    def case(self, world: World, **changes: Any) -> Case:
+        options = BridgeOptions(
+            world.opencode.url, world.relay_urls[0], secret_file=world.folder / "relay-secret"
+        )
+        environment = world._relay_environment(world.relay_urls[0])
+        return Case(**{"options": options, "environment": environment} | changes)
+
+    async def test_a_whole_chain_rings_once_and_shows_no_card(self) -> None:
+        async with World(WorldOptions(live_activities=True)) as world:
+            found = await examined(self.case(world))
+            assert set(results(found).values()) == {"ok"}
+            assert "OpenCode 1.18" in found["opencode"].said
+            assert "1 phone(s)" in found["devices"].said
+            assert "sandbox and production" in found["apns"].said
+            (phone,) = world.phones
+            await eventually(lambda: phone.notifications)
+            assert [one.title for one in phone.notifications] == ["Push test"]
+            assert not phone.activities.active
+            # Without a push nothing rings, and without the relay's settings the key is not asked for.
+            found = await examined(self.case(world, push=False, environment={}))
+            assert results(found) == {
+                "opencode": "ok", "relay": "ok", "secret": "ok",
+                "apns": "skipped", "devices": "skipped", "push": "skipped",
+            }  # fmt: skip
+            assert len(phone.notifications) == 1
+
+    async def test_it_says_where_the_chain_breaks(self) -> None:
+        async with World(WorldOptions(phones=0)) as world:
+            case = self.case(world)
+            found = await examined(case)
+            assert (found["devices"].result, found["push"].result) == ("fails", "skipped")
+            assert "no phone" in found["devices"].said
+            assert "relay pair" in found["devices"].remedy
+
+            world.phones = [await world._pair(1)]
+            world.apns.faults.add(Fault(AnswerWith("TopicDisallowed"), times=1))
+            # The doctor's own push is struck, not the phone's.
+            assert "TopicDisallowed" in (await examined(self.case(world, push=False)))["apns"].said
+
+            rule = world.apns.faults.add(
+                Fault(AnswerWith("PayloadTooLarge"), token=world.phones[0].app.token)
+            )
+            found = await examined(case)
+            assert results(found) == dict.fromkeys(STEPS, "ok") | {"push": "fails"}
+            assert "refused 1" in found["push"].said
+            assert "413 PayloadTooLarge" in found["push"].said
+            assert world.phones[0].app.token not in found["push"].said
+            assert "PayloadTooLarge" not in (await examined(self.case(world, environment={})))["push"].said
+            world.apns.faults.remove(rule)
+
+            key = world.apns.registry.keys[world._key.key_id]
+            key.public_key = ec.generate_private_key(ec.SECP256R1()).public_key()
+            found = await examined(case)
+            assert (found["apns"].result, found["push"].result) == ("fails", "fails")
+            assert "InvalidProviderToken" in found["apns"].said
+            assert "APNS_KEY_ID" in found["apns"].remedy
+            assert "still being tried" in found["push"].said
+
+            await world.relay.stop()
+            await world.opencode.close()
+            found = await examined(case)
+            assert (found["opencode"].result, found["relay"].result) == ("fails", "fails")
+            assert (found["devices"].result, found["push"].result) == ("skipped", "skipped")
+
+
+class TestNeighbours:
+    """What else may listen there."""
+
+    @asynccontextmanager
+    async def server(self, answer: Callable[[web.Request], web.Response]) -> AsyncIterator[str]:
+        async def handle(request: web.Request) -> web.Response:
+            return answer(request)
+
+        app = web.Application()
+        app.add_routes([web.get("/{path:.*}", handle)])
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()
+
+    async def found(self, step: str, **options: Any) -> Finding:
+        given = {"opencode_url": NOWHERE, "relay_url": NOWHERE, "relay_secret": SECRET}
+        return (await examined(Case(BridgeOptions(**given | options), {}, push=False)))[step]
+
+    async def test_opencode_wants_its_password(self) -> None:
+        def guarded(request: web.Request) -> web.Response:
+            if request.headers.get("Authorization") != encode_basic_auth("opencode", "geheim"):
+                return web.Response(status=401)
+            return web.json_response({"healthy": True, "version": "1.18.33"})
+
+        async with self.server(guarded) as url:
+            refused = await self.found("opencode", opencode_url=url)
+            assert refused.result == "fails"
+            assert "OPENCODE_SERVER_PASSWORD" in refused.remedy
+            wrong = await self.found("opencode", opencode_url=url, password="falsch")
+            assert wrong.result == "fails"
+            assert "falsch" not in repr(wrong)
+            assert (await self.found("opencode", opencode_url=url, password="geheim")).result == "ok"
+
+    async def test_something_else_is_no_opencode_and_no_relay(self) -> None:
+        async with self.server(lambda _: web.Response(text="<html>", content_type="text/html")) as url:
+            assert "something else" in (await self.found("opencode", opencode_url=url)).remedy
+            assert "not a relay's" in (await self.found("relay", relay_url=url)).said
+        async with self.server(lambda _: web.Response(status=502)) as url:
+            assert "answered 502" in (await self.found("relay", relay_url=url)).said
+        async with self.server(
+            lambda _: web.json_response({"ok": False, "devices": 1, "deliveries": 1})
+        ) as url:
+            assert "not ok" in (await self.found("relay", relay_url=url)).said
+
+    async def test_what_is_no_url_is_said_so(self) -> None:
+        assert "must be an http" in (await self.found("opencode", opencode_url="nowhere")).said
+        assert "must be an http" in (await self.found("relay", relay_url="nowhere")).said
+
+    async def test_nobody_there_is_told_from_a_stranger(self) -> None:
+        assert "does not answer" in (await self.found("opencode")).said
+        assert "does not answer" in (await self.found("relay")).said
+
+
+class TestSecret:
+    def found(self, **options: Any) -> Finding:
+        return check_secret(Case(BridgeOptions(NOWHERE, NOWHERE, **options), {}))[1]
+
+    def test_the_doctor_makes_none(self, tmp_path: Path) -> None:
+        found = self.found(secret_file=tmp_path / "relay-secret")
+        assert (found.result, list(tmp_path.iterdir())) == ("fails", [])
+        assert "relay pair" in found.remedy
+
+    def test_a_short_one_is_refused_and_not_repeated(self, tmp_path: Path) -> None:
+        (tmp_path / "relay-secret").write_text("geheim")
+        for found in (
+            self.found(relay_secret="geheim"),
+            self.found(secret_file=tmp_path / "relay-secret"),
+        ):
+            assert found.result == "fails"
+            assert "geheim" not in repr(found)
+
+    def test_where_it_is_from_is_said(self, tmp_path: Path) -> None:
+        (tmp_path / "relay-secret").write_text(SECRET)
+        found = self.found(secret_file=tmp_path / "relay-secret")
+        assert (found.result, found.said) == ("ok", f"it is in {tmp_path / 'relay-secret'}")
+        assert SECRET not in repr(found)
+
+
+class TestKey:
+    """The answers of APNs to a push for nobody."""
+
+    GOOD = Answered(400, "BadDeviceToken")
+    BAD = Answered(403, "InvalidProviderToken")
+
+    @pytest.mark.parametrize(
+        ("sandbox", "production", "result", "said", "remedy"),
+        [
+            (GOOD, GOOD, "ok", "accepted by sandbox and production", ""),
+            (Answered(410, "Unregistered"), GOOD, "ok", "sandbox and production", ""),
+            (Answered(403, "BadEnvironmentKeyInToken"), GOOD, "ok", "accepted by production", ""),
+            (GOOD, Answered(403, "BadEnvironmentKeyIdInToken"), "ok", "accepted by sandbox", ""),
+            (BAD, BAD, "fails", "sandbox answers 403 InvalidProviderToken; production", "APNS_KEY_ID"),
+            (GOOD, BAD, "fails", "production answers 403", "APNS_KEY_ID"),
+            (Answered(400, "TopicDisallowed"), GOOD, "fails", "TopicDisallowed", "APNS_DEFAULT_BUNDLE_ID"),
+            (Answered(403, "BadEnvironmentKeyInToken"), BAD, "fails", "sandbox answers 403", "both"),
+            (Answered(503), GOOD, "fails", "answers 503", "try again later"),
+            (NotSent("no route"), GOOD, "fails", "(api.sandbox.push.apple.com:443) cannot be asked: no route", "firewall"),
+            (GOOD, MaybeSent("no answer in time"), "fails", "no answer in time", "firewall"),
+        ],
+    )  # fmt: skip
+    def test_only_an_answer_about_the_token_is_good(
+        self, environment: Build, sandbox: Outcome, production: Outcome, result: str, said: str, remedy: str
+    ) -> None:
+        configured = settings.load(environment())
+        found = judge_key({"sandbox": sandbox, "production": production}, configured)
+        assert found.result == result
+        assert said in found.said
+        assert remedy in found.remedy
+
+    async def test_settings_that_cannot_work_are_named(self, environment: Build) -> None:
+        case = Case(BridgeOptions(NOWHERE, NOWHERE), environment(APNS_KEY_ID="short"), push=False)
+        found = (await examined(case))["apns"]
+        assert found.result == "fails"
+        assert "APNS_KEY_ID must be the 10 letters" in found.said
+
+
+class TestPush:
+    """What the relay answers to the test push."""
+
+    @pytest.mark.parametrize(
+        ("counts", "devices", "push"),
+        [
+            ({"sent": 2, "failed": 0, "queued": 0}, "ok", "ok"),
+            ({"sent": 2, "failed": 0, "queued": None}, "ok", "ok"),  # a relay of the first implementation
+            ({"sent": 1, "failed": 1, "queued": 0}, "ok", "fails"),
+            ({"sent": 0, "failed": 0, "queued": 1}, "ok", "fails"),
+            ({"sent": 0, "failed": 0, "queued": 0}, "fails", "skipped"),
+        ],
+    )
+    def test_every_phone_counts(self, counts: dict[str, Any], devices: str, push: str) -> None:
+        found = judge_push(Answer("delivered", counts=counts))
+        assert [one.result for one in found] == [devices, push]
+
+    def test_a_relay_that_refuses_is_quoted(self) -> None:
+        devices, push = judge_push(Answer("refused", "status 400: secret too short"))
+        assert (devices.result, push.result) == ("fails", "skipped")
+        assert "secret too short" in devices.said
+
+
+class TestLedger:
+    """The relay's database, as far as it is at hand."""
+
+    EVENT = push_test_event(Sender(SECRET, "0123456789abcdef"), 1_700_000_000_000)
+
+    async def test_without_settings_it_has_nothing_to_say(self) -> None:
+        assert await unsent({}, self.EVENT) == []
+
+    async def test_the_doctor_makes_no_database(self, environment: Build, tmp_path: Path) -> None:
+        file = tmp_path / "relay.sqlite3"
+        assert await unsent(environment(DATABASE_URL=f"sqlite://{file}"), self.EVENT) == []
+        assert not os.path.lexists(file)
+
+    async def test_a_database_that_cannot_be_read_is_no_error(
+        self, environment: Build, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "relay.sqlite3"
+        await asyncio.to_thread(file.write_text, "not a database " * 100)
+        assert await unsent(environment(DATABASE_URL=f"sqlite://{file}"), self.EVENT) == []
+
+    async def test_one_that_is_away_is_no_error(self, environment: Build) -> None:
+        there = "mysql://relay:geheim@127.0.0.1:9/relay"
+        assert await unsent(environment(DATABASE_URL=there), self.EVENT) == []
+
+
+class TestReport:
+    FINDINGS = (Finding("opencode", "ok", "fine\nand well"), Finding("relay", "fails", "gone", "start it"))
+
+    def test_a_finding_is_one_line(self) -> None:
+        assert [finding_line(one) for one in self.FINDINGS] == [
+            "ok       opencode  fine and well",
+            "fails    relay     gone -> start it",
+        ]
+
+    def test_a_program_gets_an_object(self) -> None:
+        said = json.loads(report(self.FINDINGS))
+        assert said["ok"] is holds(self.FINDINGS) is False
+        assert said["steps"][1] == {"step": "relay", "result": "fails", "said": "gone", "remedy": "start it"}
+        assert json.loads(report(self.FINDINGS[:1]))["ok"] is True
+
+
+class TestCommand:
+    @pytest.fixture
+    def doctor(self, tmp_path: Path) -> Callable[..., Awaitable[asyncio.subprocess.Process]]:
+        async def run(*words: str) -> asyncio.subprocess.Process:
+            environment = {name: value for name, value in os.environ.items() if not name.startswith("APNS_")}
+            return await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "relay", "doctor", f"--relay-url={NOWHERE}", f"--secret-file={tmp_path}/s",
+                *words, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+
+        return run
+
+    async def test_what_fails_shows_in_the_exit_status(self, doctor: Any) -> None:
+        process = await doctor(f"--opencode-url={NOWHERE}")
+        out, err = await asyncio.wait_for(process.communicate(), 30)
+        assert (process.returncode, err) == (1, b"")
+        assert [text.split()[:2] for text in out.decode().splitlines()] == [
+            ["fails", "opencode"], ["fails", "relay"], ["fails", "secret"],
+            ["skipped", "apns"], ["skipped", "devices"], ["skipped", "push"],
+        ]  # fmt: skip
+
+    async def test_as_json(self, doctor: Any) -> None:
+        process = await doctor(f"--opencode-url={NOWHERE}", "--json", "--no-push")
+        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 1
+        assert [step["step"] for step in json.loads(out)["steps"]] == list(STEPS)
+
+    async def test_a_signal_ends_it_after_the_step_it_is_at(self, doctor: Any) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as deaf:
+            deaf.setblocking(False)
+            process = await doctor(f"--opencode-url=http://127.0.0.1:{deaf.getsockname()[1]}")
+            connection, _ = await asyncio.get_running_loop().sock_accept(deaf)
+            process.send_signal(signal.SIGTERM)
+            deaf.close()
+            connection.close()
+            out, _ = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 1
+        assert len(out.splitlines()) == 1
