@@ -54,22 +54,24 @@ def observe(activity: Activity, told: News, *, can_start: bool, now_ms: int) -> 
 
     `can_start`: the phone has a push-to-start token, so that an activity that is over can begin anew.
     """
-    if told.event_id == activity.event_id:
-        return activity  # a resend
-    if activity.stage in OVER or activity.ends:
-        if not _begins_anew(activity, told, now_ms):
-            return activity
-        if activity.stage in OVER:
-            return _restarted(activity, told, now_ms) if can_start else activity
-    if activity.stage == "lost" and can_start and (activity.ends or told.event_type == "start"):
+    if told.event_id == activity.event_id or _is_late(activity, told, now_ms):
+        return activity
+    if can_start and _brings_a_card(activity, told):
         return _restarted(activity, told, now_ms)
-    return _with_state(activity, told, now_ms)
+    return activity if activity.stage == "ended" else _with_state(activity, told, now_ms)
 
 
-def _begins_anew(activity: Activity, told: News, now_ms: int) -> bool:
-    if told.ends or told.event_type == "start":
-        return not told.ends
-    return activity.stage != "dismissed" and now_ms - activity.ended_at >= REOPEN_MS
+def _is_late(activity: Activity, told: News, now_ms: int) -> bool:
+    """After its end an activity hears nothing more of that run, whatever overtook what."""
+    over = activity.stage == "ended" or activity.ends
+    new_run = told.event_type == "start" or now_ms - activity.ended_at >= REOPEN_MS
+    return over and (told.ends or not new_run)
+
+
+def _brings_a_card(activity: Activity, told: News) -> bool:
+    if activity.stage == "ended" or (activity.stage == "lost" and activity.ends):
+        return True
+    return activity.stage in ("dismissed", "lost") and told.event_type == "start"
 
 
 def _restarted(activity: Activity, told: News, now_ms: int) -> Activity:
@@ -101,9 +103,12 @@ def _with_state(activity: Activity, told: News, now_ms: int) -> Activity:
         ended_at=now_ms if told.ends else 0,
         updated_at=now_ms,
     )
+    if told.ends and activity.stage in (
+        "starting",
+        "dismissed",
+    ):  # over before there was a card, or long after
+        return replace(changed, stage="ended", alert=None, due_at=None)
     if activity.stage == "starting":
-        if told.ends:  # over before APNs took the start
-            return replace(changed, stage="ended", alert=None, due_at=None)
         return replace(changed, alert=start_alert(told))
     return replace(changed, due_at=due_at(changed, now_ms))
 

@@ -98,14 +98,14 @@ def _with_token(activity: Activity, registration: Registration, now_ms: int) -> 
         registered_at=now_ms,
         updated_at=now_ms,
     )
-    if activity.stage in OVER:  # the app began another one, and shows the state itself
+    due_at = max(now_ms, activity.pushed_at + throttle.PHASE_MS)
+    if activity.stage in OVER:  # the app began another one
+        state = activity.state if activity.stage == "dismissed" else None
         return replace(
-            active, state=None, alert=None, ends=False, began_at=now_ms, ended_at=0, due_at=None, pushed_status=None,
-            attempts=0, retry_at=0,
+            active, state=state, alert=None, ends=False, began_at=now_ms, ended_at=0, pushed_status=None,
+            due_at=due_at if state else None, attempts=0, retry_at=0,
         )  # fmt: skip
-    if activity.stage in AWAITING:
-        unheard = (
-            activity.alert if activity.stage == "started" else None
-        )  # a question that came after the start
-        return replace(active, alert=unheard, due_at=max(now_ms, activity.pushed_at + throttle.PHASE_MS))
+    if activity.stage in AWAITING:  # a question that came after the start was not heard yet
+        alert = activity.alert if activity.stage == "started" else None
+        return replace(active, alert=alert, due_at=due_at)
     return active

@@ -21,7 +21,7 @@ from activity_values import (
     told,
 )
 from relay.activity.delivery import push
-from relay.activity.life import OVER, TIMED_OUT_MS, Kind, begun, kind, observe, opened, timed_out
+from relay.activity.life import TIMED_OUT_MS, Kind, begun, kind, observe, opened, timed_out
 from relay.activity.record import Activity
 from relay.activity.settled import Word
 from relay.activity.tokens import dismissed, registered
@@ -178,7 +178,7 @@ class OneActivity:
         if self.row is None:
             self.row = Row(after)
             self.newest = None
-        elif there[0].stage in OVER:
+        elif there[0].stage == "ended":
             self.newest = None  # a card of the app's own
         self.row.fresh, self.card = True, True
         self.write(after)

@@ -151,7 +151,7 @@ def test_a_start_that_the_app_made_way_for_does_not_come_back(word: Word) -> Non
     """The app unregistered the session and registered a card of its own while APNs was asked."""
     under_way = pushing(BEFORE["start"], SENT_AT)
     own = registers(NEW_TOKEN)(dismissed(under_way, NOW - HEARD))
-    assert stands(answered(own, BEFORE["start"], "start", said(word))) == ACTIVE
+    assert stands(answered(own, BEFORE["start"], "start", said(word))) == ("active", PHASE)
 
 
 @pytest.mark.parametrize("kind", ["update", "end"])

@@ -24,6 +24,7 @@ from activity_values import (
     registration,
     state,
 )
+from relay.activity.life import OVER
 from relay.activity.record import Activity, Stage, activity_id
 from relay.activity.tokens import dismissed, named, registered
 
@@ -64,7 +65,7 @@ ROWS: dict[str, tuple[Activity, int | None, bool]] = {
     "ended": (activity(stage="ended", ends=True, ended_at=NOW - MINUTE, state=state("complete")), None, False),
     "lost": (activity(stage="lost", pushed_at=NOW - MINUTE), 0, True),
     "lost, over": (activity(stage="lost", pushed_at=AT, ends=True, state=state("complete")), 800, True),
-    "dismissed": (activity(stage="dismissed"), None, False),
+    "dismissed": (activity(stage="dismissed"), 0, True),
 }  # fmt: skip
 
 
@@ -91,7 +92,7 @@ def test_the_phone_registers_a_token(name: str, token: str) -> None:
     assert after.due_at == (None if due is None else NOW + due)
     assert after.state == (before.state if keeps else None)
     assert after.ends == (before.ends and keeps)
-    assert after.began_at == (before.began_at if keeps else NOW)
+    assert after.began_at == (NOW if before.stage in OVER else before.began_at)
     assert (after.id, after.revision, after.timestamp) == (before.id, before.revision, before.timestamp)
     assert (after.lease_owner, after.lease_until) == (before.lease_owner, before.lease_until)
 
