@@ -16,6 +16,8 @@ from typing import Any
 import aiohttp
 
 from simulator.activity_report import activities
+from simulator.opencode.ids import renamed
+from simulator.opencode.replay import session_ids
 from simulator.scenario import Recording, Scenario, load, scenarios
 from simulator.world import World
 from waiting import eventually
@@ -261,6 +263,11 @@ def _last(card: Json) -> str:
     return str(card["states"][-1]["status"])
 
 
+def played_ids(one: Round, number: int) -> dict[str, str]:
+    """The ids of all sessions in play `number`, also of those that a server which died never created."""
+    return {session_id: renamed(session_id, number) for session_id in session_ids(load(one.name).recording)}
+
+
 async def play(world: World, one: Round) -> Played:
     """Play a round. Raises AssertionError if the phone does not show what it should, and nothing else."""
     world.journal.clear()
@@ -268,7 +275,7 @@ async def play(world: World, one: Round) -> Played:
     try:
         await world.clock.sleep(one.at / one.speed)
         in_doubt = await KILLS[one.part](world)
-        played = Played(world, one, (await playing).sessions, in_doubt)
+        played = Played(world, one, played_ids(one, (await playing).number), in_doubt)
     finally:
         playing.cancel()
     await _healed(world, played)

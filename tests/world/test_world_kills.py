@@ -14,7 +14,7 @@ from simulator.journal import Entry, Journal
 from simulator.scenario import load, scenarios
 from simulator.world import World, WorldOptions
 from world.facts import Key, facts, misheard, running, survivors
-from world.kills import KILLS, Played, Round, draw, play
+from world.kills import KILLS, Played, Round, draw, play, played_ids
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "6"))
 SEED = int(os.environ.get("KILL_SEED", "20261121"))
@@ -250,6 +250,14 @@ def test_every_round_can_be_drawn_again_and_every_part_dies() -> None:
     assert drawn == [draw(1, number) for number in range(40)]
     assert drawn != [draw(2, number) for number in range(40)]
     assert Counter(one.part for one in drawn) == dict.fromkeys(KILLS, 10)
+
+
+def test_a_server_that_dies_before_its_first_session_rings_for_none() -> None:
+    early = Round(1, 1, "a_text", "opencode", at=0.1, speed=5.0, unanswered=False)
+    assert early.facts == []
+    ids = played_ids(early, 7)
+    assert set(ids) == {card.session_id for card in early.scenario.activities}
+    assert Played(Shown(), early, ids).wrong() == []  # type: ignore[arg-type]
 
 
 def test_an_unanswered_round_ends_with_a_request_that_waits_unless_opencode_died() -> None:
