@@ -23,8 +23,7 @@ from relay.bridge.pairing_code import save_pairing, show_pairing
 from relay.bridge.run import run_bridge
 from relay.database import DatabaseError, close_database, open_database
 from relay.doctor.case import Case
-from relay.doctor.chain import walk
-from relay.doctor.finding import Finding, finding_line, holds, report
+from relay.doctor.command import doctor
 from relay.serve import StartError, serve
 from relay.settings import SettingsError
 
@@ -75,16 +74,8 @@ async def _pair(arguments: argparse.Namespace, _: asyncio.Event) -> None:
 
 
 async def _doctor(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
-    findings: list[Finding] = []
-    async for finding in walk(Case(pairing_options(arguments), os.environ, push=arguments.push)):
-        findings.append(finding)
-        if not arguments.json:
-            print(finding_line(finding), flush=True)
-        if stop.is_set():
-            return 1
-    if arguments.json:
-        print(report(findings))
-    return 0 if holds(findings) else 1
+    case = Case(pairing_options(arguments), os.environ, push=arguments.push)
+    return await doctor(case, stop=stop, out=sys.stdout, as_json=arguments.json)
 
 
 async def _until_signal(run: Run, arguments: argparse.Namespace) -> int | None:

@@ -1,6 +1,7 @@
 """`relay doctor` along a chain of real processes and the simulator's fakes, whole and broken at each of its places."""
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from relay.bridge.relay_client import Answer
 from relay.doctor.apns import judge_key
 from relay.doctor.case import Case
 from relay.doctor.chain import walk
+from relay.doctor.command import doctor as doctor_command
 from relay.doctor.finding import STEPS, Finding, finding_line, holds, report
 from relay.doctor.ledger import unsent
 from relay.doctor.push import judge_push
@@ -270,7 +272,7 @@ class TestLedger:
     async def test_the_doctor_makes_no_database(self, environment: Build, tmp_path: Path) -> None:
         file = tmp_path / "relay.sqlite3"
         assert await unsent(environment(DATABASE_URL=f"sqlite://{file}"), self.EVENT) == []
-        assert not os.path.lexists(file)
+        assert not await asyncio.to_thread(file.exists)
 
     async def test_a_database_that_cannot_be_read_is_no_error(
         self, environment: Build, tmp_path: Path
@@ -327,14 +329,18 @@ class TestCommand:
         assert process.returncode == 1
         assert [step["step"] for step in json.loads(out)["steps"]] == list(STEPS)
 
-    async def test_a_signal_ends_it_after_the_step_it_is_at(self, doctor: Any) -> None:
+    async def test_a_signal_ends_it_at_once(self, doctor: Any) -> None:
         with socket.create_server(("127.0.0.1", 0)) as deaf:
             deaf.setblocking(False)
             process = await doctor(f"--opencode-url=http://127.0.0.1:{deaf.getsockname()[1]}")
             connection, _ = await asyncio.get_running_loop().sock_accept(deaf)
-            process.send_signal(signal.SIGTERM)
-            deaf.close()
-            connection.close()
-            out, _ = await asyncio.wait_for(process.communicate(), 30)
-        assert process.returncode == 1
-        assert len(out.splitlines()) == 1
+            with connection:
+                process.send_signal(signal.SIGTERM)
+                out, err = await asyncio.wait_for(process.communicate(), 8)  # before the step's own deadline
+        assert (process.returncode, out, err) == (1, b"", b"")
+
+    async def test_in_process_it_prints_as_it_goes(self, tmp_path: Path) -> None:
+        out = io.StringIO()
+        case = Case(BridgeOptions(NOWHERE, NOWHERE, secret_file=tmp_path / "s"), {})
+        assert await doctor_command(case, stop=asyncio.Event(), out=out) == 1
+        assert len(out.getvalue().splitlines()) == len(STEPS)
