@@ -8,6 +8,7 @@ import pytest
 
 from relay.bridge.arguments import (
     add_bridge_arguments,
+    add_pair_arguments,
     add_pairing_arguments,
     bridge_options,
     pairing_options,
@@ -110,3 +111,13 @@ def test_a_pairing_takes_the_same_words_but_not_how_the_bridge_works() -> None:
     assert pairing_options(parser.parse_args(["--relay-url", "http://a"])).relay_url == "http://a"
     with pytest.raises(SystemExit):
         parser.parse_args(["--alerts", "error"])
+
+
+def test_relay_pair_can_write_a_picture_and_renew_the_secret() -> None:
+    parser = ArgumentParser()
+    add_pair_arguments(parser, {}.get)
+    plain = parser.parse_args([])
+    assert (plain.output, plain.rotate_secret) == (None, False)
+    told = parser.parse_args(["--output", "pair.png", "--rotate-secret"])
+    assert (told.output, told.rotate_secret) == (Path("pair.png"), True)
+    assert pairing_options(told) == pairing_options(plain)
