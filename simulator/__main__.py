@@ -1,4 +1,4 @@
-"""`simulator replay | demo | apns | conform`: argument parsing only. What a command needs is imported when it is called."""
+"""`simulator replay | demo | apns | opencode | conform`: argument parsing only. What a command needs is imported when it is called."""
 
 import argparse
 import asyncio
@@ -75,6 +75,14 @@ def _apns(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _opencode(arguments: argparse.Namespace) -> int:
+    from simulator.opencode.command import OpenCodeOptions, serve
+
+    given = {name: value for name, value in vars(arguments).items() if name != "run"}
+    asyncio.run(serve(OpenCodeOptions(**given)))
+    return 0
+
+
 def _conform(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
@@ -115,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--once", action="store_true", help="end after the last scenario")
     command.set_defaults(run=_demo)
     _add_apns(commands.add_parser("apns", help="an APNs sandbox with a phone, for any provider"))
+    _add_opencode(
+        commands.add_parser("opencode", help="a fake OpenCode server, scripted or with made-up load")
+    )
     command = commands.add_parser(
         "conform", help="run a file of acceptance cases against a fresh APNs sandbox"
     )
@@ -171,6 +182,26 @@ def _add_apns(command: argparse.ArgumentParser) -> None:
         "--folder", type=Path, default=Path("apns-sandbox"), metavar="DIR", help="gets CA and key file"
     )
     command.set_defaults(run=_apns)
+
+
+def _add_opencode(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", type=_port, default=4096, metavar="N", help="default 4096")
+    command.add_argument(
+        "--sessions", type=int, default=0, metavar="N", help="that work on their own; default none"
+    )
+    command.add_argument("--rate", type=_speed, default=20.0, metavar="N", help="tokens a second; default 20")
+    command.add_argument("--scenario", default="mixed", metavar="NAME", help="what they do; default mixed")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed, the same work")
+    command.add_argument(
+        "--turns", type=int, metavar="N", help="of each session; default until it is stopped"
+    )
+    command.add_argument(
+        "--pause", type=float, default=5.0, metavar="SECONDS", help="between turns; default 5"
+    )
+    command.add_argument("--password", metavar="P", help="asked for by HTTP Basic; default none")
+    command.add_argument("--username", default="opencode", metavar="U", help="default opencode")
+    command.add_argument("--directory", default="/code/demo", metavar="DIR", help="of the sessions")
+    command.set_defaults(run=_opencode)
 
 
 def _port(text: str) -> int:

@@ -176,6 +176,7 @@ class World:
             f"--opencode-url={self.opencode.url}",
             f"--relay-url={self.relay_urls[0]}",
             f"--secret-file={self.folder / 'relay-secret'}",
+            "--port=0",
             f"--permission-delay={self.options.permission_delay}",
         ]
 

@@ -17,6 +17,7 @@ from relay.bridge.events import (
     Doing,
     Event,
     Failing,
+    FailureData,
     Info,
     Properties,
     Retrying,
@@ -112,6 +113,8 @@ class Sessions:
             return []
         session = self._families.session(known.session_id)
         session.newest_id = max(session.newest_id, message.id)  # OpenCode's ids of messages ascend
+        if message.role == "assistant" and _is_aborted(message):
+            return self._runs.signal(known.session_id, "aborted", fact)
         if message.role != "assistant" or message.finish or message.time.completed:
             return []
         if session.step_id == message.id:
@@ -199,3 +202,8 @@ WHOLE_HANDLERS: dict[str, Callable[[Sessions, str, Event], list[Change]]] = {
     "server.instance.disposed": Sessions._on_disposed,
 }
 """The events whose properties are read by their handlers alone."""
+
+
+def _is_aborted(message: Info) -> bool:
+    """An abort before the model was called is told by the message alone (observed, 1.18.33)."""
+    return ERROR_SIGNALS.get(details(message.error, FailureData).name) == "aborted"

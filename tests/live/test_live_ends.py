@@ -198,7 +198,6 @@ async def test_a_disposed_directory_stops_its_sessions(world: LiveWorld) -> None
     assert (went(card), card["states"][-1]["lastMessage"]) == ("working complete", "Stopped")
 
 
-@pytest.mark.xfail(strict=True, reason="the bridge hears of an abort by session.error only")
 async def test_an_abort_before_the_model_is_called_does_not_ring(world: LiveWorld) -> None:
     """No session.error then (1.18.33): only the assistant's message has a MessageAbortedError, before the one idle."""
     world.provider.learn("Never mind", endless())

@@ -26,7 +26,7 @@ def test_every_setting_is_in_the_readme_with_its_default(name: str) -> None:
     assert (default or ("required" if default is None else "system")) in row
 
 
-@pytest.mark.parametrize("command", ["serve", "bridge", "pair", "migrate"])
+@pytest.mark.parametrize("command", ["serve", "bridge", "pair", "doctor", "migrate"])
 def test_every_command_of_the_relay_is_in_the_readme(command: str) -> None:
     assert f"relay {command}" in README
 
@@ -38,7 +38,7 @@ def test_every_option_of_the_bridge_is_in_the_readme(capsys: pytest.CaptureFixtu
     assert {option for option in options if f"`{option}" not in README} == set()
 
 
-@pytest.mark.parametrize("command", ["replay", "demo", "apns", "conform"])
+@pytest.mark.parametrize("command", ["replay", "demo", "apns", "opencode", "conform"])
 def test_every_command_of_the_simulator_is_in_the_readme(command: str) -> None:
     assert f"simulator {command}" in README or f"make {command}" in README
 

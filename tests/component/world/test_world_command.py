@@ -51,6 +51,7 @@ async def test_the_journal_hears_of_the_process_and_of_its_log(tmp_path: Path) -
         "bridge",
         "--opencode-url=http://127.0.0.1:9",
         f"--secret-file={tmp_path}/secret",
+        "--port=0",
         journal=journal,
     )
     await command.start()

@@ -119,6 +119,15 @@ class TestTurns:
         end = [status("ses_a", "idle"), event("session.idle", sessionID="ses_a")]
         assert fold(sessions, *turn, *end, assistant("ses_a", "msg_1", time={"completed": 5}), *end) == []
 
+    def test_an_abort_before_the_model_is_called_is_told_by_the_message_alone(
+        self, sessions: Sessions
+    ) -> None:
+        aborted = assistant(
+            "ses_a", "msg_1", time={"completed": 2}, error={"name": "MessageAbortedError", "data": {}}
+        )
+        fold(sessions, status("ses_a", "busy"), assistant("ses_a", "msg_1"), aborted)
+        assert alerting(fold(sessions, status("ses_a", "idle"))) == []
+
     def test_an_abort_during_a_retry_is_silent(self, sessions: Sessions) -> None:
         assert (
             fold(sessions, status("ses_a", "busy"), status("ses_a", "retry"), status("ses_a", "idle")) == []
