@@ -10,9 +10,10 @@ with the smaller of its two budgets, 15 updates of priority 10 an hour. HTTP is 
 - uneven: the same, but each delay is drawn by chance from the profile's range (0 to 5 s);
 - off: its screen is off: what is not urgent waits for 120 s.
 
-"Behind" is for how long the agent has left the state that the eye sees on the card; "wrong" for how long, without a
-break, the card has shown another phase (status) than the agent's. `held` is the same for what ActivityKit holds: iOS
-draws it at most every 15 s (observed), which no relay can change. Everything goes into `loadtests/out`: JSON, CSV, SVG.
+"Behind" is for how long the agent has left the state that the eye sees on the card; "late" how long after a phase
+change (of the status) the card, as ActivityKit holds it, showed that change or something newer; `drawn_late` when the
+eye saw it. iOS draws at most every 15 s (observed), which no relay can change, so `late` is what is judged.
+Everything goes into `loadtests/out`: JSON, CSV, SVG.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from simulator.phone.profile import Profile
 
 RATES: Final = (0.1, 0.5, 2.0, 8.0, 20.0)
 BUDGET: Final = Profile().update_capacity
-LONGEST_WRONG: Final = 15.0
+MOST_LATE: Final = 15.0
 """Seconds. The plan's promise: with the screen on, no card is longer behind a phase change."""
 
 Case = tuple[float, Policy, Circumstances]
@@ -67,8 +68,8 @@ def row(found: Hour) -> dict[str, Any]:
         "behind_median": round(drawn.median, 2),
         "behind_p95": round(drawn.p95, 2),
         "behind_longest": round(drawn.longest, 2),
-        "wrong_longest": round(drawn.wrong, 2),
-        "held_wrong_longest": round(held.wrong, 2),
+        "late_longest": round(held.late, 2),
+        "drawn_late_longest": round(drawn.late, 2),
         "last_is_shown": found.drawn[-1].number == found.changes[-1].number,
     }
 
@@ -83,9 +84,9 @@ def thresholds(rows: Sequence[dict[str, Any]]) -> Iterator[Threshold]:
         yield Threshold(f"priority 10 refused, deferred or dropped {where}", one["held_up_10"], "at most", 0)
         yield Threshold(f"pushes refused {where}", one["refused"], "at most", 0)
         yield Threshold(f"the last state is shown {where}", one["last_is_shown"], "at least", 1)
-        if one["phone"] == "on":
-            what = f"seconds that the card shows a wrong phase {where}"
-            yield Threshold(what, one["wrong_longest"], "at most", LONGEST_WRONG)
+        if one["phone"] != "off":
+            what = f"seconds that a phase change comes late {where}"
+            yield Threshold(what, one["late_longest"], "at most", MOST_LATE)
 
 
 def draw(rows: Sequence[dict[str, Any]], folder: Path) -> None:

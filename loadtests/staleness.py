@@ -1,15 +1,15 @@
 """How far a card is behind its agent, from what the agent did and what the card showed. Pure; times are seconds.
 
-Two measures, as functions of time:
+Two measures:
 
-- behind: since when the agent has left the very state that the card shows; 0 while it is still in it.
-- wrong: since when, without a break, the card has shown another phase (status) than the agent's; 0 while they agree.
+- behind, at every moment: since when the agent has left the very state that the card shows; 0 while it is in it.
+- late, for every phase change (of the status): until when the card showed that change, or something newer.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from loadtests.agent import Change
 
@@ -24,29 +24,29 @@ class Showing:
 
 @dataclass(frozen=True, slots=True)
 class Staleness:
-    """Seconds. `median` and `p95` are over the time that the card was there; `wrong` is the longest such stretch."""
+    """Seconds. Median, p95 and longest of `behind` are over the time that the card was there; `late` is the most."""
 
     median: float
     p95: float
     longest: float
-    wrong: float
+    late: float
 
 
 def staleness(
     changes: Sequence[Change], showings: Sequence[Showing], until: float, step: float = 1.0
 ) -> Staleness:
     """Of a card from its first showing to `until`; median and p95 from samples every `step` seconds."""
-    samples = sorted(at_each(changes, showings, until, step))
+    samples = sorted(behind(changes, showings, until, step))
     ends = [one.at for one in showings[1:]] + [until]
     return Staleness(
         median=_share(samples, 0.5),
         p95=_share(samples, 0.95),
         longest=max(_behind(changes, one.number, end) for one, end in zip(showings, ends, strict=True)),
-        wrong=max((end - begin for begin, end in wrong_stretches(changes, showings, until)), default=0.0),
+        late=max(lateness(changes, showings, until), default=0.0),
     )
 
 
-def at_each(
+def behind(
     changes: Sequence[Change], showings: Sequence[Showing], until: float, step: float = 1.0
 ) -> list[float]:
     """How far the card is behind, every `step` seconds from its first showing on."""
@@ -61,22 +61,16 @@ def _behind(changes: Sequence[Change], number: int, now: float) -> float:
     return max(0.0, now - left)
 
 
-def wrong_stretches(
-    changes: Sequence[Change], showings: Sequence[Showing], until: float
-) -> list[tuple[float, float]]:
-    """Begin and end of each time in which card and agent were in different phases."""
-    begun = [one.at for one in changes]
-    shown = [one.at for one in showings]
-    instants = sorted({at for at in (*begun, *shown) if shown[0] <= at < until} | {until})
-    stretches: list[tuple[float, float]] = []
-    for at, after in pairwise(instants):
-        agents = changes[bisect_right(begun, at) - 1].status
-        cards = changes[showings[bisect_right(shown, at) - 1].number].status
-        if agents == cards:
-            continue
-        joined = bool(stretches) and stretches[-1][1] == at
-        stretches[-1:] = [(stretches[-1][0], after)] if joined else [*stretches[-1:], (at, after)]
-    return stretches
+def lateness(changes: Sequence[Change], showings: Sequence[Showing], until: float) -> list[float]:
+    """How late each phase change was; one that was never shown is late until the end."""
+    newest = list(accumulate((one.number for one in showings), max))
+    late = []
+    for before, change in pairwise(changes):
+        if change.status != before.status:
+            place = bisect_left(newest, change.number)
+            seen = showings[place].at if place < len(showings) else until
+            late.append(seen - change.at)
+    return late
 
 
 def _share(ordered: Sequence[float], share: float) -> float:
