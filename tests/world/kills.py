@@ -119,8 +119,7 @@ class Round:
         scenario, died_at = self._whole, self._died_at
         if died_at is None:
             return scenario
-        events = tuple(line for line in scenario.recording.events if line.t <= died_at)
-        return replace(scenario, recording=replace(scenario.recording, events=events, killed_at=died_at))
+        return replace(scenario, recording=replace(_until(scenario.recording, died_at), killed_at=died_at))
 
     @property
     def facts(self) -> list[Fact]:
@@ -165,7 +164,13 @@ def _asks(recording: Recording) -> bool:
 
 def _unanswered(recording: Recording) -> Recording:
     asked_at = next(line.t for line in recording.events if line.event["payload"]["type"] in ASKED)
-    return replace(recording, events=tuple(line for line in recording.events if line.t <= asked_at))
+    return _until(recording, asked_at)
+
+
+def _until(recording: Recording, t: float) -> Recording:
+    """What was asked of the server later goes, too: else the player takes it for what the server knew from before."""
+    events = tuple(line for line in recording.events if line.t <= t)
+    return replace(recording, events=events, actions=tuple(one for one in recording.actions if one.t <= t))
 
 
 # A round that was played.

@@ -11,6 +11,7 @@ import pytest
 
 from simulator.clock import VirtualClock
 from simulator.journal import Entry, Journal
+from simulator.opencode.replay import known_before
 from simulator.scenario import load, scenarios
 from simulator.world import World, WorldOptions
 from world.facts import Key, facts, misheard, running, survivors
@@ -258,6 +259,7 @@ def test_a_server_that_dies_before_its_first_session_rings_for_none() -> None:
     ids = played_ids(early, 7)
     assert set(ids) == {card.session_id for card in early.scenario.activities}
     assert Played(Shown(), early, ids).wrong() == []  # type: ignore[arg-type]
+    assert known_before(early.scenario.recording) == []
 
 
 def test_an_unanswered_round_ends_with_a_request_that_waits_unless_opencode_died() -> None:
