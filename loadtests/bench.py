@@ -1,0 +1,121 @@
+"""The relay beside a naive build of the same route, one process beside two, and what growth costs: ratios of one run.
+
+    python -m loadtests.bench [--rounds 5] [--events 1500] [--rows 1000000] [--phones 10000] [--out FOLDER]
+
+The rounds of a comparison are interleaved, and its figure is the median of the ratios of single rounds. Success is
+counted on the phones' screens: an event that is not shown once on each of its phones fails the run. "Per core" is
+events per second of the servers' processor time, which a busy machine falsifies less.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from loadtests import comparisons, lookup
+from loadtests.accounts import median_ratio
+from loadtests.plots import plot
+from loadtests.servers import mariadb
+from loadtests.summary import OUT, Threshold, conclude
+
+GOALS: Final = {"builds": 3.5, "processes": 1.3}
+FLAT: Final = 1.5
+FAULTS: Final = ("refused", "lost", "doubled", "miscounted")
+
+Row = dict[str, Any]
+
+
+def times(rows: Sequence[Row], column: str, one: Any, other: Any, figure: str) -> float:
+    """How many times `other`'s figure that of `one` is, by round; NaN without rounds."""
+    figures = {(row[column], row["round"]): float(row[figure]) for row in rows}
+    turns = sorted({row["round"] for row in rows})
+    pairs = [(figures[one, turn], figures[other, turn]) for turn in turns]
+    return round(median_ratio(pairs), 2) if pairs else float("nan")
+
+
+def thresholds(rows: Sequence[Row]) -> Iterator[Threshold]:
+    """What the comparisons that were made must show."""
+    parts = {name: [row for row in rows if row["comparison"] == name] for name in (*GOALS, "phones", "rows")}
+    if found := parts["builds"]:
+        ratio = times(found, "build", "relay", "naive", "events_per_second")
+        yield Threshold("events a second, relay / naive", ratio, "at least", GOALS["builds"])
+    if found := parts["processes"]:
+        ratio = times(found, "processes", 2, 1, "events_per_second")
+        yield Threshold(
+            "events a second on MariaDB, two processes / one", ratio, "at least", GOALS["processes"]
+        )
+    if found := parts["rows"]:
+        ratio = round(found[-1]["lookup_us"] / found[0]["lookup_us"], 2)
+        what = f"lookup with {found[-1]['rows']:,} rows / with {found[0]['rows']:,}"
+        yield Threshold(what, ratio, "at most", FLAT)
+    faults = sum(row.get(fault, 0) for row in rows for fault in FAULTS)
+    yield Threshold("events refused, lost, doubled or miscounted", faults, "at most", 0)
+
+
+def powers(largest: int, smallest: int) -> list[int]:
+    """`smallest` and ten times as much, and so on up to `largest`."""
+    found = [smallest]
+    while found[-1] * 10 <= largest:
+        found.append(found[-1] * 10)
+    return found
+
+
+def told(comparison: str, rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows as they come, named, and shown as progress."""
+    for row in rows:
+        found = {"comparison": comparison} | row
+        brief = {name: found[name] for name in list(found)[:6]}
+        print("  ".join(f"{name} {value}" for name, value in brief.items()), flush=True)
+        yield found
+
+
+def measure(rounds: int, events: int, most_rows: int, most_phones: int) -> Iterator[Row]:
+    """Every comparison that this machine can make."""
+    yield from told("builds", comparisons.builds(rounds, events))
+    with mariadb() as url:
+        if url is None:
+            print("MariaDB is not installed: one process beside two is left out", flush=True)
+        else:
+            yield from told("processes", comparisons.processes(url, rounds, events))
+    yield from told("phones", comparisons.fan_out(powers(most_phones, 1), events * 3))
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        sizes = powers(most_rows, 1000)
+        yield from told("rows", asyncio.run(lookup.growth(Path(folder), sizes)))
+
+
+def draw(rows: Sequence[Row], folder: Path) -> None:
+    """The two growths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    growths = (("phones", "alerts_per_core", "phones per secret", "alerts a second and core"),
+               ("rows", "lookup_us", "rows in the table of phones", "µs of processor for an event's lookups"))  # fmt: skip
+    for name, figure, x, y in growths:
+        some = [row for row in rows if row["comparison"] == name]
+        with plot(folder / f"bench-{name}.svg", f"Cost by {x}", x=x, y=y, log="x") as axes:
+            axes.plot([row[name] for row in some], [row[figure] for row in some], "o-", label="relay, SQLite")
+            axes.set_ylim(bottom=0)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, writes and judges; 1 if a threshold was missed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--events", type=int, default=1500, help="of each run")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="the most in the table of phones")
+    parser.add_argument("--phones", type=int, default=10_000, help="the most of one secret")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args(arguments)
+    rows = list(measure(options.rounds, options.events, options.rows, options.phones))
+    draw(rows, options.out)
+    builds = [row for row in rows if row["comparison"] == "builds"]
+    per_core = times(builds, "build", "relay", "naive", "events_per_core")
+    print(f"events per core, relay / naive: {per_core}")
+    return conclude(
+        "bench", rows, list(thresholds(rows)), folder=options.out, relay_per_core_times_naive=per_core
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

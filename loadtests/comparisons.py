@@ -1,0 +1,61 @@
+"""The comparisons of `loadtests.bench`: each gives rows, one a round and variant, interleaved by whoever calls it."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from loadtests.barrage import barrage
+from loadtests.servers import BUILDS, Servers, running
+
+SECRET: Final = "a-secret-of-the-load-tests"
+
+Rows = Iterator[dict[str, Any]]
+
+
+def builds(rounds: int, events: int, phones: int = 3) -> Rows:
+    """The relay and the naive build, one process each, SQLite; the order turns with every round."""
+    with ExitStack() as stack:
+        folders = [stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")) for _ in range(2)]
+        both = {
+            build: (stack.enter_context(running(Path(folder), build=build)), Path(folder))
+            for build, folder in zip(BUILDS, folders, strict=True)
+        }
+        for servers, _ in both.values():
+            servers.phones.pair(servers.urls[0], SECRET, phones)
+        for turn in range(rounds):
+            for build in list(both)[:: 1 if turn % 2 else -1]:
+                yield {"build": build, "round": turn} | _run(*both[build], f"{turn}", phones, events)
+
+
+def processes(database_url: str, rounds: int, events: int, phones: int = 3) -> Rows:
+    """One relay process on MariaDB, and two: the same two processes, of which the generator uses one or both."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        with running(folder, processes=2, database_url=database_url) as servers:
+            servers.phones.pair(servers.urls[0], SECRET, phones)
+            for turn in range(rounds):
+                for count in (1, 2) if turn % 2 else (2, 1):
+                    used = Servers(servers.phones, servers.urls[:count], servers.pids[:count])
+                    yield {"processes": count, "round": turn} | _run(
+                        used, folder, f"{turn}x{count}", phones, events
+                    )
+
+
+def fan_out(sizes: Sequence[int], alerts: int) -> Rows:
+    """Phones per secret; as many events of each size as make about so many alerts, at least three."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, running(Path(name)) as servers:
+        for phones in sizes:
+            secret = f"{SECRET}-{phones}"
+            servers.phones.pair(servers.urls[0], secret, phones)
+            events = max(3, alerts // phones)
+            row = _run(servers, Path(name), f"p{phones}", phones, events, secret=secret)
+            yield {"phones": phones, "alerts_per_core": round(row["events_per_core"] * phones, 1)} | row
+
+
+def _run(
+    servers: Servers, folder: Path, name: str, phones: int, events: int, secret: str = SECRET
+) -> dict[str, Any]:
+    found = barrage(servers, folder, name=name, secrets=[secret], phones=phones, events=events)
+    return found.row()

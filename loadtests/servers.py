@@ -1,0 +1,114 @@
+"""What a load test runs against: phones behind APNs, a database, one or more relays (or the naive build), as processes."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from loadtests.processes import ROOT, answers, free_port, python, wait_for
+
+Build = Literal["relay", "naive"]
+
+BUILDS: tuple[Build, ...] = ("relay", "naive")
+MODULES: dict[Build, tuple[str, ...]] = {"relay": ("relay", "serve"), "naive": ("loadtests.naive",)}
+
+
+class PhoneFarm:
+    """The process of `loadtests.phones`, spoken to line by line."""
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+        self._process, self._folder = process, folder
+        self.relay_environment: dict[str, str] = self._heard()
+
+    def pair(self, url: str, secret: str, phones: int) -> None:
+        """So many new phones register for this secret."""
+        self._ask({"pair": {"url": url, "secret": secret, "phones": phones}})
+
+    def shown(self) -> list[tuple[str, str, float]]:
+        """Session id, phone and time (UNIX seconds) of every alert since the last question."""
+        path = self._folder / "shown.txt"
+        self._ask({"shown": str(path)})
+        fields = (line.split(" ") for line in path.read_text().splitlines())
+        return [(session, phone, float(at)) for session, phone, at in fields]
+
+    def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return self._heard()
+
+    def _heard(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the phones ended: {(self._folder / 'phones.log').read_text()[-2000:]}")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """All of it, up. `urls` are the relays'."""
+
+    phones: PhoneFarm
+    urls: Sequence[str]
+    pids: Sequence[int]
+
+
+@contextmanager
+def phone_farm(folder: Path) -> Iterator[PhoneFarm]:
+    """APNs and, as yet, no phones."""
+    with python("loadtests.phones", [str(folder)], {}, folder / "phones.log", talks=True) as process:
+        yield PhoneFarm(process, folder)
+
+
+@contextmanager
+def running(
+    folder: Path, *, build: Build = "relay", processes: int = 1, database_url: str | None = None
+) -> Iterator[Servers]:
+    """So many processes of a build on one database (default: a new SQLite file), behind them APNs."""
+    url = database_url or f"sqlite://{folder}/{build}.sqlite3"
+    with ExitStack() as stack:
+        phones = stack.enter_context(phone_farm(folder))
+        environment = phones.relay_environment | {"DATABASE_URL": url}
+        started = [
+            stack.enter_context(_server(build, number, environment, folder)) for number in range(processes)
+        ]
+        yield Servers(phones, [url for url, _ in started], [pid for _, pid in started])
+
+
+@contextmanager
+def _server(
+    build: Build, number: int, environment: dict[str, str], folder: Path
+) -> Iterator[tuple[str, int]]:
+    """One process; the first makes the tables."""
+    port = free_port()
+    log = folder / f"{build}-{number}.log"
+    module, *arguments = MODULES[build]
+    with python(module, arguments, environment | {"PORT": str(port)}, log) as process:
+        url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: answers(f"{url}/health"), process, log)
+        yield url, process.pid
+
+
+@contextmanager
+def mariadb() -> Iterator[str | None]:
+    """The URL of a database on a private MariaDB, or None where no MariaDB is installed."""
+    sys.path.append(str(ROOT / "tests"))  # the tests start the same one
+    from mariadb import MariaDB, MissingError
+
+    try:
+        server = MariaDB()
+    except MissingError:
+        yield None
+        return
+    try:
+        server.start()
+        yield server.new_database()
+    finally:
+        server.stop()
+        server.kill()

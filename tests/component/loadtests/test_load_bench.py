@@ -1,0 +1,65 @@
+"""The comparisons as they are run, with few events: real relays, the naive build, Locust, phones behind APNs."""
+
+from pathlib import Path
+
+import pytest
+
+from loadtests import bench, comparisons, lookup
+from loadtests.barrage import barrage, read
+from loadtests.processes import StartError, python, wait_for
+from loadtests.servers import running
+
+SECRET = "a-secret-of-this-test"
+
+
+def test_both_builds_carry_every_event_to_every_phone_once() -> None:
+    rows = list(comparisons.builds(rounds=1, events=20))
+    assert {row["build"] for row in rows} == {"relay", "naive"}
+    assert sum(row[fault] for row in rows for fault in bench.FAULTS) == 0
+    assert all(row["events"] == 20 and row["events_per_core"] > 0 for row in rows)
+
+
+def test_phones_that_the_relay_does_not_know_count_as_lost_and_miscounted(tmp_path: Path) -> None:
+    with running(tmp_path) as servers:
+        servers.phones.pair(servers.urls[0], SECRET, 1)
+        found = barrage(servers, tmp_path, name="x", secrets=[SECRET], phones=2, events=5, straggle=0.5)
+    assert (found.accounts.lost, found.accounts.miscounted, found.accounts.refused) == (5, 5, 0)
+
+
+def test_locust_writes_its_report(tmp_path: Path) -> None:
+    with running(tmp_path, processes=2) as servers:
+        servers.phones.pair(servers.urls[0], SECRET, 1)
+        report = tmp_path / "fanout"
+        found = barrage(
+            servers, tmp_path, name="x", secrets=[SECRET], phones=1, events=10, users=4, report=report
+        )
+    assert found.accounts.faults == 0
+    assert {path.name for path in tmp_path.glob("fanout*")} >= {"fanout.html", "fanout_stats.csv"}
+    told, share, lag = read(tmp_path / "sent.txt")
+    assert len(told) == 10
+    assert share > 0
+    assert lag >= 0
+
+
+async def test_a_lookup_is_measured_with_as_many_rows_as_asked(tmp_path: Path) -> None:
+    rows = await lookup.growth(tmp_path, [300, 3000], lookups=20)
+    assert [row["rows"] for row in rows] == [300, 3000]
+    assert all(row["lookup_us"] > 0 for row in rows)
+
+
+def test_a_process_that_ends_at_once_says_why(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with (
+        python("relay", ["serve"], {}, log) as process,
+        pytest.raises(StartError, match="APNS_TEAM_ID is missing"),
+    ):
+        wait_for(lambda: False, process, log)
+
+
+@pytest.mark.mariadb
+def test_two_processes_on_mariadb_lose_nothing(database_url: str) -> None:
+    if database_url.startswith("sqlite"):
+        pytest.skip("SQLite is for one process")
+    rows = list(comparisons.processes(database_url, rounds=1, events=20))
+    assert {row["processes"] for row in rows} == {1, 2}
+    assert sum(row[fault] for row in rows for fault in bench.FAULTS) == 0
