@@ -90,7 +90,7 @@ class World:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="opencode-push-")))
         self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
         await self._start_apns()
-        self.opencode = OpenCodeServer(self.clock, self.journal)
+        self.opencode = self.new_opencode()
         await self.opencode.start()
         self._stack.push_async_callback(self.opencode.close)
         self.player = Player(self.opencode, self.clock, self.journal)
@@ -103,6 +103,10 @@ class World:
         self._stack.push_async_callback(self._stop_ticking)
 
     # The parts.
+
+    def new_opencode(self) -> OpenCodeServer:
+        """The OpenCode of this world; a subclass may have one with a mind of its own."""
+        return OpenCodeServer(self.clock, self.journal)
 
     async def _start_apns(self) -> None:
         self.apns = Sandbox(

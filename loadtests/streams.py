@@ -1,0 +1,160 @@
+"""Many sessions that stream at once into one bridge: what it costs, and whether every alert is still right.
+
+A scripted OpenCode in this process lets all sessions answer at the same time, word by word; bridge and relay are the real
+processes. The bridge's processor time and memory are read from /proc (Linux only). Exit status 1 if an alert is missing,
+doubled or of the wrong kind, or the bridge took more than one core or 150 MB.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from simulator.opencode.agent import Reaction
+from simulator.opencode.script import parse
+from simulator.opencode.server import OpenCodeServer
+from simulator.opencode.wire import Frame
+from simulator.world import World, WorldOptions
+
+CORES, MEGABYTES = 1.0, 150.0
+PATIENCE = 60.0
+"""Seconds after the last word until the last alert must be on the phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured. `events_per_second` is what the server told; `cores` the bridge's share of one while it did."""
+
+    sessions: int
+    seconds: float
+    events_per_second: float
+    cores: float
+    megabytes: float
+    alerts: int
+    missing: int
+    surplus: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether the bridge stayed within its bounds, and the phone showed what it should."""
+        return not self.missing and not self.surplus and self.cores < CORES and self.megabytes < MEGABYTES
+
+
+class ScriptedWorld(World):
+    """A world whose OpenCode answers each prompt with the script in it."""
+
+    def new_opencode(self) -> OpenCodeServer:
+        """With a model that does what the prompt says."""
+        return OpenCodeServer(
+            self.clock, self.journal, model=lambda prompt: Reaction(parse(prompt) or (), "Load")
+        )
+
+
+async def measure(sessions: int, seconds: float, events: float) -> Figures:
+    """`sessions` answers of about so many seconds, all at once, at `events` a second in all."""
+    gap_ms = 1000 * sessions / events
+    words = int(seconds * 1000 / gap_ms)
+    prompt = "@@" + json.dumps([{"op": "text", "n": words, "ms": gap_ms}])
+    async with ScriptedWorld(WorldOptions(live_activities=True, phone_profile="lenient")) as world:
+        world.apns.profile.device_rate = None  # one phone takes the alerts of all sessions
+        pid = int(world.journal.entries("bridge", "process started")[-1].detail["pid"])
+        told = _count_events(world)
+        before, began = _cpu_seconds(pid), time.monotonic()
+        expected = await _prompt_all(world, sessions, prompt)
+        took = time.monotonic() - began
+        rate = sum(told) / took
+        shown = await _shown(world, expected)
+        spent = (
+            _cpu_seconds(pid) - before
+        )  # all that the stream cost, also what the bridge had not read when it ended
+        return Figures(
+            sessions=sessions,
+            seconds=took,
+            events_per_second=rate,
+            cores=spent / took,
+            megabytes=_peak_megabytes(pid),
+            alerts=shown.total(),
+            missing=(expected - shown).total(),
+            surplus=(shown - expected).total(),
+        )
+
+
+def _count_events(world: World) -> list[int]:
+    """The sizes of all that the server sends from now on."""
+    told: list[int] = []
+    streams = world.opencode.process.streams
+    send = streams.send
+
+    def counted(frames: Sequence[Frame]) -> None:
+        told.append(len(frames))
+        send(frames)
+
+    streams.send = counted  # type: ignore[method-assign]
+    return told
+
+
+async def _prompt_all(world: World, sessions: int, prompt: str) -> Counter[tuple[str, str]]:
+    """Every session gets the prompt and answers it; what the phone must show of each."""
+    desk = world.opencode.desk
+    made = [desk.create("/code/load", {"title": f"Load {number}"}) for number in range(sessions)]
+    turns = [desk.prompt(one, {"parts": [{"type": "text", "text": prompt}]}) for one in made]
+    await asyncio.gather(*(turn for turn in turns if turn is not None))
+    return Counter((one["id"], "complete") for one in made)
+
+
+async def _shown(world: World, expected: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
+    """What the phone has shown when all of it is there, or patience is over."""
+    phone = world.phones[0]
+    with contextlib.suppress(TimeoutError):
+        await phone.shown(expected.total(), within=PATIENCE)
+    await world.still(2.0)
+    return Counter((str(one["sessionID"]), str(one["eventType"])) for one in phone.showings)
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _peak_megabytes(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def _print(figures: Figures) -> None:
+    print(
+        f"{figures.sessions} sessions, {figures.events_per_second:,.0f} events a second for {figures.seconds:.0f} s"
+    )
+    print(f"bridge: {figures.cores:.2f} cores, {figures.megabytes:.0f} MB at most")
+    print(f"alerts: {figures.alerts} shown, {figures.missing} missing, {figures.surplus} too many")
+
+
+def main() -> int:
+    """Parse the arguments, measure, print; 0 if all was as it should be."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sessions", type=int, default=200, metavar="N", help="that stream at once (200)")
+    parser.add_argument("--seconds", type=float, default=30.0, metavar="S", help="for so long (30)")
+    parser.add_argument(
+        "--events", type=float, default=10_000.0, metavar="N", help="a second, in all (10000)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    arguments = parser.parse_args()
+    figures = asyncio.run(measure(arguments.sessions, arguments.seconds, arguments.events))
+    if arguments.json:
+        print(json.dumps(asdict(figures) | {"ok": figures.ok}))
+    else:
+        _print(figures)
+    return 0 if figures.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
