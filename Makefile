@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 BIN := .venv/bin
 SPEED ?= 1
 
-.PHONY: help demo test check lint unit live mariadb clean
+.PHONY: help demo test check lint unit live kills streams mariadb clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,12 @@ unit: .venv/.dev mariadb ## the tests, with coverage
 live: .venv/.dev ## a real OpenCode from npm through the whole chain; skipped with a notice where npm is missing
 	@$(BIN)/python tests/live/install.py
 	@$(BIN)/python -m pytest tests/live
+
+kills: .venv/.dev ## 200 deaths of OpenCode, bridge, relay and stream at random moments; a quarter of an hour
+	@KILL_ROUNDS=200 $(BIN)/python -m pytest tests/world/test_world_kills.py
+
+streams: .venv/.demo ## 200 sessions that stream at once into one bridge: its share of a core, its memory, the alerts
+	@$(BIN)/python loadtests/streams.py
 
 mariadb: ## MariaDB's server from the system's packages, where that may be installed
 	@tests/install-mariadb
