@@ -14,15 +14,18 @@ LINE, GAP, SIZE = 15.0, 13.0, 11.5
 TEXT_LINES = 2
 
 
-def sequence_diagram(messages: Sequence[Message], title: str = "Who sent what") -> str:
-    """The messages from top to bottom, in the order given; only parts that take part have a column. Times in UTC."""
+def sequence_diagram(messages: Sequence[Message], title: str = "Who sent what", *, times: bool = True) -> str:
+    """The messages from top to bottom, in the order given; only parts that take part have a column.
+
+    With `times` each row has the time in UTC where it is not that of the row before.
+    """
     columns = _columns(messages)
     rows = [_row(message, columns) for message in messages]
-    times = _times(messages)
+    labels = _times(messages) if times else [""] * len(messages)
     width = TIMES + COLUMN * max(1, len(columns))
     placed, y = [], TOP
-    for row, time in zip(rows, times, strict=True):
-        placed += [row.at(0, y), svg.text(12, y + row.height - 3, time, size=10.5, fill=colours.PALE_INK)]
+    for row, label in zip(rows, labels, strict=True):
+        placed += [row.at(0, y), _time(label, y + row.height - 3)]
         y += row.height + GAP
     height = y + FOOT
     ground = svg.rectangle(width, height, 10, fill=colours.PAPER)
@@ -41,6 +44,10 @@ def _times(messages: Sequence[Message]) -> list[str]:
     """The time of each row, "" where it is that of the row before."""
     written = [f"{datetime.fromtimestamp(message.at, UTC):%H:%M:%S}" for message in messages]
     return [time if time != before else "" for time, before in zip(written, ["", *written], strict=False)]
+
+
+def _time(label: str, y: float) -> str:
+    return svg.text(12, y, label, size=10.5, fill=colours.PALE_INK) if label else ""
 
 
 def _head(name: str, x: float, height: float) -> str:

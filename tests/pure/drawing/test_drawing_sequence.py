@@ -176,7 +176,8 @@ def test_columns_of_those_who_take_part_and_times_where_they_change() -> None:
     ]
     found = texts(sequence_diagram(rows))
     assert found[:5] == ["bridge", "relay", "APNs", "iPhone", "iPhone 2"]
-    assert found[5:] == ["complete", "09:41:00", "alert", "", "shows", "09:42:01", "shows", ""]
+    assert found[5:] == ["complete", "09:41:00", "alert", "shows", "09:42:01", "shows"]
+    assert texts(sequence_diagram(rows, times=False))[5:] == ["complete", "alert", "shows", "shows"]
 
 
 def test_a_refusal_is_red_and_dashed_and_a_note_is_a_box() -> None:

@@ -1,0 +1,128 @@
+"""The relay, served over HTTP in this process on a clock that a story turns."""
+
+import asyncio
+import logging
+import socket
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from relay import settings
+from relay.serve import serve
+from simulator.clock import VirtualClock
+from story.waiting import until
+
+Json = dict[str, Any]
+
+SLEEPERS = 4
+"""Tasks of a relay with nothing to do that wait for the clock: its dispatcher and its activity sender each look for what is
+due, and sweep."""
+
+WORK = """
+SELECT (SELECT count(*) FROM activity_registration WHERE lease_until > 0 OR due_at <= ?1)
+     + (SELECT count(*) FROM delivery_log
+        WHERE status = 'queued' AND (lease_until > ?1 OR attempts = 0 AND due_at <= ?1)) AS pushes"""
+"""Pushes that are due or under way. What is tried again goes at a moment that is drawn, so nobody waits for that."""
+
+NEXT = """
+SELECT min(due_at) AS at FROM (
+    SELECT due_at FROM activity_registration UNION ALL SELECT due_at FROM delivery_log WHERE status = 'queued'
+) WHERE due_at > ?1"""
+
+
+class RunningRelay:
+    """Start it, stop it, start it again on the same port and database. `log` holds its lines, the level first."""
+
+    def __init__(self, clock: VirtualClock, folder: Path, apns: dict[str, str]) -> None:
+        self._clock, self._apns = clock, apns
+        self._database = folder / "relay.sqlite3"
+        self._port = _free_port()
+        self._serving: asyncio.Task[None] | None = None
+        self._http = aiohttp.ClientSession()
+        self.log = _kept_log()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._serving is not None
+
+    async def start(self) -> None:
+        """Start it; return when it answers."""
+        self._stop = asyncio.Event()
+        environment = {"PORT": str(self._port), "DATABASE_URL": f"sqlite://{self._database}", **self._apns}
+        self._serving = asyncio.create_task(serve(settings.load(environment), self._stop, self._clock))
+        await until(self._answers)
+
+    async def stop(self) -> None:
+        """Stop it; what it still had to send stays in its database."""
+        if self._serving is not None:
+            self._stop.set()
+            await self._serving
+            self._serving = None
+
+    async def close(self) -> None:
+        """Stop it for good."""
+        await self.stop()
+        await self._http.close()
+
+    async def post(self, route: str, body: Json) -> Json:
+        """One request, POST /v1/ROUTE; its reply."""
+        async with self._http.post(f"{self.url}/v1/{route}", json=body) as response:
+            reply: Json = await response.json()
+            return reply
+
+    def ask(self, query: str, *values: Any) -> list[Json]:
+        """Rows of its database, which is only read."""
+        with sqlite3.connect(f"file:{self._database}?mode=ro", uri=True) as database:
+            database.row_factory = sqlite3.Row
+            return [dict(row) for row in database.execute(query, values)]
+
+    @property
+    def is_idle(self) -> bool:
+        """It sleeps, and nothing is due or under way."""
+        (waiting,) = self.ask(WORK, self._now_ms)
+        return self._clock.sleepers >= SLEEPERS and not waiting["pushes"]
+
+    @property
+    def next_push(self) -> float | None:
+        """Seconds until it has something to send; None if it has nothing."""
+        (due,) = self.ask(NEXT, self._now_ms)
+        return None if due["at"] is None else (due["at"] - self._now_ms) / 1000
+
+    @property
+    def _now_ms(self) -> int:
+        return int(self._clock.now() * 1000)
+
+    async def _answers(self) -> bool:
+        try:
+            async with self._http.get(f"{self.url}/health") as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False
+
+
+def _kept_log() -> list[str]:
+    """From now on the relay's log lines of this process."""
+    lines: list[str] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(f"{record.levelname} {record.getMessage()}")
+
+    log = logging.getLogger("relay")
+    log.handlers, log.propagate = [Kept()], False
+    log.setLevel(logging.INFO)
+    return lines
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,201 @@
+"""A relay, an APNs sandbox and phones on a virtual clock, with the notebook in the part of the bridge."""
+
+import random
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from relay import contract
+from simulator.apns.faults.document import load
+from simulator.apns.sandbox import Sandbox
+from simulator.clock import VirtualClock
+from simulator.journal import Journal
+from simulator.lab.issuer import Issuer
+from simulator.phone.app import BUNDLE_ID
+from simulator.phone.app_kind import KINDS
+from simulator.phone.phone import Phone
+from simulator.phone.profile import profile
+from story.running_relay import RunningRelay
+from story.stage import Stage
+from story.waiting import turns, until
+
+Json = dict[str, Any]
+
+BEGINS_AT = 1_795_254_060.0
+"""UNIX seconds of the beginning of every Story: Saturday, 21 November 2026, 09:41 UTC."""
+SECRET = "a-secret-for-the-notebooks"  # noqa: S105 - it guards nothing
+SESSION, TITLE = "ses_login", "Fix the login"
+STATUS = {"start": "working", "progress": "working"}
+"""The status on the card where it is not the event's own name."""
+ALERT_TITLE = {"permission": "Action Needed: ", "error": "Error: "}
+"""What the bridge puts before a session's title."""
+LEAP_SECONDS = 120.0
+
+
+class Story(Stage):
+    """`story = await Story.begin()` ... `await story.end()`. `apns` is the sandbox, `clock` the virtual time."""
+
+    @classmethod
+    async def begin(
+        cls, *, phones: int = 1, app: str | None = "flat", phone_profile: str = "default"
+    ) -> "Story":
+        """Start a relay and the sandbox, and pair so many phones.
+
+        `app` is how the app builds its Live Activities ("flat" or "expo-widgets"), None for one that has none;
+        `phone_profile` is how strict the phones are ("lenient", "default", "strict").
+        """
+        story = cls()
+        await story.apns.start()
+        story.apns.registry.add_app(BUNDLE_ID)
+        story.relay = RunningRelay(story.clock, story._files, story._apns_settings())
+        await story.start_relay()
+        for number in range(1, phones + 1):
+            await story.add_phone("iPhone" if number == 1 else f"iPhone {number}", app, phone_profile)
+        story.begun()
+        return story
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock(BEGINS_AT)
+        super().__init__(Journal(self.clock))
+        self._folder = TemporaryDirectory(prefix="opencode-push-")
+        self._files = Path(self._folder.name)
+        self.apns = Sandbox(self.clock, self.journal, random=random.Random(1), folder=self._files)
+        self.relay: RunningRelay
+        self._told = 0
+
+    def _apns_settings(self) -> dict[str, str]:
+        key, ports = self.apns.issue_key(), self.apns.ports
+        return {
+            "APNS_TEAM_ID": key.team_id,
+            "APNS_KEY_ID": key.key_id,
+            "APNS_PRIVATE_KEY": key.private_key,
+            "APNS_DEFAULT_BUNDLE_ID": BUNDLE_ID,
+            "APNS_HOST_SANDBOX": f"127.0.0.1:{ports['sandbox']}",
+            "APNS_HOST_PRODUCTION": f"127.0.0.1:{ports['production']}",
+            "APNS_CA_FILE": str(self.apns.ca_file),
+        }
+
+    async def end(self) -> None:
+        """Stop everything and remove all files."""
+        await self.relay.close()
+        for phone in self.phones:
+            await phone.app.close()
+        await self.apns.close()
+        self._folder.cleanup()
+
+    def now(self) -> float:
+        """UNIX seconds of the virtual clock."""
+        return self.clock.now()
+
+    # Who takes part.
+
+    async def start_relay(self) -> None:
+        """Start the relay, for the first time or again; return when it answers."""
+        self.journal.record("world", "relay started")
+        await self.relay.start()
+        await self.settle()
+
+    async def stop_relay(self) -> None:
+        """Stop the relay; what it still had to send stays in its database."""
+        await self.relay.stop()
+        self.journal.record("world", "relay stopped")
+
+    async def add_phone(
+        self, name: str, app: str | None = "flat", phone_profile: str = "default", secret: str = SECRET
+    ) -> Phone:
+        """A phone whose app scans a pairing link with this secret and registers at the relay."""
+        issuer = Issuer(self.apns.registry, self.clock, BUNDLE_ID, "production")
+        kind = KINDS[app] if app else None
+        phone = Phone(self.clock, self.journal, issuer, name=name, kind=kind, profile=profile(phone_profile))
+        issuer.lead_to(phone)
+        pairing = contract.pairing(self.relay.url, secret, ["http://127.0.0.1:9"])
+        phone.app.scan(contract.pairing_link(pairing))
+        await phone.app.register()
+        self.phones.append(phone)
+        return phone
+
+    # What happens.
+
+    async def tell(
+        self,
+        event_type: str,
+        message: str,
+        *,
+        session: str = SESSION,
+        title: str = TITLE,
+        retry: str | None = None,
+        settle: bool = True,
+    ) -> Json:
+        """Tell the relay what the bridge would, and let all that follows from it happen; the relay's reply.
+
+        `message` is the session's newest text, `retry` when OpenCode asks the model again ("Retry 2 in 8s"). Without
+        `settle` nobody waits for the pushes.
+        """
+        self._told += 1
+        status = "retry" if retry else STATUS.get(event_type, event_type)
+        event = {
+            "secret": SECRET,
+            "eventID": f"event-{self._told}",
+            "eventType": event_type,
+            "sessionID": session,
+            "title": ALERT_TITLE.get(event_type, "") + title,
+            "body": message,
+            "contentState": {
+                "status": status, "sessionTitle": title, "lastMessage": message, "retryInfo": retry,
+            },
+        }  # fmt: skip
+        self.journal.record("bridge", "tells", eventType=event_type, says=retry or message, status=status)
+        reply = await self.relay.post("event", event)
+        if settle:
+            await self.settle()
+        return reply
+
+    def fault(self, **rule: Any) -> None:
+        """Let APNs misbehave, as in the README: do={"answer": {"reason": "TooManyRequests"}}, times=3."""
+        for one in load([rule]):
+            self.apns.faults.add(one)
+
+    async def online(self, phone: Phone, *, online: bool = True) -> None:
+        """Switch a phone's radio on or off; what APNs kept for it arrives."""
+        phone.set("online", online)
+        if online:
+            self.apns.reconnected(phone)
+        await self.settle()
+
+    # Time.
+
+    async def wait(self, *, hours: int = 0, minutes: int = 0, seconds: int = 0) -> None:
+        """Let time pass, and everything due happen at its own time. Whole seconds: the relay looks once a second."""
+        ends = self.now() + hours * 3600 + minutes * 60 + seconds
+        await self.settle()
+        while (left := ends - self.now()) > 0:
+            await self.clock.advance(min(left, self._leap()))
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Return when nothing is left to do now: at APNs, at the relay, and on the phones."""
+        self.apns.settle()
+        for phone in self.phones:
+            phone.settle()
+        while self.relay.runs:
+            await until(self._nothing_waits)
+            await turns()
+            if self._nothing_waits():
+                break
+        for phone in self.phones:
+            phone.settle()
+
+    def _leap(self) -> float:
+        """Seconds until the second before the relay has something to send, or that one second.
+
+        Whoever is woken on the way looks at the database, and the clock does not wait for that.
+        """
+        due = self.relay.next_push
+        return LEAP_SECONDS if due is None else max(1, min(LEAP_SECONDS, due // 1 - 1))
+
+    def _nothing_waits(self) -> bool:
+        """The relay is idle, and has been told every token that an app was handed."""
+        handed, told = (
+            len(self.journal.entries("phone", what)) for what in ("activity token", "activity register")
+        )
+        return told >= handed and self.relay.is_idle
