@@ -2,11 +2,12 @@
 
     python -m loadtests.naive      (with the relay's environment)
 
-The same wire contract, tables and server settings as the relay; what differs is only how the work is done. It is the
-peer of `loadtests.bench`, not to be used: a caller who hangs up cancels its pushes, and what APNs does not take is lost.
+The same wire contract, tables, log lines and server settings as the relay; what differs is only how the work is done. It
+is the peer of `loadtests.bench`, not to be used: a caller who hangs up cancels its pushes, and what APNs does not take is lost.
 """
 
 import asyncio
+import logging
 import os
 import signal
 import ssl
@@ -24,10 +25,13 @@ from quart import Quart, Response, request
 from relay import contract, settings
 from relay.contract import DeviceRegister, Event, EventReply, Health, Ok
 from relay.database import close_database, open_database
+from relay.logfmt import line
 from relay.models import DeliveryLog, DeviceRegistration
 from relay.planner import ALERTS
 from relay.routes.envelope import reply
 from relay.settings import Settings
+
+log = logging.getLogger("naive")
 
 
 def now_ms() -> int:
@@ -136,9 +140,14 @@ def create_app(given: Settings) -> Quart:
         phones = await DeviceRegistration.filter(secret_hash=contract.secret_hash(told.secret))
         sending: list[Any] = [clients[0].send_notification(notification(told, phone)) for phone in phones]
         results = await asyncio.gather(*sending)
+        for result in results:
+            log.info(line("sent" if result.is_successful else "failed", apnsID=result.notification_id,
+                          eventID=told.event_id, status=result.status, reason=result.description))  # fmt: skip
         await DeliveryLog.bulk_create(
             [log_row(told, phone, result) for phone, result in zip(phones, results, strict=True)]
         )
+        log.info(line("event", eventID=told.event_id, eventType=told.event_type, sessionID=told.session_id,
+                      deliveries=len(phones)))  # fmt: skip
         sent = sum(result.is_successful for result in results)
         return reply(EventReply(sent=sent, failed=len(results) - sent))
 
@@ -153,6 +162,9 @@ def create_app(given: Settings) -> Quart:
 
 async def main() -> None:
     """Serve until SIGTERM."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("hypercorn").setLevel(logging.WARNING)
+    logging.getLogger("aioapns").setLevel(logging.ERROR)
     given = settings.load(os.environ)
     config = Config()
     config.bind = [f"127.0.0.1:{given.port}"]

@@ -22,6 +22,7 @@ class PhoneFarm:
 
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self._process, self._folder = process, folder
+        self.pid = process.pid
         self.relay_environment: dict[str, str] = self._heard()
 
     def pair(self, url: str, secret: str, phones: int) -> None:
