@@ -10,9 +10,9 @@ with the smaller of its two budgets, 15 updates of priority 10 an hour. HTTP is 
 - uneven: the same, but each delay is drawn by chance from the profile's range (0 to 5 s);
 - off: its screen is off: what is not urgent waits for 120 s.
 
-"Behind" is for how long the agent has left the state that the eye sees on the card; "late" how long after a phase
-change (of the status) the card, as ActivityKit holds it, showed that change or something newer; `drawn_late` when the
-eye saw it. iOS draws at most every 15 s (observed), which no relay can change, so `late` is what is judged.
+"Behind" is for how long the agent has left the state that the eye sees on the card; "late" for how long after a phase
+change (of the status) the card, as ActivityKit holds it, had neither that change nor anything newer, and the agent was
+not back in the phase that the card shows; `drawn_late` is the same for what the eye sees. iOS draws at most every 15 s (observed), which no relay can change, so `late` is what is judged.
 Everything goes into `loadtests/out`: JSON, CSV, SVG.
 """
 

@@ -3,13 +3,14 @@
 Two measures:
 
 - behind, at every moment: since when the agent has left the very state that the card shows; 0 while it is in it.
-- late, for every phase change (of the status): until when the card showed that change, or something newer.
+- late, with every phase change (of the status): for how long afterwards the card showed neither that change nor
+  anything newer, and the agent was not back in the phase that the card shows.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import islice, pairwise
 
 from loadtests.agent import Change
 
@@ -62,15 +63,33 @@ def _behind(changes: Sequence[Change], number: int, now: float) -> float:
 
 
 def lateness(changes: Sequence[Change], showings: Sequence[Showing], until: float) -> list[float]:
-    """How late each phase change was; one that was never shown is late until the end."""
-    newest = list(accumulate((one.number for one in showings), max))
-    late = []
-    for before, change in pairwise(changes):
-        if change.status != before.status:
-            place = bisect_left(newest, change.number)
-            seen = showings[place].at if place < len(showings) else until
-            late.append(seen - change.at)
-    return late
+    """How late the card was with each phase change; with one that it never caught up with, until the end."""
+    moments = _moments(changes, showings, until)
+    return [
+        _caught_up(changes, moments, change, until) - change.at
+        for before, change in pairwise(changes)
+        if change.status != before.status
+    ]
+
+
+Moment = tuple[float, int, int]
+"""From this time on the agent is in the change of the first number, and the card shows that of the second."""
+
+
+def _moments(changes: Sequence[Change], showings: Sequence[Showing], until: float) -> list[Moment]:
+    begun, shown = [one.at for one in changes], [one.at for one in showings]
+    instants = sorted({at for at in (*begun, *shown) if shown[0] <= at < until})
+    return [
+        (at, bisect_right(begun, at) - 1, showings[bisect_right(shown, at) - 1].number) for at in instants
+    ]
+
+
+def _caught_up(changes: Sequence[Change], moments: Sequence[Moment], change: Change, until: float) -> float:
+    since = islice(moments, bisect_left(moments, (change.at, 0, 0)), None)
+    for at, agent, card in since:
+        if card >= change.number or changes[card].status == changes[agent].status:
+            return at
+    return until
 
 
 def _share(ordered: Sequence[float], share: float) -> float:
