@@ -1,0 +1,85 @@
+"""What every notebook keeps to: it says what it shows, its cells are short, and its outputs are stored and checked."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+LONGEST_CELL = 20
+"""Lines of code."""
+
+Cell = dict[str, Any]
+
+
+def cells(notebook: Path, kind: str) -> list[Cell]:
+    document = json.loads(notebook.read_text(encoding="utf-8"))
+    return [cell for cell in document["cells"] if cell["cell_type"] == kind]
+
+
+def source(cell: Cell) -> str:
+    return "".join(cell["source"])
+
+
+def test_there_are_ten_in_order() -> None:
+    assert [notebook.name[:2] for notebook in NOTEBOOKS] == [
+        f"{number:02}" for number in range(1, len(NOTEBOOKS) + 1)
+    ]
+    assert len(NOTEBOOKS) >= 10
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+class TestNotebook:
+    def test_begins_with_what_it_shows(self, notebook: Path) -> None:
+        first = source(cells(notebook, "markdown")[0])
+        assert first.startswith(f"# {int(notebook.name[:2])} · ")
+        assert "notebook shows" in first or "This notebook" in first
+
+    def test_leads_to_notebooks_that_exist(self, notebook: Path) -> None:
+        text = "".join(map(source, cells(notebook, "markdown")))
+        for name in re.findall(r"\]\(([^)]+\.ipynb)\)", text):
+            assert (FOLDER / name).exists(), name
+
+    def test_has_short_cells(self, notebook: Path) -> None:
+        for cell in cells(notebook, "code"):
+            assert len(source(cell).splitlines()) <= LONGEST_CELL, source(cell)
+
+    def test_was_run_from_top_to_bottom_without_an_error(self, notebook: Path) -> None:
+        code = cells(notebook, "code")
+        assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+        outputs = [output for cell in code for output in cell["outputs"]]
+        assert {output["output_type"] for output in outputs} == {"execute_result"}
+
+    def test_shows_pictures_or_tables(self, notebook: Path) -> None:
+        data = [output["data"] for cell in cells(notebook, "code") for output in cell["outputs"]]
+        assert [one for one in data if "image/svg+xml" in one or "text/html" in one]
+
+    def test_nothing_is_left_unchecked(self, notebook: Path) -> None:
+        text = notebook.read_text(encoding="utf-8")
+        assert "NBVAL" not in text.upper()
+        assert not [cell for cell in cells(notebook, "code") if cell["metadata"]]
+
+    def test_stops_what_it_started(self, notebook: Path) -> None:
+        code = "\n".join(map(source, cells(notebook, "code")))
+        assert code.count("Story.begin(") == code.count("await story.end()")
+
+    def test_tells_nothing_of_the_machine_it_ran_on(self, notebook: Path) -> None:
+        text = notebook.read_text(encoding="utf-8")
+        assert not re.search(r"/(home|root|work|tmp|Users)/|0x[0-9a-f]{6,}", text)
+
+
+def test_the_pictures_of_the_readme_are_shown_by_a_notebook() -> None:
+    shown = [
+        "".join(output["data"]["image/svg+xml"])
+        for notebook in NOTEBOOKS
+        for cell in cells(notebook, "code")
+        for output in cell["outputs"]
+        if "image/svg+xml" in output["data"]
+    ]
+    pictures = list((FOLDER / "pictures").glob("*.svg"))
+    assert len(pictures) >= 2
+    for picture in pictures:
+        assert picture.read_text(encoding="utf-8").rstrip() in shown, picture.name
