@@ -64,7 +64,7 @@ class Accounts:
         """For a summary; times of the machine are there to be read, not to be judged."""
         return {
             "events": self.events,
-            "events_per_second": round(self.events_per_second, 1),
+            "events_per_second": round(self.events_per_second, 2),
             "refused": self.refused,
             "lost": self.lost,
             "doubled": self.doubled,
@@ -81,16 +81,16 @@ def accounts(told: Sequence[Told], shown: Iterable[Shown], phones: int) -> Accou
     arrived = list(shown)
     times = {one.session: one.told for one in told}
     reached = Counter((one.session, one.phone) for one in arrived)
-    known = sum(1 for session, _ in reached if session in times)
     taken = [one for one in told if not one.refused]
+    promised = {one.session for one in taken}
     accept = [1000 * (one.answered - one.told) for one in taken]
     delivery = [1000 * (one.at - times[one.session]) for one in arrived if one.session in times]
     ends = [one.at for one in arrived] + [one.answered for one in told]
     return Accounts(
         events=len(told),
         refused=len(told) - len(taken),
-        lost=len(taken) * phones - known,
-        doubled=len(arrived) - known,
+        lost=len(taken) * phones - sum(session in promised for session, _ in reached),
+        doubled=len(arrived) - sum(session in times for session, _ in reached),
         miscounted=sum(one.sent + one.queued != phones or one.failed != 0 for one in taken),
         seconds=max(ends, default=0.0) - min(times.values(), default=0.0),
         accept_median=_at(accept, 0.5),

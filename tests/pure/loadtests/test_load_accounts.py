@@ -44,6 +44,11 @@ def test_an_event_that_was_refused_is_not_lost_as_well() -> None:
     assert (found.refused, found.lost, found.miscounted) == (1, 0, 0)
 
 
+def test_an_event_that_was_refused_and_shown_all_the_same_hides_no_loss() -> None:
+    found = accounts([told(0), Told("e1", 11, 12, -1, -1, -1)], [*shown(0)[:1], *shown(1)], phones=2)
+    assert (found.refused, found.lost, found.doubled) == (1, 1, 0)
+
+
 def test_nothing_at_all() -> None:
     found = accounts([], [], phones=3)
     assert (found.events, found.faults, found.events_per_second) == (0, 0, 0)
