@@ -57,17 +57,6 @@ class Intake:
         changed = await self._activities.hear(
             event, event_id=event_id, secret_hash=secret_hash, recipients=recipients
         )
-        log.info(
-            line(
-                "event",
-                eventID=event_id,
-                eventType=event.event_type,
-                sessionID=event.session_id,
-                secretHash=f"{secret_hash[:12]}…",
-                deliveries=len(sending),
-                activities=changed,
-            )
-        )
         return known, sending, changed
 
     async def _enqueue(
@@ -76,6 +65,16 @@ class Intake:
         now_ms = int(self._now() * 1000)
         planned = plan(
             event, event_id=event_id, secret_hash=secret_hash, recipients=recipients, now_ms=now_ms
+        )
+        log.info(
+            line(
+                "event",
+                eventID=event_id,
+                eventType=event.event_type,
+                sessionID=event.session_id,
+                secretHash=f"{secret_hash[:12]}…",
+                deliveries=len(planned),
+            )
         )
         sending = await self._dispatcher.enqueue(planned) if planned else {}
         if event.event_id is None or event.event_type not in ALERTS or len(sending) == len(planned) > 0:
