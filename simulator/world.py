@@ -31,9 +31,9 @@ from simulator.scenario import Scenario
 
 START_SECONDS = 30.0
 TICK_SECONDS = 0.2
-CARD_SECONDS = 3.0
-"""Seconds without any movement after which a card that still runs is not going to end: a relay may hold the end back for
-a second, and needs the card's token first."""
+CARD_SECONDS = 10.0
+"""So long a card that still runs is waited for: a relay may hold its end back for a second and needs its token first, and
+of a server that was killed the bridge must find out."""
 
 LINK = r"^mobilevoice://"
 
@@ -231,8 +231,9 @@ class World:
         await self._watched()
         played = await self.player.play(scenario.recording, speed)
         await self.still(1.0 + scenario.permission_delay)
-        if self._has_running_cards:
-            await self.still(CARD_SECONDS)
+        ends = self.clock.now() + CARD_SECONDS
+        while self._has_running_cards and self.clock.now() < ends:
+            await self.still(1.0)
         return played
 
     async def _watched(self) -> None:
