@@ -49,7 +49,8 @@ async def test_the_same_seed_gives_the_same_hour() -> None:
 def test_a_policy_that_misses_its_promises_is_told(tmp_path: Path) -> None:
     bad = {
         "rate": 1.0, "policy": "relay", "phone": "on", "held_up_10": 1, "refused": 2,
-        "late_longest": 15.01, "last_is_shown": False, "over_budget": 0,
+        "late_longest": 1.0,
+        "drawn_late_longest": 15.01, "last_is_shown": False, "over_budget": 0,
     }  # fmt: skip
     assert [one.held for one in budget.thresholds([bad])] == [False] * 4
     assert [one.held for one in budget.thresholds([bad | {"policy": "naive"}])] == [False]
