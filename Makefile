@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 BIN := .venv/bin
 SPEED ?= 1
 
-.PHONY: help demo test check lint unit live kills streams mariadb clean
+.PHONY: help demo test check lint unit manual notebooks live kills streams mariadb clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -11,7 +11,7 @@ help: ## what there is
 demo: .venv/.demo ## the whole chain in one terminal: OpenCode, bridge, relay, APNs sandbox, iPhone
 	@$(BIN)/simulator demo --speed $(SPEED)
 
-test: check unit live ## all checks and all tests
+test: check unit manual live ## all checks and all tests
 
 check: .venv/.dev ## format, lint, types, layers
 	@$(BIN)/ruff format --check .
@@ -24,6 +24,12 @@ unit: .venv/.dev mariadb ## the tests, with coverage
 	@COVERAGE_PROCESS_START= $(BIN)/coverage run -m pytest -n auto --maxprocesses 4 --dist loadfile --ignore=tests/live
 	@$(BIN)/coverage combine -q
 	@$(BIN)/python tests/coverage_gates.py
+
+manual: .venv/.dev ## every notebook executed, and its outputs compared with those that it holds
+	@$(BIN)/python -m pytest --nbval notebooks --nbval-sanitize-with notebooks/sanitize.cfg -n auto --maxprocesses 2 --dist loadfile
+
+notebooks: .venv/.dev ## the manual, to read and to run
+	@$(BIN)/jupyter lab notebooks
 
 live: .venv/.dev ## a real OpenCode from npm through the whole chain; skipped with a notice where npm is missing
 	@$(BIN)/python tests/live/install.py

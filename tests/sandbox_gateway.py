@@ -39,6 +39,7 @@ class SandboxGateway:
         self._session = Session()
         self._released = asyncio.Event()
         self.faults: deque[Fault] = deque()
+        self.held = 0  # pushes whose answer is slow
         self.asked: list[tuple[float, Push, Answered | None]] = []
 
     async def send(self, push: Push) -> Outcome:
@@ -47,7 +48,11 @@ class SandboxGateway:
         answered = None if fault in NEVER_ARRIVE else self._hand_in(push)
         self.asked.append((at, push, answered))
         if fault == "slow":
-            await sleep_unless(self._clock, DEADLINE, self._released)
+            self.held += 1
+            try:
+                await sleep_unless(self._clock, DEADLINE, self._released)
+            finally:
+                self.held -= 1
         in_time = self._clock.now() < at + DEADLINE
         return answered if answered and in_time and fault in (None, "slow") else OUTCOMES[fault or "slow"]
 

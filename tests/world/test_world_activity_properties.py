@@ -35,6 +35,7 @@ from simulator.journal import Journal
 from simulator.lab.issuer import Issuer
 from simulator.phone.activitykit.activity import Activity
 from simulator.phone.phone import Phone
+from waiting import eventually
 
 EXAMPLES = int(os.environ.get("ACTIVITY_EXAMPLES", "25"))
 STEPS = 40
@@ -166,6 +167,7 @@ class Cards(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.2, 1, 5, 12, 60, 900, 3 * HOUR]))
     def time_passes(self, seconds: float) -> None:
         self.do(self.clock.advance(seconds))
+        self.do(self._settled())
         self.phone.settle()
         self.sandbox.settle()
 
@@ -189,7 +191,7 @@ class Cards(RuleBasedStateMachine):
     @rule()
     def slow_answers_come(self) -> None:
         self.gateway.release()
-        self.do(asyncio.sleep(0.001))
+        self.do(self._settled())
 
     @rule(online=st.booleans())
     def the_phone_goes_on_or_off_line(self, online: bool) -> None:
@@ -217,12 +219,15 @@ class Cards(RuleBasedStateMachine):
         self.do(self.relays[one].activities.unregister(over))
 
     async def _push(self) -> None:
-        """Both look at the same time; pushes that are slow stay in flight."""
+        """Both look at the same time; pushes that are slow stay in flight, all others are settled."""
         await asyncio.gather(*(relay.sender.push_due() for relay in self.relays))
-        for _ in range(3):
-            tasks = [task for relay in self.relays for task in relay.sender._pushes.values()]
-            if tasks:
-                await asyncio.wait(tasks, timeout=0.02)
+        await self._settled()
+
+    async def _settled(self) -> None:
+        await eventually(lambda: self._in_flight() == self.gateway.held, within=30)
+
+    def _in_flight(self) -> int:
+        return sum(len(relay.sender._pushes) for relay in self.relays)
 
     # What must hold.
 
