@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from relay.activity import throttle
 from relay.activity.life import Kind, due_at
 from relay.activity.record import Activity, Alert
-from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
+from relay.apns.push import MaybeSent, NotSent, Outcome
 from relay.apns.reasons import Verdict, judge
 from relay.contract import ApnsEnv
 
@@ -34,13 +34,11 @@ def answer(outcome: Outcome, other: Outcome | None, *, apns_env: ApnsEnv, other_
     if row.verdict is Verdict.WRONG_ENVIRONMENT:  # in neither; if the key is at fault, nobody can tell
         advice = judge(outcome).advice or row.advice
         return Answer(word="refused" if advice else "dead", apns_env=apns_env)
-    match last:
-        case NotSent():
-            return Answer(word="not sent", apns_env=env)
-        case MaybeSent():
-            return Answer(word="maybe sent", apns_env=env)
-        case Answered(timestamp=since):
-            return Answer(word=_WORDS[row.verdict], apns_env=env, dead_since=since)
+    if isinstance(last, NotSent):
+        return Answer(word="not sent", apns_env=env)
+    if isinstance(last, MaybeSent):
+        return Answer(word="maybe sent", apns_env=env)
+    return Answer(word=_WORDS[row.verdict], apns_env=env, dead_since=last.timestamp)
 
 
 _WORDS: dict[Verdict, Word] = {
