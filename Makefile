@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 BIN := .venv/bin
 SPEED ?= 1
 
-.PHONY: help demo test check lint unit manual notebooks live kills streams mariadb clean
+.PHONY: help demo test check lint unit manual notebooks live kills streams load-budget load-fanout bench mariadb clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,15 @@ kills: .venv/.dev ## 200 deaths of OpenCode, bridge, relay and stream at random 
 
 streams: .venv/.demo ## 200 sessions that stream at once into one bridge: its share of a core, its memory, the alerts
 	@$(BIN)/python loadtests/streams.py
+
+load-budget: .venv/.dev ## a card at 0.1 to 20 changes a second: the relay's policy beside naive forwarding
+	@$(BIN)/python -m loadtests.budget
+
+load-fanout: .venv/.dev ## events into the relay with 1, 3 and 100 phones per secret, counted at the phones
+	@$(BIN)/python -m loadtests.fanout
+
+bench: .venv/.dev ## the relay beside a naive build, two processes beside one, growth with phones and rows
+	@$(BIN)/python -m loadtests.bench
 
 mariadb: ## MariaDB's server from the system's packages, where that may be installed
 	@tests/install-mariadb
