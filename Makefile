@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 BIN := .venv/bin
 SPEED ?= 1
 
-.PHONY: help demo test check lint unit manual notebooks live kills streams load-budget load-fanout bench mariadb clean
+.PHONY: help demo test check lint unit manual notebooks live explore kills streams load-budget load-fanout bench mariadb clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ notebooks: .venv/.dev ## the manual, to read and to run
 live: .venv/.dev ## a real OpenCode from npm through the whole chain; skipped with a notice where npm is missing
 	@$(BIN)/python tests/live/install.py
 	@$(BIN)/python -m pytest tests/live
+
+explore: .venv/.dev ## the property tests with new random examples, EXPLORE_ROUNDS times (5)
+	@tests/explore
 
 kills: .venv/.dev ## 200 deaths of OpenCode, bridge, relay and stream at random moments; a quarter of an hour
 	@KILL_ROUNDS=200 $(BIN)/python -m pytest tests/world/test_world_kills.py

@@ -1,13 +1,20 @@
 """Fixtures for all tests: a key, an environment, the databases. Component folders add theirs beside."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from hypothesis import settings
 
 from mariadb import MariaDB, MissingError
+
+# `make test` draws the same examples every time, so that it judges the change and not the draw; `make explore` looks for new ones.
+settings.register_profile("repeat", derandomize=True, database=None)
+settings.register_profile("explore", print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 
 Environment = Callable[..., dict[str, str]]
 

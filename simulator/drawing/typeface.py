@@ -3,7 +3,6 @@
 Widths are those of Helvetica in thousandths of the size, a little widened, so that a text also fits in fonts like Inter.
 """
 
-import textwrap
 import unicodedata
 from collections.abc import Iterator
 
@@ -60,9 +59,18 @@ def wrapped(content: str, most: float, size: float, lines: int) -> list[str]:
 
 def _words(content: str, most: float, size: float) -> Iterator[str]:
     """The words; one that is wider than a line comes in pieces."""
-    letters = max(1, int(most / (size * WIDER * 0.75)))
     for word in content.split():
-        yield from textwrap.wrap(word, letters) if width(word, size) > most else [word]
+        rest = word
+        while width(rest, size) > most:
+            taken = _letters(rest, most, size)
+            yield rest[:taken]
+            rest = rest[taken:]
+        yield rest
+
+
+def _letters(word: str, most: float, size: float) -> int:
+    """How many letters fit in one line, at least one."""
+    return max(1, sum(width(word[: end + 1], size) <= most for end in range(len(word))))
 
 
 def _fitting(words: list[str], most: float, size: float) -> int:

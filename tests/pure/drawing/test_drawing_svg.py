@@ -3,7 +3,7 @@
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simulator.drawing import svg, typeface
@@ -71,6 +71,7 @@ WORDS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), 
 
 
 @given(WORDS, st.floats(40, 400), st.integers(1, 4))
+@example("0@、、", 40.0, 2)  # as many wide letters as would fit if they were of middling width
 def test_lines_fit_and_lose_nothing_unless_they_say_so(content: str, most: float, lines: int) -> None:
     found = typeface.wrapped(content, most, 12, lines)
     assert len(found) <= lines
