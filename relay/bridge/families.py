@@ -49,10 +49,8 @@ class Families:
 
     def root(self, session_id: str) -> str:
         """Up the chain of parents: the root, or the first session on the way that is not learnt or deleted."""
-        seen = {session_id}
-        while (session := self._sessions.get(session_id)) and session.parent_id not in (None, *seen):
-            session_id = session.parent_id or ""
-            seen.add(session_id)
+        while (session := self._sessions.get(session_id)) and session.parent_id:
+            session_id = session.parent_id
         return session_id
 
     def learn(self, session_id: str, info: Info | None) -> list[Change]:
@@ -63,7 +61,8 @@ class Families:
         session.learnt = True
         if info:
             session.title = info.title or session.title
-            session.parent_id = info.parent_id or session.parent_id
+            if info.parent_id and self.root(info.parent_id) != session_id:  # never its own ancestor
+                session.parent_id = info.parent_id
             session.directory = info.directory or session.directory
         return self._release()
 

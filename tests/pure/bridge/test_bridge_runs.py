@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from relay.bridge.changes import Change
@@ -223,6 +223,9 @@ ENDS = ("complete", "error", "stopped", "interrupted")
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(any_event, max_size=60))
+@example(
+    [created("ses_b", "ses_a"), status("ses_b", "busy"), created("ses_a", "ses_b")]
+)  # each other's parent
 def test_progress_comes_only_between_a_beginning_and_an_end(events: list[Event]) -> None:
     sessions = Sessions()
     running: dict[str, bool] = {}
