@@ -1,12 +1,11 @@
 """After a gap in the stream: nothing that still holds is lost, nothing is told twice."""
 
-import itertools
 import json
 from typing import Any
 
-import msgspec
 import pytest
 
+from pure.bridge.wire import created, event, status
 from relay.bridge.catch_up import CatchUp
 from relay.bridge.changes import Change
 from relay.bridge.events import Asking, Event, Info, Message, RetryStatus, decode
@@ -17,22 +16,6 @@ from relay.bridge.snapshot import Ending, Snapshot, ending
 HERE = "/code/demo"
 BUSY, RETRY = RetryStatus(type="busy"), RetryStatus(type="retry", attempt=2, next=8000)
 SINCE = 1000.0
-
-ids = itertools.count()
-
-
-def event(kind: str, /, **fields: Any) -> Event:
-    return Event(type=kind, id=f"evt_{next(ids)}", properties=msgspec.Raw(json.dumps(fields).encode()))
-
-
-def created(session: str, parent: str | None = None) -> Event:
-    return event(
-        "session.created", info={"id": session, "title": "Fix", "parentID": parent, "directory": HERE}
-    )
-
-
-def status(session: str, kind: str) -> Event:
-    return event("session.status", sessionID=session, status={"type": kind})
 
 
 def message(message_id: str, role: str = "assistant", **info: Any) -> Message:

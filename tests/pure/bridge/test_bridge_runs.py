@@ -1,52 +1,15 @@
 """What the card shows: a run's beginning, its progress, and every end that does not ring."""
 
-import itertools
-import json
-from typing import Any
-
-import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pure.bridge.wire import assistant, created, error, event, status, text, tool
 from relay.bridge.changes import Change
 from relay.bridge.events import Event, Info
 from relay.bridge.families import MAX_HELD
 from relay.bridge.open_runs import OpenRuns
 from relay.bridge.sessions import Sessions
-
-ids = itertools.count()
-
-
-def event(kind: str, /, **fields: Any) -> Event:
-    return Event(type=kind, id=f"evt_{next(ids)}", properties=msgspec.Raw(json.dumps(fields).encode()))
-
-
-def created(session: str, parent: str | None = None, title: str = "Fix it") -> Event:
-    info = {"id": session, "title": title, "parentID": parent, "directory": "/code/demo"}
-    return event("session.created", sessionID=session, info=info)
-
-
-def status(session: str, kind: str, **more: Any) -> Event:
-    return event("session.status", sessionID=session, status={"type": kind} | more)
-
-
-def error(session: str, name: str = "APIError") -> Event:
-    return event("session.error", sessionID=session, error={"name": name, "data": {"message": "no"}})
-
-
-def assistant(session: str, message: str, **info: Any) -> Event:
-    return event("message.updated", sessionID=session, info={"id": message, "role": "assistant", **info})
-
-
-def tool(session: str, command: str) -> Event:
-    part = {"type": "tool", "tool": "bash", "messageID": "msg_1", "state": {"input": {"command": command}}}
-    return event("message.part.updated", sessionID=session, part=part)
-
-
-def text(session: str, words: str, message: str = "msg_1", **more: Any) -> Event:
-    part = {"type": "text", "text": words, "messageID": message} | more
-    return event("message.part.updated", sessionID=session, part=part)
 
 
 def kinds(sessions: Sessions, *events: Event) -> list[str]:

@@ -1,0 +1,57 @@
+"""Events of OpenCode's stream, as the bridge reads them."""
+
+import itertools
+import json
+from typing import Any
+
+import msgspec
+
+from relay.bridge.events import Event
+
+ids = itertools.count()
+
+
+def event(kind: str, /, **fields: Any) -> Event:
+    """One of any type, with an id that no other has."""
+    return Event(type=kind, id=f"evt_{next(ids)}", properties=msgspec.Raw(json.dumps(fields).encode()))
+
+
+def created(
+    session: str, parent: str | None = None, title: str = "Fix it", directory: str | None = "/code/demo"
+) -> Event:
+    info = {"id": session, "title": title, "parentID": parent, "directory": directory}
+    return event("session.created", sessionID=session, info=info)
+
+
+def deleted(session: str) -> Event:
+    return event("session.deleted", sessionID=session, info={"id": session})
+
+
+def status(session: str, kind: str, **more: Any) -> Event:
+    return event("session.status", sessionID=session, status={"type": kind} | more)
+
+
+def error(session: str | None, name: str = "APIError") -> Event:
+    return event("session.error", sessionID=session, error={"name": name, "data": {"message": "no"}})
+
+
+def asked(session: str, request: str, kind: str = "permission") -> Event:
+    return event(f"{kind}.asked", id=request, sessionID=session)
+
+
+def replied(session: str, request: str, reply: str | None = "once") -> Event:
+    return event("permission.replied", sessionID=session, requestID=request, reply=reply)
+
+
+def assistant(session: str, message: str, **info: Any) -> Event:
+    return event("message.updated", sessionID=session, info={"id": message, "role": "assistant", **info})
+
+
+def tool(session: str, command: str) -> Event:
+    part = {"type": "tool", "tool": "bash", "messageID": "msg_1", "state": {"input": {"command": command}}}
+    return event("message.part.updated", sessionID=session, part=part)
+
+
+def text(session: str, words: str, message: str = "msg_1", **more: Any) -> Event:
+    part = {"type": "text", "text": words, "messageID": message} | more
+    return event("message.part.updated", sessionID=session, part=part)
