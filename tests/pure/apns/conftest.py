@@ -10,6 +10,7 @@ from hpack import Decoder, Encoder
 from simulator.apns import frames
 from simulator.apns.checks import Exam
 from simulator.apns.connection import Connection
+from simulator.apns.events import RequestReceived
 from simulator.apns.frames import Frame, FrameBuffer, FrameType
 from simulator.apns.profile import Profile
 from simulator.apns.provider_token import TokenReader, bearer
@@ -19,6 +20,8 @@ from simulator.apns.session import Session
 
 NOW = 1_795_226_400.0
 TOPIC = "com.example.app"
+OK = b"\x88"
+"""The header block of `:status: 200` (RFC 7541, A: index 8 of the static table)."""
 
 
 class PureClient:
@@ -75,6 +78,13 @@ def client() -> PureClient:
 @pytest.fixture
 def new_client() -> type[PureClient]:
     return PureClient
+
+
+def first(events: list[object]) -> RequestReceived:
+    """The request that is the only event."""
+    [event] = events
+    assert isinstance(event, RequestReceived)
+    return event
 
 
 class ExamRoom:

@@ -1,26 +1,15 @@
-"""The sans-I/O connection: requests in, answers out, and the right error for every broken rule of RFC 9113."""
-
-import json
+"""The sans-I/O connection: requests in, answers out, and how it ends."""
 
 import pytest
 from hpack import Encoder
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from simulator.apns import frames
-from simulator.apns.connection import NO_LAST_STREAM, Connection
+from simulator.apns.connection import NO_LAST_STREAM
 from simulator.apns.events import ConnectionEnded, RequestReceived, StreamCut, StreamRefused
 from simulator.apns.frames import ErrorCode, Frame, FrameType, Setting
 from simulator.apns.stream_table import MAX_CUT_KEPT
-from simulator.apns.streams import MAX_BODY_KEPT
 
-OK = b"\x88"
-
-
-def first(events: list[object]) -> RequestReceived:
-    [event] = events
-    assert isinstance(event, RequestReceived)
-    return event
+from .conftest import OK, first
 
 
 def test_the_first_settings_are_those_of_apns(new_client) -> None:
@@ -192,46 +181,6 @@ def test_only_so_many_reset_streams_are_remembered(new_client) -> None:
     assert len(client.connection._streams.cut) == MAX_CUT_KEPT
 
 
-# --- flow control ---------------------------------------------------------------------------------------------
-
-
-def test_consumed_data_is_granted_back_to_stream_and_connection(client) -> None:
-    client.send(frames.headers(1, client.block(), end_stream=False))
-    client.send(*[frames.data(1, bytes(16_384), end_stream=False)] * 2)
-    updates = [(each.stream_id, frames.read_window_update(each)) for each in client.received()]
-    assert updates == [(0, 32_768), (1, 32_768)]
-
-
-def test_a_body_without_end_costs_no_memory(client) -> None:
-    client.send(frames.headers(1, client.block(), end_stream=False))
-    for _ in range(40):
-        client.send(frames.data(1, bytes(16_384), end_stream=False))
-    event = first(client.send(frames.data(1, b"", end_stream=True)))
-    assert (len(event.body), event.body_size) == (MAX_BODY_KEPT, 40 * 16_384)
-
-
-def test_padding_counts_for_the_window_and_not_for_the_body(client) -> None:
-    client.send(frames.headers(1, client.block(), end_stream=False))
-    padded = frames.frame(FrameType.DATA, frames.PADDED | frames.END_STREAM, 1, b"\x02{}\0\0")
-    assert first(client.send(padded)).body == b"{}"
-
-
-def test_error_bodies_wait_for_the_clients_window(new_client) -> None:
-    client = new_client()
-    client.greet({Setting.INITIAL_WINDOW_SIZE: 0})
-    client.send(client.request(1))
-    client.received()
-    client.connection.respond(1, OK, b"abcdef")
-    assert client.types() == [FrameType.HEADERS]
-    client.send(frames.window_update(1, 4))
-    assert client.received() == [Frame(FrameType.DATA, 0, 1, b"abcd")]
-    client.send(frames.window_update(0, 10))
-    assert client.received() == []
-    client.send(frames.settings({Setting.INITIAL_WINDOW_SIZE: 2}))
-    assert client.received()[0] == Frame(FrameType.DATA, frames.END_STREAM, 1, b"ef")
-    assert client.send(frames.window_update(1, 4)) == []
-
-
 def test_a_client_that_shrinks_the_header_table_is_told_so_once(new_client) -> None:
     client = new_client()
     client.greet({Setting.HEADER_TABLE_SIZE: 0})
@@ -242,194 +191,6 @@ def test_a_client_that_shrinks_the_header_table_is_told_so_once(new_client) -> N
     client.connection.respond(3, OK)
     for frame in client.received():
         assert list(client.decoder.decode(frame.payload)) == [(":status", "200")]
-
-
-# --- broken rules ---------------------------------------------------------------------------------------------
-
-
-def refused(client, *pieces: bytes) -> tuple[int, str]:
-    events = client.send(*pieces)
-    assert isinstance(events[-1], ConnectionEnded)
-    _, code, debug = client.goaway()
-    assert client.connection.closed
-    assert client.send(client.request(99)) == []
-    return code, json.loads(debug)["reason"]
-
-
-def test_http1_is_refused_at_its_first_octet(new_client) -> None:
-    code, _ = refused(new_client(), b"G")
-    assert code == ErrorCode.PROTOCOL_ERROR
-
-
-def test_the_preface_may_come_octet_by_octet(new_client) -> None:
-    client = new_client()
-    for octet in frames.PREFACE + frames.settings({}):
-        assert client.send(bytes([octet])) == []
-    assert not client.connection.closed
-
-
-def test_the_first_frame_must_be_settings(new_client) -> None:
-    code, _ = refused(new_client(), frames.PREFACE, frames.ping(bytes(8), ack=False))
-    assert code == ErrorCode.PROTOCOL_ERROR
-
-
-@pytest.mark.parametrize(
-    ("pieces", "code"),
-    [
-        ([frames.headers(2, b"", end_stream=True)], ErrorCode.PROTOCOL_ERROR),
-        ([frames.headers(0, b"", end_stream=True)], ErrorCode.PROTOCOL_ERROR),
-        ([frames.headers(1, b"\x80", end_stream=True)], ErrorCode.COMPRESSION_ERROR),
-        ([frames.data(1, b"", end_stream=True)], ErrorCode.PROTOCOL_ERROR),
-        ([frames.data(0, b"", end_stream=True)], ErrorCode.PROTOCOL_ERROR),
-        ([frames.rst_stream(1, 0)], ErrorCode.PROTOCOL_ERROR),
-        ([frames.rst_stream(0, 0)], ErrorCode.PROTOCOL_ERROR),
-        ([frames.window_update(1, 1)], ErrorCode.PROTOCOL_ERROR),
-        ([frames.window_update(0, 2**31 - 1)], ErrorCode.FLOW_CONTROL_ERROR),
-        ([frames.continuation(1, b"", end_headers=True)], ErrorCode.PROTOCOL_ERROR),
-        ([frames.frame(FrameType.PUSH_PROMISE, 0, 1, bytes(4))], ErrorCode.PROTOCOL_ERROR),
-        ([frames.frame(FrameType.HEADERS, 0, 1), frames.ping(bytes(8), ack=False)], ErrorCode.PROTOCOL_ERROR),
-        ([frames.settings({Setting.ENABLE_PUSH: 2})], ErrorCode.PROTOCOL_ERROR),
-        ([frames.settings({Setting.MAX_FRAME_SIZE: 100})], ErrorCode.PROTOCOL_ERROR),
-        ([frames.settings({Setting.INITIAL_WINDOW_SIZE: 2**31})], ErrorCode.FLOW_CONTROL_ERROR),
-        ([b"\x00\x40\x01" + bytes(6)], ErrorCode.FRAME_SIZE_ERROR),
-    ],
-)
-def test_what_ends_the_connection(client, pieces: list[bytes], code: ErrorCode) -> None:
-    assert refused(client, *pieces)[0] == code
-
-
-def test_more_data_than_the_connection_was_granted(client) -> None:
-    blocks = [frames.headers(1, client.block(), end_stream=False)]
-    client.connection._inflow.receive(65_500)  # as if the grants had not gone out
-    client.connection._inflow._used = 0
-    assert (
-        refused(client, *blocks, frames.data(1, bytes(100), end_stream=True))[0]
-        == ErrorCode.FLOW_CONTROL_ERROR
-    )
-
-
-def test_headers_on_a_finished_stream_end_the_connection(client) -> None:
-    client.send(client.request(1))
-    client.connection.respond(1, OK)
-    client.received()
-    assert refused(client, frames.headers(1, client.block(), end_stream=True))[0] == ErrorCode.STREAM_CLOSED
-
-
-def cut(client, *pieces: bytes) -> int:
-    """The code with which stream 1, and only it, is reset."""
-    client.received()
-    [event] = [event for event in client.send(*pieces) if not isinstance(event, RequestReceived)]
-    assert isinstance(event, StreamCut)
-    [reset] = client.received()
-    assert (reset.type, reset.stream_id) == (FrameType.RST_STREAM, 1)
-    assert first(client.send(client.request(7))).stream_id == 7
-    assert frames.read_rst_stream(reset) == event.code
-    return event.code
-
-
-def test_malformed_fields_cut_the_stream(client) -> None:
-    block = client.encoder.encode([(":method", "POST")])
-    assert cut(client, frames.headers(1, block, end_stream=True)) == ErrorCode.PROTOCOL_ERROR
-
-
-def test_a_wrong_content_length_cuts_the_stream(client) -> None:
-    head = frames.headers(1, client.block(extra=[("content-length", "3")]), end_stream=False)
-    assert cut(client, head, frames.data(1, b"ab", end_stream=True)) == ErrorCode.PROTOCOL_ERROR
-
-
-def test_a_right_content_length_passes(client) -> None:
-    head = frames.headers(1, client.block(extra=[("content-length", "2")]), end_stream=False)
-    assert first(client.send(head, frames.data(1, b"ab", end_stream=True))).body_size == 2
-
-
-def test_trailers_that_go_on_cut_the_stream(client) -> None:
-    head = frames.headers(1, client.block(), end_stream=False)
-    trailers = frames.headers(1, client.encoder.encode([("x", "y")]), end_stream=False)
-    assert cut(client, head, trailers) == ErrorCode.PROTOCOL_ERROR
-
-
-def test_data_and_headers_after_the_end_cut_the_stream(client, new_client) -> None:
-    assert (
-        cut(client, client.request(1), frames.data(1, b"more", end_stream=False)) == ErrorCode.STREAM_CLOSED
-    )
-    other = new_client()
-    other.greet()
-    again = [other.request(1), frames.headers(1, other.encoder.encode([("x", "y")]), end_stream=True)]
-    assert cut(other, *again) == ErrorCode.STREAM_CLOSED
-
-
-def test_data_on_an_answered_stream_cuts_it(client) -> None:
-    client.send(client.request(1))
-    client.connection.respond(1, OK)
-    assert cut(client, frames.data(1, b"more", end_stream=False)) == ErrorCode.STREAM_CLOSED
-
-
-def test_more_data_than_the_stream_was_granted(client) -> None:
-    client.send(frames.headers(1, client.block(), end_stream=False))
-    client.connection._streams.open[1].inflow.receive(65_500)
-    client.connection._streams.open[1].inflow._used = 0
-    assert cut(client, frames.data(1, bytes(100), end_stream=False)) == ErrorCode.FLOW_CONTROL_ERROR
-
-
-def test_a_window_update_of_zero_cuts_the_stream(client) -> None:
-    assert cut(client, client.request(1), frames.window_update(1, 0)) == ErrorCode.PROTOCOL_ERROR
-
-
-# --- properties -----------------------------------------------------------------------------------------------
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.data())
-def test_any_split_of_the_bytes_gives_the_same_events_and_answers(data: st.DataObject) -> None:
-    encoder = Encoder()
-    fields = [(":method", "POST"), (":scheme", "https"), (":path", "/3/device/ab")]
-    pieces = [frames.PREFACE, frames.settings({1: 100}), frames.ping(b"12345678", ack=False)]
-    for stream_id in (1, 3, 5):
-        block = encoder.encode([*fields, ("apns-id", f"id-{stream_id}")])
-        pieces += [
-            frames.headers(stream_id, block, end_stream=False),
-            frames.data(stream_id, b"{}", end_stream=True),
-        ]
-    pieces.append(frames.frame(FrameType.PUSH_PROMISE, 0, 7, b""))
-    octets = b"".join(pieces)
-
-    def play(cuts: list[int]) -> tuple[list[object], bytes]:
-        connection, events, out = Connection(2), [], b""
-        for start, end in zip([0, *cuts], [*cuts, len(octets)], strict=True):
-            for event in connection.receive(octets[start:end]):
-                events.append(event)
-                if isinstance(event, RequestReceived) and event.stream_id == 3:
-                    connection.respond(1, OK, b"answer")
-            out += connection.data_to_send()
-        return events, out
-
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(octets)), max_size=12)))
-    assert play(cuts) == play([])
-
-
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    st.lists(
-        st.one_of(
-            st.binary(max_size=40),
-            st.builds(
-                frames.frame,
-                st.integers(0, 10),
-                st.integers(0, 255),
-                st.integers(0, 9),
-                st.binary(max_size=40),
-            ),
-        ),
-        max_size=12,
-    )
-)
-def test_no_bytes_crash_it(pieces: list[bytes]) -> None:
-    connection = Connection(2)
-    for piece in [frames.PREFACE + frames.settings({}), *pieces]:
-        for event in connection.receive(piece):
-            if isinstance(event, RequestReceived):
-                connection.respond(event.stream_id, OK, b"{}")
-    connection.data_to_send()
 
 
 @pytest.mark.parametrize("body", [b"{", b'{"reason":"Shutdown"}'])
@@ -452,9 +213,3 @@ def test_a_warning_disowns_nothing_and_answers_go_on(client) -> None:
     client.connection.goaway("IdleTimeout")
     assert client.goaway() == (1, ErrorCode.NO_ERROR, b'{"reason":"IdleTimeout"}')
     assert client.connection.finished
-
-
-def test_a_first_settings_frame_must_be_more_than_an_acknowledgement(new_client) -> None:
-    client = new_client()
-    client.send(frames.PREFACE, frames.settings_ack(), frames.ping(bytes(8), ack=False))
-    assert client.goaway()[1] == ErrorCode.PROTOCOL_ERROR
