@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from component.bridge.fake_opencode import FakeOpenCode
 from relay import contract
 from relay.bridge import announcer as announcing
 from relay.bridge.announcer import Announcer
@@ -21,12 +22,11 @@ from relay.bridge.opencode import OpenCode, address
 from relay.bridge.run import wait_for_opencode
 from relay.bridge.sessions import Sessions
 from relay.bridge.watch import Watch
-
-Until = Callable[[Callable[[], Any]], Awaitable[None]]
+from waiting import eventually
 
 
 @pytest.fixture
-def opencode(fake_opencode: Any, http: aiohttp.ClientSession) -> OpenCode:
+def opencode(fake_opencode: FakeOpenCode, http: aiohttp.ClientSession) -> OpenCode:
     return OpenCode(http, address(fake_opencode.url), deadline=2.0)
 
 
@@ -78,7 +78,7 @@ async def hang(request: web.Request) -> web.StreamResponse:
 
 
 async def test_the_delay_is_the_given_one(
-    make_announcer: Callable[..., Announcer], told: list[contract.Event], until: Until
+    make_announcer: Callable[..., Announcer], told: list[contract.Event]
 ) -> None:
     pauses: list[float] = []
 
@@ -87,7 +87,7 @@ async def test_the_delay_is_the_given_one(
 
     announcer = make_announcer(permission_delay=7.5, sleep=pause)
     announcer.tell(Change("asked", "ses_a", "per_1"))
-    await until(lambda: told)
+    await eventually(lambda: told)
     assert pauses == [7.5]
     assert told[0].title == "Action Needed: Title of ses_a"
     await announcer.close(1)
@@ -121,7 +121,7 @@ async def test_too_many_changes_at_once_cost_the_oldest_and_the_log_says_so(
 
 
 async def test_what_cannot_be_told_before_the_stop_is_logged(
-    fake_opencode: Any,
+    fake_opencode: FakeOpenCode,
     make_announcer: Callable[..., Announcer],
     told: list[contract.Event],
     caplog: pytest.LogCaptureFixture,
@@ -199,17 +199,16 @@ class TestCards:
         told: list[contract.Event],
         pauses: dict[float, asyncio.Event],
         now: list[float],
-        until: Until,
     ) -> None:
         announcer.tell(Change("started", "ses_a", "evt_1"))
         now[0] += 4.0
         for command in ("one", "two", "three"):
             self.doing(sessions, announcer, command)
-        await until(lambda: 8.0 in pauses)
+        await eventually(lambda: 8.0 in pauses)
         assert [event.event_type for event in told] == ["start"]
         now[0] += 8.0
         pauses[8.0].set()
-        await until(lambda: len(told) == 2)
+        await eventually(lambda: len(told) == 2)
         assert told[1].event_type == "progress"
         assert told[1].content_state is not None
         assert told[1].content_state.last_message == "bash: three"
@@ -240,13 +239,12 @@ class TestCards:
         announcer: Announcer,
         told: list[contract.Event],
         pauses: dict[float, asyncio.Event],
-        until: Until,
     ) -> None:
         announcer.tell(Change("started", "ses_a", "evt_1"))
         announcer.tell(Change("asked", "ses_a", "per_1", "bash: rm -r build"))
-        await until(lambda: 2.0 in pauses)
+        await eventually(lambda: 2.0 in pauses)
         pauses[2.0].set()
-        await until(lambda: len(told) == 2)
+        await eventually(lambda: len(told) == 2)
         self.doing(sessions, announcer, "something else")
         assert len(told) == 2
         announcer.tell(Change("answered", "ses_a", "per_1"))
@@ -268,7 +266,7 @@ class TestCards:
         assert [event.event_type for event in told] == ["start"]
 
     async def test_the_next_start_comes_after_the_end_that_waits_for_its_text(
-        self, fake_opencode: Any, announcer: Announcer, told: list[contract.Event], until: Until
+        self, fake_opencode: FakeOpenCode, announcer: Announcer, told: list[contract.Event]
     ) -> None:
         release = asyncio.Event()
 
@@ -280,10 +278,10 @@ class TestCards:
         announcer.tell(Change("complete", "ses_a", "msg_1"))
         announcer.tell(Change("started", "ses_a", "evt_2"))
         announcer.tell(Change("error", "ses_a", "msg_2", "Bad key"))
-        await until(lambda: "/session/ses_a/message" in fake_opencode.asked)
+        await eventually(lambda: "/session/ses_a/message" in fake_opencode.asked)
         assert told == []
         release.set()
-        await until(lambda: len(told) == 3)
+        await eventually(lambda: len(told) == 3)
         assert [event.event_type for event in told] == ["complete", "start", "error"]
         assert told[2].body == "Bad key"
 
@@ -307,7 +305,7 @@ class TestCards:
     ],
 )
 async def test_what_waits_behind_a_text_that_does_not_come_is_named(
-    fake_opencode: Any,
+    fake_opencode: FakeOpenCode,
     make_announcer: Callable[..., Announcer],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -325,7 +323,7 @@ async def test_what_waits_behind_a_text_that_does_not_come_is_named(
 
 
 async def test_a_stop_during_a_lookup_takes_the_session_for_a_root(
-    fake_opencode: Any, opencode: OpenCode
+    fake_opencode: FakeOpenCode, opencode: OpenCode
 ) -> None:
     fake_opencode.broken["session"] = hang
     told: list[Change] = []
@@ -343,7 +341,7 @@ async def test_a_stop_during_a_lookup_takes_the_session_for_a_root(
 
 
 async def test_waiting_for_opencode_slows_down_and_speaks_once(
-    fake_opencode: Any, opencode: OpenCode
+    fake_opencode: FakeOpenCode, opencode: OpenCode
 ) -> None:
     await fake_opencode.stop()
     pauses: list[float] = []

@@ -10,9 +10,11 @@ import aiohttp
 import pytest
 from aiohttp import encode_basic_auth
 
-SECRET = "s3cret-s3cret-s3cret"
+from component.bridge.fake_opencode import FakeOpenCode
+from component.bridge.fake_relay import FakeRelay
+from component.bridge.running import SECRET
+from waiting import eventually
 
-Until = Callable[[Callable[[], Any]], Awaitable[None]]
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
 
 
@@ -36,10 +38,10 @@ def ask(http: aiohttp.ClientSession, port: int) -> Ask:
 
 class TestHealth:
     async def test_it_tells_of_the_stream_the_outbox_and_the_relay(
-        self, fake_opencode: Any, fake_relay: Any, running: Any, until: Until, ask: Ask, port: int
+        self, fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Any, ask: Ask, port: int
     ) -> None:
         async with running(port=port):
-            await until(lambda: fake_opencode.streams)
+            await eventually(lambda: fake_opencode.streams)
             status, said = await ask("GET", "/health")
             heard = said.pop("lastEventAt")
             assert (status, said) == (
@@ -49,13 +51,13 @@ class TestHealth:
             fake_relay.gate.clear()
             fake_opencode.create("ses_a")
             fake_opencode.ask("ses_a", "per_1")
-            await until(lambda: fake_relay.posted)
+            await eventually(lambda: fake_relay.posted)
             status, said = await ask("GET", "/health")
             assert (said["outbox"], said["relay"]) == (1, None)
             assert said["lastEventAt"] >= heard
             fake_relay.answers = [(503, {})]
             fake_relay.gate.set()
-            await until(lambda: fake_relay.accepted)
+            await eventually(lambda: fake_relay.accepted)
             async with asyncio.timeout(5):
                 while (said := (await ask("GET", "/health"))[1])["outbox"]:
                     pass
@@ -63,11 +65,11 @@ class TestHealth:
             assert said["relay"]["at"] >= heard
 
     async def test_without_opencode_it_is_not_well(
-        self, fake_opencode: Any, running: Any, until: Until, ask: Ask, port: int
+        self, fake_opencode: FakeOpenCode, running: Any, ask: Ask, port: int
     ) -> None:
         await fake_opencode.stop()
-        async with running(connect=False, port=port) as out:
-            await until(lambda: "Waiting for OpenCode" in out.getvalue())
+        async with running(connect=False, port=port) as bridge:
+            await eventually(lambda: "Waiting for OpenCode" in bridge.out.getvalue())
             assert await ask("GET", "/health") == (
                 503,
                 {
@@ -80,10 +82,10 @@ class TestHealth:
                 },
             )
             await fake_opencode.start()
-            await until(lambda: fake_opencode.streams)
+            await eventually(lambda: fake_opencode.streams)
 
     async def test_a_stream_that_ended_shows(
-        self, fake_opencode: Any, running: Any, until: Until, ask: Ask, port: int
+        self, fake_opencode: FakeOpenCode, running: Any, ask: Ask, port: int
     ) -> None:
         async with running(port=port):
             assert (await ask("GET", "/health"))[0] == 200
@@ -96,7 +98,7 @@ class TestHealth:
 
 class TestPushTest:
     async def test_it_says_what_the_relay_counted(
-        self, fake_relay: Any, running: Any, ask: Ask, port: int
+        self, fake_relay: FakeRelay, running: Any, ask: Ask, port: int
     ) -> None:
         fake_relay.answers = [(200, {"ok": True, "sent": 2, "failed": 1, "queued": 3})]
         async with running(port=port):
@@ -111,7 +113,7 @@ class TestPushTest:
         assert event.state["status"] == "complete"  # no Live Activity begins with it
 
     async def test_type_and_session_can_be_chosen(
-        self, fake_relay: Any, running: Any, ask: Ask, port: int
+        self, fake_relay: FakeRelay, running: Any, ask: Ask, port: int
     ) -> None:
         body = {"secret": SECRET, "sessionID": "ses_x", "eventType": "error", "more": 1}
         async with running(port=port):
@@ -120,7 +122,7 @@ class TestPushTest:
 
     @pytest.mark.parametrize("secret", ["", "wrong", SECRET + "x", "ü" * 20])
     async def test_another_secret_is_refused_as_it_ever_was(
-        self, fake_relay: Any, running: Any, ask: Ask, port: int, secret: str
+        self, fake_relay: FakeRelay, running: Any, ask: Ask, port: int, secret: str
     ) -> None:
         sentence = "Invalid push relay secret"
         async with running(port=port):
@@ -143,7 +145,7 @@ class TestPushTest:
         ],
     )
     async def test_ok_is_only_what_the_relay_called_ok(
-        self, fake_relay: Any, running: Any, ask: Ask, port: int, answer: Any, code: str, words: str
+        self, fake_relay: FakeRelay, running: Any, ask: Ask, port: int, answer: Any, code: str, words: str
     ) -> None:
         fake_relay.answers = [answer]
         async with running(port=port):
@@ -206,7 +208,7 @@ class TestErrors:
         assert "request broken" in caplog.text
 
     async def test_with_a_password_the_push_routes_want_it(
-        self, fake_opencode: Any, running: Any, ask: Ask, port: int
+        self, fake_opencode: FakeOpenCode, running: Any, ask: Ask, port: int
     ) -> None:
         fake_opencode.authorization = encode_basic_auth("opencode", "geheim")
         headers = {"Authorization": fake_opencode.authorization}
@@ -221,23 +223,21 @@ class TestErrors:
 class TestPort:
     async def test_a_port_that_is_taken_costs_no_push(
         self,
-        fake_opencode: Any,
-        fake_relay: Any,
+        fake_opencode: FakeOpenCode,
+        fake_relay: FakeRelay,
         running: Any,
-        until: Until,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         async with running(port=fake_relay.port):
             fake_opencode.create("ses_a")
             fake_opencode.turn("ses_a")
-            await until(lambda: fake_relay.accepted)
+            await eventually(lambda: fake_relay.accepted)
         assert f"no status page port={fake_relay.port}" in caplog.text
 
     async def test_it_is_free_again_when_the_bridge_has_stopped(
         self,
-        fake_opencode: Any,
+        fake_opencode: FakeOpenCode,
         running: Any,
-        until: Until,
         ask: Ask,
         port: int,
         caplog: pytest.LogCaptureFixture,
@@ -247,6 +247,6 @@ class TestPort:
             async with running(port=port):
                 assert (await ask("GET", "/health"))[0] == 200
             fake_opencode.cut()
-            await until(lambda: not fake_opencode.streams)
+            await eventually(lambda: not fake_opencode.streams)
         assert caplog.text.count(f"listening url=http://127.0.0.1:{port}") == 2
         assert "no status page" not in caplog.text

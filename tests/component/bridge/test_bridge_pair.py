@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from component.bridge.running import SECRET
 from relay import contract
 from relay.bridge import pairing as pairing_module
 from relay.bridge.errors import OptionError, SecretFileError
@@ -19,7 +20,6 @@ from relay.bridge.pairing import pairing_of, rotate_secret
 from relay.bridge.pairing_code import save_pairing
 from relay.bridge.tailscale import Tailnet
 
-SECRET = "s3cret-s3cret-s3cret"
 PAIR = contract.pairing("https://relay.example.org", SECRET, ["http://192.168.1.5:4096"])
 
 Run = Callable[..., Awaitable[tuple[int, str, str]]]

@@ -1,44 +1,22 @@
 """The whole bridge between a real small OpenCode and a real small relay."""
 
 import asyncio
-import io
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import encode_basic_auth, web
+from aiohttp import web
 
+from component.bridge.fake_opencode import FakeOpenCode
+from component.bridge.fake_relay import FakeRelay
+from component.bridge.running import SECRET, Running
 from relay import contract
-from relay.bridge.errors import BridgeError, NotOpenCode, OptionError, Refused
-from relay.bridge.options import BridgeOptions
-from relay.bridge.pairing import pairing_of
-from relay.bridge.run import run_bridge
-
-SECRET = "s3cret-s3cret-s3cret"
-
-Until = Callable[[Callable[[], Any]], Awaitable[None]]
-Started = Callable[..., Coroutine[None, None, None]]
-Running = Callable[..., AbstractAsyncContextManager[io.StringIO]]
-
-
-@pytest.fixture
-def started(fake_opencode: Any, fake_relay: Any) -> Started:
-    """The bridge with options that it should refuse; it never stops by itself otherwise."""
-
-    def run(**changed: Any) -> Coroutine[None, None, None]:
-        given: dict[str, Any] = {"opencode_url": fake_opencode.url, "relay_url": fake_relay.url}
-        options = BridgeOptions(**given | {"relay_secret": SECRET} | changed)
-        return asyncio.wait_for(run_bridge(options, stop=asyncio.Event(), out=io.StringIO()), 5)
-
-    return run
+from waiting import eventually
 
 
 async def test_a_turn_rings_once_with_title_and_text(
-    fake_opencode: Any, fake_relay: Any, running: Running, until: Until, caplog: pytest.LogCaptureFixture
+    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "relay.bridge")
     fake_opencode.create("ses_a", "Fix the parser")
@@ -48,7 +26,7 @@ async def test_a_turn_rings_once_with_title_and_text(
         fake_opencode.write("ses_a", "It is fixed.")
         fake_opencode.status("ses_a", "idle")
         fake_opencode.say("session.idle", sessionID="ses_a")
-        await until(lambda: fake_relay.accepted)
+        await eventually(lambda: fake_relay.accepted)
     (event,) = fake_relay.accepted
     assert (event.eventType, event.sessionID) == ("complete", "ses_a")
     assert (event.title, event.body) == ("Fix the parser", "It is fixed.")
@@ -63,10 +41,10 @@ async def test_a_turn_rings_once_with_title_and_text(
 
 
 async def test_the_pairing_link_comes_out_first_and_can_be_read_back(
-    fake_opencode: Any, fake_relay: Any, running: Running, caplog: pytest.LogCaptureFixture
+    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(advertise_hosts=("laptop.local",)) as out:
-        text = out.getvalue()
+    async with running(advertise_hosts=("laptop.local",)) as bridge:
+        text = bridge.out.getvalue()
     (link,) = [line for line in text.splitlines() if line.startswith("mobilevoice:///?pair=")]
     pair = contract.parse_pairing_link(link)
     assert (pair.relay_url, pair.relay_secret) == (fake_relay.url, SECRET)
@@ -77,14 +55,14 @@ async def test_the_pairing_link_comes_out_first_and_can_be_read_back(
 
 
 async def test_a_loopback_server_is_named_as_such(
-    fake_opencode: Any, running: Running, caplog: pytest.LogCaptureFixture
+    fake_opencode: FakeOpenCode, running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running():
         assert "only this machine can reach OpenCode" in caplog.text
 
 
 async def test_children_are_told_under_their_root(
-    fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running
 ) -> None:
     fake_opencode.write("ses_a", "Starting a helper.")
     async with running():
@@ -96,14 +74,14 @@ async def test_children_are_told_under_their_root(
         fake_opencode.say("permission.replied", requestID="per_1", sessionID="ses_b", reply="once")
         fake_opencode.status("ses_b", "idle")
         fake_opencode.status("ses_a", "idle")
-        await until(lambda: len(fake_relay.accepted) == 2)
+        await eventually(lambda: len(fake_relay.accepted) == 2)
     assert fake_relay.told() == [("permission", "ses_a"), ("complete", "ses_a")]
     assert fake_relay.accepted[0].title == "Action Needed: Parent"
     assert not any(path.startswith("/session/ses_b") for path in fake_opencode.asked)
 
 
 async def test_unknown_sessions_are_learnt_up_to_their_root(
-    fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running
 ) -> None:
     fake_opencode.create("ses_a", "Root")
     fake_opencode.create("ses_b", "Child", "ses_a")
@@ -111,7 +89,7 @@ async def test_unknown_sessions_are_learnt_up_to_their_root(
         fake_opencode.turn("ses_b")
         fake_opencode.say("question.asked", id="que_1", sessionID="ses_b", questions=[])
         fake_opencode.turn("ses_a")
-        await until(lambda: len(fake_relay.accepted) == 2)
+        await eventually(lambda: len(fake_relay.accepted) == 2)
     assert fake_relay.told() == [("permission", "ses_a"), ("complete", "ses_a")]
     assert fake_relay.accepted[0].title == "Action Needed: Root"
     assert [path for path in fake_opencode.asked if path in ("/session/ses_a", "/session/ses_b")] == [
@@ -121,18 +99,18 @@ async def test_unknown_sessions_are_learnt_up_to_their_root(
 
 
 async def test_a_session_nobody_knows_still_rings(
-    fake_opencode: Any, fake_relay: Any, running: Running, until: Until, caplog: pytest.LogCaptureFixture
+    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running():
         fake_opencode.turn("ses_lost")
-        await until(lambda: fake_relay.accepted)
+        await eventually(lambda: fake_relay.accepted)
     assert fake_relay.accepted[0].title == "Session complete"
     assert fake_relay.accepted[0].body == "Session complete."
     assert "unknown session sessionID=ses_lost" in caplog.text
 
 
 async def test_a_missing_text_does_not_cost_the_alert(
-    fake_opencode: Any, fake_relay: Any, running: Running, until: Until, caplog: pytest.LogCaptureFixture
+    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(request: web.Request) -> web.StreamResponse:
         return web.Response(status=500)
@@ -141,13 +119,13 @@ async def test_a_missing_text_does_not_cost_the_alert(
     fake_opencode.broken["message"] = fail
     async with running():
         fake_opencode.turn("ses_a")
-        await until(lambda: fake_relay.accepted)
+        await eventually(lambda: fake_relay.accepted)
     assert fake_relay.accepted[0].body == "Session complete."
     assert "no text sessionID=ses_a" in caplog.text
 
 
 async def test_slow_lookups_do_not_stop_the_reading_nor_other_sessions(
-    fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running
 ) -> None:
     release = asyncio.Event()
 
@@ -163,15 +141,15 @@ async def test_slow_lookups_do_not_stop_the_reading_nor_other_sessions(
         fake_opencode.turn("ses_slow")
         fake_opencode.turn("ses_slow")
         fake_opencode.turn("ses_a")
-        await until(lambda: fake_relay.told() == [("complete", "ses_a")])
+        await eventually(lambda: fake_relay.told() == [("complete", "ses_a")])
         release.set()
-        await until(lambda: len(fake_relay.accepted) == 3)
+        await eventually(lambda: len(fake_relay.accepted) == 3)
     first, second = [event for event in fake_relay.accepted if event.sessionID == "ses_slow"]
     assert first.eventID != second.eventID
 
 
 async def test_a_slow_relay_does_not_stop_the_reading(
-    fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running
 ) -> None:
     fake_relay.gate.clear()
     names = [f"ses_{number}" for number in range(40)]
@@ -183,33 +161,33 @@ async def test_a_slow_relay_does_not_stop_the_reading(
         fake_opencode.say("message.part.updated", sessionID="ses_0", part={"type": "text", "text": big})
         fake_opencode.create("ses_last")
         fake_opencode.status("ses_last", "busy")
-        await until(lambda: "/session/ses_last" in fake_opencode.asked)
+        await eventually(lambda: "/session/ses_last" in fake_opencode.asked)
         assert fake_relay.accepted == []
         fake_relay.gate.set()
-        await until(lambda: len(fake_relay.accepted) == 40)
+        await eventually(lambda: len(fake_relay.accepted) == 40)
     assert sorted(event.sessionID for event in fake_relay.accepted) == sorted(names)
 
 
 async def test_a_run_shows_on_the_card_from_beginning_to_end(
-    fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running
 ) -> None:
     fake_opencode.create("ses_a", "Fix the parser")
     async with running(alerts=frozenset({"error"})):
         fake_opencode.status("ses_a", "busy")
-        await until(lambda: len(fake_relay.cards) == 1)
+        await eventually(lambda: len(fake_relay.cards) == 1)
         fake_opencode.status(
             "ses_a", "retry", attempt=2, message="Overloaded", next=(time.time() + 7.5) * 1000
         )
-        await until(lambda: len(fake_relay.cards) == 2)
+        await eventually(lambda: len(fake_relay.cards) == 2)
         fake_opencode.status("ses_a", "busy")
-        await until(lambda: len(fake_relay.cards) == 3)
+        await eventually(lambda: len(fake_relay.cards) == 3)
         fake_opencode.ask("ses_a", "per_1", "rm -r build")
-        await until(lambda: len(fake_relay.cards) == 4)
+        await eventually(lambda: len(fake_relay.cards) == 4)
         fake_opencode.say("permission.replied", requestID="per_1", sessionID="ses_a", reply="once")
-        await until(lambda: len(fake_relay.cards) == 5)
+        await eventually(lambda: len(fake_relay.cards) == 5)
         fake_opencode.write("ses_a", "It is fixed.")
         fake_opencode.status("ses_a", "idle")
-        await until(lambda: len(fake_relay.cards) == 6)
+        await eventually(lambda: len(fake_relay.cards) == 6)
     assert fake_relay.accepted == []  # none of these was chosen to ring
     assert fake_relay.shown("ses_a") == [
         ("start", "working", "Starting..."),
@@ -232,7 +210,7 @@ CANARY = "canary-0123456789"
 
 
 async def test_nothing_secret_is_logged_or_forwarded(
-    fake_opencode: Any, fake_relay: Any, running: Running, until: Until, caplog: pytest.LogCaptureFixture
+    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     failure: dict[str, Any] = {
@@ -253,17 +231,17 @@ async def test_nothing_secret_is_logged_or_forwarded(
     async with running():
         for session in ("ses_a", "ses_b"):
             fake_opencode.status(session, "busy")
-        await until(lambda: len(fake_relay.cards) == 2)
+        await eventually(lambda: len(fake_relay.cards) == 2)
         fake_opencode.status("ses_a", "retry", attempt=1, message=failure["data"]["message"])
         fake_opencode.say("message.part.updated", sessionID="ses_b", part=part)
-        await until(lambda: len(fake_relay.cards) == 3)
+        await eventually(lambda: len(fake_relay.cards) == 3)
         fake_opencode.say("session.error", sessionID="ses_a", error=failure)
         fake_opencode.ask(
             "ses_b", "per_1", f"curl -H 'Authorization: Bearer {CANARY}' https://me:{CANARY}@host"
         )
-        await until(lambda: len(fake_relay.accepted) == 2)
+        await eventually(lambda: len(fake_relay.accepted) == 2)
         fake_opencode.say("permission.replied", requestID="per_1", sessionID="ses_b", reply="once")
-        await until(lambda: len(fake_relay.cards) == 4)
+        await eventually(lambda: len(fake_relay.cards) == 4)
     sent = [repr(event) + repr(event.rest) for event in fake_relay.accepted + fake_relay.cards]
     assert len(sent) == 6
     assert not [one for one in sent if CANARY in one]
@@ -274,7 +252,7 @@ async def test_nothing_secret_is_logged_or_forwarded(
 
 class TestPermissionDelay:
     async def test_an_answer_in_time_is_never_told(
-        self, fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+        self, fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running
     ) -> None:
         fake_opencode.create("ses_a")
         async with running(permission_delay=60.0):
@@ -284,143 +262,25 @@ class TestPermissionDelay:
                 "permission.replied", id="per_1", requestID="per_1", sessionID="ses_a", reply="once"
             )
             fake_opencode.status("ses_a", "idle")
-            await until(lambda: fake_relay.accepted)
+            await eventually(lambda: fake_relay.accepted)
         assert fake_relay.told() == [("complete", "ses_a")]
 
     async def test_without_an_answer_it_rings_after_the_delay(
-        self, fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+        self, fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running
     ) -> None:
         fake_opencode.create("ses_a")
         async with running(permission_delay=0.02):
             fake_opencode.say("permission.asked", id="per_1", sessionID="ses_a")
-            await until(lambda: fake_relay.accepted)
+            await eventually(lambda: fake_relay.accepted)
         assert fake_relay.told() == [("permission", "ses_a")]
 
     async def test_stopping_tells_what_nobody_has_answered(
-        self, fake_opencode: Any, fake_relay: Any, running: Running, until: Until
+        self, fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running
     ) -> None:
         fake_opencode.create("ses_a")
         async with running(permission_delay=60.0):
             fake_opencode.say("permission.asked", id="per_1", sessionID="ses_a")
             fake_opencode.create("ses_last")
             fake_opencode.status("ses_last", "busy")
-            await until(lambda: "/session/ses_last" in fake_opencode.asked)
+            await eventually(lambda: "/session/ses_last" in fake_opencode.asked)
         assert fake_relay.told() == [("permission", "ses_a")]
-
-
-class TestStart:
-    async def test_it_waits_for_opencode_and_says_so_once(
-        self,
-        fake_opencode: Any,
-        fake_relay: Any,
-        running: Running,
-        until: Until,
-        caplog: pytest.LogCaptureFixture,
-    ) -> None:
-        await fake_opencode.stop()
-        async with running(connect=False) as out:
-            await until(lambda: "Waiting for OpenCode" in out.getvalue())
-            assert "mobilevoice:" not in out.getvalue()
-            await fake_opencode.start()
-            await until(lambda: fake_opencode.streams)
-            assert out.getvalue().count(f"Waiting for OpenCode at {fake_opencode.url}") == 1
-            assert "mobilevoice:///?pair=" in out.getvalue()
-        assert f"waiting url={fake_opencode.url}" in caplog.text
-
-    async def test_it_can_be_stopped_while_it_waits(
-        self, fake_opencode: Any, running: Running, until: Until
-    ) -> None:
-        await fake_opencode.stop()
-        async with running(connect=False) as out:
-            await until(lambda: "Waiting" in out.getvalue())
-
-    async def test_basic_auth(
-        self,
-        fake_opencode: Any,
-        fake_relay: Any,
-        running: Running,
-        until: Until,
-        caplog: pytest.LogCaptureFixture,
-    ) -> None:
-        fake_opencode.authorization = encode_basic_auth("opencode", "pässword")
-        fake_opencode.create("ses_a", "Locked")
-        async with running(password="pässword"):
-            fake_opencode.turn("ses_a")
-            await until(lambda: fake_relay.accepted)
-        assert fake_relay.accepted[0].title == "Locked"
-        assert "pässword" not in caplog.text
-
-    @pytest.mark.parametrize("password", [None, "wrong"])
-    async def test_a_wrong_password_is_one_clear_sentence(
-        self, fake_opencode: Any, started: Started, password: str | None
-    ) -> None:
-        fake_opencode.authorization = encode_basic_auth("opencode", "right")
-        with pytest.raises(Refused, match="another username or password"):
-            await started(password=password)
-
-    async def test_a_web_page_is_no_opencode(self, fake_opencode: Any, started: Started) -> None:
-        with pytest.raises(NotOpenCode, match="text/html instead of application/json"):
-            await started(opencode_url=fake_opencode.url + "/elsewhere")
-
-    @pytest.mark.parametrize(
-        "wrong",
-        [{"opencode_url": "localhost:4096"}, {"relay_url": "relay.example.org"}, {"relay_secret": "short"}],
-    )
-    async def test_options_that_cannot_work(self, started: Started, wrong: dict[str, str]) -> None:
-        with pytest.raises(OptionError):
-            await started(**wrong)
-
-    def test_the_options_hide_their_secrets(self) -> None:
-        options = BridgeOptions("http://a", "http://b", relay_secret=SECRET, password="pässword")
-        assert SECRET not in repr(options)
-        assert "pässword" not in repr(options)
-
-    async def test_a_cancelled_bridge_cleans_up(
-        self, fake_opencode: Any, fake_relay: Any, until: Until
-    ) -> None:
-        options = BridgeOptions(fake_opencode.url, fake_relay.url, relay_secret=SECRET)
-        task = asyncio.create_task(run_bridge(options, stop=asyncio.Event(), out=io.StringIO()))
-        await until(lambda: fake_opencode.streams)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        fake_opencode.say("server.heartbeat")
-        await until(lambda: not fake_opencode.streams)
-        assert [one.get_name() for one in asyncio.all_tasks() if one.get_name().startswith("bridge")] == []
-
-
-class TestPairing:
-    async def test_the_secret_file_is_made_and_kept(self, fake_opencode: Any, tmp_path: Path) -> None:
-        path = tmp_path / "state" / "relay-secret"
-        options = BridgeOptions(fake_opencode.url, "https://relay.example.org/", secret_file=path)
-        first, second = await pairing_of(options), await pairing_of(options)
-        assert first == second
-        assert first.relay_url == "https://relay.example.org"
-        assert first.hosts == [fake_opencode.url]
-        assert path.read_text() == first.relay_secret + "\n"
-
-    async def test_without_a_file_the_state_directory_is_used(
-        self, fake_opencode: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-        pair = await pairing_of(BridgeOptions(fake_opencode.url, "https://relay.example.org"))
-        assert (tmp_path / "opencode-push-relay" / "relay-secret").read_text().strip() == pair.relay_secret
-
-    async def test_an_address_that_is_not_local_stands_for_itself(self) -> None:
-        options = BridgeOptions("http://192.0.2.77:4096", "https://relay.example.org", relay_secret=SECRET)
-        assert (await pairing_of(options)).hosts == ["http://192.0.2.77:4096"]
-
-    async def test_a_bridge_error_is_one_sentence(self, tmp_path: Path) -> None:
-        options = BridgeOptions("http://127.0.0.1:1", "https://relay.example.org", secret_file=tmp_path)
-        with pytest.raises(BridgeError, match="Is a directory"):
-            await pairing_of(options)
-
-    async def test_a_pairing_needs_a_relay_url(self) -> None:
-        with pytest.raises(OptionError, match="the relay URL"):
-            await pairing_of(BridgeOptions("http://127.0.0.1:1", "relay", relay_secret=SECRET))
-
-    async def test_an_empty_secret_counts_as_none(self, tmp_path: Path) -> None:
-        options = BridgeOptions(
-            "http://127.0.0.1:1", "http://relay", relay_secret="", secret_file=tmp_path / "relay-secret"
-        )
-        assert len((await pairing_of(options)).relay_secret) == 24

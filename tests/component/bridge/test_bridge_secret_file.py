@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from component.bridge.fake_opencode import FakeOpenCode
 from relay.bridge.errors import BridgeError, OptionError, SecretFileError
 from relay.bridge.hosts import answering_addresses, own_addresses
 from relay.bridge.secret_file import checked_secret, default_secret_file, load_secret
@@ -118,7 +119,7 @@ def test_the_default_place(monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_secret_file({"XDG_STATE_HOME": "/state"}) == Path("/state") / inside
 
 
-async def test_only_addresses_that_take_a_connection_answer(fake_opencode: Any) -> None:
+async def test_only_addresses_that_take_a_connection_answer(fake_opencode: FakeOpenCode) -> None:
     port = fake_opencode.port
     assert await answering_addresses(["127.0.0.1", "127.0.0.2", "256.0.0.1"], port, 0.5) == ["127.0.0.1"]
     assert await answering_addresses([], port) == []

@@ -6,23 +6,24 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from component.bridge.fake_relay import FakeRelay
+from component.bridge.running import SECRET
 from relay.bridge.errors import ServeError
 from relay.bridge.opencode import Address
 from relay.bridge.opencode_serve import OpenCodeServe
 from relay.bridge.options import BridgeOptions
 from relay.bridge.run import run_bridge
 from relay.bridge.serve_command import serve_command
+from waiting import eventually
 
-SECRET = "s3cret-s3cret-s3cret"
 HERE = Address("http://127.0.0.1:4096", "opencode", None)
 
-Until = Callable[[Callable[[], Any]], Awaitable[None]]
 
 PROGRAM = '''#!{python}
 """Listens as `opencode serve` does. MODE: what goes wrong. It writes down what it was given, and the pid of its tool."""
@@ -112,7 +113,7 @@ def serve(*arguments: str, **seconds: float) -> OpenCodeServe:
 
 class TestProcess:
     async def test_it_is_there_once_it_has_started(
-        self, note: Callable[[], dict[str, Any]], until: Until, http: Any, tmp_path: Path
+        self, note: Callable[[], dict[str, Any]], http: Any, tmp_path: Path
     ) -> None:
         process = serve("--print-logs")
         url = await process.start()
@@ -121,14 +122,14 @@ class TestProcess:
                 assert (await response.json())["healthy"] is True
             assert note()["argv"] == ["serve", "--print-logs", "--port=0", "--hostname=127.0.0.1"]
             assert note()["group"] == note()["pid"] != os.getpgrp()
-            await until((tmp_path / "note.said").exists)  # nobody let its output fill the pipe
+            await eventually((tmp_path / "note.said").exists)  # nobody let its output fill the pipe
         finally:
             await process.stop()
 
     @needs_proc
     @pytest.mark.parametrize("mode", ["", "deaf"])
     async def test_nothing_of_it_is_left_when_it_was_stopped(
-        self, note: Callable[[], dict[str, Any]], until: Until, monkeypatch: pytest.MonkeyPatch, mode: str
+        self, note: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch, mode: str
     ) -> None:
         monkeypatch.setenv("MODE", mode)
         process = serve(stop_seconds=0.2)
@@ -136,7 +137,7 @@ class TestProcess:
         assert alive(note()["pid"])
         assert alive(note()["tool"])
         await process.stop()
-        await until(lambda: not alive(note()["pid"]) and not alive(note()["tool"]))
+        await eventually(lambda: not alive(note()["pid"]) and not alive(note()["tool"]))
         await process.stop()  # once more is harmless
 
     async def test_one_that_ends_at_once_is_quoted(
@@ -169,7 +170,7 @@ class TestProcess:
 
 class TestBridge:
     async def test_it_starts_and_stops_with_the_bridge(
-        self, note: Callable[[], dict[str, Any]], fake_relay: Any, until: Until
+        self, note: Callable[[], dict[str, Any]], fake_relay: FakeRelay
     ) -> None:
         stop, out = asyncio.Event(), io.StringIO()
         options = BridgeOptions(
@@ -177,15 +178,15 @@ class TestBridge:
             opencode_arguments=("--port=0",),
         )  # fmt: skip
         bridge = asyncio.create_task(run_bridge(options, stop=stop, out=out))
-        await until(lambda: "mobilevoice:///" in out.getvalue())
+        await eventually(lambda: "mobilevoice:///" in out.getvalue())
         assert (note()["user"], note()["password"]) == ("me", "geheim")
         assert "Waiting for OpenCode" not in out.getvalue()
         stop.set()
         await asyncio.wait_for(bridge, 10)
-        await until(lambda: not alive(note()["pid"]))
+        await eventually(lambda: not alive(note()["pid"]))
 
     async def test_the_bridge_ends_with_it(
-        self, note: Callable[[], dict[str, Any]], fake_relay: Any, monkeypatch: pytest.MonkeyPatch
+        self, note: Callable[[], dict[str, Any]], fake_relay: FakeRelay, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("MODE", "dies")
         options = BridgeOptions(
@@ -198,8 +199,7 @@ class TestBridge:
     async def test_a_stop_while_it_starts_ends_both(
         self,
         note: Callable[[], dict[str, Any]],
-        fake_relay: Any,
-        until: Until,
+        fake_relay: FakeRelay,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setenv("MODE", "silent")
@@ -208,14 +208,14 @@ class TestBridge:
             "http://127.0.0.1:4096", fake_relay.url, relay_secret=SECRET, opencode_arguments=("--port=0",)
         )
         bridge = asyncio.create_task(run_bridge(options, stop=stop, out=out))
-        await until(note)
+        await eventually(note)
         stop.set()
         await asyncio.wait_for(bridge, 10)
         assert out.getvalue() == ""
-        await until(lambda: not alive(note()["pid"]))
+        await eventually(lambda: not alive(note()["pid"]))
 
     async def test_as_a_command_it_ends_on_sigterm(
-        self, note: Callable[[], dict[str, Any]], fake_relay: Any, until: Until
+        self, note: Callable[[], dict[str, Any]], fake_relay: FakeRelay
     ) -> None:
         words = ["bridge", f"--relay-url={fake_relay.url}", f"--relay-secret={SECRET}", "--port=0",
                  "--start-opencode", "--", "--port=0", "--hostname=127.0.0.1", "--print-logs"]  # fmt: skip
@@ -236,4 +236,4 @@ class TestBridge:
         _, said = await asyncio.wait_for(bridge.communicate(), 20)
         assert bridge.returncode == 0, said
         assert SECRET.encode() not in said
-        await until(lambda: not alive(note()["pid"]))
+        await eventually(lambda: not alive(note()["pid"]))

@@ -3,20 +3,20 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import encode_basic_auth, web
 
+from component.bridge.fake_opencode import FakeOpenCode
 from relay.bridge.backoff import Backoff
 from relay.bridge.errors import NotFound, NotOpenCode, Refused, Unreachable
 from relay.bridge.events import Event
 from relay.bridge.opencode import Address, OpenCode, address
 from relay.bridge.stream import EventStream
-
-Until = Callable[[Callable[[], Any]], Awaitable[None]]
+from waiting import eventually
 
 
 class Reader:
@@ -46,7 +46,7 @@ class Reader:
 
 
 @pytest.fixture
-def opencode(fake_opencode: Any, http: aiohttp.ClientSession) -> OpenCode:
+def opencode(fake_opencode: FakeOpenCode, http: aiohttp.ClientSession) -> OpenCode:
     return OpenCode(http, address(fake_opencode.url), deadline=2.0)
 
 
@@ -65,54 +65,52 @@ async def reading() -> AsyncIterator[Callable[[Reader], Reader]]:
 
 
 async def test_events_come_in_order_without_sync_twins_and_bad_lines(
-    fake_opencode: Any, opencode: OpenCode, reading: Any, until: Until
+    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any
 ) -> None:
     reader = reading(Reader(opencode))
-    await until(lambda: fake_opencode.streams)
+    await eventually(lambda: fake_opencode.streams)
     fake_opencode.say("one")
     fake_opencode.send(b'data: {"payload":{"type":"sync","syncEvent":{}}}\n\n')
     fake_opencode.send(b": heartbeat\n\ndata: {broken\n\ndata: 7\n\n")
     fake_opencode.say("two")
-    await until(lambda: len(reader.events) == 3)
+    await eventually(lambda: len(reader.events) == 3)
     assert reader.types() == ["server.connected", "one", "two"]
 
 
 async def test_boundaries_inside_utf8_and_json(
-    fake_opencode: Any, opencode: OpenCode, reading: Any, until: Until
+    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any
 ) -> None:
     reader = reading(Reader(opencode))
-    await until(lambda: fake_opencode.streams)
+    await eventually(lambda: fake_opencode.streams)
     wire = 'data: {"payload":{"id":"evt_1","type":"täst🙂","properties":{"sessionID":"ses_é"}}}\n\n'.encode()
     for byte in wire:
         fake_opencode.send(bytes([byte]))
-    await until(lambda: len(reader.events) == 2)
+    await eventually(lambda: len(reader.events) == 2)
     assert reader.events[1].type == "täst🙂"
     assert json.loads(bytes(reader.events[1].properties)) == {"sessionID": "ses_é"}
 
 
-async def test_lines_of_a_megabyte(
-    fake_opencode: Any, opencode: OpenCode, reading: Any, until: Until
-) -> None:
+async def test_lines_of_a_megabyte(fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any) -> None:
     reader = reading(Reader(opencode))
-    await until(lambda: fake_opencode.streams)
+    await eventually(lambda: fake_opencode.streams)
     for _ in range(3):
         fake_opencode.say("message.part.updated", text="ü" * 1_000_000)
-    await until(lambda: len(reader.events) == 4)
+    await eventually(lambda: len(reader.events) == 4)
     assert all(len(bytes(event.properties)) > 1_000_000 for event in reader.events[1:])
 
 
 async def test_it_reconnects_after_the_end_of_the_stream(
-    fake_opencode: Any, opencode: OpenCode, reading: Any, until: Until, caplog: pytest.LogCaptureFixture
+    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "relay.bridge")
     reader = reading(Reader(opencode))
     for round_ in range(3):
-        await until(lambda: fake_opencode.streams)
+        await eventually(lambda: fake_opencode.streams)
         fake_opencode.say(f"event {round_}")
-        await until(lambda: f"event {round_}" in reader.types())  # noqa: B023  waited for within the round
+        await eventually(lambda: f"event {round_}" in reader.types())  # noqa: B023  waited for within the round
         fake_opencode.cut()
-        await until(lambda: not fake_opencode.streams)
-    await until(lambda: fake_opencode.connections == 4)
+        await eventually(lambda: not fake_opencode.streams)
+    await eventually(lambda: fake_opencode.connections == 4)
     assert reader.pauses == [
         1.0,
         1.0,
@@ -123,19 +121,19 @@ async def test_it_reconnects_after_the_end_of_the_stream(
 
 
 async def test_it_reconnects_after_silence(
-    fake_opencode: Any, opencode: OpenCode, reading: Any, until: Until, caplog: pytest.LogCaptureFixture
+    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     reader = reading(Reader(opencode, read_deadline=0.1))
-    await until(lambda: fake_opencode.connections >= 3)
+    await eventually(lambda: fake_opencode.connections >= 3)
     assert reader.types()[:2] == ["server.connected"] * 2
     assert "/global/event is silent" in caplog.text
 
 
 async def test_heartbeats_keep_the_connection(
-    fake_opencode: Any, opencode: OpenCode, reading: Any, until: Until
+    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any
 ) -> None:
     reader = reading(Reader(opencode, read_deadline=0.5))
-    await until(lambda: fake_opencode.streams)
+    await eventually(lambda: fake_opencode.streams)
     for _ in range(12):
         fake_opencode.send(b": heartbeat\n\n")  # bytes count, even if they are no event
         await asyncio.sleep(0.05)
@@ -144,60 +142,60 @@ async def test_heartbeats_keep_the_connection(
 
 
 async def test_it_waits_longer_and_longer_while_opencode_is_away(
-    fake_opencode: Any, opencode: OpenCode, reading: Any, until: Until, caplog: pytest.LogCaptureFixture
+    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     reader = reading(Reader(opencode))
-    await until(lambda: fake_opencode.streams)
+    await eventually(lambda: fake_opencode.streams)
     await fake_opencode.stop()
-    await until(lambda: len(reader.pauses) >= 6)
+    await eventually(lambda: len(reader.pauses) >= 6)
     await fake_opencode.start()
-    await until(lambda: fake_opencode.connections == 2)
-    await until(lambda: len(reader.events) == 2)
+    await eventually(lambda: fake_opencode.connections == 2)
+    await eventually(lambda: len(reader.events) == 2)
     assert reader.pauses[:6] == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
     assert f'disconnected url={fake_opencode.url} reason="{fake_opencode.url} does not answer' in caplog.text
 
 
 async def test_a_stream_that_is_a_web_page_is_tried_again(
-    fake_opencode: Any, opencode: OpenCode, reading: Any, until: Until, caplog: pytest.LogCaptureFixture
+    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def page(request: web.Request) -> web.StreamResponse:
         return web.Response(text="<html>", content_type="text/html")
 
     fake_opencode.broken["event"] = page
     reader = reading(Reader(opencode))
-    await until(lambda: len(reader.pauses) >= 2)
+    await eventually(lambda: len(reader.pauses) >= 2)
     assert "text/html instead of text/event-stream" in caplog.text
     fake_opencode.broken.clear()
-    await until(lambda: reader.types() == ["server.connected"])
+    await eventually(lambda: reader.types() == ["server.connected"])
 
 
 async def test_a_password_that_stops_working_is_tried_again(
-    fake_opencode: Any, opencode: OpenCode, reading: Any, until: Until
+    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any
 ) -> None:
     reader = reading(Reader(opencode))
-    await until(lambda: fake_opencode.streams)
+    await eventually(lambda: fake_opencode.streams)
     fake_opencode.authorization = "Basic other"
     fake_opencode.cut()
-    await until(lambda: len(reader.pauses) >= 2)
+    await eventually(lambda: len(reader.pauses) >= 2)
     fake_opencode.authorization = None
-    await until(lambda: len(reader.events) == 2)
+    await eventually(lambda: len(reader.events) == 2)
 
 
 async def test_a_stream_cut_in_the_middle_of_a_line_loses_only_that_line(
-    fake_opencode: Any, opencode: OpenCode, reading: Any, until: Until
+    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any
 ) -> None:
     reader = reading(Reader(opencode))
-    await until(lambda: fake_opencode.streams)
+    await eventually(lambda: fake_opencode.streams)
     fake_opencode.send(b'data: {"payload":{"type":"half')
     fake_opencode.cut()
-    await until(lambda: fake_opencode.connections == 2 and fake_opencode.streams)
+    await eventually(lambda: fake_opencode.connections == 2 and fake_opencode.streams)
     fake_opencode.say("whole")
-    await until(lambda: "whole" in reader.types())
+    await eventually(lambda: "whole" in reader.types())
     assert reader.types() == ["server.connected", "server.connected", "whole"]
 
 
 class TestRest:
-    async def test_sessions_and_messages(self, fake_opencode: Any, opencode: OpenCode) -> None:
+    async def test_sessions_and_messages(self, fake_opencode: FakeOpenCode, opencode: OpenCode) -> None:
         fake_opencode.create("ses_a", "Fix it", "ses_0")
         for number in range(5):
             fake_opencode.write("ses_a", f"text {number}")
@@ -208,13 +206,13 @@ class TestRest:
         assert (await opencode.health()).version == "1.18.33"
 
     async def test_ids_cannot_leave_their_place_in_the_path(
-        self, fake_opencode: Any, opencode: OpenCode
+        self, fake_opencode: FakeOpenCode, opencode: OpenCode
     ) -> None:
         with pytest.raises(NotFound):
             await opencode.session("../global/health?x=")
         assert fake_opencode.asked == ["/session/../global/health?x="]
 
-    async def test_basic_auth(self, fake_opencode: Any, http: aiohttp.ClientSession) -> None:
+    async def test_basic_auth(self, fake_opencode: FakeOpenCode, http: aiohttp.ClientSession) -> None:
         fake_opencode.authorization = encode_basic_auth("me", "pässword")
         assert (await OpenCode(http, address(fake_opencode.url, "me", "pässword")).health()).healthy
         for wrong in (address(fake_opencode.url), address(fake_opencode.url, "me", "no")):
@@ -239,7 +237,7 @@ class TestRest:
     )
     async def test_other_answers(
         self,
-        fake_opencode: Any,
+        fake_opencode: FakeOpenCode,
         opencode: OpenCode,
         response: dict[str, Any],
         error: type[Exception],
@@ -252,7 +250,9 @@ class TestRest:
         with pytest.raises(error, match=text):
             await opencode.health()
 
-    async def test_silence_has_a_deadline(self, fake_opencode: Any, http: aiohttp.ClientSession) -> None:
+    async def test_silence_has_a_deadline(
+        self, fake_opencode: FakeOpenCode, http: aiohttp.ClientSession
+    ) -> None:
         async def silent(request: web.Request) -> web.StreamResponse:
             await asyncio.sleep(5)
             return web.Response()
@@ -261,7 +261,7 @@ class TestRest:
         with pytest.raises(Unreachable, match="/global/health is silent"):
             await OpenCode(http, address(fake_opencode.url), deadline=0.05).health()
 
-    async def test_nobody_there(self, fake_opencode: Any, opencode: OpenCode) -> None:
+    async def test_nobody_there(self, fake_opencode: FakeOpenCode, opencode: OpenCode) -> None:
         await fake_opencode.stop()
         with pytest.raises(Unreachable, match="does not answer"):
             await opencode.health()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from loopback_server import LoopbackServer
 from phone_scene import Scene
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
@@ -21,35 +22,19 @@ SECRET = "s3cret-s3cret-s3cret-24"
 SERVER_ID = "0123456789abcdef"
 
 
-class StandInRelay:
+class StandInRelay(LoopbackServer):
     """Answers every POST with the next status of `script`, then with 200; keeps paths and bodies."""
 
     def __init__(self) -> None:
+        super().__init__(web.post("/{path:.*}", self._answer))
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.script: list[int] = []
         self.delay = asyncio.Event()
         self.delay.set()
-        self._runner: web.AppRunner | None = None
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    async def start(self) -> None:
-        app = web.Application()
-        app.router.add_post("/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
         self.delay.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
-        self._runner = None
+        await super().stop()
 
     async def _answer(self, request: web.Request) -> web.Response:
         await self.delay.wait()

@@ -1,0 +1,185 @@
+"""An OpenCode of a few lines, whose stream a test drives."""
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from loopback_server import LoopbackServer
+
+DIRECTORY = "/code/demo"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def now_ms() -> float:
+    """The time, in the unit of OpenCode's times."""
+    return time.time() * 1000
+
+
+class FakeOpenCode(LoopbackServer):
+    """The routes that the bridge asks, as OpenCode 1.18 answers them; it forgets statuses and requests with `crash`."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            web.get("/global/health", self._health),
+            web.get("/global/event", self._global_event),
+            web.get("/experimental/session", self._recent),
+            web.get("/session/status", self._statuses),
+            web.get("/permission", self._permissions),
+            web.get("/question", self._questions),
+            web.get("/session/{id}", self._session),
+            web.get("/session/{id}/message", self._messages),
+            web.get("/{anything:.*}", self._web_ui),
+        )
+        self.sessions: dict[str, dict[str, Any]] = {}
+        self.messages: dict[str, list[dict[str, Any]]] = {}
+        self.statuses: dict[str, dict[str, Any]] = {}
+        self.permissions: dict[str, dict[str, Any]] = {}
+        self.questions: dict[str, dict[str, Any]] = {}
+        self.version = "1.18.33"
+        self.authorization: str | None = None  # what a request must bring
+        # By route: "health", "event", "session", "message", "recent", "status", "permission", "question".
+        self.broken: dict[str, Handler] = {}
+        self.asked: list[str] = []  # REST calls
+        self.streams: list[asyncio.Queue[bytes | None]] = []  # open ones
+        self.connections = 0
+        self._ids = itertools.count()
+
+    def say(self, kind: str, /, **properties: Any) -> None:
+        """Send an event to all streams."""
+        payload = {"id": f"evt_{next(self._ids)}", "type": kind, "properties": properties}
+        self.send(f"data: {json.dumps({'directory': DIRECTORY, 'payload': payload})}\n\n".encode())
+
+    def send(self, wire: bytes) -> None:
+        for stream in self.streams:
+            stream.put_nowait(wire)
+
+    def create(self, session_id: str, title: str = "Fix it", parent_id: str | None = None) -> None:
+        """A session that exists, without the stream saying so."""
+        parent = {"parentID": parent_id} if parent_id else {}
+        self.sessions[session_id] = {"id": session_id, "title": title, "directory": DIRECTORY} | parent
+
+    def update(self, session_id: str, ms: float) -> None:
+        """When the session was last used."""
+        self.sessions[session_id]["time"] = {"updated": ms}
+
+    def write(self, session_id: str, text: str, role: str = "assistant", **info: Any) -> str:
+        """One more message; its id."""
+        message_id = f"msg_{next(self._ids):08}"
+        message = {
+            "info": {"id": message_id, "role": role} | info,
+            "parts": [{"type": "text", "text": text}],
+        }
+        self.messages.setdefault(session_id, []).append(message)
+        return message_id
+
+    def status(self, session_id: str, kind: str, **more: Any) -> None:
+        self.statuses[session_id] = {"type": kind} | more
+        if kind == "idle":
+            del self.statuses[session_id]
+        self.say("session.status", sessionID=session_id, status={"type": kind} | more)
+
+    def ask(self, session_id: str, request_id: str, command: str = "npm test") -> None:
+        """A permission that waits."""
+        request = {
+            "id": request_id,
+            "sessionID": session_id,
+            "permission": "bash",
+            "patterns": [command],
+            "metadata": {"command": command},
+        }
+        self.permissions[request_id] = request
+        self.say("permission.asked", **request)
+
+    async def crash(self) -> None:
+        """Stop as by SIGKILL; `start` it again on the same port."""
+        self.statuses.clear()
+        self.permissions.clear()
+        self.questions.clear()
+        self.cut()
+        await self.stop()
+
+    def turn(self, session_id: str) -> None:
+        """Busy and idle, with OpenCode's doubled idle."""
+        self.status(session_id, "busy")
+        self.status(session_id, "idle")
+        self.say("session.idle", sessionID=session_id)
+
+    def cut(self) -> None:
+        """End all streams."""
+        for stream in self.streams:
+            stream.put_nowait(None)
+
+    async def _health(self, request: web.Request) -> web.StreamResponse:
+        return await self._checked("health", request, lambda: {"healthy": True, "version": self.version})
+
+    async def _session(self, request: web.Request) -> web.StreamResponse:
+        return await self._checked("session", request, lambda: self.sessions[request.match_info["id"]])
+
+    async def _recent(self, request: web.Request) -> web.StreamResponse:
+        return await self._checked(
+            "recent", request, lambda: [info for info in self.sessions.values() if "parentID" not in info]
+        )
+
+    async def _statuses(self, request: web.Request) -> web.StreamResponse:
+        return await self._checked("status", request, lambda: self._here(request, self.statuses))
+
+    async def _permissions(self, request: web.Request) -> web.StreamResponse:
+        found = self._here(request, self.permissions)
+        return await self._checked("permission", request, lambda: list(found.values()))
+
+    async def _questions(self, request: web.Request) -> web.StreamResponse:
+        found = self._here(request, self.questions)
+        return await self._checked("question", request, lambda: list(found.values()))
+
+    def _here(self, request: web.Request, found: dict[str, Any]) -> dict[str, Any]:
+        return found if request.query.get("directory") == DIRECTORY else {}
+
+    async def _messages(self, request: web.Request) -> web.StreamResponse:
+        limit = int(request.query["limit"])
+        return await self._checked(
+            "message", request, lambda: self.messages.get(request.match_info["id"], [])[-limit:]
+        )
+
+    async def _web_ui(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(text="<html>", content_type="text/html")
+
+    async def _checked(
+        self, route: str, request: web.Request, answer: Callable[[], Any]
+    ) -> web.StreamResponse:
+        self.asked.append(request.path)
+        if self.authorization and request.headers.get("Authorization") != self.authorization:
+            return web.Response(status=401)
+        if route in self.broken:
+            return await self.broken[route](request)
+        try:
+            return web.json_response(answer())
+        except KeyError:
+            return web.json_response({"name": "NotFoundError"}, status=404)
+
+    async def _global_event(self, request: web.Request) -> web.StreamResponse:
+        self.connections += 1
+        if self.authorization and request.headers.get("Authorization") != self.authorization:
+            return web.Response(status=401)
+        if "event" in self.broken:
+            return await self.broken["event"](request)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        stream: asyncio.Queue[bytes | None] = asyncio.Queue()
+        stream.put_nowait(
+            b'data: {"payload":{"id":"evt_hello","type":"server.connected","properties":{}}}\n\n'
+        )
+        self.streams.append(stream)
+        try:
+            while (wire := await stream.get()) is not None:
+                await response.write(wire)
+        except ConnectionResetError:
+            pass
+        finally:
+            self.streams.remove(stream)
+        return response

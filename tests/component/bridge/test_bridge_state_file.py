@@ -1,0 +1,78 @@
+"""What the bridge knows for its next start, in a file."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from relay.bridge.state_file import State, StateWriter, read_state, state_file, write_state
+from waiting import eventually
+
+
+class TestStateFile:
+    def test_what_is_written_can_be_read(self, tmp_path: Path) -> None:
+        path = state_file(tmp_path / "deep" / "relay-secret", "http://127.0.0.1:4096")
+        assert read_state(path) is None
+        for state in (State(seen_at=1.5, runs=["ses_a"]), State(seen_at=2.5)):
+            write_state(path, state)
+            assert read_state(path) == state
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+    def test_every_server_has_its_own(self, tmp_path: Path) -> None:
+        names = {state_file(tmp_path / "secret", f"http://127.0.0.1:{port}") for port in (4096, 4097)}
+        assert len(names) == 2
+
+    @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"runs":[]}', b"\xff"])
+    def test_a_broken_file_counts_as_none(
+        self, tmp_path: Path, text: bytes, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        path = tmp_path / "bridge.json"
+        path.write_bytes(text)
+        assert read_state(path) is None
+        assert f"state lost path={path}" in caplog.text
+
+    def test_a_write_that_fails_leaves_the_old_file(self, tmp_path: Path) -> None:
+        (tmp_path / "bridge.json").mkdir()
+        with pytest.raises(IsADirectoryError):
+            write_state(tmp_path / "bridge.json", State(seen_at=1.0))
+        assert [one.name for one in tmp_path.iterdir()] == ["bridge.json"]
+
+    async def test_it_is_written_soon_but_not_too_often(self, tmp_path: Path) -> None:
+        release = asyncio.Event()
+        states = iter(State(seen_at=float(number)) for number in range(9))
+
+        async def pause(seconds: float) -> None:
+            await release.wait()
+
+        path = tmp_path / "bridge.json"
+        writer = StateWriter(path, states.__next__, sleep=pause)
+        await writer.close(0)
+        assert not path.exists()
+        writer.start()
+        for _ in range(3):
+            writer.touch()
+        await eventually(path.exists)
+        writer.touch()
+        assert read_state(path) == State(seen_at=0.0)
+        release.set()
+        await eventually(lambda: read_state(path) == State(seen_at=1.0))
+        await writer.close(0)
+        assert read_state(path) == State(seen_at=2.0)
+
+    async def test_a_folder_that_cannot_be_written_is_one_line(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (tmp_path / "file").write_text("")
+        path = tmp_path / "file" / "deeper" / "bridge.json"
+        writer = StateWriter(path, lambda: State(seen_at=1.0), sleep=lambda _: asyncio.sleep(0))
+        writer.start()
+        for _ in range(3):
+            writer.touch()
+            await asyncio.sleep(0.005)
+        await writer.close(0)
+        lines = [record for record in caplog.records if record.levelno == logging.WARNING]
+        assert [record.getMessage() for record in lines] == [
+            f'state not kept path={path} reason="Not a directory"'
+        ]
