@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
-
 from loadtests.accounts import Accounts, Shown, Told, accounts
 from loadtests.processes import ROOT
+from loadtests.processor import Seconds, since, used
 from loadtests.servers import Servers
 
 BOTTLENECK: Final = 0.8
@@ -25,26 +24,32 @@ STRAGGLE_SECONDS: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Barrage:
-    """`cpu` is the seconds of processor that the servers used, and the phones; `share` and `lag` are the generator's own."""
+    """`cpu` is the processor that each part used: "relay", "phones", "database" where it is a server, "generator".
+
+    `lag` is how late the generator's timers were at worst, in seconds.
+    """
 
     accounts: Accounts
-    cpu: float
-    phones_cpu: float
-    share: float
+    cpu: Seconds
     lag: float
 
     @property
     def bottlenecks(self) -> list[str]:
-        """What worked so hard beside the servers that it may be what was measured."""
+        """What worked so hard beside the servers that it may be what was measured; both are of one thread."""
         seconds = self.accounts.seconds
-        shares = {"generator": self.share, "phones": self.phones_cpu / seconds if seconds else 0.0}
-        return [f"{name} at {share:.0%} of a core" for name, share in shares.items() if share > BOTTLENECK]
+        shares = {part: self.cpu[part] / seconds for part in ("generator", "phones") if seconds}
+        return [f"{part} at {share:.0%} of a core" for part, share in shares.items() if share > BOTTLENECK]
 
     def row(self) -> dict[str, Any]:
-        """For a summary. `events_per_core` is events per second of the servers' processor time."""
-        return self.accounts.row() | {
-            "events_per_core": round(self.accounts.events / self.cpu, 1) if self.cpu else 0.0,
-            "generator_share": self.share,
+        """For a summary. `..._us` is microseconds of processor per event, `events_per_core` the relay's share of that."""
+        events, relay = self.accounts.events, self.cpu["relay"]
+        return {
+            **self.accounts.row(),
+            "events_per_core": round(events / relay, 1) if relay else 0.0,
+            **{
+                f"{part}_us": round(1e6 * seconds / events) if events else 0
+                for part, seconds in self.cpu.items()
+            },
             "generator_lag_s": self.lag,
             "bottleneck": ", ".join(self.bottlenecks),
         }
@@ -74,12 +79,12 @@ def barrage(
         "name": name,
         "sent": str(sent),
     }
-    before, phones_before = _cpu(servers.pids), _cpu([servers.phones.pid])
+    before = used(servers.parts)
     _locust(load, users, folder, report)
-    told, share, lag = read(sent)
+    told, generator, lag = read(sent)
     shown = _shown(servers, sum(not one.refused for one in told) * phones, straggle)
-    cpu, phones_cpu = _cpu(servers.pids) - before, _cpu([servers.phones.pid]) - phones_before
-    found = Barrage(accounts(told, shown, phones), cpu, phones_cpu, share, lag)
+    cpu = since(before, used(servers.parts)) | {"generator": generator}
+    found = Barrage(accounts(told, shown, phones), cpu, lag)
     for bottleneck in found.bottlenecks:
         print(f"maybe not the relay is what was measured: {bottleneck}", file=sys.stderr)
     return found
@@ -107,11 +112,11 @@ def _locust(load: Mapping[str, Any], users: int, folder: Path, report: Path | No
 
 
 def _environment(load: Mapping[str, Any]) -> dict[str, str]:
-    return {**os.environ, "LOAD": json.dumps(load)}
+    return {**os.environ, "LOAD": json.dumps(load), "PYTHONPATH": str(ROOT)}
 
 
 def read(path: Path) -> tuple[list[Told], float, float]:
-    """The generator's file: its events, and its own share of a core and longest lag."""
+    """The generator's file: its events, the seconds of processor that it used, and its longest lag."""
     *lines, last = [line.split() for line in path.read_text().splitlines()]
     told = [
         Told(session, float(begun), float(answered), *map(int, counts))
@@ -129,8 +134,3 @@ def _shown(servers: Servers, expected: int, straggle: float) -> list[Shown]:
         if len(shown) >= expected or time.monotonic() > ends:
             return shown
         time.sleep(0.2)
-
-
-def _cpu(pids: Sequence[int]) -> float:
-    times = [psutil.Process(pid).cpu_times() for pid in pids]
-    return float(sum(one.user + one.system for one in times))

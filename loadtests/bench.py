@@ -75,11 +75,11 @@ def told(comparison: str, rows: Iterable[Row]) -> Iterator[Row]:
 def measure(rounds: int, events: int, most_rows: int, most_phones: int) -> Iterator[Row]:
     """Every comparison that this machine can make."""
     yield from told("builds", comparisons.builds(rounds, events))
-    with mariadb() as url:
-        if url is None:
+    with mariadb() as database:
+        if database is None:
             print("MariaDB is not installed: one process beside two is left out", flush=True)
         else:
-            yield from told("processes", comparisons.processes(url, rounds, events))
+            yield from told("processes", comparisons.processes(database, rounds, events))
     yield from told("phones", comparisons.fan_out(powers(most_phones, 1), events * 3))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         sizes = powers(most_rows, 1000)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtests.barrage import barrage
-from loadtests.servers import BUILDS, Servers, running
+from loadtests.servers import BUILDS, DatabaseServer, Servers, running
 
 SECRET: Final = "a-secret-of-the-load-tests"
 
@@ -29,15 +29,15 @@ def builds(rounds: int, events: int, phones: int = 3) -> Rows:
                 yield {"build": build, "round": turn} | _run(*both[build], f"{turn}", phones, events)
 
 
-def processes(database_url: str, rounds: int, events: int, phones: int = 3) -> Rows:
+def processes(database: DatabaseServer, rounds: int, events: int, phones: int = 3) -> Rows:
     """One relay process on MariaDB, and two: the same two processes, of which the generator uses one or both."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        with running(folder, processes=2, database_url=database_url) as servers:
+        with running(folder, processes=2, database=database) as servers:
             servers.phones.pair(servers.urls[0], SECRET, phones)
             for turn in range(rounds):
                 for count in (1, 2) if turn % 2 else (2, 1):
-                    used = Servers(servers.phones, servers.urls[:count], servers.pids[:count])
+                    used = servers.first(count)
                     yield {"processes": count, "round": turn} | _run(
                         used, folder, f"{turn}x{count}", phones, events
                     )

@@ -44,11 +44,11 @@ def started(setup: Setup, folder: Path) -> Iterator[Servers | None]:
         with running(folder, processes=setup.processes) as servers:
             yield servers
         return
-    with mariadb() as url:
-        if url is None:
+    with mariadb() as database:
+        if database is None:
             yield None
             return
-        with running(folder, processes=setup.processes, database_url=url) as servers:
+        with running(folder, processes=setup.processes, database=database) as servers:
             yield servers
 
 

@@ -16,17 +16,22 @@ from typing import Any, Final
 
 import aiohttp
 
+from loadtests.handset import Handset
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock
 from simulator.journal import Entry, Journal
-from simulator.lab.issuer import Issuer
 from simulator.phone.app import BUNDLE_ID
-from simulator.phone.phone import Phone
 
-CLEARED_AT: Final = 50
-"""Notifications on a screen: then its owner has read them all."""
 AT_ONCE: Final = 20
 LINE: Final = 1 << 20
+
+
+class Unwritten(Journal):
+    """A journal that nobody reads."""
+
+    def record_at(self, at: float, where: str, what: str, **_: Any) -> Entry:
+        """Forget it."""
+        return Entry(at, where, what)
 
 
 class Phones:
@@ -34,12 +39,11 @@ class Phones:
 
     def __init__(self, folder: Path) -> None:
         self._clock = RealClock()
-        self._journal = Journal(self._clock, size=1)
-        self._journal.listen(self._hear)
-        self._sandbox = Sandbox(self._clock, self._journal, random=Random(7), folder=folder)
+        journal = Unwritten(self._clock, size=0)
+        self._sandbox = Sandbox(self._clock, journal, random=Random(7), folder=folder)
         self._sandbox.profile.set({"device_rate": None})
         self._sandbox.registry.add_app(BUNDLE_ID)
-        self._phones: dict[str, Phone] = {}
+        self._phones: list[Handset] = []
         self._shown: list[tuple[str, str, float]] = []
 
     async def start(self) -> dict[str, str]:
@@ -60,15 +64,6 @@ class Phones:
         """Stop listening."""
         await self._sandbox.close()
 
-    def _hear(self, entry: Entry) -> None:
-        """What the journal tells of a phone's screen; both words mean that the person was alerted."""
-        if entry.where == "phone" and entry.what in ("shown", "replaced"):
-            name = entry.detail["phone"]
-            self._shown.append((entry.detail["sessionID"], name, entry.at))
-            screen = self._phones[name].screen
-            if len(screen.notifications) > CLEARED_AT:
-                screen.clear()
-
     async def obey(self, order: dict[str, Any]) -> dict[str, Any]:
         """Do what a line asks for."""
         if "pair" in order:
@@ -81,23 +76,23 @@ class Phones:
         slots = asyncio.Semaphore(AT_ONCE)
         async with aiohttp.ClientSession() as http:
 
-            async def register(phone: Phone) -> None:
-                body = {
-                    "secret": secret,
-                    "deviceToken": phone.device.token("production"),
-                    "bundleId": BUNDLE_ID,
-                }
+            async def register(phone: Handset) -> None:
+                body = {"secret": secret, "deviceToken": phone.token, "bundleId": BUNDLE_ID}
                 async with slots, http.post(f"{url}/v1/device/register", json=body) as response:
                     response.raise_for_status()
 
             await asyncio.gather(*(register(self._phone()) for _ in range(phones)))
 
-    def _phone(self) -> Phone:
-        issuer = Issuer(self._sandbox.registry, self._clock, BUNDLE_ID, "production")
-        phone = Phone(self._clock, self._journal, issuer, name=f"phone-{len(self._phones) + 1}")
-        issuer.lead_to(phone)
-        self._phones[phone.name] = phone
+    def _phone(self) -> Handset:
+        registry = self._sandbox.registry
+        token = registry.mint_token(BUNDLE_ID, "production")
+        phone = Handset(f"phone-{len(self._phones) + 1}", token, BUNDLE_ID, self._clock, self._saw)
+        registry.attach(token, phone)
+        self._phones.append(phone)
         return phone
+
+    def _saw(self, session: str, phone: str, at: float) -> None:
+        self._shown.append((session, phone, at))
 
     def _write(self, path: Path) -> int:
         shown, self._shown = self._shown, []

@@ -5,13 +5,18 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, NamedTuple
+
+import psutil
 
 from loadtests.processes import ROOT, answers, free_port, python, wait_for
 
 Build = Literal["relay", "naive"]
+
+MARIADB_SIZES: Final = {"innodb_buffer_pool_size": 128 << 20, "innodb_log_file_size": 96 << 20}
+"""MariaDB's own defaults. The tests start it with a tenth of that, and then it works more on its disk than on statements."""
 
 BUILDS: tuple[Build, ...] = ("relay", "naive")
 MODULES: dict[Build, tuple[str, ...]] = {"relay": ("relay", "serve"), "naive": ("loadtests.naive",)}
@@ -51,13 +56,31 @@ class PhoneFarm:
         return found
 
 
+class DatabaseServer(NamedTuple):
+    """A new database on a server of its own, and the server's process."""
+
+    url: str
+    pid: int
+
+
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """All of it, up. `urls` are the relays'."""
+    """All of it, up. `urls` and `pids` are the relays'."""
 
     phones: PhoneFarm
     urls: Sequence[str]
     pids: Sequence[int]
+    database: DatabaseServer | None = None
+
+    @property
+    def parts(self) -> dict[str, Sequence[int]]:
+        """The processes, by what they are; SQLite is in the relay's."""
+        database = {"database": [self.database.pid]} if self.database else {}
+        return {"relay": self.pids, "phones": [self.phones.pid], **database}
+
+    def first(self, count: int) -> "Servers":
+        """The same, of which only so many relays are used."""
+        return replace(self, urls=self.urls[:count], pids=self.pids[:count])
 
 
 @contextmanager
@@ -69,17 +92,17 @@ def phone_farm(folder: Path) -> Iterator[PhoneFarm]:
 
 @contextmanager
 def running(
-    folder: Path, *, build: Build = "relay", processes: int = 1, database_url: str | None = None
+    folder: Path, *, build: Build = "relay", processes: int = 1, database: DatabaseServer | None = None
 ) -> Iterator[Servers]:
     """So many processes of a build on one database (default: a new SQLite file), behind them APNs."""
-    url = database_url or f"sqlite://{folder}/{build}.sqlite3"
+    url = database.url if database else f"sqlite://{folder}/{build}.sqlite3"
     with ExitStack() as stack:
         phones = stack.enter_context(phone_farm(folder))
         environment = phones.relay_environment | {"DATABASE_URL": url}
         started = [
             stack.enter_context(_server(build, number, environment, folder)) for number in range(processes)
         ]
-        yield Servers(phones, [url for url, _ in started], [pid for _, pid in started])
+        yield Servers(phones, [url for url, _ in started], [pid for _, pid in started], database)
 
 
 @contextmanager
@@ -97,8 +120,8 @@ def _server(
 
 
 @contextmanager
-def mariadb() -> Iterator[str | None]:
-    """The URL of a database on a private MariaDB, or None where no MariaDB is installed."""
+def mariadb() -> Iterator[DatabaseServer | None]:
+    """A database on a private MariaDB, or None where no MariaDB is installed."""
     sys.path.append(str(ROOT / "tests"))  # the tests start the same one
     from mariadb import MariaDB, MissingError
 
@@ -109,7 +132,14 @@ def mariadb() -> Iterator[str | None]:
         return
     try:
         server.start()
-        yield server.new_database()
+        for name, size in MARIADB_SIZES.items():
+            server.execute(f"SET GLOBAL {name} = {size}")  # the second from MariaDB 10.9 on
+        yield DatabaseServer(server.new_database(), _child("mariadbd"))
     finally:
         server.stop()
         server.kill()
+
+
+def _child(name: str) -> int:
+    """The process of this name that this one started."""
+    return next(int(child.pid) for child in psutil.Process().children() if child.name() == name)

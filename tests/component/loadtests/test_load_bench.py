@@ -1,5 +1,6 @@
 """The comparisons as they are run, with few events: real relays, the naive build, Locust, phones behind APNs."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from loadtests import bench, comparisons, lookup
 from loadtests.barrage import barrage, read
 from loadtests.processes import StartError, python, wait_for
-from loadtests.servers import running
+from loadtests.processor import used
+from loadtests.servers import DatabaseServer, mariadb, running
 
 SECRET = "a-secret-of-this-test"
 
@@ -16,7 +18,7 @@ def test_both_builds_carry_every_event_to_every_phone_once() -> None:
     rows = list(comparisons.builds(rounds=1, events=20))
     assert {row["build"] for row in rows} == {"relay", "naive"}
     assert sum(row[fault] for row in rows for fault in bench.FAULTS) == 0
-    assert all(row["events"] == 20 and row["events_per_core"] > 0 for row in rows)
+    assert all(row["events"] == 20 and row["relay_us"] > 0 for row in rows)
 
 
 def test_phones_that_the_relay_does_not_know_count_as_lost_and_miscounted(tmp_path: Path) -> None:
@@ -35,9 +37,10 @@ def test_locust_writes_its_report(tmp_path: Path) -> None:
         )
     assert found.accounts.faults == 0
     assert {path.name for path in tmp_path.glob("fanout*")} >= {"fanout.html", "fanout_stats.csv"}
-    told, share, lag = read(tmp_path / "sent.txt")
+    assert "/v1/event,10,0," in (tmp_path / "fanout_stats.csv").read_text()
+    told, cpu, lag = read(tmp_path / "sent.txt")
     assert len(told) == 10
-    assert share > 0
+    assert cpu > 0
     assert lag >= 0
 
 
@@ -57,9 +60,18 @@ def test_a_process_that_ends_at_once_says_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.mariadb
+def test_the_database_is_a_server_of_its_own_whose_processor_is_measured() -> None:
+    with mariadb() as database:
+        if database is None:
+            pytest.skip("MariaDB is not installed")
+        assert used({"database": [database.pid]})["database"] > 0
+
+
+@pytest.mark.mariadb
 def test_two_processes_on_mariadb_lose_nothing(database_url: str) -> None:
     if database_url.startswith("sqlite"):
         pytest.skip("SQLite is for one process")
-    rows = list(comparisons.processes(database_url, rounds=1, events=20))
+    database = DatabaseServer(database_url, os.getpid())
+    rows = list(comparisons.processes(database, rounds=1, events=20))
     assert {row["processes"] for row in rows} == {1, 2}
     assert sum(row[fault] for row in rows for fault in bench.FAULTS) == 0

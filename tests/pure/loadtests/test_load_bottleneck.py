@@ -2,22 +2,42 @@ import pytest
 
 from loadtests.accounts import Shown, Told, accounts
 from loadtests.barrage import Barrage
+from loadtests.processor import since
 
 TEN_SECONDS = accounts([Told("e", 0, 1, 1, 0, 0)], [Shown("e", "phone", 10)], phones=1)
 
 
 @pytest.mark.parametrize(
-    ("phones_cpu", "share", "said"),
+    ("phones", "generator", "said"),
     [
-        (7.9, 0.79, []),
-        (8.5, 0.1, ["phones at 85% of a core"]),
-        (1.0, 0.95, ["generator at 95% of a core"]),
+        (7.9, 7.9, []),
+        (8.5, 1.0, ["phones at 85% of a core"]),
+        (1.0, 9.5, ["generator at 95% of a core"]),
     ],
 )
 def test_whoever_is_busy_beside_the_servers_is_named(
-    phones_cpu: float, share: float, said: list[str]
+    phones: float, generator: float, said: list[str]
 ) -> None:
-    found = Barrage(TEN_SECONDS, cpu=5.0, phones_cpu=phones_cpu, share=share, lag=0.0)
+    found = Barrage(TEN_SECONDS, cpu={"relay": 5.0, "phones": phones, "generator": generator}, lag=0.0)
     assert found.bottlenecks == said
     assert found.row()["bottleneck"] == ", ".join(said)
-    assert found.row()["events_per_core"] == 0.2
+
+
+def test_a_row_tells_what_an_event_costs_each_part() -> None:
+    cpu = {"relay": 0.004, "phones": 0.001, "database": 0.002, "generator": 0.00025}
+    row = Barrage(TEN_SECONDS, cpu, lag=0.0).row()
+    figures = {name: row[name] for name in row if name.endswith("_us")}
+    assert figures == {"relay_us": 4000, "phones_us": 1000, "database_us": 2000, "generator_us": 250}
+    assert row["events_per_core"] == 250
+
+
+def test_without_events_nothing_is_divided() -> None:
+    row = Barrage(accounts([], [], phones=1), {"relay": 0.0, "phones": 0.0, "generator": 0.0}, 0.0).row()
+    assert (row["relay_us"], row["events_per_core"], row["bottleneck"]) == (0, 0.0, "")
+
+
+def test_what_was_used_is_the_difference_of_two_readings() -> None:
+    assert since({"relay": 1.0, "phones": 2.0}, {"relay": 4.0, "phones": 2.5}) == {
+        "relay": 3.0,
+        "phones": 0.5,
+    }
