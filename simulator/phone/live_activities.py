@@ -15,9 +15,9 @@ from simulator.phone.activitykit.types import ActivityType
 from simulator.phone.device import Device
 from simulator.phone.profile import Profile
 from simulator.phone.push import Push, expired
+from simulator.phone.update_tokens import OnToken, UpdateTokens
 
 TOPIC_SUFFIX = ".push-type.liveactivity"
-OnToken = Callable[[Activity, str], None]
 
 
 class NotPossible(Exception):
@@ -44,9 +44,8 @@ class LiveActivities:
         self._bundle_id = bundle_id
         self._profile = profile
         self._kit = Activities(bundle_id, types, profile, random)
-        self._by_token: dict[str, Activity] = {}
-        self._valid: set[str] = set()
-        self._listeners: list[OnToken] = []
+        self._tokens = UpdateTokens(device, profile)
+        self._tokens.listen(self._note_token)
         self.log: list[str] = []
 
     # What there is.
@@ -82,7 +81,7 @@ class LiveActivities:
 
     def has_token(self, token: str) -> bool:
         """Whether a push to this token is for an activity, or starts one."""
-        return token in self._by_token or self._device.starts_by(token)
+        return self._tokens.activity(token) is not None or self._device.starts_by(token)
 
     # What a push does.
 
@@ -104,7 +103,7 @@ class LiveActivities:
     def _against(self, push: Push, now: float) -> str | None:
         """Why a push is not looked at, None if it is."""
         channel_id = getattr(push, "channel_id", None)
-        activity = self._by_token.get(push.device_token)
+        activity = self._tokens.activity(push.device_token)
         replaced = activity is not None and activity.token != push.device_token
         direct = channel_id is None
         reasons = {
@@ -119,7 +118,11 @@ class LiveActivities:
         return next((why for why, holds in reasons.items() if holds), None)
 
     def _meant(self, push: Push, channel_id: str | None) -> list[Activity]:
-        return [self._by_token[push.device_token]] if channel_id is None else self._subscribed(channel_id)
+        if channel_id is not None:
+            return self._subscribed(channel_id)
+        activity = self._tokens.activity(push.device_token)
+        assert activity is not None  # the phone takes no push to a token that it never had
+        return [activity]
 
     def _subscribed(self, channel_id: str | None) -> list[Activity]:
         return [activity for activity in self._kit.running if activity.channel == channel_id]
@@ -206,8 +209,7 @@ class LiveActivities:
 
     def on_token(self, callback: OnToken) -> Callable[[], None]:
         """Call `callback(activity, token)` whenever the app is handed an update token; the returned function stops it."""
-        self._listeners.append(callback)
-        return lambda: self._listeners.remove(callback)
+        return self._tokens.listen(callback)
 
     def rotate(self, activity: Activity) -> str:
         """The system gives an activity another token; the app hears of it unless it was force-quit.
@@ -216,40 +218,13 @@ class LiveActivities:
         """
         if not activity.running or activity.token is None:
             raise NotPossible("the activity has no token that could change")
-        self._give_token(activity)
+        token = self._tokens.give(activity)
         self.hand_over()
-        return activity.token
+        return token
 
     def hand_over(self) -> None:
         """Hand the app every update token that is due: it runs, and the person allows it."""
-        for activity in self._kit.running:
-            if activity.wants_token and not activity.update_token_known and self._reaches(activity):
-                token = activity.token or self._give_token(activity)
-                activity.update_token_known = True
-                self._note("activity token", activity, token=token[-8:])
-                for listener in tuple(self._listeners):
-                    listener(activity, token)
-
-    def _reaches(self, activity: Activity) -> bool:
-        """Whether the app may have the token now. Observed: not after force-quit, not before Allow was tapped."""
-        device, profile = self._device, self._profile
-        by_app = activity.started_by == "app"
-        allowed = by_app or not profile.la_allow_gate or device.la_allow_tapped
-        woken = device.app == "background" and (by_app or profile.start_wakes_app)
-        return device.app_installed and allowed and (device.app == "foreground" or woken)
-
-    def _give_token(self, activity: Activity) -> str:
-        self._expire(activity)
-        activity.token = self._device.issuer.issue("activity")
-        activity.update_token_known = False
-        self._by_token[activity.token] = activity
-        self._valid.add(activity.token)
-        return activity.token
-
-    def _expire(self, activity: Activity) -> None:
-        if activity.token in self._valid:
-            self._valid.remove(activity.token)
-            self._device.issuer.expire(activity.token)
+        self._tokens.hand_over(self._kit.running)
 
     # What the person, the phone and time do.
 
@@ -283,7 +258,7 @@ class LiveActivities:
             self.log += [one.log] if one.log else []
             self._record(one)
             if one.what in {"ended", "dismissed"} and one.activity is not None:
-                self._expire(one.activity)
+                self._tokens.expire(one.activity)
             if one.what == "started" and woken:
                 self._wake()
         self._kit.share_island(self._device.conditions)
@@ -297,8 +272,10 @@ class LiveActivities:
     def _record(self, one: Happened) -> None:
         self._journal.record_at(one.at, "phone", one.what, phone=self._device.name, **facts(one))
 
-    def _note(self, what: str, activity: Activity, **detail: Any) -> None:
-        self._journal.record("phone", what, phone=self._device.name, activity=activity.id, **detail)
+    def _note_token(self, activity: Activity, token: str) -> None:
+        self._journal.record(
+            "phone", "activity token", phone=self._device.name, activity=activity.id, token=token[-8:]
+        )
 
 
 def _stamp(activity: Activity, now: float) -> float:

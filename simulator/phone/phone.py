@@ -15,12 +15,13 @@ from simulator.phone.app_kind import AppKind, session_of
 from simulator.phone.background import against_waking
 from simulator.phone.deep_link import session_link
 from simulator.phone.device import Device, Realm
-from simulator.phone.live_activities import LiveActivities, OnToken
+from simulator.phone.live_activities import LiveActivities
 from simulator.phone.notifications import ENTITLED_LEVELS, Badge, Dropped, Notification, Receiver, interpret
 from simulator.phone.profile import Profile
 from simulator.phone.push import Push, ids
 from simulator.phone.screen import Screen
 from simulator.phone.tokens import TokenIssuer
+from simulator.phone.update_tokens import OnToken
 
 Fact = dict[str, Any]
 
