@@ -8,9 +8,6 @@ PADDING = 12.0
 ICON = 32.0
 BODY_LINES = 3
 
-AGES = ((86_400, "d"), (3_600, "h"), (60, "m"))
-"""Seconds and letter of each unit in which an age is told, the longest first."""
-
 LEVELS = {"time-sensitive": "TIME SENSITIVE", "critical": "CRITICAL"}
 """What iOS writes above the title, by the interruption-level."""
 
@@ -19,7 +16,7 @@ def notification_card(notification: Notification, now: float, width: float) -> s
     """Title, age and text; above them the level, if it is one that breaks through Focus."""
     left, room = PADDING + ICON + 10, width - 2 * PADDING - ICON - 10
     level = LEVELS.get(notification.interruption_level)
-    when = _age(now - notification.at)
+    when = notification.age(now)
     title_room = room - typeface.width(when, 11) - 10
     lines = [
         line
@@ -41,8 +38,3 @@ def notification_card(notification: Notification, now: float, width: float) -> s
         ),
     ]  # fmt: skip
     return svg.Block(width, height, "".join(drawing))
-
-
-def _age(seconds: float) -> str:
-    longest = next(((unit, letter) for unit, letter in AGES if seconds >= unit), None)
-    return "now" if longest is None else f"{int(seconds // longest[0])}{longest[1]} ago"

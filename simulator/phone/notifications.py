@@ -13,6 +13,9 @@ from simulator.phone.push import Push, expired
 ENTITLED_LEVELS = frozenset({"passive", "active", "time-sensitive"})
 """The levels of an app with the Time Sensitive capability; `critical` needs Apple's approval."""
 
+AGES = ((86_400, "d"), (3_600, "h"), (60, "m"))
+"""Seconds and letter of each unit in which an age is told, the longest first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
@@ -44,6 +47,12 @@ class Notification:
     badge: int | None = None
     mutable: bool = False
     payload: dict[str, Any] = field(default_factory=dict)
+
+    def age(self, now: float) -> str:
+        """How long ago it came, as the lock screen tells it: "now", "5m ago"."""
+        seconds = now - self.at
+        longest = next(((unit, letter) for unit, letter in AGES if seconds >= unit), None)
+        return "now" if longest is None else f"{int(seconds // longest[0])}{longest[1]} ago"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from simulator.phone.notifications import Notification
 from simulator.phone.slots import Slots, slots
 from simulator.phone.slots import card as activity_card
 
-_AGES = ((86_400, "d"), (3_600, "h"), (60, "m"))
 _BODY_LINES = 2
 
 
@@ -75,7 +74,7 @@ class Screen:
 
 
 def _card(notification: Notification, now: float, width: int) -> list[str]:
-    age = _age(now - notification.at)
+    age = notification.age(now)
     mark = "! " if notification.interruption_level in {"time-sensitive", "critical"} else ""
     heading = textwrap.shorten(
         mark + (notification.title or "Control"), width - len(age) - 1, placeholder="…"
@@ -83,10 +82,3 @@ def _card(notification: Notification, now: float, width: int) -> list[str]:
     texts = [notification.subtitle, notification.body]
     wrapped = [textwrap.wrap(text, width, max_lines=_BODY_LINES, placeholder="…") for text in texts if text]
     return [f"{heading:<{width - len(age)}}{age}", *(line for lines in wrapped for line in lines)]
-
-
-def _age(seconds: float) -> str:
-    for unit, letter in _AGES:
-        if seconds >= unit:
-            return f"{int(seconds // unit)}{letter} ago"
-    return "now"
