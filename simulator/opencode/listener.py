@@ -5,10 +5,7 @@ import socket
 from typing import Any, Self
 from weakref import WeakSet
 
-from hypercorn.config import Config, Sockets
-
-HOST = "127.0.0.1"
-_BACKLOG = 128
+from simulator.loopback import listen
 
 
 class Listener(socket.socket):
@@ -22,14 +19,7 @@ class Listener(socket.socket):
     def open(cls, port: int) -> Self:
         """Listen on a port, or on a free one if it is 0. Raises OSError if it is taken."""
         listener = cls()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setblocking(False)
-        try:
-            listener.bind((HOST, port))
-        except OSError:
-            listener.close()
-            raise
-        listener.listen(_BACKLOG)
+        listen(listener, port)
         return listener
 
     @property
@@ -48,20 +38,3 @@ class Listener(socket.socket):
         for connection in list(self._accepted):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-
-
-class ListenerConfig(Config):
-    """Hypercorn on a listener that is open already, so that nobody who connects at once is refused."""
-
-    keep_alive_max_requests = 1_000_000  # Hypercorn ends a connection after 1000 requests by default
-    include_server_header = False
-    graceful_timeout = 1.0  # what still runs when the server dies is of no interest to anybody
-
-    def __init__(self, listener: Listener) -> None:
-        super().__init__()
-        self._listener = listener
-        self.errorlog = None
-
-    def create_sockets(self) -> Sockets:
-        """The one open listener, without TLS."""
-        return Sockets([], [self._listener], [])

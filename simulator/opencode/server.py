@@ -7,9 +7,10 @@ from hypercorn.asyncio import serve
 
 from simulator.clock import Clock
 from simulator.journal import Journal
+from simulator.loopback import HOST, LoopbackConfig
 from simulator.opencode.agent import Agent, Model
 from simulator.opencode.desk import Desk
-from simulator.opencode.listener import HOST, Listener, ListenerConfig
+from simulator.opencode.listener import Listener
 from simulator.opencode.process import Process
 from simulator.opencode.routes import create_app
 
@@ -75,7 +76,7 @@ class OpenCodeServer:
         self.port = self._listener.port
         self._stop = asyncio.Event()
         app = create_app(self.process, self.desk, self._credentials)
-        served = serve(app, ListenerConfig(self._listener), shutdown_trigger=self._stop.wait)
+        served = serve(app, LoopbackConfig(self._listener), shutdown_trigger=self._stop.wait)
         self._serving = asyncio.create_task(served, name="opencode-server")
         self._journal.record("opencode", "started", url=self.url)
 
