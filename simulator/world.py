@@ -8,7 +8,6 @@ import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
@@ -73,16 +72,12 @@ class World:
 
     async def __aenter__(self) -> Self:
         """Start all parts. Whatever fails, those already started are stopped again."""
-        try:
+        async with self._stack:
             await self._start()
-        except BaseException:
-            await self._stack.aclose()
-            raise
+            self._stack = self._stack.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Stop all parts, the last started first."""
         await self._stack.aclose()
 
@@ -90,14 +85,8 @@ class World:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="opencode-push-")))
         self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
         await self._start_apns()
-        self.opencode = self.new_opencode()
-        await self.opencode.start()
-        self._stack.push_async_callback(self.opencode.close)
-        self.player = Player(self.opencode, self.clock, self.journal)
-        await self._start_relays()
-        self.bridge = self._command("bridge", self._bridge_arguments(), {})
-        self._stack.push_async_callback(self.bridge.stop)
-        await self.start_bridge()
+        await self._start_opencode()
+        await self._start_processes()
         self.phones = [await self._pair(number) for number in range(1, self.options.phones + 1)]
         self._ticking = asyncio.create_task(self._tick(), name="world-tick")
         self._stack.push_async_callback(self._stop_ticking)
@@ -108,6 +97,17 @@ class World:
         """The OpenCode of this world; a subclass may have one with a mind of its own."""
         return OpenCodeServer(self.clock, self.journal)
 
+    @property
+    def bridge_environment(self) -> dict[str, str]:
+        """What the bridge is told beside its arguments; nothing, unless OpenCode wants a password."""
+        return {}
+
+    async def _start_opencode(self) -> None:
+        self.opencode = self.new_opencode()
+        await self.opencode.start()
+        self._stack.push_async_callback(self.opencode.close)
+        self.player = Player(self.opencode, self.clock, self.journal)
+
     async def _start_apns(self) -> None:
         self.apns = Sandbox(
             self.clock, self.journal, folder=self.folder, random=random.Random(self.options.seed)
@@ -117,15 +117,20 @@ class World:
         self.apns.registry.add_app(BUNDLE_ID)
         self._key = self.apns.issue_key()
 
-    async def _start_relays(self) -> None:
-        """One after the other: the first makes the tables."""
+    async def _start_processes(self) -> None:
+        """The bridge comes up beside the first relay; the relays come one after the other, for the first makes the tables."""
         self.relay_urls = [f"http://127.0.0.1:{_free_port()}" for _ in range(self.options.relays)]
-        self.relays: list[Command] = []
-        for url in self.relay_urls:
-            relay = self._command("relay", ["serve"], self._relay_environment(url))
-            self.relays.append(relay)
-            self._stack.push_async_callback(relay.stop)
-            await self.start_relay(len(self.relays) - 1)
+        self.relays = [
+            self._command("relay", ["serve"], self._relay_environment(url)) for url in self.relay_urls
+        ]
+        self.bridge = self._command("bridge", self._bridge_arguments(), self.bridge_environment)
+        for command in (*self.relays, self.bridge):
+            self._stack.push_async_callback(command.stop)
+        began = self.clock.now()
+        await self.bridge.start()
+        for number in range(self.options.relays):
+            await self.start_relay(number)
+        await self._bridge_watches(began)
 
     @property
     def relay(self) -> Command:
@@ -145,9 +150,18 @@ class World:
             raise CommandError(f"the relay does not answer at {url}") from None
 
     async def start_bridge(self) -> None:
-        """Start the bridge, for the first time or again; return when it watches OpenCode."""
+        """Start the bridge again; return when it watches OpenCode."""
+        began = self.clock.now()
         await self.bridge.start()
+        await self._bridge_watches(began)
+
+    async def _bridge_watches(self, since: float) -> None:
+        """Return when the bridge that was started at `since` (UNIX seconds) has shown its link and watches OpenCode."""
         self.pairing_link = await self.bridge.printed(LINK, START_SECONDS)
+        await self.watched(since)
+
+    async def watched(self, since: float) -> None:  # noqa: ARG002 - a real OpenCode does not tell who listens
+        """Return when the bridge listens to OpenCode, to which it has connected after `since`."""
         await self.opencode.process.streams.subscribed(START_SECONDS)
 
     async def _answers(self, relay_url: str) -> bool:

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Any, Self
 
 from simulator.apns.sandbox import Sandbox
@@ -59,16 +58,12 @@ class Bench:
 
     async def __aenter__(self) -> Self:
         """Build the world. Raises CaseError for a token_state that nobody knows."""
-        try:
+        async with self._stack:
             await self._build()
-        except BaseException:
-            await self._stack.aclose()
-            raise
+            self._stack = self._stack.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Hang up and close the sandbox."""
         await self._stack.aclose()
 

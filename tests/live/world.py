@@ -1,7 +1,5 @@
 """The simulator's world around a real OpenCode: bridge and relay as processes, an APNs sandbox, and an iPhone."""
 
-import asyncio
-import tempfile
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -13,7 +11,7 @@ from live.desk import Desk
 from live.provider import KEY, Provider
 from live.server import PASSWORD, OpenCodeServe
 from simulator.activity_report import activities
-from simulator.world import LINK, START_SECONDS, World, WorldOptions
+from simulator.world import START_SECONDS, World, WorldOptions
 from waiting import eventually
 
 Json = dict[str, Any]
@@ -35,19 +33,10 @@ class LiveWorld(World):
         )
         self._program = program
 
-    async def _start(self) -> None:
-        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="opencode-push-")))
-        self._http = await self._stack.enter_async_context(aiohttp.ClientSession())
-        await self._start_apns()
-        await self._start_opencode()
-        await self._start_relays()
-        environment = {"OPENCODE_SERVER_PASSWORD": PASSWORD}
-        self.bridge = self._command("bridge", self._bridge_arguments(), environment)
-        self._stack.push_async_callback(self.bridge.stop)
-        await self.start_bridge()
-        self.phones = [await self._pair(1)]
-        self._ticking = asyncio.create_task(self._tick(), name="world-tick")
-        self._stack.push_async_callback(self._stop_ticking)
+    @property
+    def bridge_environment(self) -> dict[str, str]:
+        """The password, as a person gives it to both."""
+        return {"OPENCODE_SERVER_PASSWORD": PASSWORD}
 
     async def _start_opencode(self) -> None:
         self.provider = await self._stack.enter_async_context(Provider())
@@ -57,13 +46,6 @@ class LiveWorld(World):
         headers = {"Authorization": aiohttp.encode_basic_auth("opencode", PASSWORD)}
         http = await self._stack.enter_async_context(aiohttp.ClientSession(headers=headers))
         self.desk = Desk(http, self.opencode.url, str(self.opencode.directory))
-
-    async def start_bridge(self) -> None:
-        """Start the bridge, for the first time or again; return when it watches OpenCode."""
-        began = self.clock.now()
-        await self.bridge.start()
-        self.pairing_link = await self.bridge.printed(LINK, START_SECONDS)
-        await self.watched(began)
 
     async def restart_opencode(self) -> None:
         """Start OpenCode again after it was stopped or killed; return when the bridge watches it."""
