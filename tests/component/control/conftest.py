@@ -29,6 +29,12 @@ from simulator.lab.lab import Lab
 TOPIC = "com.example.app"
 ACTIVITY_TOPIC = f"{TOPIC}.push-type.liveactivity"
 AUTHORITY = trustme.CA()
+ACTIVITY = {
+    "attributes_type": "SessionActivityAttributes",
+    "attributes": {"sessionId": "ses_1"},
+    "content_state": {"status": "working", "sessionTitle": "Build", "lastMessage": "…"},
+}
+"""A Live Activity that the app may start."""
 Json = dict[str, Any]
 
 

@@ -1,0 +1,137 @@
+"""The routes of the control API that are about APNs: keys, channels, faults, connections, the profile."""
+
+import asyncio
+
+import pytest
+from aioapns.exceptions import ConnectionError as ApnsConnectionError
+
+from .conftest import TOPIC, Stage
+
+
+async def test_keys_are_issued_listed_and_revoked(stage: Stage) -> None:
+    made = await stage.post("/keys", {"realm": "sandbox", "topics": [TOPIC], "related_to": stage.key.key_id})
+    assert made.status == 201
+    assert made["key"]["private_key"].startswith("-----BEGIN PRIVATE KEY-----")
+    listed = (await stage.get("/keys"))["keys"]
+    assert [key["key_id"] for key in listed] == [stage.key.key_id, made["key"]["key_id"]]
+    assert not any("private_key" in key for key in listed)
+    assert (listed[1]["realm"], listed[1]["topics"]) == ("sandbox", [TOPIC])
+
+    assert (await stage.push()).is_successful
+    revoked = await stage.delete(f"/keys/{stage.key.key_id}")
+    assert revoked["key"]["revoked"] is True
+    refused = await stage.push()
+    assert (refused.status, refused.description) == ("403", "InvalidProviderToken")
+    new = stage.lab.key(made["key"]["key_id"])
+    assert (await stage.push(apns=stage.provider(new))).is_successful
+
+
+async def test_a_key_of_another_team_may_push_to_its_own_app_only(stage: Stage) -> None:
+    key = (await stage.post("/keys", {"team": "OTHERTEAM1"}))["key"]
+    app = await stage.post("/apps", {"bundle_id": "com.other", "team": "OTHERTEAM1"})
+    assert (app.status, app["app"]["team_id"]) == (201, key["team_id"])
+    other = stage.provider(stage.lab.key(key["key_id"]))
+    assert (await stage.push(apns=other)).status == "403" or (await stage.push(apns=other)).status == "400"
+    added = await stage.post("/devices", {"name": "Other", "bundle_id": "com.other"})
+    token = added["device"]["tokens"]["alert"]
+    assert (await stage.push(token=token, apns=other, apns_topic="com.other")).is_successful
+
+
+async def test_channels_are_made_listed_and_deleted(stage: Stage) -> None:
+    made = await stage.post("/channels", {"bundle_id": TOPIC, "realm": "production", "policy": 1})
+    assert made.status == 201
+    channel = made["channel"]
+    assert (channel["realm"], channel["policy"], channel["subscribers"]) == ("production", 1, [])
+    assert (await stage.get("/channels"))["channels"] == [channel]
+    await stage.delete("/channels", params={"channel_id": channel["channel_id"]})
+    assert (await stage.get("/channels"))["channels"] == []
+
+
+async def test_an_app_has_only_so_many_channels(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.control.channels.MAX_CHANNELS", 1)
+    assert (await stage.post("/channels", {"bundle_id": TOPIC})).status == 201
+    assert (await stage.post("/channels", {"bundle_id": TOPIC})).problem == (422, "impossible")
+
+
+async def test_faults_are_added_listed_struck_and_removed(stage: Stage) -> None:
+    one = {
+        "id": "busy",
+        "match": {"topic": TOPIC},
+        "do": {"answer": {"reason": "TooManyRequests"}},
+        "times": 1,
+    }
+    added = await stage.post("/faults", one)
+    assert (added.status, added["ids"]) == (201, ["busy"])
+    assert (await stage.post("/faults", one)).problem == (422, "impossible")
+    more = await stage.post("/faults", [{"do": {"delay_s": 0.0}, "times": 1}, {"do": {"close": True}}])
+    assert len(more["ids"]) == 2
+
+    assert (await stage.push()).description == "TooManyRequests"
+    listed = (await stage.get("/faults"))["faults"]
+    assert [fault["id"] for fault in listed] == ["busy", *more["ids"]]
+    assert [fault["struck"] for fault in listed] == [1, 0, 0]
+
+    await stage.delete("/faults/busy")
+    assert len((await stage.get("/faults"))["faults"]) == 2
+    await stage.delete("/faults")
+    assert (await stage.get("/faults"))["faults"] == []
+    assert (await stage.push()).is_successful
+
+
+async def test_of_two_faults_with_one_wrong_none_is_in_force(stage: Stage) -> None:
+    reply = await stage.post("/faults", [{"do": {"stall": True}}, {"do": {}}])
+    assert reply.problem == (422, "impossible")
+    assert (await stage.get("/faults"))["faults"] == []
+
+
+async def test_goaway_ends_the_connections(stage: Stage) -> None:
+    apns = stage.provider()
+    assert (await stage.push(apns=apns)).is_successful
+    reply = await stage.post("/connections", {"do": "goaway", "reason": "IdleTimeout"})
+    assert reply.body == {"ok": True}
+    closed = await stage.get("/journal", params={"what": "connection_closed", "where": "apns"})
+    for _ in range(100):
+        if closed["entries"]:
+            break
+        closed = await stage.get("/journal", params={"what": "connection_closed", "where": "apns"})
+    assert closed["entries"]
+
+
+async def test_shutdown_is_503_for_the_next_push(stage: Stage) -> None:
+    await stage.post("/connections", {"do": "shutdown"})
+    sent = await stage.push()
+    assert (sent.status, sent.description) == ("503", "Shutdown")
+
+
+async def test_idle_timeout(stage: Stage) -> None:
+    apns = stage.provider()
+    await stage.push(apns=apns)
+    await stage.post("/connections", {"do": "idle_timeout"})
+    try:
+        sent = await stage.push(apns=apns)
+    except (ApnsConnectionError, ConnectionError):
+        return
+    assert sent.description in ("IdleTimeout", "") or sent.is_successful
+
+
+async def test_an_answer_is_held_back_and_released(stage: Stage) -> None:
+    token = await stage.token()
+    await stage.post("/connections", {"do": "hold"})
+    pushing = asyncio.create_task(stage.push(token=token))
+    while not (await stage.get("/deliveries"))["deliveries"]:
+        pass
+    assert not pushing.done()
+    assert (await stage.post("/connections", {"do": "release"}))["count"] == 1
+    assert (await pushing).is_successful
+
+
+async def test_the_profile_is_shown_changed_and_chosen(stage: Stage) -> None:
+    shown = await stage.get("/profile")
+    assert {knob["name"] for knob in shown["explained"]} == set(shown["profile"])
+    assert all(knob["source"] and knob["confidence"] for knob in shown["explained"])
+    changed = await stage.patch("/profile", {"device_rate": {"burst": 1, "per_second": 0.1}})
+    assert changed["profile"]["device_rate"] == {"burst": 1, "per_second": 0.1}
+    assert (await stage.push()).is_successful
+    assert (await stage.push()).description == "TooManyRequests"
+    chosen = await stage.post("/profile", {"name": "strict"})
+    assert chosen["profile"]["suffix_must_fit"] is True

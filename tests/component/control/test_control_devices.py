@@ -1,0 +1,93 @@
+"""The routes of the control API that are about phones: what they are, what their owner does, what the app does."""
+
+import pytest
+
+from .conftest import ACTIVITY, TOPIC, Stage
+
+
+async def test_a_device_is_added_shown_and_removed(stage: Stage) -> None:
+    types = [{"name": "Pizza", "attributes": {"shop": "string"}, "content_state": {"eta": "int"}}]
+    body = {
+        "name": "iPad", "bundle_id": TOPIC, "realm": "production", "ios": "26.0",
+        "phone_profile": "lenient", "activity_types": types,
+    }  # fmt: skip
+    added = await stage.post("/devices", body)
+    assert added.status == 201
+    device = added["device"]
+    assert set(device["tokens"]) == {"alert", "voip", "push-to-start"}
+    assert (len(device["tokens"]["alert"]), len(device["tokens"]["push-to-start"])) == (64, 160)
+    assert device["state"]["ios"] == "26.0"
+    assert [one["name"] for one in (await stage.get("/devices"))["devices"]] == ["iPhone", "iPad"]
+
+    await stage.patch("/devices/iPad", {"app": "foreground"})
+    pizza = {"attributes_type": "Pizza", "attributes": {"shop": "Luigi"}, "content_state": {"eta": 9}}
+    assert (await stage.post("/devices/iPad/activities", pizza)).status == 201
+    wrong = pizza | {"content_state": {"eta": "soon"}}
+    assert (await stage.post("/devices/iPad/activities", wrong)).problem == (409, "not_now")
+
+    await stage.patch("/profile", {"unregister_after_s": 0.0})
+    await stage.delete("/devices/iPad")
+    assert (await stage.get("/devices/iPad")).status == 404
+    gone = await stage.push(token=device["tokens"]["alert"], apns=stage.provider(realm="production"))
+    assert gone.description == "Unregistered"
+
+
+async def test_an_old_phone_has_no_push_to_start_token(stage: Stage) -> None:
+    added = await stage.post("/devices", {"name": "Old", "bundle_id": TOPIC, "ios": "16.4"})
+    assert set(added["device"]["tokens"]) == {"alert", "voip"}
+
+
+SETTINGS = {
+    "online": False, "screen": "off", "low_power": True, "ios": "17.0", "app": "force_quit",
+    "notifications": False, "live_activities": False, "frequent_updates": False, "la_allow_tapped": True,
+    "badge": 3, "time_sensitive_entitlement": False, "app_installed": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+async def test_every_setting_of_a_phone_is_changed_and_told(stage: Stage, key: str) -> None:
+    before = (await stage.get("/devices/iPhone"))["device"]["state"]
+    assert set(before) == set(SETTINGS)
+    after = (await stage.patch("/devices/iPhone", {key: SETTINGS[key]}))["device"]["state"]
+    assert before[key] != SETTINGS[key]
+    assert after[key] == SETTINGS[key]
+
+
+async def test_of_two_changes_with_one_wrong_none_is_made(stage: Stage) -> None:
+    reply = await stage.patch("/devices/iPhone", {"online": False, "badge": -1})
+    assert reply.problem == (422, "impossible")
+    assert "badge" in reply.body["error"]
+    assert (await stage.get("/devices/iPhone"))["device"]["state"]["online"] is True
+
+
+async def test_what_the_owner_does_not_want_is_discarded_by_apns(stage: Stage) -> None:
+    await stage.patch("/devices/iPhone", {"notifications": False})
+    sent = await stage.push()
+    [logged] = (await stage.get(f"/deliveries/{sent.notification_id}"))["deliveries"]
+    assert (logged["outcome"], logged["why"]) == ("discarded", "notifications_off")
+
+
+async def test_a_notification_is_tapped(stage: Stage) -> None:
+    sent = await stage.push("first")
+    await stage.push("second")
+    tapped = await stage.post(f"/devices/iPhone/notifications/{sent.notification_id}/tap")
+    assert tapped["url"] is None
+    shown = (await stage.get("/devices/iPhone"))["device"]["notifications"]
+    assert [one["title"] for one in shown] == ["second"]
+
+
+async def test_the_app_starts_and_ends_activities_and_the_owner_swipes_them_away(stage: Stage) -> None:
+    await stage.patch("/devices/iPhone", {"app": "foreground"})
+    ended = (await stage.post("/devices/iPhone/activities", ACTIVITY))["activity"]
+    assert (ended["state"], ended["started_by"], len(ended["token"])) == ("active", "app", 160)
+    path = f"/devices/iPhone/activities/{ended['id']}/end"
+    reply = await stage.post(path, {"dismissal_date": stage.lab.clock.now() + 60})
+    assert reply["activity"]["state"] == "ended"
+    assert (await stage.post(path)).problem == (409, "not_now")
+
+    swiped = (await stage.post("/devices/iPhone/activities", ACTIVITY | {"relevance_score": 5}))["activity"]
+    gone = (await stage.post("/devices/iPhone/swipe"))["activity"]
+    assert (gone["id"], gone["state"]) == (swiped["id"], "dismissed")
+    await stage.post("/clock/advance", {"seconds": 61})
+    states = [one["state"] for one in (await stage.get("/devices/iPhone/activities"))["activities"]]
+    assert states == ["dismissed", "dismissed"]
