@@ -1,0 +1,191 @@
+"""A day in minutes: sessions at work, idle phones, new tokens, removed apps, APNs that falters, relays that die.
+
+    python -m loadtests.mixed [--minutes 3] [--households 4] [--out FOLDER]
+
+Real relays (one process on SQLite; two on MariaDB where it is installed), the APNs sandbox as Apple limits it, and whole phones
+with apps that register their cards' tokens. What must hold is counted on the phones: no alert lost, none shown twice, every
+card ends as its session did, and what APNs calls dead is no longer registered. Not lost, but `waiting`, is what APNs answered
+5xx: Apple wants a provider to wait for 15 minutes then. `loadtests.day` has the plan of the day.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from loadtests.agent import Change
+from loadtests.day import ALERTING, PHONES, Day, Deed, Session, day
+from loadtests.diary import Alert, account
+from loadtests.servers import mariadb
+from loadtests.summary import OUT, Threshold, conclude, table
+from loadtests.town import Town
+from simulator.apns.faults.document import load
+
+PATIENCE: Final = 90.0
+"""Seconds after the day's end for what is still on its way."""
+STILL: Final = 5.0
+"""Seconds for which something may still come a second time, after all has come once."""
+
+DOWN_SECONDS: Final = 1.0
+FAULTS: Final = {
+    "lost": "alerts lost",
+    "doubled": "alerts shown twice",
+    "strange": "alerts of somebody else",
+    "cards_wrong": "cards that did not end as their session",
+    "dead_tokens": "dead tokens still registered",
+}
+
+Row = dict[str, Any]
+
+
+async def live(town: Town, plan: Day) -> list[Alert]:
+    """The day; the alerts that were told."""
+    for fault in load(plan.faults):
+        town.apns.faults.add(fault)
+    alerts: list[Alert] = []
+    began = town.clock.now()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_progress(town, plan, began, alerts))
+        group.create_task(_befall(town, plan.deeds, began))
+        for session in plan.sessions:
+            group.create_task(_work(town, session, began, alerts))
+    return alerts
+
+
+async def _progress(town: Town, plan: Day, began: float, alerts: list[Alert]) -> None:
+    for tenth in range(1, 11):
+        await _until(town, began + plan.seconds * tenth / 10)
+        shown = sum(len(resident.phone.showings) for resident in town.everybody)
+        print(f"{tenth * 10:>3} % of the day: {len(alerts)} alerts told, {shown} shown", flush=True)
+
+
+async def _work(town: Town, session: Session, began: float, alerts: list[Alert]) -> None:
+    """Tell every change at its time, one after the other, as a bridge does."""
+    for change in session.changes:
+        await _until(town, began + session.begins + change.at)
+        event = _event(session, change)
+        if change.event_type in ALERTING:
+            alerts.append(Alert(event["body"], session.household, town.clock.now()))
+        await town.tell(session.household, event)
+
+
+def _event(session: Session, change: Change) -> dict[str, Any]:
+    message = f"{session.name}-{change.number}"
+    return {
+        "eventID": message,
+        "eventType": change.event_type,
+        "sessionID": session.name,
+        "title": session.name,
+        "body": message,
+        "contentState": {"status": change.status, "sessionTitle": session.name, "lastMessage": message},
+    }
+
+
+async def _befall(town: Town, deeds: Sequence[Deed], began: float) -> None:
+    for deed in deeds:
+        await _until(town, began + deed.at)
+        print(f"      {deed.what}" + (f", phone {deed.household}/{deed.phone}" if deed.phone >= 0 else ""))
+        await _do(town, deed)
+
+
+async def _do(town: Town, deed: Deed) -> None:
+    if deed.what in ("restart", "kill"):
+        for number, relay in enumerate(town.relays):
+            await (relay.kill() if deed.what == "kill" else relay.stop())
+            await asyncio.sleep(DOWN_SECONDS)
+            await town.start_relay(number)
+        return
+    resident = town.residents[deed.household][deed.phone]
+    if deed.what == "new token":
+        await town.replace_token(resident)
+    elif deed.what == "uninstall":
+        town.uninstall(resident)
+    else:
+        town.switch(resident, online=deed.what == "online")
+
+
+async def _until(town: Town, at: float) -> None:
+    await asyncio.sleep(max(0.0, at - town.clock.now()))
+
+
+async def settled(town: Town, plan: Day, alerts: Sequence[Alert]) -> list[Row]:
+    """A row for each phone, and one for all: soon after nothing is missing, or when patience is over."""
+    ends = town.clock.now() + PATIENCE
+    while True:
+        rows = await _rows(town, plan, alerts)
+        missing = sum(row[fault] for row in rows for fault in FAULTS if fault in row)
+        if town.clock.now() > ends:
+            return rows
+        if not missing:
+            ends = min(ends, town.clock.now() + STILL)
+        await asyncio.sleep(1.0)
+
+
+async def _rows(town: Town, plan: Day, alerts: Sequence[Alert]) -> list[Row]:
+    endings = {session.name: session.ending for session in plan.sessions}
+    found = [
+        {"phone": one.phone.name, **account(alerts, await town.diary(one), endings)} for one in town.everybody
+    ]
+    alive = sum(one.phone.device.app_installed for one in town.everybody)
+    whole = {name: sum(row[name] for row in found) for name in found[0] if name != "phone"}
+    more = {"dead_tokens": abs(await town.registered() - alive), "retried": town.retried}
+    return [*found, {"phone": "all", **whole, **more}]
+
+
+def thresholds(rows: Sequence[Row]) -> Iterator[Threshold]:
+    """Nothing may be wrong, and something must have been tried."""
+    for row in rows:
+        if row["phone"] != "all":
+            continue
+        for name, words in FAULTS.items():
+            yield Threshold(f"{words}: {row['setup']}", row[name], "at most", 0)
+        yield Threshold(f"alerts that had to ring: {row['setup']}", row["alerts"], "at least", 1)
+        yield Threshold(f"cards: {row['setup']}", row["cards"], "at least", 1)
+
+
+@asynccontextmanager
+async def _towns(households: int) -> AsyncIterator[list[tuple[str, Town]]]:
+    """By setup: one relay on SQLite, two on MariaDB."""
+    with mariadb() as database:
+        found = [("one relay, SQLite", Town(households, PHONES))]
+        if database is None:
+            print("MariaDB is not installed: two relays are left out", flush=True)
+        else:
+            found.append(
+                ("two relays, MariaDB", Town(households, PHONES, relays=2, database_url=database.url))
+            )
+        yield found
+
+
+async def measure(minutes: float, households: int) -> list[Row]:
+    """The same day with every setup, one after the other."""
+    rows: list[Row] = []
+    plan = day(minutes * 60, households, Random(1))
+    async with _towns(households) as towns:
+        for setup, unopened in towns:
+            print(
+                f"{setup}: {len(plan.sessions)} sessions, {households * PHONES} phones, {minutes:g} minutes"
+            )
+            async with unopened as town:
+                rows += [{"setup": setup} | row for row in await settled(town, plan, await live(town, plan))]
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Lives the day with each setup; 1 if something was wrong on a phone."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=3.0, help="of a day")
+    parser.add_argument("--households", type=int, default=4, help="one of them idle")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args(arguments)
+    rows = asyncio.run(measure(options.minutes, options.households))
+    print(table([row for row in rows if row["phone"] == "all"]))
+    return conclude("mixed", rows, list(thresholds(rows)), folder=options.out, minutes=options.minutes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
