@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser(os.environ.get).parse_args(argv)
     logging.basicConfig(level=arguments.log_level, format=LOG_FORMAT, stream=sys.stderr)
+    # Nothing of these is in our format, and each costs at every line (Python, Logging HOWTO, "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.getLogger("tortoise").setLevel(logging.WARNING)
     try:
         return asyncio.run(_until_signal(arguments.run, arguments)) or 0

@@ -12,6 +12,7 @@ from relay.activity.life import observe, opened
 from relay.activity.news import news
 from relay.activity.record import Activity
 from relay.activity.tokens import Registration
+from relay.batches import Batches
 from relay.contract import ActivityRegister, ActivityUnregister, ApnsEnv, Event
 from relay.logfmt import line
 from relay.recipient import Recipient
@@ -22,6 +23,8 @@ log = logging.getLogger("relay.activities")
 
 ATTEMPTS = 20
 """So often a decision is made again because another request or relay wrote first."""
+SESSIONS_AT_ONCE = 100
+"""Whose activities one statement looks up."""
 
 
 class Activities:
@@ -32,19 +35,23 @@ class Activities:
     ) -> None:
         self._db, self._default_bundle_id = db, default_bundle_id
         self._now, self._look = now, look
+        self._of_session = Batches(self._look_up, most=SESSIONS_AT_ONCE)
 
     async def hear(
         self, event: Event, *, event_id: str, secret_hash: str, recipients: Sequence[Recipient]
     ) -> int:
         """Tell every activity of the event's session, and begin one on each phone that can be started; how many changed."""
         for _ in range(ATTEMPTS):
-            known = await activities.of_session(self._db, secret_hash, event.session_id)
+            known = await self._of_session((secret_hash, event.session_id))
             begun, changed = self._decide(event, event_id, secret_hash, recipients, known)
             if await self._write(begun, changed):
                 if begun or changed:
                     self._look()
                 return len(begun) + len(changed)
         raise Unavailable("too many requests write to the same Live Activity")
+
+    async def _look_up(self, sessions: Sequence[tuple[str, str]]) -> list[list[Activity]]:
+        return await activities.of_sessions(self._db, sessions)
 
     def _decide(
         self,

@@ -19,12 +19,15 @@ from relay.dispatcher import Dispatcher
 from relay.intake import Intake
 from relay.routes import activities, devices, events, health
 from relay.routes.envelope import install_error_replies
+from relay.routes.events import EventRoute
 from relay.settings import Settings
 from relay.shelter import Shelter
 from relay.store.sql import Database, Unavailable
 
 MAX_BODY = 64 * 1024
 """Bytes. An event's texts end up in 4096 bytes, so nothing sensible is larger."""
+BODY_SECONDS = 10
+"""What a body may take to arrive."""
 DATABASE_SECONDS = 10.0
 STOP_SECONDS = 10.0
 
@@ -47,7 +50,7 @@ class _Parts:
     """What the routes work with."""
 
     db: Database
-    dispatcher: Dispatcher
+    intake: Intake
     activities: Activities
     shelter: Shelter
     now: Callable[[], float]
@@ -73,7 +76,9 @@ async def _start_parts(
     shelter = Shelter(DATABASE_SECONDS)
     stack.push_async_callback(shelter.close)
     cards = Activities(db, default_bundle_id=settings.apns_default_bundle_id, now=clock.now, look=sender.look)
-    return _Parts(db, dispatcher, cards, shelter, clock.now)
+    intake = Intake(db, dispatcher, cards, deadline=settings.relay_event_deadline, now=clock.now)
+    stack.push_async_callback(intake.close)
+    return _Parts(db, intake, cards, shelter, clock.now)
 
 
 def apns_gateway(settings: Settings, now: Callable[[], float] = time.time) -> Gateway:
@@ -95,15 +100,13 @@ def _create_app(settings: Settings, parts: _Parts) -> Quart:
     app = Quart("relay", static_folder=None)
     app.url_map.merge_slashes = False  # a redirect would not be our JSON
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    app.config["BODY_TIMEOUT"] = 10
+    app.config["BODY_TIMEOUT"] = BODY_SECONDS
     db, shelter, now = parts.db, parts.shelter, parts.now
-    intake = Intake(
-        db, parts.dispatcher, parts.activities, shelter, deadline=settings.relay_event_deadline, now=now
-    )
     bundle_id = settings.apns_default_bundle_id
     app.register_blueprint(devices.blueprint(db, shelter, default_bundle_id=bundle_id, now=now))
     app.register_blueprint(activities.blueprint(parts.activities, shelter))
-    app.register_blueprint(events.blueprint(intake))
     app.register_blueprint(health.blueprint(db, shelter))
+    app.add_url_rule(events.PATH, "event", methods=["POST"])  # for Quart to answer its other methods with 405
+    app.asgi_app = EventRoute(app.asgi_app, parts.intake, max_body=MAX_BODY, body_timeout=BODY_SECONDS)  # type: ignore[method-assign]
     install_error_replies(app)
     return app

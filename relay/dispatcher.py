@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from relay.apns.gateway import Gateway
 from relay.apns.push import MaybeSent, Outcome, Push
+from relay.batches import Batches
 from relay.clock import Clock, sleep_unless
 from relay.logfmt import line
 from relay.planner import Delivery
@@ -26,6 +27,8 @@ QUEUE_SIZE = 10_000
 """Deliveries in memory; what does not fit waits in the database."""
 WORKERS = 100
 """Pushes in flight. One connection to APNs carries up to 1000 streams."""
+EVENTS_AT_ONCE = 100
+"""Whose deliveries one statement writes down."""
 POLL_SECONDS = 1.0
 SWEEP_SECONDS = 3600.0
 CLAIM_LIMIT = 500
@@ -72,6 +75,7 @@ class Dispatcher:
         self._settled: asyncio.Queue[tuple[_Job, Settled]] = asyncio.Queue(QUEUE_SIZE)
         self._held: set[str] = set()
         """apns-ids in memory, so that none is sent twice when its lease runs out before the database takes its end."""
+        self._enqueued = Batches(self._enqueue, most=EVENTS_AT_ONCE)
         self._look = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -111,9 +115,18 @@ class Dispatcher:
 
     async def enqueue(self, planned: Sequence[Delivery]) -> dict[str, asyncio.Future[Status]]:
         """Write the deliveries down and send those that are new; by apns-id, a future for each of these: its status."""
+        return await self._enqueued(planned)
+
+    async def _enqueue(
+        self, planned: Sequence[Sequence[Delivery]]
+    ) -> list[dict[str, asyncio.Future[Status]]]:
+        """The same for many events. Of a delivery that two of them plan, the first has the future."""
         lease_until = self._lease_until()
-        fresh = await deliveries.enqueue(self._db, planned, owner=self._owner, lease_until=lease_until)
-        return {delivery.push.apns_id: self._offer(delivery, lease_until) for delivery in fresh}
+        every = [delivery for deliveries_of_one in planned for delivery in deliveries_of_one]
+        fresh = await deliveries.enqueue(self._db, every, owner=self._owner, lease_until=lease_until)
+        sending = {delivery.push.apns_id: self._offer(delivery, lease_until) for delivery in fresh}
+        ids = ([delivery.push.apns_id for delivery in one] for one in planned)
+        return [{apns_id: sending.pop(apns_id) for apns_id in one if apns_id in sending} for one in ids]
 
     def look_for_due(self) -> None:
         """Look into the database now instead of at the next second."""

@@ -4,10 +4,11 @@ import asyncio
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from relay import contract
 from relay.activities import Activities
+from relay.batches import Batches
 from relay.contract import Event, EventReply
 from relay.dispatcher import Dispatcher
 from relay.logfmt import line
@@ -20,6 +21,9 @@ from relay.store.sql import Database
 
 log = logging.getLogger("relay.intake")
 
+EVENTS_AT_ONCE = 100
+"""Whose phones one statement looks up."""
+
 
 class Intake:
     """Accepts events. A resend of the same eventID sends nothing again and reports what became of the first."""
@@ -29,13 +33,18 @@ class Intake:
         db: Database,
         dispatcher: Dispatcher,
         activities: Activities,
-        shelter: Shelter,
         *,
         deadline: float,
         now: Callable[[], float],
     ) -> None:
-        self._db, self._dispatcher, self._activities, self._shelter = db, dispatcher, activities, shelter
+        self._db, self._dispatcher, self._activities = db, dispatcher, activities
         self._deadline, self._now = deadline, now
+        self._shelter = Shelter(None)  # every statement has its deadline, and ten thousand phones take many
+        self._recipients = Batches(self._look_up, most=EVENTS_AT_ONCE)
+
+    async def close(self) -> None:
+        """Wait until all that came is written down."""
+        await self._shelter.close()
 
     async def accept(self, event: Event) -> EventReply:
         """Written down before it is sent; what APNs has not settled within the deadline counts as queued.
@@ -52,12 +61,15 @@ class Intake:
         """The alerts first: who is told by a sound must not wait for a card."""
         secret_hash = contract.secret_hash(event.secret)
         event_id = event.event_id or uuid.uuid4().hex
-        recipients = await devices.recipients(self._db, secret_hash)
+        recipients = await self._recipients(secret_hash)
         known, sending = await self._enqueue(event, event_id, secret_hash, recipients)
         changed = await self._activities.hear(
             event, event_id=event_id, secret_hash=secret_hash, recipients=recipients
         )
         return known, sending, changed
+
+    async def _look_up(self, secret_hashes: Sequence[str]) -> list[list[Recipient]]:
+        return await devices.recipients_of(self._db, secret_hashes)
 
     async def _enqueue(
         self, event: Event, event_id: str, secret_hash: str, recipients: list[Recipient]

@@ -12,5 +12,5 @@ def line(what: str, **fields: object) -> str:
 
 def _value(value: object) -> str:
     text = f"{value:.3g}" if isinstance(value, float) else str(value)
-    bare = text.isprintable() and text and not set(text) & set(' "=')
+    bare = text and text.isprintable() and " " not in text and '"' not in text and "=" not in text
     return text if bare else json.dumps(text, ensure_ascii=not text.isprintable())

@@ -10,13 +10,13 @@ T = TypeVar("T")
 class Shelter:
     """Runs work in tasks of its own. The caller waits, but takes nothing with it when it goes."""
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float | None) -> None:
         self._deadline = deadline
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`. TimeoutError if it takes longer than the deadline (seconds)."""
-        task = asyncio.create_task(self._bounded(work), name=f"sheltered-{work}")
+        """The result of `work`. TimeoutError if it takes longer than the deadline (seconds; None: for ever)."""
+        task = asyncio.create_task(work if self._deadline is None else self._bounded(work))
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return await asyncio.shield(task)

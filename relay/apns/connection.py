@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from relay.apns.errand import Errand
 from relay.apns.http2 import Http2
@@ -115,8 +115,7 @@ class ApnsConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The TLS handshake is done."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's has no base class
         self._owner.opened(self)
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         if tls is not None and tls.selected_alpn_protocol() != "h2":

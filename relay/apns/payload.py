@@ -1,7 +1,8 @@
 """Pure builders of payloads. Texts are shortened until the JSON fits; the structure never is."""
 
-import json
 from typing import Any
+
+import msgspec
 
 MAX_PAYLOAD = 4096
 """Bytes. Apple, "Generating a remote notification": 4 KB for a regular push."""
@@ -11,7 +12,7 @@ _ELLIPSIS = "…"
 
 def encode(payload: dict[str, Any]) -> bytes:
     """Compact UTF-8 JSON: what APNs counts is exactly these bytes."""
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+    return msgspec.json.encode(payload)
 
 
 def cut(text: str, size: int) -> str:
@@ -29,7 +30,7 @@ def cut(text: str, size: int) -> str:
 
 
 def _size(text: str) -> int:
-    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
+    return len(msgspec.json.encode(text)) - 2
 
 
 def alert_payload(

@@ -27,11 +27,19 @@ def reply(message: Message, status: int = 200) -> Response:
     return Response(encode(message), status=status, content_type="application/json")
 
 
+def refusal(error: Exception) -> tuple[Refusal, int]:
+    """What the caller is told of an error, and the status. What is the relay's own fault is logged."""
+    if isinstance(error, ContractError):
+        return Refusal(error="Invalid request body", code="invalid_body", details=str(error)), 400
+    if isinstance(error, Unavailable | TimeoutError):
+        log.error(line("database unavailable", error=str(error) or type(error).__name__))
+        return REFUSALS[503], 503
+    log.error("request broken", exc_info=error)
+    return REFUSALS[500], 500
+
+
 def install_error_replies(app: Quart) -> None:
     """Every error of the app becomes `{ok:false, error, code}` with an honest status."""
-
-    async def refuse_body(error: ContractError) -> Response:
-        return reply(Refusal(error="Invalid request body", code="invalid_body", details=str(error)), 400)
 
     async def refuse(error: HTTPException) -> Response:
         status = error.code or 500
@@ -40,16 +48,8 @@ def install_error_replies(app: Quart) -> None:
             response.headers["Allow"] = allow
         return response
 
-    async def unavailable(error: Exception) -> Response:
-        log.error(line("database unavailable", error=str(error) or type(error).__name__))
-        return reply(REFUSALS[503], 503)
+    async def fail(error: Exception) -> Response:
+        return reply(*refusal(error))
 
-    async def broken(error: Exception) -> Response:
-        log.exception("request broken", exc_info=error)
-        return reply(REFUSALS[500], 500)
-
-    app.register_error_handler(ContractError, refuse_body)
     app.register_error_handler(HTTPException, refuse)
-    app.register_error_handler(Unavailable, unavailable)
-    app.register_error_handler(TimeoutError, unavailable)
-    app.register_error_handler(Exception, broken)
+    app.register_error_handler(Exception, fail)

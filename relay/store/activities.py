@@ -22,12 +22,24 @@ _KEY = ("id", "revision")
 
 
 async def of_session(db: Database, secret_hash: str, session_id: str) -> list[Activity]:
-    """The activities of a session, the oldest first. MySQL's `=` ignores case, a session id does not."""
+    """The activities of a session, the oldest first."""
+    (found,) = await of_sessions(db, [(secret_hash, session_id)])
+    return found
+
+
+async def of_sessions(db: Database, sessions: Sequence[tuple[str, str]]) -> list[list[Activity]]:
+    """The activities of each session (hash of the secret, session id), the oldest first."""
+    found: dict[tuple[str, str], list[Activity]] = {session: [] for session in sessions}
+    one = "secret_hash = ? AND session_id = ?"
     _, rows = await db.execute(
-        f"SELECT * FROM {TABLE} WHERE secret_hash = ? AND session_id = ? ORDER BY began_at, id",
-        [secret_hash, session_id],
+        f"SELECT * FROM {TABLE} WHERE {' OR '.join(one for _ in found)} ORDER BY began_at, id",
+        [value for session in found for value in session],
     )
-    return [_activity(row) for row in rows if row["session_id"] == session_id]
+    for row in rows:
+        # MySQL's `=` ignores case, a session id does not.
+        if (of := found.get((row["secret_hash"], row["session_id"]))) is not None:
+            of.append(_activity(row))
+    return [found[session] for session in sessions]
 
 
 async def find(db: Database, activity_id: str) -> Activity | None:

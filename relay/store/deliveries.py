@@ -30,13 +30,15 @@ async def enqueue(
 ) -> list[Delivery]:
     """Write the deliveries down before they are sent; returns those that were not there yet, leased to `owner`."""
     claim = _claim(owner)
+    by_id: dict[str, Delivery] = {}
+    for delivery in deliveries:
+        by_id.setdefault(delivery.push.apns_id, delivery)
     fresh: set[str] = set()
-    for rows in chunks([_row(delivery, claim, lease_until) for delivery in deliveries]):
-        if await db.insert_new("delivery_log", rows) == len(rows):
-            fresh.update(row["id"] for row in rows)
-        else:
-            fresh.update(await _claimed(db, [row["id"] for row in rows], claim))
-    return [delivery for delivery in deliveries if delivery.push.apns_id in fresh]
+    for rows in chunks([_row(delivery, claim, lease_until) for delivery in by_id.values()]):
+        ids = [row["id"] for row in rows]
+        every = await db.insert_new("delivery_log", rows) == len(rows)
+        fresh.update(ids if every else await _claimed(db, ids, claim))
+    return [delivery for apns_id, delivery in by_id.items() if apns_id in fresh]
 
 
 async def _claimed(db: Database, ids: Sequence[str], claim: str) -> list[str]:

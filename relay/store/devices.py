@@ -1,11 +1,12 @@
 """Queries on device_registration: the phones of each secret."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from relay.contract import ApnsEnv, DeviceRegister
 from relay.recipient import Recipient
-from relay.store.sql import Database
+from relay.store.sql import Database, marks
 
 _REGISTERED_AGAIN = ("bundle_id", "apns_env", "updated_at")
 _KEPT = ("push_to_start_token", "activity_format")
@@ -42,8 +43,19 @@ async def unregister(db: Database, *, secret_hash: str, device_token: str) -> No
 
 async def recipients(db: Database, secret_hash: str) -> list[Recipient]:
     """The phones of a secret, in the order in which they came."""
-    _, rows = await db.execute(f"{_PHONE} WHERE secret_hash = ? ORDER BY created_at, id", [secret_hash])
-    return [_recipient(row) for row in rows]
+    (found,) = await recipients_of(db, [secret_hash])
+    return found
+
+
+async def recipients_of(db: Database, secret_hashes: Sequence[str]) -> list[list[Recipient]]:
+    """The phones of each secret, in the order in which they came."""
+    found: dict[str, list[Recipient]] = {secret_hash: [] for secret_hash in secret_hashes}
+    _, rows = await db.execute(
+        f"{_PHONE} WHERE secret_hash IN ({marks(found)}) ORDER BY created_at, id", list(found)
+    )
+    for row in rows:
+        found[row["secret_hash"]].append(_recipient(row))
+    return [found[secret_hash] for secret_hash in secret_hashes]
 
 
 async def find(db: Database, *, secret_hash: str, device_token: str) -> Recipient | None:
@@ -86,7 +98,7 @@ async def count(db: Database) -> int:
 
 
 _PHONE = (
-    "SELECT id, device_token, bundle_id, apns_env, updated_at, push_to_start_token, activity_format "
+    "SELECT id, secret_hash, device_token, bundle_id, apns_env, updated_at, push_to_start_token, activity_format "
     "FROM device_registration"
 )
 

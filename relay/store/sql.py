@@ -74,7 +74,7 @@ def _insert(verb: str, table: str, rows: Sequence[Row]) -> tuple[str, list[Any]]
     return sql, [row[name] for row in rows for name in columns]
 
 
-def marks(values: Sequence[Any]) -> str:
+def marks(values: Iterable[Any]) -> str:
     """As many placeholders as values."""
     return ", ".join("?" for _ in values)
 

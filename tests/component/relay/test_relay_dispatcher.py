@@ -435,6 +435,17 @@ async def unavailable(*_: Any) -> None:
     raise Unavailable("down")
 
 
+class TestManyAtOnce:
+    async def test_two_copies_of_an_event_at_once_are_one_push(
+        self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway
+    ) -> None:
+        same, other = await delivery(db), await delivery(db)
+        found = await asyncio.gather(*(dispatcher.enqueue(planned) for planned in ([same], [same, other])))
+        assert [list(futures) for futures in found] == [[same.push.apns_id], [other.push.apns_id]]
+        assert [await future for futures in found for future in futures.values()] == ["sent", "sent"]
+        assert len(gateway.sent) == 2
+
+
 class TestLife:
     async def test_stopping_finishes_what_is_in_flight(
         self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway

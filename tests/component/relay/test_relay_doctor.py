@@ -32,7 +32,7 @@ from relay.doctor.push import judge_push
 from relay.doctor.secret import check_secret
 from simulator.apns.faults import AnswerWith, Fault
 from simulator.world import World, WorldOptions
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 SECRET = "s3cret-s3cret-s3cret"
 NOWHERE = "http://127.0.0.1:9"
@@ -316,7 +316,7 @@ class TestCommand:
 
     async def test_what_fails_shows_in_the_exit_status(self, doctor: Any) -> None:
         process = await doctor(f"--opencode-url={NOWHERE}")
-        out, err = await asyncio.wait_for(process.communicate(), 30)
+        out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
         assert (process.returncode, err) == (1, b"")
         assert [text.split()[:2] for text in out.decode().splitlines()] == [
             ["fails", "opencode"], ["fails", "relay"], ["fails", "secret"],
@@ -325,7 +325,7 @@ class TestCommand:
 
     async def test_as_json(self, doctor: Any) -> None:
         process = await doctor(f"--opencode-url={NOWHERE}", "--json", "--no-push")
-        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        out, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
         assert process.returncode == 1
         assert [step["step"] for step in json.loads(out)["steps"]] == list(STEPS)
 

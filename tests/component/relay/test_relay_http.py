@@ -251,7 +251,7 @@ class TestFaults:
         async def broken(*_: Any, **__: Any) -> None:
             raise ZeroDivisionError("/etc/inside")
 
-        for name in ("count", "register", "unregister", "recipients"):
+        for name in ("count", "register", "unregister", "recipients", "recipients_of"):
             monkeypatch.setattr(devices, name, broken)
         monkeypatch.setattr(activities, "of_session", broken)
         answers = [await post(app, path, **body) for path, body in GOOD.items()]

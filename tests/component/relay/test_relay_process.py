@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 SECRET = "0123456789abcdef"
 TOKEN = "ab" * 32
@@ -46,11 +46,11 @@ class Relay:
             assert self.process.returncode is None, self.log
             return "listening" in self.log
 
-        await eventually(listening, within=15)
+        await eventually(listening)
 
     async def ended(self) -> int:
         """Its exit status."""
-        return await asyncio.wait_for(self.process.wait(), 20)
+        return await asyncio.wait_for(self.process.wait(), PATIENCE)
 
 
 Start = Callable[..., Any]
@@ -185,7 +185,7 @@ async def test_a_stop_without_apns_leaves_the_rest_for_the_next_start(
         assert await relay.ended() == 0
     assert [status for _, status in deliveries(variables)] == ["queued"]
     async with serving(start, variables):
-        await eventually(lambda: [status for _, status in deliveries(variables)] == ["sent"], within=10)
+        await eventually(lambda: [status for _, status in deliveries(variables)] == ["sent"])
     assert len(apns.requests) == 1
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from relay import __version__
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 SECRET = "s" * 24
 Build = Callable[..., dict[str, str]]
@@ -30,7 +30,7 @@ class Relay:
         self.process, self.port = process, port
 
     async def ended(self) -> tuple[int, str, str]:
-        out, err = await asyncio.wait_for(self.process.communicate(), 30)
+        out, err = await asyncio.wait_for(self.process.communicate(), PATIENCE)
         assert self.process.returncode is not None
         return self.process.returncode, out.decode(), err.decode()
 
@@ -112,7 +112,7 @@ async def refused(relay: Relay) -> str:
 class TestStart:
     async def test_it_serves_until_it_is_told_to_stop(self, run: Run) -> None:
         relay = await run("serve")
-        await eventually(relay.is_up, within=20)
+        await eventually(relay.is_up)
         assert await relay.ask("/health") == {"ok": True, "devices": 0, "deliveries": 0}
         relay.process.send_signal(signal.SIGTERM)
         status, _, err = await relay.ended()
@@ -146,7 +146,7 @@ class TestStart:
 
     async def test_killed_and_started_again_it_goes_on(self, run: Run, tmp_path: Path) -> None:
         first = await run("serve")
-        await eventually(first.is_up, within=20)
+        await eventually(first.is_up)
         await first.ask("/v1/device/register", secret=SECRET, deviceToken="ab" * 32)
         event = {"secret": SECRET, "eventType": "complete", "sessionID": "ses_1", "eventID": "e1"}
         assert (await first.ask("/v1/event", **event))["queued"] == 1
@@ -154,8 +154,8 @@ class TestStart:
         await first.ended()
         tries = attempts(tmp_path)
         second = await run("serve")
-        await eventually(second.is_up, within=20)
-        await eventually(lambda: attempts(tmp_path) > tries, within=10)
+        await eventually(second.is_up)
+        await eventually(lambda: attempts(tmp_path) > tries)
         assert (await second.ask("/v1/event", **event))["queued"] == 1
         second.process.terminate()
         assert (await second.ended())[0] == 0

@@ -147,6 +147,11 @@ class TestEnqueue:
         assert await enqueue(db, more) == more[2:]
         assert await deliveries.count(db) == 3
 
+    async def test_what_two_copies_of_an_event_plan_is_written_once(self, db: Database) -> None:
+        one, other = delivery("d1"), delivery("d2")
+        assert await enqueue(db, [one, other, one]) == [one, other]
+        assert await deliveries.count(db) == 2
+
     async def test_what_is_known_is_no_warning(self, db: Database, recwarn: pytest.WarningsRecorder) -> None:
         planned = [delivery("d1")]
         await enqueue(db, planned)

@@ -1,0 +1,137 @@
+"""The event route as ASGI: bodies in pieces, late, too large, broken off; and what it leaves to Quart."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from relay.contract import Event, EventReply
+from relay.routes.events import EventRoute
+from relay.store.sql import Unavailable
+
+EVENT = {"secret": "s" * 16, "eventType": "complete", "sessionID": "ses_1"}
+BODY = json.dumps(EVENT).encode()
+
+
+class Intake:
+    """Accepts every event, or fails."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.fault: Exception | None = None
+
+    async def accept(self, event: Event) -> EventReply:
+        self.events.append(event)
+        if self.fault:
+            raise self.fault
+        return EventReply(sent=1, failed=0)
+
+
+class Caller:
+    """Sends messages of ASGI, and then nothing more."""
+
+    def __init__(self, *messages: dict[str, Any]) -> None:
+        self._messages = list(messages)
+        self.said: list[Any] = []
+
+    async def receive(self) -> Any:
+        if not self._messages:
+            await asyncio.Event().wait()
+        return self._messages.pop(0)
+
+    async def send(self, message: Any) -> None:
+        self.said.append(message)
+
+    @property
+    def answer(self) -> tuple[int, dict[str, Any]]:
+        start, body = self.said
+        headers = dict(start["headers"])
+        assert headers[b"content-type"] == b"application/json"
+        assert int(headers[b"content-length"]) == len(body["body"])
+        return start["status"], json.loads(body["body"])
+
+
+def pieces(*bodies: bytes) -> list[dict[str, Any]]:
+    return [{"type": "http.request", "body": body, "more_body": True} for body in bodies]
+
+
+END = {"type": "http.request", "body": b"", "more_body": False}
+GONE = {"type": "http.disconnect"}
+
+
+@pytest.fixture
+def intake() -> Intake:
+    return Intake()
+
+
+async def tell(
+    intake: Intake, *messages: dict[str, Any], body_timeout: float = 60, **scope: str
+) -> tuple[int, dict[str, Any]]:
+    async def elsewhere(_: Any, __: Any, send: Any) -> None:
+        body = b'"elsewhere"'
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 299, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    route = EventRoute(elsewhere, intake, max_body=1000, body_timeout=body_timeout)  # type: ignore[arg-type]
+    caller = Caller(*messages)
+    here = {"type": "http", "path": "/v1/event", "method": "POST"} | scope
+    await route(here, caller.receive, caller.send)  # type: ignore[arg-type]
+    return caller.answer
+
+
+ACCEPTED = (200, {"ok": True, "sent": 1, "failed": 0, "queued": 0})
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [*pieces(BODY), END],
+        [*pieces(BODY[:7], BODY[7:]), END],
+        [{"type": "http.request", "body": BODY}],
+        [*pieces(BODY.ljust(1000)), END],
+    ],
+    ids=["as Hypercorn sends it", "in pieces", "at once", "as large as may be"],
+)
+async def test_an_event_is_answered(intake: Intake, messages: list[dict[str, Any]]) -> None:
+    assert await tell(intake, *messages) == ACCEPTED
+    assert [event.session_id for event in intake.events] == ["ses_1"]
+
+
+async def test_a_body_that_is_too_large_is_not_read_to_its_end(intake: Intake) -> None:
+    status, said = await tell(intake, *pieces(b" " * 600, b" " * 401))
+    assert (status, said["code"]) == (413, "body_too_large")
+    assert not intake.events
+
+
+async def test_a_body_that_does_not_come(intake: Intake) -> None:
+    status, said = await tell(intake, *pieces(BODY), body_timeout=0.001)
+    assert (status, said["code"]) == (408, "request_timeout")
+    assert not intake.events
+
+
+async def test_a_caller_who_breaks_off_told_nothing(intake: Intake) -> None:
+    status, said = await tell(intake, *pieces(BODY[:-1]), GONE)
+    assert (status, said["code"]) == (400, "invalid_body")
+    assert not intake.events
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        (Unavailable("down"), 503, "database_unavailable"),
+        (TimeoutError(), 503, "database_unavailable"),
+        (ZeroDivisionError("/etc/inside"), 500, "internal_error"),
+    ],
+)
+async def test_a_fault_is_an_honest_status(intake: Intake, fault: Exception, status: int, code: str) -> None:
+    intake.fault = fault
+    found, said = await tell(intake, *pieces(BODY), END)
+    assert (found, said["code"], said["ok"]) == (status, code, False)
+    assert "inside" not in str(said)
+
+
+@pytest.mark.parametrize("scope", [{"method": "GET"}, {"path": "/v1/event/"}, {"type": "websocket"}])
+async def test_everything_else_is_for_quart(intake: Intake, scope: dict[str, str]) -> None:
+    assert await tell(intake, *pieces(BODY), END, **scope) == (299, "elsewhere")
