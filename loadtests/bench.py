@@ -1,10 +1,11 @@
 """The relay beside a naive build of the same route, one process beside two, and what growth costs: ratios of one run.
 
-    python -m loadtests.bench [--rounds 5] [--events 1500] [--rows 1000000] [--phones 10000] [--out FOLDER]
+    python -m loadtests.bench [--rounds 5] [--events 1500] [--pushes 2000] [--rows 1000000] [--phones 10000] [--out FOLDER]
 
 The rounds of a comparison are interleaved, and its figure is the median of the ratios of single rounds. Success is
 counted on the phones' screens: an event that is not shown once on each of its phones fails the run. "Per core" is
-events per second of the servers' processor time, which a busy machine falsifies less.
+events per second of the servers' processor time, which a busy machine falsifies less. Results are written as they come, so
+that a run that is interrupted loses nothing.
 """
 
 import argparse
@@ -15,13 +16,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from loadtests import comparisons, lookup
+from loadtests import comparisons, lookup, push_client
 from loadtests.accounts import median_ratio
+from loadtests.conclusion import conclude
 from loadtests.plots import plot
 from loadtests.servers import mariadb
-from loadtests.summary import OUT, Threshold, conclude
+from loadtests.summary import OUT, Threshold, record
 
 GOALS: Final = {"builds": 3.5, "processes": 1.3}
+COMPARISONS: Final = ("builds", "processes", "transport", "phones", "rows")
 FLAT: Final = 1.5
 FAULTS: Final = ("refused", "lost", "doubled", "miscounted")
 
@@ -29,16 +32,20 @@ Row = dict[str, Any]
 
 
 def times(rows: Sequence[Row], column: str, one: Any, other: Any, figure: str) -> float:
-    """How many times `other`'s figure that of `one` is, by round; NaN without rounds."""
+    """How many times `other`'s figure that of `one` is, the median of whole rounds; NaN without one."""
     figures = {(row[column], row["round"]): float(row[figure]) for row in rows}
     turns = sorted({row["round"] for row in rows})
-    pairs = [(figures[one, turn], figures[other, turn]) for turn in turns]
+    pairs = [
+        (figures[one, turn], figures[other, turn])
+        for turn in turns
+        if (one, turn) in figures and (other, turn) in figures
+    ]
     return round(median_ratio(pairs), 2) if pairs else float("nan")
 
 
 def thresholds(rows: Sequence[Row]) -> Iterator[Threshold]:
     """What the comparisons that were made must show."""
-    parts = {name: [row for row in rows if row["comparison"] == name] for name in (*GOALS, "phones", "rows")}
+    parts = {name: [row for row in rows if row["comparison"] == name] for name in COMPARISONS}
     if found := parts["builds"]:
         ratio = times(found, "build", "relay", "naive", "events_per_second")
         yield Threshold("events a second, relay / naive", ratio, "at least", GOALS["builds"])
@@ -47,6 +54,15 @@ def thresholds(rows: Sequence[Row]) -> Iterator[Threshold]:
         yield Threshold(
             "events a second on MariaDB, two processes / one", ratio, "at least", GOALS["processes"]
         )
+    for in_flight, goal in push_client.GOALS.items():
+        if found := [row for row in parts["transport"] if row["in_flight"] == in_flight]:
+            ratio = times(found, "client", "lean", push_client.BASE, "pushes_per_core")
+            yield Threshold(
+                f"pushes a second and core with {in_flight} in flight, lean / stock transport",
+                ratio,
+                "at least",
+                goal,
+            )
     if found := parts["rows"]:
         ratio = round(found[-1]["lookup_us"] / found[0]["lookup_us"], 2)
         what = f"lookup with {found[-1]['rows']:,} rows / with {found[0]['rows']:,}"
@@ -72,7 +88,7 @@ def told(comparison: str, rows: Iterable[Row]) -> Iterator[Row]:
         yield found
 
 
-def measure(rounds: int, events: int, most_rows: int, most_phones: int) -> Iterator[Row]:
+def measure(rounds: int, events: int, pushes: int, most_rows: int, most_phones: int) -> Iterator[Row]:
     """Every comparison that this machine can make."""
     yield from told("builds", comparisons.builds(rounds, events))
     with mariadb() as database:
@@ -80,6 +96,7 @@ def measure(rounds: int, events: int, most_rows: int, most_phones: int) -> Itera
             print("MariaDB is not installed: one process beside two is left out", flush=True)
         else:
             yield from told("processes", comparisons.processes(database, rounds, events))
+    yield from told("transport", comparisons.transports(rounds, pushes))
     yield from told("phones", comparisons.fan_out(powers(most_phones, 1), events * 3))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         sizes = powers(most_rows, 1000)
@@ -103,18 +120,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--events", type=int, default=1500, help="of each run")
+    parser.add_argument(
+        "--pushes", type=int, default=2000, help="of stock aioapns; the other transport sends more"
+    )
     parser.add_argument("--rows", type=int, default=1_000_000, help="the most in the table of phones")
     parser.add_argument("--phones", type=int, default=10_000, help="the most of one secret")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
-    rows = list(measure(options.rounds, options.events, options.rows, options.phones))
+    rows: list[Row] = []
+    for row in measure(options.rounds, options.events, options.pushes, options.rows, options.phones):
+        rows.append(row)
+        record("bench", rows, list(thresholds(rows)), options.out, finished=False)
     draw(rows, options.out)
     builds = [row for row in rows if row["comparison"] == "builds"]
     per_core = times(builds, "build", "relay", "naive", "events_per_core")
     print(f"events per core, relay / naive: {per_core}")
-    return conclude(
-        "bench", rows, list(thresholds(rows)), folder=options.out, relay_per_core_times_naive=per_core
-    )
+    more = {"relay_per_core_times_naive": per_core, "finished": True}
+    return conclude("bench", rows, list(thresholds(rows)), folder=options.out, **more)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ with the smaller of its two budgets, 15 updates of priority 10 an hour. HTTP is 
 "Behind" is for how long the agent has left the state that the eye sees on the card; "late" for how long after a phase
 change (of the status) the card, as ActivityKit holds it, had neither that change nor anything newer, and the agent was
 not back in the phase that the card shows; `drawn_late` is the same for what the eye sees.
-Everything goes into `loadtests/out`: JSON, CSV, SVG.
+Everything goes into `loadtests/out`: JSON, CSV, HTML, SVG.
 """
 
 import argparse
@@ -26,10 +26,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
+from loadtests.conclusion import conclude
 from loadtests.hour import AFTERWARDS, CIRCUMSTANCES, POLICIES, Circumstances, Hour, Policy, hour
 from loadtests.plots import plot
 from loadtests.staleness import staleness
-from loadtests.summary import OUT, Threshold, conclude, table
+from loadtests.summary import OUT, Threshold, table
 from simulator.phone.profile import Profile
 
 RATES: Final = (0.1, 0.5, 2.0, 8.0, 20.0)
@@ -39,6 +40,11 @@ MOST_LATE: Final = 15.0
 
 JUDGED: Final = {"on": "drawn_late_longest", "uneven": "late_longest"}
 """What is held against it: iOS draws at most every 15 s (observed), so that any delay before comes on top for the eye."""
+
+LATE: Final = {
+    "drawn_late_longest": "seconds that the eye sees a phase change late, every delay as usual",
+    "late_longest": "seconds that the card gets a phase change late, delays of up to 5 s by chance",
+}
 
 Case = tuple[float, Policy, Circumstances]
 
@@ -80,16 +86,16 @@ def row(found: Hour) -> dict[str, Any]:
 def thresholds(rows: Sequence[dict[str, Any]]) -> Iterator[Threshold]:
     """What must hold at every rate. The naive way is there to show that the budget can be exceeded at all."""
     for one in rows:
-        where = f"at {one['rate']:g}/s, phone {one['phone']}"
+        where = f"{one['rate']:g}/s, phone {one['phone']}"
         if one["policy"] == "naive":
-            yield Threshold(f"naive pushes over the budget {where}", one["over_budget"], "at least", 1)
+            yield Threshold("naive pushes over the budget", one["over_budget"], "at least", 1, where)
             continue
-        yield Threshold(f"priority 10 refused, deferred or dropped {where}", one["held_up_10"], "at most", 0)
-        yield Threshold(f"pushes refused {where}", one["refused"], "at most", 0)
-        yield Threshold(f"the last state is shown {where}", one["last_is_shown"], "at least", 1)
+        yield Threshold("priority 10 refused, deferred or dropped", one["held_up_10"], "at most", 0, where)
+        yield Threshold("pushes refused", one["refused"], "at most", 0, where)
+        yield Threshold("the last state is shown", one["last_is_shown"], "at least", 1, where)
         if one["phone"] != "off":
-            what, late = f"seconds that a phase change comes late {where}", one[JUDGED[one["phone"]]]
-            yield Threshold(what, late, "at most", MOST_LATE)
+            judged = JUDGED[one["phone"]]
+            yield Threshold(LATE[judged], one[judged], "at most", MOST_LATE, where)
 
 
 def draw(rows: Sequence[dict[str, Any]], folder: Path) -> None:

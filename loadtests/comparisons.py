@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from loadtests import push_client
 from loadtests.barrage import barrage
 from loadtests.servers import BUILDS, DatabaseServer, Servers, running
 
@@ -41,6 +42,21 @@ def processes(database: DatabaseServer, rounds: int, events: int, phones: int = 
                     yield {"processes": count, "round": turn} | _run(
                         used, folder, f"{turn}x{count}", phones, events
                     )
+
+
+def transports(rounds: int, pushes: int) -> Rows:
+    """The relay's transport and stock aioapns, against one server, as `loadtests.push_client` measures them."""
+    with push_client.servers() as (folder, server, port, far_port):
+        for row in push_client.rounds(folder, port, far_port, pushes, rounds, (push_client.BASE, "lean")):
+            figures = {
+                "pushes_per_second": round(row["pushes"] / row["seconds"]),
+                "pushes_per_core": round(row["pushes"] / row["cpu"]),
+            }
+            yield {
+                **{name: row[name] for name in ("client", "round", "in_flight")},
+                **figures,
+                "server": server,
+            }
 
 
 def fan_out(sizes: Sequence[int], alerts: int) -> Rows:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from loadtests.barrage import barrage
+from loadtests.conclusion import conclude
 from loadtests.servers import Servers, mariadb, running
-from loadtests.summary import OUT, Threshold, conclude, table
+from loadtests.summary import OUT, Threshold, table
 
 PHONES: Final = (1, 3, 100)
 FAULTS: Final = ("refused", "lost", "doubled", "miscounted")
@@ -74,7 +75,7 @@ def thresholds(rows: Sequence[Row]) -> Iterator[Threshold]:
     for row in rows:
         where = f"{row['database']}, {row['processes']} process(es), {row['phones']} phones"
         faults = sum(row[fault] for fault in FAULTS)
-        yield Threshold(f"events refused, lost, doubled or miscounted: {where}", faults, "at most", 0)
+        yield Threshold("events refused, lost, doubled or miscounted", faults, "at most", 0, where)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,10 +18,11 @@ from random import Random
 from typing import Any, Final
 
 from loadtests.agent import Change
+from loadtests.conclusion import conclude
 from loadtests.day import ALERTING, PHONES, Day, Deed, Session, day
 from loadtests.diary import Alert, account
 from loadtests.servers import mariadb
-from loadtests.summary import OUT, Threshold, conclude, table
+from loadtests.summary import OUT, Threshold, table
 from loadtests.town import Town
 from simulator.apns.faults.document import load
 
@@ -133,7 +134,7 @@ async def _rows(town: Town, plan: Day, alerts: Sequence[Alert]) -> list[Row]:
     alive = sum(one.phone.device.app_installed for one in town.everybody)
     whole = {name: sum(row[name] for row in found) for name in found[0] if name != "phone"}
     more = {"dead_tokens": abs(await town.registered() - alive), "retried": town.retried}
-    return [*found, {"phone": "all", **whole, **more}]
+    return [{"phone": "all", **whole, **more}, *found]
 
 
 def thresholds(rows: Sequence[Row]) -> Iterator[Threshold]:
@@ -142,9 +143,9 @@ def thresholds(rows: Sequence[Row]) -> Iterator[Threshold]:
         if row["phone"] != "all":
             continue
         for name, words in FAULTS.items():
-            yield Threshold(f"{words}: {row['setup']}", row[name], "at most", 0)
-        yield Threshold(f"alerts that had to ring: {row['setup']}", row["alerts"], "at least", 1)
-        yield Threshold(f"cards: {row['setup']}", row["cards"], "at least", 1)
+            yield Threshold(words, row[name], "at most", 0, row["setup"])
+        yield Threshold("alerts that had to ring", row["alerts"], "at least", 1, row["setup"])
+        yield Threshold("cards", row["cards"], "at least", 1, row["setup"])
 
 
 @asynccontextmanager

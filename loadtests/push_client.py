@@ -1,6 +1,6 @@
 """How fast pushes leave: stock aioapns, the relay's own transport, and Node's HTTP/2, against one server, interleaved.
 
-    python loadtests/push_client.py [--rounds 5] [--pushes 2000] [--json FILE]
+    python -m loadtests.push_client [--rounds 5] [--pushes 2000] [--json FILE]
 
 The server is nginx where it is installed (it answers 200 and echoes the apns-id), else the sandbox's sink; "far" is a
 burst of 1 KB pushes to the sink, which has APNs' flow-control windows, over an emulated round trip of 100 ms. Server and
@@ -24,7 +24,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,8 +34,9 @@ from aioapns import NotificationRequest, PushType
 from aioapns.connection import APNsTLSClientProtocol
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from push_servers import apns_sink, delaying_proxy, push_server
 
+from loadtests.processes import ROOT
+from loadtests.push_servers import apns_sink, delaying_proxy, push_server
 from relay.apns.client import APNs as LeanAPNs
 
 BASE: Final = "aioapns"
@@ -142,11 +143,12 @@ def run_client(
     command = (
         ["node", str(here.with_name("push_client.mjs")), *arguments]
         if client == "node"
-        else [sys.executable, str(here), "--measure", client, *arguments]
+        else [sys.executable, "-m", "loadtests.push_client", "--measure", client, *arguments]
     )
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, check=False, preexec_fn=on_first_core
-    )
+        command, capture_output=True, text=True, timeout=300, check=False, preexec_fn=on_first_core,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
     if done.returncode:
         raise SystemExit(f"{client} failed: {done.stderr.strip()[-2000:]}")
     found: dict[str, float] = json.loads(done.stdout)
@@ -159,9 +161,11 @@ def on_first_core() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
-def rounds(folder: Path, port: int, far_port: int, count: int, number: int) -> Iterator[dict[str, Any]]:
+def rounds(
+    folder: Path, port: int, far_port: int, count: int, number: int, wanted: Sequence[str] = CLIENTS
+) -> Iterator[dict[str, Any]]:
     """One row for each measurement; the order of the clients turns with every round."""
-    clients = [client for client in CLIENTS if client != "node" or shutil.which("node")]
+    clients = [client for client in wanted if client != "node" or shutil.which("node")]
     for turn in range(number):
         for client in clients if turn % 2 else clients[::-1]:
             more = 1 if client == BASE else 8
@@ -227,6 +231,19 @@ def certify(folder: Path) -> None:
     (folder / "key.p8").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
+@contextmanager
+def servers() -> Iterator[tuple[Path, str, int, int]]:
+    """What the clients push to: a folder with the certificates, the server's name and port, and the port of a far one."""
+    with tempfile.TemporaryDirectory(prefix="push-client-") as name:
+        certify(folder := Path(name))
+        with (
+            push_server(folder) as (kind, port),
+            apns_sink(folder) as sink_port,
+            delaying_proxy(sink_port, ROUND_TRIP / 2) as far_port,
+        ):
+            yield folder, kind, port, far_port
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints a table and JSON; 1 if a goal was missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -241,15 +258,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         client, port, folder, *numbers = options.measure
         print(json.dumps(asyncio.run(measure(client, int(port), Path(folder), *map(int, numbers)))))
         return 0
-    with tempfile.TemporaryDirectory(prefix="push-client-") as name:
-        certify(folder := Path(name))
-        with (
-            push_server(folder) as (kind, port),
-            apns_sink(folder) as sink_port,
-            delaying_proxy(sink_port, ROUND_TRIP / 2) as far_port,
-        ):
-            print(f"server: {kind}")
-            lines = report(list(rounds(folder, port, far_port, options.pushes, options.rounds)))
+    with servers() as (folder, kind, port, far_port):
+        print(f"server: {kind}")
+        lines = report(list(rounds(folder, port, far_port, options.pushes, options.rounds)))
     print(
         f"{'in flight':<10}{'client':<9}{'pushes/s':>10}{'per core':>10}{'us CPU':>8}{'x':>8}{'x core':>8}{'s':>8}{'KB':>8}"
     )

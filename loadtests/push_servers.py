@@ -94,7 +94,7 @@ def _await_port(process: subprocess.Popen[bytes], port: int) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.05)
-    raise SystemExit(f"nothing listens on port {port}: {process.args}")
+    raise SystemExit(f"nothing listens on port {port}: {process.args!r}")
 
 
 def _on_last_core() -> None:

@@ -1,5 +1,7 @@
 """Many sessions that stream at once into one bridge: what it costs, and whether every alert is still right.
 
+    python -m loadtests.streams [--sessions 200] [--seconds 30] [--events 10000] [--out FOLDER]
+
 A scripted OpenCode in this process lets all sessions answer at the same time, word by word; bridge and relay are the real
 processes. The bridge's processor time and memory are read from /proc (Linux only). Exit status 1 if an alert is missing,
 doubled or of the wrong kind, or the bridge took more than one core or 150 MB.
@@ -17,8 +19,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from loadtests.conclusion import conclude
+from loadtests.summary import OUT, Threshold
 from simulator.opencode.agent import Reaction
-from simulator.opencode.script import parse
+from simulator.opencode.script import Script, parse
 from simulator.opencode.server import OpenCodeServer
 from simulator.opencode.wire import Frame
 from simulator.world import World, WorldOptions
@@ -41,10 +45,15 @@ class Figures:
     missing: int
     surplus: int
 
-    @property
-    def ok(self) -> bool:
-        """Whether the bridge stayed within its bounds, and the phone showed what it should."""
-        return not self.missing and not self.surplus and self.cores < CORES and self.megabytes < MEGABYTES
+
+def thresholds(figures: Figures) -> list[Threshold]:
+    """The bridge's bounds, and what the phone must show."""
+    return [
+        Threshold("alerts missing on the phone", figures.missing, "at most", 0),
+        Threshold("alerts that the phone showed too often", figures.surplus, "at most", 0),
+        Threshold("cores of the bridge", figures.cores, "at most", CORES),
+        Threshold("megabytes of the bridge", figures.megabytes, "at most", MEGABYTES),
+    ]
 
 
 class ScriptedWorld(World):
@@ -53,7 +62,7 @@ class ScriptedWorld(World):
     def new_opencode(self) -> OpenCodeServer:
         """With a model that does what the prompt says."""
         return OpenCodeServer(
-            self.clock, self.journal, model=lambda prompt: Reaction(parse(prompt) or (), "Load")
+            self.clock, self.journal, model=lambda prompt: Reaction(parse(prompt) or Script(), "Load")
         )
 
 
@@ -136,24 +145,20 @@ def _print(figures: Figures) -> None:
     print(f"alerts: {figures.alerts} shown, {figures.missing} missing, {figures.surplus} too many")
 
 
-def main() -> int:
-    """Parse the arguments, measure, print; 0 if all was as it should be."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, writes and judges; 0 if all was as it should be."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sessions", type=int, default=200, metavar="N", help="that stream at once (200)")
     parser.add_argument("--seconds", type=float, default=30.0, metavar="S", help="for so long (30)")
     parser.add_argument(
         "--events", type=float, default=10_000.0, metavar="N", help="a second, in all (10000)"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
-    arguments = parser.parse_args()
-    figures = asyncio.run(measure(arguments.sessions, arguments.seconds, arguments.events))
-    if arguments.json:
-        print(json.dumps(asdict(figures) | {"ok": figures.ok}))
-    else:
-        _print(figures)
-    return 0 if figures.ok else 1
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args(arguments)
+    figures = asyncio.run(measure(options.sessions, options.seconds, options.events))
+    _print(figures)
+    row = {name: round(value, 2) for name, value in asdict(figures).items()}
+    return conclude("streams", [row], thresholds(figures), folder=options.out)
 
 
 if __name__ == "__main__":

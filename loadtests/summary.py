@@ -20,12 +20,13 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """`what` was measured as `value`, and must be `bound` `limit`."""
+    """`what` was measured as `value`, in the case `where`, and must be `bound` `limit`."""
 
     what: str
     value: float
     bound: Literal["at least", "at most"]
     limit: float
+    where: str = ""
 
     @property
     def held(self) -> bool:
@@ -34,24 +35,35 @@ class Threshold:
 
     def __str__(self) -> str:
         verdict = "ok    " if self.held else "MISSED"
-        return f"{verdict} {self.what}: {self.value:g}, {self.bound} {self.limit:g}"
+        where = f", {self.where}" if self.where else ""
+        return f"{verdict} {self.what}{where}: {self.value:g}, {self.bound} {self.limit:g}"
+
+    def fields(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "what": self.what,
+            "where": self.where,
+            "value": self.value,
+            self.bound: self.limit,
+            "held": self.held,
+        }
 
 
-def conclude(
-    name: str, rows: Sequence[Row], thresholds: Sequence[Threshold], *, folder: Path = OUT, **more: Any
-) -> int:
-    """Write `name`.json and `name`.csv, print how each threshold stands; the exit status, 1 if one was missed."""
+def record(name: str, rows: Sequence[Row], thresholds: Sequence[Threshold], folder: Path, **more: Any) -> Row:
+    """Write `name`.json and `name`.csv, as often as there is something new; what is in the first."""
     folder.mkdir(parents=True, exist_ok=True)
-    verdicts = [
-        {"what": one.what, "value": one.value, one.bound: one.limit, "held": one.held} for one in thresholds
-    ]
+    verdicts = [one.fields() for one in thresholds]
     found = {"name": name, "machine": machine(), "thresholds": verdicts, "rows": list(rows), **more}
     (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     _write_csv(folder / f"{name}.csv", rows)
+    return found
+
+
+def passed(thresholds: Sequence[Threshold]) -> bool:
+    """Print how each threshold stands; whether all held, and there are any."""
     for one in thresholds:
         print(one, file=sys.stdout if one.held else sys.stderr)
-    print(f"written: {folder / name}.json, .csv")
-    return 0 if thresholds and all(one.held for one in thresholds) else 1
+    return bool(thresholds) and all(one.held for one in thresholds)
 
 
 def _write_csv(path: Path, rows: Sequence[Row]) -> None:
@@ -65,11 +77,12 @@ def _write_csv(path: Path, rows: Sequence[Row]) -> None:
 def table(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table, all with the columns of the first."""
     columns = list(rows[0]) if rows else []
-    lines = [columns, ["---"] * len(columns), *([_cell(row.get(name)) for name in columns] for row in rows)]
+    lines = [columns, ["---"] * len(columns), *([cell(row.get(name)) for name in columns] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A figure to be read: three digits where there are decimals, thousands apart."""
     if isinstance(value, float):
         return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str("" if value is None else value)

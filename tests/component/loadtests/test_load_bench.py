@@ -1,7 +1,10 @@
 """The comparisons as they are run, with few events: real relays, the naive build, Locust, phones behind APNs."""
 
+import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,3 +78,23 @@ def test_two_processes_on_mariadb_lose_nothing(database_url: str) -> None:
     rows = list(comparisons.processes(database, rounds=1, events=20))
     assert {row["processes"] for row in rows} == {1, 2}
     assert sum(row[fault] for row in rows for fault in bench.FAULTS) == 0
+
+
+def test_the_transports_are_measured_side_by_side() -> None:
+    rows = list(comparisons.transports(rounds=1, pushes=20))
+    assert {(row["client"], row["in_flight"]) for row in rows} == {
+        (client, load) for client in ("lean", "aioapns") for load in (200, 10, 1, "far")
+    }
+    assert all(row["pushes_per_core"] > 0 for row in rows)
+
+
+def test_an_interrupted_run_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> Iterator[dict[str, Any]]:
+        yield {"comparison": "rows", "rows": 1000, "lookup_us": 100.0}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "measure", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bench.main(["--out", str(tmp_path)])
+    found = json.loads((tmp_path / "bench.json").read_text())
+    assert (found["finished"], [row["rows"] for row in found["rows"]]) == (False, [1000])

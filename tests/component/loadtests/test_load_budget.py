@@ -59,5 +59,5 @@ def test_a_policy_that_misses_its_promises_is_told(tmp_path: Path) -> None:
 def test_the_command_writes_figures_and_plots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert budget.main(["--rates", "0.5", "--minutes", "2", "--out", str(tmp_path)]) == 0
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"budget.json", "budget.csv", "budget-pushes.svg", "budget-staleness.svg"}
+    assert names == {"budget.json", "budget.csv", "budget.html", "budget-pushes.svg", "budget-staleness.svg"}
     assert "6/6" in capsys.readouterr().out

@@ -21,7 +21,7 @@ def test_the_command_counts_on_the_phones_and_writes_its_reports(
         (5, 4, 0, 0),
     ]
     assert all(0 < row["delivery_ms_median"] <= row["delivery_ms_p95"] for row in rows)
-    assert {"fanout-sqlite-1-1.html", "fanout-sqlite-1-5_stats.csv", "fanout.csv"} <= {
+    assert {"fanout-sqlite-1-1.html", "fanout-sqlite-1-5_stats.csv", "fanout.csv", "fanout.html"} <= {
         path.name for path in tmp_path.iterdir()
     }
     assert "| sqlite | 1 | 5 |" in capsys.readouterr().out

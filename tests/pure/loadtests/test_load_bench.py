@@ -56,5 +56,20 @@ def test_sizes_grow_by_tens() -> None:
     assert bench.powers(5000, 1000) == [1000]
 
 
+@pytest.mark.parametrize(("lean", "held"), [(1500, True), (1400, False)])
+def test_the_lean_transport_beside_stock(lean: float, held: bool) -> None:
+    rows = [
+        {"comparison": "transport", "client": client, "in_flight": 200, "round": 0, "pushes_per_core": figure}
+        for client, figure in {"lean": lean, "aioapns": 100}.items()
+    ]
+    name = "pushes a second and core with 200 in flight, lean / stock transport"
+    assert verdicts(rows)[name] == (lean / 100, held)
+
+
+def test_a_round_of_which_half_is_missing_does_not_count() -> None:
+    rows = rounds("builds", "build", {"relay": [400, 900], "naive": [100]})
+    assert verdicts(rows)["events a second, relay / naive"] == (4.0, True)
+
+
 def test_no_rounds_are_no_ratio() -> None:
     assert math.isnan(bench.times([], "build", "relay", "naive", "events_per_second"))

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from loadtests.conclusion import conclude
 from loadtests.machine import machine
-from loadtests.summary import Threshold, conclude, table
+from loadtests.summary import Threshold, record, table
 
 
 @pytest.mark.parametrize(
@@ -33,19 +34,28 @@ def test_a_conclusion_is_written_and_passes_only_if_every_threshold_held(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows: list[dict[str, Any]] = [{"a": 1, "b": "x"}, {"a": 2, "c": 0.5}]
-    good, bad = Threshold("good", 1, "at least", 1), Threshold("bad", 0, "at least", 1)
-    assert conclude("one", rows, [good], folder=tmp_path / "out", minutes=3) == 0
-    assert conclude("two", rows, [good, bad], folder=tmp_path / "out") == 1
-    assert "MISSED bad: 0, at least 1" in capsys.readouterr().err
-    found = json.loads((tmp_path / "out" / "one.json").read_text())
+    good, bad = Threshold("good", 1, "at least", 1), Threshold("bad", 0, "at least", 1, "SQLite")
+    out = tmp_path / "out"
+    assert conclude("streams", rows, [good], folder=out, minutes=3) == 0
+    assert conclude("fanout", rows, [good, bad], folder=out) == 1
+    assert "MISSED bad, SQLite: 0, at least 1" in capsys.readouterr().err
+    assert '<td class="no">NO</td>' in (out / "fanout.html").read_text()
+    found = json.loads((out / "streams.json").read_text())
     assert (found["rows"], found["minutes"]) == (rows, 3)
-    assert found["thresholds"] == [{"what": "good", "value": 1, "at least": 1, "held": True}]
-    with (tmp_path / "out" / "one.csv").open() as file:
+    assert found["thresholds"] == [{"what": "good", "where": "", "value": 1, "at least": 1, "held": True}]
+    with (out / "streams.csv").open() as file:
         assert list(csv.DictReader(file)) == [{"a": "1", "b": "x", "c": ""}, {"a": "2", "b": "", "c": "0.5"}]
 
 
 def test_a_run_that_checked_nothing_has_not_passed(tmp_path: Path) -> None:
-    assert conclude("none", [], [], folder=tmp_path) == 1
+    assert conclude("bench", [], [], folder=tmp_path) == 1
+
+
+def test_what_is_recorded_on_the_way_replaces_what_was_before(tmp_path: Path) -> None:
+    record("bench", [{"a": 1}], [], tmp_path, finished=False)
+    record("bench", [{"a": 1}, {"a": 2}], [], tmp_path, finished=False)
+    assert json.loads((tmp_path / "bench.json").read_text())["rows"] == [{"a": 1}, {"a": 2}]
+    assert (tmp_path / "bench.csv").read_text().split() == ["a", "1", "2"]
 
 
 def test_a_table_is_markdown_with_readable_numbers() -> None:

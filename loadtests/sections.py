@@ -1,0 +1,127 @@
+"""What a reader is told of each load test, and in which order: for REPORT.md and for the HTML pages. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+Row = Mapping[str, Any]
+Summary = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """`about` says what is compared and what the figures mean; `split` by which column the rows make tables of their own."""
+
+    title: str
+    about: str
+    pictures: tuple[str, ...] = ()
+    split: str | None = None
+
+
+SECTIONS: Final[dict[str, Section]] = {
+    "budget": Section(
+        "The phone's budget",
+        "One session and one card for an hour of virtual time, at 0.1 to 20 state changes a second, with the relay's policy and, "
+        "for comparison, with naive forwarding, where every change is a push of priority 10. `behind` is for how many seconds "
+        "the agent has left the state that the eye sees on the card; `late` for how many the card, as ActivityKit holds it, and "
+        "`drawn_late` for how many the eye, was without a phase change or anything newer.",
+        ("budget-pushes.svg", "budget-staleness.svg"),
+    ),
+    "fanout": Section(
+        "Fan-out",
+        "Events a second into real relays with 1, 3 and 100 phones per secret; an event counts when every phone has shown it "
+        "once. `accept` is the time from telling to the relay's answer, `delivery` to a phone's screen; `..._us` is the "
+        "processor time that one event costs each part of the test, which shares this machine.",
+    ),
+    "mixed": Section(
+        "A day in minutes",
+        "Sessions at work, idle phones, new tokens, removed apps, phones offline, an APNs that answers one push in five with 429, "
+        "5xx, resets or a closed connection, and relays that are stopped and killed; everything is counted on the phones. "
+        "`not_kept` are alerts of which APNs keeps only the newest for an offline phone, `waiting` those that met a 5xx, after "
+        "which Apple wants 15 minutes of patience, `in_place` those that a resend showed again in their own place.",
+        split="setup",
+    ),
+    "streams": Section(
+        "Many streams into one bridge",
+        "Sessions of one OpenCode that stream at the same time into one bridge process, with its relay and a phone behind it. "
+        "`cores` is the bridge's share of one core, `megabytes` its peak, and `missing` and `surplus` are alerts on the phone.",
+    ),
+    "bench": Section(
+        "Comparisons",
+        "Ratios of one run, whose rounds are interleaved; a ratio is the median of those of single rounds. The relay beside a "
+        "naive build of the same route (ORM rows, stock aioapns, log before the answer), two processes on one MariaDB beside "
+        "one, the relay's transport beside stock aioapns, and the growth of an event's cost with phones and with rows.",
+        ("bench-phones.svg", "bench-rows.svg"),
+        "comparison",
+    ),
+}
+
+
+class Heading(NamedTuple):
+    """Of a section."""
+
+    text: str
+
+
+class Words(NamedTuple):
+    """A paragraph."""
+
+    text: str
+
+
+class Picture(NamedTuple):
+    """An SVG file beside the summary."""
+
+    name: str
+
+
+class Figures(NamedTuple):
+    """A table: all rows with the columns of the first."""
+
+    rows: Sequence[Row]
+
+
+Part = Heading | Words | Picture | Figures
+
+
+def parts(summary: Summary) -> Iterator[Part]:
+    """One test: what it is, how its thresholds stand, where it ran, pictures, figures."""
+    section = SECTIONS[summary["name"]]
+    yield Heading(section.title)
+    yield Words(section.about)
+    yield Figures(verdicts(summary["thresholds"]))
+    yield Words("; ".join(f"{part} {value}" for part, value in summary["machine"].items()))
+    yield from map(Picture, section.pictures)
+    yield from map(Figures, _tables(summary["rows"], section.split))
+
+
+def verdicts(thresholds: Iterable[Row]) -> list[dict[str, Any]]:
+    """A row for each thing that was judged: its worst value over all cases, and in how many of them it held."""
+    cases: dict[str, list[Row]] = {}
+    for one in thresholds:
+        cases.setdefault(one["what"], []).append(one)
+    return [_verdict(what, found) for what, found in cases.items()]
+
+
+def _verdict(what: str, cases: Sequence[Row]) -> dict[str, Any]:
+    bound = _bound(cases[0])
+    worst = (min if bound == "at least" else max)(one["value"] for one in cases)
+    held = sum(one["held"] for one in cases)
+    return {
+        "threshold": what,
+        "worst": worst,
+        "limit": f"{bound} {cases[0][bound]:g}",
+        "held": "yes" if held == len(cases) else "NO",
+        "cases": f"{held} of {len(cases)}",
+    }
+
+
+def _bound(one: Row) -> Literal["at least", "at most"]:
+    return "at least" if "at least" in one else "at most"
+
+
+def _tables(rows: Sequence[Row], split: str | None) -> list[list[Row]]:
+    if split is None:
+        return [list(rows)]
+    names = dict.fromkeys(row[split] for row in rows)
+    return [[row for row in rows if row[split] == name] for name in names]
