@@ -12,7 +12,8 @@ with the smaller of its two budgets, 15 updates of priority 10 an hour. HTTP is 
 
 "Behind" is for how long the agent has left the state that the eye sees on the card; "late" for how long after a phase
 change (of the status) the card, as ActivityKit holds it, had neither that change nor anything newer, and the agent was
-not back in the phase that the card shows; `drawn_late` is the same for what the eye sees.
+not back in the phase that the card shows; `drawn_late` is the same for what the eye sees, and `drawn_wrong`, which is told and
+not judged, how long in a row the eye saw another phase than the agent's.
 Everything goes into `loadtests/out`: JSON, CSV, HTML, SVG.
 """
 
@@ -79,6 +80,7 @@ def row(found: Hour) -> dict[str, Any]:
         "behind_longest": round(drawn.longest, 2),
         "late_longest": round(held.late, 2),
         "drawn_late_longest": round(drawn.late, 2),
+        "drawn_wrong_longest": round(drawn.wrong, 2),
         "last_is_shown": found.drawn[-1].number == found.changes[-1].number,
     }
 

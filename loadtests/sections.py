@@ -24,7 +24,8 @@ SECTIONS: Final[dict[str, Section]] = {
         "One session and one card for an hour of virtual time, at 0.1 to 20 state changes a second, with the relay's policy and, "
         "for comparison, with naive forwarding, where every change is a push of priority 10. `behind` is for how many seconds "
         "the agent has left the state that the eye sees on the card; `late` for how many the card, as ActivityKit holds it, and "
-        "`drawn_late` for how many the eye, was without a phase change or anything newer.",
+        "`drawn_late` for how many the eye, was without a phase change or anything newer; `drawn_wrong` for how many in a row the "
+        "eye saw another phase than the agent's.",
         ("budget-pushes.svg", "budget-staleness.svg"),
     ),
     "fanout": Section(

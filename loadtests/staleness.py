@@ -1,10 +1,16 @@
 """How far a card is behind its agent, from what the agent did and what the card showed. Pure; times are seconds.
 
-Two measures:
+Three measures:
 
 - behind, at every moment: since when the agent has left the very state that the card shows; 0 while it is in it.
 - late, with every phase change (of the status): for how long afterwards the card showed neither that change nor
   anything newer, and the agent was not back in the phase that the card shows.
+- wrong: the longest time in a row for which the card's phase was not the agent's.
+
+"Never more than 15 s late" says: look at any moment, and at any phase change more than 15 s old then; the card shows that change or
+a newer one, or had the agent's phase at some moment in those 15 s. It hides no change that a newer one overtook, because each
+change is measured from its own time on; but of an agent that changes its phase again before the card has caught up, the card
+may be wrong for longer than each single change is late, which is why `wrong` is told beside it.
 """
 
 from bisect import bisect_left, bisect_right
@@ -25,12 +31,13 @@ class Showing:
 
 @dataclass(frozen=True, slots=True)
 class Staleness:
-    """Seconds. Median, p95 and longest of `behind` are over the time that the card was there; `late` is the most."""
+    """Seconds. Median, p95 and longest of `behind` are over the time that the card was there; `late` and `wrong` the most."""
 
     median: float
     p95: float
     longest: float
     late: float
+    wrong: float
 
 
 def staleness(
@@ -44,6 +51,7 @@ def staleness(
         p95=_share(samples, 0.95),
         longest=max(_behind(changes, one.number, end) for one, end in zip(showings, ends, strict=True)),
         late=max(lateness(changes, showings, until), default=0.0),
+        wrong=wrong(changes, showings, until),
     )
 
 
@@ -70,6 +78,17 @@ def lateness(changes: Sequence[Change], showings: Sequence[Showing], until: floa
         for before, change in pairwise(changes)
         if change.status != before.status
     ]
+
+
+def wrong(changes: Sequence[Change], showings: Sequence[Showing], until: float) -> float:
+    """The longest time in a row for which the card showed another phase than the agent's."""
+    longest, since = 0.0, None
+    for at, agent, card in [*_moments(changes, showings, until), (until, 0, 0)]:
+        if since is not None:
+            longest = max(longest, at - since)
+        differs = changes[card].status != changes[agent].status
+        since = (at if since is None else since) if differs else None
+    return longest
 
 
 Moment = tuple[float, int, int]
