@@ -61,10 +61,13 @@ class Families:
         session.learnt = True
         if info:
             session.title = info.title or session.title
-            if info.parent_id and self.root(info.parent_id) != session_id:  # never its own ancestor
-                session.parent_id = info.parent_id
+            session.parent_id = session.parent_id or self._parent(session_id, info)
             session.directory = info.directory or session.directory
         return self._release()
+
+    def _parent(self, session_id: str, info: Info) -> str | None:
+        """Its parent, for good; none that descends from it, so that every chain has an end."""
+        return info.parent_id if info.parent_id and self.root(info.parent_id) != session_id else None
 
     def delete(self, session_id: str, fact: str) -> list[Change]:
         """Forget a session for good: what it asked is withdrawn, and if it ran, it has stopped."""

@@ -1,11 +1,14 @@
 """Children are told under their root; sessions that nobody knows yet wait until they are learnt."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from pure.bridge.folding import fold, learn, told
 from pure.bridge.wire import asked, created, error, event, replied, status
 from relay.bridge.changes import Change
 from relay.bridge.events import Info
+from relay.bridge.families import Families
 from relay.bridge.sessions import Sessions
 
 
@@ -37,6 +40,26 @@ class TestChildren:
         fold(sessions, created("ses_x", "ses_y"), created("ses_y", "ses_x"), created("ses_z", "ses_z"))
         assert told(fold(sessions, asked("ses_x", "req_1"))) == [("asked", "ses_y")]
         assert told(fold(sessions, asked("ses_z", "req_2"))) == [("asked", "ses_z")]
+
+
+IDS = st.sampled_from(["ses_a", "ses_b", "ses_c", "ses_d"])
+
+
+@given(st.lists(st.tuples(IDS, st.none() | IDS, st.booleans()), max_size=30))
+@example([("ses_a", "ses_c", False), ("ses_b", "ses_a", False), ("ses_a", "ses_b", False)])
+def test_every_chain_of_parents_has_an_end(told: list[tuple[str, str | None, bool]]) -> None:
+    families = Families(max_sessions=3)
+    for session_id, parent_id, gone in told:
+        if gone:
+            families.delete(session_id, "f")
+        else:
+            families.learn(session_id, Info(id=session_id, parent_id=parent_id))
+        for known, _ in families:
+            seen = [known]
+            while (above := families.get(seen[-1])) and above.parent_id:
+                seen.append(above.parent_id)
+                assert len(set(seen)) == len(seen)
+            assert families.root(known) == seen[-1]
 
 
 class TestUnknownSessions:
