@@ -2,14 +2,18 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
 from loadtests import push_client
 from loadtests.barrage import barrage
+from loadtests.rationed import rationed
 from loadtests.servers import BUILDS, DatabaseServer, Servers, running
 
+RATION: Final = 0.25
+WHOLE: Final = 1.0
 SECRET: Final = "a-secret-of-the-load-tests"
 
 Rows = Iterator[dict[str, Any]]
@@ -31,17 +35,20 @@ def builds(rounds: int, events: int, phones: int = 3) -> Rows:
 
 
 def processes(database: DatabaseServer, rounds: int, events: int, phones: int = 3) -> Rows:
-    """One relay process on MariaDB, and two: the same two processes, of which the generator uses one or both."""
+    """One relay process on MariaDB, and two: the same two processes, of which the generator uses one or both.
+
+    First each with a ration of a core (see `loadtests.rationed`), then with all that the machine has left.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         with running(folder, processes=2, database=database) as servers:
             servers.phones.pair(servers.urls[0], SECRET, phones)
-            for turn in range(rounds):
+            for turn, share in product(range(rounds), (RATION, WHOLE)):
                 for count in (1, 2) if turn % 2 else (2, 1):
                     used = servers.first(count)
-                    yield {"processes": count, "round": turn} | _run(
-                        used, folder, f"{turn}x{count}", phones, events
-                    )
+                    with rationed(used.pids, share) if share < WHOLE else nullcontext():
+                        row = _run(used, folder, f"{turn}x{count}x{share}", phones, events)
+                    yield {"processes": count, "share_of_core": share, "round": turn} | row
 
 
 def transports(rounds: int, pushes: int) -> Rows:

@@ -19,6 +19,7 @@ mpl.rcParams |= {
 }
 
 from matplotlib import pyplot as plt  # noqa: E402 - the backend is chosen first
+from matplotlib.ticker import FuncFormatter  # noqa: E402
 
 
 @contextmanager
@@ -26,10 +27,9 @@ def plot(path: Path, title: str, *, x: str, y: str, log: str = "") -> Iterator[A
     """Axes to draw on; the file is written at the end. `log` names the logarithmic axes: "x", "y" or "xy"."""
     figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
     axes.set(title=title, xlabel=x, ylabel=y)
-    if "x" in log:
-        axes.set_xscale("log")
-    if "y" in log:
-        axes.set_yscale("log")
+    for name in log:
+        getattr(axes, f"set_{name}scale")("log")
+        getattr(axes, f"{name}axis").set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     yield axes
     axes.legend()
     figure.savefig(path, format="svg", metadata={"Date": None})

@@ -32,8 +32,14 @@ def test_a_relay_that_is_too_slow_is_told() -> None:
 
 @pytest.mark.parametrize(("two", "held"), [(130, True), (129, False)])
 def test_two_processes_beside_one(two: float, held: bool) -> None:
-    rows = rounds("processes", "processes", {1: [100], 2: [two]})
-    assert verdicts(rows)["events a second on MariaDB, two processes / one"] == (two / 100, held)
+    rows = [row | {"share_of_core": 0.25} for row in rounds("processes", "processes", {1: [100], 2: [two]})]
+    name = "events a second on MariaDB, two processes / one, each a quarter of a core"
+    assert verdicts(rows)[name] == (two / 100, held)
+
+
+@pytest.mark.parametrize(("cores", "shares"), [(2, [0.25]), (4, [0.25]), (5, [0.25, 1.0]), (16, [0.25, 1.0])])
+def test_two_free_processes_are_judged_where_every_part_has_a_core(cores: int, shares: list[float]) -> None:
+    assert list(bench.judged_shares(cores)) == shares
 
 
 @pytest.mark.parametrize(("last", "held"), [(150, True), (151, False)])
