@@ -7,10 +7,15 @@ from typing import Any
 
 from aiomysql import MySQLError
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.exceptions import BaseORMException
+from tortoise.exceptions import BaseORMException, OperationalError
 
 QUERY_SECONDS = 10.0
 """A frozen server must not hold the relay for ever: the drivers have no deadline of their own."""
+
+DEADLOCKS = 20
+"""So often a statement is sent again that was undone for the sake of another one's locks."""
+_DEADLOCK = 1213
+"""MySQL and MariaDB, ER_LOCK_DEADLOCK. "You must always be prepared to re-issue a transaction" (MySQL, Deadlocks in InnoDB)."""
 
 Row = Mapping[str, Any]
 
@@ -39,9 +44,19 @@ class Database:
             sql = sql.replace("%", "%%").replace("?", "%s")
         try:
             async with asyncio.timeout(QUERY_SECONDS):
-                return await self._connection.execute_query(sql, list(values))
+                return await self._undisturbed(sql, list(values))
         except _FAILURES as error:
             raise Unavailable(str(error) or type(error).__name__) from error
+
+    async def _undisturbed(self, sql: str, values: list[Any]) -> tuple[int, Sequence[Any]]:
+        """Again, if the server undid it because two statements waited for each other: it counts on that."""
+        for _ in range(DEADLOCKS):
+            try:
+                return await self._connection.execute_query(sql, values)
+            except OperationalError as error:
+                if not _is_deadlock(error):
+                    raise
+        return await self._connection.execute_query(sql, values)
 
     async def insert_new(self, table: str, rows: Sequence[Row]) -> int:
         """Insert the rows whose id is not there yet; returns how many that were."""
@@ -65,6 +80,11 @@ class Database:
         changes += [f"{name} = COALESCE({new(name)}, {table}.{name})" for name in kept]
         clash = "ON DUPLICATE KEY UPDATE" if self._mysql else f"ON CONFLICT ({key}) DO UPDATE SET"
         await self.execute(f"{sql} {clash} {', '.join(changes)}", values)
+
+
+def _is_deadlock(error: OperationalError) -> bool:
+    """Tortoise wraps the driver's error, whose first argument is the server's number."""
+    return any(isinstance(cause, MySQLError) and cause.args[:1] == (_DEADLOCK,) for cause in error.args)
 
 
 def _insert(verb: str, table: str, rows: Sequence[Row]) -> tuple[str, list[Any]]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -165,6 +166,17 @@ class TestEnqueue:
         )
         held = Counter(one.push.apns_id for share in shares for one in share)
         assert held == {one.push.apns_id: 1 for one in planned}
+
+    async def test_relays_that_meet_in_the_same_rows_do_not_stop_each_other(self, db: Database) -> None:
+        planned = [delivery(f"d{number}") for number in range(150)]
+        orders = [Random(number).sample(planned, len(planned)) for number in range(12)]
+        shares = await asyncio.gather(
+            *(enqueue(db, order, owner=f"host:{number}") for number, order in enumerate(orders)),
+            *(deliveries.save(db, [Settled(one, SENT, 1, NOW) for one in order]) for order in orders),
+        )
+        held = Counter(one.push.apns_id for share in shares for one in share or ())
+        assert set(held.values()) <= {1}
+        assert {row["status"] for row in await rows(db)} == {"sent"}
 
     async def test_an_event_for_600_phones(self, db: Database) -> None:
         planned = [delivery(f"d{number}") for number in range(600)]

@@ -6,7 +6,6 @@ from typing import get_args
 import pytest
 
 from activity_values import (
-    BUNDLE,
     HOUR,
     MINUTE,
     NOW,
@@ -20,6 +19,7 @@ from activity_values import (
     TOKEN,
     activity,
     phone,
+    row,
     state,
     told,
 )
@@ -304,12 +304,8 @@ def test_one_that_ended_before_it_started_says_nothing() -> None:
 def test_opened_with_the_first_news(event_type: EventType) -> None:
     where = phone(device_token=OTHER_PHONE, apns_env="sandbox", activity_format="expo-widgets")
     one = opened(told(event_type), where, secret_hash=SECRET, session_id=SESSION, now_ms=NOW)
-    assert one == Activity(
-        id=activity_id(SECRET, SESSION, OTHER_PHONE),
-        secret_hash=SECRET,
-        session_id=SESSION,
-        device_token=OTHER_PHONE,
-        bundle_id=BUNDLE,
+    assert one == row(
+        OTHER_PHONE,
         apns_env="sandbox",
         activity_format="expo-widgets",
         stage="starting",

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activity_values import (
-    BUNDLE,
     HOUR,
     MINUTE,
     NEW_TOKEN,
@@ -22,6 +21,7 @@ from activity_values import (
     TOKEN,
     activity,
     registration,
+    row,
     state,
 )
 from relay.activity.life import OVER
@@ -34,12 +34,7 @@ OTHER_TOKEN = "03" * 80
 def test_an_app_started_its_own_and_nothing_was_heard_of_the_session_yet() -> None:
     where = registration(apns_env="sandbox", activity_format="expo-widgets")
     assert registered([], where, NOW) == (
-        Activity(
-            id=activity_id(SECRET, SESSION, PHONE),
-            secret_hash=SECRET,
-            session_id=SESSION,
-            device_token=PHONE,
-            bundle_id=BUNDLE,
+        row(
             apns_env="sandbox",
             activity_format="expo-widgets",
             stage="active",

@@ -1,0 +1,47 @@
+"""Statements that the server undid, and those that it refused."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pymysql.err import OperationalError as DriverError
+from tortoise.exceptions import OperationalError
+
+from relay.store.sql import DEADLOCKS, Database, Unavailable
+
+DEADLOCK = OperationalError(DriverError(1213, "Deadlock found when trying to get lock"))
+GONE = OperationalError(DriverError(2013, "Lost connection to MySQL server during query"))
+BARE = OperationalError("no such table: phones")
+
+
+class Connection:
+    """Fails as it is told, then works."""
+
+    capabilities = SimpleNamespace(dialect="mysql")
+
+    def __init__(self, *faults: Exception) -> None:
+        self.faults, self.asked = list(faults), 0
+
+    async def execute_query(self, _: str, __: list[Any]) -> tuple[int, list[Any]]:
+        self.asked += 1
+        if self.faults:
+            raise self.faults.pop(0)
+        return 1, []
+
+
+async def test_what_was_undone_for_another_is_sent_again() -> None:
+    connection = Connection(DEADLOCK, DEADLOCK)
+    assert await Database(connection).execute("UPDATE t SET a = ?", [1]) == (1, [])  # type: ignore[arg-type]
+    assert connection.asked == 3
+
+
+@pytest.mark.parametrize(
+    ("faults", "asked"),
+    [([DEADLOCK] * 100, DEADLOCKS + 1), ([GONE], 1), ([BARE], 1), ([DEADLOCK, GONE], 2)],
+    ids=["again and again", "connection lost", "not the server's", "first undone, then lost"],
+)
+async def test_everything_else_is_for_the_caller(faults: list[Exception], asked: int) -> None:
+    connection = Connection(*faults)
+    with pytest.raises(Unavailable):
+        await Database(connection).execute("UPDATE t SET a = ?", [1])  # type: ignore[arg-type]
+    assert connection.asked == asked
