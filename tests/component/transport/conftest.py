@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from component.relay.conftest import Certificates, TestApns, apns, certificates  # noqa: F401 - fixtures
+from component.conftest import Certificates
 from component.transport.sending import BuildGateway, Clock
+from misbehaving_apns import MisbehavingApns
 from relay.apns import pool
 from relay.apns.gateway import Gateway, Transport, build_gateway
 from relay.apns.provider_token import ProviderToken
@@ -27,7 +28,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def build(certificates: Certificates, private_key: str, clock: Clock) -> AsyncIterator[BuildGateway]:  # noqa: F811
+async def build(certificates: Certificates, private_key: str, clock: Clock) -> AsyncIterator[BuildGateway]:
     """Builds gateways, closes them, and sees that they leave no task behind."""
     built: list[Gateway] = []
 
@@ -60,13 +61,13 @@ async def build(certificates: Certificates, private_key: str, clock: Clock) -> A
 
 
 @pytest.fixture
-def gateway(build: BuildGateway, apns: TestApns) -> Any:  # noqa: F811
+def gateway(build: BuildGateway, apns: MisbehavingApns) -> Any:
     """The lean one."""
     return build(apns.port)
 
 
 @pytest.fixture
-async def raw_server(certificates: Certificates) -> AsyncIterator[Callable[..., Any]]:  # noqa: F811
+async def raw_server(certificates: Certificates) -> AsyncIterator[Callable[..., Any]]:
     """`port = await raw_server(protocol_factory)`: TLS, and what that protocol makes of it."""
     servers: list[asyncio.Server] = []
 

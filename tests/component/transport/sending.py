@@ -9,6 +9,7 @@ from typing import Any
 from relay.apns import backoff
 from relay.apns.gateway import ApnsGateway, Gateway
 from relay.apns.push import Answered, Outcome, Push
+from waiting import eventually
 
 NOW = 1_800_000_000.0
 BuildGateway = Callable[..., ApnsGateway]
@@ -51,6 +52,17 @@ def reason(text: str, **fields: Any) -> bytes:
 def start(gateway: Gateway, count: int = 1, **changes: Any) -> "list[asyncio.Task[Outcome]]":
     """So many pushes at once, each in a task of its own."""
     return [asyncio.ensure_future(gateway.send(push(**changes))) for _ in range(count)]
+
+
+async def unanswered(
+    gateway: Gateway, apns: Any, count: int
+) -> "tuple[list[asyncio.Task[Outcome]], list[Any]]":
+    """So many pushes under way, and the requests as the server has them: it answers none, nor any that comes later."""
+    requests: list[Any] = []
+    apns.on_push = requests.append
+    sending = start(gateway, count)
+    await eventually(lambda: len(requests) == count)
+    return sending, requests
 
 
 async def send_all(gateway: Gateway, count: int, **changes: Any) -> list[Outcome]:

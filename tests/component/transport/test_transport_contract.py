@@ -7,7 +7,7 @@ from typing import Any
 from h2.errors import ErrorCodes
 
 from component.transport.contract import BODY, LEAK, UNMATCHED, both, each
-from component.transport.sending import BuildGateway, prime, push, reason, send_all, start
+from component.transport.sending import BuildGateway, prime, push, reason, send_all, start, unanswered
 from relay.apns.push import Answered, MaybeSent
 from waiting import eventually
 
@@ -167,10 +167,7 @@ async def test_more_pushes_than_streams(build: BuildGateway, apns: Any, transpor
 async def test_a_cancelled_caller_harms_no_other(build: BuildGateway, apns: Any, transport: str) -> None:
     gateway = build(apns.port, transport=transport)
     await prime(gateway, apns)
-    waiting: list[Any] = []
-    apns.on_push = waiting.append
-    sending = start(gateway, 6)
-    await eventually(lambda: len(waiting) == 6)
+    sending, waiting = await unanswered(gateway, apns, 6)
     for task in sending[:3]:
         task.cancel()
     outcomes = asyncio.gather(*sending, return_exceptions=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from component.transport.contract import RESENT, both, each
-from component.transport.sending import BuildGateway, Clock, prime, push, reason, send_all, start
+from component.transport.sending import BuildGateway, Clock, prime, push, reason, send_all, start, unanswered
 from relay.apns.gateway import Gateway
 from relay.apns.provider_token import MIN_AGE
 from relay.apns.push import Answered, MaybeSent, NotSent
@@ -25,10 +25,7 @@ async def test_a_graceful_goaway_loses_and_doubles_nothing(
 ) -> None:
     gateway = build(apns.port, transport=transport, deadline=1.0)
     await prime(gateway, apns)
-    waiting: list[Any] = []
-    apns.on_push = waiting.append
-    sending = start(gateway, 5)
-    await eventually(lambda: len(waiting) == 5)
+    sending, waiting = await unanswered(gateway, apns, 5)
     first, apns.on_push = list(waiting), lambda request: request.answer()
     apns.peers[0].go_away(2**31 - 1, b'{"reason":"Shutdown"}')
     for request in first:
@@ -44,10 +41,7 @@ async def test_only_what_goaway_excludes_is_sent_again(
 ) -> None:
     gateway = build(apns.port, transport=transport, deadline=1.0)
     await prime(gateway, apns)
-    waiting: list[Any] = []
-    apns.on_push = waiting.append
-    sending = start(gateway, 4)
-    await eventually(lambda: len(waiting) == 4)
+    sending, waiting = await unanswered(gateway, apns, 4)
     first, apns.on_push = list(waiting), lambda request: request.answer()
     apns.peers[0].go_away(first[1].stream_id)
     for request in first[:2]:
@@ -95,10 +89,7 @@ async def test_closing_waits_for_answers_and_closes_sockets(
     build: BuildGateway, apns: Any, transport: str
 ) -> None:
     gateway: Gateway = build(apns.port, transport=transport)
-    waiting: list[Any] = []
-    apns.on_push = waiting.append
-    sending = start(gateway, 3)
-    await eventually(lambda: len(waiting) == 3)
+    sending, waiting = await unanswered(gateway, apns, 3)
     closing = asyncio.ensure_future(gateway.close(5.0))
     await eventually(lambda: not closing.done())
     for request in waiting:

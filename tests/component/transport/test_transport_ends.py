@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from component.transport.sending import BuildGateway, Clock, prime, push, send_all, start
+from component.transport.sending import BuildGateway, Clock, prime, push, send_all, start, unanswered
 from relay.apns import backoff
 from relay.apns.gateway import ApnsGateway
 from relay.apns.push import Answered, MaybeSent, NotSent
@@ -111,10 +111,7 @@ async def test_a_server_without_settings(build: BuildGateway, apns: Any) -> None
 
 
 async def test_a_graceful_goaway_loses_and_doubles_nothing(gateway: ApnsGateway, apns: Any) -> None:
-    waiting: list[Any] = []
-    apns.on_push = waiting.append
-    sending = asyncio.create_task(send_all(gateway, 5))
-    await eventually(lambda: len(waiting) == 5)
+    sending, waiting = await unanswered(gateway, apns, 5)
     old = apns.peers[0]
     old.go_away(2**31 - 1, b'{"reason":"Shutdown"}')
     await eventually(lambda: not gateway._pools["production"]._usable)
@@ -123,7 +120,7 @@ async def test_a_graceful_goaway_loses_and_doubles_nothing(gateway: ApnsGateway,
     assert len(apns.peers) == 2
     for request in waiting:
         request.answer()
-    assert await sending == [Answered(200)] * 5
+    assert await asyncio.gather(*sending) == [Answered(200)] * 5
     assert len(apns.requests) == 6
     await eventually(lambda: old.closed)
 
@@ -131,31 +128,25 @@ async def test_a_graceful_goaway_loses_and_doubles_nothing(gateway: ApnsGateway,
 async def test_streams_above_a_goaway_are_sent_again_and_the_others_are_not(
     gateway: ApnsGateway, apns: Any
 ) -> None:
-    waiting: list[Any] = []
-    apns.on_push = waiting.append
-    sending = asyncio.create_task(send_all(gateway, 4))
-    await eventually(lambda: len(waiting) == 4)
+    sending, waiting = await unanswered(gateway, apns, 4)
     first = {request.stream_id: request for request in waiting}
     apns.on_push = lambda request: request.answer()
     apns.peers[0].go_away(3)
     first[1].answer()
     first[3].answer()
-    assert await sending == [Answered(200)] * 4
+    assert await asyncio.gather(*sending) == [Answered(200)] * 4
     again = {request.apns_id for request in apns.peers[1].requests.values()}
     assert again == {first[5].apns_id, first[7].apns_id}
     assert len(apns.requests) == 6
 
 
 async def test_an_abrupt_goaway(gateway: ApnsGateway, apns: Any) -> None:
-    waiting: list[Any] = []
-    apns.on_push = waiting.append
     await prime(gateway, apns)
-    sending = asyncio.create_task(send_all(gateway, 4))
-    await eventually(lambda: len(waiting) == 4)
+    sending, waiting = await unanswered(gateway, apns, 4)
     apns.on_push = lambda request: request.answer()
     apns.peers[0].go_away(waiting[1].stream_id)
     apns.peers[0].transport.close()
-    outcomes = await sending
+    outcomes = await asyncio.gather(*sending)
     assert sum(isinstance(outcome, MaybeSent) for outcome in outcomes) == 2
     assert outcomes.count(Answered(200)) == 2
     assert len(apns.requests) == 1 + 6
@@ -208,14 +199,11 @@ async def test_what_is_no_http2_is_not_sent(build: BuildGateway, apns: Any) -> N
 
 
 async def test_a_protocol_error_amid_answers_loses_no_push(gateway: ApnsGateway, apns: Any) -> None:
-    waiting: list[Any] = []
-    apns.on_push = waiting.append
-    sending = asyncio.create_task(send_all(gateway, 3))
-    await eventually(lambda: len(waiting) == 3)
+    sending, waiting = await unanswered(gateway, apns, 3)
     waiting[0].answer()
     await eventually(lambda: not apns.peers[0].closed)
     apns.peers[0].transport.write(b"\x00\x00\x01\x06\x00\x00\x00\x00\x07!")  # PING on a stream, of one byte
-    outcomes = await sending
+    outcomes = await asyncio.gather(*sending)
     assert outcomes.count(Answered(200)) + sum(isinstance(o, MaybeSent) for o in outcomes) == 3
     await eventually(lambda: apns.peers[0].closed)
 
@@ -224,14 +212,11 @@ async def test_a_protocol_error_amid_answers_loses_no_push(gateway: ApnsGateway,
 
 
 async def test_close_waits_for_the_answers(gateway: ApnsGateway, apns: Any) -> None:
-    waiting: list[Any] = []
-    apns.on_push = waiting.append
-    sending = asyncio.create_task(send_all(gateway, 3))
-    await eventually(lambda: len(waiting) == 3)
+    sending, waiting = await unanswered(gateway, apns, 3)
     closing = asyncio.create_task(gateway.close(5.0))
     for request in waiting:
         request.answer()
-    assert await sending == [Answered(200)] * 3
+    assert await asyncio.gather(*sending) == [Answered(200)] * 3
     await closing
     assert len(apns.requests) == 3
     await eventually(lambda: apns.peers[0].closed)

@@ -8,7 +8,7 @@ import jwt
 import pytest
 from h2.errors import ErrorCodes
 
-from component.transport.sending import NOW, BuildGateway, push, reason, send_all
+from component.transport.sending import NOW, BuildGateway, push, reason, send_all, unanswered
 from relay.apns.gateway import ApnsGateway
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
 from waiting import eventually
@@ -163,15 +163,12 @@ async def test_a_stream_limit_of_one_is_kept_until_it_is_raised(gateway: ApnsGat
 
 
 async def test_a_lowered_limit_is_kept(gateway: ApnsGateway, apns: Any) -> None:
-    waiting: list[Any] = []
-    apns.on_push = waiting.append
-    sending = asyncio.create_task(send_all(gateway, 10))
-    await eventually(lambda: len(waiting) == 10)
+    sending, waiting = await unanswered(gateway, apns, 10)
     peer = apns.peers[0]
     peer.allow(2)
     for request in waiting:
         request.answer()
-    assert await sending == [Answered(200)] * 10
+    assert await asyncio.gather(*sending) == [Answered(200)] * 10
     waiting.clear()
     peer.most_in_flight = 0
     apns.on_push = lambda request: asyncio.get_running_loop().call_soon(request.answer)
