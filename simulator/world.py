@@ -26,13 +26,14 @@ from simulator.phone.app import BUNDLE_ID
 from simulator.phone.app_kind import KINDS, ActivityFormat
 from simulator.phone.phone import Phone
 from simulator.phone.profile import profile
+from simulator.relay_environment import relay_environment
 from simulator.scenario import Scenario
 
-START_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
+"""What must come and has not come after so long is taken for missing, however busy the machine is: that a process is up,
+that a card which runs has ended (a relay may hold its end back for a second and needs its token first; of a server that
+was killed the bridge must find out), that nothing moves any more."""
 TICK_SECONDS = 0.2
-CARD_SECONDS = 10.0
-"""So long a card that still runs is waited for: a relay may hold its end back for a second and needs its token first, and
-of a server that was killed the bridge must find out."""
 
 LINK = r"^mobilevoice://"
 
@@ -142,7 +143,7 @@ class World:
         relay, url = self.relays[number], self.relay_urls[number]
         await relay.start()
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while not await self._answers(url):
                     relay.raise_if_ended()
                     await asyncio.sleep(0.05)
@@ -157,12 +158,12 @@ class World:
 
     async def _bridge_watches(self, since: float) -> None:
         """Return when the bridge that was started at `since` (UNIX seconds) has shown its link and watches OpenCode."""
-        self.pairing_link = await self.bridge.printed(LINK, START_SECONDS)
+        self.pairing_link = await self.bridge.printed(LINK, PATIENCE_SECONDS)
         await self.watched(since)
 
     async def watched(self, since: float) -> None:  # noqa: ARG002 - a real OpenCode does not tell who listens
         """Return when the bridge listens to OpenCode, to which it has connected after `since`."""
-        await self.opencode.process.streams.subscribed(START_SECONDS)
+        await self.opencode.process.streams.subscribed(PATIENCE_SECONDS)
 
     async def _answers(self, relay_url: str) -> bool:
         timeout = aiohttp.ClientTimeout(total=2)
@@ -179,13 +180,7 @@ class World:
         return {
             "PORT": url.rpartition(":")[2],
             "DATABASE_URL": self.options.database_url or f"sqlite://{self.folder}/relay.sqlite3",
-            "APNS_TEAM_ID": self._key.team_id,
-            "APNS_KEY_ID": self._key.key_id,
-            "APNS_PRIVATE_KEY": self._key.private_key,
-            "APNS_DEFAULT_BUNDLE_ID": BUNDLE_ID,
-            "APNS_HOST_SANDBOX": f"127.0.0.1:{self.apns.ports['sandbox']}",
-            "APNS_HOST_PRODUCTION": f"127.0.0.1:{self.apns.ports['production']}",
-            "APNS_CA_FILE": str(self.apns.ca_file),
+            **relay_environment(self.apns, self._key, BUNDLE_ID),
         }
 
     def _bridge_arguments(self) -> list[str]:
@@ -245,14 +240,14 @@ class World:
         await self._watched()
         played = await self.player.play(scenario.recording, speed)
         await self.still(1.0 + scenario.permission_delay)
-        ends = self.clock.now() + CARD_SECONDS
+        ends = self.clock.now() + PATIENCE_SECONDS
         while self._has_running_cards and self.clock.now() < ends:
             await self.still(1.0)
         return played
 
     async def _watched(self) -> None:
         """Return when every app in the foreground reads OpenCode's stream. Raises TimeoutError if one does not."""
-        async with asyncio.timeout(START_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             for phone in self.phones:
                 if phone.app.live_sessions is not None and phone.device.app == "foreground":
                     await phone.app.live_sessions.followed()
@@ -266,7 +261,7 @@ class World:
         names = tuple(phone.name for phone in self.phones)
         return Audience(names, speed, self.options.foreground) if self.options.live_activities else None
 
-    async def still(self, seconds: float, within: float = 60.0) -> None:
+    async def still(self, seconds: float, within: float = PATIENCE_SECONDS) -> None:
         """Return when nothing was written into the journal for so long; TimeoutError if that never happens."""
         moved = asyncio.Event()
         stop_listening = self.journal.listen(lambda _: moved.set())

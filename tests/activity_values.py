@@ -56,15 +56,21 @@ def phone(**changes: Any) -> Recipient:
     return replace(known, **changes)
 
 
-def activity(**changes: Any) -> Activity:
-    """An active one, of whose last push nothing is known, unless changed."""
-    device_token = changes.get("device_token", PHONE)
+def row(device_token: str = PHONE, **fields: Any) -> Activity:
+    """The session's row of a phone: its key, the app, and nothing but the given fields."""
     known: dict[str, Any] = {
         "id": activity_id(SECRET, SESSION, device_token),
         "secret_hash": SECRET,
         "session_id": SESSION,
         "device_token": device_token,
         "bundle_id": BUNDLE,
+    }
+    return Activity(**(known | fields))
+
+
+def activity(**changes: Any) -> Activity:
+    """An active one, of whose last push nothing is known, unless changed."""
+    known: dict[str, Any] = {
         "apns_env": "production",
         "activity_format": "flat",
         "stage": "active",
@@ -75,7 +81,7 @@ def activity(**changes: Any) -> Activity:
         "began_at": NOW - MINUTE,
         "updated_at": NOW - MINUTE,
     }
-    return Activity(**(known | changes))
+    return row(**(known | changes))
 
 
 def registration(**changes: Any) -> Registration:

@@ -25,6 +25,7 @@ from simulator.apns.server import ServerConnection
 from simulator.apns.session import Session
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
+from simulator.relay_environment import relay_environment
 from waiting import eventually
 
 SECRET = "a-secret-of-the-acceptance-cases"
@@ -225,15 +226,5 @@ async def relay_case(folder: Path) -> AsyncIterator[RelayCase]:
 
 
 def _settings(folder: Path, sandbox: Sandbox, key: ProviderKey) -> settings.Settings:
-    return settings.load(
-        {
-            "DATABASE_URL": f"sqlite://{folder}/relay.sqlite3",
-            "APNS_TEAM_ID": key.team_id,
-            "APNS_KEY_ID": key.key_id,
-            "APNS_PRIVATE_KEY": key.private_key,
-            "APNS_DEFAULT_BUNDLE_ID": BUNDLE_ID,
-            "APNS_HOST_SANDBOX": f"127.0.0.1:{sandbox.ports['sandbox']}",
-            "APNS_HOST_PRODUCTION": f"127.0.0.1:{sandbox.ports['production']}",
-            "APNS_CA_FILE": str(sandbox.ca_file),
-        }
-    )
+    apns = relay_environment(sandbox, key, BUNDLE_ID)
+    return settings.load({"DATABASE_URL": f"sqlite://{folder}/relay.sqlite3", **apns})

@@ -21,6 +21,7 @@ from simulator.phone.activitykit.activity import Activity
 from simulator.phone.app import BUNDLE_ID
 from simulator.phone.app_kind import KINDS
 from simulator.phone.phone import Phone
+from simulator.relay_environment import relay_environment
 from waiting import eventually
 
 SECRET = "nine-hours-of-one-secret"
@@ -55,20 +56,9 @@ class Day:
         assert [reply.outcome for reply in await self.phone.app.register()] == ["accepted"]
 
     def _settings(self) -> settings.Settings:
-        key, ports = self.sandbox.issue_key(), self.sandbox.ports
-        return settings.load(
-            {
-                "PORT": self.url.rpartition(":")[2],
-                "DATABASE_URL": f"sqlite://{self.folder}/relay.sqlite3",
-                "APNS_TEAM_ID": key.team_id,
-                "APNS_KEY_ID": key.key_id,
-                "APNS_PRIVATE_KEY": key.private_key,
-                "APNS_DEFAULT_BUNDLE_ID": BUNDLE_ID,
-                "APNS_HOST_SANDBOX": f"127.0.0.1:{ports['sandbox']}",
-                "APNS_HOST_PRODUCTION": f"127.0.0.1:{ports['production']}",
-                "APNS_CA_FILE": str(self.sandbox.ca_file),
-            }
-        )
+        apns = relay_environment(self.sandbox, self.sandbox.issue_key(), BUNDLE_ID)
+        port, database = self.url.rpartition(":")[2], f"sqlite://{self.folder}/relay.sqlite3"
+        return settings.load({"PORT": port, "DATABASE_URL": database, **apns})
 
     async def _answers(self) -> bool:
         try:

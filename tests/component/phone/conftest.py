@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -10,11 +9,12 @@ import pytest
 from aiohttp import web
 
 from loopback_server import LoopbackServer
+from passing_time import passing
+from phone_pushes import BUNDLE_ID, Delivered
 from phone_scene import Scene
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
 from simulator.opencode.server import OpenCodeServer
-from simulator.phone.app import BUNDLE_ID
 from simulator.phone.app_kind import KINDS
 from simulator.phone.phone import Phone
 
@@ -41,23 +41,6 @@ class StandInRelay(LoopbackServer):
         self.calls.append((request.path, await request.json()))
         status = self.script.pop(0) if self.script else 200
         return web.json_response({"ok": status == 200, "error": "" if status == 200 else "no"}, status=status)
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """A push as APNs hands it over."""
-
-    device_token: str
-    payload: dict[str, Any]
-    apns_id: str = "11111111-1111-1111-1111-111111111111"
-    apns_unique_id: str | None = None
-    topic: str = BUNDLE_ID
-    push_type: str = "alert"
-    priority: int = 10
-    expiration: int | None = None
-    collapse_id: str | None = None
-    accepted_at: float = 0.0
-    more: dict[str, Any] = field(default_factory=dict)
 
 
 @pytest.fixture
@@ -130,7 +113,13 @@ def alert(phone: Phone) -> Callable[..., Delivered]:
             "url": f"mobilevoice://session/{session_id}",
         }
         payload = {"aps": {"alert": {"title": title, "body": "All done."}}, **fields, "body": fields}
-        return Delivered(**{"device_token": phone.app.token, "payload": payload, **more})
+        given = {
+            "payload": payload,
+            "device_token": phone.app.token,
+            "topic": BUNDLE_ID,
+            "push_type": "alert",
+        }
+        return Delivered(**(given | more))
 
     return make
 
@@ -138,12 +127,5 @@ def alert(phone: Phone) -> Callable[..., Delivered]:
 @pytest.fixture
 async def ticking(clock: VirtualClock) -> AsyncIterator[None]:
     """Virtual time passes while others wait."""
-
-    async def tick() -> None:
-        while True:
-            await clock.advance(0.25)
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(tick(), name="tick")
-    yield
-    task.cancel()
+    async with passing(clock, step=0.25):
+        yield

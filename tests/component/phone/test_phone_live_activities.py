@@ -1,12 +1,12 @@
 """Live Activities on a whole phone: pushes, tokens, what the person sets, what is written down."""
 
 from dataclasses import replace
-from itertools import count
 from typing import Any
 
 import pytest
 
 from phone_pushes import BUNDLE_ID, T0, Delivered, expo, push
+from phone_scene import Apns
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
 from simulator.phone.live_activities import NotPossible
@@ -14,20 +14,6 @@ from simulator.phone.phone import Phone
 from simulator.phone.settings import SETTINGS, SettingError
 
 HOUR = 3_600
-
-
-class Apns:
-    """Issues tokens that tell their kind, and remembers which were expired."""
-
-    def __init__(self) -> None:
-        self._numbers = count(1)
-        self.expired: list[str] = []
-
-    def issue(self, kind: str) -> str:
-        return f"{kind}-{next(self._numbers)}"
-
-    def expire(self, token: str) -> None:
-        self.expired.append(token)
 
 
 @pytest.fixture
