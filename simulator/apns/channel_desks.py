@@ -5,6 +5,7 @@ from simulator.apns.answers import Answer
 from simulator.apns.channel_checks import (
     BROADCAST_CHECKS,
     MANAGE_CHECKS,
+    ChannelCheck,
     ChannelExam,
     Target,
     broadcast_target,
@@ -68,6 +69,15 @@ class ExamRoom:
             channels=self.channels.count(self.realm, bundle_id),
         )
 
+    def refusal(self, exam: ChannelExam, checks: tuple[ChannelCheck, ...]) -> Judged | None:
+        """What is said to a request that fails a check, None if it passes them all; the gate learns what it has shown."""
+        check = examine_channel(exam, checks)
+        authenticated = check is None or check.stage == "push"
+        self.gate.learn(exam, None if check is None else check.reason, authenticated=authenticated)
+        if check is None:
+            return None
+        return Judged(channel_rulings.refused(exam, check, self.request_id(exam.request)), authenticated)
+
     def request_id(self, request: Request) -> str:
         """As given; or one of our own, also in place of one that is no UUID."""
         given = request.headers.get("apns-request-id")
@@ -87,13 +97,12 @@ class BroadcastDesk:
 
     def judge(self, request: Request, session: Session) -> Judged:
         """A good one becomes a parcel for each subscription of the channel."""
-        room, request_id = self._room, self._room.request_id(request)
+        room = self._room
         exam = room.exam(request, session, broadcast_target(request.method, request.path))
-        check = examine_channel(exam, BROADCAST_CHECKS)
-        authenticated = check is None or check.stage == "push"
-        room.gate.learn(exam, None if check is None else check.reason, authenticated=authenticated)
-        if check is not None:
-            return Judged(channel_rulings.refused(exam, check, request_id), authenticated)
+        refused = room.refusal(exam, BROADCAST_CHECKS)
+        if refused is not None:
+            return refused
+        request_id = room.request_id(request)
         answer = channel_rulings.done("send", request_id)
         if room.realm == "sandbox":
             answer = answer._replace(unique_id=room.ids.lower())
@@ -124,13 +133,12 @@ class ChannelDesk:
 
     def judge(self, request: Request, session: Session) -> Judged:
         """Carry out a good request."""
-        room, request_id = self._room, self._room.request_id(request)
+        room = self._room
         exam = room.exam(request, session, manage_target(request.method, request.path))
-        check = examine_channel(exam, MANAGE_CHECKS)
-        authenticated = check is None or check.stage == "push"
-        room.gate.learn(exam, None if check is None else check.reason, authenticated=authenticated)
-        if check is not None:
-            return Judged(channel_rulings.refused(exam, check, request_id), authenticated)
+        refused = room.refusal(exam, MANAGE_CHECKS)
+        if refused is not None:
+            return refused
+        request_id = room.request_id(request)
         return Judged(self._do[exam.operation or ""](exam, request_id), True)
 
     def _create(self, exam: ChannelExam, request_id: str) -> Answer:

@@ -21,7 +21,6 @@ class Rate(NamedTuple):
 
 IdleManner = Literal["goaway", "silent"]
 EnvironmentReason = Literal["BadEnvironmentKeyInToken", "BadEnvironmentKeyIdInToken"]
-ProfileName = Literal["documented", "observed", "strict"]
 
 
 def _knob(default: Any, meaning: str, source: str, confidence: Confidence) -> Any:

@@ -12,7 +12,6 @@ STATUS = {"working": BLUE, "retry": ORANGE, "permission": YELLOW, "complete": GR
 BLACK, WHITE = "#000000", "#ffffff"
 FAINT = "#c7c7cc"
 """Text of less weight, on dark."""
-CARD = "#1c1c1e"
 
 INK, PALE_INK, LINE, PAPER = "#1f2328", "#656d76", "#d0d7de", "#ffffff"
 """A diagram: its text, lines, and ground."""

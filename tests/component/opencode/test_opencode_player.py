@@ -8,7 +8,6 @@ import pytest
 from simulator.opencode.ids import renamed
 from simulator.scenario import load, recorded_events, scenarios
 
-LIVING = [name for name in scenarios() if load(name).recording.killed_at is None]
 KILLED = [name for name in scenarios() if load(name).recording.killed_at is not None]
 
 
