@@ -7,8 +7,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE = 60.0
+"""Seconds after which a test takes for missing what must come: no measure of anything, however busy the machine is."""
 
-async def eventually(look: Callable[[], T | Awaitable[T]], *, within: float = 5.0) -> T:
+
+async def eventually(look: Callable[[], T | Awaitable[T]], *, within: float = PATIENCE) -> T:
     """The first true value of `look()` (plain or async). AssertionError if there is none within so many seconds.
 
     An AssertionError raised by `look` counts as "not yet" and is shown at the end.

@@ -9,8 +9,6 @@ from waiting import eventually
 
 Json = dict[str, Any]
 
-SOON = 20.0
-
 
 class Desk:
     """One person, working on one directory of one server."""
@@ -41,7 +39,7 @@ class Desk:
         async def look() -> list[Json]:
             return [one for one in await self.listed(kind) if one["sessionID"] == session_id]
 
-        (request,) = await eventually(look, within=SOON)
+        (request,) = await eventually(look)
         return request
 
     async def listed(self, kind: str) -> list[Json]:
@@ -76,7 +74,7 @@ class Desk:
 
     async def child(self, session_id: str) -> str:
         """The id of a session's subagent, as soon as it has one."""
-        (child,) = await eventually(lambda: self._get(f"/session/{session_id}/children"), within=SOON)
+        (child,) = await eventually(lambda: self._get(f"/session/{session_id}/children"))
         return str(child["id"])
 
     async def _post(self, path: str, body: Json) -> Any:

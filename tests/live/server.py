@@ -13,7 +13,6 @@ from typing import Any
 from live.provider import KEY, MODEL
 from waiting import eventually
 
-START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 READY = b"opencode server listening on "
 
@@ -64,7 +63,7 @@ class OpenCodeServe:
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         # Not by asking it: a request that comes as the port is open and the server not ready is never answered (1.18).
-        await eventually(lambda: READY in self._said(said_before), within=START_SECONDS)
+        await eventually(lambda: READY in self._said(said_before))
 
     async def stop(self) -> None:
         """Ask it to end (SIGTERM); killed if it takes longer than 10 s."""

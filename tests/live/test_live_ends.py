@@ -61,7 +61,7 @@ async def answered_question(world: LiveWorld, title: str) -> str:
 async def abort(world: LiveWorld, title: str) -> str:
     world.provider.learn(title, endless())
     session = await world.desk.begin(title, title)
-    await eventually(lambda: world.provider.calls(title), within=20)
+    await eventually(lambda: world.provider.calls(title))
     await world.shows(session, "working")
     await world.desk.abort(session)
     return session
@@ -90,7 +90,7 @@ async def abort_with_child(world: LiveWorld, title: str) -> str:
     world.provider.learn(title, task(f"{title}: child"))
     world.provider.learn(f"{title}: child", endless())
     session = await world.desk.begin(title, title)
-    await eventually(lambda: world.provider.calls(f"{title}: child"), within=20)
+    await eventually(lambda: world.provider.calls(f"{title}: child"))
     await world.shows(session, "working")
     await world.desk.abort(session)
     return session
@@ -131,7 +131,7 @@ async def two_prompts(world: LiveWorld, title: str) -> str:
     world.provider.learn(title, Say("The first answer.", after=seen))
     world.provider.learn(f"{title}: more", Say("The second answer."))
     session = await world.desk.begin(title, title)
-    await eventually(lambda: world.provider.calls(title), within=20)
+    await eventually(lambda: world.provider.calls(title))
     await world.desk.prompt(session, f"{title}: more")
     await world.shows(session, "working")
     seen.set()
@@ -190,7 +190,7 @@ async def test_a_disposed_directory_stops_its_sessions(world: LiveWorld) -> None
     """As a change of the configuration does it."""
     world.provider.learn("Think", endless())
     session = await world.desk.begin("Thinking", "Think")
-    await eventually(lambda: world.provider.calls("Think"), within=20)
+    await eventually(lambda: world.provider.calls("Think"))
     await world.shows(session, "working")
     await world.desk.dispose()
     card = await world.ended(session)

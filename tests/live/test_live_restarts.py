@@ -7,7 +7,7 @@ import pytest
 
 from live.provider import Say
 from live.tools import bash
-from live.world import PERMISSION_DELAY, SEEN_WITHIN, STILL_SECONDS, LiveWorld, went
+from live.world import PERMISSION_DELAY, STILL_SECONDS, LiveWorld, went
 from waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -65,7 +65,7 @@ async def test_what_happened_while_no_bridge_ran_is_told_once_it_does(world: Liv
     asking = await world.desk.begin("Asking", "Ask alone")
     request = await world.desk.asked(asking)
     seen.set()
-    await eventually(lambda: world.desk.idle(done), within=SEEN_WITHIN)
+    await eventually(lambda: world.desk.idle(done))
     await world.start_bridge()
     await world.shows(asking, "permission")
     await world.desk.reply(request, "once")

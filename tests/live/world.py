@@ -11,14 +11,13 @@ from live.desk import Desk
 from live.provider import KEY, Provider
 from live.server import PASSWORD, OpenCodeServe
 from simulator.activity_report import activities
-from simulator.world import START_SECONDS, World, WorldOptions
+from simulator.world import World, WorldOptions
 from waiting import eventually
 
 Json = dict[str, Any]
 
 PERMISSION_DELAY = 1.0
 """Seconds that the bridge gives the person at the desk to answer before the phone rings."""
-SEEN_WITHIN = 20.0
 STILL_SECONDS = 1.5
 """Seconds without any movement after which nothing more comes: the relay holds a change back for one at the most."""
 
@@ -56,9 +55,7 @@ class LiveWorld(World):
     async def watched(self, since: float) -> None:
         """Return when the bridge has connected to OpenCode after `since` (UNIX seconds)."""
         # The bridge's own log line has milliseconds only.
-        await eventually(
-            lambda: self.journal.entries("bridge", "connected", since - 0.001), within=START_SECONDS
-        )
+        await eventually(lambda: self.journal.entries("bridge", "connected", since - 0.001))
 
     # What a person sees.
 
@@ -72,7 +69,7 @@ class LiveWorld(World):
             assert states[-1] == status, f"the card shows {states}"
             return cards[-1]
 
-        return await eventually(look, within=SEEN_WITHIN)
+        return await eventually(look)
 
     async def ended(self, session_id: str, runs: int = 1) -> Json:
         """The session's newest card, once nothing moves any more: there was one for each run, and all have ended."""
@@ -87,7 +84,7 @@ class LiveWorld(World):
             assert all(len(one) >= runs and None not in one for one in ends), f"cards ended at {ends}"
             return True
 
-        await eventually(look, within=SEEN_WITHIN)
+        await eventually(look)
         await self.still(STILL_SECONDS)
         found = [self.cards(session_id) for session_id in session_ids]
         assert [len(cards) for cards in found] == [runs] * len(found)

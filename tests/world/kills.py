@@ -20,7 +20,7 @@ from simulator.opencode.ids import renamed
 from simulator.opencode.replay import session_ids
 from simulator.scenario import Recording, Scenario, load, scenarios
 from simulator.world import World
-from waiting import eventually
+from waiting import PATIENCE, eventually
 from world.facts import ASKED, Fact, Key, facts, misheard, running, survivors
 
 Json = dict[str, Any]
@@ -30,7 +30,6 @@ PLAY_SECONDS = 3.0
 """No play takes longer: long scenarios are played at the higher speeds only."""
 TAIL_SECONDS = 0.4
 """A part may also die so long after the last event: pushes are still under way then."""
-HEALS_WITHIN = 30.0
 STILL_SECONDS = 1.2
 """A relay looks every second for what is due."""
 FROM_NOWHERE = frozenset({"i_after_restart"})
@@ -46,7 +45,7 @@ ERRORS = frozenset({"ERROR", "CRITICAL"})
 async def _cut_stream(world: World) -> Counter[Key]:
     streams = world.opencode.process.streams
     await streams.cut(last_words=0.2)
-    await streams.subscribed(HEALS_WITHIN)
+    await streams.subscribed(PATIENCE)
     return Counter()
 
 
@@ -297,6 +296,6 @@ async def _healed(world: World, played: Played) -> None:
         assert played.wrong() == []
         return True
 
-    await eventually(right, within=HEALS_WITHIN)
+    await eventually(right)
     await world.still(STILL_SECONDS)
     right()

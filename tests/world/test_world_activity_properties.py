@@ -224,7 +224,7 @@ class Cards(RuleBasedStateMachine):
         await self._settled()
 
     async def _settled(self) -> None:
-        await eventually(lambda: self._in_flight() == self.gateway.held, within=30)
+        await eventually(lambda: self._in_flight() == self.gateway.held)
 
     def _in_flight(self) -> int:
         return sum(len(relay.sender._pushes) for relay in self.relays)

@@ -10,7 +10,7 @@ from mariadb import MariaDB
 from simulator.report import relay_events, report
 from simulator.scenario import Scenario, load
 from simulator.world import World, WorldOptions
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.replay
 
@@ -41,9 +41,7 @@ async def test_a_killed_relay_loses_no_alert_and_shows_none_twice() -> None:
             scenario = load(KILLED_SCENARIOS[round_number % len(KILLED_SCENARIOS)])
             said.update(alert.event_type for alert in scenario.alerts for _ in range(alert.count))
             await _play_while_the_relay_is_killed(world, scenario, source)
-            await eventually(
-                lambda: _shown(world) - said == Counter() == _ends(said) - _shown(world), within=30
-            )
+            await eventually(lambda: _shown(world) - said == Counter() == _ends(said) - _shown(world))
         await world.still(2.0)
         assert _ends(_shown(world)) == _ends(said)
         assert _shown(world)["permission"] <= said["permission"]
@@ -68,12 +66,12 @@ async def test_a_relay_that_dies_with_pushes_unsent_sends_them_after_its_restart
         ports = dict(world.apns.ports)
         await world.apns.close()
         await world.player.play(scenario.recording, speed=20)
-        await eventually(lambda: bool(world.journal.entries("bridge", "delivered")), within=20)
+        await eventually(lambda: bool(world.journal.entries("bridge", "delivered")))
         await world.bridge.stop()
         await world.relay.kill()
         await world.apns.start(sandbox_port=ports["sandbox"], production_port=ports["production"])
         await world.start_relay()
-        await world.phones[0].shown(1, within=20)
+        await world.phones[0].shown(1, within=PATIENCE)
         await world.still(2.0)
         assert len(world.phones[0].showings) == 1
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
@@ -33,9 +33,9 @@ from simulator.apns.registry import ProviderKey
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
+from waiting import PATIENCE
 
 TOPIC = "com.example.app"
-PATIENCE = 5.0  # seconds; a test that waits longer has failed
 
 
 class Answer:
@@ -230,6 +230,7 @@ class Bench:
 
 
 async def within(awaitable: Awaitable[Any]) -> Any:
+    """What it gives; TimeoutError if that never comes."""
     return await asyncio.wait_for(awaitable, PATIENCE)
 
 
@@ -243,21 +244,3 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         await bench.sandbox.start()
         stack.push_async_callback(bench.sandbox.close)
         yield bench
-
-
-@pytest.fixture
-def patiently() -> Callable[[Awaitable[Any]], Awaitable[Any]]:
-    """Await with a deadline."""
-    return within
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
-    """Wait until a condition holds, letting the loop turn."""
-
-    async def wait(condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while not condition():  # noqa: ASYNC110 - polling is the point: nothing announces the condition
-                await asyncio.sleep(0.001)
-
-    return wait

@@ -6,6 +6,8 @@ from time import time
 import pytest
 from aioapns import NotificationRequest, PushType
 
+from .conftest import within
+
 PAYLOAD = {"aps": {"alert": {"title": "Build", "body": "Done"}}}
 
 
@@ -16,11 +18,11 @@ def real_time(bench, monkeypatch):
 
 
 @pytest.mark.usefixtures("real_time")
-async def test_a_push_is_accepted_and_delivered(bench, patiently) -> None:
+async def test_a_push_is_accepted_and_delivered(bench) -> None:
     request = NotificationRequest(
         bench.token, PAYLOAD, time_to_live=60, priority=5, collapse_key="k", push_type=PushType.ALERT
     )
-    result = await patiently(bench.aioapns().send_notification(request))
+    result = await within(bench.aioapns().send_notification(request))
     assert result.is_successful
     [delivery] = bench.delivered
     assert delivery.payload == PAYLOAD
@@ -29,11 +31,11 @@ async def test_a_push_is_accepted_and_delivered(bench, patiently) -> None:
 
 
 @pytest.mark.usefixtures("real_time")
-async def test_a_cold_burst_all_arrives_once(bench, patiently) -> None:
+async def test_a_cold_burst_all_arrives_once(bench) -> None:
     bench.sandbox.profile.device_rate = None
     apns = bench.aioapns(max_connections=1)
     requests = [NotificationRequest(bench.token, PAYLOAD) for _ in range(300)]
-    results = await patiently(asyncio.gather(*map(apns.send_notification, requests)))
+    results = await within(asyncio.gather(*map(apns.send_notification, requests)))
     assert {result.status for result in results} == {"200"}
     assert sorted(each.apns_id for each in bench.delivered) == sorted(
         each.notification_id for each in requests
@@ -41,22 +43,22 @@ async def test_a_cold_burst_all_arrives_once(bench, patiently) -> None:
 
 
 @pytest.mark.usefixtures("real_time")
-async def test_a_dead_token_tells_reason_and_time(bench, patiently) -> None:
+async def test_a_dead_token_tells_reason_and_time(bench) -> None:
     bench.sandbox.registry.unregister(bench.token, 1_795_000_000.5)
-    result = await patiently(bench.aioapns().send_notification(NotificationRequest(bench.token, PAYLOAD)))
+    result = await within(bench.aioapns().send_notification(NotificationRequest(bench.token, PAYLOAD)))
     assert (result.status, result.description, result.timestamp) == ("410", "Unregistered", 1_795_000_000_500)
 
 
 @pytest.mark.usefixtures("real_time")
-async def test_the_other_host_does_not_know_the_token(bench, patiently) -> None:
-    result = await patiently(
+async def test_the_other_host_does_not_know_the_token(bench) -> None:
+    result = await within(
         bench.aioapns("production").send_notification(NotificationRequest(bench.token, PAYLOAD))
     )
     assert (result.status, result.description) == ("400", "BadDeviceToken")
 
 
 @pytest.mark.usefixtures("real_time")
-async def test_a_live_activity_update(bench, patiently) -> None:
+async def test_a_live_activity_update(bench) -> None:
     token = bench.sandbox.registry.mint_token("com.example.app", "production", "activity")
     request = NotificationRequest(
         token,
@@ -64,4 +66,4 @@ async def test_a_live_activity_update(bench, patiently) -> None:
         push_type=PushType.LIVEACTIVITY,
         apns_topic="com.example.app.push-type.liveactivity",
     )
-    assert (await patiently(bench.aioapns("production").send_notification(request))).is_successful
+    assert (await within(bench.aioapns("production").send_notification(request))).is_successful

@@ -14,6 +14,7 @@ from simulator.apns import frames
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
+from waiting import eventually
 
 from .conftest import AUTHORITY, TOPIC, Bench, Provider, within
 
@@ -41,8 +42,7 @@ RULES: list[dict[str, Any]] = [
 class Flood:
     """Pushes the same request over and over, encoded by hand: h2 in Python would take most of the time."""
 
-    def __init__(self, bench: Bench, provider: Provider, until) -> None:
-        self._until = until
+    def __init__(self, bench: Bench, provider: Provider) -> None:
         self._transport = provider.transport
         self._cutter = provider.cutter
         # Never indexed, so the block leaves HPACK's table alone and may be sent again and again.
@@ -60,7 +60,7 @@ class Flood:
         for _ in range(count // AT_ONCE):
             self._answered = 0
             self._transport.write(b"".join(self._requests()))
-            await self._until(lambda: self._answered == AT_ONCE)
+            await eventually(lambda: self._answered == AT_ONCE)
 
     def _requests(self):
         for _ in range(AT_ONCE):
@@ -70,7 +70,7 @@ class Flood:
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="this system does not tell a process its memory in /proc")
-async def test_fifty_thousand_pushes_leave_nothing_behind(bench, until) -> None:
+async def test_fifty_thousand_pushes_leave_nothing_behind(bench) -> None:
     """Client and sandbox are one process; the two rings are full after the warm-up, so nothing has a reason to grow."""
     bench.sandbox.profile.set({"device_rate": None})
     bench.journal._entries = type(bench.journal._entries)(maxlen=1000)
@@ -78,7 +78,7 @@ async def test_fifty_thousand_pushes_leave_nothing_behind(bench, until) -> None:
     bench.sandbox.registry.attach(bench.token, None)
     provider = await bench.connect()
     assert (await bench.ask(provider)).status == 200
-    flood = Flood(bench, provider, until)
+    flood = Flood(bench, provider)
     await flood.push(WARM_UP)
     before = memory()
     await flood.push(PUSHES - WARM_UP)

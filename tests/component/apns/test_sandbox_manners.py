@@ -11,16 +11,17 @@ from simulator.apns.certificates import issue_client_certificate
 from simulator.apns.errors import BadFault
 from simulator.apns.frames import ErrorCode
 from simulator.apns.provider_certificate import ProviderCertificate
+from waiting import eventually
 
-from .conftest import TOPIC, Provider
+from .conftest import TOPIC, Provider, within
 
 MAX_STREAMS = int(SettingCodes.MAX_CONCURRENT_STREAMS)
 REFUSED = 7
 
 
-async def closed(provider: Provider, patiently) -> bytes | None:
+async def closed(provider: Provider) -> bytes | None:
     """Wait until the server has closed; the debug data of its GOAWAY."""
-    await patiently(provider.lost)
+    await within(provider.lost)
     return provider.goaway.additional_data if provider.goaway else None
 
 
@@ -38,15 +39,15 @@ async def with_certificate(bench, host: str = "sandbox", *, bundle_id: str = TOP
         Provider, "127.0.0.1", bench.sandbox.ports[host], ssl=tls
     )
     bench._stack.callback(provider.close)
-    await asyncio.wait_for(provider.greeted.wait(), 5)
+    await within(provider.greeted.wait())
     return provider
 
 
-async def test_a_certificate_needs_no_token_and_gets_1000_streams_at_once(bench, patiently) -> None:
+async def test_a_certificate_needs_no_token_and_gets_1000_streams_at_once(bench) -> None:
     provider = await with_certificate(bench)
     assert provider.settings[0][MAX_STREAMS] == 1000
     answers = [bench.push(provider, authorization=None) for _ in range(20)]
-    assert {(await patiently(each.done)).status for each in answers} == {200}
+    assert {(await within(each.done)).status for each in answers} == {200}
     assert len(provider.settings) == 1
     assert len(bench.delivered) == 20
 
@@ -67,21 +68,21 @@ async def test_a_certificate_of_another_app(bench) -> None:
     assert (await bench.ask(provider)).status == 200  # with a token the certificate does not matter
 
 
-async def test_a_certificate_of_the_other_environment_is_shown_the_door(bench, patiently) -> None:
+async def test_a_certificate_of_the_other_environment_is_shown_the_door(bench) -> None:
     provider = await with_certificate(bench, "production", realm="sandbox")
-    assert await closed(provider, patiently) == because("BadCertificateEnvironment")
+    assert await closed(provider) == because("BadCertificateEnvironment")
     assert provider.goaway.last_stream_id == 0
     assert provider.goaway.error_code == ErrorCode.NO_ERROR
 
 
-async def test_a_certificate_of_a_stranger_is_refused(bench, patiently) -> None:
+async def test_a_certificate_of_a_stranger_is_refused(bench) -> None:
     tls = bench.tls("h2")
     issue_client_certificate(trustme.CA(), ProviderCertificate(TOPIC)).configure_cert(tls)
     try:
         _, provider = await asyncio.get_running_loop().create_connection(
             Provider, "127.0.0.1", bench.sandbox.ports["sandbox"], ssl=tls
         )
-        await patiently(provider.lost)  # TLS 1.3: the client learns of it only when it reads
+        await within(provider.lost)  # TLS 1.3: the client learns of it only when it reads
         assert not provider.greeted.is_set()
     except (ssl.SSLError, ConnectionError):
         pass
@@ -91,7 +92,7 @@ async def test_a_certificate_of_a_stranger_is_refused(bench, patiently) -> None:
 # --- idleness -----------------------------------------------------------------------------------------------------
 
 
-async def test_an_idle_connection_gets_a_warning_and_then_the_end(bench, patiently, until) -> None:
+async def test_an_idle_connection_gets_a_warning_and_then_the_end(bench) -> None:
     bench.sandbox.profile.set({"idle_after_s": 600, "goaway_grace_s": 2})
     provider = await bench.connect()
     await bench.clock.advance(599)
@@ -99,25 +100,25 @@ async def test_an_idle_connection_gets_a_warning_and_then_the_end(bench, patient
     await bench.clock.advance(599)
     assert provider.goaway is None
     await bench.clock.advance(1)
-    await until(lambda: provider.goaway)
+    await eventually(lambda: provider.goaway)
     assert provider.goaway.last_stream_id == 2**31 - 1
     await bench.clock.advance(2)
-    assert await closed(provider, patiently) == because("IdleTimeout")
+    assert await closed(provider) == because("IdleTimeout")
 
 
-async def test_the_request_that_crosses_the_warning_is_answered(bench, patiently, until) -> None:
+async def test_the_request_that_crosses_the_warning_is_answered(bench) -> None:
     provider = await bench.connect()
     bench.sandbox.idle_timeout()
     bench.sandbox.idle_timeout()
-    await until(lambda: provider.goaway)
+    await eventually(lambda: provider.goaway)
     answer = await bench.ask(provider)
     assert (answer.status, answer.reason) == (400, "IdleTimeout")
-    assert await closed(provider, patiently) == because("IdleTimeout")
+    assert await closed(provider) == because("IdleTimeout")
     assert bench.delivered == []
     assert bench.pushes()[-1]["reason"] == "IdleTimeout"
 
 
-async def test_a_connection_with_answers_due_is_not_idle(bench, patiently) -> None:
+async def test_a_connection_with_answers_due_is_not_idle(bench) -> None:
     bench.sandbox.profile.set({"idle_after_s": 60})
     bench.sandbox.faults.load([{"do": {"delay_s": 200}}])
     provider = await bench.connect()
@@ -126,10 +127,10 @@ async def test_a_connection_with_answers_due_is_not_idle(bench, patiently) -> No
     await bench.clock.advance(199)
     assert provider.goaway is None
     await bench.clock.advance(1)
-    assert (await patiently(answer.done)).status == 200
+    assert (await within(answer.done)).status == 200
 
 
-async def test_silent_death(bench, patiently, until) -> None:
+async def test_silent_death(bench) -> None:
     bench.sandbox.profile.set({"idle_after_s": 60, "idle": "silent"})
     provider = await bench.connect()
     assert (await bench.ask(provider)).status == 200
@@ -147,15 +148,15 @@ async def test_silent_death(bench, patiently, until) -> None:
     second = await bench.connect()  # a new connection is a live one
     assert (await bench.ask(second)).status == 200
     await bench.sandbox.close()
-    await patiently(provider.lost)
+    await within(provider.lost)
 
 
-async def test_a_dead_connection_sends_nothing_that_is_still_due(bench, until) -> None:
+async def test_a_dead_connection_sends_nothing_that_is_still_due(bench) -> None:
     bench.sandbox.profile.set({"idle": "silent"})
     bench.sandbox.hold()
     provider = await bench.connect()
     answer = bench.push(provider)
-    await until(lambda: bench.delivered)
+    await eventually(lambda: bench.delivered)
     bench.sandbox.idle_timeout()
     assert bench.sandbox.release() == 1
     await asyncio.sleep(0.05)
@@ -175,32 +176,32 @@ async def test_idleness_may_be_forbidden_while_it_is_watched(bench) -> None:
 # --- draining and keys --------------------------------------------------------------------------------------------
 
 
-async def test_draining(bench, patiently) -> None:
+async def test_draining(bench) -> None:
     first, second = await bench.connect(), await bench.connect()
     bench.sandbox.shutdown()
     answer = await bench.ask(first)
     assert (answer.status, answer.reason) == (503, "Shutdown")
     for provider in (first, second):
-        assert await closed(provider, patiently) == because("Shutdown")
+        assert await closed(provider) == because("Shutdown")
         assert provider.goaway.error_code == ErrorCode.NO_ERROR
     assert (await bench.ask(await bench.connect())).status == 200
     assert len(bench.delivered) == 1
 
 
-async def test_a_draining_server_tells_a_new_connection_too(bench, patiently) -> None:
+async def test_a_draining_server_tells_a_new_connection_too(bench) -> None:
     bench.sandbox.shutdown()
     provider = await bench.connect()
     assert (await bench.ask(provider)).reason == "Shutdown"
-    assert await closed(provider, patiently) == because("Shutdown")
+    assert await closed(provider) == because("Shutdown")
 
 
-async def test_a_revoked_key_ends_its_connections_and_no_other(bench, patiently) -> None:
+async def test_a_revoked_key_ends_its_connections_and_no_other(bench) -> None:
     other = bench.sandbox.issue_key()
     mine, theirs, fresh = await bench.connect(), await bench.connect(), await bench.connect()
     await bench.ask(mine)
     await bench.ask(theirs, authorization=f"bearer {bench.sign(other)}")
     bench.sandbox.revoke_key(bench.key.key_id)
-    await patiently(mine.lost)
+    await within(mine.lost)
     answer = await bench.ask(fresh)
     assert (answer.status, answer.reason) == (403, "InvalidProviderToken")
     assert (await bench.ask(theirs, authorization=f"bearer {bench.sign(other)}")).status == 200
@@ -211,14 +212,14 @@ async def test_a_revoked_key_ends_its_connections_and_no_other(bench, patiently)
 # --- errors -------------------------------------------------------------------------------------------------------
 
 
-async def test_too_many_errors_in_a_row_end_the_connection(bench, patiently) -> None:
+async def test_too_many_errors_in_a_row_end_the_connection(bench) -> None:
     bench.sandbox.profile.set({"errors_before_close": 100})
     provider = await bench.connect()
     for _ in range(99):
         assert (await bench.ask(provider, path="/3/device/" + "ab" * 32)).reason == "BadDeviceToken"
     assert provider.goaway is None
     assert (await bench.ask(provider, path="/3/device/" + "ab" * 32)).reason == "BadDeviceToken"
-    await patiently(provider.lost)
+    await within(provider.lost)
     assert provider.goaway is not None
 
 
@@ -230,7 +231,7 @@ async def test_a_success_between_them_forgives(bench) -> None:
     assert provider.goaway is None
 
 
-async def test_errors_slow_down(bench, patiently) -> None:
+async def test_errors_slow_down(bench) -> None:
     bench.sandbox.profile.set({"error_delay_s": 10, "error_delay_limit_s": 15})
     provider = await bench.connect()
     assert (await bench.ask(provider, apns_topic=None)).status == 400
@@ -239,7 +240,7 @@ async def test_errors_slow_down(bench, patiently) -> None:
     await bench.clock.advance(9)
     assert not answer.done.done()
     await bench.clock.advance(1)
-    assert (await patiently(answer.done)).status == 200
+    assert (await within(answer.done)).status == 200
     assert (await bench.ask(provider)).status == 200
 
 
@@ -255,44 +256,44 @@ async def test_a_wedged_connection_stays_so_and_a_new_one_works(bench) -> None:
 # --- stream limit and orders --------------------------------------------------------------------------------------
 
 
-async def test_a_lowered_limit_refuses_and_comes_back(bench, patiently, until) -> None:
+async def test_a_lowered_limit_refuses_and_comes_back(bench) -> None:
     provider = await bench.connect()
     await bench.ask(provider)
     bench.sandbox.lower_stream_limit(1)
-    await until(lambda: len(provider.settings) == 3)
+    await eventually(lambda: len(provider.settings) == 3)
     assert provider.settings[2] == {MAX_STREAMS: 1}
     assert (await bench.ask(provider, apns_topic=None)).status == 400
     assert len(provider.settings) == 3
     bench.sandbox.hold()
     provider.forget_the_limit()
     held, refused = bench.push(provider), bench.push(provider)
-    assert (await patiently(refused.done)).reset == REFUSED
+    assert (await within(refused.done)).reset == REFUSED
     assert bench.sandbox.release() == 1
-    assert (await patiently(held.done)).status == 200
+    assert (await within(held.done)).status == 200
     assert provider.settings[3] == {MAX_STREAMS: 1000}
 
 
-async def test_a_held_answer_holds_the_limit_back_too(bench, patiently) -> None:
+async def test_a_held_answer_holds_the_limit_back_too(bench) -> None:
     bench.sandbox.hold()
     provider = await bench.connect()
     provider.forget_the_limit()
     bad = await bench.ask(provider, authorization="bearer nonsense")
     assert bad.status == 403  # not accepted, so not the one that is held
     first, second = bench.push(provider), bench.push(provider)
-    assert (await patiently(second.done)).reset == REFUSED
+    assert (await within(second.done)).reset == REFUSED
     assert len(provider.settings) == 1
     assert bench.sandbox.release() == 1
-    assert (await patiently(first.done)).status == 200
+    assert (await within(first.done)).status == 200
     assert provider.settings[1] == {MAX_STREAMS: 1000}
 
 
-async def test_releasing_what_nobody_waits_for_any_more(bench, until) -> None:
+async def test_releasing_what_nobody_waits_for_any_more(bench) -> None:
     bench.sandbox.hold()
     provider = await bench.connect()
     bench.push(provider)
-    await until(lambda: bench.delivered)
+    await eventually(lambda: bench.delivered)
     provider.close()
-    await until(lambda: not bench.sandbox._listeners["sandbox"].connections)
+    await eventually(lambda: not bench.sandbox._listeners["sandbox"].connections)
     assert bench.sandbox.release() == 1
 
 
@@ -338,14 +339,14 @@ async def test_misshapen_ids(bench, form: str, expected: str | None) -> None:
 
 
 @pytest.mark.parametrize(("offset", "last"), [(0, 3), (-1, 1), (1, 5), (-9, 0)])
-async def test_goaway_may_tell_a_wrong_last_stream(bench, patiently, offset: int, last: int) -> None:
+async def test_goaway_may_tell_a_wrong_last_stream(bench, offset: int, last: int) -> None:
     provider = await bench.connect()
     await bench.ask(provider)
     bench.sandbox.faults.load(
         [{"do": {"goaway": "Shutdown", "last_stream_offset": offset}, "accepts_first": True}]
     )
     bench.push(provider)
-    await patiently(provider.lost)
+    await within(provider.lost)
     assert provider.goaway.last_stream_id == last
     assert len(bench.delivered) == 2
 

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from aioapns import NotificationRequest, PushType
 
+from waiting import PATIENCE
+
 from .conftest import TOPIC, Bench, within
 
 HERE = Path(__file__).parent / "strangers"
@@ -135,7 +137,7 @@ async def test_clients_from_npm(stage: Stage, packages: Path, script: str) -> No
         "node", str(HERE / script), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
-        out, err = await asyncio.wait_for(node.communicate(json.dumps(wanted).encode()), 20)
+        out, err = await asyncio.wait_for(node.communicate(json.dumps(wanted).encode()), PATIENCE)
     finally:
         if node.returncode is None:
             node.kill()

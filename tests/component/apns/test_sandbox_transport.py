@@ -13,6 +13,9 @@ from simulator.apns import frames
 from simulator.apns.faults import AnswerWith, CloseConnection, Delay, Fault, GoAway, Reset, Stall
 from simulator.apns.sandbox import Sandbox
 from simulator.apns.server import ServerConnection
+from waiting import eventually
+
+from .conftest import within
 
 MAX_STREAMS = int(SettingCodes.MAX_CONCURRENT_STREAMS)
 REFUSED, INTERNAL = 7, 2
@@ -37,11 +40,11 @@ async def test_tls_1_1_is_refused(bench) -> None:
         await asyncio.open_connection("127.0.0.1", bench.sandbox.ports["sandbox"], ssl=context)
 
 
-async def test_http1_never_gets_an_http1_answer(bench, patiently) -> None:
+async def test_http1_never_gets_an_http1_answer(bench) -> None:
     tls = bench.tls("http/1.1")
     reader, writer = await asyncio.open_connection("127.0.0.1", bench.sandbox.ports["sandbox"], ssl=tls)
     writer.write(b"POST /3/device/ab HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    received = await patiently(reader.read())
+    received = await within(reader.read())
     assert b"HTTP/" not in received.replace(b"HTTP/2", b"")
     assert b'{"reason":' in received
     writer.close()
@@ -74,84 +77,84 @@ async def test_a_valid_token_raises_the_limit_also_if_the_push_itself_is_bad(ben
     assert provider.settings[1] == {MAX_STREAMS: 1000}
 
 
-async def test_a_second_stream_is_refused_while_the_first_is_unanswered(bench, patiently, until) -> None:
+async def test_a_second_stream_is_refused_while_the_first_is_unanswered(bench) -> None:
     bench.sandbox.faults.add(Fault(Delay(5), times=1))
     provider = await bench.connect()
     provider.forget_the_limit()
     first, second = bench.push(provider), bench.push(provider)
-    assert (await patiently(second.done)).reset == REFUSED
+    assert (await within(second.done)).reset == REFUSED
     assert len(provider.settings) == 1
     await bench.clock.advance(5)
-    assert (await patiently(first.done)).status == 200
+    assert (await within(first.done)).status == 200
     assert (await bench.ask(provider)).status == 200
     assert len(bench.delivered) == 2
     [entry] = bench.journal.entries("apns", "stream_refused")
     assert entry.detail == {"limit": 1}
 
 
-async def test_many_pushes_at_once_after_the_first(bench, patiently) -> None:
+async def test_many_pushes_at_once_after_the_first(bench) -> None:
     bench.sandbox.profile.device_rate = None
     provider = await bench.connect()
     await bench.ask(provider)
     answers = [bench.push(provider) for _ in range(200)]
-    assert {(await patiently(each.done)).status for each in answers} == {200}
+    assert {(await within(each.done)).status for each in answers} == {200}
 
 
-async def test_two_thousand_refusals_on_one_connection_are_all_answered(bench, patiently) -> None:
+async def test_two_thousand_refusals_on_one_connection_are_all_answered(bench) -> None:
     bench.sandbox.registry.unregister(bench.token, 1.0)
     provider = await bench.connect()
     await bench.ask(provider)
     for _ in range(10):
         answers = [bench.push(provider) for _ in range(200)]
-        assert {(await patiently(each.done)).status for each in answers} == {410}
+        assert {(await within(each.done)).status for each in answers} == {410}
 
 
 # --- PING and GOAWAY ----------------------------------------------------------------------------------------------
 
 
-async def test_ping(bench, patiently) -> None:
+async def test_ping(bench) -> None:
     provider = await bench.connect()
     provider.h2.ping(b"12345678")
     provider.flush()
-    await patiently(provider.pong.wait())
+    await within(provider.pong.wait())
 
 
-async def test_the_clients_own_goaway_is_no_error_of_the_protocol(bench, until) -> None:
+async def test_the_clients_own_goaway_is_no_error_of_the_protocol(bench) -> None:
     provider = await bench.connect()
     provider.transport.write(frames.goaway(0, 0) + frames.frame(0xEE, 0, 0, b"extension"))
     provider.close()
-    await until(lambda: bench.journal.entries("apns", "connection_closed"))
+    await eventually(lambda: bench.journal.entries("apns", "connection_closed"))
     assert not bench.journal.entries("apns", "protocol_error")
 
 
-async def test_a_stream_that_breaks_the_rules_leaves_the_connection_alive(bench, patiently) -> None:
+async def test_a_stream_that_breaks_the_rules_leaves_the_connection_alive(bench) -> None:
     provider = await bench.connect()
     answer = provider.send([*bench.headers(), ("content-length", "3")], b"ab")
-    assert (await patiently(answer.done)).reset == 1
+    assert (await within(answer.done)).reset == 1
     assert (await bench.ask(provider)).status == 200
 
 
-async def test_goaway_carries_its_reason_and_the_connection_closes(bench, patiently) -> None:
+async def test_goaway_carries_its_reason_and_the_connection_closes(bench) -> None:
     provider = await bench.connect()
     await bench.ask(provider)
     bench.sandbox.goaway("Shutdown")
-    await patiently(provider.lost)
+    await within(provider.lost)
     assert provider.goaway.additional_data == b'{"reason":"Shutdown"}'
     assert (provider.goaway.error_code, provider.goaway.last_stream_id) == (0, 1)
     assert (await bench.ask(await bench.connect())).status == 200
 
 
-async def test_answers_still_due_go_out_after_goaway(bench, patiently, until) -> None:
+async def test_answers_still_due_go_out_after_goaway(bench) -> None:
     bench.sandbox.faults.add(Fault(Delay(5)))
     provider = await bench.connect()
     answer = bench.push(provider)
-    await until(lambda: bench.pushes())
+    await eventually(lambda: bench.pushes())
     bench.sandbox.goaway("Shutdown")
-    await until(lambda: provider.goaway)
+    await eventually(lambda: provider.goaway)
     assert not provider.lost.done()
     await bench.clock.advance(5)
-    assert (await patiently(answer.done)).status == 200
-    await patiently(provider.lost)
+    assert (await within(answer.done)).status == 200
+    await within(provider.lost)
 
 
 # --- faults -------------------------------------------------------------------------------------------------------
@@ -182,30 +185,30 @@ async def test_a_reset(bench, accepts_first: bool, delivered: int) -> None:
     assert (await bench.ask(provider)).status == 200
 
 
-async def test_a_goaway_before_the_push_is_judged_disowns_it(bench, patiently) -> None:
+async def test_a_goaway_before_the_push_is_judged_disowns_it(bench) -> None:
     provider = await bench.connect()
     await bench.ask(provider)
     bench.sandbox.faults.add(Fault(GoAway("Shutdown")))
     answer = bench.push(provider)
-    await patiently(provider.lost)
+    await within(provider.lost)
     assert not answer.done.done()
     assert provider.goaway.last_stream_id == 1
     assert len(bench.delivered) == 1
 
 
-async def test_a_goaway_after_the_push_is_judged_answers_it(bench, patiently) -> None:
+async def test_a_goaway_after_the_push_is_judged_answers_it(bench) -> None:
     bench.sandbox.faults.add(Fault(GoAway("Shutdown"), accepts_first=True))
     provider = await bench.connect()
     assert (await bench.ask(provider)).status == 200
-    await patiently(provider.lost)
+    await within(provider.lost)
     assert provider.goaway.last_stream_id == 1
 
 
-async def test_a_connection_is_cut(bench, patiently) -> None:
+async def test_a_connection_is_cut(bench) -> None:
     bench.sandbox.faults.add(Fault(CloseConnection()))
     provider = await bench.connect()
     answer = bench.push(provider)
-    await patiently(provider.lost)
+    await within(provider.lost)
     assert provider.goaway is None
     assert not answer.done.done()
 
@@ -220,13 +223,13 @@ async def test_a_stalled_push_is_never_answered_and_others_are(bench) -> None:
     assert not stalled.done.done()
 
 
-async def test_a_delayed_answer_for_a_connection_that_is_gone_is_dropped(bench, until) -> None:
+async def test_a_delayed_answer_for_a_connection_that_is_gone_is_dropped(bench) -> None:
     bench.sandbox.faults.add(Fault(Delay(5)))
     provider = await bench.connect()
     bench.push(provider)
-    await until(lambda: bench.pushes())
+    await eventually(lambda: bench.pushes())
     provider.close()
-    await until(lambda: bench.journal.entries("apns", "connection_closed"))
+    await eventually(lambda: bench.journal.entries("apns", "connection_closed"))
     await bench.clock.advance(10)
     assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("apns delay")]
 
@@ -234,7 +237,7 @@ async def test_a_delayed_answer_for_a_connection_that_is_gone_is_dropped(bench, 
 # --- robustness ---------------------------------------------------------------------------------------------------
 
 
-async def test_garbage_on_many_connections_harms_no_other(bench, patiently) -> None:
+async def test_garbage_on_many_connections_harms_no_other(bench) -> None:
     seeded, steady = random.Random(4), await bench.connect()
     port = bench.sandbox.ports["sandbox"]
     greeting = frames.PREFACE + frames.settings({})
@@ -255,11 +258,11 @@ async def test_garbage_on_many_connections_harms_no_other(bench, patiently) -> N
     assert not bench.journal.entries("apns", "connection_crashed")
 
 
-async def test_a_defect_of_ours_ends_one_connection_only(bench, patiently, monkeypatch) -> None:
+async def test_a_defect_of_ours_ends_one_connection_only(bench, monkeypatch) -> None:
     steady, other = await bench.connect(), await bench.connect()
     monkeypatch.setattr("simulator.apns.server.read_request", lambda *_: 1 / 0)
     bench.push(other)
-    await patiently(other.lost)
+    await within(other.lost)
     assert other.goaway.error_code == INTERNAL
     monkeypatch.undo()
     assert (await bench.ask(steady)).status == 200
@@ -318,14 +321,14 @@ async def test_the_sandbox_listens_on_loopback_only(bench) -> None:
 # --- life of the sandbox ------------------------------------------------------------------------------------------
 
 
-async def test_close_says_goaway_cuts_what_is_due_and_may_be_called_again(bench, patiently, until) -> None:
+async def test_close_says_goaway_cuts_what_is_due_and_may_be_called_again(bench) -> None:
     bench.sandbox.faults.add(Fault(Stall()))
     provider, ports = await bench.connect(), dict(bench.sandbox.ports)
     bench.push(provider)
-    await until(lambda: bench.pushes())
+    await eventually(lambda: bench.pushes())
     await bench.sandbox.close()
     await bench.sandbox.close()
-    await patiently(provider.lost)
+    await within(provider.lost)
     assert provider.goaway.additional_data == b'{"reason":"Shutdown"}'
     assert bench.sandbox.ports == {}
     for port in ports.values():
@@ -341,13 +344,13 @@ async def test_close_cuts_a_client_that_does_not_answer(bench, monkeypatch) -> N
     assert not bench.sandbox._listeners["sandbox"].connections
 
 
-async def test_nothing_of_a_connection_is_kept(bench, patiently, until) -> None:
+async def test_nothing_of_a_connection_is_kept(bench) -> None:
     before = sum(isinstance(each, ServerConnection) for each in gc.get_objects())
     for _ in range(5):
         provider = await bench.connect()
         await bench.ask(provider)
         provider.close()
-    await until(lambda: not bench.sandbox._listeners["sandbox"].connections)
+    await eventually(lambda: not bench.sandbox._listeners["sandbox"].connections)
     await asyncio.sleep(0)
     gc.collect()
     assert sum(isinstance(each, ServerConnection) for each in gc.get_objects()) == before

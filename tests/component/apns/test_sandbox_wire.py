@@ -9,6 +9,8 @@ from simulator.apns.faults import AnswerWith, Fault
 from simulator.apns.profile import Rate
 from simulator.apns.reasons import REASONS
 
+from .conftest import within
+
 TOPIC = "com.example.app"
 LIVE = f"{TOPIC}.push-type.liveactivity"
 
@@ -110,9 +112,9 @@ async def test_each_reason_of_the_payload(bench, reason: str) -> None:
     assert (answer.status, answer.reason) == (REASONS[reason].status, reason)
 
 
-async def test_duplicate_headers(bench, patiently) -> None:
+async def test_duplicate_headers(bench) -> None:
     provider = await bench.connect()
-    answer = await patiently(provider.send([*bench.headers(), ("apns-topic", TOPIC)], b"{}").done)
+    answer = await within(provider.send([*bench.headers(), ("apns-topic", TOPIC)], b"{}").done)
     assert answer.reason == "DuplicateHeaders"
 
 

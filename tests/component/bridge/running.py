@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from component.bridge.fake_opencode import FakeOpenCode
 from relay.bridge.options import BridgeOptions
 from relay.bridge.run import run_bridge
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 SECRET = "s3cret-s3cret-s3cret"
 
@@ -25,7 +25,7 @@ class RunningBridge:
         """As SIGTERM does; raises what it raised. After `kill` there is nothing left to stop."""
         self._stop.set()
         if not self._task.cancelled():
-            await asyncio.wait_for(self._task, 5)
+            await asyncio.wait_for(self._task, PATIENCE)
 
     async def kill(self) -> None:
         self._task.cancel()

@@ -13,7 +13,7 @@ from aiohttp import encode_basic_auth
 from component.bridge.fake_opencode import FakeOpenCode
 from component.bridge.fake_relay import FakeRelay
 from component.bridge.running import SECRET
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
 
@@ -58,7 +58,7 @@ class TestHealth:
             fake_relay.answers = [(503, {})]
             fake_relay.gate.set()
             await eventually(lambda: fake_relay.accepted)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 while (said := (await ask("GET", "/health"))[1])["outbox"]:
                     pass
             assert (said["relay"]["verdict"], said["relay"]["reason"]) == ("delivered", "")
@@ -90,7 +90,7 @@ class TestHealth:
         async with running(port=port):
             assert (await ask("GET", "/health"))[0] == 200
             await fake_opencode.crash()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 while (await ask("GET", "/health"))[0] != 503:
                     pass
             assert (await ask("GET", "/health"))[1]["version"] == "1.18.33"

@@ -19,6 +19,7 @@ from relay.bridge.options import BridgeOptions
 from relay.bridge.pairing import pairing_of, rotate_secret
 from relay.bridge.pairing_code import save_pairing
 from relay.bridge.tailscale import Tailnet
+from waiting import PATIENCE
 
 PAIR = contract.pairing("https://relay.example.org", SECRET, ["http://192.168.1.5:4096"])
 
@@ -34,7 +35,7 @@ def run() -> Run:
             sys.executable, "-m", "relay", "pair", *words, env=os.environ | environment,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        out, err = await asyncio.wait_for(process.communicate(), 30)
+        out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
         assert process.returncode is not None
         return process.returncode, out.decode(), err.decode()
 

@@ -14,7 +14,7 @@ from component.bridge.running import SECRET, Running
 from relay.bridge.errors import NotOpenCode, OptionError, Refused
 from relay.bridge.options import BridgeOptions
 from relay.bridge.run import run_bridge
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 Started = Callable[..., Coroutine[None, None, None]]
 
@@ -26,7 +26,7 @@ def started(fake_opencode: FakeOpenCode, fake_relay: FakeRelay) -> Started:
     def run(**changed: Any) -> Coroutine[None, None, None]:
         given: dict[str, Any] = {"opencode_url": fake_opencode.url, "relay_url": fake_relay.url}
         options = BridgeOptions(**given | {"relay_secret": SECRET} | changed)
-        return asyncio.wait_for(run_bridge(options, stop=asyncio.Event(), out=io.StringIO()), 5)
+        return asyncio.wait_for(run_bridge(options, stop=asyncio.Event(), out=io.StringIO()), PATIENCE)
 
     return run
 

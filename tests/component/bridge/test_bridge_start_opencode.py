@@ -20,7 +20,7 @@ from relay.bridge.opencode_serve import OpenCodeServe
 from relay.bridge.options import BridgeOptions
 from relay.bridge.run import run_bridge
 from relay.bridge.serve_command import serve_command
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 HERE = Address("http://127.0.0.1:4096", "opencode", None)
 
@@ -182,7 +182,7 @@ class TestBridge:
         assert (note()["user"], note()["password"]) == ("me", "geheim")
         assert "Waiting for OpenCode" not in out.getvalue()
         stop.set()
-        await asyncio.wait_for(bridge, 10)
+        await asyncio.wait_for(bridge, PATIENCE)
         await eventually(lambda: not alive(note()["pid"]))
 
     async def test_the_bridge_ends_with_it(
@@ -194,7 +194,7 @@ class TestBridge:
         )
         bridge = run_bridge(options, stop=asyncio.Event(), out=io.StringIO())
         with pytest.raises(ServeError, match="ended with status 7; the bridge stops with it"):
-            await asyncio.wait_for(bridge, 10)
+            await asyncio.wait_for(bridge, PATIENCE)
 
     async def test_a_stop_while_it_starts_ends_both(
         self,
@@ -210,7 +210,7 @@ class TestBridge:
         bridge = asyncio.create_task(run_bridge(options, stop=stop, out=out))
         await eventually(note)
         stop.set()
-        await asyncio.wait_for(bridge, 10)
+        await asyncio.wait_for(bridge, PATIENCE)
         assert out.getvalue() == ""
         await eventually(lambda: not alive(note()["pid"]))
 
@@ -228,12 +228,12 @@ class TestBridge:
             stderr=asyncio.subprocess.PIPE,
         )
         assert bridge.stdout
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while b"mobilevoice:///" not in await bridge.stdout.readline():
                 assert bridge.returncode is None
         assert note()["argv"] == ["serve", "--port=0", "--hostname=127.0.0.1", "--print-logs"]
         bridge.send_signal(signal.SIGTERM)
-        _, said = await asyncio.wait_for(bridge.communicate(), 20)
+        _, said = await asyncio.wait_for(bridge.communicate(), PATIENCE)
         assert bridge.returncode == 0, said
         assert SECRET.encode() not in said
         await eventually(lambda: not alive(note()["pid"]))

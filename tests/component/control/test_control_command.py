@@ -26,6 +26,7 @@ from simulator.__main__ import main
 from simulator.command import CommandError
 from simulator.lab.errors import StateError
 from simulator.sandbox_command import SandboxOptions, running
+from waiting import PATIENCE
 
 SIMULATOR = [sys.executable, "-m", "simulator", "apns"]
 ANY_PORT = [
@@ -33,7 +34,6 @@ ANY_PORT = [
     for name in ("port", "production-port", "manage-port", "manage-production-port", "control-port")
 ]
 ROOT = Path(__file__).parents[3]
-PATIENCE = 20.0
 
 
 class Running:

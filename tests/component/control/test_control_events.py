@@ -9,11 +9,9 @@ from typing import Any
 
 import aiohttp
 
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 from .conftest import Stage
-
-PATIENCE = 5.0
 
 
 class Listener:

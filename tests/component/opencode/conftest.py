@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 import pytest
 
+from passing_time import passing
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
 from simulator.opencode.player import Player
 from simulator.opencode.server import OpenCodeServer
-
-DEADLINE = 5.0
+from waiting import PATIENCE
 
 
 class Listener:
@@ -42,7 +42,7 @@ class Listener:
         return [event.get("payload", event)["type"] for event in self.events]
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(PATIENCE):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
@@ -52,7 +52,7 @@ class Listener:
         return self.events
 
     async def end(self) -> str:
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(PATIENCE):
             await self._task
         assert self.ended is not None
         return self.ended
@@ -101,7 +101,7 @@ def player(server: OpenCodeServer, clock: VirtualClock, journal: Journal) -> Pla
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DEADLINE)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session:
         yield session
 
 
@@ -124,15 +124,8 @@ async def listen(server: OpenCodeServer, http: aiohttp.ClientSession) -> AsyncIt
 @pytest.fixture
 async def ticking(clock: VirtualClock) -> AsyncIterator[None]:
     """Virtual time passes in steps of 50 ms, as fast as the machine lets everybody else act in between."""
-
-    async def tick() -> None:
-        while True:
-            await clock.advance(0.05)
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(tick(), name="tick")
-    yield
-    task.cancel()
+    async with passing(clock, step=0.05):
+        yield
 
 
 @pytest.fixture
@@ -144,7 +137,7 @@ def happened(journal: Journal) -> Callable:
         stop = journal.listen(lambda entry: written.set() if entry.what == what else None)
         if journal.entries(what=what):
             written.set()
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(PATIENCE):
             await written.wait()
         stop()
 

@@ -19,8 +19,7 @@ from simulator.opencode.crowd import Crowd, gather
 from simulator.opencode.server import OpenCodeServer
 from simulator.opencode.writer import Writer
 from simulator.scenario import UnknownScenario
-
-DEADLINE = 10.0
+from waiting import PATIENCE
 
 
 async def events(url: str, http: aiohttp.ClientSession, **options) -> AsyncIterator[dict]:
@@ -33,7 +32,7 @@ async def events(url: str, http: aiohttp.ClientSession, **options) -> AsyncItera
 async def test_a_server_with_sessions_that_work_by_themselves(http) -> None:
     ended: set[str] = set()
     async with running(OpenCodeOptions(port=0, sessions=5, rate=500, scenario="text", pause=0.1)) as server:
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(PATIENCE):
             async for event in events(server.url, http):
                 if event["type"] == "session.idle":
                     ended.add(event["properties"]["sessionID"])
@@ -49,7 +48,7 @@ async def test_a_server_that_works_only_when_asked(http) -> None:
         async with http.post(f"{server.url}/session", json={}) as response:
             session = await response.json()
         said = {"parts": [{"type": "text", "text": "hello"}]}
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(PATIENCE):
             async with http.post(f"{server.url}/session/{session['id']}/prompt_async", json=said) as response:
                 assert response.status == 204
             asked: list = []
@@ -116,7 +115,7 @@ async def test_a_crowd_gives_up_when_its_server_dies(clock) -> None:
     people = asyncio.create_task(gather(Crowd(5), server.desk, writer, clock))
     await clock.advance(1.5)
     server.desk.die()
-    async with asyncio.timeout(DEADLINE):
+    async with asyncio.timeout(PATIENCE):
         assert list((await people).values()) == [0] * 5
 
 
@@ -143,7 +142,7 @@ async def program(options: str = "") -> AsyncIterator[tuple[asyncio.subprocess.P
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             warning = b""
             while not (line := await process.stdout.readline()).startswith(b"opencode server listening"):
                 assert line, "it ended before it was ready"
@@ -169,7 +168,7 @@ async def test_a_process_that_is_ended_says_no_farewell(http, number: signal.Sig
 
         with pytest.raises(aiohttp.ClientPayloadError):
             await hear()
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(PATIENCE):
             assert await process.wait() == status
     assert heard[0] == "server.connected"
     assert "server.instance.disposed" not in heard

@@ -9,6 +9,7 @@ import pytest
 from simulator.opencode.agent import Reaction
 from simulator.opencode.script import Script, parse
 from simulator.opencode.server import OpenCodeServer
+from waiting import PATIENCE
 
 D = "/code/demo"
 PAIR = ["idle", "session.idle"]
@@ -48,7 +49,7 @@ async def say(ask, session: dict, script: str, route: str = "prompt_async"):
 
 async def waiting(ask, path: str) -> list:
     """What GET `path` lists, as soon as it lists anything."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not (listed := (await ask("GET", path))[1]):
             pass
     return listed
@@ -274,7 +275,7 @@ async def test_the_session_of_a_dead_server_can_be_prompted_again(prompt, ask, s
 async def test_a_client_that_waits_for_an_answer_is_cut_off_too(ask, server, clock) -> None:
     _, session = await ask("POST", "/session", {})
     waits = asyncio.ensure_future(say(ask, session, LONG, "message"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while session["id"] not in server.process.state.statuses:
             await clock.advance(0.1)
     await server.cut()

@@ -9,6 +9,7 @@ import pytest
 
 from simulator.opencode.answers import Answer
 from simulator.opencode.server import OpenCodeServer
+from waiting import PATIENCE
 
 D = "/code/demo"
 
@@ -75,7 +76,7 @@ async def test_the_cut_body_has_no_last_chunk(server) -> None:
     writer.write(b"GET /global/event HTTP/1.1\r\nHost: x\r\n\r\n")
     await reader.readuntil(b"server.connected")
     await server.cut()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         rest = await reader.read()
     assert not rest.endswith(b"0\r\n\r\n")
     writer.close()

@@ -8,6 +8,7 @@ from simulator.opencode.answers import Answer
 from simulator.opencode.replay import replay
 from simulator.opencode.streams import HEARTBEAT_EVERY
 from simulator.scenario import load
+from waiting import PATIENCE
 
 D = "/code/demo"
 PAST_THE_DEAF_WINDOW = 0.021
@@ -166,7 +167,7 @@ async def test_a_stalled_reader_loses_nothing(server, clock) -> None:
         await asyncio.sleep(0)
     server.process.act(D, idle("ses_the_last"))
     body = b""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while b"ses_the_last" not in body:
             body += await reader.read(2**20)
     assert body.count(b"data: ") == 100 * len(frames) + 1
@@ -191,7 +192,7 @@ async def test_waiting_for_a_listener(listen, server, clock, ticking) -> None:
     assert not waiting.done()
     await listen("/event")
     await listen("/global/event")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await waiting
 
 

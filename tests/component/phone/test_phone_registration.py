@@ -8,6 +8,7 @@ from simulator.phone.app import BUNDLE_ID
 from simulator.phone.pairing import PairingError
 from simulator.phone.phone import Phone
 from simulator.phone.relay_client import call
+from waiting import PATIENCE
 
 SECRET = "s3cret-s3cret-s3cret-24"
 SERVER_ID = "0123456789abcdef"
@@ -119,7 +120,7 @@ async def test_while_the_relay_is_down_the_app_tries_again(phone, relay, link, t
     await clock.sleep(10)
     assert not registering.done()
     await relay.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         (reply,) = await registering
     assert reply.outcome == "accepted"
     assert reply.attempts >= 3

@@ -55,7 +55,7 @@ async def test_the_journal_hears_of_the_process_and_of_its_log(tmp_path: Path) -
         journal=journal,
     )
     await command.start()
-    await eventually(lambda: journal.entries("relay", "waiting"), within=20)
+    await eventually(lambda: journal.entries("relay", "waiting"))
     assert await command.kill() == -9
     assert await command.kill() == 0, "killing what is gone is harmless"
     assert [entry.what for entry in journal.entries("relay")] == [

@@ -16,6 +16,7 @@ from simulator.lab.issuer import Issuer
 from simulator.lab.lab import Lab
 from simulator.phone.activitykit.activity import Activity
 from simulator.phone.phone import Phone
+from waiting import PATIENCE
 
 from .conftest import AUTHORITY, NOW, TOPIC
 
@@ -176,9 +177,9 @@ async def test_what_is_due_is_done_at_every_tick(monkeypatch: pytest.MonkeyPatch
     lab, settled = _real_lab(), asyncio.Event()
     monkeypatch.setattr(lab.sandbox, "settle", settled.set)
     lab.start()
-    await asyncio.wait_for(settled.wait(), 5)
+    await asyncio.wait_for(settled.wait(), PATIENCE)
     settled.clear()
-    await asyncio.wait_for(settled.wait(), 5)
+    await asyncio.wait_for(settled.wait(), PATIENCE)
     await lab.close()
 
 
