@@ -1,0 +1,65 @@
+"""A dispatcher between a database and a fake gateway."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from component.dispatcher.dispatching import DEADLINE, Clock, Make, NoJitter, Watch, register
+from fake_gateway import FakeGateway
+from relay import dispatcher as module
+from relay.database import close_database, open_database
+from relay.dispatcher import Dispatcher
+from relay.store.sql import Database
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    return FakeGateway()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks into the database often; when something is due says the test's clock."""
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.005)
+    monkeypatch.setattr(module, "DATABASE_PAUSE", 0.005)
+
+
+@pytest.fixture
+async def db(tmp_path: Path) -> AsyncIterator[Database]:
+    connection = await open_database(f"sqlite://{tmp_path}/relay.sqlite3")
+    yield Database(connection)
+    await close_database()
+
+
+@pytest.fixture
+async def make(gateway: FakeGateway, clock: Clock) -> AsyncIterator[Make]:
+    """Dispatchers that are stopped at the end."""
+    made: list[Dispatcher] = []
+
+    def build(db: Database, owner: str = "host:1", way: FakeGateway | None = None) -> Dispatcher:
+        dispatcher = Dispatcher(
+            db, way or gateway, owner=owner, push_deadline=DEADLINE, keep_days=30, clock=Watch(clock),
+            jitter=NoJitter(),  # type: ignore[arg-type]
+        )  # fmt: skip
+        made.append(dispatcher)
+        return dispatcher
+
+    yield build
+    gateway.gate.set()
+    for dispatcher in made:
+        await dispatcher.stop(5)
+
+
+@pytest.fixture
+async def dispatcher(db: Database, make: Make) -> Dispatcher:
+    """Started, with one phone in the database."""
+    await register(db)
+    started = make(db)
+    await started.start()
+    return started

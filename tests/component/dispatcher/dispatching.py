@@ -1,0 +1,124 @@
+"""A dispatcher with the clock that a test moves, what it is given, and what became of that."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from fake_gateway import FakeGateway
+from relay.apns.push import Push
+from relay.contract import DeviceRegister
+from relay.dispatcher import Dispatcher
+from relay.planner import Delivery
+from relay.store import devices
+from relay.store.sql import Database
+from waiting import PATIENCE
+
+START = 1_800_000_000.0
+SECRET = "a" * 64
+TOKEN = "ab" * 32
+DEADLINE = 10.0
+LEASE = 45.0
+
+Make = Callable[..., Dispatcher]
+
+
+class Clock:
+    """The test sets `now`; waiting is real."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+
+class Watch:
+    """What the dispatcher sees of it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self) -> float:
+        return self._clock.now
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class NoJitter:
+    def random(self) -> float:
+        return 0.0
+
+
+async def register(db: Database, at: float = START - 100, apns_env: Any = "production") -> None:
+    device = DeviceRegister(secret="s" * 16, device_token=TOKEN, apns_env=apns_env)
+    await devices.register(db, device, secret_hash=SECRET, bundle_id="com.example.app", now_ms=int(at * 1000))
+
+
+async def delivery(db: Database, at: float = START) -> Delivery:
+    (phone,) = await devices.recipients(db, SECRET)
+    push = Push(
+        apns_id=str(uuid.uuid4()),
+        device_token=phone.device_token,
+        apns_env=phone.apns_env,
+        topic=phone.bundle_id,
+        push_type="alert",
+        priority=10,
+        expiration=int(at) + 86_400,
+        collapse_id="c",
+        payload=b"{}",
+    )
+    return Delivery(
+        push=push,
+        secret_hash=SECRET,
+        event_id="e",
+        event_type="complete",
+        session_id="s",
+        device_id=phone.device_id,
+        created_at=int(at * 1000),
+        registered_at=phone.registered_at,
+    )
+
+
+async def send(dispatcher: Dispatcher, *planned: Delivery) -> list[str]:
+    """How the deliveries ended, or that they are tried again."""
+    return list(await asyncio.gather(*(await dispatcher.enqueue(planned)).values()))
+
+
+async def row(db: Database, apns_id: str) -> dict[str, Any]:
+    _, found = await db.execute("SELECT * FROM delivery_log WHERE id = ?", [apns_id])
+    return dict(found[0])
+
+
+async def status_is(db: Database, apns_id: str, status: str) -> bool:
+    return bool((await row(db, apns_id))["status"] == status)
+
+
+def environments(gateway: FakeGateway) -> list[str]:
+    return [push.apns_env for push in gateway.sent]
+
+
+async def polled(dispatcher: Dispatcher) -> None:
+    """Return when the dispatcher has looked into the database from now on."""
+    looked = asyncio.Event()
+    claim = dispatcher._claim
+
+    async def watched() -> None:
+        await claim()
+        looked.set()
+
+    dispatcher._claim = watched  # type: ignore[method-assign]
+    dispatcher.look_for_due()
+    await asyncio.wait_for(looked.wait(), PATIENCE)
+    looked.clear()
+    await asyncio.wait_for(looked.wait(), PATIENCE)
+    dispatcher._claim = claim  # type: ignore[method-assign]
+
+
+async def crash(dispatcher: Dispatcher) -> None:
+    """End it without its stop."""
+    for task in dispatcher._tasks:
+        task.cancel()
+    await asyncio.gather(*dispatcher._tasks, return_exceptions=True)
+    dispatcher._tasks.clear()
+    while not dispatcher._jobs.empty():
+        dispatcher._jobs.get_nowait()
+        dispatcher._jobs.task_done()

@@ -1,0 +1,184 @@
+"""Every route and every way to misuse it, over the whole app."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from component.routes.calls import (
+    ACTIVITY,
+    EVENT,
+    GOOD,
+    NO_ACTIVITY,
+    REGISTER,
+    SECRET,
+    TOKEN,
+    UNREGISTER,
+    everything,
+    post,
+    post_raw,
+    register,
+    table,
+    tell,
+)
+from fake_gateway import FakeGateway
+from relay.app import MAX_BODY
+
+
+class TestDevices:
+    async def test_a_phone_comes_and_goes(self, app: Quart) -> None:
+        await register(app, TOKEN.upper(), apnsEnv="sandbox", bundleId="com.other", unknown=[1])
+        await register(app, apnsEnv="production")
+        (row,) = await table("device_registration")
+        assert (row["device_token"], row["bundle_id"]) == (TOKEN, "com.example.app")
+        assert row["apns_env"] == "production"
+        assert SECRET not in str(row)
+        for _ in range(2):
+            assert await post(app, UNREGISTER, secret=SECRET, deviceToken=TOKEN) == (200, {"ok": True})
+        assert await table("device_registration") == []
+
+    async def test_health_counts_rows(self, app: Quart) -> None:
+        client = app.test_client()
+        await register(app)
+        await tell(app)
+        said = await (await client.get("/health")).get_json()
+        assert said == {"ok": True, "devices": 1, "deliveries": 1}
+
+    async def test_a_log_names_no_token_and_no_secret(
+        self, app: Quart, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        await register(app)
+        await tell(app, title="Geheim", body="Ganz geheim")
+        await post(app, UNREGISTER, secret=SECRET, deviceToken=TOKEN)
+        assert "…abababab" in caplog.text
+        for private in (SECRET, TOKEN, "geheim", "Geheim"):
+            assert private not in caplog.text
+
+
+BAD_VALUES: dict[str, list[Any]] = {
+    "secret": [None, "", "s" * 15, "s" * 513, 7, ["s" * 24]],
+    "deviceToken": [None, "", "a", "xyz", "ab" * 257, 7, {}, "ab\n"],
+    "activityToken": [None, "", "a", "xyz", "ab" * 257, 7, {}, "ab\n"],
+    "eventType": [None, "", "done", 1, ["complete"]],
+    "sessionID": [None, "", "a b", "a\u0000b", "a\n", "é", "s" * 129, 1e300, True],
+}
+
+
+OPTIONAL_BAD = [
+    (REGISTER, "apnsEnv", None),
+    (REGISTER, "apnsEnv", "staging"),
+    (REGISTER, "bundleId", "com/example"),
+    (REGISTER, "pushToStartToken", "zz"),
+    (REGISTER, "activityFormat", "round"),
+    (ACTIVITY, "apnsEnv", "staging"),
+    (ACTIVITY, "bundleId", "com/example"),
+    (ACTIVITY, "deviceToken", "zz"),
+    (ACTIVITY, "activityFormat", "round"),
+    (NO_ACTIVITY, "deviceToken", "zz"),
+    (EVENT, "title", ""),
+    (EVENT, "body", 7),
+    (EVENT, "serverID", "x" * 129),
+    (EVENT, "eventID", "x" * 65),
+    (EVENT, "eventID", 10**30),
+    (EVENT, "contentState", {"status": "working"}),
+    (EVENT, "contentState", []),
+]
+
+
+RAW = [
+    b"",
+    b"null",
+    b"[]",
+    b"7",
+    b'"x"',
+    b"{",
+    b'{"secret": NaN}',
+    b'{"secret": 1e999}',
+    b"\xff\xfe{}",
+    b'{"secret": "\xff"}',
+    b'{"secret": "' + b"\\ud800" * 20 + b'", "deviceToken": "ab", "eventType": "complete", "sessionID": "s"}',
+    b"[" * 30_000,
+    b'{"a":' * 10_000,
+]
+
+
+def wrong_fields() -> list[tuple[str, str, Any]]:
+    required = [(path, name, bad) for path, body in GOOD.items() for name in body for bad in BAD_VALUES[name]]
+    return required + OPTIONAL_BAD
+
+
+class TestRefusals:
+    async def refused(self, answer: tuple[int, dict[str, Any]]) -> None:
+        status, said = answer
+        assert status == 400
+        assert (said["ok"], said["code"], said["error"]) == (False, "invalid_body", "Invalid request body")
+        assert said["details"]
+        assert SECRET not in str(said)
+
+    async def test_every_wrong_value_of_every_field(self, app: Quart, gateway: FakeGateway) -> None:
+        await register(app)
+        before = await everything()
+        for path, name, bad in wrong_fields():
+            await self.refused(await post(app, path, **GOOD[path] | {name: bad}))
+        assert await everything() == before
+        assert not gateway.sent
+
+    async def test_every_required_field_is_required(self, app: Quart) -> None:
+        for path, body in GOOD.items():
+            for name in body:
+                await self.refused(await post(app, path, **{key: body[key] for key in body if key != name}))
+        assert await everything() == []
+
+    @pytest.mark.parametrize("body", RAW, ids=lambda body: repr(body[:24]))
+    async def test_what_is_no_object_of_the_contract(self, app: Quart, body: bytes) -> None:
+        for path in GOOD:
+            await self.refused(await post_raw(app, path, body))
+        assert await everything() == []
+
+    async def test_a_lone_surrogate_in_a_text(self, app: Quart) -> None:
+        await register(app)
+        body = json.dumps(GOOD[EVENT] | {"title": "\ud800"}).encode()
+        await self.refused(await post_raw(app, EVENT, body))
+
+    async def test_a_body_that_is_too_large(self, app: Quart) -> None:
+        for path in GOOD:
+            status, said = await post_raw(app, path, b" " * 2**20)
+            assert (status, said) == (
+                413,
+                {"ok": False, "error": "Request body too large", "code": "body_too_large"},
+            )
+            body = json.dumps(GOOD[path]).encode().ljust(MAX_BODY)
+            assert (await post_raw(app, path, body))[0] == 200
+
+    async def test_a_body_that_is_too_large_in_chunks(self, app: Quart) -> None:
+        async with app.test_client().request(EVENT, method="POST") as connection:
+            for _ in range(16):
+                await connection.send(b" " * 2**16)
+            await connection.send_complete()
+        response = await connection.as_response()
+        assert response.status_code == 413
+        assert (await response.get_json())["code"] == "body_too_large"
+
+    @pytest.mark.parametrize(
+        "path",
+        ["/", "/v1", "/v1/event/", "/v1//event", "/static/x", "/health/..", "/%00", "/é" * 500],
+    )
+    async def test_unknown_routes(self, app: Quart, path: str) -> None:
+        for method in ("GET", "POST"):
+            response = await app.test_client().open(path, method=method)
+            assert response.status_code == 404
+            assert await response.get_json() == {"ok": False, "error": "Not found", "code": "not_found"}
+
+    async def test_every_route_answers_a_wrong_method_with_the_envelope(self, app: Quart) -> None:
+        rules = {str(rule): rule.methods for rule in app.url_map.iter_rules()}
+        assert set(rules) == {"/health", *GOOD}
+        for path, methods in rules.items():
+            for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "X"} - methods:
+                response = await app.test_client().open(path, method=method)
+                assert response.status_code == 405
+                assert set(response.headers["Allow"].split(", ")) == methods
+                said = await response.get_json()
+                assert said == {"ok": False, "error": "Method not allowed", "code": "method_not_allowed"}
