@@ -121,12 +121,21 @@ class Dispatcher:
         self, planned: Sequence[Sequence[Delivery]]
     ) -> list[dict[str, asyncio.Future[Status]]]:
         """The same for many events. Of a delivery that two of them plan, the first has the future."""
-        lease_until = self._lease_until()
         every = [delivery for deliveries_of_one in planned for delivery in deliveries_of_one]
-        fresh = await deliveries.enqueue(self._db, every, owner=self._owner, lease_until=lease_until)
-        sending = {delivery.push.apns_id: self._offer(delivery, lease_until) for delivery in fresh}
+        room = max(0, QUEUE_SIZE - self._jobs.qsize())
+        sending = await self._sent(every[:room]) | await self._left(every[room:])
         ids = ([delivery.push.apns_id for delivery in one] for one in planned)
         return [{apns_id: sending.pop(apns_id) for apns_id in one if apns_id in sending} for one in ids]
+
+    async def _sent(self, planned: Sequence[Delivery]) -> dict[str, asyncio.Future[Status]]:
+        lease_until = self._lease_until()
+        fresh = await deliveries.enqueue(self._db, planned, owner=self._owner, lease_until=lease_until)
+        return {delivery.push.apns_id: self._offer(delivery, lease_until) for delivery in fresh}
+
+    async def _left(self, planned: Sequence[Delivery]) -> dict[str, asyncio.Future[Status]]:
+        """What does not fit in memory is written down only, for the poll of whichever relay has room first."""
+        fresh = await deliveries.enqueue(self._db, planned, owner=self._owner, lease_until=0)
+        return {delivery.push.apns_id: _queued() for delivery in fresh}
 
     def look_for_due(self) -> None:
         """Look into the database now instead of at the next second."""
@@ -234,12 +243,17 @@ class Dispatcher:
 
     async def _claim(self) -> None:
         room = min(CLAIM_LIMIT, QUEUE_SIZE - self._jobs.qsize())
+        if room <= 0:
+            return
         lease_until = self._lease_until()
-        for delivery in await deliveries.claim_due(
+        due = await deliveries.claim_due(
             self._db, owner=self._owner, now_ms=self._now_ms(), lease_until=lease_until, limit=room
-        ):
+        )
+        for delivery in due:
             if delivery.push.apns_id not in self._held:
                 self._offer(delivery, lease_until)
+        if len(due) == room:
+            self.look_for_due()  # there is more
 
     async def _sweep(self) -> None:
         while True:
@@ -268,3 +282,10 @@ class Dispatcher:
 
     def _lease_until(self) -> int:
         return self._now_ms() + self._lease_ms
+
+
+def _queued() -> asyncio.Future[Status]:
+    """Of a delivery that waits in the database."""
+    found: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
+    found.set_result("queued")
+    return found

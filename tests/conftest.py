@@ -12,8 +12,8 @@ from hypothesis import settings
 from mariadb import MariaDB, MissingError
 
 # `make test` draws the same examples every time, so that it judges the change and not the draw; `make explore` looks for new ones.
-settings.register_profile("repeat", derandomize=True, database=None)
-settings.register_profile("explore", print_blob=True)
+settings.register_profile("repeat", derandomize=True, database=None, deadline=None)
+settings.register_profile("explore", print_blob=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 
 Environment = Callable[..., dict[str, str]]

@@ -12,7 +12,7 @@ from relay.dispatcher import Dispatcher
 from relay.planner import Delivery
 from relay.store import devices
 from relay.store.sql import Database
-from waiting import PATIENCE
+from waiting import PATIENCE, eventually
 
 START = 1_800_000_000.0
 SECRET = "a" * 64
@@ -122,3 +122,13 @@ async def crash(dispatcher: Dispatcher) -> None:
     while not dispatcher._jobs.empty():
         dispatcher._jobs.get_nowait()
         dispatcher._jobs.task_done()
+
+
+async def crashed_amid_a_push(db: Database, dispatcher: Dispatcher, gateway: FakeGateway) -> Delivery:
+    """A delivery whose push is under way, and is never answered, as the dispatcher crashes."""
+    gateway.gate.clear()
+    planned = await delivery(db)
+    await dispatcher.enqueue([planned])
+    await eventually(lambda: gateway.sent)
+    await crash(dispatcher)
+    return planned

@@ -9,7 +9,7 @@ from component.dispatcher.dispatching import (
     START,
     Clock,
     Make,
-    crash,
+    crashed_amid_a_push,
     delivery,
     polled,
     register,
@@ -68,11 +68,7 @@ class TestLife:
     async def test_after_a_crash_the_same_relay_goes_on_at_once_and_another_when_the_lease_ran_out(
         self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway, make: Make, clock: Clock
     ) -> None:
-        gateway.gate.clear()
-        planned = await delivery(db)
-        await dispatcher.enqueue([planned])
-        await eventually(lambda: gateway.sent)
-        await crash(dispatcher)
+        planned = await crashed_amid_a_push(db, dispatcher, gateway)
         other_way = FakeGateway()
         other = make(db, "host:10", other_way)
         await other.start()
@@ -89,11 +85,7 @@ class TestLife:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
         """A relay that waited for its first poll sent the request of a turn after the turn's end."""
-        gateway.gate.clear()
-        late = await delivery(db)
-        await dispatcher.enqueue([late])
-        await eventually(lambda: gateway.sent)
-        await crash(dispatcher)
+        late = await crashed_amid_a_push(db, dispatcher, gateway)
         monkeypatch.setattr(module, "POLL_SECONDS", 3600.0)
         way = FakeGateway()
         await make(db, "host:1", way).start()
@@ -102,11 +94,7 @@ class TestLife:
     async def test_another_relay_takes_over_when_the_lease_ran_out(
         self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway, make: Make, clock: Clock
     ) -> None:
-        gateway.gate.clear()
-        planned = await delivery(db)
-        await dispatcher.enqueue([planned])
-        await eventually(lambda: gateway.sent)
-        await crash(dispatcher)
+        planned = await crashed_amid_a_push(db, dispatcher, gateway)
         other_way = FakeGateway()
         await make(db, "host:2", other_way).start()
         clock.now = START + LEASE
