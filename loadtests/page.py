@@ -5,7 +5,7 @@ from html import escape
 from typing import Any, Final
 
 from loadtests.sections import Figures, Heading, Part, Picture, Words, parts
-from loadtests.summary import cell
+from loadtests.summary import cell, columns_of
 
 STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 80rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -38,7 +38,7 @@ def _lines(part: Part, pictures: Mapping[str, str]) -> Iterator[str]:
 
 
 def _table(figures: Figures) -> Iterator[str]:
-    columns = list(figures.rows[0]) if figures.rows else []
+    columns = columns_of(figures.rows)
     yield "<table>"
     yield f"<tr>{''.join(f'<th>{escape(name)}</th>' for name in columns)}</tr>"
     for row in figures.rows:

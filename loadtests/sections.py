@@ -79,7 +79,7 @@ class Picture(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """A table: all rows with the columns of the first."""
+    """A table."""
 
     rows: Sequence[Row]
 
@@ -112,7 +112,7 @@ def _verdict(what: str, cases: Sequence[Row]) -> dict[str, Any]:
     held = sum(one["held"] for one in cases)
     return {
         "threshold": what,
-        "worst": f"{worst:,g}",
+        "worst": f"{round(worst, 2):,g}",
         "limit": f"{bound} {cases[0][bound]:g}",
         "held": "yes" if held == len(cases) else "NO",
         "cases": f"{held} of {len(cases)}",

@@ -5,7 +5,7 @@ Three measures:
 - behind, at every moment: since when the agent has left the very state that the card shows; 0 while it is in it.
 - late, with every phase change (of the status): for how long afterwards the card showed neither that change nor
   anything newer, and the agent was not back in the phase that the card shows.
-- wrong: the longest time in a row for which the card's phase was not the agent's.
+- wrong: the longest time in a row, from the card's first showing on, for which its phase was not the agent's.
 
 "Never more than 15 s late" says: look at any moment, and at any phase change more than 15 s old then; the card shows that change or
 a newer one, or had the agent's phase at some moment in those 15 s. It hides no change that a newer one overtook, because each

@@ -67,16 +67,21 @@ def passed(thresholds: Sequence[Threshold]) -> bool:
 
 
 def _write_csv(path: Path, rows: Sequence[Row]) -> None:
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+    columns = columns_of(rows)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
 
 
+def columns_of(rows: Sequence[Row]) -> list[str]:
+    """Every name that a row has, in the order in which they come up."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
 def table(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table, all with the columns of the first."""
-    columns = list(rows[0]) if rows else []
+    """The rows as a Markdown table; what a row has not is left empty."""
+    columns = columns_of(rows)
     lines = [columns, ["---"] * len(columns), *([cell(row.get(name)) for name in columns] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.agent import Change
-from loadtests.staleness import Showing, behind, lateness, staleness
+from loadtests.staleness import Showing, behind, lateness, staleness, wrong
 from relay.contract import Status
 
 
@@ -18,7 +18,7 @@ CHANGES = works((0, "working"), (10, "working"), (20, "permission"), (50, "worki
 def test_a_card_that_shows_every_state_at_once_is_never_behind() -> None:
     showings = [Showing(one.at, one.number) for one in CHANGES]
     found = staleness(CHANGES, showings, 100)
-    assert (found.median, found.p95, found.longest, found.late) == (0, 0, 0, 0)
+    assert (found.median, found.p95, found.longest, found.late, found.wrong) == (0, 0, 0, 0, 0)
 
 
 def test_a_card_is_behind_since_the_agent_left_the_state_that_it_shows() -> None:
@@ -51,6 +51,19 @@ def test_a_card_that_goes_back_to_an_older_state_has_shown_the_newer() -> None:
     assert lateness(CHANGES, [Showing(0, 0), Showing(21, 2), Showing(22, 1), Showing(50, 3)], 100) == [1, 0]
 
 
+def test_a_card_is_wrong_as_long_as_its_phase_is_not_the_agents() -> None:
+    assert wrong(CHANGES, [Showing(0, 0), Showing(27, 2), Showing(60, 3)], 100) == 10
+    assert wrong(CHANGES, [Showing(0, 0)], 100) == 30
+    assert wrong(CHANGES[:3], [Showing(0, 0)], 100) == 80
+
+
+def test_an_agent_that_changes_its_phase_too_often_makes_a_card_wrong_for_longer_than_it_is_late() -> None:
+    changes = works((0, "working"), (10, "retry"), (19, "permission"), (28, "working"))
+    showings = [Showing(0, 0), Showing(20, 1), Showing(29, 2), Showing(38, 3)]
+    assert lateness(changes, showings, 100) == [10, 10, 10]
+    assert wrong(changes, showings, 100) == 28
+
+
 STATUSES: st.SearchStrategy[Status] = st.sampled_from(["working", "retry", "permission"])
 
 
@@ -76,9 +89,11 @@ def test_against_a_look_at_every_second(steps: list[tuple[int, Status, int]]) ->
             shown[-1].number >= number or changes[shown[-1].number].status == agent.status
         )
 
-    expected = []
+    expected, seen = [], [0.0]
     for before, change in pairwise(changes):
         if change.status != before.status:
             good = (second for second in range(int(change.at), until) if fits(second, change.number))
             expected.append(next(good, until) - change.at)
+            seen += expected[-1:] if change.at >= showings[0].at else []
     assert lateness(changes, showings, until) == expected
+    assert max(seen) <= wrong(changes, showings, until)

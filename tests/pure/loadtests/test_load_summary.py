@@ -61,13 +61,13 @@ def test_what_is_recorded_on_the_way_replaces_what_was_before(tmp_path: Path) ->
 def test_a_table_is_markdown_with_readable_numbers() -> None:
     rows: list[dict[str, Any]] = [
         {"rate": 0.1, "pushes": 72_000, "policy": "relay"},
-        {"rate": 1234.5, "pushes": None, "policy": "naive"},
+        {"rate": 1234.5, "pushes": None, "policy": "naive", "refused": 3},
     ]
     assert table(rows).splitlines() == [
-        "| rate | pushes | policy |",
-        "| --- | --- | --- |",
-        "| 0.1 | 72,000 | relay |",
-        "| 1,234 |  | naive |",
+        "| rate | pushes | policy | refused |",
+        "| --- | --- | --- | --- |",
+        "| 0.1 | 72,000 | relay |  |",
+        "| 1,234 |  | naive | 3 |",
     ]
     assert table([]) == "|  |\n|  |"
 
