@@ -145,6 +145,15 @@ class Scene:
         await self.until(lambda: all(one.live.is_set() for one in monitorings))
         await phone.app.live_sessions.followed()
 
+    async def at_work(self) -> Phone:
+        """A phone with the app open, whose card shows that the session works."""
+        phone = self.phone()
+        self.agent.session()
+        await self.open(phone)
+        self.agent.busy()
+        await self.follows(phone, status="working")
+        return phone
+
     async def at_rest(self, phone: Phone) -> None:
         """Return when the app has nothing more to tell anybody."""
         await self.until(lambda: len(phone.app._tasks) == 0)

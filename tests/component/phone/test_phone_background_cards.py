@@ -142,11 +142,7 @@ async def test_force_quit_forgets_what_was_monitored_but_not_the_cards(scene: Sc
 
 
 async def test_in_the_background_the_stream_is_closed_and_pushes_do_it(scene: Scene) -> None:
-    phone, agent = scene.phone(), scene.agent
-    agent.session()
-    await scene.open(phone)
-    agent.busy()
-    await scene.follows(phone, status="working")
+    phone, agent = await scene.at_work(), scene.agent
     phone.set("app", "background")
     await scene.until(lambda: not scene.opencode.process.streams.global_subscriptions)
     agent.asks()

@@ -117,11 +117,7 @@ async def test_a_running_card_of_the_session_is_ended_before_a_new_one_starts(sc
 
 async def test_a_card_that_a_push_starts_beside_the_apps_own_is_taken_away(scene: Scene) -> None:
     """The relay had not yet heard of the app's own card as the first event of the session came."""
-    phone, agent = scene.phone(), scene.agent
-    agent.session()
-    await scene.open(phone)
-    agent.busy()
-    await scene.follows(phone, status="working")
+    phone = await scene.at_work()
     own = phone.activities.newest
     pushed = scene.starts(phone)
     assert pushed is not own
@@ -241,11 +237,7 @@ async def test_a_tap_opens_the_session(scene: Scene) -> None:
 
 async def test_local_updates_do_not_shut_out_pushes_of_the_same_second(scene: Scene) -> None:
     """Pushes know only whole seconds; the newer content of one must not count as older than the app's."""
-    phone, agent = scene.phone(), scene.agent
-    agent.session()
-    await scene.open(phone)
-    agent.busy()
-    await scene.follows(phone, status="working")
+    phone = await scene.at_work()
     phone.set("app", "background")
     scene.pushes(phone, phone.activities.newest, status="permission", last_message="Allow bash?")
     assert says(phone)["lastMessage"] == "Allow bash?"
