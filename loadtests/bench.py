@@ -116,15 +116,15 @@ def measure(rounds: int, events: int, pushes: int, most_rows: int, most_phones: 
 
 
 def draw(rows: Sequence[Row], folder: Path) -> None:
-    """The two growths."""
+    """What grows, and what does not."""
     folder.mkdir(parents=True, exist_ok=True)
     growths = (("phones", "alerts_per_core", "phones per secret", "alerts a second and core"),
                ("rows", "lookup_us", "rows in the table of phones", "µs of processor for an event's lookups"))  # fmt: skip
     for name, figure, x, y in growths:
         some = [row for row in rows if row["comparison"] == name]
-        with plot(folder / f"bench-{name}.svg", f"Cost by {x}", x=x, y=y, log="x") as axes:
+        with plot(folder / f"bench-{name}.svg", f"{y[0].upper()}{y[1:]}", x=x, y=y, log="x") as axes:
             axes.plot([row[name] for row in some], [row[figure] for row in some], "o-", label="relay, SQLite")
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.25 * max((row[figure] for row in some), default=1))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
