@@ -119,7 +119,7 @@ def draw(rows: Sequence[Row], folder: Path) -> None:
     """What grows, and what does not."""
     folder.mkdir(parents=True, exist_ok=True)
     growths = (("phones", "alerts_per_core", "phones per secret", "alerts a second and core"),
-               ("rows", "lookup_us", "rows in the table of phones", "µs of processor for an event's lookups"))  # fmt: skip
+               ("rows", "lookup_us", "rows in the table of phones", "processor for an event's lookups, µs"))  # fmt: skip
     for name, figure, x, y in growths:
         some = [row for row in rows if row["comparison"] == name]
         with plot(folder / f"bench-{name}.svg", f"{y[0].upper()}{y[1:]}", x=x, y=y, log="x") as axes:
