@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
-from relay import __version__, settings
+from relay import __version__, log_output, settings
 from relay.bridge.arguments import (
     Environment,
     add_bridge_arguments,
@@ -29,7 +29,6 @@ from relay.settings import SettingsError
 
 FAULTS = (SettingsError, DatabaseError, StartError, BridgeError)
 Run = Callable[[argparse.Namespace, asyncio.Event], Awaitable[int | None]]
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,9 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     1, too, when the doctor found a step that fails.
     """
     arguments = _parser(os.environ.get).parse_args(argv)
-    logging.basicConfig(level=arguments.log_level, format=LOG_FORMAT, stream=sys.stderr)
-    # Nothing of these is in our format, and each costs at every line (Python, Logging HOWTO, "Optimization").
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    log_output.install(arguments.log_level, sys.stderr)
     logging.getLogger("tortoise").setLevel(logging.WARNING)
     try:
         return asyncio.run(_until_signal(arguments.run, arguments)) or 0

@@ -1,0 +1,68 @@
+"""How log lines reach stderr: one write for all of one turn of the event loop, because a busy relay logs thousands a second."""
+
+import asyncio
+import logging
+import time
+from typing import TextIO
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+def install(level: int, stream: TextIO) -> None:
+    """Every logger writes to `stream` what is of this level or above."""
+    handler = TurnHandler(stream)
+    handler.setFormatter(Formatter(FORMAT))
+    logging.basicConfig(level=level, handlers=[handler])
+    # Nothing of these is in our format, and each costs at every line (Python, Logging HOWTO, "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+class Formatter(logging.Formatter):
+    """Python's own, which formats the time of a second only once."""
+
+    _second, _text = -1, ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - Python's name
+        """`2026-11-21 10:44:02,123`, local time."""
+        second = int(record.created)
+        if second != self._second:
+            self._second = second
+            self._text = time.strftime(datefmt or self.default_time_format, time.localtime(second))
+        return f"{self._text},{int(record.msecs):03d}"
+
+
+class TurnHandler(logging.StreamHandler[TextIO]):
+    """Lines wait for the end of the turn in which they were written; warnings do not, nor what is told outside a loop."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the line, or write it with those that wait."""
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+            if record.levelno >= logging.WARNING or not (loop := _running_loop()):
+                self.flush()
+            elif len(self._lines) == 1:
+                loop.call_soon(self.flush)
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self.acquire()
+        try:
+            lines, self._lines = self._lines, []
+            if lines:
+                self.stream.write("".join(lines))
+            super().flush()
+        finally:
+            self.release()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

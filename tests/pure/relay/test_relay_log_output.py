@@ -1,0 +1,109 @@
+"""What a turn of the loop logs is one write, in order; nothing that matters waits."""
+
+import asyncio
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from relay import log_output
+from relay.log_output import FORMAT, Formatter, TurnHandler
+
+
+class Stream(io.StringIO):
+    """Remembers its writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return len(text)
+
+
+@pytest.fixture
+def stream() -> Stream:
+    return Stream()
+
+
+@pytest.fixture
+def log(stream: Stream) -> Iterator[logging.Logger]:
+    logger = logging.getLogger("relay.tests.output")
+    handler = TurnHandler(stream)
+    logger.addHandler(handler)
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    yield logger
+    logger.removeHandler(handler)
+
+
+async def test_the_lines_of_a_turn_are_one_write(log: logging.Logger, stream: Stream) -> None:
+    log.info("one")
+    log.info("two")
+    assert stream.writes == []
+    await asyncio.sleep(0)
+    log.info("three")
+    await asyncio.sleep(0)
+    assert stream.writes == ["one\ntwo\n", "three\n"]
+
+
+async def test_a_warning_does_not_wait_and_nothing_overtakes_another(
+    log: logging.Logger, stream: Stream
+) -> None:
+    log.info("one")
+    log.warning("two")
+    log.info("three")
+    assert stream.writes == ["one\ntwo\n"]
+    await asyncio.sleep(0)
+    assert stream.writes == ["one\ntwo\n", "three\n"]
+
+
+def test_where_no_loop_runs_nothing_waits(log: logging.Logger, stream: Stream) -> None:
+    log.info("one")
+    assert stream.writes == ["one\n"]
+
+
+def test_what_waits_when_the_loop_ends_is_written_by_the_next_line(
+    log: logging.Logger, stream: Stream
+) -> None:
+    async def last_words() -> None:
+        log.info("one")
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(last_words())
+    loop.close()
+    log.info("two")
+    assert "".join(stream.writes) == "one\ntwo\n"
+
+
+def test_a_line_that_cannot_be_made_is_told_and_stops_nothing(
+    stream: Stream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = TurnHandler(stream)
+    for message in ("%d", "%s"):
+        handler.handle(logging.LogRecord("relay", logging.INFO, "", 0, message, ("two",), None))
+    assert stream.writes == ["two\n"]
+    assert "Logging error" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("at", [0.0, 1_800_000_000.0, 1_800_000_000.999, 1_800_000_001.5])
+def test_a_line_reads_as_pythons_own(at: float) -> None:
+    ours, pythons = Formatter(FORMAT), logging.Formatter(FORMAT)
+    for created in (at, at + 0.0004, at + 1):
+        record = logging.LogRecord("relay", logging.INFO, "", 0, "said", None, None)
+        record.created, record.msecs = created, int(created * 1000) % 1000 + 0.0
+        assert ours.format(record) == pythons.format(record)
+
+
+def test_installed(monkeypatch: pytest.MonkeyPatch, stream: Stream) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    for name in ("logThreads", "logProcesses", "logMultiprocessing"):
+        monkeypatch.setattr(logging, name, True)
+    log_output.install(logging.INFO, stream)
+    logging.getLogger("relay.tests.installed").info("said")
+    (line,) = stream.writes
+    assert line.endswith(" INFO relay.tests.installed said\n")
