@@ -63,7 +63,7 @@ def barrage(
     secrets: Sequence[str],
     phones: int,
     events: int,
-    users: int = 32,
+    users: int = 64,
     report: Path | None = None,
     straggle: float = STRAGGLE_SECONDS,
 ) -> Barrage:
