@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 BIN := .venv/bin
 SPEED ?= 1
 
-.PHONY: help demo test check lint unit manual notebooks live explore kills streams load-budget load-fanout bench mariadb clean
+.PHONY: help demo test check lint unit manual notebooks live explore kills load-streams load-budget load-fanout load-mixed bench report mariadb clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,8 +41,8 @@ explore: .venv/.dev ## the property tests with new random examples, EXPLORE_ROUN
 kills: .venv/.dev ## 200 deaths of OpenCode, bridge, relay and stream at random moments; a quarter of an hour
 	@KILL_ROUNDS=200 $(BIN)/python -m pytest tests/world/test_world_kills.py
 
-streams: .venv/.demo ## 200 sessions that stream at once into one bridge: its share of a core, its memory, the alerts
-	@$(BIN)/python loadtests/streams.py
+load-streams: .venv/.dev ## 200 sessions that stream at once into one bridge: its share of a core, its memory, the alerts
+	@$(BIN)/python -m loadtests.streams
 
 load-budget: .venv/.dev ## a card at 0.1 to 20 changes a second: the relay's policy beside naive forwarding
 	@$(BIN)/python -m loadtests.budget
@@ -50,8 +50,14 @@ load-budget: .venv/.dev ## a card at 0.1 to 20 changes a second: the relay's pol
 load-fanout: .venv/.dev ## events into the relay with 1, 3 and 100 phones per secret, counted at the phones
 	@$(BIN)/python -m loadtests.fanout
 
-bench: .venv/.dev ## the relay beside a naive build, two processes beside one, growth with phones and rows
+load-mixed: .venv/.dev ## a day in minutes: working sessions, rotations, uninstalls, faults of APNs, restarts
+	@$(BIN)/python -m loadtests.mixed
+
+bench: .venv/.dev ## the relay beside a naive build, the transports, two processes beside one, growth with phones and rows
 	@$(BIN)/python -m loadtests.bench
+
+report: .venv/.dev ## loadtests/REPORT.md from the newest results of all of these
+	@$(BIN)/python -m loadtests.report
 
 mariadb: ## MariaDB's server from the system's packages, where that may be installed
 	@tests/install-mariadb
