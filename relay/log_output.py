@@ -14,6 +14,7 @@ def install(level: int, stream: TextIO) -> None:
     handler.setFormatter(Formatter(FORMAT))
     logging.basicConfig(level=level, handlers=[handler])
     # Nothing of these is in our format, and each costs at every line (Python, Logging HOWTO, "Optimization").
+    logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 

@@ -101,8 +101,8 @@ def test_installed(monkeypatch: pytest.MonkeyPatch, stream: Stream) -> None:
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [])
     monkeypatch.setattr(root, "level", root.level)
-    for name in ("logThreads", "logProcesses", "logMultiprocessing"):
-        monkeypatch.setattr(logging, name, True)
+    for name in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing"):
+        monkeypatch.setattr(logging, name, getattr(logging, name))
     log_output.install(logging.INFO, stream)
     logging.getLogger("relay.tests.installed").info("said")
     (line,) = stream.writes
