@@ -21,6 +21,7 @@ from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock
 from simulator.journal import Entry, Journal
 from simulator.phone.app import BUNDLE_ID
+from simulator.relay_environment import relay_environment
 
 AT_ONCE: Final = 20
 LINE: Final = 1 << 20
@@ -49,16 +50,7 @@ class Phones:
     async def start(self) -> dict[str, str]:
         """Listen; the environment of a relay that pushes here."""
         await self._sandbox.start()
-        key, ports = self._sandbox.issue_key(), self._sandbox.ports
-        return {
-            "APNS_TEAM_ID": key.team_id,
-            "APNS_KEY_ID": key.key_id,
-            "APNS_PRIVATE_KEY": key.private_key,
-            "APNS_DEFAULT_BUNDLE_ID": BUNDLE_ID,
-            "APNS_HOST_SANDBOX": f"localhost:{ports['sandbox']}",
-            "APNS_HOST_PRODUCTION": f"localhost:{ports['production']}",
-            "APNS_CA_FILE": str(self._sandbox.ca_file),
-        }
+        return relay_environment(self._sandbox, self._sandbox.issue_key(), BUNDLE_ID)
 
     async def close(self) -> None:
         """Stop listening."""

@@ -15,6 +15,7 @@ from simulator.phone.app import BUNDLE_ID
 from simulator.phone.app_kind import KINDS
 from simulator.phone.phone import Phone
 from simulator.phone.profile import profile
+from simulator.relay_environment import relay_environment
 from story.running_relay import RunningRelay
 from story.stage import Stage
 from story.waiting import turns, until
@@ -47,7 +48,8 @@ class Story(Stage):
         story = cls()
         await story.apns.start()
         story.apns.registry.add_app(BUNDLE_ID)
-        story.relay = RunningRelay(story.clock, story._files, story._apns_settings())
+        apns = relay_environment(story.apns, story.apns.issue_key(), BUNDLE_ID)
+        story.relay = RunningRelay(story.clock, story._files, apns)
         await story.start_relay()
         for number in range(1, phones + 1):
             await story.add_phone("iPhone" if number == 1 else f"iPhone {number}", app, phone_profile)
@@ -62,18 +64,6 @@ class Story(Stage):
         self.apns = Sandbox(self.clock, self.journal, random=random.Random(1), folder=self._files)
         self.relay: RunningRelay
         self._told = 0
-
-    def _apns_settings(self) -> dict[str, str]:
-        key, ports = self.apns.issue_key(), self.apns.ports
-        return {
-            "APNS_TEAM_ID": key.team_id,
-            "APNS_KEY_ID": key.key_id,
-            "APNS_PRIVATE_KEY": key.private_key,
-            "APNS_DEFAULT_BUNDLE_ID": BUNDLE_ID,
-            "APNS_HOST_SANDBOX": f"127.0.0.1:{ports['sandbox']}",
-            "APNS_HOST_PRODUCTION": f"127.0.0.1:{ports['production']}",
-            "APNS_CA_FILE": str(self.apns.ca_file),
-        }
 
     async def end(self) -> None:
         """Stop everything and remove all files."""
