@@ -2,8 +2,9 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
 BIN := .venv/bin
 SPEED ?= 1
+NOTEBOOKS ?= notebooks/*.ipynb
 
-.PHONY: help demo test check lint unit manual notebooks live explore kills load-streams load-budget load-fanout load-mixed bench report mariadb clean
+.PHONY: help demo test check unit manual record notebooks live explore kills load-streams load-budget load-fanout load-mixed bench report mariadb clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +28,10 @@ unit: .venv/.dev mariadb ## the tests, with coverage
 
 manual: .venv/.dev ## every notebook executed, and its outputs compared with those that it holds
 	@$(BIN)/python -m pytest --nbval notebooks --nbval-sanitize-with notebooks/sanitize.cfg -n auto --maxprocesses 2 --dist loadfile
+
+record: .venv/.dev ## every notebook executed, and its outputs stored; NOTEBOOKS=notebooks/04_live_activity.ipynb for one
+	@$(BIN)/jupyter nbconvert --to notebook --inplace --execute --ClearMetadataPreprocessor.enabled=True \
+	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask="{'kernelspec', ('language_info', 'name')}" $(NOTEBOOKS)
 
 notebooks: .venv/.dev ## the manual, to read and to run
 	@$(BIN)/jupyter lab notebooks
@@ -56,8 +61,9 @@ load-mixed: .venv/.dev ## a day in minutes: working sessions, rotations, uninsta
 bench: .venv/.dev ## the relay beside a naive build, the transports, two processes beside one, growth with phones and rows
 	@$(BIN)/python -m loadtests.bench
 
-report: .venv/.dev ## loadtests/REPORT.md from the newest results of all of these
+report: .venv/.dev ## loadtests/REPORT.md from the newest results of all of these, and notebook 11, which shows them
 	@$(BIN)/python -m loadtests.report
+	@$(MAKE) record NOTEBOOKS=notebooks/11_load_test_report.ipynb
 
 mariadb: ## MariaDB's server from the system's packages, where that may be installed
 	@tests/install-mariadb
