@@ -82,8 +82,9 @@ class Relayed:
                 status=change.status, session_title=TITLE, last_message=str(change.number)
             ),
         )
+        (known,) = await self._activities.of_sessions([(self._hash, SESSION)])
         await self._activities.hear(
-            event, event_id=str(change.number), secret_hash=self._hash, recipients=self._phones
+            event, event_id=str(change.number), secret_hash=self._hash, recipients=self._phones, known=known
         )
 
     async def push_due(self) -> float:

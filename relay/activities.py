@@ -12,7 +12,6 @@ from relay.activity.life import observe, opened
 from relay.activity.news import news
 from relay.activity.record import Activity
 from relay.activity.tokens import Registration
-from relay.batches import Batches
 from relay.contract import ActivityRegister, ActivityUnregister, ApnsEnv, Event
 from relay.logfmt import line
 from relay.recipient import Recipient
@@ -23,8 +22,6 @@ log = logging.getLogger("relay.activities")
 
 ATTEMPTS = 20
 """So often a decision is made again because another request or relay wrote first."""
-SESSIONS_AT_ONCE = 100
-"""Whose activities one statement looks up."""
 
 
 class Activities:
@@ -35,23 +32,29 @@ class Activities:
     ) -> None:
         self._db, self._default_bundle_id = db, default_bundle_id
         self._now, self._look = now, look
-        self._of_session = Batches(self._look_up, most=SESSIONS_AT_ONCE)
+
+    async def of_sessions(self, sessions: Sequence[tuple[str, str]]) -> list[list[Activity]]:
+        """The activities of each session (hash of the secret, session id) as they are now, the oldest first."""
+        return await activities.of_sessions(self._db, sessions)
 
     async def hear(
-        self, event: Event, *, event_id: str, secret_hash: str, recipients: Sequence[Recipient]
+        self,
+        event: Event,
+        *,
+        event_id: str,
+        secret_hash: str,
+        recipients: Sequence[Recipient],
+        known: Sequence[Activity],
     ) -> int:
-        """Tell every activity of the event's session, and begin one on each phone that can be started; how many changed."""
+        """Tell every known activity of the event's session, and begin one on each phone that can be started; how many changed."""
         for _ in range(ATTEMPTS):
-            known = await self._of_session((secret_hash, event.session_id))
             begun, changed = self._decide(event, event_id, secret_hash, recipients, known)
             if await self._write(begun, changed):
                 if begun or changed:
                     self._look()
                 return len(begun) + len(changed)
+            known = await activities.of_session(self._db, secret_hash, event.session_id)
         raise Unavailable("too many requests write to the same Live Activity")
-
-    async def _look_up(self, sessions: Sequence[tuple[str, str]]) -> list[list[Activity]]:
-        return await activities.of_sessions(self._db, sessions)
 
     def _decide(
         self,
@@ -138,6 +141,11 @@ class Activities:
 
     def _now_ms(self) -> int:
         return int(self._now() * 1000)
+
+
+def concerned(recipients: Sequence[Recipient], known: Sequence[Activity]) -> bool:
+    """Whether an event can change anything: there is an activity, or a phone on which one can be started."""
+    return bool(known) or any(phone.push_to_start_token for phone in recipients)
 
 
 def _newest(known: Sequence[Activity]) -> contract.ContentState | None:

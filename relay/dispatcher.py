@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from relay.apns.gateway import Gateway
 from relay.apns.push import MaybeSent, Outcome, Push
-from relay.batches import Batches
 from relay.clock import Clock, sleep_unless
 from relay.logfmt import line
 from relay.planner import Delivery
@@ -27,8 +26,6 @@ QUEUE_SIZE = 10_000
 """Deliveries in memory; what does not fit waits in the database."""
 WORKERS = 100
 """Pushes in flight. One connection to APNs carries up to 1000 streams."""
-EVENTS_AT_ONCE = 100
-"""Whose deliveries one statement writes down."""
 POLL_SECONDS = 1.0
 SWEEP_SECONDS = 3600.0
 CLAIM_LIMIT = 500
@@ -75,7 +72,6 @@ class Dispatcher:
         self._settled: asyncio.Queue[tuple[_Job, Settled]] = asyncio.Queue(QUEUE_SIZE)
         self._held: set[str] = set()
         """apns-ids in memory, so that none is sent twice when its lease runs out before the database takes its end."""
-        self._enqueued = Batches(self._enqueue, most=EVENTS_AT_ONCE)
         self._look = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -113,14 +109,11 @@ class Dispatcher:
 
     # Intake.
 
-    async def enqueue(self, planned: Sequence[Delivery]) -> dict[str, asyncio.Future[Status]]:
-        """Write the deliveries down and send those that are new; by apns-id, a future for each of these: its status."""
-        return await self._enqueued(planned)
+    async def enqueue(self, planned: Sequence[Sequence[Delivery]]) -> list[dict[str, asyncio.Future[Status]]]:
+        """Write the deliveries of each event down and send those that are new; by event and apns-id their status to be.
 
-    async def _enqueue(
-        self, planned: Sequence[Sequence[Delivery]]
-    ) -> list[dict[str, asyncio.Future[Status]]]:
-        """The same for many events. Of a delivery that two of them plan, the first has the future."""
+        Of a delivery that two events plan, the first has the future.
+        """
         every = [delivery for deliveries_of_one in planned for delivery in deliveries_of_one]
         room = max(0, QUEUE_SIZE - self._jobs.qsize())
         sending = await self._sent(every[:room]) | await self._left(every[room:])

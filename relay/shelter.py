@@ -16,10 +16,14 @@ class Shelter:
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`. TimeoutError if it takes longer than the deadline (seconds; None: for ever)."""
+        return await asyncio.shield(self.start(work))
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin. The result may be awaited later, under a shield, or by nobody."""
         task = asyncio.create_task(work if self._deadline is None else self._bounded(work))
         self._tasks.add(task)
         task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+        return task
 
     async def close(self) -> None:
         """Wait for what is still running."""

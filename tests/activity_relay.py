@@ -40,7 +40,10 @@ class Relay:
         event_id = event_id or f"{id(self)}-{self._events}"
         event = Event(secret=SECRET, event_type=event_type, session_id=session, **texts)  # type: ignore[arg-type]
         phones = await devices.recipients(self.db, HASH)
-        return await self.activities.hear(event, event_id=event_id, secret_hash=HASH, recipients=phones)
+        (known,) = await self.activities.of_sessions([(HASH, session)])
+        return await self.activities.hear(
+            event, event_id=event_id, secret_hash=HASH, recipients=phones, known=known
+        )
 
     async def push(self) -> None:
         """Everything that is due by now is pushed and answered."""

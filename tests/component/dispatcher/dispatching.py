@@ -80,7 +80,8 @@ async def delivery(db: Database, at: float = START) -> Delivery:
 
 async def send(dispatcher: Dispatcher, *planned: Delivery) -> list[str]:
     """How the deliveries ended, or that they are tried again."""
-    return list(await asyncio.gather(*(await dispatcher.enqueue(planned)).values()))
+    (sending,) = await dispatcher.enqueue([planned])
+    return list(await asyncio.gather(*sending.values()))
 
 
 async def row(db: Database, apns_id: str) -> dict[str, Any]:
@@ -128,7 +129,7 @@ async def crashed_amid_a_push(db: Database, dispatcher: Dispatcher, gateway: Fak
     """A delivery whose push is under way, and is never answered, as the dispatcher crashes."""
     gateway.gate.clear()
     planned = await delivery(db)
-    await dispatcher.enqueue([planned])
+    await dispatcher.enqueue([[planned]])
     await eventually(lambda: gateway.sent)
     await crash(dispatcher)
     return planned

@@ -88,7 +88,7 @@ class TestFaults:
         await dispatcher.start()
         gateway.gate.clear()
         planned = [await delivery(db) for _ in range(5)]
-        futures = await dispatcher.enqueue(planned)
+        (futures,) = await dispatcher.enqueue([planned])
         assert [future.result() for future in futures.values() if future.done()] == ["queued"] * 3
         leases = [(await row(db, one.push.apns_id))["lease_until"] for one in planned]
         assert [bool(lease) for lease in leases] == [True, True, False, False, False]

@@ -33,7 +33,7 @@ class TestManyAtOnce:
         self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway
     ) -> None:
         same, other = await delivery(db), await delivery(db)
-        found = await asyncio.gather(*(dispatcher.enqueue(planned) for planned in ([same], [same, other])))
+        found = await dispatcher.enqueue([[same], [same, other]])
         assert [list(futures) for futures in found] == [[same.push.apns_id], [other.push.apns_id]]
         assert [await future for futures in found for future in futures.values()] == ["sent", "sent"]
         assert len(gateway.sent) == 2
@@ -45,7 +45,7 @@ class TestLife:
     ) -> None:
         gateway.gate.clear()
         planned = [await delivery(db) for _ in range(150)]
-        await dispatcher.enqueue(planned)
+        await dispatcher.enqueue([planned])
         stopping = asyncio.create_task(dispatcher.stop(5))
         await eventually(lambda: len(gateway.sent) == module.WORKERS)
         gateway.gate.set()
@@ -59,7 +59,7 @@ class TestLife:
     ) -> None:
         gateway.gate.clear()
         planned = await delivery(db)
-        await dispatcher.enqueue([planned])
+        await dispatcher.enqueue([[planned]])
         await eventually(lambda: gateway.sent)
         await dispatcher.stop(0.01)
         assert "stop unfinished=1" in caplog.text
