@@ -1,0 +1,87 @@
+"""Events in front of a dispatcher: alerts wait for no card, cards outlive who told of them."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from component.dispatcher.dispatching import Clock, register
+from fake_gateway import FakeGateway
+from relay import contract
+from relay.activities import Activities
+from relay.contract import DeviceRegister, Event, EventReply
+from relay.dispatcher import Dispatcher
+from relay.intake import Intake
+from relay.store import devices
+from relay.store.sql import Database
+from waiting import eventually
+
+SECRET, QUIET = "s" * 16, "q" * 16
+"""The secret of a phone on which a card can be started, and that of a phone on which none can."""
+
+
+class SlowCards(Activities):
+    """Writes no card before the test opens the gate."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        super().__init__(db, default_bundle_id="com.example.app", now=lambda: clock.now, look=lambda: None)
+        self.gate, self.heard, self.written = asyncio.Event(), 0, 0
+
+    async def hear(self, *arguments: Any, **named: Any) -> int:
+        self.heard += 1
+        await self.gate.wait()
+        changed = await super().hear(*arguments, **named)
+        self.written += changed
+        return changed
+
+
+@pytest.fixture
+async def cards(db: Database, clock: Clock) -> SlowCards:
+    await register(db)
+    for secret, start_token in ((SECRET, "ef" * 32), (QUIET, None)):
+        phone = DeviceRegister(secret=secret, device_token="cd" * 32, push_to_start_token=start_token)
+        await devices.register(
+            db, phone, secret_hash=contract.secret_hash(secret), bundle_id="com.example.app", now_ms=1
+        )
+    return SlowCards(db, clock)
+
+
+@pytest.fixture
+def intake(db: Database, dispatcher: Dispatcher, cards: SlowCards, clock: Clock) -> Intake:
+    return Intake(db, dispatcher, cards, deadline=5, now=lambda: clock.now)
+
+
+def event(secret: str, event_type: Any = "permission") -> Event:
+    return Event(secret=secret, event_type=event_type, session_id="ses_1")
+
+
+async def test_a_card_that_is_not_written_holds_up_no_alert_of_its_own_event_or_of_another(
+    intake: Intake, cards: SlowCards, gateway: FakeGateway
+) -> None:
+    waiting = asyncio.create_task(intake.accept(event(SECRET)))
+    await eventually(lambda: cards.heard)
+    assert await intake.accept(event(QUIET)) == EventReply(sent=1, failed=0, queued=0)
+    assert len(gateway.sent) == 2
+    cards.gate.set()
+    assert await waiting == EventReply(sent=1, failed=0, queued=1)
+
+
+async def test_an_event_that_can_change_no_card_is_not_held_against_any(
+    intake: Intake, cards: SlowCards
+) -> None:
+    assert await intake.accept(event(QUIET, "progress")) == EventReply(sent=0, failed=0, queued=0)
+    assert not cards.heard
+
+
+async def test_a_caller_who_hangs_up_takes_no_card_with_it(
+    intake: Intake, cards: SlowCards, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller = asyncio.create_task(intake.accept(event(SECRET, "progress")))
+    await eventually(lambda: cards.heard)
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    closing = asyncio.create_task(intake.close())
+    cards.gate.set()
+    await closing
+    assert cards.written == 1
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
