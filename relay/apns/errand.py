@@ -26,3 +26,8 @@ class Errand:
         self.stream_id = 0
         self.answers_before = 0
         """How many pushes that connection had answered when this one went out."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it had, from beginning to end."""
+        return self.ends - self.began

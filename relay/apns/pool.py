@@ -70,6 +70,8 @@ class ConnectionPool:
             return NotSent("closed")
         if len(self._waiting) >= self._max_waiting:
             return NotSent(f"{self._max_waiting} pushes are waiting already")
+        if ends <= errand.began:
+            return NotSent("no time was left to send it")
         self._deadlines.add(errand)
         connection = None if self._waiting else self._with_room(push)
         if connection is not None:
@@ -123,6 +125,7 @@ class ConnectionPool:
 
     def _pump(self) -> None:
         """First come, first served; and for those who still wait, see that there is a connection."""
+        now = self.time()
         while self._waiting:
             errand = next(iter(self._waiting))
             connection = self._with_room(errand.push)
@@ -130,7 +133,10 @@ class ConnectionPool:
                 self._want_connection()
                 return
             del self._waiting[errand]
-            connection.carry(errand)
+            if errand.ends <= now:  # its deadline is about to be noticed: what is late is not sent any more
+                self._finish(errand, _no_stream(errand))
+            else:
+                connection.carry(errand)
 
     def _withdraw(self, errand: Errand) -> None:
         """Its caller is gone, or its time is over."""
@@ -142,15 +148,15 @@ class ConnectionPool:
 
     def _expire(self, errand: Errand) -> None:
         """A connection that stays silent may be dead without a word (golang/go#14607): others take a new one."""
-        seconds, connection = errand.ends - errand.began, errand.connection
+        connection = errand.connection
         self._withdraw(errand)
         if connection is None:
-            self._finish(errand, NotSent(f"no free stream within {seconds:.1f} s"))
+            self._finish(errand, _no_stream(errand))
             size = len(errand.push.payload)
             for stuck in [each for each in self._usable if each.starved and not each.has_room(size)]:
                 self._retire(stuck, "the window stayed shut", failed=not stuck.answers)
         else:
-            self._finish(errand, MaybeSent(f"no answer within {seconds:.1f} s"))
+            self._finish(errand, MaybeSent(f"no answer within {errand.seconds:.1f} s"))
             if connection.answers == errand.answers_before:
                 self._retire(connection, "silent", failed=not connection.answers)
 
@@ -276,3 +282,7 @@ class ConnectionPool:
                     each.abort()
         if self._usable and not self._closed:
             self._care_soon()
+
+
+def _no_stream(errand: Errand) -> NotSent:
+    return NotSent(f"no free stream within {errand.seconds:.1f} s")

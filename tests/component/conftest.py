@@ -13,7 +13,7 @@ from misbehaving_apns import MisbehavingApns
 
 @dataclass(frozen=True)
 class Certificates:
-    """A CA as a file, and a server context with a certificate of it for 127.0.0.1."""
+    """A CA as a file, and a server context with a certificate of it for 127.0.0.1, alias localhost."""
 
     ca_file: Path
     server: ssl.SSLContext
@@ -26,7 +26,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     ca.cert_pem.write_to_path(str(path))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.set_alpn_protocols(["h2"])
-    ca.issue_cert("127.0.0.1").configure_cert(context)
+    ca.issue_cert("127.0.0.1", "localhost").configure_cert(context)
     return Certificates(path, context)
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,55 @@ async def test_a_black_hole_is_given_up(
         outcomes = await send_all(gateway, 50)
     assert all(isinstance(outcome, NotSent) for outcome in outcomes)
     assert caplog.text.count("timed out") == 1
+
+
+@pytest.fixture
+async def black_hole() -> AsyncIterator[tuple[str, int]]:
+    """An address that swallows packets: its backlog is full."""
+    async with AsyncExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket())
+        listener.bind(("127.0.0.2", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = sockets.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()
+
+
+async def test_an_address_that_leads_nowhere_does_not_cost_the_connection(
+    gateway: ApnsGateway, apns: Any, black_hole: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IPv6 without a way out, or one dead address among Apple's many: the next one is tried beside it."""
+
+    async def two_addresses(_: str, port: int, **__: Any) -> list[Any]:
+        kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        return [(*kind, black_hole), (*kind, ("127.0.0.1", port))]
+
+    gateway._pools["production"]._connector._host = "localhost"
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two_addresses)
+    assert await gateway.send(push()) == Answered(200)
+
+
+def test_an_ipv6_address_is_in_brackets() -> None:
+    """RFC 3986 3.2.2: of the authority, and for people."""
+    way = connector.Connector(host="::1", port=2197, tls=ssl.create_default_context(), sign=str, now=float)
+    assert way.address == "[::1]:2197"
+
+
+async def test_a_server_that_resets_the_handshake_is_said_to(build: BuildGateway) -> None:
+    class Resetting(asyncio.Protocol):
+        def connection_made(self, transport: Any) -> None:
+            self.transport = transport
+
+        def data_received(self, _: bytes) -> None:
+            self.transport.abort()
+
+    server = await asyncio.get_running_loop().create_server(Resetting, "127.0.0.1", 0)
+    async with server:
+        outcome = await build(server.sockets[0].getsockname()[1]).send(push())
+    assert isinstance(outcome, NotSent)
+    assert "reset" in outcome.why.lower()
 
 
 async def test_the_deadline_holds_while_connecting(build: BuildGateway) -> None:

@@ -176,6 +176,21 @@ async def test_cancelled_and_expired_errands_leave_nothing(
     assert all(each.in_flight == 0 for each in it._open)
 
 
+async def test_what_waited_to_its_deadline_is_not_sent_any_more(
+    apns: Any, build_pool: Callable[..., ConnectionPool]
+) -> None:
+    """The stream of a push that ran out of time is free for those behind it, but not for those that ran out with it."""
+    apns.on_connect = lambda peer: peer.greet(streams=3)
+    it = build_pool()
+    await asyncio.gather(*send(it, 1))
+    held = Held(apns)
+    outcomes = await asyncio.gather(*send(it, 12, seconds=0.1))
+    assert [type(each) for each in outcomes] == [MaybeSent] * 3 + [NotSent] * 9
+    await eventually(lambda: all(peer.closed for peer in apns.peers))
+    assert len(held) == 3
+    assert await it.send(push(), it.time()) == NotSent("no time was left to send it")
+
+
 async def test_an_outage_of_one_environment_does_not_slow_the_other(
     build: BuildGateway, apns: Any, raw_server: Any
 ) -> None:
