@@ -69,7 +69,12 @@ async def stock(port: int, tls: ssl.SSLContext, key: str) -> AsyncIterator[Send]
 async def lean(port: int, tls: ssl.SSLContext, key: str) -> AsyncIterator[Send]:
     """The relay's transport, behind the same interface."""
     async with LeanAPNs(
-        key, "KEY1234567", "TEAM123456", TOPIC, ssl_context=tls, server=("localhost", port)
+        key=key,
+        key_id="KEY1234567",
+        team_id="TEAM123456",
+        topic=TOPIC,
+        ssl_context=tls,
+        server=("localhost", port),
     ) as apns:
         yield apns.send_notification
 

@@ -1,12 +1,12 @@
 """aioapns' interface on the relay's transport: change the import, and keep the rest.
 
-from relay.apns.client import APNs          # was: from aioapns import APNs
-from aioapns import NotificationRequest
+from relay.apns.client import APNs, NotificationRequest, PushType          # was: from aioapns import ...
 
 async with APNs(key=pem, key_id="KEY1234567", team_id="TEAM123456", topic="com.example.app") as apns:
     result = await apns.send_notification(NotificationRequest(token, {"aps": {"alert": "Done"}}))
 """
 
+import logging
 import random
 import ssl
 import time
@@ -17,16 +17,32 @@ from types import TracebackType
 from typing import Final
 
 import msgspec
-from aioapns import NotificationRequest
+from aioapns import PRIORITY_HIGH, PRIORITY_NORMAL, NotificationRequest, PushType
 from aioapns.common import NotificationResult
 from aioapns.exceptions import MaxAttemptsExceeded
+from jwt import PyJWTError
 
 from relay.apns.connector import Connector
 from relay.apns.pool import ConnectionPool
 from relay.apns.provider_token import ProviderToken
 from relay.apns.push import Answered, NotSent, Outcome, Push
+from relay.apns.renewal import RenewingSender
 from relay.apns.request_checks import refusal
-from relay.apns.trust import client_tls
+from relay.apns.trust import client_tls, for_apns
+from relay.logfmt import line
+
+__all__ = [
+    "PRIORITY_HIGH",
+    "PRIORITY_NORMAL",
+    "APNs",
+    "NotificationRequest",
+    "NotificationResult",
+    "PushMaybeSentError",
+    "PushNotSentError",
+    "PushType",
+]
+
+log = logging.getLogger("relay.apns")
 
 PRODUCTION: Final = ("api.push.apple.com", 443)
 SANDBOX: Final = ("api.sandbox.push.apple.com", 443)
@@ -51,30 +67,41 @@ class APNs:
 
     def __init__(
         self,
-        key: str,
-        key_id: str,
-        team_id: str,
-        topic: str,
+        client_cert: str | None = None,
+        key: str | None = None,
+        key_id: str | None = None,
+        team_id: str | None = None,
+        topic: str | None = None,
         max_connections: int = 10,
+        max_connection_attempts: int = 5,  # noqa: ARG002 - aioapns' parameter
         use_sandbox: bool = False,
+        no_cert_validation: bool = False,
         ssl_context: ssl.SSLContext | None = None,
+        proxy_host: str | None = None,
+        proxy_port: int | None = None,
         err_func: OnError | None = None,
         *,
         server: tuple[str, int] | None = None,
         ca_file: Path | None = None,
         deadline: float = 30.0,
     ) -> None:
-        """`key` is the text of the .p8 file; `server` another host and port than Apple's; `deadline` in seconds."""
-        if "PRIVATE KEY" not in key:
-            raise ValueError(
-                "key: expected the text of the .p8 file (a PEM); read the file and pass its contents"
-            )
+        """aioapns' parameters, in its order; `key` is the text of the .p8 file.
+
+        `max_connection_attempts` is of no effect: a push is sent again at most once, and only if it provably was not
+        processed. New are `server`, another host and port than Apple's, `ca_file`, whom to trust there, and
+        `deadline`, seconds for each push. ValueError for what this transport does not do.
+        """
+        _refuse(client_cert=client_cert, proxy_host=proxy_host, proxy_port=proxy_port)
+        if no_cert_validation:
+            raise ValueError("no_cert_validation: the server is always verified; trust its CA with ca_file")
+        if not (key and key_id and team_id and topic):
+            raise ValueError("expected key, key_id, team_id and topic")
         token = _provider_token(key, key_id, team_id)
         host, port = server or (SANDBOX if use_sandbox else PRODUCTION)
         connector = Connector(
             host=host,
             port=port,
-            tls=ssl_context or client_tls(ca_file),
+            tls=for_apns(ssl_context) if ssl_context else client_tls(ca_file),
             sign=lambda: token.authorization(time.time()),
             now=time.time,
         )
@@ -82,19 +109,33 @@ class APNs:
         self.pool = ConnectionPool(
             connector, now=time.time, jitter=random.Random(), max_connections=max_connections
         )
+        self._sender = RenewingSender(self.pool, token, time.time)
 
     async def send_notification(self, request: NotificationRequest) -> NotificationResult:
         """APNs' answer. PushNotSentError or PushMaybeSentError, both MaxAttemptsExceeded, if none came in time."""
         push = self._push(request)
-        outcome = refusal(push) or await self.pool.send(push, self.pool.time() + self._deadline)
+        outcome = refusal(push) or await self._sender.send(push, self._deadline)
         if not isinstance(outcome, Answered):
             raise _failure(outcome)
         result = NotificationResult(
             request.notification_id, str(outcome.status), outcome.reason, outcome.timestamp
         )
-        if outcome.status != 200 and self.err_func is not None:
-            await self.err_func(request, result)
+        if outcome.status != 200:
+            await self._tell(request, result)
         return result
+
+    async def _tell(self, request: NotificationRequest, result: NotificationResult) -> None:
+        if self.err_func is not None:
+            await self.err_func(request, result)
+        else:
+            log.error(
+                line(
+                    "push refused",
+                    apnsID=result.notification_id,
+                    status=result.status,
+                    reason=result.description,
+                )
+            )
 
     def _push(self, request: NotificationRequest) -> Push:
         lives = LONGEST_STORAGE if request.time_to_live is None else request.time_to_live
@@ -123,6 +164,12 @@ class APNs:
         await self.close()
 
 
+def _refuse(**parameters: object) -> None:
+    for name, value in parameters.items():
+        if value is not None:
+            raise ValueError(f"{name}: only direct connections with a key (.p8) are supported; leave it out")
+
+
 def _failure(outcome: Outcome) -> MaxAttemptsExceeded:
     kind = PushNotSentError if isinstance(outcome, NotSent) else PushMaybeSentError
     return kind(outcome.why if not isinstance(outcome, Answered) else "")
@@ -131,4 +178,13 @@ def _failure(outcome: Outcome) -> MaxAttemptsExceeded:
 @lru_cache(maxsize=16)
 def _provider_token(key: str, key_id: str, team_id: str) -> ProviderToken:
     """One per key and process (Apple allows a new one every 20 minutes), however many clients there are."""
-    return ProviderToken(private_key=key, key_id=key_id, team_id=team_id)
+    if "PRIVATE KEY" not in key:
+        raise ValueError(
+            "key: expected the text of the .p8 file (a PEM); read the file and pass its contents"
+        )
+    token = ProviderToken(private_key=key, key_id=key_id, team_id=team_id)
+    try:
+        token.authorization(time.time())
+    except (ValueError, PyJWTError) as error:
+        raise ValueError(f"key: expected the P-256 key of a .p8 file: {error}") from error
+    return token

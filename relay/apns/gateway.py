@@ -12,7 +12,7 @@ from relay.apns.connector import Connector
 from relay.apns.pool import ConnectionPool
 from relay.apns.provider_token import ProviderToken
 from relay.apns.push import Outcome, Push
-from relay.apns.reasons import Verdict, judge
+from relay.apns.renewal import RenewingSender
 from relay.apns.request_checks import refusal
 from relay.apns.trust import client_tls
 from relay.contract import ApnsEnv
@@ -60,42 +60,26 @@ class ApnsGateway:
         now: Callable[[], float] = time.time,
         jitter: random.Random | None = None,
     ) -> None:
-        self._token, self._deadline, self._now = provider_token, deadline, now
-        tls = client_tls(ca_file)
+        self._deadline = deadline
+        tls, jitter = client_tls(ca_file), jitter or random.Random()
         self._pools = {
             env: ConnectionPool(
-                Connector(host=host, port=port, tls=tls, sign=self._sign, now=now),
+                Connector(
+                    host=host, port=port, tls=tls, sign=lambda: provider_token.authorization(now()), now=now
+                ),
                 now=now,
-                jitter=jitter or random.Random(),
+                jitter=jitter,
             )
             for env, (host, port) in hosts.items()
         }
-
-    def _sign(self) -> str:
-        return self._token.authorization(self._now())
+        self._senders = {env: RenewingSender(pool, provider_token, now) for env, pool in self._pools.items()}
 
     async def send(self, push: Push) -> Outcome:
         """What became of the push. What APNs is sure to refuse is not sent, but answered here as APNs would.
 
         An expired provider token is renewed once, on a new connection.
         """
-        if (refused := refusal(push)) is not None:
-            return refused
-        pool = self._pools[push.apns_env]
-        ends = pool.time() + self._deadline
-        if self._token.issued_at < 0:
-            self._sign()
-        used = self._token.issued_at
-        outcome = await pool.send(push, ends)
-        if judge(outcome).verdict is Verdict.NEW_PROVIDER_TOKEN and self._has_newer_token(used):
-            # APNs may go on refusing every token on a connection that saw an expired one (jchambers/pushy#783).
-            pool.replace_connections(opened_before=self._token.issued_at)
-            outcome = await pool.send(push, ends)
-        return outcome
-
-    def _has_newer_token(self, used: float) -> bool:
-        """True if another push renewed the token meanwhile, or this one may; False: too young, a clock is wrong."""
-        return self._token.issued_at != used or self._token.renew(self._now())
+        return refusal(push) or await self._senders[push.apns_env].send(push, self._deadline)
 
     async def close(self, grace: float) -> None:
         """Close every connection; pushes in flight get `grace` seconds to be answered."""

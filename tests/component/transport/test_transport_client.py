@@ -1,6 +1,7 @@
 """aioapns' interface on the lean transport, and the choice between the two transports."""
 
 import inspect
+import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -8,8 +9,11 @@ import aioapns
 import pytest
 from aioapns import NotificationRequest, PushType
 from aioapns.exceptions import MaxAttemptsExceeded
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from component.transport.sending import reason
+from relay.apns import client, provider_token
 from relay.apns.aioapns_gateway import AioapnsGateway
 from relay.apns.client import PRODUCTION, SANDBOX, APNs, PushMaybeSentError, PushNotSentError
 from relay.apns.gateway import ApnsGateway
@@ -19,13 +23,18 @@ TOKEN = "ab" * 32
 BuildClient = Callable[..., APNs]
 
 
+def credentials(key: str) -> dict[str, Any]:
+    """What every client names, as its users do with aioapns."""
+    return {"key": key, "key_id": "KEY1234567", "team_id": "TEAM123456", "topic": "com.example.app"}
+
+
 @pytest.fixture
 async def build_client(apns: Any, certificates: Any, private_key: str) -> AsyncIterator[BuildClient]:
     built: list[APNs] = []
 
     def make(**changes: Any) -> APNs:
         options: dict[str, Any] = {"server": ("127.0.0.1", apns.port), "ca_file": certificates.ca_file}
-        built.append(APNs(private_key, "KEY1234567", "TEAM123456", "com.example.app", **(options | changes)))
+        built.append(APNs(**credentials(private_key), **(options | changes)))
         return built[-1]
 
     yield make
@@ -123,32 +132,95 @@ async def test_a_message_that_is_no_json_reaches_the_caller_and_harms_nothing(
     assert (await client.send_notification(NotificationRequest(TOKEN, {"aps": {}}))).is_successful
 
 
-async def test_a_path_for_a_key_is_refused_at_once() -> None:
-    with pytest.raises(ValueError, match="read the file"):
-        APNs("/keys/AuthKey.p8", "KEY1234567", "TEAM123456", "com.example.app")
+CANNOT: dict[str, tuple[dict[str, Any], str]] = {
+    "a path for a key": ({"key": "/keys/AuthKey.p8"}, "read the file"),
+    "a key that is none": (
+        {"key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"},
+        "P-256 key",
+    ),
+    "a part of the key is missing": ({"team_id": None}, "team_id"),
+    "a certificate": ({"client_cert": "cert.pem"}, "client_cert"),
+    "a proxy": ({"proxy_host": "localhost", "proxy_port": 3128}, "proxy_host"),
+    "a server that is not verified": ({"no_cert_validation": True}, "always verified"),
+}
+
+
+@pytest.mark.parametrize("name", CANNOT)
+async def test_what_this_transport_does_not_do_is_said_at_once(private_key: str, name: str) -> None:
+    changes, said = CANNOT[name]
+    with pytest.raises(ValueError, match=said):
+        APNs(**(credentials(private_key) | changes))
+
+
+async def test_a_key_of_another_kind_is_refused_at_once() -> None:
+    other = ec.generate_private_key(ec.SECP384R1())
+    pem = other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    with pytest.raises(ValueError, match="P-256"):
+        APNs(**credentials(pem))
+
+
+async def test_a_context_as_one_gives_it_to_aioapns(
+    build_client: BuildClient, certificates: Any, apns: Any
+) -> None:
+    """It names no ALPN, as aioapns needs none; one that verifies nobody is refused."""
+    tls = ssl.create_default_context(cafile=str(certificates.ca_file))
+    client = build_client(ssl_context=tls)
+    assert (await client.send_notification(NotificationRequest(TOKEN, {"aps": {}}))).is_successful
+    tls.check_hostname = False
+    with pytest.raises(ValueError, match="verifies"):
+        build_client(ssl_context=tls)
+
+
+async def test_an_expired_provider_token_is_renewed_and_the_push_sent_once_more(
+    build_client: BuildClient, apns: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = build_client()
+    request = NotificationRequest(TOKEN, {"aps": {}})
+    assert (await client.send_notification(request)).is_successful
+    old, wedged = apns.requests[0].headers["authorization"], apns.peers[0]
+    apns.on_push = lambda request: (
+        request.answer(403, reason("ExpiredProviderToken"))
+        if request.peer is wedged or request.headers["authorization"] == old
+        else request.answer()
+    )
+    monkeypatch.setattr(provider_token, "MIN_AGE", 0)  # it is old enough
+    assert (await client.send_notification(request)).is_successful
+    assert len(apns.peers) == 2
+    assert len(apns.requests) == 3
+
+
+async def test_without_err_func_an_error_is_logged(
+    build_client: BuildClient, apns: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    apns.on_push = lambda request: request.answer(410, reason("Unregistered"))
+    request = NotificationRequest(TOKEN, {"aps": {}})
+    await build_client().send_notification(request)
+    assert request.notification_id in caplog.text
+    assert "Unregistered" in caplog.text
+    assert TOKEN not in caplog.text
 
 
 async def test_apples_servers_are_the_default(private_key: str) -> None:
     for sandbox, expected in ((False, PRODUCTION), (True, SANDBOX)):
-        client = APNs(private_key, "KEY1234567", "TEAM123456", "com.example.app", use_sandbox=sandbox)
+        client = APNs(**credentials(private_key), use_sandbox=sandbox)
         assert client.pool._connector.address == f"{expected[0]}:{expected[1]}"
 
 
 def test_its_parameters_are_those_of_aioapns() -> None:
-    ours = inspect.signature(APNs).parameters
-    theirs = inspect.signature(aioapns.APNs).parameters
-    shared = [name for name in ours if name in theirs]
-    assert shared == [
-        "key",
-        "key_id",
-        "team_id",
-        "topic",
-        "max_connections",
-        "use_sandbox",
-        "ssl_context",
-        "err_func",
+    """In their order and with their defaults; ours come after them, by name only."""
+    ours, theirs = (list(inspect.signature(each).parameters.values()) for each in (APNs, aioapns.APNs))
+    kept, more = ours[: len(theirs)], ours[len(theirs) :]
+    assert [(each.name, each.kind, each.default) for each in kept] == [
+        (each.name, each.kind, each.default) for each in theirs
     ]
-    assert ours["max_connections"].default == theirs["max_connections"].default
+    assert all(each.kind is inspect.Parameter.KEYWORD_ONLY for each in more)
+
+
+def test_what_aioapns_exports_is_here() -> None:
+    assert set(aioapns.__all__) - {"ConnectionError"} <= set(client.__all__)
+    assert all(
+        getattr(client, name) is getattr(aioapns, name) for name in ("NotificationRequest", "PushType")
+    )
 
 
 async def test_the_transport_is_chosen_by_its_name(build: Any) -> None:

@@ -15,7 +15,7 @@ from waiting import eventually
 
 
 async def test_silence_ends_at_the_deadline_and_the_next_push_takes_a_new_connection(
-    build: BuildGateway, apns: Any
+    build: BuildGateway, apns: Any, clock: Clock
 ) -> None:
     gateway = build(apns.port, deadline=0.1)
     apns.on_push = lambda request: None
@@ -23,7 +23,7 @@ async def test_silence_ends_at_the_deadline_and_the_next_push_takes_a_new_connec
     assert isinstance(outcome, MaybeSent)
     assert "no answer" in outcome.why
     apns.on_push = lambda request: request.answer()
-    gateway._now.pass_every_pause()
+    clock.pass_every_pause()
     assert await gateway.send(push()) == Answered(200)
     assert [peer.closed or not peer.in_flight for peer in apns.peers] == [True, True]
     assert len(apns.peers) == 2
