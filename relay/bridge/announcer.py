@@ -21,6 +21,7 @@ log = logging.getLogger("relay.bridge.announcer")
 
 MESSAGES = 20
 """So many of the newest messages are looked through for a text."""
+ANSWERED = "Answered"
 BOUND = 1000
 """Requests that may wait for their delay, sessions for their next progress, and changes for their text."""
 
@@ -123,8 +124,12 @@ class Announcer:
         self._delays.cancel(change.fact)
         asked = Change("asked", change.session_id, change.fact)
         self._outbox.withdraw(change.session_id, change_id(asked, self._sender))
-        self._cards.answer(change.session_id, change.fact)
-        self._progress(change)
+        was_last = self._cards.answer(change.session_id, change.fact)
+        if was_last and not self._open_runs.open(change.session_id):
+            # A child asked while its root did not run: nothing else will ever end the card that showed it.
+            self._ended(Change("stopped", change.session_id, change.fact, ANSWERED))
+        else:
+            self._progress(change)
 
     def _completed(self, change: Change) -> None:
         # Only now, after the end of the turn, is the text the final one.

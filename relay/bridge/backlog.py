@@ -14,12 +14,13 @@ from relay.contract import Event
 class Queue:
     """The events of one session, oldest first, each with its number. `flying`: the first is being sent just now.
 
-    `stalled`: the first was tried, and it failed.
+    `stalled`: the first was tried, and it failed. `withdrawn`: eventIDs of what is not true any more.
     """
 
     events: deque[tuple[int, Event]] = field(default_factory=deque)
     flying: bool = False
     stalled: bool = False
+    withdrawn: set[str] = field(default_factory=set)
 
 
 class Backlog:
@@ -67,25 +68,33 @@ class Backlog:
         return queue.events[0][1]
 
     def back(self, session_id: str) -> None:
-        """Sending failed; the event waits again."""
+        """Sending failed; the event waits again, unless it was withdrawn meanwhile."""
         queue = self._queues[session_id]
         queue.flying, queue.stalled = False, True
+        self._take_back(session_id, queue)
 
     def done(self, session_id: str) -> None:
         """The relay has taken or refused the event."""
         queue = self._queues[session_id]
-        queue.flying = queue.stalled = False
+        queue.flying = False
         self._remove(session_id, 0)
+        self._take_back(session_id, queue)
+        queue.stalled = False
 
     def withdraw(self, session_id: str, event_id: str) -> None:
-        """The event is not true any more. It is taken back only from a session whose events the relay does not take:
-        otherwise it is on its way already, as good as sent."""
-        queue = self._queues.get(session_id, Queue())
-        if queue.stalled and not queue.flying:
-            for position, (_, event) in enumerate(queue.events):
-                if event.event_id == event_id:
-                    self._remove(session_id, position)
-                    return
+        """The event is not true any more. It is taken back only from a session whose events the relay does not take, at
+        once or as soon as a try fails: otherwise it is on its way already, as good as sent."""
+        if queue := self._queues.get(session_id):
+            queue.withdrawn.add(event_id)
+            self._take_back(session_id, queue)
+
+    def _take_back(self, session_id: str, queue: Queue) -> None:
+        if not queue.stalled or queue.flying:
+            return
+        for position in reversed(range(len(queue.events))):
+            if queue.events[position][1].event_id in queue.withdrawn:
+                self._remove(session_id, position)
+        queue.withdrawn.clear()
 
     def _waiting(self) -> list[tuple[bool, int, str, int]]:
         return [

@@ -25,12 +25,13 @@ class Cards:
         self._asked.setdefault(session_id, {})[request_id] = state
         self._throttle.sent(session_id, state, now)
 
-    def answer(self, session_id: str, request_id: str) -> None:
-        """The request does not wait any more."""
+    def answer(self, session_id: str, request_id: str) -> bool:
+        """The request does not wait any more. Whether the card showed it, and no other waits."""
         asked = self._asked.get(session_id, {})
-        asked.pop(request_id, None)
+        shown = asked.pop(request_id, None) is not None
         if not asked:
             self._asked.pop(session_id, None)
+        return shown and not asked
 
     def offer(self, session_id: str, state: ContentState, now: float) -> float | None:
         """Seconds until `take` gives what to send; 0: at once; None: nothing new, or it is waited for already.

@@ -131,7 +131,7 @@ class CatchUp:
         return self._runs.withdraw(session_id, session)
 
     def _end(self, session_id: str, session: Session, newest: Message | None, how: Ending) -> list[Change]:
-        failure = failure_of(newest) if newest else None
+        failure = failure_of(newest) if newest and how == "error" else None
         session.newest_id = max(session.newest_id, newest.info.id if newest else "")
         session.phase, session.running, session.blind = "idle", False, False
         words = wording.failed(Failing(error=failure)) if failure else ""

@@ -17,7 +17,7 @@ class Change:
       be it that it was answered, or that its session stopped or was deleted. `text` says what is asked.
     - `complete`, `error`: the run ended; `fact` is the id of its newest message, or of OpenCode's event if no message
       was seen. `text` holds the error's own words.
-    - `stopped`: the run ended because the user wanted it; `interrupted`: because the server stopped. Neither rings.
+    - `stopped`: the run ended because the user wanted it; it does not ring. `interrupted`: because the server stopped.
     - `unknown`: the fold has not seen this session being created and must `learn` it; other changes wait for that.
 
     `session_id` is a root session's, except for `unknown`. The words of a fact do not make it another fact.

@@ -20,8 +20,10 @@ EVENT_TYPES: dict[Kind, contract.EventType] = {
     "complete": "complete",
     "error": "error",
     "asked": "permission",
+    "interrupted": "error",
 }
-"""The changes that ring. A question to the user rings as a permission does."""
+"""The changes that ring. A question to the user rings as a permission does, and a run that nobody will ever end as one
+that failed: who waits for it with the phone in the pocket has to know."""
 
 ALERTS: frozenset[contract.EventType] = frozenset(EVENT_TYPES.values())
 """The event types that ring."""
@@ -148,11 +150,14 @@ def title_of(kind: contract.EventType, session_title: str | None) -> str:
 
 
 def newest_text(messages: Sequence[Message]) -> str:
-    """The newest text of the assistant, else the newest text of the user, else "". `messages`: oldest first."""
-    for role in ("assistant", "user"):
-        for message in reversed(messages):
-            if message.info.role == role and (text := _text(message)).strip():
-                return text
+    """The assistant's newest text since the user said something, else what the user said, else "". `messages`: oldest first.
+
+    An answer to something earlier is not looked for: it would be taken for the end of this run.
+    """
+    for message in reversed(messages):
+        text = _text(message) if message.info.role in ("assistant", "user") else ""
+        if text.strip() or message.info.role == "user":
+            return text.strip() and text
     return ""
 
 

@@ -19,6 +19,10 @@ class OpenRuns:
         """The open ones, oldest first."""
         return list(self._ends)
 
+    def open(self, session_id: str) -> bool:
+        """Whether a run goes on, as far as was told: no end of it is on its way."""
+        return session_id in self._ends and self._ends[session_id] is None
+
     def begin(self, session_id: str) -> None:
         """A run began; an end on its way is that of the run before."""
         known = session_id in self._ends

@@ -10,8 +10,8 @@ from loopback_server import LoopbackServer
 
 STARTED = ("start", "working", "Starting...")
 STOPPED = ("progress", "complete", "Stopped")
-INTERRUPTED = ("progress", "error", "Interrupted: OpenCode stopped before the session was done.")
 """What `FakeRelay.shown` says of a card at its beginning and at an end that does not ring."""
+INTERRUPTED = "Interrupted: OpenCode stopped before the session was done."
 
 
 @dataclass

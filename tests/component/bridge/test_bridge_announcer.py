@@ -105,6 +105,24 @@ async def test_only_the_answered_request_is_taken_back(
     assert len({event.event_id for event in told}) == len(told) == 2
 
 
+async def test_the_card_of_a_root_that_does_not_run_ends_with_the_last_answer(
+    make_announcer: Callable[..., Announcer], told: list[contract.Event]
+) -> None:
+    announcer = make_announcer(permission_delay=0.0)
+    announcer.tell(Change("asked", "ses_a", "per_1", "bash: ls"))
+    announcer.tell(Change("asked", "ses_a", "per_2", "bash: pwd"))
+    announcer.tell(Change("answered", "ses_a", "per_2"))
+    announcer.tell(Change("answered", "ses_a", "per_1"))
+    announcer.tell(Change("answered", "ses_a", "per_1"))
+    await announcer.close(1)
+    states = [(event.event_type, event.content_state.status) for event in told if event.content_state]
+    assert states[:2] == [("permission", "permission")] * 2
+    assert states[-1] == ("progress", "complete")
+    assert [status for _, status in states].count("complete") == 1
+    assert told[-1].content_state is not None
+    assert told[-1].content_state.last_message == "Answered"
+
+
 async def test_too_many_changes_at_once_cost_the_oldest_and_the_log_says_so(
     make_announcer: Callable[..., Announcer],
     told: list[contract.Event],

@@ -108,9 +108,11 @@ class TestGap:
             await fake_opencode.crash()
             fake_opencode.version = "1.19.0"
             await fake_opencode.start()
-            await eventually(lambda: len(fake_relay.cards) == 2)
-        assert fake_relay.shown("ses_a") == [STARTED, INTERRUPTED]
-        assert fake_relay.told() == [("permission", "ses_a")]
+            await eventually(lambda: len(fake_relay.accepted) == 2)
+            await caught_up(fake_opencode)
+        assert fake_relay.shown("ses_a") == [STARTED]
+        assert fake_relay.told() == [("permission", "ses_a"), ("error", "ses_a")]
+        assert (fake_relay.accepted[1].body, fake_relay.accepted[1].state["status"]) == (INTERRUPTED, "error")
         assert f"another OpenCode url={fake_opencode.url} version=1.19.0 before=1.18.33" in caplog.text
 
     async def test_an_error_that_is_written_late_is_no_interruption(

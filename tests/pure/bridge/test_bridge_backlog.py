@@ -122,6 +122,37 @@ def test_only_a_session_that_stalls_takes_events_back(backlog: Backlog) -> None:
     assert backlog.events() == [first, last]
 
 
+def test_what_is_withdrawn_while_a_try_hangs_goes_as_soon_as_it_fails(backlog: Backlog) -> None:
+    asks, last = event("ses_a", "permission"), event("ses_a")
+    put(backlog, asks, last)
+    backlog.take("ses_a")
+    backlog.withdraw("ses_a", asks.event_id or "")
+    assert len(backlog) == 2
+    backlog.back("ses_a")
+    assert backlog.events() == [last]
+
+
+def test_what_is_withdrawn_while_the_relay_comes_back_goes_before_its_turn(backlog: Backlog) -> None:
+    first, asks = event("ses_a"), event("ses_a", "permission")
+    put(backlog, first, asks)
+    backlog.take("ses_a")
+    backlog.back("ses_a")
+    backlog.take("ses_a")
+    backlog.withdraw("ses_a", asks.event_id or "")
+    backlog.done("ses_a")
+    assert backlog.take("ses_a") is None
+    assert len(backlog) == 0
+
+
+def test_what_a_relay_takes_is_sent_in_spite_of_a_late_answer(backlog: Backlog) -> None:
+    first, asks = event("ses_a"), event("ses_a", "permission")
+    put(backlog, first, asks)
+    backlog.take("ses_a")
+    backlog.withdraw("ses_a", asks.event_id or "")
+    backlog.done("ses_a")
+    assert backlog.take("ses_a") is asks
+
+
 def test_a_clear_backlog_returns_everything_in_order(backlog: Backlog) -> None:
     events = [event("ses_a"), event("ses_b"), event("ses_a")]
     put(backlog, *events)

@@ -137,7 +137,16 @@ class TestEnded:
                 "error",
                 "Bad key",
             ),
-            (message("msg_1", error={"name": "MessageAbortedError"}), "stopped", ""),
+            (
+                message("msg_1", error={"name": "MessageAbortedError", "data": {"message": "Aborted"}}),
+                "stopped",
+                "",
+            ),
+            (
+                message("msg_1", error={"name": "ContextOverflowError", "data": {"message": "Too long"}}),
+                "interrupted",
+                "",
+            ),
             (message("msg_1"), "interrupted", ""),
         ],
     )

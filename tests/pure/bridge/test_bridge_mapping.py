@@ -77,7 +77,16 @@ def test_titles(kind: Kind, session_title: str | None, title: str) -> None:
         ([message("user", "please fix")], "please fix"),
         ([message("user", "please fix"), message("assistant", "done")], "done"),
         ([message("assistant", "old"), message("user", "more"), message("assistant", "new")], "new"),
-        ([message("assistant", "old"), message("user", "more")], "old"),
+        ([message("assistant", "old"), message("user", "more")], "more"),
+        (
+            [
+                message("user", "a"),
+                message("assistant", "old"),
+                message("user", Part(type="text", text="ran", synthetic=True)),
+                message("assistant", Part(type="tool")),
+            ],
+            None,
+        ),
         ([message("assistant", "said"), message("assistant", Part(type="tool"))], "said"),
         ([message("assistant", "one", Part(type="reasoning", text="hm"), "two")], "one two"),
         (
@@ -106,6 +115,15 @@ def test_text_and_status_reach_the_card(kind: Kind) -> None:
     )
 
 
+def test_an_interrupted_run_rings_as_one_that_failed_in_its_own_words() -> None:
+    sent = mapped("interrupted", "Fix it")
+    assert (sent.event_type, sent.title, sent.body) == (
+        "error",
+        "Error: Fix it",
+        "Interrupted: OpenCode stopped before the session was done.",
+    )
+
+
 @pytest.mark.parametrize("kind", EVENT_TYPES)
 def test_what_rings_has_title_and_body(kind: Kind) -> None:
     assert mapped(kind, "Fix it", "bash: npm test").body == "bash: npm test"
@@ -114,8 +132,7 @@ def test_what_rings_has_title_and_body(kind: Kind) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "alerts"),
-    [(kind, ALERTS - {event_type}) for kind, event_type in EVENT_TYPES.items()]
-    + [("stopped", ALERTS), ("interrupted", ALERTS)],
+    [(kind, ALERTS - {event_type}) for kind, event_type in EVENT_TYPES.items()] + [("stopped", ALERTS)],
 )
 def test_what_does_not_ring_moves_the_card_only(kind: Kind, alerts: frozenset[contract.EventType]) -> None:
     sent = mapped(kind, "Fix it", "words", alerts)

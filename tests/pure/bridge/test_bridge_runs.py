@@ -233,6 +233,11 @@ class TestOpenRuns:
         runs.settle("ses_a", "end-1")
         assert runs.ids() == ["ses_a"]
 
+    def test_a_run_whose_end_is_on_its_way_is_over(self, runs: OpenRuns) -> None:
+        assert (runs.open("ses_a"), runs.open("ses_b")) == (True, False)
+        runs.end("ses_a", "end-1")
+        assert not runs.open("ses_a")
+
     def test_an_end_without_a_beginning_is_kept_too(self, runs: OpenRuns, changes: list[str]) -> None:
         runs.end("ses_b", "end-1")
         assert (runs.ids(), changes) == (["ses_a", "ses_b"], ["changed"])
