@@ -252,17 +252,21 @@ class ActivitySender:
 
     async def sweep(self) -> None:
         """End the activities that time out, and forget those that are long over."""
-        await self._time_out()
+        while await self._time_out() == AT_ONCE:
+            pass
         await self._forget_old()
 
-    async def _time_out(self) -> None:
+    async def _time_out(self) -> int:
+        """End some that time out; returns how many, those included that another relay was first to end."""
         now_ms = self._now_ms()
         before_ms = now_ms - life.TIMED_OUT_MS
-        for activity in await activities.began_before(self._db, before_ms=before_ms, limit=AT_ONCE):
-            over = life.timed_out(activity, now_ms)
-            if over is not activity and await activities.change(self._db, over):
-                log.info(line("activity timed out", sessionID=activity.session_id, activityID=activity.id))
+        found = await activities.began_before(self._db, before_ms=before_ms, limit=AT_ONCE)
+        ended = [over for one in found if (over := life.timed_out(one, now_ms)) is not one]
+        for over in ended:
+            if await activities.change(self._db, over):
+                log.info(line("activity timed out", sessionID=over.session_id, activityID=over.id))
         self.look()
+        return len(ended)
 
     async def _forget_old(self) -> None:
         before_ms = self._now_ms() - life.FORGOTTEN_MS

@@ -7,6 +7,7 @@ import pytest
 
 from activity_relay import HASH, NEW_TOKEN, SESSION, Relay, active, aps, run, told
 from fake_gateway import FakeGateway
+from relay import activity_sender
 from relay.contract import ContentState
 from relay.store import activities
 from simulator.clock import VirtualClock
@@ -96,6 +97,23 @@ class TestEnds:
         await relay.tell("progress", body="still at it")
         await relay.push()
         assert told(gateway)[1:] == [("start", "working", "still at it")]
+
+    async def test_any_number_times_out_in_one_sweep(
+        self,
+        make: Make,
+        relay: Relay,
+        gateway: FakeGateway,
+        clock: VirtualClock,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(activity_sender, "AT_ONCE", 3)
+        other = make("host:2")
+        sessions = [f"ses_{number}" for number in range(10)]
+        for number, session in enumerate(sessions):
+            await relay.register(f"{number:02}" * 80, session=session)
+        await clock.advance(8 * 3600 - 300 + 1)
+        await asyncio.gather(relay.sender.sweep(), other.sender.sweep())
+        assert all([(await relay.row(session)).ends for session in sessions])
 
     async def test_what_is_long_over_is_forgotten(self, relay: Relay, clock: VirtualClock) -> None:
         await relay.tell("start")
