@@ -64,7 +64,8 @@ def observe(activity: Activity, told: News, *, can_start: bool, now_ms: int) -> 
 def _is_late(activity: Activity, told: News, now_ms: int) -> bool:
     """After its end an activity hears nothing more of that run, whatever overtook what."""
     over = activity.stage == "ended" or activity.ends
-    new_run = told.event_type == "start" or now_ms - activity.ended_at >= REOPEN_MS
+    # abs: of a clock that was set back meanwhile, and of another relay's that is a little ahead.
+    new_run = told.event_type == "start" or abs(now_ms - activity.ended_at) >= REOPEN_MS
     return over and (told.ends or not new_run)
 
 

@@ -143,21 +143,26 @@ def _try_again(case: _Case) -> Activity:
 
 
 def _token_dead(case: _Case) -> Activity:
-    """The token goes, but not one that was registered after APNs missed it."""
+    """The token goes, but not one that was registered after APNs missed it. A run that began without a card gets one."""
     activity, dead_since = case.activity, case.answer.dead_since
     if dead_since is not None and activity.registered_at >= dead_since:
         return _try_again(case)
-    if case.push.kind == "end" and not activity.ends:
+    of_earlier_run = case.push.kind == "end" or _began_on(case.push.before) or _began_on(activity)
+    if of_earlier_run and not activity.ends:
         return _over(case)
     return replace(activity, stage="lost", activity_token=None, due_at=None, alert=None)
+
+
+def _began_on(activity: Activity) -> bool:
+    """Whether its run began on a token that was registered before: of a card that ended without the relay's knowledge."""
+    return activity.event_type == "start" and activity.registered_at < activity.updated_at
 
 
 def _later(activity: Activity, case: _Case) -> Activity:
     """Due again after a pause that grows with every failure in a row."""
     pause = throttle.retry_pause(throttle.FIRST_PAUSE_MS[case.answer.word], activity.attempts)
     retry_at = case.now_ms + pause
-    waiting = replace(activity, attempts=activity.attempts + 1, retry_at=retry_at)
-    return replace(waiting, due_at=max(retry_at, waiting.pushed_at + throttle.PHASE_MS))
+    return replace(activity, attempts=activity.attempts + 1, retry_at=retry_at, due_at=retry_at)
 
 
 def _same_news(case: _Case) -> bool:

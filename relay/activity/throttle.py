@@ -33,7 +33,14 @@ class LastPush:
 def due_at(status: str, last: LastPush, *, retry_at: int, now_ms: int) -> int:
     """When a state with this status may be pushed (UTC ms)."""
     pause = EQUAL_PHASE_MS if status == last.status else PHASE_MS
-    return max(now_ms, last.at + pause, retry_at)
+    return max(window_ends(last.at, pause, now_ms), min(retry_at, now_ms + LONGEST_PAUSE_MS))
+
+
+def window_ends(last_at: int, pause: int, now_ms: int) -> int:
+    """When the pause since the last push is over, at the earliest now. Nothing was pushed later than now: if it says so,
+    the clock was set back, and only the pause remains.
+    """
+    return max(now_ms, min(last_at, now_ms) + pause)
 
 
 def priority(urgent: bool, priority_10_at: tuple[int, ...], now_ms: int) -> int:

@@ -98,7 +98,7 @@ def _with_token(activity: Activity, registration: Registration, now_ms: int) -> 
         registered_at=now_ms,
         updated_at=now_ms,
     )
-    due_at = max(now_ms, activity.pushed_at + throttle.PHASE_MS)
+    due_at = throttle.window_ends(activity.pushed_at, throttle.PHASE_MS, now_ms)
     if activity.stage in OVER:  # the app began another one
         state = activity.state if activity.stage == "dismissed" else None
         return replace(

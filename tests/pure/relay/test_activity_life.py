@@ -344,3 +344,13 @@ def test_begun_anew_it_forgets_the_last_run_and_keeps_what_apple_counts() -> Non
         before.priority_10_at,
         before.revision,
     )
+
+
+@pytest.mark.parametrize(
+    ("ago", "late"), {11_999: True, 0: True, -50: True, 12_000: False, -HOUR: False}.items()
+)
+def test_how_long_news_after_an_end_are_late(ago: int, late: bool) -> None:
+    """-50 ms: another relay's clock is ahead. -1 h: this one's was set back, and the end may be long ago."""
+    over = activity(stage="ended", ends=True, state=state("complete"), ended_at=NOW - ago)
+    after = observe(over, told("progress"), can_start=True, now_ms=NOW)
+    assert after.stage == ("ended" if late else "starting")

@@ -7,6 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from activity_values import (
+    HOUR,
     MINUTE,
     NEW_TOKEN,
     NOW,
@@ -93,7 +94,7 @@ TABLE: dict[tuple[Kind, Word], dict[str, Any]] = {
     ("update", "maybe sent"): LATER | {"dismissed": DISMISSED},
     ("update", "not sent"): AT_ONCE | {"dismissed": DISMISSED},
     ("update", "later"): LATER | {"dismissed": DISMISSED},
-    ("update", "dead"): dict.fromkeys(MEANWHILE, LOST) | {"dismissed": DISMISSED},
+    ("update", "dead"): dict.fromkeys(MEANWHILE, LOST) | {"dismissed": DISMISSED, "new run": ("starting", 0)},
     ("update", "refused"): HEARD_IT,
     ("end", "sent"): OVER,
     ("end", "maybe sent"): LATER | {"dismissed": ENDED},
@@ -182,6 +183,26 @@ def test_a_token_goes_only_if_it_died_after_its_registration(since: str, kind: K
     assert after.activity_token == (None if gone else TOKEN)
     assert (after.state, after.ends) == (before.state, before.ends)  # kept for the next token
     assert stands(after) == (LOST if gone else ("active", RETRY))
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "progress", "question"])
+def test_a_run_that_began_on_a_dead_token_gets_a_card(meanwhile: str) -> None:
+    before = activity(event_type="start", due_at=SENT_AT, registered_at=NOW - HOUR, updated_at=SENT_AT)
+    after = answered(
+        MEANWHILE[meanwhile](pushing(before, SENT_AT)),
+        before,
+        "update",
+        said("dead", dead_since=NOW - MINUTE),
+    )
+    assert stands(after) == ("starting", 0)
+    assert after is not None
+    assert (after.activity_token, after.alert is None) == (None, False)
+
+
+def test_a_run_whose_card_is_gone_has_had_its_card() -> None:
+    """Its token was registered for a card of this run: the person swiped it away."""
+    before = activity(event_type="start", due_at=SENT_AT, registered_at=SENT_AT, updated_at=SENT_AT)
+    assert stands(answered(pushing(before, SENT_AT), before, "update", said("dead"))) == LOST
 
 
 # The fence.

@@ -8,6 +8,7 @@ from activity_values import HOUR, MINUTE, NOW, SECOND
 from relay.activity.throttle import (
     EQUAL_PHASE_MS,
     HOUR_MS,
+    LONGEST_PAUSE_MS,
     PHASE_MS,
     PRIORITY_10_AN_HOUR,
     LastPush,
@@ -55,7 +56,7 @@ def test_a_pause_after_a_failure_holds_for_every_phase(status: str) -> None:
     status=st.sampled_from(["working", "retry", "permission"]),
     last=st.sampled_from([None, "working", "retry"]),
     at=st.integers(NOW - HOUR, NOW),
-    retry_at=st.just(0) | st.integers(NOW - HOUR, NOW + HOUR),
+    retry_at=st.just(0) | st.integers(NOW - HOUR, NOW + LONGEST_PAUSE_MS),
 )
 def test_never_before_its_window_and_no_longer_than_it(
     status: str, last: str | None, at: int, retry_at: int
@@ -64,6 +65,16 @@ def test_never_before_its_window_and_no_longer_than_it(
     window = EQUAL_PHASE_MS if status == last else PHASE_MS
     assert due >= max(NOW, at + window, retry_at)
     assert due in (NOW, at + window, retry_at)
+
+
+@pytest.mark.parametrize("back", [1, SECOND, HOUR, 1000 * HOUR])
+def test_a_clock_that_was_set_back_holds_nothing_longer_than_a_pause(back: int) -> None:
+    last = LastPush("working", NOW + back)
+    assert due_at("permission", last, retry_at=0, now_ms=NOW) == NOW + PHASE_MS
+    assert due_at("working", last, retry_at=0, now_ms=NOW) == NOW + EQUAL_PHASE_MS
+    assert (
+        due_at("working", NEVER, retry_at=NOW + LONGEST_PAUSE_MS + back, now_ms=NOW) == NOW + LONGEST_PAUSE_MS
+    )
 
 
 @given(st.lists(st.integers(NOW - 2 * HOUR, NOW), max_size=40))
