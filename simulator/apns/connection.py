@@ -91,6 +91,10 @@ class Connection:
         """
         if stream_id not in self._streams.open:
             return False
+        if (
+            body and self._streams.open[stream_id].is_head
+        ):  # RFC 9110 section 9.3.2: its answer has no content
+            body = b""
         block, self._table_notice = self._table_notice + block, b""
         self._out.append(frames.headers(stream_id, block, end_stream=not body))
         if body:

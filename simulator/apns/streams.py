@@ -24,6 +24,11 @@ class Stream:
         self._ended = False
         self.inflow = Inflow()
 
+    @property
+    def is_head(self) -> bool:
+        """Whether the client asked with the method HEAD."""
+        return (":method", "HEAD") in self._headers
+
     def receive(self, data: bytes, frame_size: int) -> None:
         """Take a DATA frame: its data, and its size with padding, which is what flow control counts."""
         if self._ended:  # RFC 9113 section 5.1, half-closed (remote)

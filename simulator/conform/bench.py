@@ -1,6 +1,5 @@
 """The world of one case: a fresh sandbox, one iPhone (two for channels), a virtual clock, a client."""
 
-import json
 import ssl
 import warnings
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+from simulator.apns.delivery_log import LogEntry
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
 from simulator.conform.cases import Case, CaseError, Names
@@ -18,7 +18,8 @@ from simulator.conform.provider_tokens import ProviderTokens
 from simulator.conform.states import DAY, STATES, T0
 from simulator.conform.teams import APP, Issuer, register_teams
 from simulator.journal import Journal
-from simulator.phone.activitykit.types import EXPO_WIDGETS
+from simulator.phone.activitykit.activity import Activity
+from simulator.phone.activitykit.types import EXPO_WIDGETS, decode
 from simulator.phone.phone import Phone
 
 Json = dict[str, Any]
@@ -47,14 +48,14 @@ class Bench:
         self.names = Names(self.clock.now)
         self.streams: list[tuple[Connection, int | None]] = []
         self.answer = Answer()
-        self.marked_at = 0.0
+        self._activities_before: list[tuple[Activity, int]] = []
         self.ping_acknowledged = False
         self.phones: list[Phone] = []
         self._stack = AsyncExitStack()
         self._connection: Connection | None = None
         self._of_case: Connection | None = None
         self._before: Json | None = None
-        self._requested: Json | None = None
+        self._requested: Any = None
 
     async def __aenter__(self) -> Self:
         """Build the world. Raises CaseError for a token_state that nobody knows."""
@@ -184,9 +185,11 @@ class Bench:
             await self._connection.settle()
 
     async def connect(
-        self, *, alpn: Sequence[str] = ("h2",), tls_max: str | None = None, client_cert: bool = False
+        self, *, alpn: Sequence[str] = ("h2",), tls_max: str | None = None, client_cert: bool | None = None
     ) -> Connection:
-        """A new connection to the host of the request."""
+        """A new connection to the host of the request; by default with a certificate if the case's variant has one."""
+        if client_cert is None:
+            client_cert = self.case.variant == "none_client_certificate"
         host = str(self.request.get("host", "")).rpartition(":")[0]
         if host not in PORTS:
             raise CaseError(f"unknown host {host!r}")
@@ -228,45 +231,55 @@ class Bench:
     # The case's request.
 
     def mark(self) -> None:
-        """The case's request is about to be sent: what was before is kept for comparison."""
-        self.marked_at = self.clock.now()
-        activity = self.phone.activities.newest
-        self._before = activity.content_state if activity else None
+        """The case begins, or its request is about to be sent: what was before is kept for comparison."""
+        activities = self.phone.activities
+        self._activities_before = [(activity, len(activity.alerts)) for activity in activities.all]
+        self._before = activities.newest.content_state if activities.newest else None
+        self._requested = self._content_state_of_request()
+
+    def started(self) -> int:
+        """How many activities were started since the mark."""
+        return len(self.phone.activities.all) - len(self._activities_before)
+
+    def alerts(self, activity: Activity) -> int:
+        """How often a push lit this activity up since the mark."""
+        before = next((count for known, count in self._activities_before if known is activity), 0)
+        return len(activity.alerts) - before
+
+    def _content_state_of_request(self) -> Any:
         payload = self.request.get("payload")
-        aps = payload.get("aps", {}) if isinstance(payload, dict) else {}
-        self._requested = self.names.filled(aps.get("content-state")) if self.request else None
+        aps = payload.get("aps") if isinstance(payload, dict) else None
+        stated = aps.get("content-state") if isinstance(aps, dict) else None
+        try:
+            return self.names.filled(stated)
+        except CaseError:  # it names what the setup has yet to make
+            return None
 
     def sent(self, answer: Answer) -> None:
         """The case's request was answered, or was not."""
         self.answer = answer
         self._of_case = self.streams[-1][0]
 
-    def content_state(self, which: str) -> Json | None:
-        """The content-state of the case's request, or the activity's just before it."""
+    def content_state(self, which: str) -> Any:
+        """The content-state of the case's request as the app's type decodes it, or the activity's just before it.
+
+        A content-state that the type cannot decode stands as it was sent.
+        """
         if which == "previous":
             return self._before
         if "payload_size" in self.request:
             return {"name": "Run", "props": '{"phase":"working"}'}
-        return self._requested
+        return decode(self._requested, EXPO_WIDGETS.content_state) or self._requested
 
-    def delivery(self) -> Any:
-        """The delivery log's entry of the case's request."""
-        entry = self.sandbox.delivery_log.by_apns_id(self.answer.headers.get("apns-id", ""))
-        if entry is None:
+    def delivery(self) -> LogEntry:
+        """The delivery log's entry of the case's request, for D1 if it went to several devices."""
+        headers = self.answer.headers
+        apns_id = headers.get("apns-id") or headers.get("apns-request-id", "")
+        entries = self.sandbox.delivery_log.entries(apns_id=apns_id)
+        to_phone = [entry for entry in entries if entry.device == self.phone.name]
+        if not entries:
             raise CaseError("the delivery log has no entry of the case's request")
-        return entry
-
-
-def goaway_reason(debug: bytes) -> str | None:
-    """The reason in a GOAWAY's debug data, if that is exactly compact JSON {"reason":"..."}."""
-    try:
-        fields = json.loads(debug)
-    except ValueError:
-        return None
-    if not isinstance(fields, dict) or list(fields) != ["reason"]:
-        return None
-    compact = json.dumps(fields, separators=(",", ":")).encode()
-    return fields["reason"] if debug == compact else None
+        return (to_phone or entries)[-1]
 
 
 def _limit(context: ssl.SSLContext, tls_max: str) -> None:

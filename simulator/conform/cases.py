@@ -6,9 +6,10 @@ payload_size}`. `setup` runs before the request, `then` after it, `expect.assert
 """
 
 import json
+import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,21 @@ SKIPPED_GROUPS = {"relay": "tests the relay, not this server"}
 """Groups that this runner leaves out, and why."""
 
 REQUIRED = ("id", "group", "description", "expect")
-_NAME = re.compile(r"\$\{([A-Z0-9_]+)(?:([+*-])(\d+))?\}")
+SHAPES: dict[str, type] = {
+    "request": dict,
+    "jwt": dict,
+    "token_state": str,
+    "setup": list,
+    "then": list,
+    "send_request": bool,
+}
+"""The JSON type of each part that may be left out, or be null."""
+_NAME = re.compile(r"\$\{([^}+*-]*)(?:([+*-])([^}]*))?\}")
+_ARITHMETIC: dict[str, Callable[[int, int], int]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+}
 _WHOLE = re.compile(r"\$\{[A-Z0-9_]+(?:[+*-]\d+)?\}\Z")
 
 
@@ -36,21 +51,22 @@ class SkipCase(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case, as it stands in the file."""
+    """One case, as it stands in the file; `broken` says why it cannot be run, "" if it can."""
 
     id: str
     group: str
     description: str
     confidence: str
-    token_state: str
-    variant: str
-    status: int | None
-    reason: str | None
-    asserts: tuple[Json, ...]
-    request: Json | None
+    token_state: str = "n/a"  # noqa: S105 - the name of a state
+    variant: str = "valid"
+    status: int | None = None
+    reason: str | None = None
+    asserts: tuple[Json, ...] = ()
+    request: Json | None = None
     setup: tuple[Json, ...] = ()
     then: tuple[Json, ...] = ()
     sends: bool = True
+    broken: str = ""
 
 
 @dataclass(slots=True)
@@ -76,19 +92,13 @@ class Names:
             return int(self.text(value))
         return self.text(value)
 
-    def _value(self, name: str, operator: str | None, number: str | None) -> str | int:
-        if name == "NOW":
-            now = int(self.now())
-            match operator:
-                case "+":
-                    return now + int(number or 0)
-                case "-":
-                    return now - int(number or 0)
-                case "*":
-                    return now * int(number or 1)
-            return now
-        if operator is not None or name not in self.words:
-            raise CaseError(f"unknown placeholder ${{{name}{operator or ''}{number or ''}}}")
+    def _value(self, name: str, sign: str | None, number: str | None) -> str | int:
+        if name == "NOW" and sign is None:
+            return int(self.now())
+        if name == "NOW" and number and number.isdecimal():
+            return _ARITHMETIC[sign or ""](int(self.now()), int(number))
+        if sign is not None or name not in self.words:
+            raise CaseError(f"unknown placeholder ${{{name}{sign or ''}{number or ''}}}")
         return self.words[name]
 
 
@@ -103,25 +113,52 @@ def load(path: Path) -> list[Case]:
     return [_case(data) for data in cases]
 
 
+_JSON_NAMES = {str: "a string", dict: "an object", list: "an array", bool: "true or false"}
+
+
 def _case(data: Json) -> Case:
     if not isinstance(data, dict):
         raise CaseFileError(f"a case is a JSON object, not {data!r:.60}")
     missing = [name for name in REQUIRED if name not in data]
     if missing:
         raise CaseFileError(f"case {data.get('id', '?')} has no {', '.join(missing)}")
-    expect = data["expect"]
-    return Case(
-        id=data["id"],
-        group=data["group"],
-        description=data["description"],
-        confidence=data.get("confidence", "unknown"),
-        token_state=data.get("token_state") or "n/a",
-        variant=(data.get("jwt") or {}).get("variant", "valid"),
-        status=expect.get("status"),
-        reason=expect.get("reason"),
-        asserts=tuple(expect.get("assert") or ()),
-        request=data.get("request"),
-        setup=tuple(data.get("setup") or ()),
-        then=tuple(data.get("then") or ()),
-        sends=data.get("send_request", True),
+    case = Case(
+        id=str(data["id"]),
+        group=str(data["group"]),
+        description=str(data["description"]),
+        confidence=str(data.get("confidence", "unknown")),
     )
+    if case.group in SKIPPED_GROUPS:  # its other parts lie outside this format
+        return case
+    broken = _broken(data)
+    return replace(case, broken=broken) if broken else replace(case, **_parts(data))
+
+
+def _broken(data: Json) -> str:
+    """What has not the shape that it must have, as a sentence; "" if all is well."""
+    for name, shape in SHAPES.items():
+        if data.get(name) is not None and not isinstance(data[name], shape):
+            return f"{name} is {_JSON_NAMES[shape]}, not {data[name]!r:.60}"
+    expect = data["expect"]
+    if not isinstance(expect, dict) or not isinstance(expect.get("assert") or [], list):
+        return "expect is an object, and its assert an array"
+    steps = (data.get("setup") or []) + (data.get("then") or [])
+    for each in steps + (expect.get("assert") or []):
+        if not isinstance(each, dict) or not each:
+            return f"a step or an assertion is an object that says something, not {each!r:.60}"
+    return ""
+
+
+def _parts(data: Json) -> Json:
+    expect = data["expect"]
+    return {
+        "token_state": data.get("token_state") or "n/a",
+        "variant": (data.get("jwt") or {}).get("variant", "valid"),
+        "status": expect.get("status"),
+        "reason": expect.get("reason"),
+        "asserts": tuple(expect.get("assert") or ()),
+        "request": data.get("request"),
+        "setup": tuple(data.get("setup") or ()),
+        "then": tuple(data.get("then") or ()),
+        "sends": data.get("send_request", True),
+    }

@@ -4,8 +4,10 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from simulator.conform.bench import Bench, goaway_reason
+from simulator.conform.bench import Bench
 from simulator.conform.cases import CaseError
+from simulator.conform.client import goaway_reason
+from simulator.conform.teams import APP
 
 Json = dict[str, Any]
 UPPER_UUID = re.compile(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}\Z")
@@ -158,6 +160,9 @@ async def _next_request(bench: Bench, wanted: Json) -> None:
     unknown = set(wanted) - {"after_s", "connection", "status", "reason"}
     if unknown:
         raise CaseError(f"unknown key {unknown.pop()!r} in assertion 'next_request'")
+    missing = {"connection", "status", "reason"} - set(wanted)
+    if missing:
+        raise CaseError(f"assertion 'next_request' has no {', '.join(sorted(missing))}")
     await bench.advance(wanted.get("after_s", 0))
     if wanted["connection"] == "new":
         await bench.connect()
@@ -172,7 +177,7 @@ async def _next_request(bench: Bench, wanted: Json) -> None:
 
 
 def _notifications(bench: Bench) -> Json:
-    shown = bench.phone.notifications
+    shown = bench.phone.notifications if bench.phone.app.bundle_id == APP else []
     newest = shown[0] if shown else None
     return {
         "count": len(shown),
@@ -207,7 +212,7 @@ ACTIVITY: dict[str, Callable[[Bench, Any], Any]] = {
     "visible": lambda _, activity: activity.visible,
     "island": lambda _, activity: activity.island,
     "update_token": lambda _, activity: activity.update_token_known,
-    "alerts": lambda bench, activity: sum(at >= bench.marked_at for at in activity.alerts),
+    "alerts": lambda bench, activity: bench.alerts(activity),
 }
 
 
@@ -250,7 +255,7 @@ CHECKS: dict[str, Callable[[Bench, Any], Awaitable[None]]] = {
     "activities": _table(
         "activities",
         lambda bench: {
-            "started": len(bench.phone.activities.started_since(bench.marked_at)),
+            "started": bench.started(),
             "active": len(bench.phone.activities.active),
         },
     ),

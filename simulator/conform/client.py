@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionState, H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -59,6 +59,15 @@ class Answer:
         return value if isinstance(value, dict) else {}
 
 
+class _Http2(H2Connection):
+    """h2 takes a GOAWAY for the end; but streams that the server has taken are answered after it (RFC 9113, 6.8)."""
+
+    def _receive_goaway_frame(self, frame: Any) -> Any:
+        received = super()._receive_goaway_frame(frame)
+        self.state_machine.state = ConnectionState.CLIENT_OPEN
+        return received
+
+
 class Connection:
     """One connection, from its handshake to its end. `steps` numbers everything received, for what came first."""
 
@@ -93,7 +102,7 @@ class Connection:
         if chosen == "h2":
             # Outbound header checks are off: a case may want to send what HTTP/2 forbids.
             config = H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
-            self._http2 = H2Connection(config)
+            self._http2 = _Http2(config)
             self._http2.initiate_connection()
             self._write()
         self._reading = asyncio.create_task(self._read(reader), name="conform-read")
@@ -101,8 +110,11 @@ class Connection:
             await self._until(lambda: bool(self.stream_limits))
 
     async def request(self, headers: Sequence[Header], body: bytes | None) -> int | None:
-        """Send a request, whatever the stream limit; its stream id, None if it could not be sent."""
-        if self.closed:
+        """Send a request, whatever the stream limit; its stream id, None if it could not be sent.
+
+        After a GOAWAY nothing new is sent (RFC 9113 section 6.8).
+        """
+        if self.closed or self.goaway is not None:
             return None
         if self._http2 is None:
             self._http1_request(headers, body or b"")
@@ -238,6 +250,18 @@ class Connection:
                     await self._happened.wait()
         except TimeoutError:
             pass
+
+
+def goaway_reason(debug: bytes) -> str | None:
+    """The reason in a GOAWAY's debug data, if that is exactly compact JSON {"reason":"..."}."""
+    try:
+        fields = json.loads(debug)
+    except ValueError:
+        return None
+    if not isinstance(fields, dict) or list(fields) != ["reason"]:
+        return None
+    compact = json.dumps(fields, separators=(",", ":")).encode()
+    return fields["reason"] if debug == compact else None
 
 
 def _error_name(code: ErrorCodes | int | None) -> str:

@@ -93,27 +93,29 @@ def _present(values: Json) -> Json:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _kept(name: str, mint: Callable[[ProviderTokens], str]) -> Callable[[ProviderTokens], str]:
+    return lambda tokens: f"bearer {tokens.kept(name, lambda: mint(tokens))}"
+
+
 def _bearer(name: str, **options: Any) -> Callable[[ProviderTokens], str]:
-    return lambda tokens: f"bearer {tokens.kept(name, lambda: tokens.signed(**options))}"
+    return _kept(name, lambda tokens: tokens.signed(**options))
 
 
 def _aged(name: str, seconds: int) -> Callable[[ProviderTokens], str]:
-    return lambda tokens: (
-        f"bearer {tokens.kept(name, lambda: tokens.signed(claims={'iat': int(tokens.now()) + seconds}))}"
-    )
+    return _kept(name, lambda tokens: tokens.signed(claims={"iat": int(tokens.now()) + seconds}))
 
 
 def _unsigned(tokens: ProviderTokens) -> str:
     owner = tokens.keys["A1"]
     header, claims = {"alg": "none", "kid": owner.key_id}, {"iss": owner.team_id, "iat": int(tokens.now())}
-    return f"bearer {_part(header)}.{_part(claims)}."
+    return f"{_part(header)}.{_part(claims)}."
 
 
 def _hs256(tokens: ProviderTokens) -> str:
     owner = tokens.keys["A1"]
     header, claims = {"alg": "HS256", "kid": owner.key_id}, {"iss": owner.team_id, "iat": int(tokens.now())}
     text = f"{_part(header)}.{_part(claims)}"
-    return f"bearer {text}.{_base64url(hmac.digest(b'secret', text.encode(), 'sha256'))}"
+    return f"{text}.{_base64url(hmac.digest(b'secret', text.encode(), 'sha256'))}"
 
 
 def _stranger(tokens: ProviderTokens) -> str:
@@ -121,13 +123,17 @@ def _stranger(tokens: ProviderTokens) -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     claims = {"iss": owner.team_id, "iat": int(tokens.now())}
-    return "bearer " + sign({"alg": "ES256", "kid": owner.key_id}, claims, pem)
+    return sign({"alg": "ES256", "kid": owner.key_id}, claims, pem)
 
 
 def _der(tokens: ProviderTokens) -> str:
     owner = tokens.keys["A1"]
     claims = {"iss": owner.team_id, "iat": int(tokens.now())}
-    return "bearer " + sign({"alg": "ES256", "kid": owner.key_id}, claims, owner.private_key, der=True)
+    return sign({"alg": "ES256", "kid": owner.key_id}, claims, owner.private_key, der=True)
+
+
+def _with_extra_claims(tokens: ProviderTokens) -> str:
+    return tokens.signed(header={"typ": "JWT"}, claims={"exp": int(tokens.now()) + 3600})
 
 
 def _capital(tokens: ProviderTokens) -> str:
@@ -143,8 +149,7 @@ VARIANTS: dict[str, Callable[[ProviderTokens], str | None]] = {
     "valid_reused": _reused,
     "fresh": lambda tokens: f"bearer {tokens.fresh()}",
     "valid_capital_bearer": _capital,
-    "extra_claims": lambda tokens: "bearer " + tokens.kept("extra_claims", lambda: tokens.signed(
-        header={"typ": "JWT"}, claims={"exp": int(tokens.now()) + 3600})),
+    "extra_claims": _kept("extra_claims", _with_extra_claims),
     "iat_minus_3540": _aged("iat_minus_3540", -3540),
     "iat_minus_3660": _aged("iat_minus_3660", -3660),
     "iat_plus_60": _aged("iat_plus_60", 60),
@@ -154,12 +159,12 @@ VARIANTS: dict[str, Callable[[ProviderTokens], str | None]] = {
     "empty_bearer": lambda _: "bearer ",
     "basic_scheme": lambda _: "Basic dXNlcjpwYXNz",
     "malformed": lambda _: "bearer not-a-jwt",
-    "alg_none": _unsigned,
-    "alg_hs256": _hs256,
+    "alg_none": _kept("alg_none", _unsigned),
+    "alg_hs256": _kept("alg_hs256", _hs256),
     "unknown_kid": _bearer("unknown_kid", header={"kid": "ZZZZZZZZZZ"}),
     "missing_kid": _bearer("missing_kid", header={"kid": None}),
-    "bad_signature": _stranger,
-    "sig_der": _der,
+    "bad_signature": _kept("bad_signature", _stranger),
+    "sig_der": _kept("sig_der", _der),
     "wrong_iss": _bearer("wrong_iss", claims={"iss": "ZZZZZZZZZZ"}),
     "missing_iat": _bearer("missing_iat", claims={"iat": None}),
     "other_team": _bearer("other_team", key="B1"),

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from simulator.conform.bench import Bench
@@ -37,6 +38,8 @@ async def run_case(case: Case) -> Result:
     """One case in a fresh world. Never raises for what the case or the sandbox does wrong."""
     if case.group in SKIPPED_GROUPS:
         return _result(case, "skipped", SKIPPED_GROUPS[case.group])
+    if case.broken:
+        return _result(case, "failed", case.broken)
     try:
         async with asyncio.timeout(CASE_SECONDS), Bench(case) as bench:
             await _run(case, bench)
@@ -93,8 +96,9 @@ MARKS: dict[Verdict, str] = {"passed": "[green]✓[/]", "failed": "[red]✗[/]",
 def print_result(console: Console, result: Result) -> None:
     """One line a case."""
     why = f": {result.why}" if result.why else ""
+    line = escape(f"{result.id} {result.group}: {result.description}{why}")
     console.print(
-        f"{MARKS[result.verdict]} {result.id} {result.group}: {result.description}{why}",
+        f"{MARKS[result.verdict]} {line}",
         highlight=False,
         soft_wrap=True,
     )

@@ -1,5 +1,6 @@
 """Every token_state of the case format: what is registered, started, removed or expired when the case begins."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 T0 = 1_795_226_400
 """UNIX seconds at which every case begins."""
 DAY = 86_400
+UPDATE_TOKEN = re.compile(r"[0-9a-f]{160}")
 STATE = {"name": "Run", "props": '{"phase":"start"}'}
 FINAL = {"name": "Run", "props": '{"phase":"final"}'}
 
@@ -73,7 +75,11 @@ def _name_token(bench: "Bench") -> None:
     activity = bench.phone.activities.newest
     token = activity.token if activity else None
     if token:
-        bench.names.words |= {"LA_TOKEN": token, "LA_TOKEN_160HEX": token}
+        bench.names.words["LA_TOKEN"] = token
+    if token and UPDATE_TOKEN.fullmatch(
+        token
+    ):  # a case that asks for it fails otherwise: there is no such name
+        bench.names.words["LA_TOKEN_160HEX"] = token
 
 
 async def _expired(bench: "Bench") -> None:

@@ -77,11 +77,16 @@ def body_of(bench: Bench, request: Json) -> bytes | None:
 
 
 def _padded(bench: Bench, request: Json) -> bytes:
+    if "payload" in request:
+        raise CaseError("a request has payload or payload_size, not both")
     push_type = request["headers"].get("apns-push-type", "alert")
     if push_type not in PADDED:
         raise CaseError(f"payload_size goes with {', '.join(PADDED)}, not with {push_type!r}")
     payload = bench.names.filled(PADDED[push_type]) | {"pad": ""}
-    payload["pad"] = "x" * (request["payload_size"] - len(_compact(payload)))
+    missing = request["payload_size"] - len(_compact(payload))
+    if missing < 0:
+        raise CaseError(f"payload_size is at least {len(_compact(payload))} for {push_type!r}")
+    payload["pad"] = "x" * missing
     return _compact(payload)
 
 
@@ -107,6 +112,8 @@ async def _send(bench: Bench, options: Json) -> None:
     if options.get("wait", True):
         _compare(await send(bench, request, options.get("jwt")), options.get("expect"))
         await bench.settle()
+    elif "expect" in options:
+        raise CaseError("a send that does not wait for its answer cannot expect one")
     else:
         await start(bench, request, options.get("jwt"))
         await (await bench.connection()).ping()
@@ -143,6 +150,8 @@ def _compare(answer: Answer, expect: Json | None) -> None:
 
 async def _advance(bench: Bench, options: Json) -> None:
     _only(options, "seconds")
+    if options["seconds"] < 0:
+        raise CaseError("the virtual clock goes forward only")
     await bench.advance(options["seconds"])
 
 
@@ -168,7 +177,12 @@ async def _fault(bench: Bench, options: Json) -> None:
     kind = options.get("kind")
     if kind not in FAULTS:
         raise CaseError(f"unknown fault {kind!r}")
-    FAULTS[kind](bench, options)
+    arm, *needed = FAULTS[kind]
+    _only(options, "kind", *needed)
+    missing = set(needed) - set(options)
+    if missing:
+        raise CaseError(f"fault {kind!r} has no {', '.join(missing)}")
+    arm(bench, options)
     await bench.settle()
 
 
@@ -205,11 +219,12 @@ STEPS: dict[str, Callable[[Bench, Json], Awaitable[None]]] = {
     "expect": _expect,
 }
 
-FAULTS: dict[str, Callable[[Bench, Json], object]] = {
-    "status": lambda bench, options: bench.answer_next_with(options["status"]),
-    "goaway": lambda bench, options: bench.sandbox.goaway(options["reason"]),
-    "shutdown": lambda bench, _: bench.sandbox.shutdown(),
-    "idle_timeout": lambda bench, _: bench.sandbox.idle_timeout(),
-    "hold": lambda bench, _: bench.sandbox.hold(),
-    "release": lambda bench, _: bench.sandbox.release(),
+FAULTS: dict[str, tuple[Callable[[Bench, Json], object], *tuple[str, ...]]] = {
+    "status": (lambda bench, options: bench.answer_next_with(options["status"]), "status"),
+    "goaway": (lambda bench, options: bench.sandbox.goaway(options["reason"]), "reason"),
+    "shutdown": (lambda bench, _: bench.sandbox.shutdown(),),
+    "idle_timeout": (lambda bench, _: bench.sandbox.idle_timeout(),),
+    "hold": (lambda bench, _: bench.sandbox.hold(),),
+    "release": (lambda bench, _: bench.sandbox.release(),),
 }
+"""Every kind of fault: what arms it, and the options it needs."""

@@ -2,19 +2,26 @@
 
 from typing import Any
 
-from simulator.apns.registry import Kind, Realm
+from simulator.apns.registry import SUFFIXES, Kind, Realm
 from simulator.apns.sandbox import Sandbox
 from simulator.conform.provider_tokens import Key
 from simulator.phone.phone import Phone
 
 APP, OTHER_APP, FOREIGN_APP = "com.example.app", "com.example.other", "com.other.app"
 TEAM_B = "TEAMB00000"
+
+
+def topics_of(bundle_id: str) -> frozenset[str]:
+    """The bundle id and its suffixed topics: all that a key scoped to this app may push to."""
+    return frozenset(bundle_id + suffix for suffix in SUFFIXES)
+
+
 KEYS: dict[str, dict[str, Any]] = {
     "A1": {},
     "A2": {"realm": "production"},
-    "A3": {"topics": frozenset({APP})},
-    "A4": {"topics": frozenset({APP})},
-    "A5": {"topics": frozenset({OTHER_APP})},
+    "A3": {"topics": topics_of(APP)},
+    "A4": {"topics": topics_of(APP)},
+    "A5": {"topics": topics_of(OTHER_APP)},
     "A6": {},
     "B1": {"team_id": TEAM_B},
 }

@@ -8,16 +8,19 @@ import pytest
 
 from simulator.conform.cases import Case, load
 from simulator.conform.checks import CHECKS
+from simulator.conform.provider_tokens import VARIANTS
 from simulator.conform.run import Result, run_case, run_cases, totals
 from simulator.conform.states import STATES
 from simulator.conform.steps import FAULTS, STEPS
 
 CASES = load(Path(__file__).parent / "apns-cases.json")
+FURTHER = load(Path(__file__).parent / "further-cases.json")
+"""More of the same kinds: boundaries, combinations, every variant, state, step and assertion."""
 BY_ID = {case.id: case for case in CASES}
 OF_THE_SERVER = [case for case in CASES if case.group != "relay"]
 
 
-@pytest.mark.parametrize("case", OF_THE_SERVER, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", [*OF_THE_SERVER, *FURTHER], ids=lambda case: case.id)
 async def test_acceptance_case(case: Case) -> None:
     result = await run_case(case)
     assert result.verdict != "failed", result.why
@@ -36,6 +39,15 @@ WRONG: dict[str, dict[str, Any]] = {
     "reason": {"reason": "BadTopic"},
     "token_state": {"token_state": "nope"},
     "variant": {"variant": "nope"},
+    "variant of a step": {"setup": ({"op": "send", "jwt": "nope", "wait": False},)},
+    "a part's shape": {"broken": "setup is an array"},
+    "clock that goes back": {"setup": ({"op": "advance", "seconds": -1},)},
+    "option of a fault": {"setup": ({"op": "fault", "kind": "shutdown", "nope": 1},)},
+    "fault without its option": {"setup": ({"op": "fault", "kind": "status"},)},
+    "answer that nobody waits for": {"setup": ({"op": "send", "wait": False, "expect": {"status": 500}},)},
+    "half a next request": {"asserts": ({"next_request": {"connection": "same", "status": 200}},)},
+    "payload twice": {"request": BY_ID["C043"].request | {"payload_size": 4096}},
+    "payload_size below the payload": {"request": BY_ID["C064"].request | {"payload_size": 9}},
     "op": {"setup": ({"op": "nope"},)},
     "option": {"setup": ({"op": "advance", "seconds": 1, "nope": 1},)},
     "fault": {"setup": ({"op": "fault", "kind": "nope"},)},
@@ -101,6 +113,21 @@ def test_the_file_uses_nothing_that_the_runner_does_not_know() -> None:
             assert step["op"] != "fault" or step["kind"] in FAULTS
         for assertion in case.asserts:
             assert set(assertion) <= set(CHECKS)
+
+
+def test_the_further_cases_use_everything_that_the_runner_knows() -> None:
+    steps = [step for case in FURTHER for step in (*case.setup, *case.then)]
+    asserts = [*(each for case in FURTHER for each in case.asserts)]
+    asserts += [each for step in steps if step["op"] == "expect" for each in step["assert"]]
+    assert {step["op"] for step in steps} == set(STEPS)
+    assert {step["kind"] for step in steps if step["op"] == "fault"} == set(FAULTS)
+    assert {name for each in asserts for name in each} == set(CHECKS)
+    used = {case.variant for case in FURTHER} | {step.get("jwt", "valid") for step in steps}
+    assert used >= set(VARIANTS) - USED_ELSEWHERE
+    assert {case.token_state for case in FURTHER} >= set(STATES) - {"malformed"}
+
+
+USED_ELSEWHERE = {"empty_bearer"}
 
 
 def test_totals_by_group_and_confidence() -> None:

@@ -57,6 +57,15 @@ def test_a_request_without_a_body(client) -> None:
     assert first(client.send(frames.headers(1, client.block(), end_stream=True))).body == b""
 
 
+def test_the_answer_to_head_has_no_content(client) -> None:
+    """RFC 9110 section 9.3.2."""
+    client.send(frames.headers(1, client.block(method="HEAD"), end_stream=True))
+    assert client.connection.respond(1, OK, b"{}")
+    [answer] = client.received()
+    assert (answer.type, answer.flags & frames.END_STREAM) == (FrameType.HEADERS, frames.END_STREAM)
+    assert client.connection.open_streams == 0
+
+
 def test_answers_with_and_without_body(client) -> None:
     client.send(client.request(1), client.request(3))
     assert client.connection.open_streams == 2

@@ -34,6 +34,31 @@ def test_a_case_of_the_relay_needs_no_request(tmp_path: Path) -> None:
     assert (case.request, case.variant, case.sends) == (None, "valid", True)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"jwt": "valid"},
+        {"request": "POST"},
+        {"expect": None},
+        {"expect": {"assert": {"badge": 1}}},
+        {"expect": {"assert": ["badge"]}},
+        {"expect": {"assert": [{}]}},
+        {"setup": {"op": "ping"}},
+        {"then": ["ping"]},
+        {"send_request": "false"},
+    ],
+)
+def test_a_part_of_another_shape_breaks_this_case_only(tmp_path: Path, part: dict[str, object]) -> None:
+    broken, whole = load(_file(tmp_path, {"cases": [CASE | part, CASE]}))
+    assert broken.broken
+    assert (whole.broken, whole.variant) == ("", "none")
+
+
+def test_the_parts_of_a_case_for_the_relay_are_not_looked_at(tmp_path: Path) -> None:
+    (case,) = load(_file(tmp_path, {"cases": [CASE | {"group": "relay", "setup": {"op": "relay"}}]}))
+    assert (case.broken, case.setup) == ("", ())
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"cases": 1}', "{}", '{"cases": [{"id": "X"}]}'])
 def test_anything_else_is_one_clear_error(tmp_path: Path, content: str) -> None:
     with pytest.raises(CaseFileError):
@@ -69,7 +94,7 @@ def test_in_a_header_a_time_is_text() -> None:
     assert Names(lambda: 1000.0).text("${NOW+60}") == "1060"
 
 
-@pytest.mark.parametrize("value", ["${NOPE}", "${I+1}"])
+@pytest.mark.parametrize("value", ["${NOPE}", "${I+1}", "${now}", "${}", "${NOW+5ms}", "${NOW/2}"])
 def test_an_unknown_placeholder_fails_the_case(value: str) -> None:
     with pytest.raises(CaseError, match="unknown placeholder"):
         Names(lambda: 0.0, {"I": "1"}).text(value)

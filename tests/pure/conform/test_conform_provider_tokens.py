@@ -122,6 +122,15 @@ def test_one_thing_is_wrong(
     assert _parts(tokens.authorization(variant))[part].get(name) == value
 
 
+@pytest.mark.parametrize("variant", sorted(set(VARIANTS) - {"fresh"}))
+def test_every_other_variant_is_one_string_for_the_whole_case(
+    tokens: ProviderTokens, time: _Time, variant: str
+) -> None:
+    first = tokens.authorization(variant)
+    time.now += 60
+    assert tokens.authorization(variant) == first
+
+
 def test_another_keys_signature(tokens: ProviderTokens) -> None:
     with pytest.raises(jwt.InvalidSignatureError):
         _verify(tokens.authorization("bad_signature"), "A1")
