@@ -142,10 +142,16 @@ def _try_again(case: _Case) -> Activity:
     return _later(replace(activity, alert=activity.alert or unheard), case)
 
 
+DOUBTS = 3
+"""So often in a row a token may fail that died before it was registered: that may be a clock that is wrong, or an app that
+registers again what is over. Unlike a device's, an activity's token never comes back to life (assumed)."""
+
+
 def _token_dead(case: _Case) -> Activity:
     """The token goes, but not one that was registered after APNs missed it. A run that began without a card gets one."""
     activity, dead_since = case.activity, case.answer.dead_since
-    if dead_since is not None and activity.registered_at >= dead_since:
+    doubtful = dead_since is not None and activity.registered_at >= dead_since
+    if doubtful and activity.attempts < DOUBTS:
         return _try_again(case)
     of_earlier_run = case.push.kind == "end" or _began_on(case.push.before) or _began_on(activity)
     if of_earlier_run and not activity.ends:

@@ -24,7 +24,7 @@ from activity_values import (
 )
 from relay.activity.life import Kind, observe
 from relay.activity.record import Activity, Alert, Stage
-from relay.activity.settled import _NEXT, Word
+from relay.activity.settled import _NEXT, DOUBTS, Word
 from relay.activity.throttle import FIRST_PAUSE_MS
 from relay.activity.tokens import dismissed, registered
 
@@ -183,6 +183,15 @@ def test_a_token_goes_only_if_it_died_after_its_registration(since: str, kind: K
     assert after.activity_token == (None if gone else TOKEN)
     assert (after.state, after.ends) == (before.state, before.ends)  # kept for the next token
     assert stands(after) == (LOST if gone else ("active", RETRY))
+
+
+@pytest.mark.parametrize(("attempts", "gone"), [(0, False), (DOUBTS - 1, False), (DOUBTS, True)])
+def test_apns_is_believed_in_the_end_that_a_token_is_dead(attempts: int, gone: bool) -> None:
+    before = activity(due_at=SENT_AT, registered_at=NOW - MINUTE, attempts=attempts)
+    said_dead = said("dead", dead_since=NOW - HOUR)
+    after = answered(pushing(before, SENT_AT), before, "update", said_dead)
+    assert after is not None
+    assert (after.stage, after.activity_token) == (("lost", None) if gone else ("active", TOKEN))
 
 
 @pytest.mark.parametrize("meanwhile", ["nothing", "progress", "question"])
