@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from random import Random
 from typing import Any, Literal
 
+from simulator.phone.budget import Refill
+
 HOUR = 3600.0
 UNLIMITED = 10**9
 """A capacity nobody uses up."""
@@ -33,10 +35,12 @@ AT_ONCE = Delay(0, 0, 0)
 class Profile:
     """All parameters, in seconds where they are times; the defaults are the profile `default`.
 
+    `refill` is how both budgets come back: as a whole when their window is over, or one by one, as into a bucket.
     `update_over` is what becomes of a priority 10 update over the budget: it waits like one of priority 5, or until the
-    window resets. `end_waits` is whether an end may be held back longer than its own dismissal-date.
+    budget comes back. `end_waits` is whether an end may be held back longer than its own dismissal-date.
     """
 
+    refill: Refill = "window"
     start_capacity: int = 10
     start_window: float = HOUR
     start_refilled_by_opening: bool = True

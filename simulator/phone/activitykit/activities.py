@@ -116,7 +116,10 @@ class Activities:
         pinned = not afforded and profile.update_over == "window"
         due_at = now
         if pinned:
-            due_at = change.activity.budget.resets_at(profile.update_window) or now + profile.update_window
+            due_at = (
+                change.activity.budget.refills_at(profile.update_window, profile.refill)
+                or now + profile.update_window
+            )
         elif not (afforded and message.urgent):
             due_at = now + phone.power_delay(profile).draw(self._random)
         if message.ends and not profile.end_waits and message.dismissal_date is not None:

@@ -25,7 +25,7 @@ RUNNING = frozenset({"active", "stale"})
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A push that waits: for power until `due`, or, `pinned`, until the budget's window is over."""
+    """A push that waits: for power until `due`, or, `pinned`, until the budget comes back."""
 
     message: Message
     content_state: dict[str, Any] | None

@@ -19,9 +19,12 @@ def first(activities: Sequence[Activity], starts: Budget, profile: Profile, now:
         for rank, at, act in _of(activity, profile)
         if at <= now
     ]
-    resets_at = starts.resets_at(profile.start_window)
-    if resets_at is not None and resets_at <= now:
-        dues.append((resets_at, len(DUE), 0, lambda: _reset(starts, resets_at, "push-to-start")))
+    refills_at = starts.refills_at(profile.start_window, profile.refill)
+    if refills_at is not None and refills_at <= now:
+        window = profile.start_window
+        dues.append(
+            (refills_at, len(DUE), 0, lambda: _refill(starts, refills_at, "push-to-start", window, profile))
+        )
     return min(dues, key=lambda entry: entry[:3])[3] if dues else None
 
 
@@ -103,9 +106,10 @@ def _draw(activity: Activity, at: float, _profile: Profile) -> list[Happened]:
     return []
 
 
-def _reset(budget: Budget, at: float, of: str) -> list[Happened]:
-    budget.reset()
-    return [Happened(at, "budget reset", of)]
+def _refill(budget: Budget, at: float, of: str, window: float, profile: Profile) -> list[Happened]:
+    """Only a whole window is worth telling."""
+    budget.refill(window, profile.refill)
+    return [Happened(at, "budget reset", of)] if profile.refill == "window" else []
 
 
 DUE: tuple[
@@ -114,10 +118,11 @@ DUE: tuple[
 ] = (
     (
         lambda activity, profile: (
-            activity.budget.resets_at(profile.update_window) if activity.running else None
+            activity.budget.refills_at(profile.update_window, profile.refill) if activity.running else None
         ),
-        lambda activity, at, _profile: [
-            replace(happened, activity=activity) for happened in _reset(activity.budget, at, "update")
+        lambda activity, at, profile: [
+            replace(happened, activity=activity)
+            for happened in _refill(activity.budget, at, "update", profile.update_window, profile)
         ],
     ),
     (lambda activity, _profile: activity.waiting.due if activity.waiting else None, _apply),

@@ -303,6 +303,20 @@ def test_strict_waits_for_a_window_also_without_any_budget() -> None:
     assert kit.update("over")[0].until == T0 + HOUR
 
 
+def test_a_bucket_gives_a_waiting_update_its_turn_sooner() -> None:
+    kit = Kit(profile("strict"))
+    kit.profile.set("refill", "bucket")
+    kit.profile.set("update_budget", 2)
+    kit.start()
+    for step in range(2):
+        kit.update(step, T0 + step)
+    (happened,) = kit.update("over", T0 + 9)
+    assert (happened.what, happened.until) == ("deferred", T0 + HOUR / 2)
+    kit.pass_time(HOUR / 2)
+    assert kit.phase == "over"
+    assert kit.activities.remaining("update", kit.phone) == 1
+
+
 # An end that waits.
 
 

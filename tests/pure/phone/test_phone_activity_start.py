@@ -163,6 +163,16 @@ def test_the_budget_is_full_again_after_its_window() -> None:
     assert whats(kit.start()) == ["started"]
 
 
+def test_a_bucket_is_full_again_bit_by_bit() -> None:
+    kit = Kit()
+    kit.profile.set("refill", "bucket")
+    for _ in range(12):
+        kit.start(push("start", without=("alert",)))
+    assert kit.pass_time(3 * 360) == []
+    assert kit.activities.remaining("start", kit.phone) == 1
+    assert whats(kit.start()) == ["started"]
+
+
 def test_no_budget_with_the_lenient_profile() -> None:
     kit = Kit(profile("lenient"))
     assert {kit.start()[0].what for _ in range(50)} == {"started"}

@@ -1,26 +1,27 @@
 """Budgets and profiles."""
 
 from random import Random
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.phone.budget import Budget
+from simulator.phone.budget import Budget, Refill
 from simulator.phone.profile import AT_ONCE, PROFILES, UNLIMITED, Delay, Profile, profile
 
 
 def test_a_new_budget_is_full_and_has_no_window() -> None:
     budget = Budget()
     assert budget.remaining(10) == 10
-    assert budget.resets_at(3600) is None
+    assert budget.refills_at(3600, "window") is None
 
 
 def test_the_first_one_begins_the_window() -> None:
     budget = Budget()
     budget.count(100.0, 10)
     budget.count(200.0, 10)
-    assert budget.resets_at(3600) == 3700.0
+    assert budget.refills_at(3600, "window") == 3700.0
 
 
 def test_counting_goes_below_zero() -> None:
@@ -38,7 +39,7 @@ def test_spending_does_not() -> None:
 def test_a_budget_of_nothing() -> None:
     budget = Budget()
     assert not budget.spend(0.0, 0)
-    assert budget.resets_at(3600) is None
+    assert budget.refills_at(3600, "window") is None
 
 
 def test_a_reset() -> None:
@@ -66,6 +67,55 @@ def test_spending_never_overdraws(acts: list[str], capacity: int) -> None:
         else:
             assert budget.spend(0.0, capacity) is (before > 0)
         assert 0 <= budget.remaining(capacity) <= capacity
+
+
+# How it comes back.
+
+
+def used(budget: Budget, at: list[float], capacity: int, refill: Refill, window: float = 3600) -> list[bool]:
+    """Spend one at each of these times, after what came back by then; whether one was left."""
+    left = []
+    for now in at:
+        while (refills_at := budget.refills_at(window, refill)) is not None and refills_at <= now:
+            budget.refill(window, refill)
+        left.append(budget.spend(now, capacity))
+    return left
+
+
+def test_a_window_gives_all_back_at_once() -> None:
+    assert used(Budget(), [0, 10, 20, 3599, 3600, 3601, 3602], 3, "window") == [
+        True, True, True, False, True, True, True,
+    ]  # fmt: skip
+
+
+def test_a_bucket_gives_one_back_at_a_time() -> None:
+    assert used(Budget(), [0, 10, 20, 1199, 1200, 1201, 2399, 2400], 3, "bucket") == [
+        True, True, True, False, True, False, False, True,
+    ]  # fmt: skip
+
+
+def test_an_overdrawn_bucket_fills_up_from_below() -> None:
+    budget = Budget()
+    for _ in range(5):
+        budget.count(0.0, 3)
+    assert used(budget, [2400, 3599, 3600], 3, "bucket") == [False, False, True]
+
+
+def test_a_bucket_of_nothing_holds_nothing() -> None:
+    budget = Budget()
+    budget.count(0.0, 0)
+    assert used(budget, [1, 3600, 7200], 0, "bucket") == [False] * 3
+
+
+@given(st.lists(st.integers(0, 20_000), max_size=60), st.integers(1, 10))
+def test_who_stays_below_the_capacity_is_never_refused(times: list[int], capacity: int) -> None:
+    """In any window, wherever it begins: then both ways take the same."""
+    kept: list[float] = []
+    for now in sorted(times):
+        if sum(now - at < 3600 for at in kept) < capacity:
+            kept.append(now)
+    for refill in get_args(Refill):
+        assert all(used(Budget(), kept, capacity, refill))
 
 
 # Profiles.
