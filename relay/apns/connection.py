@@ -65,8 +65,8 @@ class ApnsConnection(asyncio.Protocol):
 
     @property
     def starved(self) -> bool:
-        """Nothing is in flight, and yet nothing can be sent: a window stays shut that no answer will open."""
-        return not self.in_flight and self._http2.stream_limit > 0
+        """Nothing is in flight, so no answer will change what can be sent."""
+        return not self.in_flight
 
     def has_room(self, size: int) -> bool:
         """A push with a payload of so many bytes can go out now."""
@@ -84,11 +84,12 @@ class ApnsConnection(asyncio.Protocol):
         else:
             self._flush_soon()
 
-    def give_up(self, errand: Errand) -> None:
-        """Nobody waits for this errand any more."""
-        self._http2.cancel(errand.stream_id)
+    def give_up(self, errand: Errand) -> bool:
+        """Nobody waits for this errand any more. False: it was not sent whole, so it cannot have been processed."""
+        whole = self._http2.cancel(errand.stream_id)
         self._flush_soon()
         self._close_if_drained()
+        return whole
 
     async def greeted(self) -> None:
         """Return when the server's SETTINGS are here. ConnectionError if the connection ends before."""

@@ -34,21 +34,34 @@ Piece = tuple[int, bytes, bool]
 
 
 class Outflow:
-    """The windows for what we send. A body is started only if the connection's window holds all of it."""
+    """The windows for what we send. The connection's is charged with a whole body when that is started.
+
+    So it can go below zero, by the `debt`: with one body that no other is to follow (6.9: a peer may open a window as
+    late as when it is used up, so to wait for room for a whole body could be in vain).
+    """
 
     def __init__(self) -> None:
         self.window: Final = _Window()
         self.initial = DEFAULT_WINDOW
         self._uploads: dict[int, _Upload] = {}
+        self._debtor = 0
 
     def start(self, stream_id: int, body: bytes) -> Piece:
-        """As much of the body as its stream may carry at once; the rest waits here."""
+        """As much of the body as its windows may carry at once; the rest waits here."""
         self.window.left -= len(body)
-        if len(body) <= self.initial:
+        if self.window.left >= 0 and len(body) <= self.initial:
             return stream_id, body, True
-        now = max(self.initial, 0)
+        if self.window.left < 0:
+            self._debtor = stream_id
+        now = max(min(self.initial, len(body) + min(self.window.left, 0)), 0)
         self._uploads[stream_id] = _Upload(body[now:], self.initial - now)
         return stream_id, body[:now], False
+
+    def open_connection(self, increment: int) -> list[Piece]:
+        """WINDOW_UPDATE of the connection."""
+        self.window.open(increment)
+        upload = self._uploads.get(self._debtor)
+        return self._go_on(self._debtor, upload) if upload else []
 
     def is_partial(self, stream_id: int) -> bool:
         """The end of this stream's body was not sent, so it cannot have been processed."""
@@ -64,7 +77,7 @@ class Outflow:
         upload = self._uploads.get(stream_id)
         if upload is None:
             return []
-        upload.window += increment  # it was not above 0, so it stays below 2^31
+        upload.window = min(upload.window + increment, MAX_WINDOW)
         return self._go_on(stream_id, upload)
 
     def resize(self, initial: int) -> list[Piece]:
@@ -79,10 +92,12 @@ class Outflow:
         return pieces
 
     def _go_on(self, stream_id: int, upload: _Upload) -> list[Piece]:
-        if upload.window <= 0:
+        debt = -min(self.window.left, 0) if stream_id == self._debtor else 0
+        size = min(upload.window, len(upload.rest) - debt)
+        if size <= 0:
             return []
-        piece, upload.rest = upload.rest[: upload.window], upload.rest[upload.window :]
-        upload.window -= len(piece)
+        piece, upload.rest = upload.rest[:size], upload.rest[size:]
+        upload.window -= size
         if not upload.rest:
             del self._uploads[stream_id]
         return [(stream_id, piece, not upload.rest)]

@@ -118,11 +118,30 @@ _LITERAL_STATUS: Final = frozenset(
 )  # a literal whose name is entry 8, in its three forms (6.2)
 
 
-def status_of(block: bytes) -> int:
-    """The status of an answer; 0 if it has none that is a number of three digits. ConnectionFailure: no header block.
+class StatusReader:
+    """Reads the header blocks of one connection, in the order in which they come.
 
-    We announce a table of size 0, so blocks share no state (RFC 7541 4.2), and as `:status` comes first (RFC 9113
-    8.3.2), the rest of a block need not be looked at: answers are matched by their stream, not by apns-id.
+    We announce a table of size 0. Until the peer acknowledges that (RFC 9113 6.5.3), its blocks may share state, and
+    each must be read whole; from then on they share none (RFC 7541 4.2).
+    """
+
+    def __init__(self) -> None:
+        self._decoder: Decoder | None = Decoder()
+
+    def acknowledged(self) -> None:
+        """From now on there is no table."""
+        self._decoder = None
+
+    def status(self, block: bytes) -> int:
+        """The status; 0 if there is none that is a number of three digits. ConnectionFailure: no header block."""
+        return status_of(block) if self._decoder is None else _read_status(self._decoder, block)
+
+
+def status_of(block: bytes) -> int:
+    """The status of a block that shares no state with others.
+
+    As `:status` comes first (RFC 9113 8.3), the rest of the block need not be looked at: answers are matched by their
+    stream, not by apns-id.
     """
     first = block[0] if block else 0
     if status := INDEXED_STATUS.get(first):
@@ -134,8 +153,12 @@ def status_of(block: bytes) -> int:
 
 @lru_cache(maxsize=1024)
 def _decoded_status(block: bytes) -> int:
+    return _read_status(Decoder(), block)
+
+
+def _read_status(decoder: Decoder, block: bytes) -> int:
     try:
-        fields = Decoder().decode(block, raw=True)
+        fields = decoder.decode(block, raw=True)
     except HPACKError as error:
         raise ConnectionFailure(ErrorCode.COMPRESSION_ERROR, f"header block: {error}") from error
     status = next((bytes(value) for name, value in fields if name == b":status"), b"")

@@ -11,7 +11,7 @@ from relay.apns import frames
 from relay.apns.answer import DELIVERED, MAX_BODY, PartialAnswer, read_answer
 from relay.apns.flow import Inflow, Outflow, Piece
 from relay.apns.frames import END_HEADERS, END_STREAM, ConnectionFailure, ErrorCode, Setting, StreamFailure
-from relay.apns.header_block import RequestBlocks, status_of
+from relay.apns.header_block import RequestBlocks, StatusReader
 from relay.apns.push import MaybeSent, NotSent, Outcome, Push
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Http2(Generic[T]):
         self.broken = False
         """The connection is of no use any more and must be closed, once the output is written."""
         self.last_stream_id = -1
-        self._blocks = RequestBlocks(authority)
+        self._blocks, self._statuses = RequestBlocks(authority), StatusReader()
         self._reader = frames.FrameReader()
         self._inflow, self._outflow = Inflow(), Outflow()
         self._window = self._outflow.window
@@ -53,7 +53,8 @@ class Http2(Generic[T]):
 
     def has_room(self, size: int) -> bool:
         """A push with a payload of so many bytes may be opened now: a stream and the window are free."""
-        return len(self._tickets) < self.stream_limit and size <= self._window.left and not self.ending
+        wanted = size if self._tickets else 1  # nothing that is out would open the window: `Outflow`
+        return len(self._tickets) < self.stream_limit and wanted <= self._window.left and not self.ending
 
     def take_output(self) -> bytes:
         """What is to be written, in order; it is yours now."""
@@ -80,12 +81,14 @@ class Http2(Generic[T]):
         )
         return stream_id
 
-    def cancel(self, stream_id: int) -> None:
-        """Nobody waits for this push any more: reset its stream, so that its slot is free (5.1.2)."""
+    def cancel(self, stream_id: int) -> bool:
+        """Reset the stream of a push that nobody waits for (5.1.2). False: it was not out whole, so not processed."""
+        whole = not self._outflow.is_partial(stream_id)
         if self._tickets.pop(stream_id, None) is not None:
             self._partial.pop(stream_id, None)
             self._outflow.drop(stream_id)
             self._output.append(frames.rst_stream(stream_id, ErrorCode.CANCEL))
+        return whole
 
     def ping(self) -> None:
         """Ask for a sign of life (6.7)."""
@@ -159,12 +162,12 @@ class Http2(Generic[T]):
 
     def _on_block(self, flags: int, stream_id: int, block: bytes) -> None:
         """The final status, an interim one (8.1: passed over), or trailers (which say nothing here)."""
+        status = self._statuses.status(block)  # of every block: the next may refer to it
         if stream_id not in self._tickets:
             self._check_not_idle(stream_id)
             return
         partial = self._partial.get(stream_id)
         if partial is None:
-            status = status_of(block)
             if not status or (status < 200 and flags & END_STREAM):
                 raise StreamFailure("no status")
             if status < 200:
@@ -194,9 +197,7 @@ class Http2(Generic[T]):
             self._output.append(frames.rst_stream(stream_id, ErrorCode.CANCEL))
 
     def _answered(self, stream_id: int, status: int, body: bytes) -> None:
-        if self._outflow.is_partial(
-            stream_id
-        ):  # section 8.1: an answer may come before the request is complete
+        if self._outflow.is_partial(stream_id):  # 8.1: an answer may come before the request is complete
             self._output.append(frames.rst_stream(stream_id, ErrorCode.CANCEL))
         self._drop(stream_id, DELIVERED if status == 200 else read_answer(status, body))
 
@@ -213,6 +214,7 @@ class Http2(Generic[T]):
     def _on_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
         values = frames.read_settings(flags, stream_id, payload)
         if flags & frames.ACK:
+            self._statuses.acknowledged()
             return
         if not self.greeted:
             self.greeted, self.stream_limit = True, STREAMS_UNLESS_TOLD
@@ -252,7 +254,7 @@ class Http2(Generic[T]):
         if stream_id == 0:
             if not increment:
                 raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "window increment of 0")
-            self._window.open(increment)
+            self._send_pieces(self._outflow.open_connection(increment))
             return
         self._check_not_idle(stream_id)
         if not increment:

@@ -138,25 +138,27 @@ class ConnectionPool:
             else:
                 connection.carry(errand)
 
-    def _withdraw(self, errand: Errand) -> None:
-        """Its caller is gone, or its time is over."""
+    def _withdraw(self, errand: Errand) -> bool:
+        """Its caller is gone, or its time is over. True if it may have been processed."""
         self._deadlines.remove(errand)
         self._waiting.pop(errand, None)
-        if errand.connection is not None:
-            errand.connection.give_up(errand)
-            self._pump()
+        if errand.connection is None:
+            return False
+        whole = errand.connection.give_up(errand)
+        self._pump()
+        return whole
 
     def _expire(self, errand: Errand) -> None:
         """A connection that stays silent may be dead without a word (golang/go#14607): others take a new one."""
         connection = errand.connection
-        self._withdraw(errand)
+        sent = self._withdraw(errand)
         if connection is None:
             self._finish(errand, _no_stream(errand))
             size = len(errand.push.payload)
             for stuck in [each for each in self._usable if each.starved and not each.has_room(size)]:
-                self._retire(stuck, "the window stayed shut", failed=not stuck.answers)
+                self._retire(stuck, "it took nothing", failed=not stuck.answers)
         else:
-            self._finish(errand, MaybeSent(f"no answer within {errand.seconds:.1f} s"))
+            self._finish(errand, _no_answer(errand) if sent else _no_window(errand))
             if connection.answers == errand.answers_before:
                 self._retire(connection, "silent", failed=not connection.answers)
 
@@ -248,6 +250,7 @@ class ConnectionPool:
 
     async def _connect(self) -> None:
         address = self._connector.address
+        self._backoff.tried(self._now())
         try:
             connection = await self._connector.connect(self)
         except OSError as error:
@@ -286,3 +289,11 @@ class ConnectionPool:
 
 def _no_stream(errand: Errand) -> NotSent:
     return NotSent(f"no free stream within {errand.seconds:.1f} s")
+
+
+def _no_window(errand: Errand) -> NotSent:
+    return NotSent(f"no window for all of it within {errand.seconds:.1f} s")
+
+
+def _no_answer(errand: Errand) -> MaybeSent:
+    return MaybeSent(f"no answer within {errand.seconds:.1f} s")

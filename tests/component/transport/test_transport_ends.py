@@ -86,7 +86,7 @@ async def test_a_window_that_is_never_opened_again_takes_a_new_connection(
     apns.on_connect = shut_window
     large = b"x" * 4096
     outcomes = [await gateway.send(push(payload=large)) for _ in range(16)]
-    assert outcomes.pop() == NotSent("no free stream within 0.2 s")
+    assert outcomes.pop() == NotSent("no window for all of it within 0.2 s")
     assert outcomes == [Answered(200)] * 15
     assert await gateway.send(push(payload=large)) == Answered(200)
     assert len(apns.peers) == 2

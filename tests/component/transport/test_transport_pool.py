@@ -184,7 +184,8 @@ async def test_what_waited_to_its_deadline_is_not_sent_any_more(
     it = build_pool()
     await asyncio.gather(*send(it, 1))
     held = Held(apns)
-    outcomes = await asyncio.gather(*send(it, 12, seconds=0.1))
+    ends = it.time() + 0.1
+    outcomes = await asyncio.gather(*(it.send(push(), ends) for _ in range(12)))
     assert [type(each) for each in outcomes] == [MaybeSent] * 3 + [NotSent] * 9
     await eventually(lambda: all(peer.closed for peer in apns.peers))
     assert len(held) == 3

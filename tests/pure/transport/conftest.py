@@ -35,6 +35,10 @@ class Wire:
         return frame.serialize()
 
     @staticmethod
+    def settings_ack() -> bytes:
+        return SettingsFrame(0, flags=["ACK"]).serialize()
+
+    @staticmethod
     def headers(
         stream_id: int, *fields: tuple[str, str], flags: tuple[str, ...] = ("END_HEADERS", "END_STREAM")
     ) -> bytes:
@@ -117,7 +121,9 @@ class Client:
         self.http2: Http2[str] = Http2("localhost")
         self._make_push = make_push
         self._decoder = Decoder()
-        self.http2.receive(Wire.settings(**({"MAX_CONCURRENT_STREAMS": 100} | settings)))
+        self.http2.receive(
+            Wire.settings(**({"MAX_CONCURRENT_STREAMS": 100} | settings)) + Wire.settings_ack()
+        )
         self.greeting = self.sent()
 
     def open(self, ticket: str, **changes: Any) -> int:

@@ -123,6 +123,40 @@ def test_the_connections_window(client: Any, wire: Any) -> None:
     assert client.http2.has_room(4096)
 
 
+def test_a_window_that_is_opened_only_when_it_is_used_up(client: Any, wire: Any) -> None:
+    """With nothing in flight, a part of a body goes out, and the rest when the window is open again (6.9)."""
+    for number in range(15):
+        client.http2.receive(wire.answer(client.open(str(number), payload=b"x" * 4096)))
+    client.sent()
+    body = bytes(range(256)) * 16
+    assert client.http2.has_room(4096)
+    stream_id = client.open("p", payload=body)
+    assert not client.http2.has_room(1)
+    _, first = client.sent()
+    assert (first.data, first.flags) == (body[:4095], set())  # 65 535 - 15 * 4096
+    client.http2.receive(wire.window(stream_id, 5000))
+    assert not client.http2.has_output
+    client.http2.receive(wire.window(0, 65_535))
+    (rest,) = client.sent()
+    assert (rest.data, rest.flags) == (body[4095:], {"END_STREAM"})
+    assert client.http2.has_room(4096)
+
+
+def test_a_part_that_is_given_up_gives_its_window_back(client: Any, wire: Any) -> None:
+    for number in range(15):
+        client.http2.receive(wire.answer(client.open(str(number), payload=b"x" * 4096)))
+    assert not client.http2.cancel(client.open("p", payload=b"x" * 4096))
+    assert not client.http2.has_room(1)
+    client.http2.receive(wire.window(0, 10))
+    client.sent()
+    client.open("q", payload=b"x" * 12)
+    _, part = client.sent()
+    assert (len(part.data), part.flags) == (10, set())
+    client.http2.receive(wire.window(0, 1))
+    client.http2.receive(wire.window(0, 1))
+    assert [(frame.data, frame.flags) for frame in client.sent()] == [(b"x", set()), (b"x", {"END_STREAM"})]
+
+
 def test_a_body_larger_than_its_streams_window(make_client: Any, wire: Any) -> None:
     client = make_client(INITIAL_WINDOW_SIZE=4)
     client.open("a", payload=b"0123456789")

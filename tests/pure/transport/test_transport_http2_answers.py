@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from hyperframe.frame import (
-    RstStreamFrame,
-)
+from hpack import Encoder
+from hyperframe.frame import HeadersFrame, RstStreamFrame
 
 from relay.apns import frames
 from relay.apns.answer import MAX_BODY
+from relay.apns.http2 import Http2
 from relay.apns.push import Answered, MaybeSent
 
 OK = Answered(200)
@@ -69,6 +69,25 @@ def test_headers_with_padding_and_priority(client: Any, wire: Any) -> None:
 def test_headers_with_padding_alone(client: Any, wire: Any) -> None:
     client.open("a")
     assert client.http2.receive(wire.raw(1, 0x0D, 1, b"\x02\x88\0\0")) == [("a", OK)]
+
+
+def test_until_our_settings_are_acknowledged_answers_may_share_a_table(make_push: Any, wire: Any) -> None:
+    """RFC 9113 6.5.3: our table of size 0 holds from the acknowledgement on; an answer given up counts, too."""
+    http2, encoder = Http2[str]("localhost"), Encoder()
+    http2.receive(wire.settings())
+    for ticket in "abcd":
+        http2.open(make_push(), "bearer t", ticket)
+    fields = [(":status", "410"), ("apns-id", "x"), ("retry-after", "7")]
+    ended = ("END_HEADERS", "END_STREAM")
+    http2.cancel(1)
+    first, second = (HeadersFrame(each, encoder.encode(fields), flags=ended).serialize() for each in (1, 3))
+    assert len(second) == 9 + 3  # three indices of the table
+    assert http2.receive(first + second) == [("b", Answered(410))]
+    encoder.header_table_size = 0
+    third = HeadersFrame(5, encoder.encode(fields), flags=ended).serialize()
+    assert http2.receive(wire.settings_ack() + third) == [("c", Answered(410))]
+    http2.receive(second.replace(b"\0\0\0\3", b"\0\0\0\7"))
+    assert http2.broken
 
 
 def test_an_endless_body_is_cut_off(client: Any, wire: Any) -> None:

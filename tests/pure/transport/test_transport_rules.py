@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.apns.answer import LATEST, read_answer
-from relay.apns.backoff import FIRST_PAUSE, LONGEST_PAUSE, Backoff
+from relay.apns.backoff import BURST, FIRST_PAUSE, LONGEST_PAUSE, Backoff
 from relay.apns.idle import IDLE_LIFE, PING_AFTER, PING_ANSWER, SPARE_LIFE, Care, care
 from relay.apns.push import Answered
 from relay.apns.reasons import REASONS
@@ -150,6 +150,19 @@ def test_a_clock_that_is_set_back_does_not_prolong_a_pause() -> None:
     backoff = Backoff(random.Random(7))
     backoff.failed(1_000_000)
     assert backoff.may_try(900_000)
+
+
+def test_attempts_in_a_row_are_rationed_though_none_failed() -> None:
+    backoff, tries, now = Backoff(random.Random(7)), 0, 1000.0
+    while now < 1100.0:
+        if backoff.may_try(now):
+            backoff.tried(now)
+            backoff.succeeded()
+            tries += 1
+        else:
+            now += 0.25
+    assert BURST + 99 <= tries <= BURST + 100
+    assert backoff.may_try(now - 500)  # a clock that was set back does not count
 
 
 # Idle connections.
