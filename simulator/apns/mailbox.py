@@ -87,6 +87,11 @@ class Mailbox:
             [slot for slot, each in self._waiting.items() if each.delivery.channel_id == channel_id]
         )
 
+    @property
+    def first_expiry(self) -> float | None:
+        """When the first of them is given up; None if nothing waits."""
+        return min((kept_until(parcel.delivery) for parcel in self._waiting.values()), default=None)
+
     def expire(self, now: float) -> list[Parcel]:
         """Take out what is kept no longer."""
         return self._take([slot for slot, each in self._waiting.items() if kept_until(each.delivery) <= now])

@@ -190,6 +190,11 @@ class Sandbox:
         """Throw away what has waited too long by now."""
         self._courier.settle()
 
+    @property
+    def gives_up_at(self) -> float | None:
+        """When the first of the pushes that wait for a device has waited too long; None if none waits."""
+        return self._courier.mailbox.first_expiry
+
     def forget_deliveries(self) -> None:
         """Nothing waits for a device any more, and the delivery log is empty."""
         self._courier.reset()

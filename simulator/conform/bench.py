@@ -18,6 +18,7 @@ from simulator.conform.provider_tokens import ProviderTokens
 from simulator.conform.states import DAY, STATES, T0
 from simulator.conform.teams import APP, Issuer, register_teams
 from simulator.journal import Journal
+from simulator.lab.turning import turn
 from simulator.phone.activitykit.activity import Activity
 from simulator.phone.activitykit.types import EXPO_WIDGETS, decode
 from simulator.phone.phone import Phone
@@ -173,14 +174,17 @@ class Bench:
     async def advance(self, seconds: float) -> None:
         """Turn the clock; all that is due on the way happens."""
         if seconds > 0:
-            await self.clock.advance(seconds)
+            await turn(self.clock, seconds, self.sandbox, self.phones, self._settle_world)
         await self.settle()
 
-    async def settle(self) -> None:
-        """Finish what is due now, in the sandbox, on the phones and on the wire."""
+    def _settle_world(self) -> None:
         self.sandbox.settle()
         for phone in self.phones:
             phone.settle()
+
+    async def settle(self) -> None:
+        """Finish what is due now, in the sandbox, on the phones and on the wire."""
+        self._settle_world()
         if self._connection is not None:
             await self._connection.settle()
 

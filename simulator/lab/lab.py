@@ -15,6 +15,7 @@ from simulator.lab.device import Device, DeviceSpec, build
 from simulator.lab.errors import Impossible, RealTime, Taken, Unknown
 from simulator.lab.feed import Feed
 from simulator.lab.tuner import Tuner
+from simulator.lab.turning import turn
 from simulator.phone.settings import SETTINGS
 
 TICK_SECONDS = 0.2
@@ -73,8 +74,8 @@ class Lab:
             raise RealTime("the clock is real; start with --clock virtual to turn it")
         if seconds < 0:
             raise Impossible("time does not go back")
-        await self.clock.advance(seconds)
-        self.settle()
+        phones = [device.phone for device in self._devices.values()]
+        await turn(self.clock, seconds, self.sandbox, phones, self.settle)
 
     # --- keys ---------------------------------------------------------------------------------------------------
 
