@@ -27,8 +27,11 @@ async def test_killed_it_is_interrupted_and_neither_done_nor_asking(world: LiveW
     await world.opencode.kill()
     await world.restart_opencode()
     cards = await world.all_ended([working, asking])
-    assert world.alerts(working) == []
-    assert world.alerts(asking) == [("permission", "Action Needed: Release", "bash: echo published")]
+    assert world.alerts(working) == [("error", "Error: Build", INTERRUPTED)]
+    assert world.alerts(asking) == [
+        ("permission", "Action Needed: Release", "bash: echo published"),
+        ("error", "Error: Release", INTERRUPTED),
+    ]
     assert went(cards[0]) == "working error"
     assert re.fullmatch("working permission (working )?error", went(cards[1]))
     assert [card["states"][-1]["lastMessage"] for card in cards] == [INTERRUPTED, INTERRUPTED]

@@ -41,6 +41,17 @@ def facts(scenario: Scenario) -> list[Fact]:
     return [fact for fact in _read(scenario.recording).facts if (fact.event_type, fact.session_id) in rings]
 
 
+def interruptions(recording: Recording) -> list[Fact]:
+    """What rings for the runs that the death of the server broke off, as far as anybody had heard of them by then."""
+    died_at = recording.killed_at
+    if died_at is None:
+        return []
+    reader = _read(recording)
+    failed = {fact.session_id for fact in reader.facts if fact.event_type == "error" and fact.holds}
+    roots = {reader.state.root_of(session_id) for session_id in reader.state.statuses}
+    return [Fact("error", session_id, died_at, died_at) for session_id in sorted(roots - failed)]
+
+
 def running(recording: Recording) -> set[str]:
     """The root sessions that are at work, or wait for an answer, when the recording is over."""
     state = _read(recording).state

@@ -21,7 +21,7 @@ from simulator.opencode.replay import session_ids
 from simulator.scenario import Recording, Scenario, load, scenarios
 from simulator.world import World
 from waiting import PATIENCE, eventually
-from world.facts import ASKED, Fact, Key, facts, misheard, running, survivors
+from world.facts import ASKED, Fact, Key, facts, interruptions, misheard, running, survivors
 
 Json = dict[str, Any]
 
@@ -122,9 +122,12 @@ class Round:
 
     @property
     def facts(self) -> list[Fact]:
-        """What rings in it."""
-        known = facts(self._whole)
-        return known if self._died_at is None else list(survivors(known, self._died_at))
+        """What rings in it. A run that a death broke off may have begun too late for the bridge to hear of it."""
+        known, died_at = facts(self._whole), self._died_at
+        if died_at is None:
+            return known
+        broken_off = (replace(fact, ends=died_at) for fact in interruptions(self.scenario.recording))
+        return [*survivors(known, died_at), *broken_off]
 
     @property
     def waiting(self) -> set[str]:
@@ -242,7 +245,13 @@ class Played:
         wrong = [] if runs == wanted else [f"running cards say {runs}, not {wanted}"]
         if len(cards) > (turns := len(self._turns[session_id].runs)):
             wrong.append(f"{len(cards)} cards for {turns} turns")
+        if cards and _last(cards[-1]) == "error" and not self._rang("error", session_id):
+            wrong.append("the card says error, but nothing rang")
         return wrong + self._wrong_end(session_id, cards)
+
+    def _rang(self, event_type: str, session_id: str) -> bool:
+        rung = ((one["eventType"], one["sessionID"]) for one in self._world.phones[0].showings)
+        return (event_type, session_id) in rung
 
     def _wrong_end(self, session_id: str, cards: Sequence[Json]) -> list[str]:
         """A recording that was played to its end left the card as it should."""

@@ -5,6 +5,7 @@ KILL_ROUNDS says how many rounds are played (default 6), KILL_SEED which, KILL_R
 
 import os
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from simulator.journal import Entry, Journal
 from simulator.opencode.replay import known_before
 from simulator.scenario import load, scenarios
 from simulator.world import World, WorldOptions
-from world.facts import Key, facts, misheard, running, survivors
+from world.facts import Key, facts, interruptions, misheard, running, survivors
 from world.kills import KILLS, Played, Round, draw, play, played_ids
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "6"))
@@ -50,9 +51,9 @@ async def test_a_death_at_any_moment_loses_nothing_that_holds_and_lets_nothing_r
                 failed.append(f"{one}\n  {error}\n{story(world)}")
         await world.still(2.0)
         failed += [f"{one.round}\n  later: {wrong}" for one in done if (wrong := one.wrong_alerts())]
+    assert not failed, f"{len(failed)} of {len(rounds())} rounds failed\n" + "\n".join(failed)
     doubtful = sum(one.in_doubt.total() for one in done)
     assert doubtful <= 1 + len(done) // 50, "the relay takes too long to write down what APNs has answered"
-    assert not failed, f"{len(failed)} of {len(rounds())} rounds failed\n" + "\n".join(failed)
 
 
 # What must ring.
@@ -64,7 +65,7 @@ def test_the_facts_of_a_scenario_are_its_alerts(name: str) -> None:
     alerts = Counter[tuple[str, str]]()
     for alert in scenario.alerts:
         alerts[alert.event_type, alert.session_id] += alert.count
-    found = facts(scenario)
+    found = [*facts(scenario), *interruptions(scenario.recording)]
     assert Counter((fact.event_type, fact.session_id) for fact in found) == alerts
     assert all(fact.known <= fact.begins < fact.ends for fact in found)
 
@@ -115,6 +116,19 @@ def test_an_end_that_is_only_written_down_may_ring() -> None:
     assert done.known < done.begins
     (may,) = survivors([done], done.known)
     assert may.ends == done.known
+
+
+def test_a_death_breaks_off_what_runs_unless_that_has_failed_already() -> None:
+    whole = load("c_error_401").recording
+    (failed,) = facts(load("c_error_401"))
+    before, after = (
+        replace(whole, events=tuple(line for line in whole.events if line.t <= at), killed_at=at)
+        for at in (failed.begins - 0.001, failed.begins)
+    )
+    assert [(fact.event_type, fact.session_id) for fact in interruptions(before)] == [
+        ("error", failed.session_id)
+    ]
+    assert interruptions(after) == interruptions(whole) == []
 
 
 def test_a_whole_recording_leaves_nothing_running() -> None:
@@ -204,9 +218,19 @@ def test_a_second_card_is_found() -> None:
 
 def test_a_card_that_ended_otherwise_is_found_unless_opencode_died() -> None:
     world = Shown()
+    world.card(1, "working", "complete", ended=True)
+    assert played(world, "c_error_401").wrong_alerts() == ["error of played rang 0 times, not 1 to 1"]
+    world.showings = [shown("error")]
+    assert played(world, "c_error_401").wrong() == ["the card says complete, not error of played"]
+
+
+def test_a_card_that_opencodes_death_ended_must_have_rung() -> None:
+    world = Shown()
     world.card(1, "working", "error", ended=True)
-    assert played(world).wrong() == ["the card says error, not complete of played"]
-    assert played(world, part="opencode").wrong() == []
+    died = played(world, part="opencode")
+    assert died.wrong() == ["the card says error, but nothing rang of played"]
+    world.showings = [shown("error")]
+    assert died.wrong() == []
 
 
 def test_a_strangers_card_is_found() -> None:

@@ -44,8 +44,8 @@ EXPECTED = {
     "h_question": ["permission", "complete"],
     "h_question_reject": ["permission"],
     "i_after_restart": [],
-    "i_sigkill_while_streaming": [],
-    "i_sigterm_while_streaming": [],
+    "i_sigkill_while_streaming": ["error"],
+    "i_sigterm_while_streaming": ["error"],
     "m_slow_first_token": ["complete"],
 }
 
@@ -87,7 +87,7 @@ def test_alerts_and_cards_agree(name: str) -> None:
         (activity.session_id, run[-1].status)
         for activity in scenario.activities
         for run in activity.runs
-        if run[-1].last_message != "Stopped" and scenario.recording.killed_at is None
+        if run[-1].last_message != "Stopped"
     }
     loud = {(alert.session_id, alert.event_type) for alert in scenario.alerts}
     assert {one for one in loud if one[1] != "permission"} == ends
