@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from relay.activity import throttle
-from relay.activity.life import OVER
+from relay.activity import life, throttle
 from relay.activity.record import Activity, Stage, activity_id
 from relay.contract import ActivityFormat, ApnsEnv
 
@@ -99,7 +98,7 @@ def _with_token(activity: Activity, registration: Registration, now_ms: int) -> 
         updated_at=now_ms,
     )
     due_at = throttle.window_ends(activity.pushed_at, throttle.PHASE_MS, now_ms)
-    if activity.stage in OVER:  # the app began another one
+    if activity.stage in life.OVER:  # the app began another one
         state = activity.state if activity.stage == "dismissed" else None
         return replace(
             active, state=state, alert=None, ends=False, began_at=now_ms, ended_at=0, pushed_status=None,
@@ -108,4 +107,7 @@ def _with_token(activity: Activity, registration: Registration, now_ms: int) -> 
     if activity.stage in AWAITING:  # a question that came after the start was not heard yet
         alert = activity.alert if activity.stage == "started" else None
         return replace(active, alert=alert, due_at=due_at)
+    if activity.activity_token != registration.activity_token:
+        # What APNs still keeps for the old token, for a phone that is off, is lost with it.
+        return replace(active, due_at=life.due_at(active, now_ms))
     return active

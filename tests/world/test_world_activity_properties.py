@@ -333,6 +333,21 @@ def test_the_card_is_right_under_every_order() -> None:
     print(f"{Cards.steps} steps")
 
 
+def test_what_apns_keeps_for_a_token_is_said_again_when_it_rotates() -> None:
+    """Found by chance: the phone was off, and what waited for it went with the old token."""
+    cards = Cards()
+    try:
+        cards.steady_work(one=0, session="ses_2", seconds=3)
+        cards.the_phone_goes_on_or_off_line(online=False)
+        cards.many_questions(one=0, session="ses_1", questions=10)
+        cards.a_token_rotates()
+        cards.all_is_well_in_the_end()
+        (card,) = [one for one in cards.phone.activities.active if one.attributes["sessionId"] == "ses_2"]
+        assert card.content_state["lastMessage"] == "message 3"
+    finally:
+        cards.teardown()
+
+
 def _no_fence(secret_hash: str, session_id: str, device_token: str) -> str:
     return os.urandom(16).hex()
 

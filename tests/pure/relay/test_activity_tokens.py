@@ -56,7 +56,7 @@ ROWS: dict[str, tuple[Activity, int | None, bool]] = {
     "started": (activity(stage="started", pushed_at=NOW - HOUR), 0, True),
     "started, over": (activity(stage="started", pushed_at=NOW - HOUR, ends=True, state=state("complete")), 0, True),
     "active, nothing new": (activity(pushed_at=AT, pushed_status="working"), None, True),
-    "active, due": (activity(pushed_at=AT, due_at=NOW + 11_800), 11_800, True),
+    "active, due": (activity(pushed_at=AT, pushed_status="working", due_at=NOW + 11_800), 11_800, True),
     "ended": (activity(stage="ended", ends=True, ended_at=NOW - MINUTE, state=state("complete")), None, False),
     "lost": (activity(stage="lost", pushed_at=NOW - MINUTE), 0, True),
     "lost, over": (activity(stage="lost", pushed_at=AT, ends=True, state=state("complete")), 800, True),
@@ -71,8 +71,12 @@ def test_the_table_has_every_stage() -> None:
 @pytest.mark.parametrize("token", [TOKEN, NEW_TOKEN])
 @pytest.mark.parametrize("name", ROWS)
 def test_the_phone_registers_a_token(name: str, token: str) -> None:
-    """Kept states go out at once, but not in the second in which the start began; a card the app began anew has its own."""
+    """Kept states go out at once, but not in the second in which the start began; a card the app began anew has its own.
+    What was said already is said again to a token that rotated, in its turn.
+    """
     before, due, keeps = ROWS[name]
+    if name == "active, nothing new" and token == NEW_TOKEN:
+        due = 11_800
     where = registration(
         activity_token=token, bundle_id="com.example.new", apns_env="sandbox", activity_format="expo-widgets"
     )
@@ -109,7 +113,14 @@ def test_a_rotated_token_goes_on_with_the_throttle_and_the_eight_hours() -> None
         pushed_status="working", pushed_at=AT, timestamp=7, began_at=NOW - HOUR, priority_10_at=(AT,)
     )
     after, _ = registered([before], registration(activity_token=NEW_TOKEN), NOW)
-    assert after == replace(before, activity_token=NEW_TOKEN, registered_at=NOW, updated_at=NOW)
+    assert after == replace(
+        before, activity_token=NEW_TOKEN, registered_at=NOW, updated_at=NOW, due_at=AT + 12 * SECOND
+    )
+
+
+def test_a_rotated_token_of_which_nothing_was_heard_yet_has_nothing_to_say() -> None:
+    after, _ = registered([activity(state=None)], registration(activity_token=NEW_TOKEN), NOW)
+    assert after.due_at is None
 
 
 def test_the_words_of_a_start_are_not_said_on_a_card_that_is_there() -> None:
