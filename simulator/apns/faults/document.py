@@ -4,7 +4,8 @@ A rule is an object; what is in brackets may be left out, and a rule without `ma
 
     {["id": name],
      ["match": {["token": hex], ["topic": text], ["push_type": text], ["realm": "sandbox" | "production"],
-                ["share": 0..1],            of those that match, drawn from the sandbox's seed
+                ["share": 0..1],            of those that match
+                ["seed": number],           of that draw: with it the same ones are met in every run
                 ["nth": 1..],               only the n-th of those that match
                 ["after_s": seconds], ["until_s": seconds]}],       since the rule was added
      "do": exactly one of
@@ -56,6 +57,7 @@ class MatchDocument(Struct, forbid_unknown_fields=True, omit_defaults=True):
     push_type: str | None = None
     realm: Literal["sandbox", "production"] | None = None
     share: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    seed: int | None = None
     nth: Count | None = None
     after_s: Seconds = 0.0
     until_s: Seconds | None = None
@@ -127,6 +129,7 @@ def _fault(rule: RuleDocument, at: str) -> Fault:
         nth=match.nth,
         times=rule.times,
         probability=match.share,
+        seed=match.seed,
         accepts_first=rule.accepts_first,
         after_s=match.after_s,
         until_s=float("inf") if match.until_s is None else match.until_s,
@@ -198,6 +201,7 @@ def _document(fault: Fault) -> RuleDocument:
         fault.push_type,
         fault.realm,  # type: ignore[arg-type]  # a plain text in Fault, which Python callers write themselves
         fault.probability,
+        fault.seed,
         fault.nth,
         fault.after_s,
         until_s,

@@ -10,7 +10,7 @@ class Fault:
     """One rule. Every condition that is given must hold; a rule without conditions meets every push.
 
     `nth` counts the requests that meet the conditions, from 1; `times` ends the rule after so many strikes;
-    `probability` is drawn from the table's seed. `after_s` and `until_s` are seconds since the rule was added: it sleeps
+    `probability` is drawn from `seed`, which repeats from run to run, or without one from the table's. `after_s` and `until_s` are seconds since the rule was added: it sleeps
     before the one and is over from the other on. `accepts_first`: the push is judged and delivered first, and only its
     answer is lost, which is how duplicates come about; otherwise it never reaches the checks. `id` names the rule for
     `remove`; the table gives one to a rule without.
@@ -28,6 +28,7 @@ class Fault:
     after_s: float = 0.0
     until_s: float = float("inf")
     id: str = ""
+    seed: int | None = None
 
     @property
     def is_judged(self) -> bool:

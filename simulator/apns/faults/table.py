@@ -14,12 +14,13 @@ from simulator.apns.faults.fault import Fault
 class _Rule:
     """A fault in force, with its counts."""
 
-    __slots__ = ("added_at", "fault", "given", "met", "struck")
+    __slots__ = ("added_at", "fault", "given", "met", "random", "struck")
 
-    def __init__(self, given: Fault, fault: Fault, added_at: float) -> None:
+    def __init__(self, given: Fault, fault: Fault, added_at: float, random: Random) -> None:
         self.given = given
         self.fault = fault
         self.added_at = added_at
+        self.random = random if fault.seed is None else Random(fault.seed)
         self.met = 0
         self.struck = 0
 
@@ -46,7 +47,7 @@ class FaultTable:
         named = fault if fault.id else replace(fault, id=self._new_id())
         if named.id in self.struck():
             raise BadFault(f"a fault {named.id!r} is in force already")
-        self._rules.append(_Rule(fault, named, self._now()))
+        self._rules.append(_Rule(fault, named, self._now(), self._random))
         return named
 
     def remove(self, fault: Fault | str) -> bool:
@@ -92,7 +93,7 @@ class FaultTable:
         rule.met += 1
         if fault.nth not in (None, rule.met) or (fault.times is not None and rule.struck >= fault.times):
             return False
-        return fault.probability >= 1 or self._random.random() < fault.probability
+        return fault.probability >= 1 or rule.random.random() < fault.probability
 
     def _new_id(self) -> str:
         taken = self.struck()

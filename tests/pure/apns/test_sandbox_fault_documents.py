@@ -60,6 +60,7 @@ FULL: dict[str, Any] = {
         "push_type": "voip",
         "realm": "production",
         "share": 0.25,
+        "seed": 7,
         "nth": 3,
         "after_s": 5.0,
         "until_s": 10.0,
@@ -80,7 +81,19 @@ def test_every_action_there_and_back(document: dict[str, Any], action: object) -
 def test_every_condition_there_and_back() -> None:
     [fault] = load([FULL])
     assert fault == Fault(
-        Stall(), "ab", "t", "voip", "production", 3, 4, 0.25, True, after_s=5, until_s=10, id="odd-ones"
+        Stall(),
+        "ab",
+        "t",
+        "voip",
+        "production",
+        3,
+        4,
+        0.25,
+        True,
+        after_s=5,
+        until_s=10,
+        id="odd-ones",
+        seed=7,
     )
     assert json.loads(json.dumps(dump([fault]))) == [FULL]
 

@@ -85,6 +85,18 @@ def test_probability_comes_from_the_seed() -> None:
     assert 30 < sum(hits(1)) < 90
 
 
+def test_a_rule_with_a_seed_of_its_own_draws_the_same_in_every_table() -> None:
+    def hits(table_seed: int, rule_seed: int) -> list[bool]:
+        table = FaultTable(Random(table_seed))
+        table.add(Fault(Delay(1.0), probability=0.5, token="bb"))  # what other rules draw does not matter
+        table.add(Fault(Delay(1.0), probability=0.3, seed=rule_seed))
+        return [strike(table, token) is not None for token in ["aa", "bb"] * 200][::2]
+
+    assert hits(1, 7) == hits(2, 7)
+    assert hits(1, 7) != hits(1, 8)
+    assert 30 < sum(hits(1, 7)) < 90
+
+
 def test_rules_are_removed_one_by_one_or_all(table: FaultTable) -> None:
     first = table.add(Fault(Stall()))
     twin = table.add(Fault(Stall()))
