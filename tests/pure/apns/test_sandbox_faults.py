@@ -89,7 +89,7 @@ def test_a_rule_with_a_seed_of_its_own_draws_the_same_in_every_table() -> None:
     def hits(table_seed: int, rule_seed: int) -> list[bool]:
         table = FaultTable(Random(table_seed))
         table.add(Fault(Delay(1.0), probability=0.5, token="bb"))  # what other rules draw does not matter
-        table.add(Fault(Delay(1.0), probability=0.3, seed=rule_seed))
+        table.add(Fault(Delay(1.0), token="aa", probability=0.3, seed=rule_seed))
         return [strike(table, token) is not None for token in ["aa", "bb"] * 200][::2]
 
     assert hits(1, 7) == hits(2, 7)
