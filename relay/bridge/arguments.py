@@ -7,6 +7,7 @@ A flag wins over a variable. The variables of the first implementation, OPENCODE
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 from relay.bridge.errors import OptionError
@@ -60,7 +61,7 @@ def add_bridge_arguments(command: ArgumentParser, environment: Environment) -> N
     """The same, and how the bridge is to work."""
     add_pairing_arguments(command, environment)
     add = command.add_argument
-    add("--permission-delay", type=float, default=2.0, metavar="SECONDS",
+    add("--permission-delay", type=_seconds, default=2.0, metavar="SECONDS",
         help="a request answered sooner does not ring (%(default)s)")  # fmt: skip
     add("--alerts", default=ALL_ALERTS, metavar="TYPES",
         help="which events ring; the others only move the card (%(default)s)")  # fmt: skip
@@ -103,6 +104,12 @@ def bridge_options(arguments: Namespace) -> BridgeOptions:
         port=arguments.port,
         opencode_arguments=words if arguments.start_opencode else None,
     )
+
+
+def _seconds(text: str) -> float:
+    if not 0 <= (seconds := float(text)) < inf:
+        raise ArgumentTypeError(f"a delay is a number of seconds, 0 or more, not {text}")
+    return seconds
 
 
 def _port_number(text: str) -> int:

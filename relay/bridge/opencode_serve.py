@@ -8,6 +8,7 @@ import re
 import signal
 
 from relay.bridge.errors import ServeError
+from relay.bridge.hosts import answering_addresses
 from relay.bridge.serve_command import Command
 from relay.logfmt import line
 
@@ -89,8 +90,18 @@ class OpenCodeServe:
         if not ended.done():
             return ServeError(f"opencode serve did not listen within {self._start_seconds:g} s")
         await asyncio.wait({self._output.ended}, timeout=LAST_WORDS_SECONDS)
-        words = _last_words(self._output.said)
+        words = await self._taken() or _last_words(self._output.said)
         return ServeError(f"opencode serve ended with status {ended.result()} before it listened: {words}")
+
+    async def _taken(self) -> str:
+        """What it does not say itself (1.18 calls it an unexpected error): that its port is another's."""
+        host, port = self._command.host, self._command.port
+        if not port or not await answering_addresses([host.strip("[]")], port):
+            return ""
+        return (
+            f"something else listens on {host}:{port}; if that is OpenCode, leave out --start-opencode, "
+            "else name another port by --opencode-url"
+        )
 
 
 class Output(asyncio.Protocol):
@@ -129,8 +140,9 @@ class Output(asyncio.Protocol):
 
 
 def _last_words(said: bytes) -> str:
-    lines = said.decode(errors="replace").strip().splitlines()
-    return lines[-1][:200] if lines else "it said nothing"
+    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith("Warning: ")]
+    return telling[-1].strip()[:200] if telling else "it said no reason"
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -157,6 +157,9 @@ class _Bridge:
         if all(is_local(urlsplit(host).hostname or "") for host in pair.hosts):
             remedy = "opencode serve --hostname 0.0.0.0, or --advertise-host"
             log.warning(line("only this machine can reach OpenCode", url=self._opencode.url, remedy=remedy))
+        if is_local(urlsplit(pair.relay_url).hostname or ""):
+            remedy = "--relay-url with a name or address that phones reach"
+            log.warning(line("only this machine can reach the relay", url=pair.relay_url, remedy=remedy))
         self._state.start()
         await self._watch.run(self._stream.events(), self._heard)
 

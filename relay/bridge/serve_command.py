@@ -11,10 +11,11 @@ from relay.bridge.opencode import Address
 
 @dataclass(frozen=True)
 class Command:
-    """How `opencode serve` is started, and at which `host` it answers then (a port may be chosen by itself)."""
+    """How `opencode serve` is started, and at which `host` it answers then, on `port` unless that is 0: it chooses one."""
 
     words: tuple[str, ...]
     host: str
+    port: int
     environment: Mapping[str, str]
 
     def __repr__(self) -> str:
@@ -35,9 +36,12 @@ def serve_command(where: Address, arguments: Sequence[str], environment: Mapping
     words = [program, "serve", *arguments]
     if not _argument("--hostname", arguments):
         words.append(f"--hostname={hostname}")
-    if not _argument("--port", arguments):
-        words.append(f"--port={port_of(where.url)}")
-    return Command(tuple(words), _answering(hostname), {**environment, **_credentials(where)})
+    port = _argument("--port", arguments)
+    if not port:
+        port = str(port_of(where.url))
+        words.append(f"--port={port}")
+    number = int(port) if port.isdecimal() else 0
+    return Command(tuple(words), _answering(hostname), number, {**environment, **_credentials(where)})
 
 
 def _argument(name: str, arguments: Sequence[str]) -> str | None:

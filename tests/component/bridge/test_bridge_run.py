@@ -51,14 +51,18 @@ async def test_the_pairing_link_comes_out_first_and_can_be_read_back(
     assert pair.server_id == contract.server_id(fake_relay.url, SECRET)
     assert pair.hosts == [f"http://laptop.local:{fake_opencode.port}", fake_opencode.url]
     assert max(len(line) for line in text.splitlines() if "█" in line) <= 80
-    assert "only this machine" not in caplog.text
+    assert "only this machine can reach OpenCode" not in caplog.text
 
 
-async def test_a_loopback_server_is_named_as_such(
+async def test_loopback_addresses_that_no_phone_reaches_are_named_as_such(
     fake_opencode: FakeOpenCode, running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running():
         assert "only this machine can reach OpenCode" in caplog.text
+        assert "only this machine can reach the relay" in caplog.text
+    caplog.clear()
+    async with running(relay_url="https://relay.example"):
+        assert "only this machine can reach the relay" not in caplog.text
 
 
 async def test_children_are_told_under_their_root(

@@ -149,6 +149,15 @@ class TestProcess:
             await process.start()
         await process.stop()
 
+    async def test_one_whose_port_is_taken_says_so(
+        self, note: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch, fake_relay: FakeRelay
+    ) -> None:
+        monkeypatch.setenv("MODE", "fails")
+        process = OpenCodeServe(serve_command(Address(fake_relay.url, "opencode", None), [], os.environ))
+        with pytest.raises(ServeError, match=f"something else listens on 127.0.0.1:{fake_relay.port}"):
+            await process.start()
+        await process.stop()
+
     async def test_one_that_never_listens_is_given_up(
         self, note: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -62,6 +62,13 @@ def test_advertised_hosts_are_those_of_the_flags_and_then_those_of_the_environme
     assert told.advertise_hosts == ("a", "b", "c", "d")
 
 
+@pytest.mark.parametrize("delay", ["-1", "nan", "inf", "soon"])
+def test_a_delay_is_some_seconds(delay: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        options("--permission-delay", delay)
+    assert "--permission-delay: " in capsys.readouterr().err
+
+
 def test_an_alert_that_there_is_not_is_named() -> None:
     with pytest.raises(OptionError, match="there is ring"):
         options("--alerts", "complete,ring")

@@ -12,23 +12,24 @@ HERE = Address("http://127.0.0.1:4096", "opencode", None)
 
 
 @pytest.mark.parametrize(
-    ("url", "arguments", "words", "host"),
+    ("url", "arguments", "words", "host", "port"),
     [
-        ("http://127.0.0.1:4096", [], ["--hostname=127.0.0.1", "--port=4096"], "127.0.0.1"),
-        ("http://localhost:5000", [], ["--hostname=127.0.0.1", "--port=5000"], "127.0.0.1"),
-        ("http://0.0.0.0:4096", [], ["--hostname=0.0.0.0", "--port=4096"], "127.0.0.1"),
-        ("http://[::]:4096", [], ["--hostname=::", "--port=4096"], "[::1]"),
-        ("http://127.0.0.1:4096", ["--hostname", "0.0.0.0"], ["--port=4096"], "127.0.0.1"),
-        ("http://127.0.0.1:4096", ["--port", "1", "--hostname=fd00::1"], [], "[fd00::1]"),
-        ("http://127.0.0.1:4096", ["--mdns", "--port=1"], ["--hostname=0.0.0.0"], "127.0.0.1"),
+        ("http://127.0.0.1:4096", [], ["--hostname=127.0.0.1", "--port=4096"], "127.0.0.1", 4096),
+        ("http://localhost:5000", [], ["--hostname=127.0.0.1", "--port=5000"], "127.0.0.1", 5000),
+        ("http://0.0.0.0:4096", [], ["--hostname=0.0.0.0", "--port=4096"], "127.0.0.1", 4096),
+        ("http://[::]:4096", [], ["--hostname=::", "--port=4096"], "[::1]", 4096),
+        ("http://127.0.0.1:4096", ["--hostname", "0.0.0.0"], ["--port=4096"], "127.0.0.1", 4096),
+        ("http://127.0.0.1:4096", ["--port", "1", "--hostname=fd00::1"], [], "[fd00::1]", 1),
+        ("http://127.0.0.1:4096", ["--port=any"], ["--hostname=127.0.0.1"], "127.0.0.1", 0),
+        ("http://127.0.0.1:4096", ["--mdns", "--port=1"], ["--hostname=0.0.0.0"], "127.0.0.1", 1),
     ],
 )
 def test_it_listens_where_the_url_says_unless_its_own_arguments_say_otherwise(
-    url: str, arguments: list[str], words: list[str], host: str
+    url: str, arguments: list[str], words: list[str], host: str, port: int
 ) -> None:
     command = serve_command(address(url), arguments, {"OPENCODE_BIN": sys.executable})
     assert command.words == (sys.executable, "serve", *arguments, *words)
-    assert command.host == host
+    assert (command.host, command.port) == (host, port)
 
 
 def test_a_missing_program_is_one_sentence() -> None:
