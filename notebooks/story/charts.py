@@ -29,7 +29,7 @@ def steps(
     for name, points in lines.items():
         axes.step(*zip(*points, strict=True), where="post", label=name)
     axes.set_ylabel(of)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])  # so that a line at 0 does not lie under the axis
     axes.legend(frameon=False)
     return _drawn(figure)
 

@@ -2,10 +2,26 @@
 
 from typing import Any
 
+import aiohttp
+
+from simulator.opencode.agent import Reaction
 from simulator.opencode.player import Played
+from simulator.opencode.script import Script, parse
+from simulator.opencode.server import OpenCodeServer
 from simulator.scenario import load
 from simulator.world import World, WorldOptions
 from story.stage import Stage
+
+
+class _World(World):
+    """One whose OpenCode answers prompts, too."""
+
+    def new_opencode(self) -> OpenCodeServer:
+        return OpenCodeServer(self.clock, self.journal, model=_reaction)
+
+
+def _reaction(prompt: str) -> Reaction:
+    return Reaction(parse(prompt) or Script(), "a title")
 
 
 class LiveStory(Stage):
@@ -20,7 +36,7 @@ class LiveStory(Stage):
     @classmethod
     async def begin(cls, **options: Any) -> "LiveStory":
         """Start everything and pair the phones; `options` are those of simulator.world.WorldOptions."""
-        story = cls(World(WorldOptions(**options)))
+        story = cls(_World(WorldOptions(**options)))
         await story.world.__aenter__()
         story.phones = story.world.phones
         story.begun()
@@ -36,6 +52,19 @@ class LiveStory(Stage):
         How many `events` OpenCode sent, and the ids of its `sessions`.
         """
         return await self.world.play(load(name), speed)
+
+    async def prompt(self, text: str, title: str) -> None:
+        """Ask the agent in a new session, over OpenCode's own HTTP API; wait until nothing moves any more.
+
+        `text` may say what the model does: simulator/opencode/script.py.
+        """
+        async with aiohttp.ClientSession(self.world.opencode.url) as http:
+            async with http.post("/session", json={"title": title}) as response:
+                session = await response.json()
+            parts = [{"type": "text", "text": text}]
+            async with http.post(f"/session/{session['id']}/prompt_async", json={"parts": parts}) as response:
+                response.raise_for_status()
+        await self.world.still(2.0)
 
     def now(self) -> float:
         """UNIX seconds."""

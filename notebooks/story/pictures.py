@@ -1,6 +1,7 @@
 """What a notebook shows: pictures as SVG, and tables."""
 
 import html
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -52,4 +53,8 @@ def _row(kind: str, values: Sequence[Any]) -> str:
 
 def qr_code(link: str) -> Picture:
     """The link as a phone's camera reads it."""
-    return Picture(segno.make(link, error="m").svg_inline(scale=4, border=3, light="#ffffff"))
+    file = io.BytesIO()
+    segno.make(link, error="m").save(
+        file, kind="svg", xmldecl=False, nl=False, scale=4, border=3, light="#ffffff"
+    )
+    return Picture(file.getvalue().decode())

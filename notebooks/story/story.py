@@ -13,9 +13,11 @@ from simulator.journal import Journal
 from simulator.lab.issuer import Issuer
 from simulator.phone.app import BUNDLE_ID
 from simulator.phone.app_kind import KINDS
+from simulator.phone.device import Realm
 from simulator.phone.phone import Phone
 from simulator.phone.profile import profile
 from simulator.relay_environment import relay_environment
+from story.receiving_phone import ReceivingPhone
 from story.running_relay import RunningRelay
 from story.stage import Stage
 from story.waiting import turns, until
@@ -91,12 +93,23 @@ class Story(Stage):
         self.journal.record("world", "relay stopped")
 
     async def add_phone(
-        self, name: str, app: str | None = "flat", phone_profile: str = "default", secret: str = SECRET
-    ) -> Phone:
-        """A phone whose app scans a pairing link with this secret and registers at the relay."""
-        issuer = Issuer(self.apns.registry, self.clock, BUNDLE_ID, "production")
-        kind = KINDS[app] if app else None
-        phone = Phone(self.clock, self.journal, issuer, name=name, kind=kind, profile=profile(phone_profile))
+        self,
+        name: str,
+        app: str | None = "flat",
+        phone_profile: str = "default",
+        secret: str = SECRET,
+        realm: Realm = "production",
+        claims: Realm | None = None,
+    ) -> ReceivingPhone:
+        """A phone whose app scans a pairing link with this secret and registers at the relay.
+
+        `realm` is the environment of APNs that the app's build belongs to, `claims` what it says if that is another.
+        """
+        issuer = Issuer(self.apns.registry, self.clock, BUNDLE_ID, realm)
+        phone = ReceivingPhone(
+            self.clock, self.journal, issuer, name=name, realm=claims or realm,
+            kind=KINDS[app] if app else None, profile=profile(phone_profile),
+        )  # fmt: skip
         issuer.lead_to(phone)
         pairing = contract.pairing(self.relay.url, secret, ["http://127.0.0.1:9"])
         phone.app.scan(contract.pairing_link(pairing))
@@ -114,17 +127,20 @@ class Story(Stage):
         session: str = SESSION,
         title: str = TITLE,
         retry: str | None = None,
+        status: str | None = None,
         settle: bool = True,
     ) -> Json:
         """Tell the relay what the bridge would, and let all that follows from it happen; the relay's reply.
 
-        `message` is the session's newest text, `retry` when OpenCode asks the model again ("Retry 2 in 8s"). Without
-        `settle` nobody waits for the pushes.
+        `message` is the session's newest text, `retry` when OpenCode asks the model again ("Retry 2 in 8s"), `status`
+        what the card shows where the event alone does not say it. Without `settle` nobody waits for the pushes. Raises
+        RuntimeError if the relay refuses the event.
         """
         self._told += 1
-        status = "retry" if retry else STATUS.get(event_type, event_type)
+        status = status or ("retry" if retry else STATUS.get(event_type, event_type))
         event = {
             "secret": SECRET,
+            "serverID": contract.server_id(self.relay.url, SECRET),
             "eventID": f"event-{self._told}",
             "eventType": event_type,
             "sessionID": session,
@@ -136,6 +152,8 @@ class Story(Stage):
         }  # fmt: skip
         self.journal.record("bridge", "tells", eventType=event_type, says=retry or message, status=status)
         reply = await self.relay.post("event", event)
+        if not reply["ok"]:
+            raise RuntimeError(f"the relay refuses the event: {reply['error']}")
         if settle:
             await self.settle()
         return reply

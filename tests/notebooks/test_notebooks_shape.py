@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -11,6 +12,8 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LONGEST_CELL = 20
 """Lines of code."""
+WIDEST_LINE = 118
+"""Characters; what is wider is cut off where the page is narrow."""
 
 Cell = dict[str, Any]
 
@@ -46,6 +49,7 @@ class TestNotebook:
     def test_has_short_cells(self, notebook: Path) -> None:
         for cell in cells(notebook, "code"):
             assert len(source(cell).splitlines()) <= LONGEST_CELL, source(cell)
+            assert all(len(line) <= WIDEST_LINE for line in source(cell).splitlines()), source(cell)
 
     def test_was_run_from_top_to_bottom_without_an_error(self, notebook: Path) -> None:
         code = cells(notebook, "code")
@@ -56,6 +60,13 @@ class TestNotebook:
     def test_shows_pictures_or_tables(self, notebook: Path) -> None:
         data = [output["data"] for cell in cells(notebook, "code") for output in cell["outputs"]]
         assert [one for one in data if "image/svg+xml" in one or "text/html" in one]
+
+    def test_its_pictures_can_stand_alone(self, notebook: Path) -> None:
+        """nbconvert and GitHub show a picture as a file of its own, which is SVG only with its namespace."""
+        for cell in cells(notebook, "code"):
+            for output in cell["outputs"]:
+                if svg := "".join(output["data"].get("image/svg+xml", "")):
+                    assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
 
     def test_nothing_is_left_unchecked(self, notebook: Path) -> None:
         text = notebook.read_text(encoding="utf-8")
