@@ -123,8 +123,7 @@ class Bench:
         if (key, value) in (("online", True), ("screen", "on")):
             self.sandbox.reconnected(self.phone)
         if key == "app_installed" and not value:
-            for token in self.phone.device.tokens:
-                self.sandbox.uninstall(token)
+            self.issuer.uninstall()
 
     def set_profile(self, key: str, value: Any) -> None:
         """Change the simulator's configuration: the phone's part or APNs'."""

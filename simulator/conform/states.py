@@ -40,7 +40,7 @@ async def _registered(bench: "Bench") -> None:
 async def _unregistered(bench: "Bench") -> None:
     await _registered(bench)
     bench.phone.device.app_installed = False
-    bench.sandbox.registry.unregister(bench.names.words["ALERT_TOKEN"], T0 - 3600)
+    bench.issuer.unregister(T0 - 3600)
 
 
 async def _uninstalled_recently(bench: "Bench") -> None:

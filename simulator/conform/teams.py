@@ -45,12 +45,25 @@ class Issuer:
     def __init__(self, sandbox: Sandbox, realm: Realm, bundle_id: str) -> None:
         self.sandbox, self.realm, self.bundle_id = sandbox, realm, bundle_id
         self.phone: Phone | None = None
+        self._of_app: list[str] = []
 
     def issue(self, kind: Kind) -> str:
         """A new token in lower-case hex."""
         token = self.sandbox.registry.mint_token(self.bundle_id, self.realm, kind)
         self.sandbox.registry.attach(token, self.phone)
+        if kind != "activity":
+            self._of_app.append(token)
         return token
+
+    def uninstall(self) -> None:
+        """The app was removed now: all its tokens but those of its activities, which expire by themselves."""
+        for token in self._of_app:
+            self.sandbox.uninstall(token)
+
+    def unregister(self, since: float) -> None:
+        """APNs has confirmed the same at `since`, UNIX seconds."""
+        for token in self._of_app:
+            self.sandbox.registry.unregister(token, since)
 
     def expire(self, token: str) -> None:
         """The activity is over, or has another token."""
