@@ -175,17 +175,18 @@ class Announcer:
 
     async def _announce(self, item: Change | contract.Event) -> None:
         if isinstance(item, Change):
-            item = self._event(item, await self._newest_text(item.session_id))
+            item = self._event(item, await self._newest_text(item))
         self._outbox.put(item)
 
     def _event(self, change: Change, text: str) -> contract.Event:
         return event(change, self._sessions.title(change.session_id), text, self._sender, self._alerts)
 
-    async def _newest_text(self, session_id: str) -> str:
+    async def _newest_text(self, change: Change) -> str:
         try:
-            return newest_text(await self._opencode.messages(session_id, MESSAGES))
+            messages = await self._opencode.messages(change.session_id, MESSAGES)
+            return newest_text(messages, change.fact)  # the next run may have begun
         except OpenCodeError as error:
-            log.warning(line("no text", sessionID=session_id, reason=error))
+            log.warning(line("no text", sessionID=change.session_id, reason=error))
             return ""  # the alert matters more than its text
 
 

@@ -149,16 +149,26 @@ def title_of(kind: contract.EventType, session_title: str | None) -> str:
     return shorten(prefix + title)
 
 
-def newest_text(messages: Sequence[Message]) -> str:
+def newest_text(messages: Sequence[Message], last_id: str = "") -> str:
     """The assistant's newest text since the user said something, else what the user said, else "". `messages`: oldest first.
 
-    An answer to something earlier is not looked for: it would be taken for the end of this run.
+    What came after the message `last_id` belongs to a later run, if there is such a message. An answer to something
+    earlier is not looked for: it would be taken for the end of this run.
     """
-    for message in reversed(messages):
+    for message in reversed(_run(messages, last_id)):
         text = _text(message) if message.info.role in ("assistant", "user") else ""
         if text.strip() or message.info.role == "user":
             return text.strip() and text
     return ""
+
+
+def _run(messages: Sequence[Message], last_id: str) -> Sequence[Message]:
+    """Without later messages, and without what the user said last if the model never saw it (OpenCode 1.18 drops a prompt
+    that waits when the turn fails)."""
+    ids = [message.info.id for message in messages]
+    own = messages[: ids.index(last_id) + 1] if last_id in ids else messages
+    answers = [position for position, message in enumerate(own) if message.info.role == "assistant"]
+    return own[: answers[-1] + 1] if answers else own
 
 
 def change_id(change: Change, sender: Sender) -> str:

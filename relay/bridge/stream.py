@@ -55,7 +55,9 @@ class EventStream:
             except OpenCodeError as error:
                 failures += 1
                 delay = self._backoff.delay(failures, self._random)
-                log.warning(line("disconnected", url=self._opencode.url, reason=error, retry_in=delay))
+                # While OpenCode is away for a night, it need not be said every half minute: tries 1, 2, 4, 8, ... do.
+                level = logging.WARNING if failures & (failures - 1) == 0 else logging.DEBUG
+                log.log(level, line("disconnected", url=self._opencode.url, reason=error, retry_in=delay))
                 await self._sleep(delay)
 
     async def _connection(self) -> AsyncIterator[Event]:

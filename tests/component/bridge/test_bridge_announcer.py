@@ -123,6 +123,18 @@ async def test_the_card_of_a_root_that_does_not_run_ends_with_the_last_answer(
     assert told[-1].content_state.last_message == "Answered"
 
 
+async def test_an_end_has_its_own_text_though_the_next_run_has_begun(
+    fake_opencode: FakeOpenCode, make_announcer: Callable[..., Announcer], told: list[contract.Event]
+) -> None:
+    last_id = fake_opencode.write("ses_a", "It is fixed.")
+    fake_opencode.write("ses_a", "And now the docs", role="user")
+    fake_opencode.write("ses_a", "The docs, then")
+    announcer = make_announcer()
+    announcer.tell(Change("complete", "ses_a", last_id))
+    await announcer.close(1)
+    assert [event.body for event in told] == ["It is fixed."]
+
+
 async def test_too_many_changes_at_once_cost_the_oldest_and_the_log_says_so(
     make_announcer: Callable[..., Announcer],
     told: list[contract.Event],

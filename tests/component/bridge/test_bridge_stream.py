@@ -153,6 +153,8 @@ async def test_it_waits_longer_and_longer_while_opencode_is_away(
     await eventually(lambda: len(reader.events) == 2)
     assert reader.pauses[:6] == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
     assert f'disconnected url={fake_opencode.url} reason="{fake_opencode.url} does not answer' in caplog.text
+    warned = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warned) < len(reader.pauses)  # not again and again all night
 
 
 async def test_a_stream_that_is_a_web_page_is_tried_again(

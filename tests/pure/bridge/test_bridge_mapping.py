@@ -77,7 +77,8 @@ def test_titles(kind: Kind, session_title: str | None, title: str) -> None:
         ([message("user", "please fix")], "please fix"),
         ([message("user", "please fix"), message("assistant", "done")], "done"),
         ([message("assistant", "old"), message("user", "more"), message("assistant", "new")], "new"),
-        ([message("assistant", "old"), message("user", "more")], "more"),
+        ([message("assistant", "old"), message("user", "more")], "old"),
+        ([message("assistant", "old"), message("user", "more"), message("assistant", "")], "more"),
         (
             [
                 message("user", "a"),
@@ -101,6 +102,19 @@ def test_titles(kind: Kind, session_title: str | None, title: str) -> None:
 )
 def test_the_newest_text_of_messages(messages: list[Message], body: str | None) -> None:
     assert " ".join(newest_text(messages).split()) == (body or "")
+
+
+@pytest.mark.parametrize(
+    ("last_id", "text"),
+    [("msg_2", "first"), ("msg_3", "first"), ("msg_4", "second"), ("evt_9", "second"), ("", "second")],
+)
+def test_the_text_of_a_run_is_not_that_of_the_next(last_id: str, text: str) -> None:
+    said = [("user", "1"), ("assistant", "first"), ("user", "2"), ("assistant", "second")]
+    messages = [
+        Message(info=Info(id=f"msg_{number}", role=role), parts=[Part(type="text", text=words)])
+        for number, (role, words) in enumerate(said, 1)
+    ]
+    assert newest_text(messages, last_id) == text
 
 
 @pytest.mark.parametrize("kind", STATUSES)
