@@ -24,6 +24,11 @@ class Desk:
         await self.prompt(session_id, prompt, **options)
         return session_id
 
+    async def create(self, title: str, parent_id: str | None = None) -> str:
+        """A session that does nothing yet, a child of another or not; its id."""
+        info = await self._post("/session", {"title": title} | ({"parentID": parent_id} if parent_id else {}))
+        return str(info["id"])
+
     async def prompt(self, session_id: str, text: str, **options: Json) -> None:
         """Say something in a session; `options` are further fields of the request, such as `model`."""
         parts = [{"type": "text", "text": text}]

@@ -46,7 +46,17 @@ class Refuse:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-Step = Say | Call | Refuse
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Several calls of tools at once."""
+
+    calls: tuple[Call, ...]
+
+    def __init__(self, *calls: Call) -> None:
+        object.__setattr__(self, "calls", calls)
+
+
+Step = Say | Call | Calls | Refuse
 
 
 class Provider:
@@ -119,10 +129,15 @@ async def _say(request: web.Request, step: Say) -> web.StreamResponse:
 
 
 async def _call(request: web.Request, step: Call) -> web.StreamResponse:
-    function = {"name": step.tool, "arguments": json.dumps(step.arguments)}
-    call = {"index": 0, "id": f"call_{id(step):x}", "type": "function", "function": function}
+    return await _calls(request, Calls(step))
+
+
+async def _calls(request: web.Request, step: Calls) -> web.StreamResponse:
     stream = await _opened(request)
-    await _send(stream, {"role": "assistant", "content": None, "tool_calls": [call]})
+    for index, one in enumerate(step.calls):
+        function = {"name": one.tool, "arguments": json.dumps(one.arguments)}
+        call = {"index": index, "id": f"call_{id(one):x}", "type": "function", "function": function}
+        await _send(stream, {"role": "assistant", "content": None, "tool_calls": [call]})
     return await _finished(stream, "tool_calls")
 
 
@@ -134,6 +149,7 @@ async def _refuse(_: web.Request, step: Refuse) -> web.StreamResponse:
 _STEPS: dict[type[Step], Callable[[web.Request, Any], Awaitable[web.StreamResponse]]] = {
     Say: _say,
     Call: _call,
+    Calls: _calls,
     Refuse: _refuse,
 }
 

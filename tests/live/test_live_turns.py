@@ -5,9 +5,10 @@ import re
 
 import pytest
 
-from live.provider import TITLE, Refuse, Say
+from live.provider import TITLE, Calls, Refuse, Say
 from live.tools import bash, task
 from live.world import LiveWorld, went
+from waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -22,6 +23,52 @@ async def test_a_text_answer_rings_once_with_the_models_title_and_last_words(wor
     assert world.alerts(session) == [("complete", TITLE, "Yes, all 12 tests pass.")]
     assert went(card) == "working complete"
     assert card["states"][-1]["lastMessage"] == "Yes, all 12 tests pass."
+
+
+async def test_turns_in_quick_succession_each_ring_with_their_own_words(world: LiveWorld) -> None:
+    answers = [f"Answer {number}." for number in range(5)]
+    for number, answer in enumerate(answers):
+        world.provider.learn(f"Question {number}", Say(answer))
+    session = await world.desk.begin("Quick", "Question 0")
+    for number in range(1, len(answers)):
+        await eventually(lambda before=number - 1: world.provider.calls(f"Question {before}"))
+        await eventually(lambda: world.desk.idle(session))
+        await world.desk.prompt(session, f"Question {number}")
+    await world.all_rang(session, len(answers))
+    assert world.alerts(session) == [("complete", "Quick", answer) for answer in answers]
+
+
+async def test_several_requests_at_once_each_ring(world: LiveWorld) -> None:
+    world.provider.learn("Do both", Calls(bash("ls one"), bash("ls two")), Say("Both done."))
+    session = await world.desk.begin("Both", "Do both")
+    await world.all_rang(session, 2)
+    requests = [one for one in await world.desk.listed("permission") if one["sessionID"] == session]
+    for request in requests:
+        await world.desk.reply(request, "once")
+    card = await world.ended(session)
+    (first, second, last) = world.alerts(session)
+    assert {first, second} == {
+        ("permission", "Action Needed: Both", f"bash: ls {one}") for one in ("one", "two")
+    }
+    assert last == ("complete", "Both", "Both done.")
+    assert card["states"][-1]["lastMessage"] == "Both done."
+
+
+async def test_what_a_child_of_a_child_asks_of_a_root_that_does_not_run_leaves_no_card(
+    world: LiveWorld,
+) -> None:
+    """Somebody goes on with a subagent's session while the session that it belongs to is idle."""
+    world.provider.learn("Go on below", bash("ls below"), Say("Done below."))
+    root = await world.desk.create("Root")
+    child = await world.desk.create("Child", await world.desk.create("Parent", root))
+    await world.desk.prompt(child, "Go on below")
+    request = await world.desk.asked(child)
+    await world.shows(root, "permission")
+    await world.desk.reply(request, "once")
+    card = await world.ended(root)
+    assert world.alerts(root) == [("permission", "Action Needed: Root", "bash: ls below")]
+    assert (went(card), card["states"][-1]["lastMessage"]) == ("permission complete", "Answered")
+    assert world.alerts(child) == []
 
 
 async def test_a_permission_given_once_lets_the_agent_go_on(world: LiveWorld) -> None:

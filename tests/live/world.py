@@ -71,6 +71,11 @@ class LiveWorld(World):
 
         return await eventually(look)
 
+    async def all_rang(self, session_id: str, count: int) -> None:
+        """Return when the phone has rung so often for the session, and nothing moves any more."""
+        await eventually(lambda: len(self.alerts(session_id)) >= count)
+        await self.still(STILL_SECONDS)
+
     async def ended(self, session_id: str, runs: int = 1) -> Json:
         """The session's newest card, once nothing moves any more: there was one for each run, and all have ended."""
         (card,) = await self.all_ended([session_id], runs)
