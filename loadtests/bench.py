@@ -11,7 +11,6 @@ that a run that is interrupted loses nothing.
 import argparse
 import asyncio
 import os
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 from loadtests import comparisons, lookup, push_client
 from loadtests.accounts import median_ratio
+from loadtests.command import count, run
 from loadtests.conclusion import conclude
 from loadtests.plots import plot
 from loadtests.servers import mariadb
@@ -132,13 +132,13 @@ def draw(rows: Sequence[Row], folder: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, writes and judges; 1 if a threshold was missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--events", type=int, default=1500, help="of each run")
+    parser.add_argument("--rounds", type=count, default=5)
+    parser.add_argument("--events", type=count, default=1500, help="of each run")
     parser.add_argument(
-        "--pushes", type=int, default=2000, help="of stock aioapns; the other transport sends more"
+        "--pushes", type=count, default=2000, help="of stock aioapns; the other transport sends more"
     )
-    parser.add_argument("--rows", type=int, default=1_000_000, help="the most in the table of phones")
-    parser.add_argument("--phones", type=int, default=10_000, help="the most of one secret")
+    parser.add_argument("--rows", type=count, default=1_000_000, help="the most in the table of phones")
+    parser.add_argument("--phones", type=count, default=10_000, help="the most of one secret")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     rows: list[Row] = []
@@ -161,4 +161,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

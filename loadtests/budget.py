@@ -19,14 +19,16 @@ Everything goes into `loadtests/out`: JSON, CSV, HTML, SVG.
 
 import argparse
 import asyncio
+import multiprocessing
 import os
-import sys
+import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
+from loadtests.command import amount, amounts, run
 from loadtests.conclusion import conclude
 from loadtests.hour import AFTERWARDS, CIRCUMSTANCES, POLICIES, Circumstances, Hour, Policy, hour
 from loadtests.plots import plot
@@ -128,24 +130,48 @@ def cases(rates: Sequence[float]) -> list[Case]:
     return sorted(product(rates, POLICIES, CIRCUMSTANCES), key=lambda case: (-case[0], case[1] == "naive"))
 
 
+def measured(wanted: Sequence[Case], minutes: float) -> Iterator[dict[str, Any]]:
+    """A row for each case, in their order; who stops listening ends the work as well."""
+    with ProcessPoolExecutor(os.cpu_count(), max_tasks_per_child=1) as pool:
+        try:
+            for lived in _submitted(pool, wanted, minutes):
+                yield lived.result()
+        except BaseException:
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
+
+
+def _submitted(
+    pool: ProcessPoolExecutor, wanted: Sequence[Case], minutes: float
+) -> list[Future[dict[str, Any]]]:
+    """The workers, and the thread that starts them, begin with Ctrl-C blocked: it is the parent that ends them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return [pool.submit(measure, case, minutes) for case in wanted]
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Lives all hours, each in a process of its own, as many at once as there are cores; 1 if a threshold was missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rates", default=",".join(f"{rate:g}" for rate in RATES), help="changes a second")
     parser.add_argument(
-        "--minutes", type=float, default=60.0, help="of each session; the budget counts by the hour"
+        "--rates", type=amounts, default=",".join(f"{rate:g}" for rate in RATES), help="changes a second"
+    )
+    parser.add_argument(
+        "--minutes", type=amount, default=60.0, help="of each session; the budget counts by the hour"
     )
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
-    wanted = cases([float(rate) for rate in options.rates.split(",")])
+    wanted = cases(options.rates)
     rows: list[dict[str, Any]] = []
-    with ProcessPoolExecutor(os.cpu_count(), max_tasks_per_child=1) as pool:
-        for found in pool.map(measure, wanted, [options.minutes] * len(wanted)):
-            rows.append(found)
-            print(
-                f"{len(rows)}/{len(wanted)} {found['policy']:<5} {found['rate']:g}/s, phone {found['phone']}",
-                flush=True,
-            )
+    for found in measured(wanted, options.minutes):
+        rows.append(found)
+        print(
+            f"{len(rows)}/{len(wanted)} {found['policy']:<5} {found['rate']:g}/s, phone {found['phone']}",
+            flush=True,
+        )
     rows.sort(key=lambda one: (one["policy"] == "naive", one["phone"], one["rate"]))
     draw(rows, options.out)
     print(table(rows))
@@ -153,4 +179,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

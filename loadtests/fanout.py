@@ -10,7 +10,6 @@ CSV, and Locust's HTML report and CSV of each run.
 """
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,9 +17,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from loadtests.barrage import barrage
+from loadtests.command import count, counts, run
 from loadtests.conclusion import conclude
 from loadtests.servers import Servers, mariadb, running
-from loadtests.summary import OUT, Threshold, table
+from loadtests.summary import OUT, Threshold, cell, table
 
 PHONES: Final = (1, 3, 100)
 FAULTS: Final = ("refused", "lost", "doubled", "miscounted")
@@ -78,25 +78,32 @@ def thresholds(rows: Sequence[Row]) -> Iterator[Threshold]:
         yield Threshold("events refused, lost, doubled or miscounted", faults, "at most", 0, where)
 
 
+def _progress(row: Row) -> str:
+    return (
+        f"{row['database']}, {row['processes']} process(es), {row['phones']} phones per secret: "
+        f"{cell(row['events_per_second'])} events a second, "
+        f"on the screen after {cell(row['delivery_ms_median'])} ms (median)"
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures every setup; 1 if an event went wrong anywhere."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--phones", default=",".join(map(str, PHONES)), help="of each secret")
-    parser.add_argument("--alerts", type=int, default=6000, help="of each run")
-    parser.add_argument("--users", type=int, default=32, help="servers that tell at the same time")
+    parser.add_argument("--phones", type=counts, default=",".join(map(str, PHONES)), help="of each secret")
+    parser.add_argument("--alerts", type=count, default=6000, help="of each run")
+    parser.add_argument("--users", type=count, default=32, help="servers that tell at the same time")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
-    sizes = [int(size) for size in options.phones.split(",")]
     out = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     for setup in SETUPS:
-        for row in measure(setup, sizes, options.alerts, options.users, out):
+        for row in measure(setup, options.phones, options.alerts, options.users, out):
             rows.append(row)
-            print(table([row]).splitlines()[-1], flush=True)
+            print(_progress(row), flush=True)
     print(table(rows))
     return conclude("fanout", rows, list(thresholds(rows)), folder=out)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -10,7 +10,6 @@ card ends as its session did, and what APNs calls dead is no longer registered. 
 
 import argparse
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from random import Random
 from typing import Any, Final
 
 from loadtests.agent import Change
+from loadtests.command import amount, count, run
 from loadtests.conclusion import conclude
 from loadtests.day import ALERTING, PHONES, Day, Deed, Session, day
 from loadtests.diary import Alert, account
@@ -179,8 +179,8 @@ async def measure(minutes: float, households: int) -> list[Row]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Lives the day with each setup; 1 if something was wrong on a phone."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=3.0, help="of a day")
-    parser.add_argument("--households", type=int, default=4, help="one of them idle")
+    parser.add_argument("--minutes", type=amount, default=3.0, help="of a day")
+    parser.add_argument("--households", type=count, default=4, help="one of them idle")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     rows = asyncio.run(measure(options.minutes, options.households))
@@ -189,4 +189,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

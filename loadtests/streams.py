@@ -12,13 +12,13 @@ import asyncio
 import contextlib
 import json
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from loadtests.command import amount, count, run
 from loadtests.conclusion import conclude
 from loadtests.summary import OUT, Threshold
 from simulator.opencode.agent import Reaction
@@ -148,10 +148,10 @@ def _print(figures: Figures) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, writes and judges; 0 if all was as it should be."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sessions", type=int, default=200, metavar="N", help="that stream at once (200)")
-    parser.add_argument("--seconds", type=float, default=30.0, metavar="S", help="for so long (30)")
+    parser.add_argument("--sessions", type=count, default=200, metavar="N", help="that stream at once (200)")
+    parser.add_argument("--seconds", type=amount, default=30.0, metavar="S", help="for so long (30)")
     parser.add_argument(
-        "--events", type=float, default=10_000.0, metavar="N", help="a second, in all (10000)"
+        "--events", type=amount, default=10_000.0, metavar="N", help="a second, in all (10000)"
     )
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
@@ -162,4 +162,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)
