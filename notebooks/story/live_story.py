@@ -1,5 +1,9 @@
 """The whole chain in real time: OpenCode's recordings, the real bridge, the real relay, the sandbox and phones."""
 
+import atexit
+import os
+import signal
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -40,11 +44,21 @@ class LiveStory(Stage):
         await story.world.__aenter__()
         story.phones = story.world.phones
         story.begun()
+        atexit.register(story._leave_nothing)
         return story
 
     async def end(self) -> None:
         """Stop everything and remove all files."""
+        atexit.unregister(self._leave_nothing)
         await self.world.__aexit__(None, None, None)
+
+    def _leave_nothing(self) -> None:
+        """A notebook that is closed before its `end` takes the processes with it."""
+        for name in ("relay", "bridge"):
+            started = self.journal.entries(name, "process started")
+            if len(started) > len(self.journal.entries(name, "process ended")):
+                with suppress(ProcessLookupError):
+                    os.kill(started[-1].detail["pid"], signal.SIGTERM)
 
     async def play(self, name: str, speed: float = 20.0) -> Played:
         """Let OpenCode do what was recorded (`simulator replay --list`), and wait until nothing moves any more.
