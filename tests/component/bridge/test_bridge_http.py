@@ -50,10 +50,14 @@ class TestHealth:
             )
             fake_relay.gate.clear()
             fake_opencode.create("ses_a")
+            fake_opencode.status(
+                "ses_a", "busy"
+            )  # what a session asks that is idle is a ghost, and taken back
             fake_opencode.ask("ses_a", "per_1")
-            await eventually(lambda: fake_relay.posted)
-            status, said = await ask("GET", "/health")
-            assert (said["outbox"], said["relay"]) == (1, None)
+            async with asyncio.timeout(PATIENCE):
+                while (said := (await ask("GET", "/health"))[1])["outbox"] < 2:
+                    pass
+            assert (said["outbox"], said["relay"]) == (2, None)
             assert said["lastEventAt"] >= heard
             fake_relay.answers = [(503, {})]
             fake_relay.gate.set()

@@ -9,7 +9,7 @@ from h2.errors import ErrorCodes
 from component.transport.contract import BODY, LEAK, UNMATCHED, both, each
 from component.transport.sending import BuildGateway, prime, push, reason, send_all, start, unanswered
 from relay.apns.push import Answered, MaybeSent
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 OK = Answered(200)
 UNREGISTERED = reason("Unregistered", timestamp=1_799_999_999_000)
@@ -159,7 +159,9 @@ async def test_a_burst_beyond_the_flow_control_window(build: BuildGateway, apns:
 
 @both()
 async def test_more_pushes_than_streams(build: BuildGateway, apns: Any, transport: str) -> None:
-    gateway = build(apns.port, transport=transport)
+    gateway = build(
+        apns.port, transport=transport, deadline=PATIENCE
+    )  # it is not the deadline that is asked for
     assert await send_all(gateway, 500) == [OK] * 500
 
 
