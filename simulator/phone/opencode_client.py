@@ -4,8 +4,6 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-import aiohttp
-
 Json = dict[str, Any]
 
 ANSWER_DEADLINE = 10.0
@@ -34,6 +32,8 @@ class OpenCodeClient:
 
         Raises OpenCodeAway when the stream ends, however it does.
         """
+        import aiohttp  # late, as in relay_client.py
+
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=ANSWER_DEADLINE, sock_read=SILENCE)
         url = f"{await self._reachable()}/global/event"
         try:
@@ -100,6 +100,8 @@ class OpenCodeClient:
 
 async def _json(url: str, query: dict[str, str]) -> Any:
     """OpenCode answers unknown routes with its web page, so the content type is looked at."""
+    import aiohttp
+
     timeout = aiohttp.ClientTimeout(total=ANSWER_DEADLINE)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as http, http.get(url, params=query) as answer:

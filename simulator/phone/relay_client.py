@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import aiohttp
-
 from simulator.clock import Clock
 
 ATTEMPT_DEADLINE = 10.0
@@ -58,6 +56,8 @@ def judge(status: int) -> Outcome:
 
 
 async def _post(url: str, body: dict[str, Any], deadline: float) -> tuple[int, str]:
+    import aiohttp  # late: `simulator apns` calls no relay, and this would be a quarter of its start
+
     timeout = aiohttp.ClientTimeout(total=deadline)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as http, http.post(url, json=body) as response:
