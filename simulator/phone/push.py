@@ -33,8 +33,12 @@ class Push(Protocol):
 
 
 def expired(push: Push, now: float) -> bool:
-    """Whether it comes too late, at `now` (UNIX seconds). 0 means "try once, never store": what arrives is in time."""
-    return bool(push.expiration) and now >= (push.expiration or 0)
+    """Whether it comes too late, at `now` (UNIX seconds).
+
+    0 means "try once, never store". A time that was gone by when APNs took it is assumed to mean the same, because APNs
+    "tries to deliver it at least once" (Apple, Sending notification requests to APNs).
+    """
+    return push.accepted_at < (push.expiration or 0) <= now
 
 
 def ids(push: Push | None) -> dict[str, str]:

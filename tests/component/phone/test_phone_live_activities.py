@@ -101,7 +101,7 @@ def test_the_log_of_the_phone(phone) -> None:
     [
         ({"topic": BUNDLE_ID}, "no app has this topic"),
         ({"push_type": "alert"}, "it is not a Live Activity push"),
-        ({"expiration": 1}, "it has expired"),
+        ({"accepted_at": 0.0, "expiration": 1}, "it has expired"),
         ({"payload": None}, "it is neither update nor end"),
     ],
 )

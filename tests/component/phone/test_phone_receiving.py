@@ -87,7 +87,7 @@ def test_a_double_is_caught_by_the_judge(phone, alert) -> None:
         ({"device_token": "ff"}, "the token is not of this phone"),
         ({"topic": "com.example.other"}, "no app has this topic"),
         ({"push_type": "liveactivity"}, "it is not an alert push"),
-        ({"expiration": 1}, "it has expired"),
+        ({"accepted_at": 0.0, "expiration": 1}, "it has expired"),
         ({"payload": {}}, "it has no aps dictionary"),
     ],
 )

@@ -28,7 +28,7 @@ def test_it_wakes_the_app() -> None:
         ({"device_token": "cd"}, {}, "the token is not of this phone"),
         ({}, {"app_installed": False}, "the app is not installed"),
         ({"topic": "com.example"}, {}, "no app has this topic"),
-        ({"expiration": 1}, {}, "it has expired"),
+        ({"accepted_at": 0.0, "expiration": 1}, {}, "it has expired"),
         ({"payload": {}}, {}, "it has no aps dictionary"),
         ({"payload": {"aps": {}}}, {}, "it has no content-available"),
         ({"payload": {"aps": {"content-available": 0}}}, {}, "it has no content-available"),

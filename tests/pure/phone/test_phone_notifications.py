@@ -54,7 +54,7 @@ DROPPED = [
     (Delivered(topic="com.example.other"), PHONE, "no app has this topic"),
     (Delivered(push_type="background"), PHONE, "it is not an alert push"),
     (Delivered(push_type="liveactivity"), PHONE, "it is not an alert push"),
-    (Delivered(expiration=int(NOW) - 1), PHONE, "it has expired"),
+    (Delivered(expiration=int(NOW) - 1, accepted_at=NOW - 2), PHONE, "it has expired"),
     (Delivered(expiration=int(NOW)), PHONE, "it has expired"),
     (Delivered(payload={}), PHONE, "it has no aps dictionary"),
     (Delivered(payload={"aps": "x"}), PHONE, "it has no aps dictionary"),
@@ -74,14 +74,16 @@ def test_what_is_not_shown_and_why(push: Delivered, phone: Receiver, reason: str
 
 
 def test_the_first_reason_wins() -> None:
-    everything_wrong = Delivered(device_token="cd", topic="x", push_type="voip", expiration=1, payload={})
+    everything_wrong = Delivered(
+        device_token="cd", topic="x", push_type="voip", expiration=int(NOW), payload={}
+    )
     assert why(everything_wrong, replace(PHONE, online=False)) == "the phone is offline"
     assert why(everything_wrong) == "the token is not of this phone"
 
 
-@pytest.mark.parametrize("expiration", [None, 0, int(NOW) + 1])
+@pytest.mark.parametrize("expiration", [None, 0, 1, int(NOW) - 1, int(NOW) + 1])
 def test_what_is_in_time(expiration: int | None) -> None:
-    """0 means now or never: a push that arrives was delivered at the first try."""
+    """0, or a time gone by when APNs took it, means now or never: a push that arrives was delivered at the first try."""
     assert why(Delivered(expiration=expiration)) is None
 
 
