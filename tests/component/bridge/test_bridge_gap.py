@@ -109,6 +109,7 @@ class TestGap:
             fake_opencode.version = "1.19.0"
             await fake_opencode.start()
             await eventually(lambda: len(fake_relay.accepted) == 2)
+            await cut(fake_opencode)
             await caught_up(fake_opencode)
         assert fake_relay.shown("ses_a") == [STARTED]
         assert fake_relay.told() == [("permission", "ses_a"), ("error", "ses_a")]
