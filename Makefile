@@ -22,7 +22,7 @@ check: .venv/.dev ## format, lint, types, layers
 
 unit: .venv/.dev mariadb ## the tests, with coverage
 	@rm -f .coverage .coverage.*
-	@COVERAGE_PROCESS_START= $(BIN)/coverage run -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/live
+	@COVERAGE_PROCESS_START= $(BIN)/coverage run -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --ignore=tests/live
 	@$(BIN)/coverage combine -q
 	@$(BIN)/python tests/coverage_gates.py
 

@@ -69,6 +69,7 @@ def wired() -> Wired:
     return Wired(host="x", port=1, tls=ssl.create_default_context(), sign=lambda: "bearer t", now=lambda: 0.0)
 
 
+@pytest.mark.usefixtures("untraced")
 async def test_two_hundred_thousand_pushes_leave_nothing(wired: Wired) -> None:
     """Counted in objects and octets, which a garbage collector's mood does not change."""
     pool = ConnectionPool(wired, now=lambda: 0.0, jitter=random.Random(1))
