@@ -7,6 +7,7 @@ from typing import Any
 from simulator.conform.bench import Bench
 from simulator.conform.cases import CaseError
 from simulator.conform.client import goaway_reason
+from simulator.conform.sending import send
 from simulator.conform.teams import APP
 
 Json = dict[str, Any]
@@ -155,8 +156,6 @@ def _state(refused: bool, closed: bool, goaway: bool, wanted: str) -> None:
 
 
 async def _next_request(bench: Bench, wanted: Json) -> None:
-    from simulator.conform.steps import send
-
     unknown = set(wanted) - {"after_s", "connection", "status", "reason"}
     if unknown:
         raise CaseError(f"unknown key {unknown.pop()!r} in assertion 'next_request'")

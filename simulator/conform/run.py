@@ -15,7 +15,8 @@ from rich.table import Table
 from simulator.conform.bench import Bench
 from simulator.conform.cases import SKIPPED_GROUPS, Case, CaseError, SkipCase
 from simulator.conform.checks import check
-from simulator.conform.steps import perform, send
+from simulator.conform.sending import send
+from simulator.conform.steps import perform
 
 CASE_SECONDS = 60.0
 """Real time. A case that takes longer hangs."""

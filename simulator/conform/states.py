@@ -76,9 +76,8 @@ def _name_token(bench: "Bench") -> None:
     token = activity.token if activity else None
     if token:
         bench.names.words["LA_TOKEN"] = token
-    if token and UPDATE_TOKEN.fullmatch(
-        token
-    ):  # a case that asks for it fails otherwise: there is no such name
+    if token and UPDATE_TOKEN.fullmatch(token):
+        # A case that asks for it fails otherwise: there is no such name.
         bench.names.words["LA_TOKEN_160HEX"] = token
 
 

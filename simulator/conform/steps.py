@@ -1,27 +1,15 @@
 """What a case does: connect, send, turn the clock, change the device, the profile, or arm a fault."""
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from simulator.conform.bench import Bench
 from simulator.conform.cases import CaseError
-from simulator.conform.client import Answer, Header
+from simulator.conform.checks import check
+from simulator.conform.client import Answer
+from simulator.conform.sending import send, start
 
 Json = dict[str, Any]
-
-PADDED: dict[str, Json] = {
-    "alert": {"aps": {"alert": {"title": "T", "body": "B"}}},
-    "voip": {"aps": {}},
-    "liveactivity": {
-        "aps": {
-            "timestamp": "${NOW}",
-            "event": "update",
-            "content-state": {"name": "Run", "props": '{"phase":"working"}'},
-        }
-    },
-}
-"""The payloads that `payload_size` fills up, by push type."""
 
 
 async def perform(bench: Bench, step: Json) -> None:
@@ -30,68 +18,6 @@ async def perform(bench: Bench, step: Json) -> None:
     if name not in STEPS:
         raise CaseError(f"unknown op {name!r}")
     await STEPS[name](bench, {key: value for key, value in step.items() if key != "op"})
-
-
-async def send(bench: Bench, request: Json, variant: str | None = None) -> Answer:
-    """Send a request and wait for its answer."""
-    stream_id = await start(bench, request, variant)
-    connection = await bench.connection()
-    return await connection.answer(stream_id)
-
-
-async def start(bench: Bench, request: Json, variant: str | None = None) -> int | None:
-    """Send a request; its stream, None if it could not be sent."""
-    connection = await bench.connection()
-    headers = _headers(bench, request, variant or bench.case.variant)
-    stream_id = await connection.request(headers, body_of(bench, request))
-    bench.streams.append((connection, stream_id))
-    return stream_id
-
-
-def _headers(bench: Bench, request: Json, variant: str) -> list[Header]:
-    headers: list[Header] = [
-        (":method", request["method"]),
-        (":scheme", "https"),
-        (":authority", request["host"].rpartition(":")[0]),
-        (":path", bench.names.text(request["path"])),
-    ]
-    authorization = bench.tokens.authorization(variant)
-    if authorization is not None:
-        headers.append(("authorization", authorization))
-    for name, value in request.get("headers", {}).items():
-        values = value if isinstance(value, list) else [value]
-        headers += [(name, bench.names.text(str(one))) for one in values]
-    return headers
-
-
-def body_of(bench: Bench, request: Json) -> bytes | None:
-    """The body as bytes: compact JSON, the text as it stands, padded to a size, or none at all."""
-    if "payload_size" in request:
-        return _padded(bench, request)
-    payload = request.get("payload")
-    if payload is None:
-        return None
-    if isinstance(payload, str):
-        return bench.names.text(payload).encode()
-    return _compact(bench.names.filled(payload))
-
-
-def _padded(bench: Bench, request: Json) -> bytes:
-    if "payload" in request:
-        raise CaseError("a request has payload or payload_size, not both")
-    push_type = request["headers"].get("apns-push-type", "alert")
-    if push_type not in PADDED:
-        raise CaseError(f"payload_size goes with {', '.join(PADDED)}, not with {push_type!r}")
-    payload = bench.names.filled(PADDED[push_type]) | {"pad": ""}
-    missing = request["payload_size"] - len(_compact(payload))
-    if missing < 0:
-        raise CaseError(f"payload_size is at least {len(_compact(payload))} for {push_type!r}")
-    payload["pad"] = "x" * missing
-    return _compact(payload)
-
-
-def _compact(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 # The steps.
@@ -192,8 +118,6 @@ async def _seed_channels(bench: Bench, options: Json) -> None:
 
 
 async def _expect(bench: Bench, options: Json) -> None:
-    from simulator.conform.checks import check
-
     _only(options, "assert")
     await bench.settle()
     for assertion in options["assert"]:
