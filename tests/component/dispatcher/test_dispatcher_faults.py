@@ -83,6 +83,9 @@ class TestFaults:
     ) -> None:
         monkeypatch.setattr(module, "QUEUE_SIZE", 2)
         monkeypatch.setattr(module, "WORKERS", 1)
+        monkeypatch.setattr(
+            module, "CLAIM_LIMIT", 0
+        )  # a poll would take the third as soon as the first is being sent
         await register(db)
         dispatcher = make(db)
         await dispatcher.start()
@@ -92,6 +95,7 @@ class TestFaults:
         assert [future.result() for future in futures.values() if future.done()] == ["queued"] * 3
         leases = [(await row(db, one.push.apns_id))["lease_until"] for one in planned]
         assert [bool(lease) for lease in leases] == [True, True, False, False, False]
+        monkeypatch.setattr(module, "CLAIM_LIMIT", 500)
         gateway.gate.set()
         for one in planned:
             await eventually(lambda one=one: status_is(db, one.push.apns_id, "sent"))  # type: ignore[misc]
