@@ -34,7 +34,7 @@ _SMALL_AND_FAST = (
     "--performance-schema=OFF",
     "--skip-log-bin",
 )
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 
 
 class MissingError(Exception):
@@ -42,7 +42,7 @@ class MissingError(Exception):
 
 
 class MariaDB:
-    """One running server. `port` listens on 127.0.0.1; user root, no password."""
+    """One server. Once it runs, `port` listens on 127.0.0.1; user root, no password."""
 
     def __init__(self) -> None:
         self._program, self._share = _installed()
@@ -52,12 +52,13 @@ class MariaDB:
         self._log = self._home / "error.log"
         self._names = itertools.count(1)
         self._server: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = 0
 
     def start(self) -> None:
         """Make the system tables (once) and start the server. RuntimeError with its log if it does not come up."""
         if not self._data.exists():
             self._bootstrap()
+            self.port = _free_port()  # only now: in the seconds before somebody else could take it
         command = self._command("--skip-name-resolve", "--bind-address=127.0.0.1", f"--port={self.port}",
                                 f"--socket={self._home}/sock", f"--pid-file={self._home}/pid",
                                 "--max-connections=300")  # fmt: skip

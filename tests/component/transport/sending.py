@@ -9,7 +9,7 @@ from typing import Any
 from relay.apns import backoff
 from relay.apns.gateway import ApnsGateway, Gateway
 from relay.apns.push import Answered, Outcome, Push
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 NOW = 1_800_000_000.0
 BuildGateway = Callable[..., ApnsGateway]
@@ -68,6 +68,11 @@ async def unanswered(
 async def send_all(gateway: Gateway, count: int, **changes: Any) -> list[Outcome]:
     """So many at once."""
     return list(await asyncio.gather(*start(gateway, count, **changes)))
+
+
+def allow(gateway: Any, seconds: float = PATIENCE) -> None:
+    """Each push that is sent from now on has so many seconds."""
+    gateway._deadline = seconds
 
 
 async def prime(gateway: Gateway, apns: Any) -> None:

@@ -103,7 +103,7 @@ async def test_what_was_not_sent_is_told_from_what_may_have_been(
 ) -> None:
     """Both are what aioapns raises, so that old code goes on catching it."""
     apns.on_push = lambda request: None
-    client = build_client(deadline=0.1)
+    client = build_client(deadline=1.0)
     with pytest.raises(PushMaybeSentError, match="no answer"):
         await client.send_notification(NotificationRequest(TOKEN, {"aps": {}}))
     await client.close()

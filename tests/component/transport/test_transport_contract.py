@@ -47,7 +47,7 @@ async def test_every_answer_is_told_and_leaves_its_stream_free(
 ) -> None:
     """The server allows one stream, so that the next push shows whether it is free again."""
     how, expected = case
-    gateway = build(apns.port, transport=transport, deadline=0.25)
+    gateway = build(apns.port, transport=transport, hang=0.25)
     apns.on_connect = lambda peer: peer.greet(streams=1)
     await prime(gateway, apns)
     apns.on_push = lambda request: request.answer(**how)
@@ -59,7 +59,7 @@ async def test_every_answer_is_told_and_leaves_its_stream_free(
 
 @both("received DATA is never acknowledged: after 64 KiB of bodies no error is heard any more")
 async def test_two_thousand_errors_on_one_connection(build: BuildGateway, apns: Any, transport: str) -> None:
-    gateway = build(apns.port, transport=transport, deadline=1.5)
+    gateway = build(apns.port, transport=transport, hang=1.5)
     apns.on_push = lambda request: request.answer(410, UNREGISTERED)
     for _ in range(40):
         assert await send_all(gateway, 50) == [Answered(410, "Unregistered", 1_799_999_999_000)] * 50
@@ -68,7 +68,7 @@ async def test_two_thousand_errors_on_one_connection(build: BuildGateway, apns: 
 
 @both("two pushes with one id in flight: the first hangs")
 async def test_the_same_id_twice_in_flight(build: BuildGateway, apns: Any, transport: str) -> None:
-    gateway = build(apns.port, transport=transport, deadline=0.25)
+    gateway = build(apns.port, transport=transport, hang=0.25)
     assert await send_all(gateway, 2, apns_id="0123abcd-4567-89ef-0123-456789abcdef") == [OK] * 2
 
 
@@ -91,7 +91,7 @@ async def test_illegal_values_never_leave(build: BuildGateway, apns: Any, transp
 
 @both(UNMATCHED)
 async def test_a_refused_stream_is_sent_once_more(build: BuildGateway, apns: Any, transport: str) -> None:
-    gateway = build(apns.port, transport=transport, deadline=0.25)
+    gateway = build(apns.port, transport=transport, hang=0.25)
     apns.on_push = lambda request: (
         request.reset(ErrorCodes.REFUSED_STREAM) if len(apns.requests) == 1 else request.answer()
     )
@@ -103,7 +103,7 @@ async def test_a_refused_stream_is_sent_once_more(build: BuildGateway, apns: Any
 async def test_a_reset_may_have_been_processed_and_frees_its_stream(
     build: BuildGateway, apns: Any, transport: str
 ) -> None:
-    gateway = build(apns.port, transport=transport, deadline=0.25)
+    gateway = build(apns.port, transport=transport, hang=0.25)
     apns.on_connect = lambda peer: peer.greet(streams=1)
     await prime(gateway, apns)
     apns.on_push = lambda request: request.reset(ErrorCodes.INTERNAL_ERROR)
@@ -118,7 +118,7 @@ async def test_one_stream_until_the_first_accepted_token(
     build: BuildGateway, apns: Any, transport: str
 ) -> None:
     """As APNs does it: one stream first; the limit rises with the first answer."""
-    gateway = build(apns.port, transport=transport, deadline=1.0)
+    gateway = build(apns.port, transport=transport, hang=1.0)
     apns.on_connect = lambda peer: peer.greet(streams=1)
     waiting: list[Any] = []
     apns.on_push = waiting.append
@@ -126,7 +126,7 @@ async def test_one_stream_until_the_first_accepted_token(
     await eventually(lambda: waiting)
     assert [peer.most_in_flight for peer in apns.peers] == [1]
     apns.peers[0].allow(1000)
-    await eventually(lambda: len(waiting) == 20, within=1.0)
+    await eventually(lambda: len(waiting) == 20, within=PATIENCE if transport == "lean" else 1.0)
     for request in waiting:
         request.answer()
     assert await asyncio.gather(*sending) == [OK] * 20
@@ -148,7 +148,7 @@ async def test_a_lowered_limit_is_kept(build: BuildGateway, apns: Any, transport
 
 @both("a push that finds the window shut leaves its stream half open, for good")
 async def test_a_burst_beyond_the_flow_control_window(build: BuildGateway, apns: Any, transport: str) -> None:
-    gateway = build(apns.port, transport=transport, deadline=1.5)
+    gateway = build(apns.port, transport=transport, hang=1.5)
     await prime(gateway, apns)
     for _ in range(3):
         assert await send_all(gateway, 200, payload=b'"' + b"x" * 1000 + b'"') == [OK] * 200
@@ -159,9 +159,7 @@ async def test_a_burst_beyond_the_flow_control_window(build: BuildGateway, apns:
 
 @both()
 async def test_more_pushes_than_streams(build: BuildGateway, apns: Any, transport: str) -> None:
-    gateway = build(
-        apns.port, transport=transport, deadline=PATIENCE
-    )  # it is not the deadline that is asked for
+    gateway = build(apns.port, transport=transport)
     assert await send_all(gateway, 500) == [OK] * 500
 
 

@@ -6,7 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from component.transport.contract import RESENT, both, each
-from component.transport.sending import BuildGateway, Clock, prime, push, reason, send_all, start, unanswered
+from component.transport.sending import (
+    BuildGateway,
+    Clock,
+    allow,
+    prime,
+    push,
+    reason,
+    send_all,
+    start,
+    unanswered,
+)
 from relay.apns.gateway import Gateway
 from relay.apns.provider_token import MIN_AGE
 from relay.apns.push import Answered, MaybeSent, NotSent
@@ -23,7 +33,7 @@ UNREGISTERED = reason("Unregistered", timestamp=1_799_999_999_000)
 async def test_a_graceful_goaway_loses_and_doubles_nothing(
     build: BuildGateway, apns: Any, transport: str
 ) -> None:
-    gateway = build(apns.port, transport=transport, deadline=1.0)
+    gateway = build(apns.port, transport=transport, hang=1.0)
     await prime(gateway, apns)
     sending, waiting = await unanswered(gateway, apns, 5)
     first, apns.on_push = list(waiting), lambda request: request.answer()
@@ -39,7 +49,7 @@ async def test_a_graceful_goaway_loses_and_doubles_nothing(
 async def test_only_what_goaway_excludes_is_sent_again(
     build: BuildGateway, apns: Any, transport: str
 ) -> None:
-    gateway = build(apns.port, transport=transport, deadline=1.0)
+    gateway = build(apns.port, transport=transport, hang=1.0)
     await prime(gateway, apns)
     sending, waiting = await unanswered(gateway, apns, 4)
     first, apns.on_push = list(waiting), lambda request: request.answer()
@@ -53,7 +63,7 @@ async def test_only_what_goaway_excludes_is_sent_again(
 
 @both(RESENT)
 async def test_a_cut_connection_doubles_nothing(build: BuildGateway, apns: Any, transport: str) -> None:
-    gateway = build(apns.port, transport=transport, deadline=1.0)
+    gateway = build(apns.port, transport=transport, hang=1.0)
     await prime(gateway, apns)
     apns.on_push = lambda request: request.peer.transport.abort()
     outcomes = await send_all(gateway, 3)
@@ -65,10 +75,12 @@ async def test_a_cut_connection_doubles_nothing(build: BuildGateway, apns: Any, 
 
 @both()
 async def test_silence_ends_at_the_deadline(build: BuildGateway, apns: Any, transport: str) -> None:
-    gateway = build(apns.port, transport=transport, deadline=0.2)
+    gateway = build(apns.port, transport=transport)
     await prime(gateway, apns)
     apns.on_push = lambda request: None
+    allow(gateway, 0.2)
     assert all(isinstance(outcome, MaybeSent) for outcome in await send_all(gateway, 3))
+    allow(gateway)
     apns.on_push = lambda request: request.answer()
     assert await gateway.send(push()) == OK
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from component.transport.sending import BuildGateway, Clock, prime, push, send_all, start, unanswered
+from component.transport.sending import BuildGateway, Clock, allow, prime, push, send_all, start, unanswered
 from relay.apns import backoff
 from relay.apns.gateway import ApnsGateway
 from relay.apns.push import Answered, MaybeSent, NotSent
@@ -17,11 +17,12 @@ from waiting import eventually
 async def test_silence_ends_at_the_deadline_and_the_next_push_takes_a_new_connection(
     build: BuildGateway, apns: Any, clock: Clock
 ) -> None:
-    gateway = build(apns.port, deadline=0.1)
+    gateway = build(apns.port, deadline=1.0)
     apns.on_push = lambda request: None
     outcome = await gateway.send(push())
     assert isinstance(outcome, MaybeSent)
     assert "no answer" in outcome.why
+    allow(gateway)
     apns.on_push = lambda request: request.answer()
     clock.pass_every_pause()
     assert await gateway.send(push()) == Answered(200)
@@ -32,12 +33,12 @@ async def test_silence_ends_at_the_deadline_and_the_next_push_takes_a_new_connec
 async def test_what_is_in_flight_beside_a_silent_stream_is_still_answered(
     build: BuildGateway, apns: Any
 ) -> None:
-    gateway = build(apns.port, deadline=0.1)
+    gateway = build(apns.port, deadline=1.0)
     waiting: list[Any] = []
     apns.on_push = waiting.append
     first = asyncio.create_task(gateway.send(push()))
     await eventually(lambda: waiting)
-    gateway._deadline = 5.0
+    allow(gateway)
     second = asyncio.create_task(gateway.send(push()))
     await eventually(lambda: len(waiting) == 2)
     assert isinstance(await first, MaybeSent)
@@ -67,10 +68,11 @@ async def test_an_answer_that_is_in_counts_though_the_deadline_passed(
 async def test_one_silent_stream_among_answered_ones_keeps_the_connection(
     build: BuildGateway, apns: Any
 ) -> None:
-    gateway = build(apns.port, deadline=0.3)
+    gateway = build(apns.port, deadline=1.0)
     apns.on_push = lambda request: None
     silent = asyncio.create_task(gateway.send(push()))
     await eventually(lambda: apns.requests)
+    allow(gateway)
     apns.on_push = lambda request: request.answer()
     assert await gateway.send(push()) == Answered(200)
     assert isinstance(await silent, MaybeSent)
@@ -82,12 +84,13 @@ async def test_one_silent_stream_among_answered_ones_keeps_the_connection(
 async def test_a_window_that_is_never_opened_again_takes_a_new_connection(
     build: BuildGateway, apns: Any
 ) -> None:
-    gateway = build(apns.port, deadline=0.2)
+    gateway = build(apns.port)
     apns.on_connect = shut_window
     large = b"x" * 4096
-    outcomes = [await gateway.send(push(payload=large)) for _ in range(16)]
-    assert outcomes.pop() == NotSent("no window for all of it within 0.2 s")
-    assert outcomes == [Answered(200)] * 15
+    assert [await gateway.send(push(payload=large)) for _ in range(15)] == [Answered(200)] * 15
+    allow(gateway, 0.2)
+    assert await gateway.send(push(payload=large)) == NotSent("no window for all of it within 0.2 s")
+    allow(gateway)
     assert await gateway.send(push(payload=large)) == Answered(200)
     assert len(apns.peers) == 2
     await eventually(lambda: apns.peers[0].closed)
@@ -100,11 +103,11 @@ def shut_window(peer: Any) -> None:
 
 
 async def test_a_server_without_settings(build: BuildGateway, apns: Any) -> None:
-    gateway = build(apns.port, deadline=0.1)
+    gateway = build(apns.port, deadline=1.0)
     apns.on_connect = lambda peer: None
     outcome = await gateway.send(push())
     assert isinstance(outcome, NotSent)
-    assert outcome.why == "no free stream within 0.1 s"
+    assert outcome.why == "no free stream within 1.0 s"
 
 
 # The end of a connection.

@@ -196,7 +196,7 @@ async def test_an_outage_of_one_environment_does_not_slow_the_other(
     build: BuildGateway, apns: Any, raw_server: Any
 ) -> None:
     silent = await raw_server(asyncio.Protocol)
-    gateway = build(apns.port, sandbox=silent, deadline=1.0)
+    gateway = build(apns.port, sandbox=silent)
     stuck = start(gateway, 500, apns_env="sandbox")
     assert await send_all(gateway, 100) == [OK] * 100
     assert not any(task.done() for task in stuck)
