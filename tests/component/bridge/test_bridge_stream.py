@@ -132,9 +132,9 @@ async def test_it_reconnects_after_silence(
 async def test_heartbeats_keep_the_connection(
     fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any
 ) -> None:
-    reader = reading(Reader(opencode, read_deadline=0.5))
+    reader = reading(Reader(opencode, read_deadline=1.0))
     await eventually(lambda: fake_opencode.streams)
-    for _ in range(12):
+    for _ in range(30):
         fake_opencode.send(b": heartbeat\n\n")  # bytes count, even if they are no event
         await asyncio.sleep(0.05)
     assert fake_opencode.connections == 1
