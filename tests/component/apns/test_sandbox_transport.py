@@ -1,7 +1,6 @@
-"""TLS, SETTINGS, stream limits, PING, GOAWAY, faults, shutdown, and bytes that are no HTTP/2 at all."""
+"""TLS, SETTINGS, stream limits, PING, GOAWAY, and bytes that are no HTTP/2 at all."""
 
 import asyncio
-import gc
 import os
 import random
 import ssl
@@ -10,8 +9,7 @@ import pytest
 from h2.settings import SettingCodes
 
 from simulator.apns import frames
-from simulator.apns.faults import AnswerWith, CloseConnection, Delay, Fault, GoAway, Reset, Stall
-from simulator.apns.sandbox import Sandbox
+from simulator.apns.faults import Delay, Fault
 from simulator.apns.server import ServerConnection
 from waiting import eventually
 
@@ -157,83 +155,6 @@ async def test_answers_still_due_go_out_after_goaway(bench) -> None:
     await within(provider.lost)
 
 
-# --- faults -------------------------------------------------------------------------------------------------------
-
-
-async def test_a_staged_answer(bench) -> None:
-    bench.sandbox.faults.add(Fault(AnswerWith("Unregistered", timestamp=5), nth=2))
-    provider = await bench.connect()
-    answers = [await bench.ask(provider) for _ in range(3)]
-    assert [answer.status for answer in answers] == [200, 410, 200]
-    assert answers[1].body == b'{"reason":"Unregistered","timestamp":5}'
-    assert len(bench.delivered) == 2
-    assert bench.pushes()[1]["fault"] == "AnswerWith"
-
-
-async def test_a_push_may_be_delivered_and_still_be_answered_with_a_failure(bench) -> None:
-    bench.sandbox.faults.add(Fault(AnswerWith("InternalServerError"), accepts_first=True))
-    answer = await bench.ask(await bench.connect())
-    assert (answer.status, len(bench.delivered)) == (500, 1)
-
-
-@pytest.mark.parametrize(("accepts_first", "delivered"), [(False, 0), (True, 1)])
-async def test_a_reset(bench, accepts_first: bool, delivered: int) -> None:
-    bench.sandbox.faults.add(Fault(Reset(), times=1, accepts_first=accepts_first))
-    provider = await bench.connect()
-    assert (await bench.ask(provider)).reset == INTERNAL
-    assert len(bench.delivered) == delivered
-    assert (await bench.ask(provider)).status == 200
-
-
-async def test_a_goaway_before_the_push_is_judged_disowns_it(bench) -> None:
-    provider = await bench.connect()
-    await bench.ask(provider)
-    bench.sandbox.faults.add(Fault(GoAway("Shutdown")))
-    answer = bench.push(provider)
-    await within(provider.lost)
-    assert not answer.done.done()
-    assert provider.goaway.last_stream_id == 1
-    assert len(bench.delivered) == 1
-
-
-async def test_a_goaway_after_the_push_is_judged_answers_it(bench) -> None:
-    bench.sandbox.faults.add(Fault(GoAway("Shutdown"), accepts_first=True))
-    provider = await bench.connect()
-    assert (await bench.ask(provider)).status == 200
-    await within(provider.lost)
-    assert provider.goaway.last_stream_id == 1
-
-
-async def test_a_connection_is_cut(bench) -> None:
-    bench.sandbox.faults.add(Fault(CloseConnection()))
-    provider = await bench.connect()
-    answer = bench.push(provider)
-    await within(provider.lost)
-    assert provider.goaway is None
-    assert not answer.done.done()
-
-
-async def test_a_stalled_push_is_never_answered_and_others_are(bench) -> None:
-    provider = await bench.connect()
-    await bench.ask(provider)
-    bench.sandbox.faults.add(Fault(Stall(), times=1))
-    stalled = bench.push(provider)
-    assert (await bench.ask(provider)).status == 200
-    await bench.clock.advance(3600)
-    assert not stalled.done.done()
-
-
-async def test_a_delayed_answer_for_a_connection_that_is_gone_is_dropped(bench) -> None:
-    bench.sandbox.faults.add(Fault(Delay(5)))
-    provider = await bench.connect()
-    bench.push(provider)
-    await eventually(lambda: bench.pushes())
-    provider.close()
-    await eventually(lambda: bench.journal.entries("apns", "connection_closed"))
-    await bench.clock.advance(10)
-    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("apns delay")]
-
-
 # --- robustness ---------------------------------------------------------------------------------------------------
 
 
@@ -316,71 +237,3 @@ async def test_the_answers_of_one_turn_of_the_loop_are_one_write(bench) -> None:
 async def test_the_sandbox_listens_on_loopback_only(bench) -> None:
     for listener in bench.sandbox._listeners.values():
         assert [each.getsockname()[0] for each in listener._server.sockets] == ["127.0.0.1"]
-
-
-# --- life of the sandbox ------------------------------------------------------------------------------------------
-
-
-async def test_close_says_goaway_cuts_what_is_due_and_may_be_called_again(bench) -> None:
-    bench.sandbox.faults.add(Fault(Stall()))
-    provider, ports = await bench.connect(), dict(bench.sandbox.ports)
-    bench.push(provider)
-    await eventually(lambda: bench.pushes())
-    await bench.sandbox.close()
-    await bench.sandbox.close()
-    await within(provider.lost)
-    assert provider.goaway.additional_data == b'{"reason":"Shutdown"}'
-    assert bench.sandbox.ports == {}
-    for port in ports.values():
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection("127.0.0.1", port)
-
-
-async def test_close_cuts_a_client_that_does_not_answer(bench, monkeypatch) -> None:
-    monkeypatch.setattr("simulator.apns.listener.SHUTDOWN_TIMEOUT", 0.05)
-    monkeypatch.setattr(ServerConnection, "shut", lambda self: None)
-    await bench.connect()
-    await bench.sandbox.close()
-    assert not bench.sandbox._listeners["sandbox"].connections
-
-
-async def test_nothing_of_a_connection_is_kept(bench) -> None:
-    before = sum(isinstance(each, ServerConnection) for each in gc.get_objects())
-    for _ in range(5):
-        provider = await bench.connect()
-        await bench.ask(provider)
-        provider.close()
-    await eventually(lambda: not bench.sandbox._listeners["sandbox"].connections)
-    await asyncio.sleep(0)
-    gc.collect()
-    assert sum(isinstance(each, ServerConnection) for each in gc.get_objects()) == before
-
-
-async def test_the_ca_file_is_temporary_unless_a_folder_is_given(bench, tmp_path) -> None:
-    assert bench.sandbox.ca_file.read_text() == bench.sandbox.ca_pem
-    assert bench.sandbox.ca_file.parent == tmp_path
-    own = Sandbox(bench.clock, bench.journal, random=random.Random(1))
-    with pytest.raises(RuntimeError):
-        _ = own.ca_file
-    await own.start()
-    ca_file = own.ca_file
-    assert ca_file.read_text() == own.ca_pem
-    await own.close()
-    assert not ca_file.exists()
-    assert bench.sandbox.ca_file.exists()
-
-
-async def test_a_taken_port_is_an_error_and_close_still_tidies_up(bench) -> None:
-    own = Sandbox(bench.clock, bench.journal, random=random.Random(1))
-    with pytest.raises(OSError, match="address"):
-        await own.start(production_port=bench.sandbox.ports["sandbox"])
-    await own.close()
-    assert own.ports == {}
-
-
-async def test_the_same_ports_may_be_asked_for_again(bench) -> None:
-    ports = dict(bench.sandbox.ports)
-    await bench.sandbox.close()
-    await bench.sandbox.start(**{f"{name.replace('-', '_')}_port": port for name, port in ports.items()})
-    assert bench.sandbox.ports == ports
-    assert (await bench.ask(await bench.connect())).status == 200

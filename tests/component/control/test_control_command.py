@@ -1,7 +1,6 @@
 """`simulator apns` as people call it: up within a second, tokens that survive, one line for what is wrong, a clean end."""
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -13,19 +12,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from aioapns import APNs, NotificationRequest
 from aioapns.connection import APNsTLSClientProtocol
 
 from simulator.__main__ import main
-from simulator.command import CommandError
-from simulator.lab.errors import StateError
-from simulator.sandbox_command import SandboxOptions, running
 from waiting import PATIENCE
 
 SIMULATOR = [sys.executable, "-m", "simulator", "apns"]
@@ -274,109 +269,3 @@ def test_options_that_are_none(arguments: list[str], capsys: pytest.CaptureFixtu
         main(["apns", *arguments])
     assert ended.value.code == 2
     assert arguments[1] in capsys.readouterr().err
-
-
-# In this process.
-
-
-def _options(folder: Path, **changes: Any) -> SandboxOptions:
-    ports = dict.fromkeys(
-        ("port", "production_port", "manage_port", "manage_production_port", "control_port"), 0
-    )
-    return SandboxOptions(**ports, folder=folder, **changes)
-
-
-async def test_all_is_gone_afterwards_and_what_changed_is_saved(tmp_path: Path) -> None:
-    state = tmp_path / "state.json"
-    async with running(_options(tmp_path, state=state)) as sandbox:
-        ports = [*sandbox.lab.sandbox.ports.values(), sandbox.control.port]
-        sandbox.lab.sandbox.add_app("com.late")
-    assert "com.late" in state.read_text()
-    for port in ports:
-        with socket.socket() as probe:
-            assert probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-async def test_without_a_state_file_tokens_are_new(tmp_path: Path) -> None:
-    tokens = []
-    for _ in range(2):
-        async with running(_options(tmp_path)) as sandbox:
-            tokens.append(sandbox.lab.device("iPhone").tokens)
-    assert tokens[0] != tokens[1]
-
-
-async def test_a_new_key_is_made_when_all_were_revoked(tmp_path: Path) -> None:
-    options = _options(tmp_path, state=tmp_path / "state.json")
-    async with running(options) as sandbox:
-        [old] = sandbox.lab.keys
-        sandbox.lab.issue_key(topics=frozenset({"com.other"}))  # good for less than everything
-        sandbox.lab.revoke_key(old)
-    async with running(options) as sandbox:
-        newest = list(sandbox.lab.keys)[-1]
-        assert len(sandbox.lab.keys) == 3
-        assert sandbox.key_file.name == f"AuthKey_{newest}.p8"
-
-
-async def test_with_a_state_file_a_restart_changes_nothing(tmp_path: Path) -> None:
-    """Also what a push-to-start or the person did in between is not what a token is."""
-    options = _options(tmp_path, state=tmp_path / "state.json")
-    seen = []
-    for _ in range(2):
-        async with running(options) as sandbox:
-            lab = sandbox.lab
-            seen.append((lab.device("iPhone").tokens, list(lab.keys), sandbox.key_file, lab.sandbox.ca_pem))
-            lab.change_device("iPhone", {"online": False, "badge": 3})
-    assert seen[0] == seen[1]
-    assert [name for name in os.listdir(tmp_path) if name.startswith("AuthKey_")] == [seen[0][2].name]  # noqa: PTH208
-
-
-async def test_the_profile_of_the_command_line_wins_and_is_kept(tmp_path: Path) -> None:
-    state = tmp_path / "state.json"
-    async with running(_options(tmp_path, state=state, profile="strict")) as sandbox:
-        strict = sandbox.lab.sandbox.profile.dump()
-    async with running(_options(tmp_path, state=state)) as sandbox:
-        assert sandbox.lab.sandbox.profile.dump() == strict
-    async with running(_options(tmp_path, state=state, profile="documented")) as sandbox:
-        assert sandbox.lab.sandbox.profile.dump() != strict
-
-
-async def test_clock_profile_and_faults_of_the_command_line(tmp_path: Path) -> None:
-    faults = tmp_path / "faults.json"
-    faults.write_text('[{"id": "busy", "do": {"answer": {"reason": "TooManyRequests"}}}]')
-    async with running(_options(tmp_path, clock="virtual", profile="strict", faults=faults)) as sandbox:
-        assert sandbox.lab.clock_kind == "virtual"
-        assert sandbox.lab.sandbox.profile.suffix_must_fit is True
-        assert list(sandbox.lab.sandbox.faults.struck()) == ["busy"]
-
-
-async def test_an_unknown_profile_is_one_sentence(tmp_path: Path) -> None:
-    """argparse lets none through; whoever calls it from Python is told too."""
-    with pytest.raises(CommandError, match="mild"):
-        await _once(_options(tmp_path, profile="mild"))
-
-
-async def test_a_state_that_cannot_be_saved_at_the_end_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StateError, match="cannot be written"):
-        await _once(_options(tmp_path, state=tmp_path / "folder" / "state.json"), _spoil)
-
-
-async def _once(options: SandboxOptions, meanwhile: Callable[[Path], None] = lambda _: None) -> None:
-    """Start, change something, and stop."""
-    async with running(options) as sandbox:
-        sandbox.lab.sandbox.add_app("com.late")
-        meanwhile((options.state or options.folder).parent)
-
-
-def _spoil(folder: Path) -> None:
-    """A file stands where the folder of the state was."""
-    shutil.rmtree(folder)
-    folder.write_text("in the way")
-
-
-async def test_a_change_that_cannot_be_saved_is_an_error_of_the_request(tmp_path: Path) -> None:
-    state = tmp_path / "folder" / "state.json"
-    async with running(_options(tmp_path, state=state)) as sandbox, aiohttp.ClientSession() as http:
-        _spoil(state.parent)
-        async with http.post(f"{sandbox.control.url}/apps", json={"bundle_id": "com.other"}) as response:
-            assert (response.status, (await response.json())["code"]) == (500, "lab_failed")
-        state.parent.unlink()

@@ -74,6 +74,10 @@ class Scripted:
             found += [text for text in self.milestones_of(one) if text != (found[-1] if found else "")]
         return found
 
+    def all_milestones(self, session: dict | str) -> list[str]:
+        """Also those that repeat."""
+        return [text for one in self.of(session) for text in self.milestones_of(one)]
+
     def milestones_of(self, payload: dict) -> list[str]:
         words = MILESTONES.get(payload["type"])
         return [] if words is None else [words(payload["properties"])]

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from simulator.opencode.beat import Ending
-from simulator.opencode.desk import Desk
 from simulator.opencode.errors import MOST_RETRIES
 
 D = "/code/demo"
@@ -89,7 +88,7 @@ async def test_refusing_one_of_two_refuses_both_and_stops_the_turn(scripted) -> 
     scripted.reply(second, word="reject")
     await scripted.clock.advance(5)
     expected = ["busy", "asked bash", "asked bash", "reject", "reject", *PAIR]
-    assert [one for one in all_milestones(scripted, session) if one != "busy"] == expected[1:]
+    assert [one for one in scripted.all_milestones(session) if one != "busy"] == expected[1:]
     assert turn.result().how == "stopped"
     assert [tool["state"]["status"] for tool in tools_of(scripted, session)] == ["error", "error"]
 
@@ -222,184 +221,6 @@ async def test_a_childs_error_is_not_its_parents(scripted) -> None:
     assert tool["state"]["error"] == f"Subagent failed (task_id: {child['id']}): Incorrect API key provided"
 
 
-CHILD = json.dumps([{"op": "task", "prompt": '@@[{"op": "text", "n": 500}]'}])
-
-
-async def test_aborting_the_parent_ends_the_child_first(scripted) -> None:
-    session = scripted.session()
-    turn = scripted.prompt(session, CHILD)
-    await scripted.clock.advance(1)
-    scripted.desk.abort(session["id"], D)
-    await scripted.clock.advance(5)
-    (child,) = scripted.state.children(session["id"])
-    for one in (child, session):
-        assert scripted.milestones(one) == ["busy", "MessageAbortedError", *PAIR, *PAIR]
-    errors = [one["properties"]["sessionID"] for one in scripted.told if one["type"] == "session.error"]
-    assert errors == [child["id"], session["id"]]
-    assert turn.result().how == "aborted"
-
-
-async def test_aborting_the_child_lets_the_parent_go_on(scripted) -> None:
-    session = scripted.session()
-    turn = scripted.prompt(session, CHILD)
-    await scripted.clock.advance(1)
-    (child,) = scripted.state.children(session["id"])
-    scripted.desk.abort(child["id"], D)
-    await scripted.clock.advance(5)
-    assert scripted.milestones(child) == ["busy", "MessageAbortedError", *PAIR, *PAIR]
-    assert scripted.milestones(session) == ["busy", *PAIR]
-    assert turn.result().how == "done"
-
-
-async def test_an_idle_child_is_not_aborted_with_its_parent_at_work(scripted) -> None:
-    session = scripted.session()
-    scripted.prompt(session, '[{"op": "task", "prompt": "x"}, {"op": "text", "n": 500}]')
-    await scripted.clock.advance(2)
-    (child,) = scripted.state.children(session["id"])
-    assert scripted.agent.abort(child["id"]) is False
-    assert session["id"] in scripted.state.statuses
-
-
-@pytest.mark.parametrize("seconds", [0.0, 0.01, 0.03, 0.08, 0.1, 0.12, 0.5])
-async def test_an_abort_at_any_moment_ends_the_turn_with_two_pairs(scripted, seconds: float) -> None:
-    session = scripted.session()
-    turn = scripted.prompt(session, '[{"op": "text", "n": 50}]')
-    await scripted.clock.advance(seconds)
-    scripted.desk.abort(session["id"], D)
-    await scripted.clock.advance(5)
-    assert all_milestones(scripted, session)[-5:] == ["MessageAbortedError", *PAIR, *PAIR]
-    assert turn.result().how == "aborted"
-    assert scripted.state.statuses == {}
-
-
-async def test_a_second_abort_only_says_idle_again(scripted) -> None:
-    session = scripted.session()
-    scripted.prompt(session, '[{"op": "text", "n": 50}]')
-    await scripted.clock.advance(0.5)
-    scripted.desk.abort(session["id"], D)
-    scripted.desk.abort(session["id"], D)
-    await scripted.clock.advance(5)
-    assert all_milestones(scripted, session)[-7:] == ["MessageAbortedError", *PAIR, *PAIR, *PAIR]
-
-
-async def test_the_script_may_abort_its_own_turn(scripted) -> None:
-    session = scripted.session()
-    turn = scripted.prompt(session, '[{"op": "text", "n": 500}, {"op": "abort", "after": 1.5}]')
-    await scripted.clock.advance(1.4)
-    assert not turn.done()
-    await scripted.clock.advance(1)
-    assert turn.result().how == "aborted"
-
-
-async def test_a_scripted_abort_comes_too_late_for_a_short_turn(scripted) -> None:
-    session = scripted.session()
-    scripted.prompt(session, '[{"op": "text", "n": 1}, {"op": "abort", "after": 5}]')
-    await scripted.clock.advance(2)
-    other = scripted.prompt(session, '[{"op": "text", "n": 500}]')
-    await scripted.clock.advance(5)
-    assert not other.done()
-
-
-@pytest.mark.parametrize(
-    ("script", "table", "how"),
-    [(f"[{BASH}]", "permissions", {"word": "reject"}), ('[{"op": "question"}]', "questions", {})],
-)
-async def test_the_request_of_an_aborted_turn_is_a_ghost_until_somebody_answers(
-    scripted, script: str, table: str, how: dict
-) -> None:
-    session = scripted.session()
-    scripted.prompt(session, script)
-    (request_id,) = await scripted.asked(table)
-    scripted.desk.abort(session["id"], D)
-    await scripted.clock.advance(60)
-    waiting = getattr(scripted.state, table)
-    assert list(waiting) == [request_id]
-    before = len(scripted.of(session))
-    answer_by_desk(scripted.desk, waiting[request_id], how)
-    assert not waiting
-    assert [one["type"].rpartition(".")[0] for one in scripted.of(session)[before:]] == [table[:-1]]
-
-
-def answer_by_desk(desk: Desk, asked, how: dict) -> None:
-    if "word" in how:
-        desk.permission(asked, how["word"], None)
-    else:
-        desk.question(asked, None)
-
-
-async def test_a_ghost_does_not_disturb_the_next_turn(scripted) -> None:
-    session = scripted.session()
-    scripted.prompt(session, f"[{BASH}]")
-    (ghost,) = await scripted.asked("permissions")
-    scripted.desk.abort(session["id"], D)
-    await scripted.clock.advance(1)
-    turn = scripted.prompt(session, '[{"op": "text", "n": 100}]')
-    await scripted.clock.advance(1)
-    assert scripted.reply(ghost) is False
-    scripted.desk.permission(scripted.state.permissions[ghost], "once", None)
-    await scripted.clock.advance(5)
-    assert turn.result().how == "done"
-
-
-async def test_a_deleted_session_goes_on_streaming_and_fails_late(scripted) -> None:
-    session = scripted.session()
-    turn = scripted.prompt(session, '[{"op": "text", "n": 100}]')
-    await scripted.clock.advance(1)
-    scripted.desk.delete(scripted.state.sessions[session["id"]])
-    before = len(scripted.told)
-    await scripted.clock.advance(0.5)
-    assert {one["type"] for one in scripted.told[before:]} == {"message.part.delta"}
-    assert scripted.state.session_status(D) == {session["id"]: {"type": "busy"}}
-    await scripted.clock.advance(10)
-    assert scripted.milestones(session) == [
-        "busy", "deleted", "retry", "busy", "UnknownError", *PAIR, *PAIR,
-    ]  # fmt: skip
-    assert turn.result().how == "failed"
-    assert scripted.state.session_status(D) == {}
-    assert session["id"] not in scripted.state.sessions
-
-
-async def test_nothing_of_a_deleted_session_is_stored_again(scripted) -> None:
-    """The summary that runs beside the turn comes after the deletion."""
-    session = scripted.session()
-    scripted.prompt(session)
-    await scripted.clock.advance(0.03)
-    scripted.desk.delete(scripted.state.sessions[session["id"]])
-    await scripted.clock.advance(10)
-    assert scripted.state.sessions == {}
-    after = [one["type"] for one in scripted.of(session)]
-    assert "session.updated" not in after[after.index("session.deleted") :]
-
-
-async def test_an_idle_session_is_deleted_without_further_ado(scripted) -> None:
-    session = scripted.session()
-    scripted.desk.delete(session)
-    await scripted.clock.advance(10)
-    assert [one["type"] for one in scripted.of(session)] == ["session.created", "session.deleted"]
-
-
-async def test_who_no_longer_waits_for_the_end_is_not_told(scripted) -> None:
-    session = scripted.session()
-    gone, waits = scripted.prompt(session), scripted.prompt(session)
-    gone.cancel()
-    await scripted.clock.advance(10)
-    assert gone.cancelled()
-    assert waits.result().how == "done"
-
-
-async def test_a_deleted_parent_takes_its_working_child_along(scripted) -> None:
-    session = scripted.session()
-    scripted.prompt(session, CHILD)
-    await scripted.clock.advance(1)
-    (child,) = scripted.state.children(session["id"])
-    scripted.desk.delete(scripted.state.sessions[session["id"]])
-    deleted = [one["properties"]["sessionID"] for one in scripted.told if one["type"] == "session.deleted"]
-    assert deleted == [child["id"], session["id"]]
-    await scripted.clock.advance(60)
-    assert scripted.state.statuses == {}
-    assert not scripted.agent.abort(session["id"])
-
-
 async def test_the_same_seed_tells_the_same(scripted_by) -> None:
     lines = []
     for _ in range(2):
@@ -415,11 +236,3 @@ async def test_the_same_seed_tells_the_same(scripted_by) -> None:
 def tools_of(scripted, session: dict) -> list[dict]:
     parts = [part for one in scripted.state.message_list(session["id"]) for part in one["parts"]]
     return [part for part in parts if part["type"] == "tool"]
-
-
-def all_milestones(scripted, session: dict) -> list[str]:
-    """Also those that repeat."""
-    found = []
-    for one in scripted.of(session):
-        found += scripted.milestones_of(one)
-    return found
