@@ -14,6 +14,7 @@ from component.bridge.fake_relay import FakeRelay
 from component.bridge.outgoing import MakeOutbox
 from component.bridge.running import SECRET, Running, RunningBridge
 from relay.bridge.backoff import Backoff
+from relay.bridge.opencode import OpenCode, address
 from relay.bridge.options import BridgeOptions
 from relay.bridge.outbox import Outbox
 from relay.bridge.relay_client import TRY_DEADLINE, RelayClient
@@ -50,6 +51,11 @@ async def fake_relay() -> AsyncIterator[FakeRelay]:
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session
+
+
+@pytest.fixture
+def opencode(fake_opencode: FakeOpenCode, http: aiohttp.ClientSession) -> OpenCode:
+    return OpenCode(http, address(fake_opencode.url), deadline=2.0)
 
 
 @pytest.fixture

@@ -16,6 +16,12 @@ DIRECTORY = "/code/demo"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+async def hang(request: web.Request) -> web.StreamResponse:
+    """What a route does in `broken` that answers too late."""
+    await asyncio.sleep(5)
+    return web.Response()
+
+
 def now_ms() -> float:
     """The time, in the unit of OpenCode's times."""
     return time.time() * 1000

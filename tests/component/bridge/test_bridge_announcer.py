@@ -1,33 +1,24 @@
 """Announcing and watching at their limits: too much at once, and a stop in the middle."""
 
 import asyncio
-import io
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import aiohttp
 import msgspec
 import pytest
 from aiohttp import web
 
-from component.bridge.fake_opencode import FakeOpenCode
+from component.bridge.fake_opencode import FakeOpenCode, hang
 from relay import contract
 from relay.bridge import announcer as announcing
 from relay.bridge.announcer import Announcer
 from relay.bridge.changes import Change
 from relay.bridge.events import Event, Info
 from relay.bridge.mapping import Sender
-from relay.bridge.opencode import OpenCode, address
-from relay.bridge.run import wait_for_opencode
+from relay.bridge.opencode import OpenCode
 from relay.bridge.sessions import Sessions
-from relay.bridge.watch import Watch
 from waiting import eventually
-
-
-@pytest.fixture
-def opencode(fake_opencode: FakeOpenCode, http: aiohttp.ClientSession) -> OpenCode:
-    return OpenCode(http, address(fake_opencode.url), deadline=2.0)
 
 
 @pytest.fixture
@@ -70,11 +61,6 @@ def make_announcer(
 
 def said(kind: str, **properties: Any) -> Event:
     return Event(type=kind, id="evt_0", properties=msgspec.Raw(json.dumps(properties).encode()))
-
-
-async def hang(request: web.Request) -> web.StreamResponse:
-    await asyncio.sleep(5)
-    return web.Response()
 
 
 async def test_the_delay_is_the_given_one(
@@ -350,38 +336,3 @@ async def test_what_waits_behind_a_text_that_does_not_come_is_named(
         announcer.tell(Change("error", "ses_a", f"msg_{number}", "no"))
     await announcer.close(0.02)
     assert [record.getMessage().partition(" sessionID")[0] for record in caplog.records] == lines
-
-
-async def test_a_stop_during_a_lookup_takes_the_session_for_a_root(
-    fake_opencode: FakeOpenCode, opencode: OpenCode
-) -> None:
-    fake_opencode.broken["session"] = hang
-    told: list[Change] = []
-    watch = Watch(opencode, Sessions(), told.append)
-
-    async def events() -> AsyncIterator[Event]:
-        for status in ("busy", "idle"):
-            text = b'{"sessionID":"ses_a","status":{"type":"%s"}}' % status.encode()
-            yield Event(type="session.status", id="evt_1", properties=msgspec.Raw(text))
-
-    await watch.run(events())
-    assert told == []
-    await watch.close(0.02)
-    assert told == [Change("started", "ses_a", "evt_1"), Change("complete", "ses_a", "evt_1")]
-
-
-async def test_waiting_for_opencode_slows_down_and_speaks_once(
-    fake_opencode: FakeOpenCode, opencode: OpenCode
-) -> None:
-    await fake_opencode.stop()
-    pauses: list[float] = []
-
-    async def pause(seconds: float) -> None:
-        pauses.append(seconds)
-        if len(pauses) == 7:
-            await fake_opencode.start()
-
-    out = io.StringIO()
-    await wait_for_opencode(opencode, out, sleep=pause, random=lambda: 1.0)
-    assert pauses == [0.25, 0.5, 1, 2, 4, 5, 5]
-    assert out.getvalue() == f"Waiting for OpenCode at {fake_opencode.url} (start it with: opencode serve)\n"

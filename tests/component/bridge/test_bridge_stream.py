@@ -46,11 +46,6 @@ class Reader:
 
 
 @pytest.fixture
-def opencode(fake_opencode: FakeOpenCode, http: aiohttp.ClientSession) -> OpenCode:
-    return OpenCode(http, address(fake_opencode.url), deadline=2.0)
-
-
-@pytest.fixture
 async def reading() -> AsyncIterator[Callable[[Reader], Reader]]:
     tasks: list[asyncio.Task[None]] = []
 
