@@ -9,16 +9,16 @@ from typing import Any, Final, Protocol
 
 from loadtests.agent import Change
 from relay import contract
-from relay.activities import Activities
-from relay.activity_sender import ActivitySender
 from relay.apns.gateway import Gateway
 from relay.apns.push import Push
 from relay.contract import ActivityRegister, ContentState, DeviceRegister, Event
-from relay.database import close_database, open_database
-from relay.store import devices
-from relay.store.sql import Database
+from relay.server.live_activities.activities import Activities
+from relay.server.live_activities.sender import ActivitySender
+from relay.server.store import devices
+from relay.server.store.database import close_database, open_database
+from relay.server.store.sql import Database
 from simulator.clock import Clock
-from simulator.phone.app import BUNDLE_ID
+from simulator.phone.app.app import BUNDLE_ID
 
 SECRET: Final = "one-hour-of-one-session"
 SESSION: Final = "ses_load"

@@ -17,7 +17,7 @@ from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
 from simulator.lab.issuer import Issuer
-from simulator.phone.app import BUNDLE_ID
+from simulator.phone.app.app import BUNDLE_ID
 from simulator.phone.phone import Phone
 
 Policy = Literal["relay", "naive"]

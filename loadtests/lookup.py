@@ -8,9 +8,9 @@ from statistics import median
 from typing import Any
 
 from relay import contract
-from relay.database import close_database, open_database
-from relay.store import activities, devices
-from relay.store.sql import Database
+from relay.server.store import activities, devices
+from relay.server.store.database import close_database, open_database
+from relay.server.store.sql import Database
 
 PORTION = 500
 LOOKUPS = 300

@@ -22,14 +22,15 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from quart import Quart, Response, request
 
-from relay import contract, settings
+from relay import contract
 from relay.contract import DeviceRegister, Event, EventReply, Health, Ok
-from relay.database import close_database, open_database
 from relay.logfmt import line
-from relay.models import DeliveryLog, DeviceRegistration
-from relay.planner import ALERTS
-from relay.routes.envelope import reply
-from relay.settings import Settings
+from relay.server import settings
+from relay.server.alerts.planner import ALERTS
+from relay.server.routes.envelope import reply
+from relay.server.settings import Settings
+from relay.server.store.database import close_database, open_database
+from relay.server.store.models import DeliveryLog, DeviceRegistration
 
 log = logging.getLogger("naive")
 

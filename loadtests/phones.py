@@ -20,8 +20,8 @@ from loadtests.handset import Handset
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock
 from simulator.journal import Entry, Journal
-from simulator.phone.app import BUNDLE_ID
-from simulator.relay_environment import relay_environment
+from simulator.phone.app.app import BUNDLE_ID
+from simulator.replay.relay_environment import relay_environment
 
 AT_ONCE: Final = 20
 LINE: Final = 1 << 20

@@ -27,8 +27,8 @@ import jwt
 import trustme
 from hpack import Encoder
 
-from simulator.apns import frames
-from simulator.apns.frames import END_STREAM, FrameBuffer, FrameType
+from simulator.apns.http2 import frames
+from simulator.apns.http2.frames import END_STREAM, FrameBuffer, FrameType
 from simulator.apns.registry import Registry
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock

@@ -21,11 +21,11 @@ from pathlib import Path
 from loadtests.command import amount, count, run
 from loadtests.conclusion import conclude
 from loadtests.summary import OUT, Threshold
-from simulator.opencode.agent import Reaction
 from simulator.opencode.script import Script, parse
-from simulator.opencode.server import OpenCodeServer
-from simulator.opencode.wire import Frame
-from simulator.world import World, WorldOptions
+from simulator.opencode.v1.agent import Reaction
+from simulator.opencode.v1.server import OpenCodeServer
+from simulator.opencode.v1.wire import Frame
+from simulator.replay.world import World, WorldOptions
 
 CORES, MEGABYTES = 1.0, 150.0
 PATIENCE = 60.0

@@ -16,17 +16,17 @@ import aiohttp
 from loadtests.diary import Card, PhoneDiary, Ring, Stay
 from loadtests.processes import free_port
 from relay import contract
-from relay.database import close_database, open_database
-from relay.store.sql import Database
-from simulator.apns.delivery_log import token_suffix
+from relay.server.store.database import close_database, open_database
+from relay.server.store.sql import Database
+from simulator.apns.delivery.delivery_log import token_suffix
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock
-from simulator.command import Command
 from simulator.journal import Journal
 from simulator.lab.issuer import Issuer
-from simulator.phone.app import BUNDLE_ID
-from simulator.phone.app_kind import FLAT, session_of
+from simulator.phone.app.app import BUNDLE_ID
+from simulator.phone.app.app_kind import FLAT, session_of
 from simulator.phone.phone import Phone
+from simulator.process import Command
 
 TICK_SECONDS: Final = 0.2
 START_SECONDS: Final = 30.0

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
-from relay import __version__, log_output, settings
+from relay import __version__, log_output
 from relay.bridge.arguments import (
     Environment,
     add_bridge_arguments,
@@ -18,14 +18,15 @@ from relay.bridge.arguments import (
     pairing_options,
 )
 from relay.bridge.errors import BridgeError
-from relay.bridge.pairing import pairing_of, rotate_secret
-from relay.bridge.pairing_code import save_pairing, show_pairing
+from relay.bridge.pairing.pairing import pairing_of, rotate_secret
+from relay.bridge.pairing.pairing_code import save_pairing, show_pairing
 from relay.bridge.run import run_bridge
-from relay.database import DatabaseError, close_database, open_database
 from relay.doctor.case import Case
 from relay.doctor.command import doctor
-from relay.serve import StartError, serve
-from relay.settings import SettingsError
+from relay.server import settings
+from relay.server.serve import StartError, serve
+from relay.server.settings import SettingsError
+from relay.server.store.database import DatabaseError, close_database, open_database
 
 FAULTS = (SettingsError, DatabaseError, StartError, BridgeError)
 Run = Callable[[argparse.Namespace, asyncio.Event], Awaitable[int | None]]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from simulator.replay import ReplayOptions
+    from simulator.replay.command import ReplayOptions
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,9 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _faults() -> tuple[type[Exception], ...]:
     """What is told in one line; only asked for when something went wrong."""
-    from simulator.command import CommandError
     from simulator.conform.cases import CaseFileError
     from simulator.lab.errors import LabError
+    from simulator.process import CommandError
     from simulator.scenario import UnknownScenario
 
     return (CaseFileError, UnknownScenario, CommandError, LabError, TimeoutError, OSError)
@@ -38,7 +38,8 @@ def _faults() -> tuple[type[Exception], ...]:
 def _replay(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from simulator import replay, scenario
+    from simulator import scenario
+    from simulator.replay import command as replay
 
     if arguments.list:
         replay.print_list()
@@ -53,14 +54,14 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 
 def _replay_options(arguments: argparse.Namespace) -> "ReplayOptions":
-    from simulator.replay import ReplayOptions
+    from simulator.replay.command import ReplayOptions
 
     names = ("speed", "database_url", "app", "foreground", "phone_profile", "relays")
     return ReplayOptions(**{name: getattr(arguments, name) for name in names})
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from simulator.demo import demo
+    from simulator.replay.demo import demo
     from simulator.scenario import load
 
     asyncio.run(demo([load(name) for name in arguments.scenarios], arguments.speed, once=arguments.once))
@@ -68,7 +69,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _apns(arguments: argparse.Namespace) -> int:
-    from simulator.sandbox_command import SandboxOptions, serve
+    from simulator.lab.command import SandboxOptions, serve
 
     given = {name: value for name, value in vars(arguments).items() if name != "run"}
     asyncio.run(serve(SandboxOptions(**given)))

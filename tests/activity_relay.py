@@ -5,13 +5,13 @@ from typing import Any
 
 from fake_gateway import FakeGateway
 from relay import contract
-from relay.activities import Activities
-from relay.activity.record import Activity
-from relay.activity_sender import ActivitySender
 from relay.apns.push import Push
 from relay.contract import ActivityRegister, ActivityUnregister, DeviceRegister, Event
-from relay.store import activities, devices
-from relay.store.sql import Database
+from relay.server.live_activities.activities import Activities
+from relay.server.live_activities.record import Activity
+from relay.server.live_activities.sender import ActivitySender
+from relay.server.store import activities, devices
+from relay.server.store.sql import Database
 from simulator.clock import VirtualClock
 
 SECRET = "s" * 24

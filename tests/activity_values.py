@@ -3,14 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
-from relay.activity.life import begun
-from relay.activity.news import News
-from relay.activity.record import Activity, Alert, activity_id
-from relay.activity.settled import Answer, UnderWay, settled
-from relay.activity.settled import Word as Word
-from relay.activity.tokens import Registration
 from relay.contract import ContentState, EventType, Status
-from relay.recipient import Recipient
+from relay.server.live_activities.life import begun
+from relay.server.live_activities.record import Activity, Alert, activity_id
+from relay.server.live_activities.settlement import Answer, UnderWay, settled
+from relay.server.live_activities.settlement import Word as Word
+from relay.server.live_activities.tokens import Registration
+from relay.server.live_activities.updates import News
+from relay.server.recipient import Recipient
 
 NOW = 1_800_000_000_000
 """UTC ms, on a full second."""

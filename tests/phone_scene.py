@@ -8,14 +8,14 @@ from typing import Any
 from phone_pushes import Delivered
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.opencode.answers import Answer
-from simulator.opencode.server import OpenCodeServer
+from simulator.opencode.v1.answers import Answer
+from simulator.opencode.v1.server import OpenCodeServer
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.app_kind import KINDS
-from simulator.phone.content_state import ContentState
+from simulator.phone.app.app_kind import KINDS
+from simulator.phone.app.content_state import ContentState
+from simulator.phone.app.slots import session_props
 from simulator.phone.phone import Phone
 from simulator.phone.profile import profile
-from simulator.phone.slots import session_props
 from waiting import eventually
 
 DIRECTORY = "/code/demo"

@@ -12,20 +12,20 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from tortoise.connection import get_connection
 
-from relay import settings
 from relay.apns.gateway import ApnsGateway
 from relay.apns.push import Push
-from relay.app import apns_gateway, running_app
-from simulator.apns.delivery import Delivery
+from relay.server import settings
+from relay.server.app import apns_gateway, running_app
+from simulator.apns.delivery.delivery import Delivery
+from simulator.apns.http2.server import ServerConnection
 from simulator.apns.push_service import Outcome, PushService
 from simulator.apns.registry import Kind, ProviderKey, Realm
 from simulator.apns.requests import Request
 from simulator.apns.sandbox import Sandbox
-from simulator.apns.server import ServerConnection
 from simulator.apns.session import Session
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.relay_environment import relay_environment
+from simulator.replay.relay_environment import relay_environment
 from waiting import eventually
 
 SECRET = "a-secret-of-the-acceptance-cases"

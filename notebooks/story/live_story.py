@@ -8,12 +8,12 @@ from typing import Any
 
 import aiohttp
 
-from simulator.opencode.agent import Reaction
-from simulator.opencode.player import Played
 from simulator.opencode.script import Script, parse
-from simulator.opencode.server import OpenCodeServer
+from simulator.opencode.v1.agent import Reaction
+from simulator.opencode.v1.player import Played
+from simulator.opencode.v1.server import OpenCodeServer
+from simulator.replay.world import World, WorldOptions
 from simulator.scenario import load
-from simulator.world import World, WorldOptions
 from story.stage import Stage
 
 
@@ -39,7 +39,7 @@ class LiveStory(Stage):
 
     @classmethod
     async def begin(cls, **options: Any) -> "LiveStory":
-        """Start everything and pair the phones; `options` are those of simulator.world.WorldOptions."""
+        """Start everything and pair the phones; `options` are those of simulator.replay.world.WorldOptions."""
         story = cls(_World(WorldOptions(**options)))
         await story.world.__aenter__()
         story.phones = story.world.phones

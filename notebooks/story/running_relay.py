@@ -9,8 +9,8 @@ from typing import Any
 
 import aiohttp
 
-from relay import settings
-from relay.serve import serve
+from relay.server import settings
+from relay.server.serve import serve
 from simulator.clock import VirtualClock
 from story.waiting import until
 

@@ -11,12 +11,12 @@ from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
 from simulator.lab.issuer import Issuer
-from simulator.phone.app import BUNDLE_ID
-from simulator.phone.app_kind import KINDS
+from simulator.phone.app.app import BUNDLE_ID
+from simulator.phone.app.app_kind import KINDS
 from simulator.phone.device import Realm
 from simulator.phone.phone import Phone
 from simulator.phone.profile import profile
-from simulator.relay_environment import relay_environment
+from simulator.replay.relay_environment import relay_environment
 from story.receiving_phone import ReceivingPhone
 from story.running_relay import RunningRelay
 from story.stage import Stage

@@ -13,10 +13,10 @@ from aioapns.common import NotificationResult
 from aioapns.connection import APNsTLSClientProtocol, AuthorizationHeaderProvider
 from h2.exceptions import H2Error
 
+from relay.apns.http2.request_checks import refusal
+from relay.apns.http2.trust import client_tls
 from relay.apns.provider_token import ProviderToken
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
-from relay.apns.request_checks import refusal
-from relay.apns.trust import client_tls
 from relay.contract import ApnsEnv
 
 IDLE_SECONDS = 3600

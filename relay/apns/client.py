@@ -22,13 +22,13 @@ from aioapns.common import NotificationResult
 from aioapns.exceptions import MaxAttemptsExceeded
 from jwt import PyJWTError
 
-from relay.apns.connector import Connector
-from relay.apns.pool import ConnectionPool
+from relay.apns.http2.connector import Connector
+from relay.apns.http2.pool import ConnectionPool
+from relay.apns.http2.renewal import RenewingSender
+from relay.apns.http2.request_checks import refusal
+from relay.apns.http2.trust import client_tls, for_apns
 from relay.apns.provider_token import ProviderToken
 from relay.apns.push import Answered, NotSent, Outcome, Push
-from relay.apns.renewal import RenewingSender
-from relay.apns.request_checks import refusal
-from relay.apns.trust import client_tls, for_apns
 from relay.logfmt import line
 
 __all__ = [

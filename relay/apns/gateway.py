@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from relay.apns.aioapns_gateway import AioapnsGateway
-from relay.apns.connector import Connector
-from relay.apns.pool import ConnectionPool
+from relay.apns.http2.connector import Connector
+from relay.apns.http2.pool import ConnectionPool
+from relay.apns.http2.renewal import RenewingSender
+from relay.apns.http2.request_checks import refusal
+from relay.apns.http2.trust import client_tls
 from relay.apns.provider_token import ProviderToken
 from relay.apns.push import Outcome, Push
-from relay.apns.renewal import RenewingSender
-from relay.apns.request_checks import refusal
-from relay.apns.trust import client_tls
 from relay.contract import ApnsEnv
 
 Transport = Literal["lean", "aioapns"]

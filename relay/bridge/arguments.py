@@ -11,9 +11,9 @@ from math import inf
 from pathlib import Path
 
 from relay.bridge.errors import OptionError
-from relay.bridge.mapping import alert_types
-from relay.bridge.opencode import DEFAULT_USERNAME
+from relay.bridge.notify.mapping import alert_types
 from relay.bridge.options import BridgeOptions
+from relay.bridge.sources.opencode1.client import DEFAULT_USERNAME
 
 DEFAULT_OPENCODE_URL = "http://127.0.0.1:4096"
 DEFAULT_RELAY_URL = "http://127.0.0.1:8787"

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay import contract
-from relay.bridge.mapping import ALERTS
-from relay.bridge.opencode import DEFAULT_USERNAME
-from relay.bridge.stream import READ_DEADLINE
+from relay.bridge.notify.mapping import ALERTS
+from relay.bridge.sources.opencode1.client import DEFAULT_USERNAME
+from relay.bridge.sources.opencode1.stream import READ_DEADLINE
 
 DRAIN_SECONDS = 5.0
 """For what is under way when the bridge stops."""

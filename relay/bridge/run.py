@@ -12,30 +12,30 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from relay import contract
-from relay.bridge.announcer import Announcer
 from relay.bridge.backoff import Backoff
-from relay.bridge.catch_up import CatchUp
 from relay.bridge.errors import Unreachable
-from relay.bridge.health import bridge_health
-from relay.bridge.hosts import is_local
-from relay.bridge.http import Parts, create_app
-from relay.bridge.listener import Listener
-from relay.bridge.mapping import Sender
-from relay.bridge.open_runs import OpenRuns
-from relay.bridge.opencode import Address, OpenCode, address, http_url
-from relay.bridge.opencode_serve import OpenCodeServe
+from relay.bridge.http.app import Parts, create_app
+from relay.bridge.http.health import bridge_health
+from relay.bridge.http.listener import Listener
+from relay.bridge.notify.mapping import Sender
+from relay.bridge.notify.notifier import Announcer
+from relay.bridge.notify.open_runs import OpenRuns
+from relay.bridge.notify.outbox import Outbox
+from relay.bridge.notify.relay_client import RelayClient
 from relay.bridge.options import BridgeOptions
-from relay.bridge.outbox import Outbox
-from relay.bridge.pairing import pairing_of, relay_secret
-from relay.bridge.pairing_code import show_pairing
-from relay.bridge.relay_client import RelayClient
-from relay.bridge.resync import Resync
-from relay.bridge.runs import Runs
-from relay.bridge.secret_file import default_secret_file
-from relay.bridge.serve_command import serve_command
-from relay.bridge.sessions import Sessions
+from relay.bridge.pairing.hosts import is_local
+from relay.bridge.pairing.pairing import pairing_of, relay_secret
+from relay.bridge.pairing.pairing_code import show_pairing
+from relay.bridge.pairing.secret_file import default_secret_file
+from relay.bridge.sources.opencode1.catch_up import CatchUp
+from relay.bridge.sources.opencode1.client import Address, OpenCode, address, http_url
+from relay.bridge.sources.opencode1.opencode_serve import OpenCodeServe
+from relay.bridge.sources.opencode1.resync import Resync
+from relay.bridge.sources.opencode1.runs import Runs
+from relay.bridge.sources.opencode1.serve_command import serve_command
+from relay.bridge.sources.opencode1.sessions import Sessions
+from relay.bridge.sources.opencode1.stream import EventStream
 from relay.bridge.state_file import State, StateWriter, read_state, state_file
-from relay.bridge.stream import EventStream
 from relay.bridge.watch import Watch
 from relay.logfmt import line
 

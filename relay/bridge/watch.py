@@ -3,12 +3,12 @@
 import logging
 from collections.abc import AsyncIterator, Callable
 
-from relay.bridge.changes import Change
 from relay.bridge.errors import OpenCodeError
-from relay.bridge.events import Event
-from relay.bridge.lanes import Lanes
-from relay.bridge.opencode import OpenCode
-from relay.bridge.sessions import Sessions
+from relay.bridge.notify.changes import Change
+from relay.bridge.notify.lanes import Lanes
+from relay.bridge.sources.opencode1.client import OpenCode
+from relay.bridge.sources.opencode1.events import Event
+from relay.bridge.sources.opencode1.sessions import Sessions
 from relay.logfmt import line
 
 log = logging.getLogger("relay.bridge.watch")

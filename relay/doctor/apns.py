@@ -7,14 +7,14 @@ the key is good (observed; Apple documents no order of its checks). Nobody's pho
 import uuid
 from collections.abc import Mapping
 
-from relay import settings
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
 from relay.apns.reasons import judge
-from relay.app import apns_gateway
 from relay.contract import ApnsEnv
 from relay.doctor.case import Case
 from relay.doctor.finding import Finding
-from relay.settings import Settings, SettingsError
+from relay.server import settings
+from relay.server.app import apns_gateway
+from relay.server.settings import Settings, SettingsError
 
 NOBODY = "00" * 32
 """A device token."""

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from relay import contract, settings
-from relay.database import DatabaseError, close_database, open_database
-from relay.settings import SettingsError
-from relay.store.sql import Database, Unavailable
+from relay import contract
+from relay.server import settings
+from relay.server.settings import SettingsError
+from relay.server.store.database import DatabaseError, close_database, open_database
+from relay.server.store.sql import Database, Unavailable
 
 _UNSENT = """
     SELECT token_suffix, apns_env, status, http_status, reason, error FROM delivery_log

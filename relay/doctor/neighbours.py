@@ -5,8 +5,8 @@ import msgspec
 
 from relay import contract
 from relay.bridge.errors import BridgeError, NotOpenCode, OpenCodeError, OptionError, Refused, Unreachable
-from relay.bridge.opencode import OpenCode, address, http_url
 from relay.bridge.options import BridgeOptions
+from relay.bridge.sources.opencode1.client import OpenCode, address, http_url
 from relay.doctor.finding import Finding
 
 DEADLINE = aiohttp.ClientTimeout(total=10.0)

@@ -3,9 +3,9 @@
 import aiohttp
 
 from relay import contract
-from relay.bridge.mapping import Sender
-from relay.bridge.push_test import push_test_event
-from relay.bridge.relay_client import Answer, RelayClient
+from relay.bridge.http.push_test import push_test_event
+from relay.bridge.notify.mapping import Sender
+from relay.bridge.notify.relay_client import Answer, RelayClient
 from relay.doctor.case import Case
 from relay.doctor.finding import Finding
 from relay.doctor.ledger import unsent

@@ -1,7 +1,7 @@
 """The secret that phones and server share: is there one? The doctor makes none."""
 
 from relay.bridge.errors import BridgeError
-from relay.bridge.secret_file import checked_secret, default_secret_file, load_secret
+from relay.bridge.pairing.secret_file import checked_secret, default_secret_file, load_secret
 from relay.doctor.case import Case
 from relay.doctor.finding import Finding
 

@@ -4,7 +4,7 @@ import json
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from simulator.apns.header_block import literal_field, status_field
+from simulator.apns.http2.header_block import literal_field, status_field
 
 ACCEPTED: Final = 200
 _ID_FIELDS: Final = (

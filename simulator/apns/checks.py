@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
+from simulator.apns.authentication.provider_token import ProviderToken
+from simulator.apns.delivery.token_life import expired_at, unregistered_at
 from simulator.apns.profile import Profile
-from simulator.apns.provider_token import ProviderToken
 from simulator.apns.reasons import APPLE, TOKENS, Confidence
 from simulator.apns.registry import App, DeviceToken, Realm
 from simulator.apns.requests import DEVICE_PATH, Request
 from simulator.apns.session import Session
-from simulator.apns.token_life import expired_at, unregistered_at
 
 Stage = Literal["route", "provider", "push", "device"]
 Provider = Literal["any", "by token", "by certificate"]

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from random import Random
 
-from simulator.apns.channel_checks import BROADCAST_PATH
-from simulator.apns.channel_desks import BroadcastDesk, ChannelDesk, ExamRoom
-from simulator.apns.channels import Channels
-from simulator.apns.courier import Courier
+from simulator.apns.authentication.provider_gate import ProviderGate
+from simulator.apns.channels.checks import BROADCAST_PATH
+from simulator.apns.channels.desks import BroadcastDesk, ChannelDesk, ExamRoom
+from simulator.apns.channels.registry import Channels
+from simulator.apns.delivery.courier import Courier
 from simulator.apns.faults import FaultTable
 from simulator.apns.judged import Desk, Ids
 from simulator.apns.profile import Profile
-from simulator.apns.provider_gate import ProviderGate
 from simulator.apns.push_desk import PushDesk
 from simulator.apns.push_service import PushService
 from simulator.apns.registry import REALMS, Realm, Registry

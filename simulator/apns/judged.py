@@ -4,8 +4,8 @@ from random import Random
 from typing import NamedTuple, Protocol
 
 from simulator.apns.answers import Answer, apns_uuid
+from simulator.apns.delivery.mailbox import Parcel
 from simulator.apns.faults import AnswerWith
-from simulator.apns.mailbox import Parcel
 from simulator.apns.requests import Request
 from simulator.apns.session import Session
 

@@ -1,13 +1,13 @@
 """Where a push to one device is looked up and judged."""
 
 from simulator.apns.answers import Answer
+from simulator.apns.authentication.provider_gate import ProviderGate
 from simulator.apns.buckets import Buckets
 from simulator.apns.checks import Exam, is_canonical
+from simulator.apns.delivery.mailbox import Parcel
 from simulator.apns.faults import AnswerWith
 from simulator.apns.judged import Ids, Judged
-from simulator.apns.mailbox import Parcel
 from simulator.apns.profile import Profile
-from simulator.apns.provider_gate import ProviderGate
 from simulator.apns.registry import Realm, Registry
 from simulator.apns.requests import Request
 from simulator.apns.rulings import Ruling, rule

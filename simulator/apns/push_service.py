@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from simulator.apns.answers import Answer
-from simulator.apns.courier import Courier
-from simulator.apns.delivery_log import token_suffix
+from simulator.apns.delivery.courier import Courier
+from simulator.apns.delivery.delivery_log import token_suffix
 from simulator.apns.faults import Action, AnswerWith, Fault, FaultTable
 from simulator.apns.judged import Desk, Judged
 from simulator.apns.registry import Realm

@@ -7,8 +7,8 @@ from typing import Final, Literal, NamedTuple
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from simulator.apns.delivery.handset import Handset, OnDelivery, as_handset
 from simulator.apns.errors import UnknownApp, UnknownToken
-from simulator.apns.handset import Handset, OnDelivery, as_handset
 
 Realm = Literal["sandbox", "production"]
 Kind = Literal["alert", "voip", "activity", "push-to-start"]

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final, NamedTuple
 
-from simulator.apns.header_block import Field
+from simulator.apns.http2.header_block import Field
 
 DEVICE_PATH: Final = "/3/device/"
 DEFAULT_PRIORITY: Final = 10  # Apple: Sending notification requests to APNs

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from simulator.apns.answers import ACCEPTED, Answer
 from simulator.apns.checks import PRIORITIES, Check, Exam, examine
-from simulator.apns.delivery import Delivery
+from simulator.apns.delivery.delivery import Delivery
+from simulator.apns.delivery.token_life import expired_at, unregistered_at
 from simulator.apns.reasons import REASONS
 from simulator.apns.requests import DEFAULT_PRIORITY
-from simulator.apns.token_life import expired_at, unregistered_at
 
 
 class Ruling(NamedTuple):

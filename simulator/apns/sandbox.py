@@ -6,21 +6,21 @@ from tempfile import TemporaryDirectory
 
 import trustme
 
+from simulator.apns.authentication.provider_certificate import ProviderCertificate
 from simulator.apns.certificates import ClientCertificate, issue_client_certificate, server_tls, write_ca
-from simulator.apns.channels import Channels
-from simulator.apns.courier import Courier
-from simulator.apns.delivery_log import DeliveryLog
+from simulator.apns.channels.registry import Channels
+from simulator.apns.delivery.courier import Courier
+from simulator.apns.delivery.delivery_log import DeliveryLog
+from simulator.apns.delivery.handset import Handset
 from simulator.apns.errors import SandboxNotStarted
 from simulator.apns.faults import FaultTable
-from simulator.apns.handset import Handset
 from simulator.apns.hosts import Wiring, make_hosts
-from simulator.apns.listener import Listener
-from simulator.apns.orders import Orders
+from simulator.apns.http2.listener import Listener
+from simulator.apns.http2.orders import Orders
+from simulator.apns.http2.server import ServerConnection
+from simulator.apns.http2.sink import SinkConnection
 from simulator.apns.profile import Profile
-from simulator.apns.provider_certificate import ProviderCertificate
 from simulator.apns.registry import ProviderKey, Realm, Registry
-from simulator.apns.server import ServerConnection
-from simulator.apns.sink import SinkConnection
 from simulator.clock import Clock
 from simulator.journal import Journal
 

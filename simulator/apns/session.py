@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from simulator.apns.authentication.provider_certificate import ProviderCertificate
+from simulator.apns.authentication.provider_token import ProviderToken
 from simulator.apns.profile import Profile
-from simulator.apns.provider_certificate import ProviderCertificate
-from simulator.apns.provider_token import ProviderToken
 from simulator.apns.registry import SigningKey
 
 MAX_TOKENS_KEPT: Final = 64

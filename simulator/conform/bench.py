@@ -9,7 +9,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-from simulator.apns.delivery_log import LogEntry
+from simulator.apns.delivery.delivery_log import LogEntry
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
 from simulator.conform.cases import Case, CaseError, Names

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from simulator.apns.handset import Handset
+from simulator.apns.delivery.handset import Handset
 from simulator.apns.registry import Kind, Realm, Registry
 from simulator.clock import Clock
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from simulator.apns.channels import Channel
+from simulator.apns.channels.registry import Channel
 from simulator.apns.errors import UnknownChannel
 from simulator.apns.sandbox import Sandbox
 from simulator.lab.device import Device

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from simulator.clock import RealClock
-from simulator.command import CommandError
 from simulator.journal import Journal
 from simulator.opencode.crowd import Crowd, gather
-from simulator.opencode.server import OpenCodeServer
+from simulator.opencode.v1.server import OpenCodeServer
 from simulator.opencode.writer import MIXED, Writer
+from simulator.process import CommandError
 
 _JOURNAL_SIZE = 10_000
 

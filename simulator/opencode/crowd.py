@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import count
 
 from simulator.clock import Clock
-from simulator.opencode.desk import Desk
-from simulator.opencode.state import Json
+from simulator.opencode.v1.desk import Desk
+from simulator.opencode.v1.state import Json
 from simulator.opencode.writer import Writer
 
 

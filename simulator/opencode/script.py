@@ -28,9 +28,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from simulator.opencode.beat import Word
-from simulator.opencode.errors import OVERFLOW, Fault, fault
-from simulator.opencode.state import Json
+from simulator.opencode.v1.beat import Word
+from simulator.opencode.v1.errors import OVERFLOW, Fault, fault
+from simulator.opencode.v1.state import Json
 
 Finish = Literal["stop", "length", "content-filter", "unknown"]
 FOR_EVER = -1

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from faker import Faker
 
-from simulator.opencode.agent import Reaction
-from simulator.opencode.beat import Word
-from simulator.opencode.errors import OVERFLOW, fault
 from simulator.opencode.script import Call, Fail, Finish, Say, Script, Tool, Use, parse
-from simulator.opencode.state import Json
+from simulator.opencode.v1.agent import Reaction
+from simulator.opencode.v1.beat import Word
+from simulator.opencode.v1.errors import OVERFLOW, fault
+from simulator.opencode.v1.state import Json
 from simulator.scenario import UnknownScenario
 
 MIXED = "mixed"

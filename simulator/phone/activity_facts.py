@@ -3,9 +3,9 @@
 from typing import Any
 
 from simulator.phone.activitykit.happened import Happened
-from simulator.phone.app_kind import session_of
+from simulator.phone.app.app_kind import session_of
+from simulator.phone.app.slots import session_props
 from simulator.phone.push import ids
-from simulator.phone.slots import session_props
 
 _SAYS = frozenset({"started", "updated", "ended"})
 """After these the activity may say something else than before."""

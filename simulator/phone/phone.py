@@ -10,10 +10,10 @@ from simulator.journal import Journal
 from simulator.phone import settings
 from simulator.phone.activitykit.activity import Activity
 from simulator.phone.activitykit.types import APP_TYPES, ActivityType
-from simulator.phone.app import BUNDLE_ID, App
-from simulator.phone.app_kind import AppKind, session_of
+from simulator.phone.app.app import BUNDLE_ID, App
+from simulator.phone.app.app_kind import AppKind, session_of
+from simulator.phone.app.deep_link import session_link
 from simulator.phone.background import against_waking
-from simulator.phone.deep_link import session_link
 from simulator.phone.device import Device, Realm
 from simulator.phone.live_activities import LiveActivities
 from simulator.phone.notifications import ENTITLED_LEVELS, Badge, Dropped, Notification, Receiver, interpret

@@ -4,9 +4,9 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from simulator.phone.activitykit.activity import Activity
+from simulator.phone.app.slots import Slots, slots
+from simulator.phone.app.slots import card as activity_card
 from simulator.phone.notifications import Notification
-from simulator.phone.slots import Slots, slots
-from simulator.phone.slots import card as activity_card
 
 _BODY_LINES = 2
 

@@ -10,8 +10,8 @@ import aiohttp
 from live.desk import Desk
 from live.provider import KEY, Provider
 from live.server import PASSWORD, OpenCodeServe
-from simulator.activity_report import activities
-from simulator.world import World, WorldOptions
+from simulator.replay.activity_report import activities
+from simulator.replay.world import World, WorldOptions
 from waiting import eventually
 
 Json = dict[str, Any]
@@ -96,7 +96,7 @@ class LiveWorld(World):
         return [cards[-1] for cards in found]
 
     def cards(self, session_id: str) -> list[Json]:
-        """The session's Live Activities on the phone so far, as `simulator.activity_report` tells of them."""
+        """The session's Live Activities on the phone so far, as `simulator.replay.activity_report` tells of them."""
         found = activities(self.journal.entries("phone"))
         return [card for card in found if card["sessionID"] == session_id]
 

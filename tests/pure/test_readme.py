@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from relay.__main__ import _parser
-from relay.settings import VARIABLES
+from relay.server.settings import VARIABLES
 from simulator.__main__ import _parser as simulator_parser
 from simulator.apns.faults import load
-from simulator.control.table import ROUTES
+from simulator.lab.control.table import ROUTES
 from simulator.phone.settings import SETTINGS
 from simulator.scenario import scenarios
 

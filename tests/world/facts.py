@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
-from simulator.opencode.state import State
-from simulator.opencode.wire import session_of
+from simulator.opencode.v1.state import State
+from simulator.opencode.v1.wire import session_of
 from simulator.scenario import Recording, Scenario
 
 Key = tuple[str, str]

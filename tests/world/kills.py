@@ -15,11 +15,11 @@ from typing import Any
 
 import aiohttp
 
-from simulator.activity_report import activities
-from simulator.opencode.ids import renamed
-from simulator.opencode.replay import session_ids
+from simulator.opencode.v1.ids import renamed
+from simulator.opencode.v1.replay import session_ids
+from simulator.replay.activity_report import activities
+from simulator.replay.world import World
 from simulator.scenario import Recording, Scenario, load, scenarios
-from simulator.world import World
 from waiting import PATIENCE, eventually
 from world.facts import ASKED, Fact, Key, facts, interruptions, misheard, running, survivors
 

@@ -28,12 +28,12 @@ from hypothesis.stateful import (
 )
 
 from activity_relay import BUNDLE, HASH, PHONE, SECRET, Relay
-from relay.activity import life, throttle
 from relay.apns.push import Answered, Push
 from relay.contract import ActivityUnregister, ContentState, EventType, Status
-from relay.database import close_database, open_database
-from relay.store import activities
-from relay.store.sql import Database
+from relay.server.live_activities import life, throttle
+from relay.server.store import activities
+from relay.server.store.database import close_database, open_database
+from relay.server.store.sql import Database
 from sandbox_gateway import OUTCOMES, SandboxGateway
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock

@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 
 from mariadb import MariaDB
-from simulator.report import relay_events, report
+from simulator.replay.report import relay_events, report
+from simulator.replay.world import World, WorldOptions
 from simulator.scenario import Scenario, load
-from simulator.world import World, WorldOptions
 from waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.replay

@@ -12,9 +12,9 @@ import pytest
 
 from simulator.clock import VirtualClock
 from simulator.journal import Entry, Journal
-from simulator.opencode.replay import known_before
+from simulator.opencode.v1.replay import known_before
+from simulator.replay.world import World, WorldOptions
 from simulator.scenario import load, scenarios
-from simulator.world import World, WorldOptions
 from world.facts import Key, facts, interruptions, misheard, running, survivors
 from world.kills import KILLS, Played, Round, draw, play, played_ids
 

@@ -11,17 +11,18 @@ from typing import Any
 import aiohttp
 import pytest
 
-from relay import contract, settings
-from relay.serve import serve
+from relay import contract
+from relay.server import settings
+from relay.server.serve import serve
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
 from simulator.lab.issuer import Issuer
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.app import BUNDLE_ID
-from simulator.phone.app_kind import KINDS
+from simulator.phone.app.app import BUNDLE_ID
+from simulator.phone.app.app_kind import KINDS
 from simulator.phone.phone import Phone
-from simulator.relay_environment import relay_environment
+from simulator.replay.relay_environment import relay_environment
 from waiting import eventually
 
 SECRET = "nine-hours-of-one-secret"

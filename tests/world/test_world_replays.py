@@ -9,13 +9,13 @@ import pytest
 import pytest_asyncio
 
 from mariadb import MariaDB
-from simulator.activity_expectations import Audience, evaluate_activities
-from simulator.activity_report import activities
 from simulator.logline import parse
-from simulator.replay import ReplayOptions, replay
-from simulator.report import report
+from simulator.replay.activity_expectations import Audience, evaluate_activities
+from simulator.replay.activity_report import activities
+from simulator.replay.command import ReplayOptions, replay
+from simulator.replay.report import report
+from simulator.replay.world import World, WorldOptions
 from simulator.scenario import Scenario, load, scenarios
-from simulator.world import World, WorldOptions
 from waiting import eventually
 
 pytestmark = [pytest.mark.replay, pytest.mark.asyncio(loop_scope="module")]

@@ -2,7 +2,7 @@
 
 from typing import Final, Literal, NamedTuple
 
-from simulator.apns.frames import ErrorCode
+from simulator.apns.http2.frames import ErrorCode
 from simulator.apns.reasons import REASONS
 
 

@@ -42,7 +42,7 @@ from simulator.apns.faults.actions import (
     StreamLimit,
 )
 from simulator.apns.faults.fault import Fault
-from simulator.apns.frames import ErrorCode
+from simulator.apns.http2.frames import ErrorCode
 from simulator.apns.reasons import REASONS
 
 Seconds = Annotated[float, Meta(ge=0)]

@@ -6,8 +6,8 @@ import pytest
 
 from activity_relay import Relay
 from fake_gateway import FakeGateway
-from relay.database import close_database, open_database
-from relay.store.sql import Database
+from relay.server.store.database import close_database, open_database
+from relay.server.store.sql import Database
 from simulator.clock import VirtualClock
 
 

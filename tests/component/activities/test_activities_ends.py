@@ -7,9 +7,9 @@ import pytest
 
 from activity_relay import HASH, NEW_TOKEN, SESSION, Relay, active, aps, run, told
 from fake_gateway import FakeGateway
-from relay import activity_sender
 from relay.contract import ContentState
-from relay.store import activities
+from relay.server.live_activities import sender as activity_sender
+from relay.server.store import activities
 from simulator.clock import VirtualClock
 from waiting import eventually
 

@@ -8,9 +8,9 @@ import pytest
 
 from activity_relay import NEW_TOKEN, OTHER_PHONE, OTHER_START_TOKEN, Relay, active, run, told
 from fake_gateway import FakeGateway
-from relay.activity.record import Activity
-from relay.store import activities
-from relay.store.sql import Database, Unavailable
+from relay.server.live_activities.record import Activity
+from relay.server.store import activities
+from relay.server.store.sql import Database, Unavailable
 from simulator.clock import VirtualClock
 from waiting import eventually
 
@@ -66,7 +66,7 @@ class TestDatabase:
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await active(relay, gateway, clock)
-        monkeypatch.setattr("relay.activity_sender.DATABASE_PAUSE", 0.001)
+        monkeypatch.setattr("relay.server.live_activities.sender.DATABASE_PAUSE", 0.001)
         find, failures = activities.find, iter([Unavailable("gone"), Unavailable("gone")])
 
         async def flaky(db: Database, activity_id: str) -> Activity | None:

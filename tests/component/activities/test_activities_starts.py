@@ -23,7 +23,7 @@ from activity_relay import (
 from fake_gateway import FakeGateway
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
 from relay.contract import ContentState
-from relay.store import activities, devices
+from relay.server.store import activities, devices
 from simulator.clock import VirtualClock
 
 Make = Callable[..., Relay]

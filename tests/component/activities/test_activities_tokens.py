@@ -19,7 +19,7 @@ from activity_relay import (
 )
 from fake_gateway import FakeGateway
 from relay.apns.push import Answered, Outcome
-from relay.store import activities, devices
+from relay.server.store import activities, devices
 from simulator.clock import VirtualClock
 from waiting import eventually
 

@@ -27,8 +27,8 @@ from h2.events import (
 )
 from h2.settings import SettingCodes
 
-from simulator.apns import frames
-from simulator.apns.frames import FrameBuffer
+from simulator.apns.http2 import frames
+from simulator.apns.http2.frames import FrameBuffer
 from simulator.apns.registry import ProviderKey
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock

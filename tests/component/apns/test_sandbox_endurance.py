@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from simulator.apns import frames
+from simulator.apns.http2 import frames
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
 from simulator.journal import Entry, Journal

@@ -10,11 +10,11 @@ from hpack import Decoder, Encoder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulator.apns import frames
-from simulator.apns.frames import FrameBuffer, FrameType
+from simulator.apns.http2 import frames
+from simulator.apns.http2.frames import FrameBuffer, FrameType
+from simulator.apns.http2.server import ServerConnection
 from simulator.apns.reasons import REASONS
 from simulator.apns.sandbox import Sandbox
-from simulator.apns.server import ServerConnection
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
 

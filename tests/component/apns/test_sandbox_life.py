@@ -7,8 +7,8 @@ import random
 import pytest
 
 from simulator.apns.faults import Fault, Stall
+from simulator.apns.http2.server import ServerConnection
 from simulator.apns.sandbox import Sandbox
-from simulator.apns.server import ServerConnection
 from waiting import eventually
 
 from .conftest import within
@@ -30,7 +30,7 @@ async def test_close_says_goaway_cuts_what_is_due_and_may_be_called_again(bench)
 
 
 async def test_close_cuts_a_client_that_does_not_answer(bench, monkeypatch) -> None:
-    monkeypatch.setattr("simulator.apns.listener.SHUTDOWN_TIMEOUT", 0.05)
+    monkeypatch.setattr("simulator.apns.http2.listener.SHUTDOWN_TIMEOUT", 0.05)
     monkeypatch.setattr(ServerConnection, "shut", lambda self: None)
     await bench.connect()
     await bench.sandbox.close()

@@ -7,10 +7,10 @@ import pytest
 import trustme
 from h2.settings import SettingCodes
 
+from simulator.apns.authentication.provider_certificate import ProviderCertificate
 from simulator.apns.certificates import issue_client_certificate
 from simulator.apns.errors import BadFault
-from simulator.apns.frames import ErrorCode
-from simulator.apns.provider_certificate import ProviderCertificate
+from simulator.apns.http2.frames import ErrorCode
 from waiting import eventually
 
 from .conftest import TOPIC, Provider, within

@@ -8,10 +8,10 @@ from aioapns import NotificationRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.apns import frames
-from simulator.apns.frames import FrameType
+from simulator.apns.http2 import frames
+from simulator.apns.http2.frames import FrameType
+from simulator.apns.http2.sink import SinkConnection
 from simulator.apns.sandbox import Sandbox
-from simulator.apns.sink import SinkConnection
 from simulator.journal import Journal
 
 from .conftest import TOPIC, Bench, within

@@ -8,9 +8,9 @@ import ssl
 import pytest
 from h2.settings import SettingCodes
 
-from simulator.apns import frames
 from simulator.apns.faults import Delay, Fault
-from simulator.apns.server import ServerConnection
+from simulator.apns.http2 import frames
+from simulator.apns.http2.server import ServerConnection
 from waiting import eventually
 
 from .conftest import within
@@ -181,7 +181,7 @@ async def test_garbage_on_many_connections_harms_no_other(bench) -> None:
 
 async def test_a_defect_of_ours_ends_one_connection_only(bench, monkeypatch) -> None:
     steady, other = await bench.connect(), await bench.connect()
-    monkeypatch.setattr("simulator.apns.server.read_request", lambda *_: 1 / 0)
+    monkeypatch.setattr("simulator.apns.http2.server.read_request", lambda *_: 1 / 0)
     bench.push(other)
     await within(other.lost)
     assert other.goaway.error_code == INTERNAL

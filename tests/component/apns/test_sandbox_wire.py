@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from simulator.apns.channel_checks import BROADCAST_CHECKS, MANAGE_CHECKS
+from simulator.apns.channels.checks import BROADCAST_CHECKS, MANAGE_CHECKS
 from simulator.apns.faults import AnswerWith, Fault
 from simulator.apns.profile import Rate
 from simulator.apns.reasons import REASONS

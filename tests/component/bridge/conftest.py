@@ -14,10 +14,10 @@ from component.bridge.fake_relay import FakeRelay
 from component.bridge.outgoing import MakeOutbox
 from component.bridge.running import SECRET, Running, RunningBridge
 from relay.bridge.backoff import Backoff
-from relay.bridge.opencode import OpenCode, address
+from relay.bridge.notify.outbox import Outbox
+from relay.bridge.notify.relay_client import TRY_DEADLINE, RelayClient
 from relay.bridge.options import BridgeOptions
-from relay.bridge.outbox import Outbox
-from relay.bridge.relay_client import TRY_DEADLINE, RelayClient
+from relay.bridge.sources.opencode1.client import OpenCode, address
 from waiting import eventually
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from component.bridge.fake_relay import Posted
 from component.bridge.running import SECRET
 from relay import contract
-from relay.bridge.outbox import Outbox
+from relay.bridge.notify.outbox import Outbox
 
 MakeOutbox = Callable[..., Outbox]
 """The fixture `make_outbox`: `make_outbox(bound=3)`."""

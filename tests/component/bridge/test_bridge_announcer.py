@@ -11,13 +11,13 @@ from aiohttp import web
 
 from component.bridge.fake_opencode import FakeOpenCode, hang
 from relay import contract
-from relay.bridge import announcer as announcing
-from relay.bridge.announcer import Announcer
-from relay.bridge.changes import Change
-from relay.bridge.events import Event, Info
-from relay.bridge.mapping import Sender
-from relay.bridge.opencode import OpenCode
-from relay.bridge.sessions import Sessions
+from relay.bridge.notify import notifier as announcing
+from relay.bridge.notify.changes import Change
+from relay.bridge.notify.mapping import Sender
+from relay.bridge.notify.notifier import Announcer
+from relay.bridge.sources.opencode1.client import OpenCode
+from relay.bridge.sources.opencode1.events import Event, Info
+from relay.bridge.sources.opencode1.sessions import Sessions
 from waiting import eventually
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from relay.bridge.lanes import Lanes
+from relay.bridge.notify.lanes import Lanes
 
 
 class TestLanes:

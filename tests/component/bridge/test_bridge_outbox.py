@@ -8,7 +8,7 @@ import pytest
 from component.bridge.fake_relay import FakeRelay
 from component.bridge.outgoing import MakeOutbox, event, event_ids
 from component.bridge.running import SECRET
-from relay.bridge.outbox import Outbox
+from relay.bridge.notify.outbox import Outbox
 from waiting import eventually
 
 

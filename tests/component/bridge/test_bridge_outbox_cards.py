@@ -8,7 +8,7 @@ import pytest
 from component.bridge.fake_relay import FakeRelay
 from component.bridge.outgoing import MakeOutbox, card, event, event_ids
 from relay import contract
-from relay.bridge.outbox import SPARE_SECONDS, Outbox
+from relay.bridge.notify.outbox import SPARE_SECONDS, Outbox
 from waiting import eventually
 
 

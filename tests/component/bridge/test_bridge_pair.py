@@ -13,12 +13,12 @@ import pytest
 
 from component.bridge.running import SECRET
 from relay import contract
-from relay.bridge import pairing as pairing_module
 from relay.bridge.errors import OptionError, SecretFileError
 from relay.bridge.options import BridgeOptions
-from relay.bridge.pairing import pairing_of, rotate_secret
-from relay.bridge.pairing_code import save_pairing
-from relay.bridge.tailscale import Tailnet
+from relay.bridge.pairing import pairing as pairing_module
+from relay.bridge.pairing.pairing import pairing_of, rotate_secret
+from relay.bridge.pairing.pairing_code import save_pairing
+from relay.bridge.pairing.tailscale import Tailnet
 from waiting import PATIENCE
 
 PAIR = contract.pairing("https://relay.example.org", SECRET, ["http://192.168.1.5:4096"])
@@ -126,7 +126,9 @@ class TestHosts:
 
         monkeypatch.setattr(pairing_module, "ask_tailscale", tailnet)
         monkeypatch.setattr(pairing_module, "own_addresses", lambda: ["127.0.0.4", "::1"])
-        monkeypatch.setattr("relay.bridge.hosts.is_local", lambda host: host in ("127.0.0.1", "0.0.0.0"))
+        monkeypatch.setattr(
+            "relay.bridge.pairing.hosts.is_local", lambda host: host in ("127.0.0.1", "0.0.0.0")
+        )
         with socket.create_server(("127.0.0.2", 0)) as listener:
             port = listener.getsockname()[1]
             options = BridgeOptions(f"http://127.0.0.1:{port}", "http://relay", relay_secret=SECRET)

@@ -8,7 +8,7 @@ from component.bridge.fake_opencode import FakeOpenCode
 from component.bridge.running import SECRET
 from relay.bridge.errors import BridgeError, OptionError
 from relay.bridge.options import BridgeOptions
-from relay.bridge.pairing import pairing_of
+from relay.bridge.pairing.pairing import pairing_of
 
 
 class TestPairing:

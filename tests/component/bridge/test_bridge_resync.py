@@ -9,12 +9,12 @@ from aiohttp import web
 
 from component.bridge.fake_opencode import FakeOpenCode
 from relay.bridge.backoff import Backoff
-from relay.bridge.catch_up import CatchUp
-from relay.bridge.changes import Change
-from relay.bridge.opencode import OpenCode, address
-from relay.bridge.resync import LIVE_MS, SETTLE_SECONDS, Resync
-from relay.bridge.runs import Runs
-from relay.bridge.sessions import Sessions
+from relay.bridge.notify.changes import Change
+from relay.bridge.sources.opencode1.catch_up import CatchUp
+from relay.bridge.sources.opencode1.client import OpenCode, address
+from relay.bridge.sources.opencode1.resync import LIVE_MS, SETTLE_SECONDS, Resync
+from relay.bridge.sources.opencode1.runs import Runs
+from relay.bridge.sources.opencode1.sessions import Sessions
 from waiting import eventually
 
 

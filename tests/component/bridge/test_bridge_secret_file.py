@@ -10,8 +10,8 @@ import pytest
 
 from component.bridge.fake_opencode import FakeOpenCode
 from relay.bridge.errors import BridgeError, OptionError, SecretFileError
-from relay.bridge.hosts import answering_addresses, own_addresses
-from relay.bridge.secret_file import checked_secret, default_secret_file, load_secret
+from relay.bridge.pairing.hosts import answering_addresses, own_addresses
+from relay.bridge.pairing.secret_file import checked_secret, default_secret_file, load_secret
 
 
 def mode(path: Path) -> int:

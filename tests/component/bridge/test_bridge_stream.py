@@ -13,9 +13,9 @@ from aiohttp import encode_basic_auth, web
 from component.bridge.fake_opencode import FakeOpenCode
 from relay.bridge.backoff import Backoff
 from relay.bridge.errors import NotFound, NotOpenCode, Refused, Unreachable
-from relay.bridge.events import Event
-from relay.bridge.opencode import Address, OpenCode, address
-from relay.bridge.stream import EventStream
+from relay.bridge.sources.opencode1.client import Address, OpenCode, address
+from relay.bridge.sources.opencode1.events import Event
+from relay.bridge.sources.opencode1.stream import EventStream
 from waiting import eventually
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from relay.bridge import tailscale
-from relay.bridge.tailscale import Tailnet, ask_tailscale, read_status
+from relay.bridge.pairing import tailscale
+from relay.bridge.pairing.tailscale import Tailnet, ask_tailscale, read_status
 
 STATUS: dict[str, Any] = {
     "Version": "1.80.0",

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from component.bridge.fake_opencode import FakeOpenCode, hang
-from relay.bridge.changes import Change
-from relay.bridge.events import Event
-from relay.bridge.opencode import OpenCode
+from relay.bridge.notify.changes import Change
 from relay.bridge.run import wait_for_opencode
-from relay.bridge.sessions import Sessions
+from relay.bridge.sources.opencode1.client import OpenCode
+from relay.bridge.sources.opencode1.events import Event
+from relay.bridge.sources.opencode1.sessions import Sessions
 from relay.bridge.watch import Watch
 
 

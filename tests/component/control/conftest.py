@@ -19,9 +19,9 @@ from aioapns.connection import APNsTLSClientProtocol
 
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import Clock, RealClock, VirtualClock
-from simulator.control.app import create_app
-from simulator.control.server import ControlServer
 from simulator.journal import Journal
+from simulator.lab.control.app import create_app
+from simulator.lab.control.server import ControlServer
 from simulator.lab.device import DeviceSpec
 from simulator.lab.feed import Feed
 from simulator.lab.lab import Lab

@@ -10,9 +10,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from simulator.command import CommandError
+from simulator.lab.command import SandboxOptions, running
 from simulator.lab.errors import StateError
-from simulator.sandbox_command import SandboxOptions, running
+from simulator.process import CommandError
 
 
 def _options(folder: Path, **changes: Any) -> SandboxOptions:

@@ -7,10 +7,10 @@ import pytest
 
 from component.dispatcher.dispatching import DEADLINE, Clock, Make, NoJitter, Watch, register
 from fake_gateway import FakeGateway
-from relay import dispatcher as module
-from relay.database import close_database, open_database
-from relay.dispatcher import Dispatcher
-from relay.store.sql import Database
+from relay.server.alerts import dispatcher as module
+from relay.server.alerts.dispatcher import Dispatcher
+from relay.server.store.database import close_database, open_database
+from relay.server.store.sql import Database
 
 
 @pytest.fixture

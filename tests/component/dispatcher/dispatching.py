@@ -8,10 +8,10 @@ from typing import Any
 from fake_gateway import FakeGateway
 from relay.apns.push import Push
 from relay.contract import DeviceRegister
-from relay.dispatcher import Dispatcher
-from relay.planner import Delivery
-from relay.store import devices
-from relay.store.sql import Database
+from relay.server.alerts.dispatcher import Dispatcher
+from relay.server.alerts.planner import Delivery
+from relay.server.store import devices
+from relay.server.store.sql import Database
 from waiting import PATIENCE, eventually
 
 START = 1_800_000_000.0

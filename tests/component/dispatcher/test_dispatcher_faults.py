@@ -18,10 +18,10 @@ from component.dispatcher.dispatching import (
     status_is,
 )
 from fake_gateway import FakeGateway
-from relay import dispatcher as module
-from relay.dispatcher import Dispatcher
-from relay.store import deliveries
-from relay.store.sql import Database, Unavailable
+from relay.server.alerts import dispatcher as module
+from relay.server.alerts.dispatcher import Dispatcher
+from relay.server.store import deliveries
+from relay.server.store.sql import Database, Unavailable
 from waiting import eventually
 
 

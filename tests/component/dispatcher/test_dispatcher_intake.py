@@ -8,12 +8,12 @@ import pytest
 from component.dispatcher.dispatching import Clock, register
 from fake_gateway import FakeGateway
 from relay import contract
-from relay.activities import Activities
 from relay.contract import DeviceRegister, Event, EventReply
-from relay.dispatcher import Dispatcher
-from relay.intake import Intake
-from relay.store import devices
-from relay.store.sql import Database
+from relay.server.alerts.dispatcher import Dispatcher
+from relay.server.intake import Intake
+from relay.server.live_activities.activities import Activities
+from relay.server.store import devices
+from relay.server.store.sql import Database
 from waiting import eventually
 
 SECRET, QUIET = "s" * 16, "q" * 16

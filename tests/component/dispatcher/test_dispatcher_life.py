@@ -19,12 +19,12 @@ from component.dispatcher.dispatching import (
 )
 from fake_gateway import FakeGateway
 from mariadb import MariaDB
-from relay import dispatcher as module
 from relay.apns.push import Answered, NotSent
-from relay.database import close_database, open_database
-from relay.dispatcher import Dispatcher
-from relay.store import deliveries, devices
-from relay.store.sql import Database
+from relay.server.alerts import dispatcher as module
+from relay.server.alerts.dispatcher import Dispatcher
+from relay.server.store import deliveries, devices
+from relay.server.store.database import close_database, open_database
+from relay.server.store.sql import Database
 from waiting import eventually
 
 

@@ -15,9 +15,9 @@ from component.dispatcher.dispatching import (
 )
 from fake_gateway import FakeGateway
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
-from relay.dispatcher import Dispatcher
-from relay.store import deliveries
-from relay.store.sql import Database
+from relay.server.alerts.dispatcher import Dispatcher
+from relay.server.store import deliveries
+from relay.server.store.sql import Database
 from waiting import eventually
 
 RETRIES: list[tuple[Outcome, float]] = [

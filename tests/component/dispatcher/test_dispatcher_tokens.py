@@ -18,9 +18,9 @@ from component.dispatcher.dispatching import (
 from fake_gateway import FakeGateway
 from relay.apns.push import Answered
 from relay.contract import DeviceRegister
-from relay.dispatcher import Dispatcher
-from relay.store import devices
-from relay.store.sql import Database
+from relay.server.alerts.dispatcher import Dispatcher
+from relay.server.store import devices
+from relay.server.store.sql import Database
 from waiting import eventually
 
 

@@ -11,8 +11,8 @@ import pytest
 from passing_time import passing
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.opencode.player import Player
-from simulator.opencode.server import OpenCodeServer
+from simulator.opencode.v1.player import Player
+from simulator.opencode.v1.server import OpenCodeServer
 from waiting import PATIENCE
 
 

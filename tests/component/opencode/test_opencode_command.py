@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 
 from simulator.clock import VirtualClock
-from simulator.command import CommandError
 from simulator.journal import Journal
 from simulator.opencode.command import OpenCodeOptions, running
 from simulator.opencode.crowd import Crowd, gather
-from simulator.opencode.server import OpenCodeServer
+from simulator.opencode.v1.server import OpenCodeServer
 from simulator.opencode.writer import Writer
+from simulator.process import CommandError
 from simulator.scenario import UnknownScenario
 from waiting import PATIENCE
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from simulator.opencode.ids import renamed
+from simulator.opencode.v1.ids import renamed
 from simulator.scenario import load, recorded_events, scenarios
 
 KILLED = [name for name in scenarios() if load(name).recording.killed_at is not None]

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from simulator.opencode.replay import replay, seeds
+from simulator.opencode.v1.replay import replay, seeds
 from simulator.scenario import load, scenarios
 
 D = "/code/demo"

@@ -6,9 +6,9 @@ import json
 import aiohttp
 import pytest
 
-from simulator.opencode.agent import Reaction
 from simulator.opencode.script import Script, parse
-from simulator.opencode.server import OpenCodeServer
+from simulator.opencode.v1.agent import Reaction
+from simulator.opencode.v1.server import OpenCodeServer
 from waiting import PATIENCE
 
 D = "/code/demo"

@@ -7,8 +7,8 @@ import time
 import aiohttp
 import pytest
 
-from simulator.opencode.answers import Answer
-from simulator.opencode.server import OpenCodeServer
+from simulator.opencode.v1.answers import Answer
+from simulator.opencode.v1.server import OpenCodeServer
 from waiting import PATIENCE
 
 D = "/code/demo"

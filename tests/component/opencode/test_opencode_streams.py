@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from simulator.opencode.answers import Answer
-from simulator.opencode.replay import replay
-from simulator.opencode.streams import HEARTBEAT_EVERY
+from simulator.opencode.v1.answers import Answer
+from simulator.opencode.v1.replay import replay
+from simulator.opencode.v1.streams import HEARTBEAT_EVERY
 from simulator.scenario import load
 from waiting import PATIENCE
 

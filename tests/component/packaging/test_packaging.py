@@ -44,7 +44,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_recordings_migrations_and_types(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"relay/py.typed", "simulator/py.typed", "relay/migrations/0001_initial.py"} <= names
+    assert {"relay/py.typed", "simulator/py.typed", "relay/server/store/migrations/0001_initial.py"} <= names
     for scenario in scenarios():
         assert f"simulator/scenarios/{scenario}.json" in names
         assert f"simulator/scenarios/recordings/{scenario}.global.ndjson" in names

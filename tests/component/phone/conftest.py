@@ -14,8 +14,8 @@ from phone_pushes import BUNDLE_ID, Delivered
 from phone_scene import Scene
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.opencode.server import OpenCodeServer
-from simulator.phone.app_kind import KINDS
+from simulator.opencode.v1.server import OpenCodeServer
+from simulator.phone.app.app_kind import KINDS
 from simulator.phone.phone import Phone
 
 SECRET = "s3cret-s3cret-s3cret-24"

@@ -3,7 +3,7 @@
 from phone_scene import SECRET, Scene, entries, says
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.phone.monitored_session import DECISION, STOPPED
+from simulator.phone.app.monitored_session import DECISION, STOPPED
 
 OTHER_SERVER = "fedcba9876543210"
 

@@ -3,9 +3,9 @@
 import pytest
 
 from phone_scene import DIRECTORY, SECRET, Scene, entries, says
-from simulator.phone.app import BUNDLE_ID
-from simulator.phone.monitored_session import DECISION, INTERRUPTED, STARTING, STOPPED
-from simulator.phone.opencode_client import OpenCodeAway
+from simulator.phone.app.app import BUNDLE_ID
+from simulator.phone.app.monitored_session import DECISION, INTERRUPTED, STARTING, STOPPED
+from simulator.phone.app.opencode_client import OpenCodeAway
 
 
 async def test_a_turn_from_its_start_to_its_end(scene: Scene) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from simulator.phone.opencode_client import OpenCodeAway, OpenCodeClient
+from simulator.phone.app.opencode_client import OpenCodeAway, OpenCodeClient
 from simulator.phone.tasks import Tasks
 
 

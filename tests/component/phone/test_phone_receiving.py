@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from simulator.expectations import evaluate, held
+from simulator.replay.expectations import evaluate, held
 from simulator.scenario import ExpectedAlert, Recording, Scenario
 
 SERVER_ID = "0123456789abcdef"

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from simulator.phone.app import BUNDLE_ID
-from simulator.phone.pairing import PairingError
+from simulator.phone.app.app import BUNDLE_ID
+from simulator.phone.app.pairing import PairingError
+from simulator.phone.app.relay_client import call
 from simulator.phone.phone import Phone
-from simulator.phone.relay_client import call
 from waiting import PATIENCE
 
 SECRET = "s3cret-s3cret-s3cret-24"

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from relay import activity_sender, dispatcher
-from relay.apns import pool, provider_token
+from relay.apns import provider_token
+from relay.apns.http2 import pool
 from relay.apns.push import Answered
+from relay.server.alerts import dispatcher
+from relay.server.live_activities import sender as activity_sender
 from relay_case import RelayCase, relay_case
 from simulator.apns.faults import AnswerWith, Delay, Fault, GoAway
 from waiting import eventually

@@ -6,8 +6,8 @@ import pytest
 from tortoise.exceptions import OperationalError
 from tortoise.migrations.executor import MigrationExecutor
 
-from relay import database
-from relay.database import DatabaseError, close_database, open_database
+from relay.server.store import database
+from relay.server.store.database import DatabaseError, close_database, open_database
 
 
 async def test_asyncmy_would_replace_aiomysql(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,12 +16,11 @@ import pytest
 from aiohttp import encode_basic_auth, web
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from relay import settings
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
-from relay.bridge.mapping import Sender
+from relay.bridge.http.push_test import push_test_event
+from relay.bridge.notify.mapping import Sender
+from relay.bridge.notify.relay_client import Answer
 from relay.bridge.options import BridgeOptions
-from relay.bridge.push_test import push_test_event
-from relay.bridge.relay_client import Answer
 from relay.doctor.apns import judge_key
 from relay.doctor.case import Case
 from relay.doctor.chain import walk
@@ -30,8 +29,9 @@ from relay.doctor.finding import STEPS, Finding, finding_line, holds, report
 from relay.doctor.ledger import unsent
 from relay.doctor.push import judge_push
 from relay.doctor.secret import check_secret
+from relay.server import settings
 from simulator.apns.faults import AnswerWith, Fault
-from simulator.world import World, WorldOptions
+from simulator.replay.world import World, WorldOptions
 from waiting import PATIENCE, eventually
 
 SECRET = "s3cret-s3cret-s3cret"

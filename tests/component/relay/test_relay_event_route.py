@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from relay.contract import Event, EventReply
-from relay.routes.events import EventRoute
-from relay.store.sql import Unavailable
+from relay.server.routes.events import EventRoute
+from relay.server.store.sql import Unavailable
 
 EVENT = {"secret": "s" * 16, "eventType": "complete", "sessionID": "ses_1"}
 BODY = json.dumps(EVENT).encode()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from relay.shelter import Shelter
+from relay.server.shelter import Shelter
 from waiting import eventually
 
 

@@ -16,15 +16,14 @@ from tortoise.exceptions import OperationalError
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
 
-from relay import database
 from relay.apns.push import Push
 from relay.contract import DeviceRegister
-from relay.database import DatabaseError, close_database, migrate, open_database, orm_config
-from relay.planner import Delivery
-from relay.settlement import Settlement
-from relay.store import deliveries, devices
-from relay.store.deliveries import Settled
-from relay.store.sql import Database
+from relay.server.alerts.planner import Delivery
+from relay.server.alerts.settlement import Settlement
+from relay.server.store import database, deliveries, devices
+from relay.server.store.database import DatabaseError, close_database, migrate, open_database, orm_config
+from relay.server.store.deliveries import Settled
+from relay.server.store.sql import Database
 
 NOW = 1_800_000_000_000
 SECRET, OTHER_SECRET = "a" * 64, "b" * 64
@@ -302,7 +301,7 @@ class TestMigrations:
     async def test_two_processes_may_open_a_fresh_database_at_once(self, database_url: str) -> None:
         code = (
             "import asyncio, sys\n"
-            "from relay.database import close_database, open_database\n"
+            "from relay.server.store.database import close_database, open_database\n"
             "async def main():\n"
             "    await open_database(sys.argv[1])\n"
             "    await close_database()\n"

@@ -9,8 +9,8 @@ from quart import Quart
 
 from component.routes.calls import Start
 from fake_gateway import FakeGateway
-from relay import settings
-from relay.app import running_app
+from relay.server import settings
+from relay.server.app import running_app
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from tortoise.connection import get_connection
 from component.routes.calls import GOOD, Start, post, register, tell
 from fake_gateway import FakeGateway
 from mariadb import MariaDB
-from relay.database import DatabaseError
-from relay.store import activities, deliveries, devices
-from relay.store.sql import Unavailable
+from relay.server.store import activities, deliveries, devices
+from relay.server.store.database import DatabaseError
+from relay.server.store.sql import Unavailable
 
 
 class TestFaults:

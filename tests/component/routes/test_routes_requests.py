@@ -24,7 +24,7 @@ from component.routes.calls import (
     tell,
 )
 from fake_gateway import FakeGateway
-from relay.app import MAX_BODY
+from relay.server.app import MAX_BODY
 
 
 class TestDevices:

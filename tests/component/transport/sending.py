@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from relay.apns import backoff
 from relay.apns.gateway import ApnsGateway, Gateway
+from relay.apns.http2 import backoff
 from relay.apns.push import Answered, Outcome, Push
 from waiting import PATIENCE, eventually
 

@@ -13,8 +13,8 @@ import pytest
 import trustme
 
 from component.transport.sending import BuildGateway, Clock, prime, push, reason, send_all
-from relay.apns import backoff, connector
 from relay.apns.gateway import ApnsGateway
+from relay.apns.http2 import backoff, connector
 from relay.apns.provider_token import MIN_AGE
 from relay.apns.push import Answered, NotSent
 

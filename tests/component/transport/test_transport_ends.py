@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from component.transport.sending import BuildGateway, Clock, allow, prime, push, send_all, start, unanswered
-from relay.apns import backoff
 from relay.apns.gateway import ApnsGateway
+from relay.apns.http2 import backoff
 from relay.apns.push import Answered, MaybeSent, NotSent
 from waiting import eventually
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from component.transport.sending import push, reason
-from relay.apns import frames
-from relay.apns.connection import ApnsConnection
-from relay.apns.connector import Connector
-from relay.apns.frames import END_HEADERS, END_STREAM, Setting
-from relay.apns.pool import ConnectionPool
+from relay.apns.http2 import frames
+from relay.apns.http2.connection import ApnsConnection
+from relay.apns.http2.connector import Connector
+from relay.apns.http2.frames import END_HEADERS, END_STREAM, Setting
+from relay.apns.http2.pool import ConnectionPool
 from relay.apns.push import Answered
 
 GONE = reason("Unregistered", timestamp=1_700_000_000_000)

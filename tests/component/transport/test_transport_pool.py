@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from component.transport.sending import BuildGateway, Clock, prime, push, send_all, start
-from relay.apns import idle, pool
-from relay.apns.connector import Connector
 from relay.apns.gateway import ApnsGateway
-from relay.apns.pool import ConnectionPool
+from relay.apns.http2 import idle, pool
+from relay.apns.http2.connector import Connector
+from relay.apns.http2.pool import ConnectionPool
+from relay.apns.http2.trust import client_tls
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
-from relay.apns.trust import client_tls
 from waiting import eventually
 
 OK = Answered(200)

@@ -9,8 +9,8 @@ import pytest
 import trustme
 
 from component.transport.sending import BuildGateway, prime, push, start
-from relay.apns import connection
 from relay.apns.gateway import ApnsGateway
+from relay.apns.http2 import connection
 from relay.apns.push import Answered, MaybeSent, NotSent
 from waiting import eventually
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from relay import settings
-from relay.app import apns_gateway, running_app
-from simulator.apns.delivery import Delivery
+from relay.server import settings
+from relay.server.app import apns_gateway, running_app
+from simulator.apns.delivery.delivery import Delivery
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock
 from simulator.journal import Journal
-from simulator.relay_environment import relay_environment
+from simulator.replay.relay_environment import relay_environment
 from waiting import eventually
 
 BUNDLE_ID = "com.example.app"

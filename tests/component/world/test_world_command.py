@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from simulator.clock import RealClock
-from simulator.command import Command, CommandError
 from simulator.journal import Journal
+from simulator.process import Command, CommandError
 from waiting import eventually
 
 

@@ -7,13 +7,13 @@ import jwt
 import pytest
 from hpack import Decoder, Encoder
 
-from simulator.apns import frames
+from simulator.apns.authentication.provider_token import TokenReader, bearer
 from simulator.apns.checks import Exam
-from simulator.apns.connection import Connection
-from simulator.apns.events import RequestReceived
-from simulator.apns.frames import Frame, FrameBuffer, FrameType
+from simulator.apns.http2 import frames
+from simulator.apns.http2.connection import Connection
+from simulator.apns.http2.events import RequestReceived
+from simulator.apns.http2.frames import Frame, FrameBuffer, FrameType
 from simulator.apns.profile import Profile
-from simulator.apns.provider_token import TokenReader, bearer
 from simulator.apns.registry import ProviderKey, Registry
 from simulator.apns.requests import read_request
 from simulator.apns.session import Session

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from simulator.apns.answers import Answer
-from simulator.apns.channel_checks import (
+from simulator.apns.authentication.provider_certificate import ProviderCertificate
+from simulator.apns.channels.checks import (
     BROADCAST_CHECKS,
     MANAGE_CHECKS,
     MAX_BROADCAST,
@@ -17,9 +18,16 @@ from simulator.apns.channel_checks import (
     examine_channel,
     manage_target,
 )
-from simulator.apns.channel_rulings import broadcast, configuration, copy_for, created, done, listing, refused
-from simulator.apns.channels import MAX_CHANNELS, Channel, Channels
-from simulator.apns.provider_certificate import ProviderCertificate
+from simulator.apns.channels.registry import MAX_CHANNELS, Channel, Channels
+from simulator.apns.channels.rulings import (
+    broadcast,
+    configuration,
+    copy_for,
+    created,
+    done,
+    listing,
+    refused,
+)
 
 APP = "com.example.app"
 LIVE = f"{APP}.push-type.liveactivity"

@@ -5,9 +5,9 @@ from random import Random
 
 import pytest
 
-from simulator.apns.channels import Channels, is_channel_id
+from simulator.apns.channels.registry import Channels, is_channel_id
+from simulator.apns.delivery.handset import AlwaysOnline
 from simulator.apns.errors import SandboxError, UnknownChannel
-from simulator.apns.handset import AlwaysOnline
 
 APP, OTHER = "com.example.app", "com.example.other"
 PHONE, TABLET = AlwaysOnline(print, "iPhone"), AlwaysOnline(print, "iPad")

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from simulator.apns.authentication.provider_certificate import ProviderCertificate
 from simulator.apns.checks import CHECKS, MAX_PAYLOAD, PUSH_TYPES, SINGLE_FIELDS, examine
-from simulator.apns.provider_certificate import ProviderCertificate
 from simulator.apns.reasons import REASONS
 from simulator.apns.registry import LIVE_ACTIVITY_SUFFIX
 from simulator.apns.session import Session

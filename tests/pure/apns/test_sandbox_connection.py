@@ -3,11 +3,11 @@
 import pytest
 from hpack import Encoder
 
-from simulator.apns import frames
-from simulator.apns.connection import NO_LAST_STREAM
-from simulator.apns.events import ConnectionEnded, RequestReceived, StreamCut, StreamRefused
-from simulator.apns.frames import ErrorCode, Frame, FrameType, Setting
-from simulator.apns.stream_table import MAX_CUT_KEPT
+from simulator.apns.http2 import frames
+from simulator.apns.http2.connection import NO_LAST_STREAM
+from simulator.apns.http2.events import ConnectionEnded, RequestReceived, StreamCut, StreamRefused
+from simulator.apns.http2.frames import ErrorCode, Frame, FrameType, Setting
+from simulator.apns.http2.stream_table import MAX_CUT_KEPT
 
 from .conftest import OK, first
 

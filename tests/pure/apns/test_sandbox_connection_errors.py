@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from simulator.apns import frames
-from simulator.apns.events import ConnectionEnded, RequestReceived, StreamCut
-from simulator.apns.frames import ErrorCode, FrameType, Setting
+from simulator.apns.http2 import frames
+from simulator.apns.http2.events import ConnectionEnded, RequestReceived, StreamCut
+from simulator.apns.http2.frames import ErrorCode, FrameType, Setting
 
 from .conftest import OK, first
 

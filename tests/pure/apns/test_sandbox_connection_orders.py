@@ -4,10 +4,10 @@ from hpack import Encoder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulator.apns import frames
-from simulator.apns.connection import Connection
-from simulator.apns.events import RequestReceived
-from simulator.apns.frames import FrameType
+from simulator.apns.http2 import frames
+from simulator.apns.http2.connection import Connection
+from simulator.apns.http2.events import RequestReceived
+from simulator.apns.http2.frames import FrameType
 
 from .conftest import OK
 

@@ -1,8 +1,8 @@
 """The connection's flow control, and how much it remembers of what it gets."""
 
-from simulator.apns import frames
-from simulator.apns.frames import Frame, FrameType, Setting
-from simulator.apns.streams import MAX_BODY_KEPT
+from simulator.apns.http2 import frames
+from simulator.apns.http2.frames import Frame, FrameType, Setting
+from simulator.apns.http2.streams import MAX_BODY_KEPT
 
 from .conftest import OK, first
 

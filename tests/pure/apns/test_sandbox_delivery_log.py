@@ -4,11 +4,11 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from simulator.apns.delivery import Delivery
-from simulator.apns.delivery_log import DeliveryLog, Step, token_suffix
-from simulator.apns.fates import Fate
-from simulator.apns.handset import AlwaysOnline
-from simulator.apns.mailbox import Parcel
+from simulator.apns.delivery.delivery import Delivery
+from simulator.apns.delivery.delivery_log import DeliveryLog, Step, token_suffix
+from simulator.apns.delivery.fates import Fate
+from simulator.apns.delivery.handset import AlwaysOnline
+from simulator.apns.delivery.mailbox import Parcel
 
 TOKEN = "0123456789abcdef" * 4
 DELIVERY = Delivery(

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from simulator.apns.delivery import Delivery
-from simulator.apns.fates import FATES, Fate, fate, is_gone
-from simulator.apns.mailbox import Parcel
+from simulator.apns.delivery.delivery import Delivery
+from simulator.apns.delivery.fates import FATES, Fate, fate, is_gone
+from simulator.apns.delivery.mailbox import Parcel
 from simulator.apns.registry import DeviceToken, Registry
 
 NOW = 1_795_226_400.0

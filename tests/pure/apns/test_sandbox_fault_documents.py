@@ -21,7 +21,7 @@ from simulator.apns.faults import (
     dump,
     load,
 )
-from simulator.apns.frames import ErrorCode
+from simulator.apns.http2.frames import ErrorCode
 
 ACTIONS: list[tuple[dict[str, Any], object]] = [
     ({"answer": {"reason": "Shutdown"}}, AnswerWith("Shutdown")),

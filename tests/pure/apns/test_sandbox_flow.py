@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.apns.errors import ConnectionFailure, StreamFailure
-from simulator.apns.flow import Inflow, Outflow
-from simulator.apns.frames import MAX_WINDOW, ErrorCode
+from simulator.apns.http2.flow import Inflow, Outflow
+from simulator.apns.http2.frames import MAX_WINDOW, ErrorCode
 
 
 def test_inflow_grants_back_what_was_used_once_it_is_half_the_window() -> None:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.apns import frames
 from simulator.apns.errors import ConnectionFailure, StreamFailure
-from simulator.apns.frames import ErrorCode, Frame, FrameBuffer, FrameType
+from simulator.apns.http2 import frames
+from simulator.apns.http2.frames import ErrorCode, Frame, FrameBuffer, FrameType
 
 stream_ids = st.integers(0, 2**31 - 1)
 payloads = st.binary(max_size=300)

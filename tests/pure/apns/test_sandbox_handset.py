@@ -2,8 +2,8 @@
 
 from random import Random
 
-from simulator.apns.delivery import Delivery
-from simulator.apns.handset import AlwaysOnline, Handset, as_handset
+from simulator.apns.delivery.delivery import Delivery
+from simulator.apns.delivery.handset import AlwaysOnline, Handset, as_handset
 from simulator.apns.registry import Registry
 
 PUSH = Delivery(

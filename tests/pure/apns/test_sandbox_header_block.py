@@ -3,10 +3,10 @@
 import pytest
 from hpack import Decoder, Encoder
 
-from simulator.apns import frames
 from simulator.apns.errors import ConnectionFailure, StreamFailure
-from simulator.apns.frames import END_HEADERS, END_STREAM, ErrorCode, Frame, FrameType
-from simulator.apns.header_block import BlockReader, fields_of, literal_field, status_field
+from simulator.apns.http2 import frames
+from simulator.apns.http2.frames import END_HEADERS, END_STREAM, ErrorCode, Frame, FrameType
+from simulator.apns.http2.header_block import BlockReader, fields_of, literal_field, status_field
 
 GOOD = [(b":method", b"POST"), (b":scheme", b"https"), (b":path", b"/")]
 

@@ -5,9 +5,9 @@ from random import Random
 
 import pytest
 
-from simulator.apns.delivery import Delivery
-from simulator.apns.handset import AlwaysOnline
-from simulator.apns.mailbox import BROADCAST_STORED_FOR, DAY, Mailbox, Parcel, kept_until, slot_of
+from simulator.apns.delivery.delivery import Delivery
+from simulator.apns.delivery.handset import AlwaysOnline
+from simulator.apns.delivery.mailbox import BROADCAST_STORED_FOR, DAY, Mailbox, Parcel, kept_until, slot_of
 from simulator.apns.registry import Registry
 
 NOW = 1_795_226_400.0

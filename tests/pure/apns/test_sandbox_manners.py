@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from simulator.apns.answers import Answer, encode
 from simulator.apns.faults import Misshape
-from simulator.apns.flow import halved
-from simulator.apns.manners import Manners
-from simulator.apns.misshapen import PAGE, encode_misshapen
-from simulator.apns.orders import Orders
+from simulator.apns.http2.flow import halved
+from simulator.apns.http2.manners import Manners
+from simulator.apns.http2.misshapen import PAGE, encode_misshapen
+from simulator.apns.http2.orders import Orders
 from simulator.apns.profile import Profile
 
 ID = "123e4567-e89b-12d3-a456-426614174000"

@@ -7,8 +7,8 @@ import pytest
 import trustme
 from cryptography import x509
 
+from simulator.apns.authentication.provider_certificate import ProviderCertificate, read_certificate
 from simulator.apns.certificates import issue_client_certificate
-from simulator.apns.provider_certificate import ProviderCertificate, read_certificate
 
 
 def peer(*parts: tuple[str, str]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The table of reasons against Apple's published lists, and against what the sandbox can say."""
 
-from simulator.apns.channel_checks import BROADCAST_CHECKS, MANAGE_CHECKS
+from simulator.apns.channels.checks import BROADCAST_CHECKS, MANAGE_CHECKS
 from simulator.apns.checks import CHECKS
 from simulator.apns.reasons import REASONS
 

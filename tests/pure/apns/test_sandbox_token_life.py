@@ -4,10 +4,10 @@ from random import Random
 
 import pytest
 
+from simulator.apns.delivery.token_life import expired_at, unregistered_at
 from simulator.apns.profile import Profile
 from simulator.apns.registry import DeviceToken, Registry
 from simulator.apns.rulings import rule
-from simulator.apns.token_life import expired_at, unregistered_at
 
 NOW = 1_795_226_400.0
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from relay import contract
 from relay.bridge.backoff import Backoff
 from relay.bridge.errors import OptionError
-from relay.bridge.opencode import address, http_url
-from relay.bridge.relay_client import Answer, judge
+from relay.bridge.notify.relay_client import Answer, judge
+from relay.bridge.sources.opencode1.client import address, http_url
 from relay.logfmt import line
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from pure.bridge.wire import created, event, status
-from relay.bridge.catch_up import CatchUp
-from relay.bridge.changes import Change
-from relay.bridge.events import Asking, Event, Info, Message, RetryStatus, decode
-from relay.bridge.runs import Runs
-from relay.bridge.sessions import Sessions
-from relay.bridge.snapshot import Ending, Snapshot, ending
+from relay.bridge.notify.changes import Change
+from relay.bridge.sources.opencode1.catch_up import CatchUp
+from relay.bridge.sources.opencode1.events import Asking, Event, Info, Message, RetryStatus, decode
+from relay.bridge.sources.opencode1.runs import Runs
+from relay.bridge.sources.opencode1.sessions import Sessions
+from relay.bridge.sources.opencode1.snapshot import Ending, Snapshot, ending
 
 HERE = "/code/demo"
 BUSY, RETRY = RetryStatus(type="busy"), RetryStatus(type="retry", attempt=2, next=8000)

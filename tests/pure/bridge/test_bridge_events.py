@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.events import Event, Health, Info, Malformed, Message, decode, parse, properties
+from relay.bridge.sources.opencode1.events import (
+    Event,
+    Health,
+    Info,
+    Malformed,
+    Message,
+    decode,
+    parse,
+    properties,
+)
 
 
 def test_an_event_of_the_global_stream() -> None:

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from pure.bridge.folding import fold, learn, told
 from pure.bridge.wire import asked, created, error, event, replied, status
-from relay.bridge.changes import Change
-from relay.bridge.events import Info
-from relay.bridge.families import Families
-from relay.bridge.sessions import Sessions
+from relay.bridge.notify.changes import Change
+from relay.bridge.sources.opencode1.events import Info
+from relay.bridge.sources.opencode1.families import Families
+from relay.bridge.sources.opencode1.sessions import Sessions
 
 
 class TestChildren:

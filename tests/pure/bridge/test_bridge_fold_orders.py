@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 
 from pure.bridge.folding import learn
 from pure.bridge.wire import asked, assistant, created, error, event, replied, status
-from relay.bridge.changes import Change
-from relay.bridge.events import Event
-from relay.bridge.runs import Runs
-from relay.bridge.sessions import Sessions
+from relay.bridge.notify.changes import Change
+from relay.bridge.sources.opencode1.events import Event
+from relay.bridge.sources.opencode1.runs import Runs
+from relay.bridge.sources.opencode1.sessions import Sessions
 
 session_ids = st.sampled_from(["ses_a", "ses_b", "ses_c", "ses_d"])
 

@@ -2,10 +2,10 @@
 
 from pure.bridge.folding import fold, learn, told
 from pure.bridge.wire import asked, assistant, created, deleted, error, event, replied, status
-from relay.bridge.changes import Change
-from relay.bridge.events import Info
-from relay.bridge.runs import Runs
-from relay.bridge.sessions import Sessions
+from relay.bridge.notify.changes import Change
+from relay.bridge.sources.opencode1.events import Info
+from relay.bridge.sources.opencode1.runs import Runs
+from relay.bridge.sources.opencode1.sessions import Sessions
 
 
 class TestDeleted:

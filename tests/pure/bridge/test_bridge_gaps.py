@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from relay.bridge.catch_up import CatchUp
-from relay.bridge.changes import Change
-from relay.bridge.events import Asking, Event, Info, Message, RetryStatus
-from relay.bridge.open_runs import OpenRuns
-from relay.bridge.resync import SECOND_LOOK_SECONDS, SETTLE_SECONDS
-from relay.bridge.runs import Runs
-from relay.bridge.sessions import Sessions
-from relay.bridge.snapshot import Snapshot, ending
-from simulator.opencode.replay import recorded_start_ms
-from simulator.opencode.state import State
+from relay.bridge.notify.changes import Change
+from relay.bridge.notify.open_runs import OpenRuns
+from relay.bridge.sources.opencode1.catch_up import CatchUp
+from relay.bridge.sources.opencode1.events import Asking, Event, Info, Message, RetryStatus
+from relay.bridge.sources.opencode1.resync import SECOND_LOOK_SECONDS, SETTLE_SECONDS
+from relay.bridge.sources.opencode1.runs import Runs
+from relay.bridge.sources.opencode1.sessions import Sessions
+from relay.bridge.sources.opencode1.snapshot import Snapshot, ending
+from simulator.opencode.v1.replay import recorded_start_ms
+from simulator.opencode.v1.state import State
 from simulator.scenario import Line, Recording, load, scenarios
 
 RINGS = ("complete", "error", "asked")

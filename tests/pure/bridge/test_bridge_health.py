@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from relay import contract
-from relay.bridge.health import bridge_health
-from relay.bridge.mapping import Sender
-from relay.bridge.push_test import push_test_event, push_test_reply
-from relay.bridge.relay_client import Answer, LastAnswer
+from relay.bridge.http.health import bridge_health
+from relay.bridge.http.push_test import push_test_event, push_test_reply
+from relay.bridge.notify.mapping import Sender
+from relay.bridge.notify.relay_client import Answer, LastAnswer
 
 SENDER = Sender("s3cret-s3cret-s3cret", "0123456789abcdef")
 

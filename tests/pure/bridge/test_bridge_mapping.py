@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay import contract
-from relay.bridge.changes import Change, Kind
 from relay.bridge.errors import OptionError
-from relay.bridge.events import Info, Message, Part
-from relay.bridge.mapping import (
+from relay.bridge.notify.changes import Change, Kind
+from relay.bridge.notify.mapping import (
     ALERTS,
     DEFAULT_TEXTS,
     EVENT_TYPES,
@@ -24,7 +23,8 @@ from relay.bridge.mapping import (
     progress_event,
     start_event,
 )
-from relay.bridge.text import units
+from relay.bridge.notify.text import units
+from relay.bridge.sources.opencode1.events import Info, Message, Part
 
 SENDER = Sender("s3cret-s3cret-s3cret", "0123456789abcdef")
 WORKING = contract.ContentState(status="working", session_title="Fix it", last_message="Starting...")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from relay.bridge.changes import Change
-from relay.bridge.events import parse
-from relay.bridge.mapping import EVENT_TYPES
-from relay.bridge.sessions import Sessions
-from relay.bridge.sse import Splitter
+from relay.bridge.notify.changes import Change
+from relay.bridge.notify.mapping import EVENT_TYPES
+from relay.bridge.sources.opencode1.events import parse
+from relay.bridge.sources.opencode1.sessions import Sessions
+from relay.bridge.sources.opencode1.sse import Splitter
 
 RECORDINGS = Path(__file__).parents[3] / "simulator" / "scenarios" / "recordings"
 

@@ -5,11 +5,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pure.bridge.wire import assistant, created, error, event, status, text, tool
-from relay.bridge.changes import Change
-from relay.bridge.events import Event, Info
-from relay.bridge.families import MAX_HELD
-from relay.bridge.open_runs import OpenRuns
-from relay.bridge.sessions import Sessions
+from relay.bridge.notify.changes import Change
+from relay.bridge.notify.open_runs import OpenRuns
+from relay.bridge.sources.opencode1.events import Event, Info
+from relay.bridge.sources.opencode1.families import MAX_HELD
+from relay.bridge.sources.opencode1.sessions import Sessions
 
 
 def kinds(sessions: Sessions, *events: Event) -> list[str]:

@@ -5,10 +5,10 @@ import pytest
 
 from pure.bridge.folding import alerting, fold, told
 from pure.bridge.wire import asked, assistant, created, error, event, replied, status
-from relay.bridge.changes import Change
-from relay.bridge.events import Event
-from relay.bridge.runs import Runs
-from relay.bridge.sessions import HANDLERS, WHOLE_HANDLERS, Sessions
+from relay.bridge.notify.changes import Change
+from relay.bridge.sources.opencode1.events import Event
+from relay.bridge.sources.opencode1.runs import Runs
+from relay.bridge.sources.opencode1.sessions import HANDLERS, WHOLE_HANDLERS, Sessions
 
 
 class TestTurns:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.text import ELLIPSIS, MAX_UNITS, MAX_WORDS, shorten, units
+from relay.bridge.notify.text import ELLIPSIS, MAX_UNITS, MAX_WORDS, shorten, units
 
 any_text = st.text(st.characters() | st.characters(categories=["Cs"]))
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.cards import Cards
-from relay.bridge.throttle import INTERVAL, Throttle
+from relay.bridge.notify.cards import Cards
+from relay.bridge.notify.throttle import INTERVAL, Throttle
 from relay.contract import ContentState, Status
 
 

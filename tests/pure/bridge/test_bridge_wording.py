@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge import wording
-from relay.bridge.events import Asking, Doing, Failing, Retrying, details
-from relay.bridge.graphemes import first_graphemes
-from relay.bridge.redact import MAX_REDACTED, redact, redact_addresses
-from relay.bridge.text import fit
+from relay.bridge.notify.graphemes import first_graphemes
+from relay.bridge.notify.redact import MAX_REDACTED, redact, redact_addresses
+from relay.bridge.notify.text import fit
+from relay.bridge.sources.opencode1 import wording
+from relay.bridge.sources.opencode1.events import Asking, Doing, Failing, Retrying, details
 
 
 def asking(**properties: Any) -> Asking:

@@ -6,8 +6,8 @@ from pathlib import Path
 import jwt
 import pytest
 
-from simulator.guide import HOSTS, guide
 from simulator.lab.device import DeviceSpec
+from simulator.lab.guide import HOSTS, guide
 from simulator.lab.lab import Lab
 
 from .conftest import NOW, TOPIC

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from simulator.apns.delivery import Delivery
+from simulator.apns.delivery.delivery import Delivery
 from simulator.apns.registry import Realm
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock

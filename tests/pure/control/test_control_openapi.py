@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from simulator.control.app import create_app
-from simulator.control.openapi import document
-from simulator.control.route import Body, Query, Route
-from simulator.control.table import ROUTES
+from simulator.lab.control.app import create_app
+from simulator.lab.control.openapi import document
+from simulator.lab.control.route import Body, Query, Route
+from simulator.lab.control.table import ROUTES
 from simulator.lab.lab import Lab
 
 DOCUMENT = document(ROUTES, "http://127.0.0.1:8901")

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from simulator.apns.delivery import Delivery
-from simulator.apns.mailbox import Parcel
+from simulator.apns.delivery.delivery import Delivery
+from simulator.apns.delivery.mailbox import Parcel
 from simulator.lab.device import Device, DeviceSpec
 from simulator.lab.lab import Lab
 

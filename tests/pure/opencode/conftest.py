@@ -7,11 +7,11 @@ import pytest
 
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.opencode.agent import Agent, Reaction
-from simulator.opencode.beat import Ending, Reply
-from simulator.opencode.desk import Desk
-from simulator.opencode.process import Process
 from simulator.opencode.script import Script, parse
+from simulator.opencode.v1.agent import Agent, Reaction
+from simulator.opencode.v1.beat import Ending, Reply
+from simulator.opencode.v1.desk import Desk
+from simulator.opencode.v1.process import Process
 
 D = "/code/demo"
 

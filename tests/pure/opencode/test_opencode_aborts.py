@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from simulator.opencode.desk import Desk
+from simulator.opencode.v1.desk import Desk
 
 D = "/code/demo"
 PAIR = ["idle", "session.idle"]

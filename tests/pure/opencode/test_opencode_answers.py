@@ -5,7 +5,7 @@ import random
 import pytest
 
 from simulator.clock import VirtualClock
-from simulator.opencode.answers import (
+from simulator.opencode.v1.answers import (
     Answer,
     abort,
     new_session,
@@ -14,8 +14,8 @@ from simulator.opencode.answers import (
     question_reject,
     question_reply,
 )
-from simulator.opencode.ids import Ids
-from simulator.opencode.state import State
+from simulator.opencode.v1.ids import Ids
+from simulator.opencode.v1.state import State
 from simulator.scenario import load
 
 D = "/code/demo"

@@ -7,11 +7,11 @@ import pytest
 
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.opencode.desk import Desk
-from simulator.opencode.instances import TO_BURST
-from simulator.opencode.process import Process
-from simulator.opencode.replay import replay
-from simulator.opencode.requests import Refused
+from simulator.opencode.v1.desk import Desk
+from simulator.opencode.v1.instances import TO_BURST
+from simulator.opencode.v1.process import Process
+from simulator.opencode.v1.replay import replay
+from simulator.opencode.v1.requests import Refused
 from simulator.scenario import load
 
 D = "/code/demo"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.opencode.errors import OVERFLOW, Fault, fault, lost, retry_delay, stack_trace
+from simulator.opencode.v1.errors import OVERFLOW, Fault, fault, lost, retry_delay, stack_trace
 from simulator.scenario import load
 
 RECORDED = {

@@ -6,10 +6,10 @@ import pytest
 
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.opencode.answers import Answer, abort, permission_reply, prompt
-from simulator.opencode.process import DEFAULT_PROJECT, Process
-from simulator.opencode.replay import replay
-from simulator.opencode.wire import frame
+from simulator.opencode.v1.answers import Answer, abort, permission_reply, prompt
+from simulator.opencode.v1.process import DEFAULT_PROJECT, Process
+from simulator.opencode.v1.replay import replay
+from simulator.opencode.v1.wire import frame
 from simulator.scenario import load
 
 D = "/code/demo"

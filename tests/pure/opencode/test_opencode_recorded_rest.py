@@ -4,8 +4,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from simulator.opencode.replay import known_before
-from simulator.opencode.state import State, pending_in
+from simulator.opencode.v1.replay import known_before
+from simulator.opencode.v1.state import State, pending_in
 from simulator.scenario import Action, Recording, load, scenarios
 
 DIRECTORY = "/code/demo"

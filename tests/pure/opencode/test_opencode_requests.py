@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from simulator.opencode.requests import (
+from simulator.opencode.v1.requests import (
     Refused,
     authorized,
     choice,

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from simulator.opencode.errors import OVERFLOW
 from simulator.opencode.script import ENDING, BadScript, Fail, Say, Script, Tell, Tool, Use, parse, words
+from simulator.opencode.v1.errors import OVERFLOW
 from simulator.scenario import load, scenarios
 
 

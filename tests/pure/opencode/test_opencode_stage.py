@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulator.opencode.beat import Aborted, Beat, Ending
-from simulator.opencode.stage import TICK, Running, Stage
+from simulator.opencode.v1.beat import Aborted, Beat, Ending
+from simulator.opencode.v1.stage import TICK, Running, Stage
 
 D = "/code/demo"
 

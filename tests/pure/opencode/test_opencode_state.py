@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.opencode.state import Message, Pending, State, pending_in
+from simulator.opencode.v1.state import Message, Pending, State, pending_in
 
 D = "/code/demo"
 OTHER = "/code/other"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from simulator.opencode import tools
-from simulator.opencode.tools import Chunk, Request
+from simulator.opencode.v1 import tools
+from simulator.opencode.v1.tools import Chunk, Request
 from simulator.scenario import load
 
 D = "/code/demo"

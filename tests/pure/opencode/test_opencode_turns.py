@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from simulator.opencode.beat import Ending
-from simulator.opencode.errors import MOST_RETRIES
+from simulator.opencode.v1.beat import Ending
+from simulator.opencode.v1.errors import MOST_RETRIES
 
 D = "/code/demo"
 PAIR = ["idle", "session.idle"]

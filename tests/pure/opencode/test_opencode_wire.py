@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from simulator.opencode.state import GLOBAL_DIRECTORY
-from simulator.opencode.wire import DURABLE, compact, data_line, envelope, frame, session_of, twin
+from simulator.opencode.v1.state import GLOBAL_DIRECTORY
+from simulator.opencode.v1.wire import DURABLE, compact, data_line, envelope, frame, session_of, twin
 from simulator.scenario import load, recorded_events, scenarios
 
 

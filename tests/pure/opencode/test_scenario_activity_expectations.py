@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from simulator.activity_expectations import SURELY_SHOWN, Audience, evaluate_activities
-from simulator.expectations import held
+from simulator.replay.activity_expectations import SURELY_SHOWN, Audience, evaluate_activities
+from simulator.replay.expectations import held
 from simulator.scenario import ExpectedActivity, Phase, Recording, Scenario, load, scenarios
 
 PHONE = "iPhone"

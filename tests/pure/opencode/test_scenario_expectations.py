@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.expectations import Expectation, evaluate, held
+from simulator.replay.expectations import Expectation, evaluate, held
 from simulator.scenario import ExpectedAlert, Recording, Scenario, load, scenarios
 
 

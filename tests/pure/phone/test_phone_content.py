@@ -4,9 +4,9 @@ from itertools import count
 
 import pytest
 
+from simulator.phone.app.relay_client import judge
 from simulator.phone.content import Content, content
 from simulator.phone.device import Device
-from simulator.phone.relay_client import judge
 
 FIELDS = {
     "serverID": "0123456789abcdef",

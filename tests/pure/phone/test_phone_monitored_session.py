@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.phone.content_state import ContentState
-from simulator.phone.monitored_session import (
+from simulator.phone.app.content_state import ContentState
+from simulator.phone.app.monitored_session import (
     DECISION,
     DONE,
     FAILED,

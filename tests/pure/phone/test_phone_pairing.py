@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
-from simulator.phone.keychain import Keychain
-from simulator.phone.pairing import DEFAULT_RELAY_URL, Pairing, PairingError, parse_link
+from simulator.phone.app.keychain import Keychain
+from simulator.phone.app.pairing import DEFAULT_RELAY_URL, Pairing, PairingError, parse_link
 
 SECRET = "s3cret-s3cret-s3cret-24"
 FULL = {

@@ -8,9 +8,9 @@ import pytest
 from phone_pushes import EXPO, FLAT, T0
 from simulator.phone.activitykit.activity import Activity
 from simulator.phone.activitykit.types import EXPO_WIDGETS, SESSION
+from simulator.phone.app.slots import STATUS, Slots, card, elapsed, session_props, slots
 from simulator.phone.notifications import Notification
 from simulator.phone.screen import Screen
-from simulator.phone.slots import STATUS, Slots, card, elapsed, session_props, slots
 
 
 def activity(content_state: dict[str, Any] = FLAT, **more: Any) -> Activity:

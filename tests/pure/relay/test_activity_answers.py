@@ -3,9 +3,9 @@
 import pytest
 
 from activity_values import NOW
-from relay.activity.settled import _WORDS, Answer, Word, answer
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
 from relay.apns.reasons import REASONS, Verdict, judge
+from relay.server.live_activities.settlement import _WORDS, Answer, Word, answer
 
 BAD_TOKEN = Answered(400, "BadDeviceToken")
 BAD_KEY = Answered(403, "BadEnvironmentKeyInToken")

@@ -19,9 +19,18 @@ from activity_values import (
     state,
     told,
 )
-from relay.activity.life import LONGEST_MS, TIMED_OUT_MS, begun, due_at, kind, observe, priority, timed_out
-from relay.activity.record import Activity, Alert
 from relay.contract import ContentState, Status
+from relay.server.live_activities.life import (
+    LONGEST_MS,
+    TIMED_OUT_MS,
+    begun,
+    due_at,
+    kind,
+    observe,
+    priority,
+    timed_out,
+)
+from relay.server.live_activities.record import Activity, Alert
 
 STARTED_ALERT = Alert("Session Started", "OpenCode is working on: Fix")
 STARTING = activity(stage="starting", due_at=NOW, alert=STARTED_ALERT)

@@ -24,11 +24,11 @@ from activity_values import (
     state,
     told,
 )
-from relay.activity.delivery import DISMISS_SECONDS, STALE_SECONDS, push
-from relay.activity.life import opened, timed_out
-from relay.activity.record import Activity
 from relay.apns.push import Push
 from relay.contract import EventType, Status
+from relay.server.live_activities.life import opened, timed_out
+from relay.server.live_activities.push import DISMISS_SECONDS, STALE_SECONDS, push
+from relay.server.live_activities.record import Activity
 
 NOW_S = NOW // 1000
 START = opened(told("start"), phone(apns_env="sandbox"), secret_hash=SECRET, session_id=SESSION, now_ms=NOW)

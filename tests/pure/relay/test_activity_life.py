@@ -23,9 +23,9 @@ from activity_values import (
     state,
     told,
 )
-from relay.activity.life import observe, opened
-from relay.activity.record import Activity, Alert, Stage, activity_id
 from relay.contract import EventType
+from relay.server.live_activities.life import observe, opened
+from relay.server.live_activities.record import Activity, Alert, Stage, activity_id
 
 STARTED_ALERT = Alert("Session Started", "OpenCode is working on: Fix")
 

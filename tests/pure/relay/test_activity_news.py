@@ -5,9 +5,9 @@ from typing import Any, get_args
 import pytest
 
 from activity_values import state
-from relay.activity.news import DEFAULT_TITLE, ENDINGS, News, news, start_alert
-from relay.activity.record import Alert
 from relay.contract import ContentState, Event, EventType, Status
+from relay.server.live_activities.record import Alert
+from relay.server.live_activities.updates import DEFAULT_TITLE, ENDINGS, News, news, start_alert
 
 GIVEN = state("retry", "Trying again", title="Fix auth bug", retry="Retry 2 in 8s")
 KNOWN = state("working", "Reading files", title="Known title")

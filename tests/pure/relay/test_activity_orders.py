@@ -20,12 +20,12 @@ from activity_values import (
     said,
     told,
 )
-from relay.activity.delivery import push
-from relay.activity.life import TIMED_OUT_MS, Kind, begun, kind, observe, opened, timed_out
-from relay.activity.record import Activity
-from relay.activity.settled import Word
-from relay.activity.tokens import dismissed, registered
 from relay.contract import ContentState, EventType, Status
+from relay.server.live_activities.life import TIMED_OUT_MS, Kind, begun, kind, observe, opened, timed_out
+from relay.server.live_activities.push import push
+from relay.server.live_activities.record import Activity
+from relay.server.live_activities.settlement import Word
+from relay.server.live_activities.tokens import dismissed, registered
 
 EVENTS: list[EventType] = [*get_args(EventType), "start", "progress", "progress", "permission"]
 """Twice or more what keeps a run going, or most runs would be over before anything can happen to them."""

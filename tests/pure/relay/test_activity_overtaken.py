@@ -19,10 +19,10 @@ from activity_values import (
     state,
     told,
 )
-from relay.activity.life import Kind, observe
-from relay.activity.record import Activity
-from relay.activity.settled import Word
-from relay.activity.tokens import dismissed, registered
+from relay.server.live_activities.life import Kind, observe
+from relay.server.live_activities.record import Activity
+from relay.server.live_activities.settlement import Word
+from relay.server.live_activities.tokens import dismissed, registered
 
 SENT_AT, MEANWHILE_AT = NOW - 300, NOW - 200
 BEFORE: dict[Kind, Activity] = {

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activity_values import HOUR, NOW, QUESTION, activity, phone, pushing, state, told
-from relay.activity.delivery import push
-from relay.activity.life import Kind, observe, opened
-from relay.activity.record import Activity, Alert
 from relay.apns.activity_payload import LENGTHS, ActivityContent, activity_payload
 from relay.apns.payload import MAX_PAYLOAD
 from relay.contract import ActivityFormat, ContentState, EventType, Status, session_link
+from relay.server.live_activities.life import Kind, observe, opened
+from relay.server.live_activities.push import push
+from relay.server.live_activities.record import Activity, Alert
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 FORMATS: tuple[ActivityFormat, ...] = get_args(ActivityFormat)

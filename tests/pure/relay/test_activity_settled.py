@@ -22,11 +22,11 @@ from activity_values import (
     state,
     told,
 )
-from relay.activity.life import Kind, observe
-from relay.activity.record import Activity, Alert, Stage
-from relay.activity.settled import _NEXT, DOUBTS, Word
-from relay.activity.throttle import FIRST_PAUSE_MS
-from relay.activity.tokens import dismissed, registered
+from relay.server.live_activities.life import Kind, observe
+from relay.server.live_activities.record import Activity, Alert, Stage
+from relay.server.live_activities.settlement import _NEXT, DOUBTS, Word
+from relay.server.live_activities.throttle import FIRST_PAUSE_MS
+from relay.server.live_activities.tokens import dismissed, registered
 
 SENT_AT = NOW - 300
 """When the pushes of these tests began; their answers come now."""

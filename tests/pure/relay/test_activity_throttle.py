@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activity_values import HOUR, MINUTE, NOW, SECOND
-from relay.activity.throttle import (
+from relay.server.live_activities.throttle import (
     EQUAL_PHASE_MS,
     HOUR_MS,
     LONGEST_PAUSE_MS,

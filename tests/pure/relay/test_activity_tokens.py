@@ -24,9 +24,9 @@ from activity_values import (
     row,
     state,
 )
-from relay.activity.life import OVER
-from relay.activity.record import Activity, Stage, activity_id
-from relay.activity.tokens import dismissed, named, registered
+from relay.server.live_activities.life import OVER
+from relay.server.live_activities.record import Activity, Stage, activity_id
+from relay.server.live_activities.tokens import dismissed, named, registered
 
 OTHER_TOKEN = "03" * 80
 

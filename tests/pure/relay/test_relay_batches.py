@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.batches import Batches
+from relay.server.batches import Batches
 
 
 class Ask:

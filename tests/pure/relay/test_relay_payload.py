@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from relay.apns.payload import INTERRUPTION_LEVEL, MAX_PAYLOAD, alert_payload, encode
 from relay.contract import Event
-from relay.planner import ALERTS, Recipient, plan
+from relay.server.alerts.planner import ALERTS, Recipient, plan
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PRINTABLE = st.text(

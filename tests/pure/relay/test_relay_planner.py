@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from relay.contract import Event
-from relay.planner import ALERT_SECONDS, ALERTS, Delivery, Recipient, plan
+from relay.server.alerts.planner import ALERT_SECONDS, ALERTS, Delivery, Recipient, plan
 
 NOW = 1_800_000_000_123
 PHONES = [

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from relay.settings import VARIABLES, Endpoint, Settings, SettingsError, load
+from relay.server.settings import VARIABLES, Endpoint, Settings, SettingsError, load
 
 Environment = Callable[..., dict[str, str]]
 

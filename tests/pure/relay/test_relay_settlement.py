@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
 from relay.apns.reasons import REASONS, Verdict, judge
-from relay.planner import Delivery
-from relay.settlement import (
+from relay.server.alerts.planner import Delivery
+from relay.server.alerts.settlement import (
     FIRST_RETRY,
     LONGEST_RETRY,
     OTHER_ENV,

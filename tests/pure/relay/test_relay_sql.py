@@ -7,7 +7,7 @@ import pytest
 from pymysql.err import OperationalError as DriverError
 from tortoise.exceptions import OperationalError
 
-from relay.store.sql import DEADLOCKS, Database, Unavailable
+from relay.server.store.sql import DEADLOCKS, Database, Unavailable
 
 DEADLOCK = OperationalError(DriverError(1213, "Deadlock found when trying to get lock"))
 GONE = OperationalError(DriverError(2013, "Lost connection to MySQL server during query"))

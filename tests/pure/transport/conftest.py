@@ -15,7 +15,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from relay.apns.http2 import Http2
+from relay.apns.http2.protocol import Http2
 from relay.apns.push import Push
 
 MakePush = Callable[..., Push]

@@ -8,9 +8,9 @@ from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.apns.frames import ConnectionFailure
-from relay.apns.header_block import MAX_TEMPLATES, RequestBlocks, status_of
-from relay.apns.header_table import LARGEST, HeaderTable, integer, string
+from relay.apns.http2.frames import ConnectionFailure
+from relay.apns.http2.header_block import MAX_TEMPLATES, RequestBlocks, status_of
+from relay.apns.http2.header_table import LARGEST, HeaderTable, integer, string
 
 BEARER = "bearer " + "t" * 180
 

@@ -12,8 +12,8 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from relay.apns import frames
-from relay.apns.http2 import STREAMS_UNLESS_TOLD, Http2
+from relay.apns.http2 import frames
+from relay.apns.http2.protocol import STREAMS_UNLESS_TOLD, Http2
 from relay.apns.push import Answered
 
 OK = Answered(200)

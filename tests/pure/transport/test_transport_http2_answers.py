@@ -6,9 +6,9 @@ import pytest
 from hpack import Encoder
 from hyperframe.frame import HeadersFrame, RstStreamFrame
 
-from relay.apns import frames
-from relay.apns.answer import MAX_BODY
-from relay.apns.http2 import Http2
+from relay.apns.http2 import frames
+from relay.apns.http2.answer import MAX_BODY
+from relay.apns.http2.protocol import Http2
 from relay.apns.push import Answered, MaybeSent
 
 OK = Answered(200)

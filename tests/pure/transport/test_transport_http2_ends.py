@@ -7,8 +7,8 @@ from hyperframe.frame import (
     GoAwayFrame,
 )
 
-from relay.apns import frames
-from relay.apns.http2 import MAX_HEADER_BLOCK, Http2
+from relay.apns.http2 import frames
+from relay.apns.http2.protocol import MAX_HEADER_BLOCK, Http2
 from relay.apns.push import Answered, MaybeSent, NotSent
 
 OK = Answered(200)

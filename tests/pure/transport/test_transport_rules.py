@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.apns.answer import LATEST, read_answer
-from relay.apns.backoff import BURST, FIRST_PAUSE, LONGEST_PAUSE, Backoff
-from relay.apns.idle import IDLE_LIFE, PING_AFTER, PING_ANSWER, SPARE_LIFE, Care, care
+from relay.apns.http2.answer import LATEST, read_answer
+from relay.apns.http2.backoff import BURST, FIRST_PAUSE, LONGEST_PAUSE, Backoff
+from relay.apns.http2.idle import IDLE_LIFE, PING_AFTER, PING_ANSWER, SPARE_LIFE, Care, care
+from relay.apns.http2.request_checks import MAX_PAYLOAD, refusal
 from relay.apns.push import Answered
 from relay.apns.reasons import REASONS
-from relay.apns.request_checks import MAX_PAYLOAD, refusal
 
 # What is refused.
 

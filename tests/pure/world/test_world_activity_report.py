@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from simulator.activity_report import activities
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.phone.session_activities import LATE, TAKEN
+from simulator.phone.app.session_activities import LATE, TAKEN
+from simulator.replay.activity_report import activities
 
 
 class Story:

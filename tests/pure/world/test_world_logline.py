@@ -11,10 +11,10 @@ STAMP = "2026-11-21 03:37:01,026"
 
 def test_a_line_of_the_relay() -> None:
     line = parse(
-        f"{STAMP} INFO relay.intake event event_id=e1 event_type=complete secret_hash=9f9f... deliveries=2\n"
+        f"{STAMP} INFO relay.server.intake event event_id=e1 event_type=complete secret_hash=9f9f... deliveries=2\n"
     )
     assert line is not None
-    assert line[1:4] == ("INFO", "relay.intake", "event")
+    assert line[1:4] == ("INFO", "relay.server.intake", "event")
     assert line.fields == {
         "event_id": "e1",
         "event_type": "complete",
@@ -24,7 +24,7 @@ def test_a_line_of_the_relay() -> None:
 
 
 def test_the_time_is_the_machines_local_time_to_the_millisecond() -> None:
-    line = parse(f"{STAMP} INFO relay.serve stopped")
+    line = parse(f"{STAMP} INFO relay.server.serve stopped")
     assert line is not None
     assert line.at == time.mktime((2026, 11, 21, 3, 37, 1, 0, 0, -1)) + 0.026
 
@@ -36,13 +36,13 @@ def test_a_quoted_value_keeps_its_spaces_and_quotes() -> None:
 
 
 def test_what_happened_may_be_several_words() -> None:
-    line = parse(f"{STAMP} ERROR relay.bridge.announcer no text sessionID=ses_1")
+    line = parse(f"{STAMP} ERROR relay.bridge.notify.notifier no text sessionID=ses_1")
     assert line is not None
     assert (line.what, line.fields) == ("no text", {"sessionID": "ses_1"})
 
 
 def test_a_line_without_fields() -> None:
-    line = parse(f"{STAMP} INFO relay.serve relay listening")
+    line = parse(f"{STAMP} INFO relay.server.serve relay listening")
     assert line is not None
     assert (line.what, line.fields) == ("relay listening", {})
 

@@ -1,10 +1,10 @@
 """The report of a replay, from a journal written by hand."""
 
-from simulator.activity_expectations import Audience
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.opencode.player import Played
-from simulator.report import latencies, percentiles, pushes, relay_events, report
+from simulator.opencode.v1.player import Played
+from simulator.replay.activity_expectations import Audience
+from simulator.replay.report import latencies, percentiles, pushes, relay_events, report
 from simulator.scenario import load
 
 SESSION = "ses_e042c015effeDgUcP9Fyfb1pLn"

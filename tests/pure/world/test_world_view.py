@@ -6,7 +6,7 @@ from rich.console import Console
 from simulator.journal import Entry
 from simulator.phone.notifications import Notification
 from simulator.phone.screen import Screen
-from simulator.view import SENTENCES, timeline_line, world_view
+from simulator.replay.view import SENTENCES, timeline_line, world_view
 
 DETAILS = {
     "type": "session.idle", "sessionID": "ses_e042c66e1ffekMYgmfDUQ7tyOs", "url": "http://127.0.0.1:1", "token": "…abcd",

@@ -1,0 +1,116 @@
+"""Flow control in both directions (RFC 9113 section 5.2 and 6.9): how much may be sent, and what must be granted. Pure."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from relay.apns.http2.frames import DEFAULT_WINDOW, MAX_WINDOW, ConnectionFailure, ErrorCode
+
+
+class Inflow:
+    """The connection's window for what the peer sends. Unless it is granted anew, it closes for good."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    def take(self, octets: int) -> int:
+        """Count octets of DATA, padding and all; the increment to grant now, or 0. Half a window goes at a time."""
+        self._taken += octets
+        if self._taken < DEFAULT_WINDOW // 2:
+            return 0
+        granted, self._taken = self._taken, 0
+        return granted
+
+
+@dataclass(slots=True)
+class _Upload:
+    """What is left of a body that is larger than its stream's window. The connection's window was charged already."""
+
+    rest: bytes
+    window: int
+
+
+Piece = tuple[int, bytes, bool]
+"""Stream, octets that may go out now, and whether they end the body."""
+
+
+class Outflow:
+    """The windows for what we send. The connection's is charged with a whole body when that is started.
+
+    So it can go below zero, by the `debt`: with one body that no other is to follow (6.9: a peer may open a window as
+    late as when it is used up, so to wait for room for a whole body could be in vain).
+    """
+
+    def __init__(self) -> None:
+        self.window: Final = _Window()
+        self.initial = DEFAULT_WINDOW
+        self._uploads: dict[int, _Upload] = {}
+        self._debtor = 0
+
+    def start(self, stream_id: int, body: bytes) -> Piece:
+        """As much of the body as its windows may carry at once; the rest waits here."""
+        self.window.left -= len(body)
+        if self.window.left >= 0 and len(body) <= self.initial:
+            return stream_id, body, True
+        if self.window.left < 0:
+            self._debtor = stream_id
+        now = max(min(self.initial, len(body) + min(self.window.left, 0)), 0)
+        self._uploads[stream_id] = _Upload(body[now:], self.initial - now)
+        return stream_id, body[:now], False
+
+    def open_connection(self, increment: int) -> list[Piece]:
+        """WINDOW_UPDATE of the connection."""
+        self.window.open(increment)
+        upload = self._uploads.get(self._debtor)
+        return self._go_on(self._debtor, upload) if upload else []
+
+    def is_partial(self, stream_id: int) -> bool:
+        """The end of this stream's body was not sent, so it cannot have been processed."""
+        return stream_id in self._uploads
+
+    def drop(self, stream_id: int) -> None:
+        """The stream is over; what was reserved for the rest of its body is free again."""
+        upload = self._uploads.pop(stream_id, None)
+        self.window.left += len(upload.rest) if upload else 0
+
+    def open_stream(self, stream_id: int, increment: int) -> list[Piece]:
+        """WINDOW_UPDATE of a stream (6.9.1). Of a body that is out, the window is of no interest any more."""
+        upload = self._uploads.get(stream_id)
+        if upload is None:
+            return []
+        upload.window = min(upload.window + increment, MAX_WINDOW)
+        return self._go_on(stream_id, upload)
+
+    def resize(self, initial: int) -> list[Piece]:
+        """SETTINGS_INITIAL_WINDOW_SIZE: changes the windows of open streams too, even to below zero (6.9.2)."""
+        if initial > MAX_WINDOW:
+            raise ConnectionFailure(ErrorCode.FLOW_CONTROL_ERROR, "initial window beyond 2^31-1")
+        change, self.initial = initial - self.initial, initial
+        pieces: list[Piece] = []
+        for stream_id, upload in tuple(self._uploads.items()):
+            upload.window += change
+            pieces += self._go_on(stream_id, upload)
+        return pieces
+
+    def _go_on(self, stream_id: int, upload: _Upload) -> list[Piece]:
+        debt = -min(self.window.left, 0) if stream_id == self._debtor else 0
+        size = min(upload.window, len(upload.rest) - debt)
+        if size <= 0:
+            return []
+        piece, upload.rest = upload.rest[:size], upload.rest[size:]
+        upload.window -= size
+        if not upload.rest:
+            del self._uploads[stream_id]
+        return [(stream_id, piece, not upload.rest)]
+
+
+class _Window:
+    """The connection's window."""
+
+    def __init__(self) -> None:
+        self.left = DEFAULT_WINDOW
+
+    def open(self, increment: int) -> None:
+        """WINDOW_UPDATE of stream 0."""
+        self.left += increment
+        if self.left > MAX_WINDOW:
+            raise ConnectionFailure(ErrorCode.FLOW_CONTROL_ERROR, "connection window beyond 2^31-1")

@@ -1,0 +1,304 @@
+"""HTTP/2 for exactly this job, without a socket: pushes in, bytes out; bytes in, outcomes out (RFC 9113).
+
+Each push is given with a ticket of the caller's, and each comes back once, with its outcome: answered, certainly not
+processed, or perhaps processed. Answers are matched by their stream.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
+
+from relay.apns.http2 import frames
+from relay.apns.http2.answer import DELIVERED, MAX_BODY, PartialAnswer, read_answer
+from relay.apns.http2.flow import Inflow, Outflow, Piece
+from relay.apns.http2.frames import (
+    END_HEADERS,
+    END_STREAM,
+    ConnectionFailure,
+    ErrorCode,
+    Setting,
+    StreamFailure,
+)
+from relay.apns.http2.header_block import RequestBlocks, StatusReader
+from relay.apns.push import MaybeSent, NotSent, Outcome, Push
+
+T = TypeVar("T")
+
+STREAMS_UNLESS_TOLD: Final = 100
+"""A server that names no limit has none (6.5.2); this is the least that the RFC advises to allow."""
+MAX_HEADER_BLOCK: Final = 64 * 1024
+OUR_SETTINGS: Final = {Setting.HEADER_TABLE_SIZE: 0, Setting.ENABLE_PUSH: 0}
+"""No table, so that answers' header blocks share no state; and no server push."""
+
+
+class Http2(Generic[T]):
+    """One client connection. `take_output()` after every call that may have produced something to write."""
+
+    def __init__(self, authority: str) -> None:
+        self.stream_limit = 0
+        """SETTINGS_MAX_CONCURRENT_STREAMS. APNs starts with 1 until the first accepted provider token."""
+        self.greeted = False
+        """The server's SETTINGS are here: its limits are known."""
+        self.ending = ""
+        """Why no further stream can be opened; empty while there can."""
+        self.broken = False
+        """The connection is of no use any more and must be closed, once the output is written."""
+        self.last_stream_id = -1
+        self._blocks, self._statuses = RequestBlocks(authority), StatusReader()
+        self._reader = frames.FrameReader()
+        self._inflow, self._outflow = Inflow(), Outflow()
+        self._window = self._outflow.window
+        self._tickets: dict[int, T] = {}
+        self._partial: dict[int, PartialAnswer] = {}
+        self._block: tuple[int, int, bytes] | None = None  # flags, stream and so far, until END_HEADERS
+        self._outcomes: list[tuple[T, Outcome]] = []
+        self._output = [frames.PREFACE, frames.settings(OUR_SETTINGS)]
+
+    @property
+    def in_flight(self) -> int:
+        """Pushes that are out and not answered."""
+        return len(self._tickets)
+
+    def has_room(self, size: int) -> bool:
+        """A push with a payload of so many bytes may be opened now: a stream and the window are free."""
+        wanted = size if self._tickets else 1  # nothing that is out would open the window: `Outflow`
+        return len(self._tickets) < self.stream_limit and wanted <= self._window.left and not self.ending
+
+    def take_output(self) -> bytes:
+        """What is to be written, in order; it is yours now."""
+        output = b"".join(self._output)
+        self._output.clear()
+        return output
+
+    @property
+    def has_output(self) -> bool:
+        """There is something to write."""
+        return bool(self._output)
+
+    # What we send.
+
+    def open(self, push: Push, authorization: str, ticket: T) -> int:
+        """Write the push, for which there is room, onto a new stream; its id."""
+        stream_id = self.last_stream_id = self.last_stream_id + 2
+        if stream_id >= frames.MAX_STREAM_ID:
+            self.ending = "all stream ids are used"  # section 5.1.1: the next needs a new connection
+        self._tickets[stream_id] = ticket
+        _, body, whole = self._outflow.start(stream_id, push.payload)
+        self._output.append(
+            frames.request(stream_id, self._blocks.block(push, authorization), body, whole=whole)
+        )
+        return stream_id
+
+    def cancel(self, stream_id: int) -> bool:
+        """Reset the stream of a push that nobody waits for (5.1.2). False: it was not out whole, so not processed."""
+        whole = not self._outflow.is_partial(stream_id)
+        if self._tickets.pop(stream_id, None) is not None:
+            self._partial.pop(stream_id, None)
+            self._outflow.drop(stream_id)
+            self._output.append(frames.rst_stream(stream_id, ErrorCode.CANCEL))
+        return whole
+
+    def ping(self) -> None:
+        """Ask for a sign of life (6.7)."""
+        self._output.append(frames.ping(b"are you?", ack=False))
+
+    def say_goodbye(self) -> None:
+        """GOAWAY, as the last frame before the socket closes (5.4.1, 6.8)."""
+        if not self.broken:
+            self._output.append(frames.goaway(ErrorCode.NO_ERROR))
+            self.ending = self.ending or "closed"
+
+    def lose(self, why: str, *, written: int) -> list[tuple[T, Outcome]]:
+        """The socket is gone. What had been written whole, up to this stream, may have been processed."""
+        self.ending = self.ending or why
+        for stream_id in tuple(self._tickets):
+            whole = stream_id <= written and not self._outflow.is_partial(stream_id)
+            self._drop(stream_id, MaybeSent(why) if whole else NotSent(why))
+        return self._taken_outcomes()
+
+    # What we receive.
+
+    def receive(self, data: bytes) -> list[tuple[T, Outcome]]:
+        """The pushes that these bytes settle. A peer that breaks the protocol leaves the connection `broken`."""
+        if self.broken:
+            return []
+        try:
+            for kind, flags, stream_id, payload in self._reader.read(data):
+                if self._block is not None or not self.greeted:
+                    self._check_order(kind)
+                handler = _HANDLERS.get(kind)
+                if handler is None:
+                    continue  # an unknown type is ignored (5.5)
+                try:
+                    handler(self, flags, stream_id, payload)
+                except StreamFailure as failure:
+                    self._output.append(frames.rst_stream(stream_id, ErrorCode.PROTOCOL_ERROR))
+                    self._drop(stream_id, MaybeSent(f"malformed answer: {failure}"))
+        except ConnectionFailure as failure:
+            self._break(failure)
+        return self._taken_outcomes()
+
+    def _check_order(self, kind: int) -> None:
+        if not self.greeted and kind != frames.SETTINGS:
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")  # 3.4
+        if self._block is not None and kind != frames.CONTINUATION:
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "a header block was interrupted")  # 4.3
+
+    def _break(self, failure: ConnectionFailure) -> None:
+        self.broken = True
+        self.ending = f"protocol error: {failure}"
+        self._output.append(frames.goaway(failure.code, str(failure)))
+
+    def _on_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
+        if flags & (frames.PADDED | frames.PRIORITY):
+            payload = frames.fragment(flags, payload)
+        if flags & END_HEADERS:
+            self._on_block(flags, stream_id, payload)
+        else:
+            self._block = flags, stream_id, payload
+
+    def _on_continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
+        if self._block is None or self._block[1] != stream_id:  # section 6.10
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "CONTINUATION without its HEADERS")
+        first_flags, _, so_far = self._block
+        if len(so_far) + len(payload) > MAX_HEADER_BLOCK:
+            raise ConnectionFailure(ErrorCode.ENHANCE_YOUR_CALM, "endless header block")
+        self._block = first_flags, stream_id, so_far + payload
+        if flags & END_HEADERS:
+            self._block = None
+            self._on_block(first_flags, stream_id, so_far + payload)
+
+    def _on_block(self, flags: int, stream_id: int, block: bytes) -> None:
+        """The final status, an interim one (8.1: passed over), or trailers (which say nothing here)."""
+        status = self._statuses.status(block)  # of every block: the next may refer to it
+        if stream_id not in self._tickets:
+            self._check_not_idle(stream_id)
+            return
+        partial = self._partial.get(stream_id)
+        if partial is None:
+            if not status or (status < 200 and flags & END_STREAM):
+                raise StreamFailure("no status")
+            if status < 200:
+                return
+            if not flags & END_STREAM:
+                self._partial[stream_id] = PartialAnswer(status)
+                return
+            self._answered(stream_id, status, b"")
+        elif flags & END_STREAM:
+            self._answered(stream_id, partial.status, partial.body)
+
+    def _on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
+        if increment := self._inflow.take(len(payload)):
+            self._output.append(frames.window_update(0, increment))
+        body = frames.unpadded(flags, payload)
+        if stream_id not in self._tickets:
+            self._check_not_idle(stream_id)
+            return
+        partial = self._partial.get(stream_id)
+        if partial is None:
+            raise StreamFailure("a body without a status")  # section 8.1
+        partial.body += body
+        if flags & END_STREAM:
+            self._answered(stream_id, partial.status, partial.body)
+        elif len(partial.body) > MAX_BODY:  # the stream's window is never opened, so it would not end
+            self._answered(stream_id, partial.status, b"")
+            self._output.append(frames.rst_stream(stream_id, ErrorCode.CANCEL))
+
+    def _answered(self, stream_id: int, status: int, body: bytes) -> None:
+        if self._outflow.is_partial(stream_id):  # 8.1: an answer may come before the request is complete
+            self._output.append(frames.rst_stream(stream_id, ErrorCode.CANCEL))
+        self._drop(stream_id, DELIVERED if status == 200 else read_answer(status, body))
+
+    def _on_rst_stream(self, _: int, stream_id: int, payload: bytes) -> None:
+        """REFUSED_STREAM means that nothing was processed (8.7); any other code says nothing about it."""
+        code = frames.read_code(payload)
+        if stream_id not in self._tickets:
+            self._check_not_idle(stream_id)
+        elif code == ErrorCode.REFUSED_STREAM:
+            self._drop(stream_id, NotSent("stream refused"))
+        else:
+            self._drop(stream_id, MaybeSent(f"stream reset with code {code}"))
+
+    def _on_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
+        values = frames.read_settings(flags, stream_id, payload)
+        if flags & frames.ACK:
+            self._statuses.acknowledged()
+            return
+        if not self.greeted:
+            self.greeted, self.stream_limit = True, STREAMS_UNLESS_TOLD
+        for setting, value in values:
+            self._set(setting, value)
+        self._output.append(frames.SETTINGS_ACK)
+
+    def _set(self, setting: int, value: int) -> None:
+        if setting == Setting.MAX_CONCURRENT_STREAMS:
+            self.stream_limit = value
+        elif setting == Setting.INITIAL_WINDOW_SIZE:
+            self._send_pieces(self._outflow.resize(value))
+        elif setting == Setting.HEADER_TABLE_SIZE:
+            self._blocks.resize_table(value)
+        elif setting == Setting.ENABLE_PUSH and value:
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "a server that enables push")
+        elif setting == Setting.MAX_FRAME_SIZE and not frames.MAX_FRAME_SIZE <= value < 2**24:
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, f"a frame size of {value}")
+
+    def _on_push_promise(self, _: int, __: int, ___: bytes) -> None:
+        raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "a push promise")  # 8.4: we disabled it
+
+    def _on_ping(self, flags: int, stream_id: int, payload: bytes) -> None:
+        opaque = frames.read_ping(stream_id, payload)
+        if not flags & frames.ACK:
+            self._output.append(frames.ping(opaque, ack=True))
+
+    def _on_goaway(self, _: int, stream_id: int, payload: bytes) -> None:
+        """Streams above the last were not and will not be processed (6.8); the others finish here."""
+        last, code, debug = frames.read_goaway(stream_id, payload)
+        self.ending = f"GOAWAY with code {code} {debug[:200].decode('ascii', 'backslashreplace')}".rstrip()
+        for above in [stream for stream in self._tickets if stream > last]:
+            self._drop(above, NotSent(self.ending))
+
+    def _on_window_update(self, _: int, stream_id: int, payload: bytes) -> None:
+        increment = frames.read_increment(payload)
+        if stream_id == 0:
+            if not increment:
+                raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "window increment of 0")
+            self._send_pieces(self._outflow.open_connection(increment))
+            return
+        self._check_not_idle(stream_id)
+        if not increment:
+            raise StreamFailure("window increment of 0")
+        self._send_pieces(self._outflow.open_stream(stream_id, increment))
+
+    def _send_pieces(self, pieces: list[Piece]) -> None:
+        self._output += [frames.data(stream_id, body, end_stream=end) for stream_id, body, end in pieces]
+
+    def _check_not_idle(self, stream_id: int) -> None:
+        """A stream of ours that is over may still hear things (5.1); one that never was may not."""
+        if stream_id > self.last_stream_id or stream_id % 2 == 0:
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, f"a frame on idle stream {stream_id}")
+
+    def _drop(self, stream_id: int, outcome: Outcome) -> None:
+        ticket = self._tickets.pop(stream_id, None)
+        if ticket is None:
+            return
+        self._outflow.drop(stream_id)
+        partial = self._partial.pop(stream_id, None)
+        if partial is not None and partial.status == 200:
+            outcome = DELIVERED  # the status is the answer; what was to follow it says nothing more
+        self._outcomes.append((ticket, outcome))
+
+    def _taken_outcomes(self) -> list[tuple[T, Outcome]]:
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+
+_HANDLERS: Final[dict[int, Callable[[Any, int, int, bytes], None]]] = {
+    frames.HEADERS: Http2._on_headers,
+    frames.CONTINUATION: Http2._on_continuation,
+    frames.DATA: Http2._on_data,
+    frames.RST_STREAM: Http2._on_rst_stream,
+    frames.SETTINGS: Http2._on_settings,
+    frames.PUSH_PROMISE: Http2._on_push_promise,
+    frames.PING: Http2._on_ping,
+    frames.GOAWAY: Http2._on_goaway,
+    frames.WINDOW_UPDATE: Http2._on_window_update,
+}

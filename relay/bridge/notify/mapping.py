@@ -1,0 +1,197 @@
+"""A change of a session as the event that the relay gets. Pure.
+
+Titles, and the body of a completed session, read as in the first implementation, so that a phone shows the same whoever
+sends it. Every event carries what the card shows, so that one event moves both the alert and the Live Activity.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from relay import contract
+from relay.bridge.errors import OptionError
+from relay.bridge.notify.changes import Change, Kind
+from relay.bridge.notify.redact import redact
+from relay.bridge.notify.text import MAX_UNITS, MAX_WORDS, fit, shorten, units
+from relay.bridge.sources.opencode1.events import Message
+from relay.bridge.sources.opencode1.session import card_title
+
+EVENT_TYPES: dict[Kind, contract.EventType] = {
+    "complete": "complete",
+    "error": "error",
+    "asked": "permission",
+    "interrupted": "error",
+}
+"""The changes that ring. A question to the user rings as a permission does, and a run that nobody will ever end as one
+that failed: who waits for it with the phone in the pocket has to know."""
+
+ALERTS: frozenset[contract.EventType] = frozenset(EVENT_TYPES.values())
+"""The event types that ring."""
+
+STATUSES: dict[Kind, contract.Status] = {
+    "complete": "complete",
+    "error": "error",
+    "asked": "permission",
+    "stopped": "complete",
+    "interrupted": "error",
+}
+"""What the card shows then. A `progress` event with status complete or error ends the card without ringing."""
+
+FINAL_STATUSES: frozenset[contract.Status] = frozenset({"complete", "error"})
+"""After these the card shows nothing more of the run."""
+
+TITLE_PREFIXES: dict[contract.EventType, str] = {
+    "complete": "",
+    "permission": "Action Needed: ",
+    "error": "Error: ",
+}
+
+DEFAULT_TEXTS: dict[Kind, str] = {
+    "complete": "Session complete.",
+    "asked": "OpenCode needs your permission decision.",
+    "error": "OpenCode reported an error for your session.",
+    "stopped": "Stopped",
+    "interrupted": "Interrupted: OpenCode stopped before the session was done.",
+}
+
+START_TITLE = "Session Started"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who tells the relay: the secret that phones and server share, and the server's id."""
+
+    secret: str
+    server_id: str
+
+    def __repr__(self) -> str:
+        return f"Sender(server_id={self.server_id!r})"  # never the secret
+
+
+def alert_types(names: str) -> frozenset[contract.EventType]:
+    """The alert types in a list like "complete,permission,error"; "" is none. Raises OptionError for other words."""
+    words = {word.strip() for word in names.split(",") if word.strip()}
+    if unknown := words - ALERTS:
+        raise OptionError(
+            f"the alerts must be among {', '.join(sorted(ALERTS))}, separated by commas, but there is "
+            + ", ".join(sorted(unknown))
+        )
+    return frozenset(kind for kind in ALERTS if kind in words)
+
+
+def start_event(
+    session_id: str, state: contract.ContentState, directory: str | None, fact: str, sender: Sender
+) -> contract.Event:
+    """A run began. The directory is named if there is room for it."""
+    body = f"OpenCode is working on: {state.session_title}"
+    full = f"{body} ({directory})"
+    room = directory and units(full) <= MAX_UNITS and len(full.split()) <= MAX_WORDS
+    return contract.Event(
+        secret=sender.secret,
+        server_id=sender.server_id,
+        event_type="start",
+        session_id=session_id,
+        title=START_TITLE,
+        body=full if room else shorten(body),
+        content_state=state,
+        event_id=event_id(sender.server_id, session_id, "start", fact),
+    )
+
+
+def progress_event(
+    session_id: str, state: contract.ContentState, fact: str, sender: Sender
+) -> contract.Event:
+    """The card shows something else; nothing rings."""
+    return contract.Event(
+        secret=sender.secret,
+        server_id=sender.server_id,
+        event_type="progress",
+        session_id=session_id,
+        content_state=state,
+        event_id=event_id(sender.server_id, session_id, "progress", fact),
+    )
+
+
+def event(
+    change: Change,
+    title: str | None,
+    text: str,
+    sender: Sender,
+    alerts: frozenset[contract.EventType] = ALERTS,
+) -> contract.Event:
+    """The event for a change that rings or ends a run; one that is not among `alerts` moves the card only.
+
+    `title` is the session's; `text` says what is asked, what went wrong, or what the assistant said last.
+    """
+    kind = EVENT_TYPES.get(change.kind)
+    rings = kind in alerts
+    text = redact(text.strip()) or DEFAULT_TEXTS[change.kind]
+    return contract.Event(
+        secret=sender.secret,
+        server_id=sender.server_id,
+        event_type=kind if kind and rings else "progress",
+        session_id=change.session_id,
+        title=title_of(kind, title) if kind and rings else None,
+        body=shorten(text) if rings else None,
+        content_state=contract.ContentState(
+            status=STATUSES[change.kind], session_title=card_title(title), last_message=fit(text)
+        ),
+        event_id=change_id(change, sender),
+    )
+
+
+def title_of(kind: contract.EventType, session_title: str | None) -> str:
+    """The session's title, else `Session <type>`, with the prefix of its kind, but never twice."""
+    title = (session_title or "").strip() or f"Session {kind}"
+    prefix = TITLE_PREFIXES[kind]
+    if title.casefold().startswith(prefix.strip().casefold()):
+        prefix = ""
+    return shorten(prefix + title)
+
+
+def newest_text(messages: Sequence[Message], last_id: str = "") -> str:
+    """The assistant's newest text since the user said something, else what the user said, else "". `messages`: oldest first.
+
+    What came after the message `last_id` belongs to a later run, if there is such a message. An answer to something
+    earlier is not looked for: it would be taken for the end of this run.
+    """
+    for message in reversed(_run(messages, last_id)):
+        text = _text(message) if message.info.role in ("assistant", "user") else ""
+        if text.strip() or message.info.role == "user":
+            return text.strip() and text
+    return ""
+
+
+def _run(messages: Sequence[Message], last_id: str) -> Sequence[Message]:
+    """Without later messages, and without what the user said last if the model never saw it (OpenCode 1.18 drops a prompt
+    that waits when the turn fails)."""
+    ids = [message.info.id for message in messages]
+    own = messages[: ids.index(last_id) + 1] if last_id in ids else messages
+    answers = [position for position, message in enumerate(own) if message.info.role == "assistant"]
+    return own[: answers[-1] + 1] if answers else own
+
+
+def change_id(change: Change, sender: Sender) -> str:
+    """The eventID of a change: the same for the same fact, also after a restart of the bridge."""
+    kind = EVENT_TYPES.get(change.kind, change.kind)
+    return event_id(sender.server_id, change.session_id, kind, change.fact)
+
+
+def event_id(server_id: str, session_id: str, kind: str, fact: str) -> str:
+    """32 hex digits that are the same for the same fact, so that a resend does not ring twice."""
+    return hashlib.sha256("|".join((server_id, session_id, kind, fact)).encode()).hexdigest()[:32]
+
+
+def is_progress(event: contract.Event) -> bool:
+    """Whether the event only moves a card that goes on, so that any later event of the session makes it worthless."""
+    final = event.content_state is not None and event.content_state.status in FINAL_STATUSES
+    return event.event_type == "progress" and not final
+
+
+def _text(message: Message) -> str:
+    texts = [
+        part.text
+        for part in message.parts
+        if part.type == "text" and part.text and not part.ignored and not part.synthetic
+    ]
+    return "\n".join(texts)

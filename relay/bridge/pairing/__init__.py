@@ -1,0 +1,1 @@
+"""The pairing of phones with this machine: secret, addresses, QR code and link."""

@@ -1,0 +1,83 @@
+"""The file that keeps the relay secret, so that the phones stay paired when the bridge starts again."""
+
+import logging
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from relay.bridge.errors import OptionError, SecretFileError
+from relay.contract import MIN_SECRET_LENGTH
+from relay.logfmt import line
+
+log = logging.getLogger("relay.bridge.pairing.secret_file")
+
+MAX_SECRET_LENGTH = 512
+"""The contract's limit."""
+SECRET_BYTES = 18
+"""24 characters of base64, as the first implementation generates."""
+
+
+def default_secret_file(environ: Mapping[str, str]) -> Path:
+    """`$XDG_STATE_HOME/opencode-push-relay/relay-secret`; without that variable below `~/.local/state`."""
+    state = environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
+    return Path(state) / "opencode-push-relay" / "relay-secret"
+
+
+def checked_secret(secret: str, where: str) -> str:
+    """`secret` if the relay would take it. Raises OptionError, which names `where` it is from and never repeats it."""
+    if not MIN_SECRET_LENGTH <= len(secret) <= MAX_SECRET_LENGTH:
+        raise OptionError(
+            f"{where} must have {MIN_SECRET_LENGTH} to {MAX_SECRET_LENGTH} characters, but has {len(secret)}"
+        )
+    return secret
+
+
+def load_secret(path: Path) -> str:
+    """The secret in `path`; if there is no such file, one is made with a new secret, readable by its owner only.
+
+    Raises SecretFileError if that is impossible, OptionError if the file holds no usable secret.
+    """
+    try:
+        if not path.exists():
+            _write(path, secrets.token_urlsafe(SECRET_BYTES), _publish)
+        secret = path.read_text(encoding="utf-8").strip()
+        mode = path.stat().st_mode & 0o777
+    except UnicodeDecodeError:
+        raise SecretFileError(f"the secret file {path} is not a text file") from None
+    except OSError as error:
+        raise SecretFileError(f"cannot use the secret file {path}: {error.strerror}") from None
+    if mode & 0o077:
+        log.warning(line("others can read the secret", path=path, mode=oct(mode), remedy="chmod 600"))
+    return checked_secret(secret, f"the secret in {path}")
+
+
+def renew_secret(path: Path) -> None:
+    """Put a new secret into `path`, in one step. Raises SecretFileError."""
+    try:
+        _write(path, secrets.token_urlsafe(SECRET_BYTES), Path.replace)
+    except OSError as error:
+        raise SecretFileError(f"cannot write the secret file {path}: {error.strerror}") from None
+
+
+def _write(path: Path, secret: str, publish: Callable[[Path, Path], object]) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600 from the start
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(secret + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        publish(Path(name), path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _publish(finished: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(finished)  # fails if another bridge was faster: then its secret is the one
+    except FileExistsError:
+        return
+    except OSError:
+        finished.replace(path)  # a file system without hard links

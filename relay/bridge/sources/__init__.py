@@ -1,0 +1,1 @@
+"""Where changes come from: one folder for each kind of server that the bridge can watch."""

@@ -1,0 +1,1 @@
+"""OpenCode, generation 1: its stream and REST routes, folded into changes."""

@@ -1,0 +1,142 @@
+"""What happened while the stream was cut, or while no bridge ran: the runs compared with a snapshot. Pure."""
+
+from collections.abc import Iterable
+
+from relay.bridge.notify.changes import Change
+from relay.bridge.sources.opencode1 import wording
+from relay.bridge.sources.opencode1.events import Failing, Message
+from relay.bridge.sources.opencode1.runs import Runs
+from relay.bridge.sources.opencode1.session import Session
+from relay.bridge.sources.opencode1.snapshot import Ending, Snapshot, ending, failure_of
+from relay.bridge.sources.opencode1.turns import RUNNING
+
+
+class CatchUp:
+    """Take a `mark`, ask the server, `resync`, ask for the newest messages of what ended, and tell them to `ended`.
+
+    The stream goes on meanwhile and knows better: what it touched after the mark is left alone.
+    """
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+
+    def mark(self) -> int:
+        """How much has happened: whatever happens later is not in an answer that was asked for before."""
+        return self._runs.events
+
+    def restore(self, session_ids: Iterable[str]) -> None:
+        """The phones were told by an earlier bridge that these root sessions run, and not that they ended."""
+        for session_id in session_ids:
+            session = self._runs.families.session(session_id)
+            session.learnt = session.running = True
+            session.phase = "busy"
+
+    def unplaced(self) -> list[str]:
+        """The running sessions whose directory is not known."""
+        return [
+            session_id
+            for session_id, session in self._runs.families
+            if session.running and session.directory is None
+        ]
+
+    def running(self) -> list[str]:
+        """The root sessions in which the model or a tool is at work."""
+        return [
+            session_id
+            for session_id, session in self._runs.families
+            if session.running and session.phase in RUNNING and session.parent_id is None
+        ]
+
+    def directories(self) -> set[str | None]:
+        """The directories of all sessions in which something goes on."""
+        return {session.directory for _, session in self._runs.families if not session.quiet}
+
+    def resync(self, snapshot: Snapshot, mark: int) -> tuple[list[Change], list[str]]:
+        """What the snapshot changes, and the root sessions that ended meanwhile."""
+        changes = self._busy(snapshot, mark)
+        ended: list[str] = []
+        for session_id, session in self._runs.families:
+            if session.unsure:
+                ended.append(session_id)
+            elif session.quiet or session.touched > mark:
+                session.blind = False
+            elif session_id in snapshot.statuses:
+                session.blind = False
+                changes += self._answered(session_id, session, snapshot, mark)
+            elif session.directory in snapshot.directories:
+                changes += self._idle(session_id, session, ended)
+        for asking in snapshot.requests:
+            if asking.session_id in snapshot.statuses:
+                changes += self._runs.ask(asking)
+        return changes, ended
+
+    def ended(self, session_id: str, newest: Message | None, mark: int, since_ms: float) -> list[Change]:
+        """What the newest message of a session that is idle says about its end, unless that was told before.
+
+        Of a session that was not known to run, only an end after `since_ms` (UNIX milliseconds) counts.
+        """
+        session = self._runs.families.session(session_id)
+        if session.touched > mark and session.running and not session.unsure:
+            session.blind = False
+            return []
+        how = ending(newest)
+        if session.running:
+            nothing_came = newest is not None and newest.info.id == session.ended_id
+            return self._end(session_id, session, newest, "interrupted" if nothing_came else how)
+        if newest is None or how not in ("complete", "error") or newest.info.id == session.ended_id:
+            return []
+        if session.ended_at > self._runs.connected_at:
+            return []  # the stream told it meanwhile, perhaps without having seen its message
+        missed = (newest.info.time.completed or 0) >= since_ms
+        return self._end(session_id, session, newest, how) if missed else []
+
+    def note(self, session_id: str, newest: Message | None) -> None:
+        """The newest message of a session that runs: its end is named by it if no newer one comes."""
+        session = self._runs.families.session(session_id)
+        session.newest_id = max(session.newest_id, newest.info.id if newest else "")
+
+    def give_up(self) -> list[Change]:
+        """The server cannot be asked: what the stream says must do."""
+        changes: list[Change] = []
+        for session_id, session in self._runs.families:
+            unsure, session.blind = session.unsure, False
+            if unsure:
+                changes += self._end(session_id, session, None, "complete")
+        return changes
+
+    def _busy(self, snapshot: Snapshot, mark: int) -> list[Change]:
+        changes: list[Change] = []
+        for session_id, status in snapshot.statuses.items():
+            session = self._runs.families.get(session_id)
+            if self._runs.families.deleted(session_id) or (session and session.touched > mark):
+                continue
+            if session and session.phase == "rejected":
+                continue  # busy until its idle comes, or until the model is called again
+            if session and session.phase not in RUNNING:
+                session.phase = "idle"  # an end that nobody saw, and a new run after it
+            changes += self._runs.status(session_id, status, self._runs.fresh_id())
+            self._runs.families.session(session_id).touched = mark
+        return changes
+
+    def _answered(self, session_id: str, session: Session, snapshot: Snapshot, mark: int) -> list[Change]:
+        listed = {asking.id for asking in snapshot.requests}
+        gone = [one for one, asked_at in session.pending.items() if asked_at <= mark and one not in listed]
+        return [change for request in gone for change in self._runs.answer(session_id, request)]
+
+    def _idle(self, session_id: str, session: Session, ended: list[str]) -> list[Change]:
+        if session.running and session.parent_id is None:
+            ended.append(session_id)
+            return []
+        session.phase, session.running, session.blind = "idle", False, False
+        return self._runs.withdraw(session_id, session)
+
+    def _end(self, session_id: str, session: Session, newest: Message | None, how: Ending) -> list[Change]:
+        failure = failure_of(newest) if newest and how == "error" else None
+        session.newest_id = max(session.newest_id, newest.info.id if newest else "")
+        session.phase, session.running, session.blind = "idle", False, False
+        words = wording.failed(Failing(error=failure)) if failure else ""
+        fact = session.end_fact(self._runs.fresh_id())
+        session.ended_at = self._runs.events + 1
+        return self._runs.withdraw(session_id, session) + self._runs.families.tell(
+            session_id, how, fact, words
+        )

@@ -1,0 +1,182 @@
+"""The few REST routes of OpenCode that the bridge asks.
+
+An unknown GET route of OpenCode answers 200 with the web UI's HTML, so the content type is checked every time.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+import aiohttp
+
+from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, OptionError, Refused, Unreachable
+from relay.bridge.sources.opencode1.events import (
+    Asking,
+    Health,
+    Info,
+    Malformed,
+    Message,
+    RetryStatus,
+    decode,
+)
+
+T = TypeVar("T")
+
+DEADLINE = 10.0
+"""Seconds for one REST answer; OpenCode is near, but it may be busy."""
+
+DEFAULT_USERNAME = "opencode"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where OpenCode listens, and who asks: `url` has no credentials and no trailing slash."""
+
+    url: str
+    username: str
+    password: str | None
+
+    def __repr__(self) -> str:
+        return f"Address({self.url!r}, username={self.username!r})"  # never the password
+
+    @property
+    def host(self) -> str:
+        """The host in `url`, an IPv6 address without its brackets."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """HTTP Basic credentials, if there is a password."""
+        if self.password is None:
+            return {}
+        return {"Authorization": aiohttp.encode_basic_auth(self.username, self.password)}
+
+
+def address(url: str, username: str = DEFAULT_USERNAME, password: str | None = None) -> Address:
+    """The address in `url`, which may hold user and password itself. Raises OptionError if it is no HTTP URL."""
+    parts = http_url(url, "the OpenCode URL")
+    host = parts.netloc.rpartition("@")[2]
+    bare = parts._replace(netloc=host, query="", fragment="").geturl().rstrip("/")
+    if parts.password is None:
+        return Address(bare, username, password)
+    return Address(bare, unquote(parts.username or username), unquote(parts.password))
+
+
+def http_url(url: str, what: str) -> SplitResult:
+    """The parts of an http or https URL. Raises OptionError, naming `what`; the text does not repeat credentials."""
+    try:
+        parts = urlsplit(url.strip())
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise OptionError(f"{what} must be an http:// or https:// URL with a host")
+    return parts
+
+
+class OpenCode:
+    """Asks one OpenCode server. Every method raises an OpenCodeError if it gets no proper answer in time."""
+
+    def __init__(self, http: aiohttp.ClientSession, address: Address, *, deadline: float = DEADLINE) -> None:
+        self._http = http
+        self._address = address
+        self._deadline = deadline
+
+    @property
+    def url(self) -> str:
+        """Where OpenCode listens, without credentials."""
+        return self._address.url
+
+    async def health(self) -> Health:
+        """GET /global/health."""
+        return await self._get("/global/health", Health)
+
+    async def session(self, session_id: str) -> Info:
+        """GET /session/:id, which finds the session whatever directory it belongs to."""
+        return await self._get(f"/session/{quote(session_id, safe='')}", Info)
+
+    async def messages(self, session_id: str, limit: int) -> list[Message]:
+        """GET /session/:id/message: the newest `limit` messages, oldest first."""
+        return await self._get(f"/session/{quote(session_id, safe='')}/message?limit={limit}", list[Message])
+
+    async def recent_sessions(self, limit: int) -> list[Info]:
+        """GET /experimental/session: the root sessions of all directories, last updated first."""
+        return await self._get(f"/experimental/session?roots=true&limit={limit}", list[Info])
+
+    async def statuses(self, directory: str | None) -> dict[str, RetryStatus]:
+        """GET /session/status: the sessions of one directory that are not idle (None: the server's own directory)."""
+        return await self._get("/session/status" + _in(directory), dict[str, RetryStatus])
+
+    async def requests(self, directory: str | None) -> list[Asking]:
+        """GET /permission and GET /question: what waits for the user in one directory, ghosts of aborts among it."""
+        permissions = await self._get("/permission" + _in(directory), list[Asking])
+        return permissions + await self._get("/question" + _in(directory), list[Asking])
+
+    @asynccontextmanager
+    async def global_events(self, read_deadline: float) -> AsyncIterator[aiohttp.StreamReader]:
+        """GET /global/event: the bytes of the stream. Silence longer than `read_deadline` seconds ends it.
+
+        Raises Unreachable when the stream breaks, too.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._deadline, sock_read=read_deadline)
+        async with self._answer("/global/event", "text/event-stream", timeout) as response:
+            yield response.content
+
+    async def _get(self, path: str, kind: type[T]) -> T:
+        timeout = aiohttp.ClientTimeout(total=self._deadline)
+        async with self._answer(path, "application/json", timeout) as response:
+            text = await response.read()
+        try:
+            return decode(text, kind)
+        except Malformed as error:
+            raise NotOpenCode(f"{self.url}{_route(path)} answered something unexpected: {error}") from None
+
+    @asynccontextmanager
+    async def _answer(
+        self, path: str, content_type: str, timeout: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        try:
+            async with self._http.get(
+                self.url + path, headers=self._address.headers, timeout=timeout, allow_redirects=False
+            ) as response:
+                self._check(response, path, content_type)
+                yield response
+        except TimeoutError:
+            raise Unreachable(f"{self.url}{_route(path)} is silent") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unreachable(f"{self.url} does not answer ({_reason(error)})") from None
+
+    def _check(self, response: aiohttp.ClientResponse, path: str, content_type: str) -> None:
+        where = f"{self.url}{_route(path)}"
+        if kind := STATUS_ERRORS.get(response.status):
+            raise kind(STATUS_TEXTS[kind].format(where=where, status=response.status))
+        if response.status != 200:
+            raise Unreachable(f"{where} answered {response.status}")
+        if response.content_type != content_type:
+            raise NotOpenCode(
+                f"{where} answered {response.content_type} instead of {content_type}: is this an OpenCode server?"
+            )
+
+
+STATUS_ERRORS: dict[int, type[OpenCodeError]] = {401: Refused, 403: Refused, 404: NotFound}
+
+STATUS_TEXTS: dict[type[OpenCodeError], str] = {
+    Refused: "{where} answered {status}: OpenCode wants another username or password (OPENCODE_SERVER_PASSWORD)",
+    NotFound: "{where} answered {status}: not found",
+}
+
+
+def _in(directory: str | None) -> str:
+    return "" if directory is None else f"?directory={quote(directory, safe='')}"
+
+
+def _route(path: str) -> str:
+    return path.partition("?")[0]
+
+
+def _reason(error: Exception) -> str:
+    # The texts of aiohttp's errors name hosts and ports at most; those of the operating system are the clearest part.
+    cause = getattr(error, "os_error", None) or error
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

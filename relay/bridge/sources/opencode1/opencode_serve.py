@@ -1,0 +1,150 @@
+"""`opencode serve` as the bridge's own child: started with it, and stopped with it, together with the tools it runs."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import signal
+
+from relay.bridge.errors import ServeError
+from relay.bridge.pairing.hosts import answering_addresses
+from relay.bridge.sources.opencode1.serve_command import Command
+from relay.logfmt import line
+
+log = logging.getLogger("relay.bridge.sources.opencode1.opencode_serve")
+
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+"""For SIGTERM to have its effect, before SIGKILL."""
+
+LAST_WORDS_SECONDS = 1.0
+"""For what it said before it ended to come through the pipe."""
+
+READY = re.compile(rb"opencode server listening on \S*:(\d+)/?\s")
+"""What `opencode serve` prints once it listens. OpenCode's own SDK waits for this line, too (observed on 1.18)."""
+
+
+class OpenCodeServe:
+    """The process. It has a process group of its own, so Ctrl-C reaches the bridge alone, which then stops it."""
+
+    def __init__(
+        self, command: Command, *, start_seconds: float = START_SECONDS, stop_seconds: float = STOP_SECONDS
+    ) -> None:
+        self._command = command
+        self._start_seconds = start_seconds
+        self._stop_seconds = stop_seconds
+        self._process: asyncio.subprocess.Process | None = None
+        self._output = Output()
+
+    async def start(self) -> str:
+        """Where it listens, once it does. Raises ServeError if it ends before, or takes longer than `start_seconds`."""
+        process = self._process = await self._run()
+        ended = asyncio.create_task(process.wait(), name="bridge-opencode")
+        try:
+            parts = {ended, self._output.port}
+            await asyncio.wait(parts, timeout=self._start_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if not self._output.port.done():
+                raise await self._failed(ended)
+        finally:
+            ended.cancel()
+        port = self._output.port.result()
+        log.info(line("started", pid=process.pid, port=port))
+        return f"http://{self._command.host}:{port}"
+
+    async def ended(self) -> None:
+        """Wait until it ends by itself, and raise ServeError then."""
+        assert self._process is not None
+        raise ServeError(
+            f"opencode serve ended with status {await self._process.wait()}; the bridge stops with it"
+        )
+
+    async def stop(self) -> None:
+        """Ask it to end, and end it if it does not; nothing of its process group is left."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        _signal_group(process.pid, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), self._stop_seconds)
+        _signal_group(process.pid, signal.SIGKILL)  # itself, or tools that it left behind
+        await process.wait()
+        self._output.close()
+
+    async def _run(self) -> asyncio.subprocess.Process:
+        # A pipe of our own: asyncio's would make wait() wait for tools that hold its other end, too.
+        read_end, write_end = os.pipe()
+        await asyncio.get_running_loop().connect_read_pipe(lambda: self._output, os.fdopen(read_end, "rb"))
+        try:
+            return await asyncio.create_subprocess_exec(
+                *self._command.words, env=self._command.environment, stdin=asyncio.subprocess.DEVNULL,
+                stdout=write_end, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            self._output.close()
+            raise ServeError(f"cannot run {self._command.words[0]}: {error.strerror}") from None
+        finally:
+            os.close(write_end)
+
+    async def _failed(self, ended: asyncio.Task[int]) -> ServeError:
+        if not ended.done():
+            return ServeError(f"opencode serve did not listen within {self._start_seconds:g} s")
+        await asyncio.wait({self._output.ended}, timeout=LAST_WORDS_SECONDS)
+        words = await self._taken() or _last_words(self._output.said)
+        return ServeError(f"opencode serve ended with status {ended.result()} before it listened: {words}")
+
+    async def _taken(self) -> str:
+        """What it does not say itself (1.18 calls it an unexpected error): that its port is another's."""
+        host, port = self._command.host, self._command.port
+        if not port or not await answering_addresses([host.strip("[]")], port):
+            return ""
+        return (
+            f"something else listens on {host}:{port}; if that is OpenCode, leave out --start-opencode, "
+            "else name another port by --opencode-url"
+        )
+
+
+class Output(asyncio.Protocol):
+    """What it prints: `port` is known once it listens; the rest is read and dropped, for a full pipe would stop it.
+
+    `ended`: nothing more can come.
+    """
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.port: asyncio.Future[int] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.said = b""
+        self._transport: asyncio.BaseTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The pipe is open."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """It said something."""
+        if self.port.done():
+            return
+        self.said += data
+        if ready := READY.search(self.said):
+            self.port.set_result(int(ready[1]))
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """The pipe is closed."""
+        self.ended.set_result(None)
+
+    def close(self) -> None:
+        """Hear no more of it."""
+        if self._transport:
+            self._transport.close()
+
+
+def _last_words(said: bytes) -> str:
+    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith("Warning: ")]
+    return telling[-1].strip()[:200] if telling else "it said no reason"
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # gone; macOS: only its zombie is left
+        os.killpg(group, number)

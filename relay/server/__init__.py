@@ -1,0 +1,1 @@
+"""`relay serve` and `relay migrate`: keeps tokens, turns events into pushes, and sends them."""

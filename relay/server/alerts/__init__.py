@@ -1,0 +1,1 @@
+"""Alerts: which pushes an event asks for, and what becomes of each."""

@@ -1,0 +1,94 @@
+"""Pure: an event, the phones that are registered and the time -> the pushes to make."""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+
+from relay.apns.payload import alert_payload
+from relay.apns.push import Push
+from relay.contract import Event, EventType, session_link
+from relay.server.recipient import Recipient
+
+ALERT_SECONDS = 24 * 3600
+"""How long APNs keeps trying a phone that is off: a day later nobody wants to hear of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One push of one event to one phone. `created_at` is UTC milliseconds; `attempts` counts finished tries."""
+
+    push: Push
+    secret_hash: str
+    event_id: str
+    event_type: str
+    session_id: str
+    device_id: str
+    created_at: int
+    registered_at: int
+    attempts: int = 0
+
+
+ALERTS: dict[EventType, tuple[str, str]] = {
+    "complete": ("Session complete", "OpenCode finished your session."),
+    "permission": ("Action needed", "OpenCode needs your permission decision."),
+    "error": ("Session error", "OpenCode reported an error for your session."),
+}
+"""Title and body when the event carries none, word for word as the first implementation; no other event is an alert."""
+
+_NAMESPACE = uuid.UUID("6f1d9c52-6d1e-5b0e-9b2e-5f0d1b7c3a11")
+
+
+def plan(
+    event: Event, *, event_id: str, secret_hash: str, recipients: list[Recipient], now_ms: int
+) -> list[Delivery]:
+    """The alerts of one event: one for every phone, none for start and progress.
+
+    The same event planned again gives pushes with the same apns-id and collapse-id, so a resend is harmless: the row
+    exists already, and a push that was sent twice all the same shows once on the phone.
+    """
+    if event.event_type not in ALERTS:
+        return []
+    payload = _alert(event)
+    collapse_id = hashlib.sha256(f"{secret_hash}|{event_id}".encode()).hexdigest()[:32]
+    return [
+        Delivery(
+            push=_push(recipient, event_id, secret_hash, collapse_id, payload, now_ms),
+            secret_hash=secret_hash,
+            event_id=event_id,
+            event_type=event.event_type,
+            session_id=event.session_id,
+            device_id=recipient.device_id,
+            created_at=now_ms,
+            registered_at=recipient.registered_at,
+        )
+        for recipient in recipients
+    ]
+
+
+def _alert(event: Event) -> bytes:
+    title, body = ALERTS[event.event_type]
+    return alert_payload(
+        title=event.title or title,
+        body=event.body or body,
+        event_type=event.event_type,
+        session_id=event.session_id,
+        server_id=event.server_id,
+        url=session_link(event.session_id),
+    )
+
+
+def _push(
+    recipient: Recipient, event_id: str, secret_hash: str, collapse_id: str, payload: bytes, now_ms: int
+) -> Push:
+    name = f"{secret_hash}|{event_id}|{recipient.device_token}|alert"
+    return Push(
+        apns_id=str(uuid.uuid5(_NAMESPACE, name)),
+        device_token=recipient.device_token,
+        apns_env=recipient.apns_env,
+        topic=recipient.bundle_id,
+        push_type="alert",
+        priority=10,
+        expiration=now_ms // 1000 + ALERT_SECONDS,
+        collapse_id=collapse_id,
+        payload=payload,
+    )

@@ -1,0 +1,60 @@
+"""`relay serve`: bind, open, serve, and close in reverse; any failed start is one sentence and a non-zero exit."""
+
+import asyncio
+import logging
+import socket
+
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config
+
+from relay.clock import Clock
+from relay.logfmt import line
+from relay.server.app import running_app
+from relay.server.settings import Settings
+
+log = logging.getLogger("relay.server.serve")
+
+BACKLOG = 1024
+
+
+class StartError(Exception):
+    """The relay cannot start; the text says why and what to do."""
+
+
+async def serve(settings: Settings, stop: asyncio.Event, clock: Clock | None = None) -> None:
+    """Serve until `stop` is set. Raises StartError or DatabaseError if it cannot begin.
+
+    The address is bound first: whoever holds it is the only relay of that name, so leases of a killed one are free.
+    """
+    with _bind(settings.relay_host, settings.port) as listener:
+        async with running_app(settings, clock=clock) as app:
+            log.info(line("listening", url=f"http://{settings.relay_host}:{settings.port}"))
+            await hypercorn_serve(app, _hypercorn(listener, settings), shutdown_trigger=stop.wait)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host.strip("[]"), port), backlog=BACKLOG, family=_family(host))
+    except OSError as error:
+        raise StartError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}. Is another relay running? PORT chooses another"
+        ) from error
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _hypercorn(listener: socket.socket, settings: Settings) -> Config:
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]  # Hypercorn closes it
+    # Defaults that cut clients off (Hypercorn 0.18): a connection ends after 1000 requests, and a stop cancels
+    # handlers after 3 s although /v1/event may answer later.
+    config.keep_alive_max_requests = 10**9
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = settings.relay_event_deadline + 2
+    config.backlog = BACKLOG
+    config.include_server_header = False
+    config.errorlog = logging.getLogger("relay.hypercorn")
+    config.errorlog.setLevel(logging.WARNING)
+    return config

@@ -1,0 +1,135 @@
+"""Queries on activity_registration: the Live Activities of each session.
+
+A row changes by compare and set on its `revision`, so that every decision stands on what it was made of, whichever
+relay made it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from relay.contract import ContentState
+from relay.server.live_activities.record import Activity, Alert
+from relay.server.live_activities.throttle import EQUAL_PHASE_MS
+from relay.server.store.sql import Database
+
+TABLE = "activity_registration"
+_COLUMNS = Activity.__slots__
+_KEY = ("id", "revision")
+
+
+async def of_session(db: Database, secret_hash: str, session_id: str) -> list[Activity]:
+    """The activities of a session, the oldest first."""
+    (found,) = await of_sessions(db, [(secret_hash, session_id)])
+    return found
+
+
+async def of_sessions(db: Database, sessions: Sequence[tuple[str, str]]) -> list[list[Activity]]:
+    """The activities of each session (hash of the secret, session id), the oldest first."""
+    found: dict[tuple[str, str], list[Activity]] = {session: [] for session in sessions}
+    one = "secret_hash = ? AND session_id = ?"
+    _, rows = await db.execute(
+        f"SELECT * FROM {TABLE} WHERE {' OR '.join(one for _ in found)} ORDER BY began_at, id",
+        [value for session in found for value in session],
+    )
+    for row in rows:
+        # MySQL's `=` ignores case, a session id does not.
+        if (of := found.get((row["secret_hash"], row["session_id"]))) is not None:
+            of.append(_activity(row))
+    return [found[session] for session in sessions]
+
+
+async def find(db: Database, activity_id: str) -> Activity | None:
+    """The activity as it stands now."""
+    _, rows = await db.execute(f"SELECT * FROM {TABLE} WHERE id = ?", [activity_id])
+    return _activity(rows[0]) if rows else None
+
+
+async def insert(db: Database, activities: Sequence[Activity]) -> bool:
+    """Take the fence of each; False if another event or relay was first with one of them."""
+    if not activities:
+        return True
+    return await db.insert_new(TABLE, [_row(activity) for activity in activities]) == len(activities)
+
+
+async def change(db: Database, activity: Activity) -> Activity | None:
+    """Write the activity if nobody wrote since it was read, and return it as it is now; else None."""
+    written = replace(activity, revision=activity.revision + 1)
+    row = _row(written)
+    names = [name for name in row if name not in _KEY]
+    count, _ = await db.execute(
+        f"UPDATE {TABLE} SET {', '.join(f'{name} = ?' for name in names)}, revision = ? WHERE id = ? AND revision = ?",
+        [*(row[name] for name in names), written.revision, activity.id, activity.revision],
+    )
+    return written if count else None
+
+
+async def forget(db: Database, activity: Activity) -> bool:
+    """Remove the activity if nobody wrote since it was read."""
+    count, _ = await db.execute(
+        f"DELETE FROM {TABLE} WHERE id = ? AND revision = ?", [activity.id, activity.revision]
+    )
+    return count > 0
+
+
+async def forget_phone(db: Database, *, secret_hash: str, device_token: str) -> None:
+    """Remove what belongs to a phone that wants nothing more."""
+    await db.execute(
+        f"DELETE FROM {TABLE} WHERE secret_hash = ? AND device_token = ?", [secret_hash, device_token.lower()]
+    )
+
+
+async def due(db: Database, *, until_ms: int, limit: int) -> list[Activity]:
+    """Activities whose newest state may be pushed until then, the longest waiting first."""
+    _, rows = await db.execute(
+        f"SELECT * FROM {TABLE} WHERE due_at <= ? ORDER BY due_at LIMIT ?", [until_ms, limit]
+    )
+    return [_activity(row) for row in rows]
+
+
+async def began_before(db: Database, *, before_ms: int, limit: int) -> list[Activity]:
+    """Activities that run so long already and have no end yet."""
+    _, rows = await db.execute(
+        f"SELECT * FROM {TABLE} WHERE began_at < ? AND ends = ? AND stage NOT IN ('ended', 'dismissed') LIMIT ?",
+        [before_ms, False, limit],
+    )
+    return [_activity(row) for row in rows]
+
+
+async def forget_old(db: Database, *, before_ms: int, limit: int) -> int:
+    """Remove up to `limit` activities that began before; returns how many."""
+    count, _ = await db.execute(
+        f"DELETE FROM {TABLE} WHERE id IN (SELECT id FROM (SELECT id FROM {TABLE} WHERE began_at < ? LIMIT ?) AS old)",
+        [before_ms, limit],
+    )
+    return count
+
+
+async def release_leases(db: Database, owner: str) -> None:
+    """What this relay held when it was killed is free again; what it was pushing is due when its window allows it."""
+    await db.execute(
+        f"UPDATE {TABLE} SET lease_until = 0, revision = revision + 1, "
+        "due_at = CASE WHEN due_at > pushed_at + ? THEN pushed_at + ? ELSE due_at END "
+        "WHERE lease_until > 0 AND SUBSTR(lease_owner, 1, ?) = ?",
+        [EQUAL_PHASE_MS, EQUAL_PHASE_MS, len(owner) + 1, f"{owner}#"],
+    )
+
+
+def _row(activity: Activity) -> dict[str, Any]:
+    row = {name: getattr(activity, name) for name in _COLUMNS}
+    row["state"] = activity.state and msgspec.json.encode(activity.state).decode()
+    row["alert"] = activity.alert and json.dumps(activity.alert, ensure_ascii=False)
+    row["priority_10_at"] = json.dumps(activity.priority_10_at, separators=(",", ":"))
+    return row
+
+
+def _activity(row: Any) -> Activity:
+    values = {name: row[name] for name in _COLUMNS}
+    values["state"] = values["state"] and msgspec.json.decode(values["state"], type=ContentState)
+    values["alert"] = values["alert"] and Alert(*json.loads(values["alert"]))
+    values["priority_10_at"] = tuple(json.loads(values["priority_10_at"]))
+    values["ends"] = bool(values["ends"])
+    return Activity(**values)

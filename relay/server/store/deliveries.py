@@ -1,0 +1,203 @@
+"""Queries on delivery_log: the log of pushes and, while a row is queued, the outbox."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from relay.apns.push import Push
+from relay.server.alerts.planner import Delivery
+from relay.server.alerts.settlement import Settlement, Status
+from relay.server.store.sql import Database, chunks, marks
+
+_SETTLED = ("apns_env", "payload", "status", "attempts", "http_status", "reason", "error", "latency_ms", "due_at",
+            "lease_owner", "lease_until", "updated_at")  # fmt: skip
+_FREE = "status = 'queued' AND due_at <= ? AND lease_until <= ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A delivery that was tried, and how that went."""
+
+    delivery: Delivery
+    settlement: Settlement
+    latency_ms: int
+    now_ms: int
+
+
+async def enqueue(
+    db: Database, deliveries: Sequence[Delivery], *, owner: str, lease_until: int
+) -> list[Delivery]:
+    """Write the deliveries down before they are sent; returns those that were not there yet, leased to `owner`."""
+    claim = _claim(owner)
+    by_id: dict[str, Delivery] = {}
+    for delivery in deliveries:
+        by_id.setdefault(delivery.push.apns_id, delivery)
+    fresh: set[str] = set()
+    for rows in chunks([_row(delivery, claim, lease_until) for delivery in by_id.values()]):
+        ids = [row["id"] for row in rows]
+        every = await db.insert_new("delivery_log", rows) == len(rows)
+        fresh.update(ids if every else await _claimed(db, ids, claim))
+    return [delivery for apns_id, delivery in by_id.items() if apns_id in fresh]
+
+
+async def _claimed(db: Database, ids: Sequence[str], claim: str) -> list[str]:
+    """Which of the rows this claim holds. By their ids, because no index leads to a claim."""
+    _, rows = await db.execute(
+        f"SELECT id FROM delivery_log WHERE id IN ({marks(ids)}) AND lease_owner = ?", [*ids, claim]
+    )
+    return [row["id"] for row in rows]
+
+
+async def statuses(db: Database, *, secret_hash: str, event_id: str) -> dict[str, Status]:
+    """The deliveries of an event by id. MySQL's `=` ignores case, an event id does not."""
+    _, rows = await db.execute(
+        "SELECT id, event_id, status FROM delivery_log WHERE secret_hash = ? AND event_id = ?",
+        [secret_hash, event_id],
+    )
+    return {row["id"]: row["status"] for row in rows if row["event_id"] == event_id}
+
+
+async def claim_due(db: Database, *, owner: str, now_ms: int, lease_until: int, limit: int) -> list[Delivery]:
+    """Take over deliveries that are due and that nobody holds; no other relay gets them before `lease_until`.
+
+    Three statements, of which the first finds nothing when there is nothing to do. The claim is unique, so the third
+    reads exactly what the second took.
+    """
+    _, rows = await db.execute(
+        f"SELECT id FROM delivery_log WHERE {_FREE} ORDER BY due_at LIMIT ?", [now_ms, now_ms, limit]
+    )
+    if not rows:
+        return []
+    claim = _claim(owner)
+    ids = [row["id"] for row in rows]
+    await db.execute(
+        f"UPDATE delivery_log SET lease_owner = ?, lease_until = ? WHERE id IN ({marks(ids)}) AND {_FREE}",
+        [claim, lease_until, *ids, now_ms, now_ms],
+    )
+    _, claimed = await db.execute(
+        "SELECT d.*, r.device_token, r.updated_at AS registered_at FROM delivery_log d "
+        f"JOIN device_registration r ON r.id = d.device_id WHERE d.id IN ({marks(ids)}) AND d.lease_owner = ?",
+        [*ids, claim],
+    )
+    if len(claimed) < len(ids):
+        await _fail_unregistered(db, ids, claim, now_ms)
+    return [_delivery(row) for row in claimed]
+
+
+async def _fail_unregistered(db: Database, ids: Sequence[str], claim: str, now_ms: int) -> None:
+    """What is left for phones that unregistered meanwhile ends as failed."""
+    await db.execute(
+        "UPDATE delivery_log SET status = 'failed', payload = NULL, error = 'the phone unregistered', updated_at = ? "
+        f"WHERE id IN ({marks(ids)}) AND lease_owner = ? "
+        "AND device_id NOT IN (SELECT id FROM device_registration)",
+        [now_ms, *ids, claim],
+    )
+
+
+async def release_leases(db: Database, owner: str) -> None:
+    """What this relay held when it was killed is free again. Call at start, when the address is ours."""
+    await db.execute(
+        "UPDATE delivery_log SET lease_until = 0 WHERE status = 'queued' AND SUBSTR(lease_owner, 1, ?) = ?",
+        [len(owner) + 1, f"{owner}#"],
+    )
+
+
+async def save(db: Database, settled: Sequence[Settled]) -> None:
+    """Write down how deliveries went."""
+    for rows in chunks([_settled_row(entry) for entry in settled]):
+        await db.upsert("delivery_log", rows, key="id", updated=_SETTLED)
+
+
+async def forget(db: Database, *, before_ms: int, limit: int) -> int:
+    """Remove up to `limit` settled rows that were made before; returns how many."""
+    count, _ = await db.execute(
+        "DELETE FROM delivery_log WHERE id IN (SELECT id FROM (SELECT id FROM delivery_log "
+        "WHERE created_at < ? AND status <> 'queued' LIMIT ?) AS old)",
+        [before_ms, limit],
+    )
+    return count
+
+
+async def count(db: Database) -> int:
+    """Logged deliveries."""
+    _, rows = await db.execute("SELECT COUNT(*) AS n FROM delivery_log")
+    return int(rows[0]["n"])
+
+
+def _claim(owner: str) -> str:
+    return f"{owner}#{uuid.uuid4().hex[:12]}"
+
+
+def _row(delivery: Delivery, claim: str | None, lease_until: int) -> dict[str, Any]:
+    push = delivery.push
+    return {
+        "id": push.apns_id,
+        "secret_hash": delivery.secret_hash,
+        "event_id": delivery.event_id,
+        "event_type": delivery.event_type,
+        "session_id": delivery.session_id,
+        "device_id": delivery.device_id,
+        "token_suffix": push.device_token[-8:],
+        "apns_env": push.apns_env,
+        "topic": push.topic,
+        "push_type": push.push_type,
+        "priority": push.priority,
+        "collapse_id": push.collapse_id,
+        "expires_at": push.expiration * 1000,
+        "payload": push.payload.decode(),
+        "status": "queued",
+        "attempts": delivery.attempts,
+        "http_status": None,
+        "reason": None,
+        "error": None,
+        "latency_ms": None,
+        "due_at": delivery.created_at,
+        "lease_owner": claim,
+        "lease_until": lease_until,
+        "created_at": delivery.created_at,
+        "updated_at": delivery.created_at,
+    }
+
+
+def _settled_row(entry: Settled) -> dict[str, Any]:
+    settlement = entry.settlement
+    http_status, reason, error = settlement.told
+    row = _row(entry.delivery, None, 0)
+    return row | {
+        "apns_env": settlement.apns_env,
+        "payload": row["payload"] if settlement.status == "queued" else None,
+        "status": settlement.status,
+        "attempts": entry.delivery.attempts + 1,
+        "http_status": http_status,
+        "reason": reason,
+        "error": error,
+        "latency_ms": entry.latency_ms,
+        "due_at": settlement.due_at,
+        "updated_at": entry.now_ms,
+    }
+
+
+def _delivery(row: dict[str, Any]) -> Delivery:
+    push = Push(
+        apns_id=row["id"],
+        device_token=row["device_token"],
+        apns_env=row["apns_env"],
+        topic=row["topic"],
+        push_type=row["push_type"],
+        priority=row["priority"],
+        expiration=row["expires_at"] // 1000,
+        collapse_id=row["collapse_id"],
+        payload=row["payload"].encode(),
+    )
+    return Delivery(
+        push=push,
+        secret_hash=row["secret_hash"],
+        event_id=row["event_id"],
+        event_type=row["event_type"],
+        session_id=row["session_id"],
+        device_id=row["device_id"],
+        created_at=row["created_at"],
+        registered_at=row["registered_at"],
+        attempts=row["attempts"],
+    )

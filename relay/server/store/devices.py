@@ -1,0 +1,115 @@
+"""Queries on device_registration: the phones of each secret."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from relay.contract import ApnsEnv, DeviceRegister
+from relay.server.recipient import Recipient
+from relay.server.store.sql import Database, marks
+
+_REGISTERED_AGAIN = ("bundle_id", "apns_env", "updated_at")
+_KEPT = ("push_to_start_token", "activity_format")
+"""iOS hands the push-to-start token out late, or not at all at some launches: an app without one keeps the last."""
+
+
+async def register(
+    db: Database, device: DeviceRegister, *, secret_hash: str, bundle_id: str, now_ms: int
+) -> None:
+    """Remember the phone; registering again updates its app, environment, push-to-start token and time."""
+    row = {
+        "id": str(uuid.uuid4()),
+        "secret_hash": secret_hash,
+        "device_token": device.device_token.lower(),
+        "bundle_id": bundle_id,
+        "apns_env": device.apns_env,
+        "push_to_start_token": device.push_to_start_token and device.push_to_start_token.lower(),
+        "activity_format": device.activity_format,
+        "created_at": now_ms,
+        "updated_at": now_ms,
+    }
+    await db.upsert(
+        "device_registration", [row], key="secret_hash, device_token", updated=_REGISTERED_AGAIN, kept=_KEPT
+    )
+
+
+async def unregister(db: Database, *, secret_hash: str, device_token: str) -> None:
+    """Forget the phone; no error if it was not there."""
+    await db.execute(
+        "DELETE FROM device_registration WHERE secret_hash = ? AND device_token = ?",
+        [secret_hash, device_token.lower()],
+    )
+
+
+async def recipients(db: Database, secret_hash: str) -> list[Recipient]:
+    """The phones of a secret, in the order in which they came."""
+    (found,) = await recipients_of(db, [secret_hash])
+    return found
+
+
+async def recipients_of(db: Database, secret_hashes: Sequence[str]) -> list[list[Recipient]]:
+    """The phones of each secret, in the order in which they came."""
+    found: dict[str, list[Recipient]] = {secret_hash: [] for secret_hash in secret_hashes}
+    _, rows = await db.execute(
+        f"{_PHONE} WHERE secret_hash IN ({marks(found)}) ORDER BY created_at, id", list(found)
+    )
+    for row in rows:
+        found[row["secret_hash"]].append(_recipient(row))
+    return [found[secret_hash] for secret_hash in secret_hashes]
+
+
+async def find(db: Database, *, secret_hash: str, device_token: str) -> Recipient | None:
+    """One phone of a secret."""
+    _, rows = await db.execute(
+        f"{_PHONE} WHERE secret_hash = ? AND device_token = ?", [secret_hash, device_token.lower()]
+    )
+    return _recipient(rows[0]) if rows else None
+
+
+async def forget(db: Database, device_id: str, *, registered_before_ms: int) -> bool:
+    """Remove a dead token, unless the phone registered again at or after that time."""
+    count, _ = await db.execute(
+        "DELETE FROM device_registration WHERE id = ? AND updated_at < ?", [device_id, registered_before_ms]
+    )
+    return count > 0
+
+
+async def forget_push_to_start(
+    db: Database, device_id: str, token: str, *, registered_before_ms: int
+) -> bool:
+    """Remove a dead push-to-start token, unless the phone registered again at or after that time."""
+    count, _ = await db.execute(
+        "UPDATE device_registration SET push_to_start_token = NULL "
+        "WHERE id = ? AND push_to_start_token = ? AND updated_at < ?",
+        [device_id, token, registered_before_ms],
+    )
+    return count > 0
+
+
+async def remember_environment(db: Database, device_id: str, apns_env: ApnsEnv) -> None:
+    """The token turned out to belong to the other environment. Its registration keeps its time."""
+    await db.execute("UPDATE device_registration SET apns_env = ? WHERE id = ?", [apns_env, device_id])
+
+
+async def count(db: Database) -> int:
+    """Registered phones."""
+    _, rows = await db.execute("SELECT COUNT(*) AS n FROM device_registration")
+    return int(rows[0]["n"])
+
+
+_PHONE = (
+    "SELECT id, secret_hash, device_token, bundle_id, apns_env, updated_at, push_to_start_token, activity_format "
+    "FROM device_registration"
+)
+
+
+def _recipient(row: Any) -> Recipient:
+    return Recipient(
+        device_id=row["id"],
+        device_token=row["device_token"],
+        bundle_id=row["bundle_id"],
+        apns_env=row["apns_env"],
+        registered_at=row["updated_at"],
+        push_to_start_token=row["push_to_start_token"],
+        activity_format=row["activity_format"] or "flat",
+    )

@@ -1,0 +1,1 @@
+"""Who is pushing: provider tokens and client certificates."""

@@ -1,0 +1,1 @@
+"""Broadcast channels: managed, and pushed to."""

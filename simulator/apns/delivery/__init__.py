@@ -1,0 +1,1 @@
+"""What becomes of a push that APNs has accepted."""

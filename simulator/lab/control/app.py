@@ -1,0 +1,112 @@
+"""The control API as a Quart app, made from the table of its routes."""
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from quart import Quart, Response, request
+from werkzeug.exceptions import HTTPException
+
+from simulator.lab.control.journal import plain
+from simulator.lab.control.problems import FOREIGN, UNREADABLE, Refusal, problem
+from simulator.lab.control.route import Call, Fields, Raw, Route, Stream
+from simulator.lab.control.table import ROUTES
+from simulator.lab.lab import Lab
+
+MAX_BODY = 1024 * 1024
+"""Bytes; a table of a thousand faults fits."""
+STREAM_HEADERS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",
+}
+
+OnChange = Callable[[], None]
+
+
+def create_app(lab: Lab, on_change: OnChange = lambda: None) -> Quart:
+    """The app over one lab. `on_change` is called after every request that may have changed something."""
+    app = Quart("simulator.lab.control", static_folder=None)
+    app.url_map.merge_slashes = False
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    for route in ROUTES:
+        app.add_url_rule(
+            route.path.replace("{", "<").replace("}", ">"),
+            endpoint=f"{route.method} {route.path}",
+            view_func=_view(route, lab, on_change),
+            methods=[route.method],
+            provide_automatic_options=False,
+        )
+    app.before_request(_only_this_machine)
+    app.register_error_handler(Exception, _refuse)
+    return app
+
+
+def _view(route: Route, lab: Lab, on_change: OnChange) -> Callable[..., Awaitable[Response]]:
+    async def view(**path: str) -> Response:
+        call = Call(lab, path, _query(route), await _body(route))
+        lab.settle()
+        reply = await route.handle(call)
+        if route.method != "GET":
+            lab.settle()
+            on_change()
+        return _response(reply, route.status)
+
+    return view
+
+
+def _query(route: Route) -> Any:
+    if route.query is None:
+        return None
+    return msgspec.convert(request.args.to_dict(), route.query, strict=False)
+
+
+async def _body(route: Route) -> Any:
+    """The body as the route's type; none at all counts as an empty object, so that curl needs no -d '{}'."""
+    if route.body is None:
+        return None
+    text = await request.get_data(as_text=False)
+    if text and request.mimetype != "application/json":
+        raise Refusal(UNREADABLE)
+    return msgspec.json.decode(text or b"{}", type=route.body)
+
+
+def _only_this_machine() -> None:
+    """A web page must not reach us through the browser of this machine: it holds tokens and keys."""
+    origin = request.headers.get("Origin")
+    hosts = [urlsplit(f"//{request.host}").hostname, urlsplit(origin).hostname if origin else "localhost"]
+    if not all(map(_is_local, hosts)):
+        raise Refusal(FOREIGN)
+
+
+def _is_local(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _response(reply: Fields | Raw | Stream, status: int) -> Response:
+    if isinstance(reply, Stream):
+        return _stream(reply)
+    return _json(reply.fields if isinstance(reply, Raw) else {"ok": True, **reply}, status)
+
+
+def _json(fields: Fields, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(fields, enc_hook=plain), status, content_type="application/json")
+
+
+def _stream(reply: Stream) -> Response:
+    response = Response(reply.chunks, 200, STREAM_HEADERS)
+    response.timeout = None  # Quart ends a body after RESPONSE_TIMEOUT (60 s) otherwise
+    return response
+
+
+async def _refuse(error: Exception) -> Response:
+    found = problem(error)
+    response = _json(found.fields(), found.status)
+    if isinstance(error, HTTPException) and (allow := error.get_response().headers.get("Allow")):
+        response.headers["Allow"] = allow
+    return response

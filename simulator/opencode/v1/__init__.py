@@ -1,0 +1,1 @@
+"""A server of generation 1: REST, event streams, recordings."""

@@ -1,0 +1,136 @@
+"""A recording turned into frames to be sent: renamed for its play, and moved to the time of its play. No I/O."""
+
+import json
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from simulator.opencode.v1.ids import renamed
+from simulator.opencode.v1.state import Json
+from simulator.opencode.v1.wire import Frame, compact, frame
+from simulator.scenario import Recording
+
+_FIRST_MS = 1_000_000_000_000
+"""Numbers from here on (September 2001) are UNIX milliseconds; OpenCode's objects hold no others of this size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """A frame and when it is due: seconds since the play began."""
+
+    at: float
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A session with its messages that a recorded server knew from before."""
+
+    session: Json
+    messages: tuple[Json, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Where the times of a recording go: `recorded_ms` is played at `played_ms`, `speed` times as fast."""
+
+    recorded_ms: float
+    played_ms: float
+    speed: float
+
+    def move(self, ms: int) -> int:
+        """The time (UNIX ms) at which something recorded at `ms` happens in the play."""
+        return round(self.played_ms + (ms - self.recorded_ms) / self.speed)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """One play of a recording, ready: cues in order, the end of the server (seconds) if it has one, and the played
+    ids of the recorded sessions."""
+
+    cues: tuple[Cue, ...]
+    killed_at: float | None
+    sessions: dict[str, str]
+
+
+def replay(recording: Recording, play: int, speed: float, started_ms: float | None = None) -> Replay:
+    """The `play`-th play of a recording, `speed` times as fast; times inside stay as recorded if `started_ms` is None."""
+    timing = _timing(recording, speed, started_ms)
+    cues = tuple(Cue(line.t / speed, frame(_played(line.event, play, timing))) for line in recording.events)
+    killed_at = None if recording.killed_at is None else recording.killed_at / speed
+    names = {session_id: renamed(session_id, play) for session_id in session_ids(recording)}
+    return Replay(cues, killed_at, names)
+
+
+def seeds(recording: Recording, play: int, speed: float, started_ms: float | None = None) -> list[Seed]:
+    """What the server of a recording knew from before, as the `play`-th play has it."""
+    timing = _timing(recording, speed, started_ms)
+    return [
+        Seed(_played(seed.session, play, timing), tuple(_played(one, play, timing) for one in seed.messages))
+        for seed in known_before(recording)
+    ]
+
+
+def session_ids(recording: Recording) -> list[str]:
+    """The sessions of a recording as recorded: created in it, or known before."""
+    return [*_created(recording), *(seed.session["id"] for seed in known_before(recording))]
+
+
+def known_before(recording: Recording) -> list[Seed]:
+    """Sessions that the server could show by REST although no event of the recording created them."""
+    answers = {action.target.partition("?")[0]: action.response for action in recording.actions}
+    created = set(_created(recording))
+    return [
+        Seed(response, tuple(answers.get(f"{path}/message", ())))
+        for path, response in answers.items()
+        if path.startswith("/session/ses_") and path.count("/") == 2 and response["id"] not in created
+    ]
+
+
+def recorded_start_ms(recording: Recording) -> float:
+    """UNIX milliseconds at which the recording's `t` was 0, by the newest time in its first event that has one."""
+    for line in recording.events:
+        times = list(_times(line.event))
+        if times:
+            return max(times) - line.t * 1000
+    raise ValueError(f"recording {recording.name} holds no time")
+
+
+def _timing(recording: Recording, speed: float, started_ms: float | None) -> Timing | None:
+    if speed <= 0:
+        raise ValueError(f"speed must be above 0, not {speed:g}")
+    return None if started_ms is None else Timing(recorded_start_ms(recording), started_ms, speed)
+
+
+def _created(recording: Recording) -> list[str]:
+    return [
+        line.event["payload"]["properties"]["sessionID"]
+        for line in recording.events
+        if line.event["payload"]["type"] == "session.created"
+    ]
+
+
+def _played(value: Json, play: int, timing: Timing | None) -> Json:
+    moved = value if timing is None else _moved(value, timing)
+    played: Json = moved if play == 0 else json.loads(renamed(compact(moved), play))
+    return played
+
+
+def _moved(value: Any, timing: Timing) -> Any:
+    if isinstance(value, dict):
+        return {key: _moved(one, timing) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_moved(one, timing) for one in value]
+    return timing.move(value) if _is_time(value) else value
+
+
+def _times(value: Any) -> list[int]:
+    if isinstance(value, dict):
+        return list(chain.from_iterable(_times(one) for one in value.values()))
+    if isinstance(value, list):
+        return list(chain.from_iterable(_times(one) for one in value))
+    return [value] if _is_time(value) else []
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int) and value >= _FIRST_MS

@@ -1,0 +1,168 @@
+"""The open event streams of a server: who listens, what waits to be written, and the heartbeat."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+
+from simulator.clock import Clock
+from simulator.journal import Journal
+from simulator.opencode.v1.ids import Ids
+from simulator.opencode.v1.state import Json
+from simulator.opencode.v1.wire import Frame, data_line
+
+HEARTBEAT_EVERY = 10.0
+"""Seconds between two `server.heartbeat` events of a stream, also under traffic."""
+
+
+class StreamCut(TimeoutError):
+    """The stream ends without a last chunk, as when the process is killed.
+
+    A TimeoutError, because that is what Quart takes silently in the middle of a body; Hypercorn then closes the
+    connection with the chunked body incomplete.
+    """
+
+
+class Subscription:
+    """One listener. Its buffer is unbounded, as in the real server: a stalled reader loses nothing.
+
+    `directory` is None for /global/event. Events sent before `hears_from` (UNIX seconds) are lost to it.
+    """
+
+    def __init__(self, directory: str | None, hears_from: float) -> None:
+        self.directory = directory
+        self.hears_from = hears_from
+        self._waiting: list[bytes] = []
+        self._ready = asyncio.Event()
+        self._cut = False
+        self._ended = False
+
+    def put(self, chunk: bytes) -> None:
+        """Queue bytes; all that is queued goes out as one chunk."""
+        self._waiting.append(chunk)
+        self._ready.set()
+
+    def cut(self) -> None:
+        """End the stream with no farewell."""
+        self._cut = True
+        self._ready.set()
+
+    def end(self) -> None:
+        """End the stream properly, after what is queued."""
+        self._ended = True
+        self._ready.set()
+
+    async def take(self) -> bytes:
+        """What is queued, as soon as there is anything; nothing at the end. Raises StreamCut once cut and all was taken."""
+        await self._ready.wait()
+        if self._cut and not self._waiting:
+            raise StreamCut
+        chunk = b"".join(self._waiting)
+        self._waiting.clear()
+        if not (self._cut or self._ended):
+            self._ready.clear()
+        return chunk
+
+
+class Streams:
+    """All subscriptions of one server process."""
+
+    def __init__(self, clock: Clock, journal: Journal, ids: Ids, deaf_window: float) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._ids = ids
+        self._deaf_window = deaf_window
+        self._open: set[Subscription] = set()
+        self._subscribed = asyncio.Event()
+        self._silent = asyncio.Event()
+        self._silent.set()
+
+    @property
+    def global_subscriptions(self) -> list[Subscription]:
+        """Who listens to /global/event now."""
+        return [subscription for subscription in self._open if subscription.directory is None]
+
+    def send(self, frames: Sequence[Frame]) -> None:
+        """Queue events for every subscription that hears them; nothing is awaited."""
+        now = self._clock.now()
+        chunks: dict[str | None, bytes] = {}
+        for subscription in self._open:
+            if now < subscription.hears_from:
+                continue
+            directory = subscription.directory
+            if directory not in chunks:
+                chunks[directory] = _chunk(frames, directory)
+            if chunks[directory]:
+                subscription.put(chunks[directory])
+
+    async def cut(self, last_words: float) -> None:
+        """End all streams at once, with no farewell; what is queued has `last_words` seconds to leave."""
+        for subscription in self._open:
+            subscription.cut()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(last_words):
+                await self._silent.wait()
+
+    def end(self, directory: str) -> None:
+        """End the /event streams of an instance that is disposed of; /global/event goes on."""
+        for subscription in self._open:
+            if subscription.directory == directory:
+                subscription.end()
+
+    async def subscribed(self, deadline: float) -> None:
+        """Return when somebody listens to /global/event and is past the deaf window.
+
+        Raises TimeoutError if nobody came within `deadline` seconds of real time.
+        """
+        try:
+            async with asyncio.timeout(deadline):
+                await self._subscribed.wait()
+        except TimeoutError:
+            raise TimeoutError(f"nobody opened GET /global/event within {deadline:g} s") from None
+        hears_from = min((one.hears_from for one in self.global_subscriptions), default=0.0)
+        await self._clock.sleep(hears_from - self._clock.now())
+
+    async def stream(self, directory: str | None) -> AsyncGenerator[bytes, None]:
+        """The body of one event stream: server.connected, then events and heartbeats until somebody ends it."""
+        # Only /global/event attaches its listener after having said server.connected.
+        deaf = self._deaf_window if directory is None else 0.0
+        subscription = Subscription(directory, self._clock.now() + deaf)
+        subscription.put(self._own_event(directory, "server.connected"))
+        heart = asyncio.create_task(self._beat(subscription), name="opencode-heartbeat")
+        self._add(subscription)
+        try:
+            while chunk := await subscription.take():
+                yield chunk
+        finally:
+            heart.cancel()
+            self._remove(subscription)
+
+    async def _beat(self, subscription: Subscription) -> None:
+        while True:
+            await self._clock.sleep(HEARTBEAT_EVERY)
+            subscription.put(self._own_event(subscription.directory, "server.heartbeat"))
+
+    def _own_event(self, directory: str | None, kind: str) -> bytes:
+        """An event of the stream itself: on /global/event it has an envelope without directory."""
+        event: Json = {"id": self._ids.new("evt"), "type": kind, "properties": {}}
+        return data_line({"payload": event} if directory is None else event)
+
+    def _add(self, subscription: Subscription) -> None:
+        self._open.add(subscription)
+        self._silent.clear()
+        if subscription.directory is None:
+            self._subscribed.set()
+        self._journal.record("opencode", "stream opened", directory=subscription.directory)
+
+    def _remove(self, subscription: Subscription) -> None:
+        self._open.discard(subscription)
+        if not self.global_subscriptions:
+            self._subscribed.clear()
+        if not self._open:
+            self._silent.set()
+        self._journal.record("opencode", "stream ended", directory=subscription.directory)
+
+
+def _chunk(frames: Sequence[Frame], directory: str | None) -> bytes:
+    if directory is None:
+        return b"".join(frame.global_line for frame in frames)
+    return b"".join(frame.event_line or b"" for frame in frames if frame.directory == directory)

@@ -1,0 +1,85 @@
+"""`simulator replay`: one scenario through the whole chain of real processes, and what came of it."""
+
+import json
+import sys
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from simulator.phone.app.app_kind import ActivityFormat
+from simulator.replay.report import report
+from simulator.replay.world import World, WorldOptions
+from simulator.scenario import Scenario, load, scenarios
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """How a scenario is played, `speed` times as fast as recorded, and what the phone is like; see WorldOptions."""
+
+    speed: float = 1.0
+    database_url: str | None = None
+    app: ActivityFormat = "flat"
+    foreground: bool = False
+    phone_profile: str = "default"
+    relays: int = 1
+
+
+async def replay(scenario: Scenario, options: ReplayOptions | None = None) -> Json:
+    """The report of one scenario, played in a new world."""
+    chosen = options or ReplayOptions()
+    world_options = WorldOptions(
+        permission_delay=scenario.permission_delay,
+        database_url=chosen.database_url,
+        live_activities=True,
+        app=chosen.app,
+        foreground=chosen.foreground,
+        phone_profile=chosen.phone_profile,
+        relays=chosen.relays,
+    )
+    async with World(world_options) as world:
+        played = await world.play(scenario, chosen.speed)
+        showings = [fact for phone in world.phones for fact in phone.showings]
+        return report(scenario, played, world.journal, showings, audience=world.audience(chosen.speed))
+
+
+def print_list() -> None:
+    """Every scenario with its sentence."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name in scenarios():
+        table.add_row(f"[bold]{name}", load(name).about)
+    Console().print(table)
+
+
+def print_json(result: Json) -> None:
+    """The report as one JSON object on standard output."""
+    json.dump(result, sys.stdout, indent=2, ensure_ascii=False)
+    print()
+
+
+def print_report(result: Json) -> None:
+    """The report for people."""
+    console = Console()
+    for one in result["notifications"]:
+        console.print(f"  [bold]{one['title']}[/]  {one['body']}", highlight=False)
+    for activity in result["activities"]:
+        console.print(f"  {_card(activity)}", highlight=False, markup=False)
+    for expectation in result["expectations"]:
+        console.print(
+            "  [green]✓[/]" if expectation["ok"] else "  [red]✗[/]", expectation["what"], highlight=False
+        )
+    p50 = result["latency_ms"]["event_to_phone"]["p50"]
+    latency = f", {p50:.0f} ms from OpenCode's event to the phone (median)" if p50 is not None else ""
+    verdict = "[green]ok[/]" if result["ok"] else "[red]not as expected[/]"
+    console.print(f"{result['scenario']}: {verdict}{latency}")
+
+
+def _card(activity: Json) -> str:
+    """A card in one line: its title and the statuses it went through."""
+    statuses = [status for status, _ in groupby(state["status"] for state in activity["states"])]
+    titles = [state["sessionTitle"] for state in activity["states"]]
+    return f"card by {activity['how']}: {titles[-1] if titles else ''}: {', then '.join(statuses)}"

@@ -1,0 +1,115 @@
+"""What a replay showed, as one JSON object, read from the journal. Pure."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from simulator.journal import Entry, Journal
+from simulator.opencode.v1.player import Played
+from simulator.replay.activity_expectations import Audience, evaluate_activities
+from simulator.replay.activity_report import activities
+from simulator.replay.expectations import evaluate, held
+from simulator.scenario import Scenario
+
+Json = dict[str, Any]
+
+ORIGINS = {
+    "session.idle": "complete",
+    "session.error": "error",
+    "permission.asked": "permission",
+    "question.asked": "permission",
+}
+"""OpenCode's event in which an alert begins: from here its latency counts."""
+
+
+def report(
+    scenario: Scenario,
+    played: Played,
+    journal: Journal,
+    notifications: Sequence[Json],
+    since: float = 0.0,
+    audience: Audience | None = None,
+) -> Json:
+    """`{scenario, ok, expectations, relay_events, pushes, notifications, activities, latency_ms}`; times are UNIX seconds.
+
+    What happened before `since` belongs to an earlier play. The cards are judged if there is an `audience` for them.
+    """
+    events = relay_events(journal.entries("relay", "event", since))
+    notifications = [one for one in notifications if one["at"] >= since]
+    shown = [
+        {name: one[name] for name in ("title", "body", "eventType", "sessionID", "at")}
+        for one in notifications
+    ]
+    cards = activities(journal.entries("phone", since=since))
+    expectations = evaluate(scenario, events, shown, played.sessions)
+    if audience is not None:
+        expectations += evaluate_activities(scenario, cards, audience, played.sessions)
+    return {
+        "scenario": scenario.name,
+        "ok": held(expectations),
+        "expectations": [asdict(expectation) for expectation in expectations],
+        "relay_events": events,
+        "pushes": pushes(journal.entries("apns", "push", since)),
+        "notifications": shown,
+        "activities": cards,
+        "latency_ms": {
+            "event_to_phone": percentiles(latencies(journal.entries("opencode", "event", since), shown))
+        },
+    }
+
+
+def relay_events(entries: Iterable[Entry]) -> list[Json]:
+    """What the relay was told, each event once however often it was posted: `{eventType, sessionID, at}`."""
+    first: dict[str, Json] = {}
+    for entry in entries:
+        fields = entry.detail
+        event = {"eventType": fields["eventType"], "sessionID": fields["sessionID"], "at": entry.at}
+        first.setdefault(fields["eventID"], event)
+    return list(first.values())
+
+
+def pushes(entries: Iterable[Entry]) -> list[Json]:
+    """What reached APNs and how it answered: `{apnsId, pushType, status, reason}`."""
+    return [
+        {
+            "apnsId": entry.detail["apns_id"],
+            "pushType": entry.detail["push_type"],
+            "status": entry.detail["status"],
+            "reason": entry.detail["reason"],
+        }
+        for entry in entries
+    ]
+
+
+def latencies(origins: Sequence[Entry], notifications: Iterable[Json]) -> list[float]:
+    """Milliseconds from OpenCode's event to the screen, for each notification whose origin is known.
+
+    The origin is the first event of its kind since the notification of that kind before it: an error is told twice
+    by OpenCode, and the second time is not where it began.
+    """
+    found: list[float] = []
+    since: dict[tuple[str, str], float] = {}
+    for one in sorted(notifications, key=lambda one: float(one["at"])):
+        key = (one["eventType"], one["sessionID"])
+        began = [
+            entry.at
+            for entry in origins
+            if ORIGINS.get(entry.detail["type"]) == one["eventType"]
+            and entry.detail["root"] == one["sessionID"]
+            and since.get(key, 0.0) < entry.at <= one["at"]
+        ]
+        if began:
+            found.append((one["at"] - began[0]) * 1000)
+        since[key] = one["at"]
+    return found
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float | None]:
+    """`{p50, p99}` by nearest rank, None where there is nothing to measure."""
+    ordered = sorted(values)
+    return {f"p{rank}": round(_nearest(ordered, rank), 1) if ordered else None for rank in (50, 99)}
+
+
+def _nearest(ordered: Sequence[float], rank: int) -> float:
+    return ordered[max(0, math.ceil(rank / 100 * len(ordered)) - 1)]
