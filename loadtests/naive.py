@@ -24,7 +24,7 @@ from quart import Quart, Response, request
 
 from relay import contract
 from relay.contract import DeviceRegister, Event, EventReply, Health, Ok
-from relay.logfmt import line
+from relay.log import line
 from relay.server import settings
 from relay.server.alerts.planner import ALERTS
 from relay.server.routes.envelope import reply

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
-from relay import __version__, log_output
+from relay import __version__, log
 from relay.bridge.arguments import (
     Environment,
     add_bridge_arguments,
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     1, too, when the doctor found a step that fails.
     """
     arguments = _parser(os.environ.get).parse_args(argv)
-    log_output.install(arguments.log_level, sys.stderr)
+    log.install(arguments.log_level, sys.stderr)
     logging.getLogger("tortoise").setLevel(logging.WARNING)
     try:
         return asyncio.run(_until_signal(arguments.run, arguments)) or 0

@@ -29,7 +29,7 @@ from relay.apns.http2.request_checks import refusal
 from relay.apns.http2.trust import client_tls, for_apns
 from relay.apns.provider_token import ProviderToken
 from relay.apns.push import Answered, NotSent, Outcome, Push
-from relay.logfmt import line
+from relay.log import line
 
 __all__ = [
     "PRIORITY_HIGH",

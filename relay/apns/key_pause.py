@@ -12,7 +12,7 @@ from relay.apns.gateway import Gateway
 from relay.apns.push import Answered, NotSent, Outcome, Push
 from relay.apns.reasons import Verdict, judge
 from relay.contract import ApnsEnv
-from relay.logfmt import line
+from relay.log import line
 
 log = logging.getLogger("relay.apns")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import jwt
 
-from relay.logfmt import line
+from relay.log import line
 
 log = logging.getLogger("relay.apns")
 

@@ -37,7 +37,7 @@ from relay.bridge.sources.opencode1.sessions import Sessions
 from relay.bridge.sources.opencode1.stream import EventStream
 from relay.bridge.state_file import State, StateWriter, read_state, state_file
 from relay.bridge.watch import Watch
-from relay.logfmt import line
+from relay.log import line
 
 log = logging.getLogger("relay.bridge")
 

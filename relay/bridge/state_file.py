@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from relay.logfmt import line
+from relay.log import line
 
 log = logging.getLogger("relay.bridge.state_file")
 

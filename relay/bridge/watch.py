@@ -9,7 +9,7 @@ from relay.bridge.notify.lanes import Lanes
 from relay.bridge.sources.opencode1.client import OpenCode
 from relay.bridge.sources.opencode1.events import Event
 from relay.bridge.sources.opencode1.sessions import Sessions
-from relay.logfmt import line
+from relay.log import line
 
 log = logging.getLogger("relay.bridge.watch")
 

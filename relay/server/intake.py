@@ -10,7 +10,7 @@ from typing import Any
 
 from relay import contract
 from relay.contract import Event, EventReply
-from relay.logfmt import line
+from relay.log import line
 from relay.server.alerts.dispatcher import Dispatcher
 from relay.server.alerts.planner import ALERTS, Delivery, plan
 from relay.server.alerts.settlement import Status

@@ -8,7 +8,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
 from relay.clock import Clock
-from relay.logfmt import line
+from relay.log import line
 from relay.server.app import running_app
 from relay.server.settings import Settings
 

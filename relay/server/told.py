@@ -2,7 +2,7 @@
 
 import logging
 
-from relay.logfmt import line
+from relay.log import line
 from relay.server.store.deliveries import Settled
 
 log = logging.getLogger("relay.delivery")

@@ -16,7 +16,7 @@ from relay.apns.http2.errand import Errand
 from relay.apns.http2.idle import Care, care
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
 from relay.apns.reasons import Verdict, judge
-from relay.logfmt import line
+from relay.log import line
 
 log = logging.getLogger("relay.apns")
 

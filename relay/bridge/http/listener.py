@@ -8,7 +8,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from quart import Quart
 
-from relay.logfmt import line
+from relay.log import line
 
 log = logging.getLogger("relay.bridge.http.listener")
 

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from relay.logfmt import line
+from relay.log import line
 
 Item = TypeVar("Item")
 

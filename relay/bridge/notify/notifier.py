@@ -23,7 +23,7 @@ from relay.bridge.notify.mapping import (
 from relay.bridge.notify.open_runs import OpenRuns
 from relay.bridge.sources.opencode1.client import OpenCode
 from relay.bridge.sources.opencode1.sessions import Sessions
-from relay.logfmt import line
+from relay.log import line
 
 log = logging.getLogger("relay.bridge.notify.notifier")
 

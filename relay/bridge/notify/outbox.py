@@ -10,7 +10,7 @@ from relay import contract
 from relay.bridge.backoff import Backoff
 from relay.bridge.notify.backlog import Backlog
 from relay.bridge.notify.relay_client import Answer, RelayClient
-from relay.logfmt import line
+from relay.log import line
 
 log = logging.getLogger("relay.bridge.notify.outbox")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from relay.bridge.errors import OptionError, SecretFileError
 from relay.contract import MIN_SECRET_LENGTH
-from relay.logfmt import line
+from relay.log import line
 
 log = logging.getLogger("relay.bridge.pairing.secret_file")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Struct
 
-from relay.logfmt import line
+from relay.log import line
 
 log = logging.getLogger("relay.bridge.pairing.tailscale")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from relay.apns.gateway import Gateway
 from relay.apns.push import MaybeSent, Outcome, Push
 from relay.clock import Clock, sleep_unless
-from relay.logfmt import line
+from relay.log import line
 from relay.server.alerts.planner import Delivery
 from relay.server.alerts.settlement import (
     OTHER_ENV,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from relay import contract
 from relay.contract import ActivityRegister, ActivityUnregister, ApnsEnv, Event
-from relay.logfmt import line
+from relay.log import line
 from relay.server.live_activities import tokens
 from relay.server.live_activities.life import observe, opened
 from relay.server.live_activities.record import Activity

@@ -14,7 +14,7 @@ from relay.apns.gateway import Gateway
 from relay.apns.push import MaybeSent, Outcome, Push
 from relay.apns.reasons import judge
 from relay.clock import Clock, sleep_unless
-from relay.logfmt import line
+from relay.log import line
 from relay.server.alerts.planner import Delivery
 from relay.server.alerts.settlement import OTHER_ENV, Settlement, Status, told, wants_other_environment
 from relay.server.live_activities import life

@@ -7,7 +7,7 @@ from quart import Blueprint, Response, request
 
 from relay import contract
 from relay.contract import DeviceRegister, DeviceUnregister, Ok
-from relay.logfmt import line
+from relay.log import line
 from relay.server.routes.envelope import reply
 from relay.server.shelter import Shelter
 from relay.server.store import activities, devices

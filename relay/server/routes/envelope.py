@@ -6,7 +6,7 @@ from quart import Quart, Response
 from werkzeug.exceptions import HTTPException
 
 from relay.contract import ContractError, Message, Refusal, encode
-from relay.logfmt import line
+from relay.log import line
 from relay.server.store.sql import Unavailable
 
 log = logging.getLogger("relay.server.routes")

@@ -11,7 +11,7 @@ from relay.bridge.backoff import Backoff
 from relay.bridge.errors import OptionError
 from relay.bridge.notify.relay_client import Answer, judge
 from relay.bridge.sources.opencode1.client import address, http_url
-from relay.logfmt import line
+from relay.log import line
 
 
 def reply(**fields: object) -> bytes:

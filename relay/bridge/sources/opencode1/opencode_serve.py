@@ -10,7 +10,7 @@ import signal
 from relay.bridge.errors import ServeError
 from relay.bridge.pairing.hosts import answering_addresses
 from relay.bridge.sources.opencode1.serve_command import Command
-from relay.logfmt import line
+from relay.log import line
 
 log = logging.getLogger("relay.bridge.sources.opencode1.opencode_serve")
 

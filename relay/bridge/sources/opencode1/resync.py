@@ -14,7 +14,7 @@ from relay.bridge.sources.opencode1.client import OpenCode
 from relay.bridge.sources.opencode1.events import Asking, Info, Message, RetryStatus
 from relay.bridge.sources.opencode1.sessions import Sessions
 from relay.bridge.sources.opencode1.snapshot import Snapshot, ending
-from relay.logfmt import line
+from relay.log import line
 
 log = logging.getLogger("relay.bridge.sources.opencode1.resync")
 

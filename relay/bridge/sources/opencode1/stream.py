@@ -11,7 +11,7 @@ from relay.bridge.errors import OpenCodeError, Unreachable
 from relay.bridge.sources.opencode1.client import OpenCode
 from relay.bridge.sources.opencode1.events import Event, parse
 from relay.bridge.sources.opencode1.sse import Splitter
-from relay.logfmt import line
+from relay.log import line
 
 log = logging.getLogger("relay.bridge.sources.opencode1.stream")
 

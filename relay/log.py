@@ -1,11 +1,27 @@
-"""How log lines reach stderr: one write for all of one turn of the event loop, because a busy relay logs thousands a second."""
+"""Log lines as key=value, and how they reach stderr: one write for all lines of one turn of the event loop, because a busy
+relay logs thousands a second.
+"""
 
 import asyncio
+import json
 import logging
 import time
 from typing import TextIO
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+def line(what: str, **fields: object) -> str:
+    """`what key=value key="value with spaces"`: always one line. Fields that are None are left out."""
+    words = [what]
+    words += [f"{key}={_value(value)}" for key, value in fields.items() if value is not None]
+    return " ".join(words)
+
+
+def _value(value: object) -> str:
+    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    bare = text and text.isprintable() and " " not in text and '"' not in text and "=" not in text
+    return text if bare else json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def install(level: int, stream: TextIO) -> None:
@@ -33,7 +49,7 @@ class Formatter(logging.Formatter):
 
 
 class TurnHandler(logging.StreamHandler[TextIO]):
-    """Lines wait for the end of the turn in which they were written; warnings do not, nor what is told outside a loop."""
+    """Lines wait for the end of the turn in which they were written; warnings do not, nor what is logged outside a loop."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)

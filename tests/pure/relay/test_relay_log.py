@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from relay import log_output
-from relay.log_output import FORMAT, Formatter, TurnHandler
+from relay import log as log_module
+from relay.log import FORMAT, Formatter, TurnHandler
 
 
 class Stream(io.StringIO):
@@ -103,7 +103,7 @@ def test_installed(monkeypatch: pytest.MonkeyPatch, stream: Stream) -> None:
     monkeypatch.setattr(root, "level", root.level)
     for name in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing"):
         monkeypatch.setattr(logging, name, getattr(logging, name))
-    log_output.install(logging.INFO, stream)
+    log_module.install(logging.INFO, stream)
     logging.getLogger("relay.tests.installed").info("said")
     (line,) = stream.writes
     assert line.endswith(" INFO relay.tests.installed said\n")
