@@ -88,6 +88,8 @@ def _project_files() -> list[Path]:
     """What the project consists of, without recordings (data of others) and this file."""
     roots = [ROOT / name for name in ("relay", "simulator", "tests", "notebooks", "loadtests", ".ci")]
     files = [path for root in roots for path in root.rglob("*") if path.is_file()]
-    files += [path for path in ROOT.iterdir() if path.is_file() and not path.name.startswith(".coverage")]
+    files += [
+        path for path in ROOT.iterdir() if path.is_file() and not path.name.startswith((".coverage", ".git"))
+    ]
     left_out = {"__pycache__", "recordings"}
     return [path for path in files if not left_out & set(path.parts) and path != Path(__file__)]
