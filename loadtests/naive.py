@@ -23,10 +23,9 @@ from hypercorn.config import Config
 from quart import Quart, Response, request
 
 from relay import contract
-from relay.contract import DeviceRegister, Event, EventReply, Health, Ok
+from relay.contract import EVENT_KINDS, DeviceRegister, Event, EventReply, Health, Ok
 from relay.log import line
 from relay.server import settings
-from relay.server.alerts.planner import ALERTS
 from relay.server.routes.envelope import reply
 from relay.server.settings import Settings
 from relay.server.store.database import close_database, open_database
@@ -58,10 +57,10 @@ def apns_client(given: Settings) -> APNs:
 
 def notification(event: Event, phone: DeviceRegistration) -> NotificationRequest:
     """The alert of an event."""
-    title, body = ALERTS[event.event_type]
+    kind = EVENT_KINDS[event.event_type]
     message = {
         "aps": {
-            "alert": {"title": event.title or title, "body": event.body or body},
+            "alert": {"title": event.title or kind.title, "body": event.body or kind.body},
             "sound": "default",
             "thread-id": event.session_id,
         },

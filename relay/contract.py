@@ -1,4 +1,4 @@
-"""The wire contract: every request and reply of the relay, and the pairing link. No I/O.
+"""The wire contract: every request and reply of the relay, what the types of events mean, and the pairing link. No I/O.
 
 Field names on the wire are those of the first implementation (`secret`, `deviceToken`, `sessionID`, ...), so an old
 server and an old app work unchanged. Unknown fields are accepted and ignored; everything new is optional.
@@ -7,6 +7,7 @@ server and an old app work unchanged. Unknown fields are accepted and ignored; e
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -17,6 +18,65 @@ EventType = Literal["complete", "permission", "error", "progress", "start"]
 Status = Literal["working", "retry", "permission", "complete", "error"]
 ApnsEnv = Literal["sandbox", "production"]
 ActivityFormat = Literal["flat", "expo-widgets"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventKind:
+    """What a type of event means to bridge and server; the texts are for events that do not bring their own.
+
+    `status` and `message`: what the Live Activity shows. `alerts`: whether a notification comes, with `title` and `body`;
+    the bridge puts `title_prefix` before a session's title. A start has title and body for the alert that iOS wants with
+    a new Live Activity; the session's title follows its body.
+    """
+
+    status: Status
+    message: str
+    alerts: bool = False
+    title: str = ""
+    title_prefix: str = ""
+    body: str = ""
+    interruption_level: Literal["active", "time-sensitive"] = "active"
+
+
+EVENT_KINDS: dict[EventType, EventKind] = {
+    "start": EventKind(
+        status="working", message="Starting...", title="Session Started", body="OpenCode is working on: "
+    ),
+    "progress": EventKind(status="working", message="Working..."),
+    "permission": EventKind(
+        status="permission",
+        message="Needs your decision",
+        alerts=True,
+        title="Action needed",
+        title_prefix="Action Needed: ",
+        body="OpenCode needs your permission decision.",
+        # Apple, UNNotificationInterruptionLevel: it breaks through Focus (documented); only a waiting decision may.
+        interruption_level="time-sensitive",
+    ),
+    "complete": EventKind(
+        status="complete",
+        message="Done",
+        alerts=True,
+        title="Session complete",
+        body="OpenCode finished your session.",
+    ),
+    "error": EventKind(
+        status="error",
+        message="Failed",
+        alerts=True,
+        title="Session error",
+        title_prefix="Error: ",
+        body="OpenCode reported an error for your session.",
+    ),
+}
+"""Titles, prefixes and bodies word for word as in the first implementation; what a start says is the plan's."""
+
+ALERT_TYPES: frozenset[EventType] = frozenset(name for name, kind in EVENT_KINDS.items() if kind.alerts)
+FINAL_STATUSES: frozenset[Status] = frozenset({"complete", "error"})
+"""A state with one of these is the last of its run, also in a progress event: then the Live Activity ends without an alert."""
+
+PROGRESS_SECONDS = 12
+"""Between two updates of one session that show the same status. The plan: about one progress push per 10-15 seconds."""
 
 MIN_SECRET_LENGTH = 16
 """Shorter secrets collide between users: whoever knows the secret may push to its phones."""

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from relay.contract import EVENT_KINDS, EventType
+
 MAX_PAYLOAD = 4096
 """Bytes. Apple, "Generating a remote notification": 4 KB for a regular push."""
 
@@ -34,7 +36,7 @@ def _size(text: str) -> int:
 
 
 def alert_payload(
-    *, title: str, body: str, event_type: str, session_id: str, server_id: str | None, url: str
+    *, title: str, body: str, event_type: EventType, session_id: str, server_id: str | None, url: str
 ) -> bytes:
     """An alert in at most 4096 bytes: `aps`, and the routing fields at the root and under `body`.
 
@@ -48,14 +50,10 @@ def alert_payload(
         "sound": "alert.wav",
         "thread-id": session_id,
         "category": event_type,
-        "interruption-level": INTERRUPTION_LEVEL[event_type],
+        "interruption-level": EVENT_KINDS[event_type].interruption_level,
     }
     payload = {"aps": aps, **routing, "body": routing}
     room = MAX_PAYLOAD - len(encode(payload))
     title = cut(title, room // 2 if _size(body) > room // 2 else room - _size(body))
     aps["alert"] = {"title": title, "body": cut(body, room - _size(title))}
     return encode(payload)
-
-
-INTERRUPTION_LEVEL = {"permission": "time-sensitive", "complete": "active", "error": "active"}
-"""Apple, UNNotificationInterruptionLevel: time-sensitive breaks through Focus; only a waiting decision may."""

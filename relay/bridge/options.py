@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay import contract
-from relay.bridge.notify.mapping import ALERTS
 from relay.bridge.sources.opencode1.client import DEFAULT_USERNAME
 from relay.bridge.sources.opencode1.stream import READ_DEADLINE
 
@@ -32,7 +31,7 @@ class BridgeOptions:
     username: str = DEFAULT_USERNAME
     password: str | None = field(default=None, repr=False)
     permission_delay: float = 2.0
-    alerts: frozenset[contract.EventType] = ALERTS
+    alerts: frozenset[contract.EventType] = contract.ALERT_TYPES
     port: int = 0
     opencode_arguments: tuple[str, ...] | None = None
     read_deadline: float = READ_DEADLINE

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay import contract
-from relay.contract import Event, EventReply
+from relay.contract import ALERT_TYPES, Event, EventReply
 from relay.log import line
 from relay.server.alerts.dispatcher import Dispatcher
-from relay.server.alerts.planner import ALERTS, Delivery, plan
+from relay.server.alerts.planner import Delivery, plan
 from relay.server.alerts.settlement import Status
 from relay.server.batches import Batches
 from relay.server.live_activities.activities import Activities, concerned
@@ -131,7 +131,7 @@ class Intake:
         event, event_id = arrival.event, arrival.event_id
         if (
             event.event_id is None
-            or event.event_type not in ALERTS
+            or event.event_type not in ALERT_TYPES
             or len(taken.sending) == taken.planned > 0
         ):
             return Counter()

@@ -3,14 +3,14 @@
 While a request waits that the phone was told of, the card shows that request, whatever else goes on in the session.
 """
 
-from relay.bridge.notify.throttle import INTERVAL, Throttle
-from relay.contract import ContentState
+from relay.bridge.notify.throttle import Throttle
+from relay.contract import PROGRESS_SECONDS, ContentState
 
 
 class Cards:
     """One card for each root session; times are seconds of a clock that only grows."""
 
-    def __init__(self, interval: float = INTERVAL) -> None:
+    def __init__(self, interval: float = PROGRESS_SECONDS) -> None:
         self._throttle = Throttle(interval)
         self._asked: dict[str, dict[str, ContentState]] = {}  # by session and request, the newest last
 

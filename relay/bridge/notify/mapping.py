@@ -15,6 +15,7 @@ from relay.bridge.notify.redact import redact
 from relay.bridge.notify.text import MAX_UNITS, MAX_WORDS, fit, shorten, units
 from relay.bridge.sources.opencode1.events import Message
 from relay.bridge.sources.opencode1.session import card_title
+from relay.contract import ALERT_TYPES, EVENT_KINDS, FINAL_STATUSES
 
 EVENT_TYPES: dict[Kind, contract.EventType] = {
     "complete": "complete",
@@ -25,36 +26,21 @@ EVENT_TYPES: dict[Kind, contract.EventType] = {
 """The changes that ring. A question to the user rings as a permission does, and a run that nobody will ever end as one
 that failed: who waits for it with the phone in the pocket has to know."""
 
-ALERTS: frozenset[contract.EventType] = frozenset(EVENT_TYPES.values())
-"""The event types that ring."""
-
 STATUSES: dict[Kind, contract.Status] = {
-    "complete": "complete",
-    "error": "error",
-    "asked": "permission",
+    **{kind: EVENT_KINDS[event_type].status for kind, event_type in EVENT_TYPES.items()},
     "stopped": "complete",
-    "interrupted": "error",
 }
 """What the card shows then. A `progress` event with status complete or error ends the card without ringing."""
 
-FINAL_STATUSES: frozenset[contract.Status] = frozenset({"complete", "error"})
-"""After these the card shows nothing more of the run."""
-
-TITLE_PREFIXES: dict[contract.EventType, str] = {
-    "complete": "",
-    "permission": "Action Needed: ",
-    "error": "Error: ",
-}
-
 DEFAULT_TEXTS: dict[Kind, str] = {
     "complete": "Session complete.",
-    "asked": "OpenCode needs your permission decision.",
-    "error": "OpenCode reported an error for your session.",
+    "asked": EVENT_KINDS["permission"].body,
+    "error": EVENT_KINDS["error"].body,
     "stopped": "Stopped",
     "interrupted": "Interrupted: OpenCode stopped before the session was done.",
 }
 
-START_TITLE = "Session Started"
+_START = EVENT_KINDS["start"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +57,19 @@ class Sender:
 def alert_types(names: str) -> frozenset[contract.EventType]:
     """The alert types in a list like "complete,permission,error"; "" is none. Raises OptionError for other words."""
     words = {word.strip() for word in names.split(",") if word.strip()}
-    if unknown := words - ALERTS:
+    if unknown := words - ALERT_TYPES:
         raise OptionError(
-            f"the alerts must be among {', '.join(sorted(ALERTS))}, separated by commas, but there is "
+            f"the alerts must be among {', '.join(sorted(ALERT_TYPES))}, separated by commas, but there is "
             + ", ".join(sorted(unknown))
         )
-    return frozenset(kind for kind in ALERTS if kind in words)
+    return frozenset(kind for kind in ALERT_TYPES if kind in words)
 
 
 def start_event(
     session_id: str, state: contract.ContentState, directory: str | None, fact: str, sender: Sender
 ) -> contract.Event:
     """A run began. The directory is named if there is room for it."""
-    body = f"OpenCode is working on: {state.session_title}"
+    body = _START.body + state.session_title
     full = f"{body} ({directory})"
     room = directory and units(full) <= MAX_UNITS and len(full.split()) <= MAX_WORDS
     return contract.Event(
@@ -91,7 +77,7 @@ def start_event(
         server_id=sender.server_id,
         event_type="start",
         session_id=session_id,
-        title=START_TITLE,
+        title=_START.title,
         body=full if room else shorten(body),
         content_state=state,
         event_id=event_id(sender.server_id, session_id, "start", fact),
@@ -117,7 +103,7 @@ def event(
     title: str | None,
     text: str,
     sender: Sender,
-    alerts: frozenset[contract.EventType] = ALERTS,
+    alerts: frozenset[contract.EventType] = ALERT_TYPES,
 ) -> contract.Event:
     """The event for a change that rings or ends a run; one that is not among `alerts` moves the card only.
 
@@ -143,7 +129,7 @@ def event(
 def title_of(kind: contract.EventType, session_title: str | None) -> str:
     """The session's title, else `Session <type>`, with the prefix of its kind, but never twice."""
     title = (session_title or "").strip() or f"Session {kind}"
-    prefix = TITLE_PREFIXES[kind]
+    prefix = EVENT_KINDS[kind].title_prefix
     if title.casefold().startswith(prefix.strip().casefold()):
         prefix = ""
     return shorten(prefix + title)

@@ -12,7 +12,6 @@ from relay.bridge.notify.cards import Cards
 from relay.bridge.notify.changes import Change, Kind
 from relay.bridge.notify.lanes import Lanes
 from relay.bridge.notify.mapping import (
-    ALERTS,
     Sender,
     change_id,
     event,
@@ -59,7 +58,7 @@ class Announcer:
         *,
         sessions: Sessions,
         permission_delay: float,
-        alerts: frozenset[contract.EventType] = ALERTS,
+        alerts: frozenset[contract.EventType] = contract.ALERT_TYPES,
         open_runs: OpenRuns | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.time,

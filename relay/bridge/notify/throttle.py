@@ -6,10 +6,7 @@ APNs limits how often a Live Activity may be updated and delays what is above; t
 
 from dataclasses import dataclass
 
-from relay.contract import ContentState
-
-INTERVAL = 12.0
-"""Seconds between two progress events of one session that show the same status."""
+from relay.contract import PROGRESS_SECONDS, ContentState
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +20,7 @@ class Shown:
 class Throttle:
     """Decides when a session's newest state is due. Holds one state sent and one waiting for each session."""
 
-    def __init__(self, interval: float = INTERVAL) -> None:
+    def __init__(self, interval: float = PROGRESS_SECONDS) -> None:
         self._interval = interval
         self._shown: dict[str, Shown] = {}
         self._waiting: dict[str, ContentState] = {}

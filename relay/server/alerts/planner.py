@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from relay.apns.payload import alert_payload
 from relay.apns.push import Push
-from relay.contract import Event, EventType, session_link
+from relay.contract import ALERT_TYPES, EVENT_KINDS, Event, session_link
 from relay.server.recipient import Recipient
 
 ALERT_SECONDS = 24 * 3600
@@ -28,13 +28,6 @@ class Delivery:
     attempts: int = 0
 
 
-ALERTS: dict[EventType, tuple[str, str]] = {
-    "complete": ("Session complete", "OpenCode finished your session."),
-    "permission": ("Action needed", "OpenCode needs your permission decision."),
-    "error": ("Session error", "OpenCode reported an error for your session."),
-}
-"""Title and body when the event carries none, word for word as the first implementation; no other event is an alert."""
-
 _NAMESPACE = uuid.UUID("6f1d9c52-6d1e-5b0e-9b2e-5f0d1b7c3a11")
 
 
@@ -46,7 +39,7 @@ def plan(
     The same event planned again gives pushes with the same apns-id and collapse-id, so a resend is harmless: the row
     exists already, and a push that was sent twice all the same shows once on the phone.
     """
-    if event.event_type not in ALERTS:
+    if event.event_type not in ALERT_TYPES:
         return []
     payload = _alert(event)
     collapse_id = hashlib.sha256(f"{secret_hash}|{event_id}".encode()).hexdigest()[:32]
@@ -66,10 +59,10 @@ def plan(
 
 
 def _alert(event: Event) -> bytes:
-    title, body = ALERTS[event.event_type]
+    kind = EVENT_KINDS[event.event_type]
     return alert_payload(
-        title=event.title or title,
-        body=event.body or body,
+        title=event.title or kind.title,
+        body=event.body or kind.body,
         event_type=event.event_type,
         session_id=event.session_id,
         server_id=event.server_id,

@@ -7,10 +7,11 @@ an hourly budget, 5 does not; over it the system may throttle: documented); the 
 
 from dataclasses import dataclass
 
+from relay.contract import PROGRESS_SECONDS
+
 PHASE_MS = 1_000
 """A phase change waits at most for the end of the second in which the last push began: APNs' limit for one token."""
-EQUAL_PHASE_MS = 12_000
-"""The plan: about one progress push per 10-15 seconds."""
+EQUAL_PHASE_MS = PROGRESS_SECONDS * 1_000
 HOUR_MS = 3_600_000
 PRIORITY_10_AN_HOUR = 10
 """Above it priority 5, which costs the phone's budget nothing."""

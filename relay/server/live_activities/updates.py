@@ -2,29 +2,12 @@
 
 from dataclasses import dataclass
 
-from relay.contract import ContentState, Event, EventType, Status
+from relay.contract import EVENT_KINDS, FINAL_STATUSES, ContentState, Event, EventType
 from relay.server.live_activities.record import Alert
-
-ENDINGS: frozenset[Status] = frozenset({"complete", "error"})
-"""A state with one of these is the last of its run, also when it comes as progress: then it ends without an alert."""
 
 DEFAULT_TITLE = "OpenCode session"
 
-_STATUS: dict[EventType, Status] = {
-    "start": "working",
-    "progress": "working",
-    "permission": "permission",
-    "complete": "complete",
-    "error": "error",
-}
-_MESSAGE: dict[EventType, str] = {
-    "start": "Starting...",
-    "progress": "Working...",
-    "permission": "Needs your decision",
-    "complete": "Done",
-    "error": "Failed",
-}
-"""What an old server's event without a content state and without a body says on the card."""
+_START = EVENT_KINDS["start"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +22,7 @@ class News:
     @property
     def ends(self) -> bool:
         """Whether the session's run is over with it."""
-        return self.event_type in ENDINGS or self.state.status in ENDINGS
+        return self.event_type in FINAL_STATUSES or self.state.status in FINAL_STATUSES
 
 
 def news(event: Event, event_id: str, known: ContentState | None) -> News:
@@ -50,18 +33,18 @@ def news(event: Event, event_id: str, known: ContentState | None) -> News:
 
 def _derived(event: Event, known: ContentState | None) -> ContentState:
     return ContentState(
-        status=_STATUS[event.event_type],
+        status=EVENT_KINDS[event.event_type].status,
         session_title=event.title or (known.session_title if known else DEFAULT_TITLE),
-        last_message=event.body or _MESSAGE[event.event_type],
+        last_message=event.body or EVENT_KINDS[event.event_type].message,
     )
 
 
 def _question(event: Event, state: ContentState) -> Alert | None:
     if event.event_type != "permission":
         return None
-    return Alert(event.title or state.session_title, event.body or _MESSAGE["permission"])
+    return Alert(event.title or state.session_title, event.body or EVENT_KINDS["permission"].message)
 
 
 def start_alert(told: News) -> Alert:
     """The text of a start, which iOS drops without one (observed on iOS 26); the words are the plan's."""
-    return told.alert or Alert("Session Started", f"OpenCode is working on: {told.state.session_title}")
+    return told.alert or Alert(_START.title, _START.body + told.state.session_title)

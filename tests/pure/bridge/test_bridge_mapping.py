@@ -10,11 +10,9 @@ from relay import contract
 from relay.bridge.errors import OptionError
 from relay.bridge.notify.changes import Change, Kind
 from relay.bridge.notify.mapping import (
-    ALERTS,
     DEFAULT_TEXTS,
     EVENT_TYPES,
     STATUSES,
-    TITLE_PREFIXES,
     Sender,
     alert_types,
     event,
@@ -25,6 +23,7 @@ from relay.bridge.notify.mapping import (
 )
 from relay.bridge.notify.text import units
 from relay.bridge.sources.opencode1.events import Info, Message, Part
+from relay.contract import ALERT_TYPES
 
 SENDER = Sender("s3cret-s3cret-s3cret", "0123456789abcdef")
 WORKING = contract.ContentState(status="working", session_title="Fix it", last_message="Starting...")
@@ -36,7 +35,10 @@ def message(role: str, *parts: Part | str) -> Message:
 
 
 def mapped(
-    kind: Kind, title: str | None = "Fix it", text: str = "", alerts: frozenset[contract.EventType] = ALERTS
+    kind: Kind,
+    title: str | None = "Fix it",
+    text: str = "",
+    alerts: frozenset[contract.EventType] = ALERT_TYPES,
 ) -> contract.Event:
     return event(Change(kind, "ses_a", "evt_1"), title, text, SENDER, alerts)
 
@@ -146,7 +148,8 @@ def test_what_rings_has_title_and_body(kind: Kind) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "alerts"),
-    [(kind, ALERTS - {event_type}) for kind, event_type in EVENT_TYPES.items()] + [("stopped", ALERTS)],
+    [(kind, ALERT_TYPES - {event_type}) for kind, event_type in EVENT_TYPES.items()]
+    + [("stopped", ALERT_TYPES)],
 )
 def test_what_does_not_ring_moves_the_card_only(kind: Kind, alerts: frozenset[contract.EventType]) -> None:
     sent = mapped(kind, "Fix it", "words", alerts)
@@ -227,7 +230,7 @@ def test_the_repr_of_a_sender_hides_the_secret() -> None:
 
 
 def test_every_type_has_its_texts() -> None:
-    assert set(TITLE_PREFIXES) == set(EVENT_TYPES.values()) == ALERTS
+    assert set(EVENT_TYPES.values()) == ALERT_TYPES
     assert set(STATUSES) == set(DEFAULT_TEXTS) >= set(EVENT_TYPES)
 
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.bridge.notify.cards import Cards
-from relay.bridge.notify.throttle import INTERVAL, Throttle
-from relay.contract import ContentState, Status
+from relay.bridge.notify.throttle import Throttle
+from relay.contract import PROGRESS_SECONDS, ContentState, Status
 
 
 def state(words: str, status: Status = "working") -> ContentState:
@@ -52,7 +52,7 @@ def test_the_newest_of_an_interval_goes_at_its_end() -> None:
         driver.turn_to(second)
         driver.offer(state(words))
     driver.turn_to(60.0)
-    assert driver.sent == [(0.0, state("one")), (INTERVAL, state("four"))]
+    assert driver.sent == [(0.0, state("one")), (PROGRESS_SECONDS, state("four"))]
 
 
 def test_a_phase_change_goes_at_once_and_takes_the_place_of_what_waited() -> None:
@@ -85,19 +85,19 @@ def test_another_event_counts_as_well() -> None:
     driver.throttle.sent("ses_a", state("one"), 0.0)
     driver.offer(state("two"))
     driver.throttle.sent("ses_a", state("an alert"), 2.0)
-    driver.turn_to(INTERVAL + 1)
+    driver.turn_to(PROGRESS_SECONDS + 1)
     assert driver.sent == []
     driver.offer(state("three"))
     driver.turn_to(60.0)
-    assert driver.sent == [(2.0 + INTERVAL, state("three"))]
+    assert driver.sent == [(2.0 + PROGRESS_SECONDS, state("three"))]
 
 
 def test_after_a_pause_the_next_state_goes_at_once() -> None:
     driver = Driver()
     driver.offer(state("one"))
-    driver.turn_to(INTERVAL)
+    driver.turn_to(PROGRESS_SECONDS)
     driver.offer(state("two"))
-    assert driver.sent[-1] == (INTERVAL, state("two"))
+    assert driver.sent[-1] == (PROGRESS_SECONDS, state("two"))
 
 
 def test_a_forgotten_session_leaves_nothing_behind() -> None:
@@ -129,14 +129,14 @@ def test_whatever_is_offered(offers: list[tuple[float, ContentState]]) -> None:
         driver.offer(offered)
         if shown is None or shown.status != offered.status:
             assert driver.sent[before:] == [(driver.now, offered)]  # a phase change goes at once
-    driver.turn_to(driver.now + INTERVAL)
-    driver.turn_to(driver.now + INTERVAL)
+    driver.turn_to(driver.now + PROGRESS_SECONDS)
+    driver.turn_to(driver.now + PROGRESS_SECONDS)
     if offers:
         assert driver.sent[-1][1] == offers[-1][1]  # the last one is always sent
     for (earlier, one), (later, other) in zip(driver.sent, driver.sent[1:], strict=False):
         assert one != other
         if one.status == other.status:
-            assert later - earlier >= INTERVAL - 1e-6
+            assert later - earlier >= PROGRESS_SECONDS - 1e-6
 
 
 class TestCards:

@@ -5,9 +5,9 @@ from typing import Any, get_args
 import pytest
 
 from activity_values import state
-from relay.contract import ContentState, Event, EventType, Status
+from relay.contract import FINAL_STATUSES, ContentState, Event, EventType, Status
 from relay.server.live_activities.record import Alert
-from relay.server.live_activities.updates import DEFAULT_TITLE, ENDINGS, News, news, start_alert
+from relay.server.live_activities.updates import DEFAULT_TITLE, News, news, start_alert
 
 GIVEN = state("retry", "Trying again", title="Fix auth bug", retry="Retry 2 in 8s")
 KNOWN = state("working", "Reading files", title="Known title")
@@ -70,7 +70,7 @@ def test_a_run_ends_by_the_event_or_by_the_state_that_comes_with_progress(
 ) -> None:
     """Progress with status complete is a silent end: the person stopped the run and needs no alert."""
     told = news(event(event_type, content_state=state(status)), "evt_1", None)
-    assert told.ends == (event_type in ("complete", "error") or status in ENDINGS)
+    assert told.ends == (event_type in ("complete", "error") or status in FINAL_STATUSES)
 
 
 @pytest.mark.parametrize("event_type", DERIVED)

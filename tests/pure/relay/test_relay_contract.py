@@ -204,6 +204,26 @@ def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
             contract.decode(body, kind)
 
 
+def test_the_kinds_of_events() -> None:
+    """The plan's table: what alerts, how loud, and what the Live Activity shows if the event does not say."""
+    kinds = contract.EVENT_KINDS
+    assert {name: (kind.status, kind.message) for name, kind in kinds.items()} == {
+        "start": ("working", "Starting..."),
+        "progress": ("working", "Working..."),
+        "permission": ("permission", "Needs your decision"),
+        "complete": ("complete", "Done"),
+        "error": ("error", "Failed"),
+    }
+    alerts = {name: kinds[name] for name in contract.ALERT_TYPES}
+    assert {name: (kind.title, kind.body, kind.interruption_level) for name, kind in alerts.items()} == {
+        "complete": ("Session complete", "OpenCode finished your session.", "active"),
+        "permission": ("Action needed", "OpenCode needs your permission decision.", "time-sensitive"),
+        "error": ("Session error", "OpenCode reported an error for your session.", "active"),
+    }
+    assert [kind.title_prefix for kind in kinds.values()] == ["", "", "Action Needed: ", "", "Error: "]
+    assert {"complete", "error"} == contract.FINAL_STATUSES
+
+
 def test_replies() -> None:
     assert json.loads(contract.encode(Ok())) == {"ok": True}
     assert json.loads(contract.encode(EventReply(sent=1, failed=2, queued=3))) == {

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from relay.contract import Event
-from relay.server.alerts.planner import ALERT_SECONDS, ALERTS, Delivery, Recipient, plan
+from relay.contract import ALERT_TYPES, Event
+from relay.server.alerts.planner import ALERT_SECONDS, Delivery, Recipient, plan
 
 NOW = 1_800_000_000_123
 PHONES = [
@@ -25,7 +25,7 @@ def planned(what: Event | None = None, **changes: Any) -> list[Delivery]:
     return plan(what or event(), **given)
 
 
-@pytest.mark.parametrize("event_type", sorted(ALERTS))
+@pytest.mark.parametrize("event_type", sorted(ALERT_TYPES))
 def test_every_phone_gets_the_alert(event_type: str) -> None:
     first, second = planned(event(event_type=event_type))
     assert (first.device_id, second.device_id) == ("d1", "d2")
