@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 from simulator.clock import Clock
-from simulator.phone.content import content
 from simulator.phone.notifications import Notification, Receiver, interpret
-from simulator.phone.push import Push
+from simulator.phone.push import Push, content
 
 Note = Callable[[str, str, float], None]
 """Told of each alert on a screen: session id as the app reads it, phone, time (UNIX seconds)."""

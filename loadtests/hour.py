@@ -50,7 +50,7 @@ class Card:
 
     def look(self) -> None:
         """Write down what is new on it."""
-        self._phone.settle()
+        self._phone.run_due()
         activity = self._phone.activities.newest
         if activity is not None:
             self._saw(self.held, activity.content_state["lastMessage"], activity.changed_at)

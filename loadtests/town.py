@@ -24,7 +24,7 @@ from simulator.clock import RealClock
 from simulator.journal import Journal
 from simulator.lab.issuer import Issuer
 from simulator.phone.app.app import BUNDLE_ID
-from simulator.phone.app.app_kind import FLAT, session_of
+from simulator.phone.app.content_state import FLAT, session_of
 from simulator.phone.phone import Phone
 from simulator.process import Command
 
@@ -153,7 +153,7 @@ class Town:
             await self.clock.sleep(TICK_SECONDS)
             self.apns.settle()
             for resident in self.everybody:
-                resident.phone.settle()
+                resident.phone.run_due()
 
     @property
     def everybody(self) -> list[Resident]:

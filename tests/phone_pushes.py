@@ -6,11 +6,8 @@ from random import Random
 from typing import Any
 
 from simulator.phone.activitykit.activities import Activities
-from simulator.phone.activitykit.activity import Activity
-from simulator.phone.activitykit.conditions import Conditions
-from simulator.phone.activitykit.happened import Happened
-from simulator.phone.activitykit.message import read
-from simulator.phone.activitykit.types import APP_TYPES
+from simulator.phone.activitykit.activity import Activity, Conditions, Happened
+from simulator.phone.activitykit.payload import APP_TYPES, read
 from simulator.phone.profile import Profile
 
 BUNDLE_ID = "com.anomalyco.mobilevoice"
@@ -93,7 +90,7 @@ class Kit:
     def pass_time(self, seconds: float) -> list[Happened]:
         """Time passes, and what is due is done."""
         self.now += seconds
-        return self._keep(self.activities.settle(self.now))
+        return self._keep(self.activities.run_due(self.now))
 
     def changes(self, **phone: Any) -> None:
         """The phone is another from now on."""

@@ -11,9 +11,7 @@ from simulator.journal import Journal
 from simulator.opencode.v1.answers import Answer
 from simulator.opencode.v1.server import OpenCodeServer
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.app.app_kind import KINDS
-from simulator.phone.app.content_state import ContentState
-from simulator.phone.app.slots import session_props
+from simulator.phone.app.content_state import KINDS, ContentState, session_props
 from simulator.phone.phone import Phone
 from simulator.phone.profile import profile
 from waiting import eventually

@@ -12,7 +12,7 @@ from simulator.clock import VirtualClock
 from simulator.journal import Journal
 from simulator.lab.issuer import Issuer
 from simulator.phone.app.app import BUNDLE_ID
-from simulator.phone.app.app_kind import KINDS
+from simulator.phone.app.content_state import KINDS
 from simulator.phone.device import Realm
 from simulator.phone.phone import Phone
 from simulator.phone.profile import profile
@@ -184,14 +184,14 @@ class Story(Stage):
         """Return when nothing is left to do now: at APNs, at the relay, and on the phones."""
         self.apns.settle()
         for phone in self.phones:
-            phone.settle()
+            phone.run_due()
         while self.relay.runs:
             await until(self._nothing_waits)
             await turns()
             if self._nothing_waits():
                 break
         for phone in self.phones:
-            phone.settle()
+            phone.run_due()
 
     def _leap(self) -> float:
         """Seconds until the second before the relay has something to send, or that one second.

@@ -20,7 +20,7 @@ from simulator.conform.teams import APP, Issuer, register_teams
 from simulator.journal import Journal
 from simulator.lab.turning import turn
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.activitykit.types import EXPO_WIDGETS, decode
+from simulator.phone.activitykit.payload import EXPO_WIDGETS, decode
 from simulator.phone.phone import Phone
 
 Json = dict[str, Any]
@@ -179,7 +179,7 @@ class Bench:
     def _settle_world(self) -> None:
         self.sandbox.settle()
         for phone in self.phones:
-            phone.settle()
+            phone.run_due()
 
     async def settle(self) -> None:
         """Finish what is due now, in the sandbox, on the phones and on the wire."""

@@ -1,7 +1,7 @@
 """A Live Activity on the lock screen: its banner. No I/O."""
 
 from simulator.drawing import colours, marks, svg, typeface
-from simulator.phone.app.slots import Slots
+from simulator.phone.screen import Slots
 
 PADDING = 14.0
 ICON = 34.0

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from simulator.drawing import colours, marks, svg, typeface
-from simulator.phone.app.slots import Slots
+from simulator.phone.screen import Slots
 
 WIDTH = 340.0
 CAMERA = 84.0

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from simulator.drawing import colours, svg
 from simulator.drawing.activity_card import activity_card
 from simulator.drawing.notification_card import notification_card
-from simulator.phone.app.slots import Slots
 from simulator.phone.notifications import Notification
+from simulator.phone.screen import Slots
 
 WIDTH, HEIGHT = 340.0, 600.0
 BEZEL, MARGIN, GAP = 9.0, 16.0, 8.0

@@ -1,7 +1,7 @@
 """The small signs of a session's status, drawn, so that they look the same in every font. No I/O."""
 
 from simulator.drawing import colours, svg
-from simulator.phone.app.slots import STATUS, Slots
+from simulator.phone.screen import STATUS, Slots
 
 SIZE = 12.0
 

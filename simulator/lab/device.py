@@ -7,7 +7,7 @@ from simulator.apns.registry import Kind, Realm, Registry
 from simulator.clock import Clock
 from simulator.journal import Journal
 from simulator.lab.issuer import Issuer
-from simulator.phone.activitykit.types import APP_TYPES, ActivityType
+from simulator.phone.activitykit.payload import APP_TYPES, ActivityType
 from simulator.phone.phone import Phone
 from simulator.phone.profile import profile
 

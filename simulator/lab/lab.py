@@ -65,7 +65,7 @@ class Lab:
         """Do all that is due by now, at APNs and on every phone."""
         self.sandbox.settle()
         for device in self._devices.values():
-            device.phone.settle()
+            device.phone.run_due()
         self._tuner.settle(self.devices)
 
     async def advance(self, seconds: float) -> None:

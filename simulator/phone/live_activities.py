@@ -6,16 +6,13 @@ from typing import Any
 
 from simulator.clock import Clock
 from simulator.journal import Journal
-from simulator.phone.activity_facts import facts
 from simulator.phone.activitykit.activities import Activities
-from simulator.phone.activitykit.activity import Activity
-from simulator.phone.activitykit.happened import Happened
-from simulator.phone.activitykit.message import Message, read
-from simulator.phone.activitykit.types import ActivityType
-from simulator.phone.device import Device
+from simulator.phone.activitykit.activity import Activity, Happened
+from simulator.phone.activitykit.payload import ActivityMessage, ActivityType, read
+from simulator.phone.app.content_state import session_of, session_props
+from simulator.phone.device import Device, OnToken, UpdateTokens
 from simulator.phone.profile import Profile
-from simulator.phone.push import Push, expired
-from simulator.phone.update_tokens import OnToken, UpdateTokens
+from simulator.phone.push import Push, expired, ids
 
 TOPIC_SUFFIX = ".push-type.liveactivity"
 
@@ -25,7 +22,7 @@ class NotPossible(Exception):
 
 
 class LiveActivities:
-    """All activities of one app on one phone. Reading never changes anything: `settle` does what is due."""
+    """All activities of one app on one phone. Reading never changes anything: `run_due` does what is due."""
 
     def __init__(
         self,
@@ -98,10 +95,10 @@ class LiveActivities:
         else:
             for activity in self._meant(push, channel_id):
                 self._write(self._kit.change(activity, message, phone, now))
-        self.settle()
+        self.run_due()
 
     def _against(self, push: Push, now: float) -> str | None:
-        """Why a push is not looked at, None if it is."""
+        """Why a push is dropped unread, None if it is read."""
         channel_id = getattr(push, "channel_id", None)
         activity = self._tokens.activity(push.device_token)
         replaced = activity is not None and activity.token != push.device_token
@@ -145,7 +142,7 @@ class LiveActivities:
         Raises NotPossible, as when the app is not in the foreground.
         """
         now = self._clock.now()
-        message = Message(
+        message = ActivityMessage(
             "start",
             int(now) if timestamp is None else timestamp,
             raw_content_state=content_state,
@@ -169,7 +166,7 @@ class LiveActivities:
     ) -> None:
         """Change one as the app does with Activity.update. Raises NotPossible."""
         now = self._clock.now()
-        message = Message(
+        message = ActivityMessage(
             "update",
             _stamp(activity, now),
             raw_content_state=content_state,
@@ -187,7 +184,7 @@ class LiveActivities:
     ) -> None:
         """End one as the app does with Activity.end. Raises NotPossible."""
         now = self._clock.now()
-        message = Message(
+        message = ActivityMessage(
             "end", _stamp(activity, now), raw_content_state=content_state, dismissal_date=dismissal_date
         )
         self._asked(self._kit.change_by_app(activity, message, now))
@@ -203,7 +200,7 @@ class LiveActivities:
         if happened[0].what == "dropped":
             raise NotPossible(happened[0].why)
         self._write(happened)
-        self.settle()
+        self.run_due()
 
     # Tokens.
 
@@ -212,7 +209,7 @@ class LiveActivities:
         return self._tokens.listen(callback)
 
     def rotate(self, activity: Activity) -> str:
-        """The system gives an activity another token; the app hears of it unless it was force-quit.
+        """The system gives an activity another token; the app gets it unless it was force-quit.
 
         Raises NotPossible if the activity has ended or has no token yet.
         """
@@ -228,9 +225,9 @@ class LiveActivities:
 
     # What the person, the phone and time do.
 
-    def settle(self) -> None:
+    def run_due(self) -> None:
         """Do all that is due by now, each at its own time."""
-        self._write(self._kit.settle(self._clock.now()))
+        self._write(self._kit.run_due(self._clock.now()))
 
     def opened(self) -> None:
         """The app was opened: with some profiles that fills the push-to-start budget (observed, one source)."""
@@ -241,7 +238,7 @@ class LiveActivities:
     def power_changed(self) -> None:
         """The screen went on or off, or Low Power Mode did."""
         self._kit.power(self._device.conditions, self._clock.now())
-        self.settle()
+        self.run_due()
 
     def end_all(self, why: str, *, remove: bool = False) -> None:
         """The system ends every activity; with `remove` they leave the lock screen too."""
@@ -270,7 +267,7 @@ class LiveActivities:
             self._device.background_wakes += 1
 
     def _record(self, one: Happened) -> None:
-        self._journal.record_at(one.at, "phone", one.what, phone=self._device.name, **facts(one))
+        self._journal.record_at(one.at, "phone", one.what, phone=self._device.name, **_journal_fields(one))
 
     def _note_token(self, activity: Activity, token: str) -> None:
         self._journal.record(
@@ -281,3 +278,18 @@ class LiveActivities:
 def _stamp(activity: Activity, now: float) -> float:
     """What the app says itself is the newest, but no newer than a push of the same second: those know only seconds (assumed)."""
     return max(int(now), activity.timestamp)
+
+
+def _journal_fields(one: Happened) -> dict[str, Any]:
+    """`apnsID`, `apnsUniqueID`, `activity`, `why`, `until`; of what may have changed an activity also `sessionID`,
+    `contentState` and `by`: "push", or "app" for what happened on the phone itself. What has no value is left out.
+    """
+    activity = one.activity
+    found: dict[str, Any] = {**ids(one.push), "why": one.why or None, "until": one.until}
+    if activity is not None:
+        found["activity"] = activity.id
+    if activity is not None and one.what in {"started", "updated", "ended"}:
+        found["by"] = "app" if one.push is None else "push"
+        found["sessionID"] = session_of(activity.attributes)
+        found["contentState"] = session_props(activity.content_state)
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,7 +1,9 @@
-"""What iOS makes of an alert push: a notification, a number on the icon, or nothing and why. No I/O.
+"""What iOS makes of a push to an app's own token: a notification, a number on the icon, time to run, or nothing and why. No I/O.
 
 Apple, "Generating a remote notification": `aps.alert` is a string or a dictionary; `thread-id`, `category`,
 `interruption-level` and `sound` are optional. A level the app has no entitlement for shows as active (assumed).
+Apple, "Pushing background updates to your app": `content-available: 1`, type background, priority 5, and nothing reaches an
+app that was force-quit.
 """
 
 from collections.abc import Callable
@@ -14,7 +16,7 @@ ENTITLED_LEVELS = frozenset({"passive", "active", "time-sensitive"})
 """The levels of an app with the Time Sensitive capability; `critical` needs Apple's approval."""
 
 AGES = ((86_400, "d"), (3_600, "h"), (60, "m"))
-"""Seconds and letter of each unit in which an age is told, the longest first."""
+"""Seconds and letter of each unit in which an age is given, the longest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Notification:
     payload: dict[str, Any] = field(default_factory=dict)
 
     def age(self, now: float) -> str:
-        """How long ago it came, as the lock screen tells it: "now", "5m ago"."""
+        """How long ago it came, as the lock screen shows it: "now", "5m ago"."""
         seconds = now - self.at
         longest = next(((unit, letter) for unit, letter in AGES if seconds >= unit), None)
         return "now" if longest is None else f"{int(seconds // longest[0])}{longest[1]} ago"
@@ -71,7 +73,7 @@ class Dropped:
 
 def interpret(push: Push, receiver: Receiver, now: float) -> Notification | Badge | Dropped:
     """What the phone does with an alert push at `now` (UNIX seconds): the first reason against it wins."""
-    for why, holds in _AGAINST:
+    for why, holds in _AGAINST_SHOWING:
         if holds(push, receiver, now):
             return Dropped(why)
     notification = _notification(push, receiver, now)
@@ -119,7 +121,7 @@ UNREADABLE: Reasons = (
     ("it has no aps dictionary", lambda push, _phone, _now: not isinstance(push.payload.get("aps"), dict)),
 )
 
-_AGAINST: Reasons = (
+_AGAINST_SHOWING: Reasons = (
     *NOT_FOR_THE_APP,
     ("it is not an alert push", lambda push, _phone, _now: push.push_type != "alert"),
     *UNREADABLE,
@@ -157,3 +159,20 @@ def _sound(sound: Any) -> str | None:
     """The file's name, of either form: a string, or a dictionary for critical alerts."""
     named = sound.get("name") if isinstance(sound, dict) else sound
     return named if isinstance(named, str) and named else None
+
+
+def against_waking(push: Push, receiver: Receiver, now: float) -> str | None:
+    """Why the app does not run, None if it does; `now` is UNIX seconds."""
+    return next((why for why, holds in _AGAINST_WAKING if holds(push, receiver, now)), None)
+
+
+_AGAINST_WAKING: Reasons = (
+    *NOT_FOR_THE_APP,
+    *UNREADABLE,
+    (
+        "it has no content-available",
+        lambda push, _phone, _now: push.payload["aps"].get("content-available") != 1,
+    ),
+    ("its priority is not 5", lambda push, _phone, _now: push.priority != 5),
+    ("the app was force-quit", lambda _push, phone, _now: phone.force_quit),
+)

@@ -1,4 +1,4 @@
-"""An iPhone with the app on it: what APNs delivers to, and what a person looks at."""
+"""An iPhone with the app on it: what APNs delivers to, and what a person sees and does."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -7,23 +7,27 @@ from typing import Any
 
 from simulator.clock import Clock
 from simulator.journal import Journal
-from simulator.phone import settings
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.activitykit.types import APP_TYPES, ActivityType
+from simulator.phone.activitykit.payload import APP_TYPES, ActivityType
 from simulator.phone.app.app import BUNDLE_ID, App
-from simulator.phone.app.app_kind import AppKind, session_of
-from simulator.phone.app.deep_link import session_link
-from simulator.phone.background import against_waking
-from simulator.phone.device import Device, Realm
+from simulator.phone.app.content_state import AppKind, session_link, session_of
+from simulator.phone.device import Device, OnToken, Realm, TokenIssuer
 from simulator.phone.live_activities import LiveActivities
-from simulator.phone.notifications import ENTITLED_LEVELS, Badge, Dropped, Notification, Receiver, interpret
+from simulator.phone.notifications import (
+    ENTITLED_LEVELS,
+    Badge,
+    Dropped,
+    Notification,
+    Receiver,
+    against_waking,
+    interpret,
+)
 from simulator.phone.profile import Profile
 from simulator.phone.push import Push, ids
 from simulator.phone.screen import Screen
-from simulator.phone.tokens import TokenIssuer
-from simulator.phone.update_tokens import OnToken
+from simulator.phone.settings import Settings
 
-Fact = dict[str, Any]
+Showing = dict[str, Any]
 
 
 class Phone:
@@ -75,7 +79,8 @@ class Phone:
             begins_all=begins_all,
         )
         self.screen = Screen(lambda: self.activities.visible)
-        self._showings: list[Fact] = []
+        self._settings = Settings(self.device, self.activities, self.app, self.screen)
+        self._showings: list[Showing] = []
         self._showed = asyncio.Event()
 
     # How APNs sees it.
@@ -104,13 +109,13 @@ class Phone:
 
     def set(self, key: str, value: Any) -> None:
         """Do to the phone what a person can do, at once; `settings.SETTINGS` has the keys. Raises SettingError."""
-        self.settle()
-        settings.change(self, key, value)
+        self.run_due()
+        self._settings.change(key, value)
         self._journal.record("phone", "set", phone=self.name, key=key, value=value)
 
-    def settle(self) -> None:
+    def run_due(self) -> None:
         """Do all that is due by now. Nothing on a phone happens by itself: `receive` and `set` call this first."""
-        self.activities.settle()
+        self.activities.run_due()
 
     @property
     def notifications(self) -> list[Notification]:
@@ -142,7 +147,7 @@ class Phone:
         return self.activities.on_token(callback)
 
     @property
-    def showings(self) -> list[Fact]:
+    def showings(self) -> list[Showing]:
         """Every time the screen showed something, oldest first:
         `{title, body, eventType, sessionID, at, replaced, serverID, knownServer}`.
 
@@ -154,7 +159,7 @@ class Phone:
 
     def receive(self, push: Push) -> None:
         """Take a push from APNs. Never raises: what cannot be shown is in the journal as dropped, with the reason."""
-        self.settle()
+        self.run_due()
         try:
             self._take(push)
         except Exception as error:
@@ -219,19 +224,19 @@ class Phone:
         return url
 
     async def shown(
-        self, count: int = 1, where: Callable[[Fact], bool] = lambda _: True, within: float = 5.0
-    ) -> list[Fact]:
+        self, count: int = 1, where: Callable[[Showing], bool] = lambda _: True, within: float = 5.0
+    ) -> list[Showing]:
         """The showings for which `where` holds, as soon as there are `count` of them.
 
         Raises TimeoutError with what was shown instead, after `within` seconds of real time.
         """
         try:
             async with asyncio.timeout(within):
-                while len(found := [fact for fact in self._showings if where(fact)]) < count:
+                while len(found := [showing for showing in self._showings if where(showing)]) < count:
                     self._showed.clear()
                     await self._showed.wait()
         except TimeoutError:
-            titles = [fact["title"] for fact in self._showings]
+            titles = [showing["title"] for showing in self._showings]
             raise TimeoutError(f"{self.device.name} did not show {count} such alerts, but {titles}") from None
         return found
 
@@ -254,7 +259,7 @@ class Phone:
     def _show(self, notification: Notification, push: Push) -> None:
         replaced = self.screen.show(notification)
         read = self.app.read(notification.payload)
-        fact: Fact = {
+        showing: Showing = {
             "title": notification.title,
             "body": notification.body,
             "eventType": read.event_type,
@@ -264,11 +269,11 @@ class Phone:
             "serverID": read.server_id,
             "knownServer": self.app.knows(read.server_id),
         }
-        self._showings.append(fact)
+        self._showings.append(showing)
         self._record(
             "shown" if replaced is None else "replaced",
             push,
             rootAgrees=read.root_agrees,
-            **{key: value for key, value in fact.items() if key not in {"at", "replaced"}},
+            **{key: value for key, value in showing.items() if key not in {"at", "replaced"}},
         )
         self._showed.set()

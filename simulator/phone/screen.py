@@ -1,20 +1,96 @@
-"""The lock screen: which notifications it holds, and how it looks in a terminal. No I/O."""
+"""The lock screen: its notifications, and what the app's widget shows of a Live Activity, slot by slot. No I/O.
+
+Both also as text for a terminal.
+"""
 
 import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.app.slots import Slots, slots
-from simulator.phone.app.slots import card as activity_card
+from simulator.phone.app.content_state import session_props
 from simulator.phone.notifications import Notification
 
-_BODY_LINES = 2
+STATUS = {
+    "working": ("Working", "●"),
+    "retry": ("Retrying", "↻"),
+    "permission": ("Needs input", "!"),
+    "complete": ("Done", "✓"),
+    "error": ("Failed", "✗"),
+}
+"""The status word and the mark of each status."""
+
+_NEVER = ("", "·")
+_TEXT_LINES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """The texts of each slot; all are "" for content the app cannot read."""
+
+    banner: tuple[str, ...] = ()
+    compact_leading: str = ""
+    compact_trailing: str = ""
+    minimal: str = ""
+    expanded_leading: tuple[str, ...] = ()
+    expanded_trailing: str = ""
+    expanded_bottom: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Each slot as one line of text, "compact trailing: Working"; those of one slot are joined by " · "."""
+        texts = ((field.name.replace("_", " "), getattr(self, field.name)) for field in fields(self))
+        return [f"{name}: {text if isinstance(text, str) else ' · '.join(text)}" for name, text in texts]
+
+
+def slots(activity: Activity, now: float) -> Slots:
+    """What the eye sees of an activity at `now` (UNIX seconds): what was drawn last, which may be older than the newest."""
+    props = session_props(activity.drawn)
+    if props is None:
+        return Slots()
+    word, mark = STATUS.get(props.get("status", ""), _NEVER)
+    title, message, retry = (_text(props, key) for key in ("sessionTitle", "lastMessage", "retryInfo"))
+    if activity.state == "stale":
+        word = f"{word}?"
+    bottom = tuple(text for text in (message, retry) if text)
+    return Slots(
+        banner=(title, word, *bottom),
+        compact_leading="OC",
+        compact_trailing=word,
+        minimal=mark,
+        expanded_leading=(title, word),
+        expanded_trailing=elapsed(now - activity.started_at),
+        expanded_bottom=bottom,
+    )
+
+
+def elapsed(seconds: float) -> str:
+    """Hours, minutes and seconds, as a timer shows them."""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _activity_card(activity: Activity, now: float, width: int) -> list[str]:
+    """The banner as text for a lock screen of `width` characters."""
+    shown = slots(activity, now)
+    title, word, *texts = shown.banner or ("OpenCode", "")
+    heading = textwrap.shorten(
+        f"{shown.minimal or '·'} {title or 'OpenCode'}", width - len(word) - 1, placeholder="…"
+    )
+    wrapped = [textwrap.wrap(text, width, max_lines=_TEXT_LINES, placeholder="…") for text in texts]
+    return [f"{heading:<{width - len(word)}}{word}", *(line for lines in wrapped for line in lines)]
+
+
+def _text(props: dict[str, Any], key: str) -> str:
+    value = props.get(key)
+    return value if isinstance(value, str) else ""
 
 
 class Screen:
     """Notifications, newest first. One with the collapse id of another that is still there takes its place.
 
-    `activities` tells which Live Activities are on the lock screen; they stand above the notifications.
+    `activities` are the Live Activities on the lock screen, which stand above the notifications.
     """
 
     def __init__(self, activities: Callable[[], Sequence[Activity]] = tuple) -> None:
@@ -61,9 +137,9 @@ class Screen:
         """The screen as text, at most `width` characters wide; ages as of `now` (UNIX seconds)."""
         lines: list[str] = []
         for activity in self._activities():
-            lines += [*activity_card(activity, now, width), ""]
+            lines += [*_activity_card(activity, now, width), ""]
         for notification in self._notifications:
-            lines += [*_card(notification, now, width), ""]
+            lines += [*_notification_card(notification, now, width), ""]
         return lines[:-1] if lines else ["No notifications"]
 
     def _place_of(self, collapse_id: str | None) -> int | None:
@@ -73,12 +149,12 @@ class Screen:
         return next(places, None)
 
 
-def _card(notification: Notification, now: float, width: int) -> list[str]:
+def _notification_card(notification: Notification, now: float, width: int) -> list[str]:
     age = notification.age(now)
     mark = "! " if notification.interruption_level in {"time-sensitive", "critical"} else ""
     heading = textwrap.shorten(
         mark + (notification.title or "Control"), width - len(age) - 1, placeholder="…"
     )
     texts = [notification.subtitle, notification.body]
-    wrapped = [textwrap.wrap(text, width, max_lines=_BODY_LINES, placeholder="…") for text in texts if text]
+    wrapped = [textwrap.wrap(text, width, max_lines=_TEXT_LINES, placeholder="…") for text in texts if text]
     return [f"{heading:<{width - len(age)}}{age}", *(line for lines in wrapped for line in lines)]

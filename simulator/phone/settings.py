@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from simulator.phone.activitykit.conditions import version
-
-if TYPE_CHECKING:
-    from simulator.phone.phone import Phone
+from simulator.phone.activitykit.activity import version
+from simulator.phone.app.app import App
+from simulator.phone.device import Device
+from simulator.phone.live_activities import LiveActivities
+from simulator.phone.screen import Screen
 
 
 class SettingError(ValueError):
@@ -20,35 +21,44 @@ class Setting:
 
     wanted: str
     fits: Callable[[Any], bool]
-    do: Callable[["Phone", Any], None]
+    do: Callable[["Settings", Any], None]
 
 
-def change(phone: "Phone", key: str, value: Any) -> None:
-    """Set one key. Raises SettingError, and nothing is changed then."""
-    setting = SETTINGS.get(key)
-    if setting is None:
-        raise SettingError(f"a phone has no {key!r}, but {', '.join(sorted(SETTINGS))}")
-    if not setting.fits(value):
-        raise SettingError(f"{key!r} of a phone is {setting.wanted}, not {value!r}")
-    setting.do(phone, value)
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The parts of a phone that a person's settings reach."""
+
+    device: Device
+    activities: LiveActivities
+    app: App
+    screen: Screen
+
+    def change(self, key: str, value: Any) -> None:
+        """Set one key. Raises SettingError, and nothing is changed then."""
+        setting = SETTINGS.get(key)
+        if setting is None:
+            raise SettingError(f"a phone has no {key!r}, but {', '.join(sorted(SETTINGS))}")
+        if not setting.fits(value):
+            raise SettingError(f"{key!r} of a phone is {setting.wanted}, not {value!r}")
+        setting.do(self, value)
 
 
-def _plain(attribute: str) -> Callable[["Phone", Any], None]:
+def _plain(attribute: str) -> Callable[[Settings, Any], None]:
     """It has no effect but on what comes later."""
     return lambda phone, value: setattr(phone.device, attribute, value)
 
 
-def _screen(phone: "Phone", value: str) -> None:
+def _screen(phone: Settings, value: str) -> None:
     phone.device.screen = "on" if value == "on" else "off"
     phone.activities.power_changed()
 
 
-def _low_power(phone: "Phone", value: bool) -> None:
+def _low_power(phone: Settings, value: bool) -> None:
     phone.device.low_power = value
     phone.activities.power_changed()
 
 
-def _app(phone: "Phone", value: Any) -> None:
+def _app(phone: Settings, value: Any) -> None:
     before, phone.device.app = phone.device.app, value
     if value == "foreground":
         phone.activities.opened()
@@ -56,7 +66,7 @@ def _app(phone: "Phone", value: Any) -> None:
     phone.app.entered(value, before)
 
 
-def _installed(phone: "Phone", value: bool) -> None:
+def _installed(phone: Settings, value: bool) -> None:
     if value and not phone.device.app_installed:
         phone.device.reinstall()
     phone.device.app_installed = value
@@ -66,26 +76,26 @@ def _installed(phone: "Phone", value: bool) -> None:
         phone.device.badge = 0
 
 
-def _live_activities(phone: "Phone", value: bool) -> None:
+def _live_activities(phone: Settings, value: bool) -> None:
     """Assumed: switching them off removes those that run."""
     phone.device.live_activities = value
     if not value:
         phone.activities.end_all("Live Activities were turned off", remove=True)
 
 
-def _frequent_updates(phone: "Phone", value: bool) -> None:
+def _frequent_updates(phone: Settings, value: bool) -> None:
     """Documented: turning the setting on or off ends all ongoing activities."""
     if value != phone.device.frequent_updates:
         phone.device.frequent_updates = value
         phone.activities.end_all("the more-frequent-updates setting was changed")
 
 
-def _allowed(phone: "Phone", value: bool) -> None:
+def _allowed(phone: Settings, value: bool) -> None:
     phone.device.la_allow_tapped = value
     phone.activities.hand_over()
 
 
-def _swiped(phone: "Phone", _value: bool) -> None:
+def _swiped(phone: Settings, _value: bool) -> None:
     phone.activities.swipe()
 
 
@@ -96,11 +106,11 @@ def _is_version(value: Any) -> bool:
         return False
 
 
-def _switch(do: Callable[["Phone", Any], None]) -> Setting:
+def _switch(do: Callable[[Settings, Any], None]) -> Setting:
     return Setting("true or false", lambda value: isinstance(value, bool), do)
 
 
-def _choice(*values: str, do: Callable[["Phone", Any], None]) -> Setting:
+def _choice(*values: str, do: Callable[[Settings, Any], None]) -> Setting:
     return Setting(" or ".join(values), lambda value: value in values, do)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from simulator.phone.app.app_kind import ActivityFormat
+from simulator.phone.app.content_state import ActivityFormat
 from simulator.replay.report import report
 from simulator.replay.world import World, WorldOptions
 from simulator.scenario import Scenario, load, scenarios

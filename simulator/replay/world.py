@@ -21,7 +21,7 @@ from simulator.lab.issuer import Issuer
 from simulator.opencode.v1.player import Played, Player
 from simulator.opencode.v1.server import OpenCodeServer
 from simulator.phone.app.app import BUNDLE_ID
-from simulator.phone.app.app_kind import KINDS, ActivityFormat
+from simulator.phone.app.content_state import KINDS, ActivityFormat
 from simulator.phone.phone import Phone
 from simulator.phone.profile import profile
 from simulator.process import Command, CommandError
@@ -226,7 +226,7 @@ class World:
             await self.clock.sleep(TICK_SECONDS)
             self.apns.settle()
             for phone in self.phones:
-                phone.settle()
+                phone.run_due()
 
     async def _stop_ticking(self) -> None:
         self._ticking.cancel()

@@ -174,7 +174,7 @@ class Cards(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.do(self.clock.advance(seconds))
         self.do(self._settled())
-        self.phone.settle()
+        self.phone.run_due()
         self.sandbox.settle()
 
     @rule()
@@ -300,7 +300,7 @@ class Cards(RuleBasedStateMachine):
             for _ in range(8):
                 self.do(self.clock.advance(130))
                 self.do(self._push())
-                self.phone.settle()
+                self.phone.run_due()
         states = {one.session_id: one for session in SESSIONS for one in self.do(self._rows(session))}
         cards = {card.attributes["sessionId"]: card for card in self.phone.activities.active}
         for session, card in cards.items():

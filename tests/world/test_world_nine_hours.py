@@ -20,7 +20,7 @@ from simulator.journal import Journal
 from simulator.lab.issuer import Issuer
 from simulator.phone.activitykit.activity import Activity
 from simulator.phone.app.app import BUNDLE_ID
-from simulator.phone.app.app_kind import KINDS
+from simulator.phone.app.content_state import KINDS
 from simulator.phone.phone import Phone
 from simulator.replay.relay_environment import relay_environment
 from waiting import eventually
@@ -100,7 +100,7 @@ class Day:
     async def settle(self) -> None:
         self.sandbox.settle()
         await eventually(self._nothing_waits)
-        self.phone.settle()
+        self.phone.run_due()
 
     def _nothing_waits(self) -> bool:
         """Every activity that may be pushed was, and every running card's token is known to the relay."""

@@ -7,14 +7,10 @@ from collections.abc import Sequence
 from random import Random
 
 from simulator.phone.activitykit import due
-from simulator.phone.activitykit.activity import Activity, By, Waiting
-from simulator.phone.activitykit.conditions import Conditions
-from simulator.phone.activitykit.happened import Happened
-from simulator.phone.activitykit.message import Message
+from simulator.phone.activitykit.activity import Activity, By, Conditions, Happened, Waiting
+from simulator.phone.activitykit.payload import ActivityMessage, ActivityType
 from simulator.phone.activitykit.refusals import Change, Start, against_change, against_start
-from simulator.phone.activitykit.types import ActivityType
-from simulator.phone.budget import Budget
-from simulator.phone.profile import Profile
+from simulator.phone.profile import Budget, Profile
 
 
 class Activities:
@@ -37,7 +33,9 @@ class Activities:
 
     # A start, by push or by the app.
 
-    def start(self, message: Message, phone: Conditions, now: float, by: By = "push") -> list[Happened]:
+    def start(
+        self, message: ActivityMessage, phone: Conditions, now: float, by: By = "push"
+    ) -> list[Happened]:
         """One more activity, or why not. Every start that arrives by push is counted, also a refused one (observed)."""
         if by == "push" and message.event == "start" and not self.starts.count(now, self._most_starts):
             log = f"Push-to-start budget exceeded for {self._bundle_id}::pushToStart; not starting activity"
@@ -57,7 +55,7 @@ class Activities:
     def _most_starts(self) -> int:
         return self._profile.start_capacity
 
-    def _type(self, message: Message) -> ActivityType | None:
+    def _type(self, message: ActivityMessage) -> ActivityType | None:
         return self._types.get(message.attributes_type or "")
 
     def _new(self, start: Start, by: By, now: float) -> Activity:
@@ -85,7 +83,9 @@ class Activities:
 
     # A change, by push.
 
-    def change(self, activity: Activity, message: Message, phone: Conditions, now: float) -> list[Happened]:
+    def change(
+        self, activity: Activity, message: ActivityMessage, phone: Conditions, now: float
+    ) -> list[Happened]:
         """A push to the update token of an activity, or to its channel. It is counted before it is read (assumed)."""
         if not activity.running:
             return [Happened(now, "dropped", "the activity has ended", activity, message.push)]
@@ -100,7 +100,7 @@ class Activities:
             return self._apply_now(activity, waiting, now)
         return _defer(activity, waiting, "priority 5" if afforded else "the update budget is used up", now)
 
-    def change_by_app(self, activity: Activity, message: Message, now: float) -> list[Happened]:
+    def change_by_app(self, activity: Activity, message: ActivityMessage, now: float) -> list[Happened]:
         """The app changes or ends its activity itself: no budget, no delay."""
         if not activity.running:
             return [Happened(now, "dropped", "the activity has ended", activity)]
@@ -164,7 +164,7 @@ class Activities:
                 soonest = now + phone.power_delay(self._profile).draw(self._random)
                 activity.waiting = due.sooner(waiting, soonest)
 
-    def settle(self, now: float) -> list[Happened]:
+    def run_due(self, now: float) -> list[Happened]:
         """All that is due by now, each at its own time and in the order of those times."""
         happened: list[Happened] = []
         while (next_one := due.first(self.all, self.starts, self._profile, now)) is not None:
@@ -189,7 +189,7 @@ class Activities:
 
 
 def _defer(activity: Activity, waiting: Waiting, why: str, now: float) -> list[Happened]:
-    """Keep it for later; of two that wait the newer stays, in the place of the first (assumed)."""
+    """Keep it for later; of two that wait the newer is kept, in the place of the first (assumed)."""
     held = activity.waiting
     if held is not None and _stamp(waiting) < _stamp(held):
         return [Happened(now, "dropped", "a newer one waits", activity, waiting.message.push)]

@@ -1,16 +1,41 @@
-"""One Live Activity on one phone: what it holds, and how it changes. No I/O; times are UNIX seconds.
+"""One Live Activity on one phone: what it holds, how it changes, and what about the phone matters to it. No I/O.
 
-Documented (Apple, "Displaying live data with Live Activities"): the system ends an activity after 8 hours and removes an
-ended one from the lock screen after at most 4 more; a dismissal-date in the past removes it at once, others count up
-to 4 hours.
+All times are UNIX seconds. Documented (Apple, "Displaying live data with Live Activities"): the system ends an activity
+after 8 hours and removes an ended one from the lock screen after at most 4 more; a dismissal-date in the past removes it at
+once, others count up to 4 hours.
 """
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from simulator.phone.activitykit.message import Message
-from simulator.phone.activitykit.types import ActivityType
-from simulator.phone.budget import Budget
+from simulator.phone.activitykit.payload import ActivityMessage, ActivityType
+from simulator.phone.profile import Budget, Delay, Profile
+from simulator.phone.push import Push
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The phone as it is at one moment. `bright` is false with the screen off or in Low Power Mode."""
+
+    ios: tuple[int, ...]
+    foreground: bool = False
+    live_activities: bool = True
+    frequent_updates: bool = True
+    bright: bool = True
+    dynamic_island: bool = True
+
+    def power_delay(self, profile: Profile) -> Delay:
+        """How long a push of priority 5 takes now."""
+        return profile.delay_screen_on if self.bright else profile.delay_screen_off
+
+
+def version(ios: str) -> tuple[int, ...]:
+    """An iOS version to compare with others. ValueError if it is none."""
+    try:
+        return tuple(int(part) for part in ios.split("."))
+    except ValueError:
+        raise ValueError(f"{ios!r} is no iOS version") from None
+
 
 LONGEST = 8 * 3600.0
 """Seconds after which the system ends an activity."""
@@ -27,7 +52,7 @@ RUNNING = frozenset({"active", "stale"})
 class Waiting:
     """A push that waits: for power until `due`, or, `pinned`, until the budget comes back."""
 
-    message: Message
+    message: ActivityMessage
     content_state: dict[str, Any] | None
     due: float
     pinned: bool = False
@@ -38,7 +63,7 @@ class Activity:
     """One activity. `content_state` is what ActivityKit holds, `drawn` what the eye sees of it.
 
     `timestamp` is that of the newest push applied; `alerts` are the times at which a push lit the screen up.
-    `update_token_known` tells whether the app has been handed `token`; `island` whether it owns the Dynamic Island.
+    `update_token_known`: whether the app has been handed `token`; `island` whether it owns the Dynamic Island.
     """
 
     id: str
@@ -98,7 +123,7 @@ class Activity:
         """When the eye may see the newest content, at most every `interval` seconds; None if it does."""
         return self.drawn_at + interval if self.visible and self.drawn is not self.content_state else None
 
-    def apply(self, message: Message, content_state: dict[str, Any] | None, at: float) -> None:
+    def apply(self, message: ActivityMessage, content_state: dict[str, Any] | None, at: float) -> None:
         """Take over an update, or the end of the activity. The content is replaced as a whole (documented)."""
         self.content_state = self.content_state if content_state is None else content_state
         self.timestamp = message.timestamp if message.timestamp is not None else self.timestamp
@@ -127,3 +152,22 @@ class Activity:
     def draw(self, at: float) -> None:
         """The eye sees what ActivityKit holds."""
         self.drawn, self.drawn_at = self.content_state, at
+
+
+What = Literal["started", "updated", "ended", "deferred", "dropped", "stale", "dismissed", "budget reset"]
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What the phone did with an activity at `at` (UNIX seconds), and why. `push` is None for what time or a person did, `activity` for what concerns none.
+
+    `log` is the line the phone logs, "" for none; `until` is when something deferred is due again.
+    """
+
+    at: float
+    what: What
+    why: str = ""
+    activity: Activity | None = None
+    push: Push | None = None
+    log: str = ""
+    until: float | None = None

@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from simulator.phone.activitykit.activity import Activity, Waiting
-from simulator.phone.activitykit.happened import Happened
-from simulator.phone.budget import Budget
-from simulator.phone.profile import Profile
+from simulator.phone.activitykit.activity import Activity, Happened, Waiting
+from simulator.phone.profile import Budget, Profile
 
 Act = Callable[[], list[Happened]]
 
@@ -107,7 +105,7 @@ def _draw(activity: Activity, at: float, _profile: Profile) -> list[Happened]:
 
 
 def _refill(budget: Budget, at: float, of: str, window: float, profile: Profile) -> list[Happened]:
-    """Only a whole window is worth telling."""
+    """Only a whole window is worth an entry."""
     budget.refill(window, profile.refill)
     return [Happened(at, "budget reset", of)] if profile.refill == "window" else []
 

@@ -1,6 +1,6 @@
 """Why a Live Activity push changes nothing, as tables: the first reason that holds counts. No I/O.
 
-APNs answers 200 in every one of these cases; it does not look at these keys (observed).
+APNs answers 200 in every one of these cases; it does not read these keys (observed).
 """
 
 import json
@@ -8,10 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from simulator.phone.activitykit.activity import Activity, By
-from simulator.phone.activitykit.conditions import Conditions
-from simulator.phone.activitykit.message import Message
-from simulator.phone.activitykit.types import ActivityType, decode
+from simulator.phone.activitykit.activity import Activity, By, Conditions
+from simulator.phone.activitykit.payload import ActivityMessage, ActivityType, decode
 
 LARGEST = 4096
 """Bytes of attributes and content-state together (Apple, "Displaying live data with Live Activities": 4 KB)."""
@@ -29,9 +27,9 @@ class Refusal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A start as it is judged. `activity_type` is the app's type of that name, if there is one."""
+    """A start, with what decides on it. `activity_type` is the app's type of that name, if there is one."""
 
-    message: Message
+    message: ActivityMessage
     phone: Conditions
     activity_type: ActivityType | None
     running: int
@@ -87,9 +85,9 @@ AGAINST_START: dict[By, Reasons] = {"push": BY_PUSH + BY_ANYBODY, "app": BY_APP 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An update or end as it is judged against the activity it is for."""
+    """An update or end and the activity it is for."""
 
-    message: Message
+    message: ActivityMessage
     activity: Activity
 
     @property

@@ -4,15 +4,13 @@ from typing import Any
 
 from simulator.clock import Clock
 from simulator.journal import Journal
-from simulator.phone.app.app_kind import AppKind
-from simulator.phone.app.keychain import Keychain
+from simulator.phone.app.content_state import AppKind
 from simulator.phone.app.live_sessions import LiveSessions
-from simulator.phone.app.pairing import Pairing, parse_link
-from simulator.phone.app.relay_client import PATIENCE, Reply, call
-from simulator.phone.content import Content, content
+from simulator.phone.app.pairing import Keychain, Pairing, parse_link
+from simulator.phone.app.relay_client import PATIENCE, Reply, Tasks, call
 from simulator.phone.device import AppState, Device, Realm
 from simulator.phone.live_activities import LiveActivities
-from simulator.phone.tasks import Tasks
+from simulator.phone.push import Content, content
 
 BUNDLE_ID = "com.anomalyco.mobilevoice"
 
@@ -45,7 +43,7 @@ class App:
         self.live_sessions: LiveSessions | None = None
         if kind is not None:
             self.live_sessions = LiveSessions(
-                kind, activities, self._tell_token, self._tasks, clock, journal,
+                kind, activities, self._report_token, self._tasks, clock, journal,
                 phone=device.name, begins_all=begins_all,
             )  # fmt: skip
         self.keychain = Keychain()
@@ -84,7 +82,7 @@ class App:
         return await self.register()
 
     async def register(self, patience: float = PATIENCE) -> list[Reply]:
-        """Tell the relay of every pairing where this phone is, trying for `patience` seconds while it is down."""
+        """Register this phone with the relay of every pairing, trying for `patience` seconds while it is down."""
         fields = {
             "deviceToken": self.token,
             "bundleId": self.bundle_id,
@@ -124,7 +122,7 @@ class App:
             return {}
         return {"pushToStartToken": token, "activityFormat": self._kind.activity_format}
 
-    async def _tell_token(self, account: str, session_id: str, token: str | None) -> Reply:
+    async def _report_token(self, account: str, session_id: str, token: str | None) -> Reply:
         """Register or, without a token, unregister the activity of a session."""
         fields = {"sessionID": session_id, "deviceToken": self.token}
         if token is None or self._kind is None:

@@ -1,9 +1,35 @@
-"""What a Live Activity of our app says about a session, in the four fields of its content-state. No I/O."""
+"""What a Live Activity of our app says about a session, and the two ways in which the app may put it on the wire. No I/O.
 
+The app reads its props from the content-state itself, or, with expo-widgets, from the JSON in `props` of the layout that it
+has registered under `name`; a name it has not registered shows nothing (expo-widgets, ios/Widgets/WidgetLiveActivity.swift).
+"""
+
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from simulator.phone.activitykit.payload import EXPO_WIDGETS, SESSION, ActivityType
+
+_SESSION = "mobilevoice://session/"
+
+
+def session_link(session_id: str) -> str:
+    """The link to a session, as notifications and Live Activities carry it."""
+    return _SESSION + session_id
+
+
+def linked_session(url: object) -> str | None:
+    """The session that a link opens; None for any other value."""
+    if not isinstance(url, str) or not url.startswith(_SESSION):
+        return None
+    return url.removeprefix(_SESSION) or None
+
+
 Status = Literal["working", "retry", "permission", "complete", "error"]
+
+LAYOUT = "SessionActivity"
+"""The name the app gives to createLiveActivity."""
 
 LONGEST_MESSAGE = 120
 """Characters of `last_message`: what fits on the card."""
@@ -37,3 +63,60 @@ def one_line(text: str) -> str:
     """A text as one line that fits on the card; "…" shows that it was cut."""
     line = " ".join(text.split())
     return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 1].rstrip() + "…"
+
+
+ActivityFormat = Literal["flat", "expo-widgets"]
+
+
+@dataclass(frozen=True, slots=True)
+class AppKind:
+    """`activity_format` is what the app sends to the relay, so that pushes come in the shape that it can decode."""
+
+    activity_format: ActivityFormat
+    activity_type: ActivityType
+    attributes: Callable[[str], dict[str, Any]]
+    content_state: Callable[[ContentState], dict[str, Any]]
+
+
+FLAT = AppKind(
+    "flat",
+    SESSION,
+    attributes=lambda session_id: {"sessionId": session_id},
+    content_state=lambda state: state.fields(),
+)
+"""An app with a Swift type of its own for sessions."""
+
+EXPO = AppKind(
+    "expo-widgets",
+    EXPO_WIDGETS,
+    attributes=lambda session_id: {"url": session_link(session_id)},
+    content_state=lambda state: {
+        "name": LAYOUT,
+        "props": json.dumps(state.fields(), ensure_ascii=False, separators=(",", ":")),
+    },
+)
+"""An app with expo-widgets 57: one Swift type for all, `props` as JSON in a string (src/Widgets.ts)."""
+
+KINDS: dict[str, AppKind] = {kind.activity_format: kind for kind in (FLAT, EXPO)}
+
+
+def session_of(attributes: Mapping[str, Any]) -> str | None:
+    """The session of an activity with these attributes, of either kind; None if they name none.
+
+    Assumed for expo-widgets: its one static field is the link that a tap opens, and the session is read from that.
+    """
+    session_id = attributes.get("sessionId")
+    return session_id if isinstance(session_id, str) else linked_session(attributes.get("url"))
+
+
+def session_props(content_state: dict[str, Any]) -> dict[str, Any] | None:
+    """What the app's widget gets to read, of either format; None if it reads nothing."""
+    if "props" not in content_state:
+        return content_state if "status" in content_state else None
+    if content_state.get("name") != LAYOUT:
+        return None
+    try:
+        props = json.loads(content_state["props"])
+    except (TypeError, ValueError):
+        return None
+    return props if isinstance(props, dict) else None

@@ -5,27 +5,26 @@ from collections.abc import Sequence
 
 from simulator.clock import Clock
 from simulator.journal import Journal
-from simulator.phone.app.activity_tokens import ActivityTokens, Tell
-from simulator.phone.app.app_kind import AppKind
+from simulator.phone.app.content_state import AppKind
 from simulator.phone.app.monitoring import Monitoring
 from simulator.phone.app.opencode_client import OpenCodeClient
+from simulator.phone.app.relay_client import ActivityTokens, ReportToken, Tasks
 from simulator.phone.app.session_activities import UNKNOWN, SessionActivities
 from simulator.phone.device import AppState
 from simulator.phone.live_activities import LiveActivities
-from simulator.phone.tasks import Tasks
 
 
 class LiveSessions:
     """Follows every paired server while the app is in the foreground; lives by pushes in the background.
 
-    `tell` registers tokens at the relay of an account. `begins_all`: see Monitoring.
+    `report_token` registers tokens at the relay of an account. `begins_all`: see Monitoring.
     """
 
     def __init__(
         self,
         kind: AppKind,
         activities: LiveActivities,
-        tell: Tell,
+        report_token: ReportToken,
         tasks: Tasks,
         clock: Clock,
         journal: Journal,
@@ -38,10 +37,10 @@ class LiveSessions:
         self._phone = phone
         self._begins_all = begins_all
         self._tasks = tasks
-        self._tokens = ActivityTokens(tell, tasks)
+        self._tokens = ActivityTokens(report_token, tasks)
         self._hosts: dict[str, tuple[str, ...]] = {}
         self._servers: dict[str, Monitoring] = {}
-        self._strange_to: dict[str, set[str]] = {}
+        self._unknown_to: dict[str, set[str]] = {}
         self._following: list[asyncio.Task[None]] = []
         self._cards = SessionActivities(kind, activities, on_token=self._register, is_over=self._is_over)
 
@@ -104,9 +103,9 @@ class LiveSessions:
 
     def _orphaned(self, account: str, session_id: str) -> None:
         """A card goes when no paired server knows its session; the one that does may be away."""
-        strange_to = self._strange_to.setdefault(session_id, set())
-        strange_to.add(account)
-        if strange_to >= set(self._servers):
+        unknown_to = self._unknown_to.setdefault(session_id, set())
+        unknown_to.add(account)
+        if unknown_to >= set(self._servers):
             self._cards.remove(session_id, UNKNOWN)
             for one in self._servers:
                 self._tokens.unregister(one, session_id)
@@ -115,7 +114,7 @@ class LiveSessions:
         return any(server.is_over(session_id) for server in self._servers.values())
 
     def _register(self, session_id: str, token: str) -> None:
-        """A push-started activity does not say whose session it shows: then the relay of every pairing is told."""
+        """A push-started activity does not say whose session it shows: then it is reported to the relay of every pairing."""
         owners = [account for account, server in self._servers.items() if session_id in server.sessions]
         for account in owners or tuple(self._servers):
             self._tokens.register(account, session_id, token)

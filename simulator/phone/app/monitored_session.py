@@ -24,7 +24,7 @@ INTERRUPTED = "Interrupted: OpenCode stopped before the session was done."
 class MonitoredSession:
     """Feed it all events of the server, in order; `content_state` is what they come to. `over` once the turn has ended.
 
-    `begun` tells whether the turn is known to run: an idle before that belongs to the turn before.
+    `begun`: whether the turn is known to run: an idle before that belongs to the turn before.
     """
 
     def __init__(self, session_id: str, title: str = "", *, begun: bool = False) -> None:
@@ -32,7 +32,7 @@ class MonitoredSession:
         self.title = title
         self.begun = begun
         self.over = False
-        self._family = {session_id}
+        self._tree = {session_id}
         self._answers: set[str] = set()
         self._pending: dict[str, str] = {}
         self._text = ""
@@ -74,7 +74,7 @@ class MonitoredSession:
                 self._take_text(part)
         if status is not None:
             self._pending = {
-                one["id"]: one["sessionID"] for one in requests if one["sessionID"] in self._family
+                one["id"]: one["sessionID"] for one in requests if one["sessionID"] in self._tree
             }
             self._on_status({"sessionID": self.session_id, "status": status}, now)
         elif self.begun:
@@ -101,8 +101,8 @@ class MonitoredSession:
         info = known["info"]
         if info["id"] == self.session_id:
             self.title = info.get("title") or self.title
-        if info.get("parentID") in self._family:
-            self._family.add(info["id"])
+        if info.get("parentID") in self._tree:
+            self._tree.add(info["id"])
 
     def _on_deleted(self, known: Json, _now: float) -> None:
         if known["info"]["id"] == self.session_id:
@@ -141,7 +141,7 @@ class MonitoredSession:
             self._take_text(known["part"])
 
     def _on_asked(self, known: Json, _now: float) -> None:
-        if known.get("sessionID") in self._family:
+        if known.get("sessionID") in self._tree:
             self._pending[known["id"]] = known["sessionID"]
 
     def _on_replied(self, known: Json, _now: float) -> None:
@@ -187,4 +187,4 @@ HANDLERS: dict[str, Callable[[MonitoredSession, Json, float], None]] = {
     "question.replied": MonitoredSession._on_replied,
     "question.rejected": MonitoredSession._on_rejected,
 }
-"""OpenCode's event types that the app looks at; all others are ignored."""
+"""OpenCode's event types that the app reads; all others are ignored."""

@@ -1,4 +1,4 @@
-"""What the app does while somebody looks at it: it follows OpenCode's stream and changes its cards itself.
+"""What the app does while it is in the foreground: it follows OpenCode's stream and changes its cards itself.
 
 The plan's useMonitoring. In the background the stream is closed, and the cards live by pushes.
 """
@@ -13,8 +13,9 @@ from simulator.phone.app.monitored_session import MonitoredSession
 from simulator.phone.app.opencode_client import Json, OpenCodeAway, OpenCodeClient
 from simulator.phone.app.session_activities import SessionActivities
 
-DEAF_SECONDS = 0.25
-"""Observed: /global/event says server.connected some milliseconds before it hears; the state is asked for after that."""
+SUBSCRIBE_SECONDS = 0.25
+"""Observed: /global/event says server.connected some milliseconds before its listener is attached: what happens in between is
+lost, so the state is asked for after that."""
 
 RECONNECT_SECONDS = 1.0
 
@@ -92,7 +93,7 @@ class Monitoring:
 
     async def _take(self, directory: str | None, event: Json) -> None:
         if event["type"] == "server.connected":
-            await self._clock.sleep(DEAF_SECONDS)
+            await self._clock.sleep(SUBSCRIBE_SECONDS)
             await self._sync()
             self.live.set()
         elif directory is not None:
@@ -100,7 +101,7 @@ class Monitoring:
             self._begin_by(event)
             self._fold(event)
 
-    # What the stream tells.
+    # What the stream says.
 
     def _learn(self, event: Json) -> None:
         """Titles and parents, also of sessions that nobody monitors yet."""

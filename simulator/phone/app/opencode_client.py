@@ -99,7 +99,7 @@ class OpenCodeClient:
 
 
 async def _json(url: str, query: dict[str, str]) -> Any:
-    """OpenCode answers unknown routes with its web page, so the content type is looked at."""
+    """OpenCode answers unknown routes with its web page, so the content type counts."""
     import aiohttp
 
     timeout = aiohttp.ClientTimeout(total=ANSWER_DEADLINE)

@@ -1,4 +1,4 @@
-"""The pairing link as the app reads it, from a QR code or a deep link. No I/O."""
+"""The pairing link as the app reads it, from a QR code or a deep link, and where the app keeps its secret. No I/O."""
 
 import json
 from dataclasses import dataclass, field
@@ -105,3 +105,25 @@ def _is_loopback(url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+class Keychain:
+    """Secrets by account. Nothing but `secret` ever shows one."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[str, str] = {}
+
+    def keep(self, account: str, secret: str) -> None:
+        """Store or replace the secret of an account."""
+        self._secrets[account] = secret
+
+    def secret(self, account: str) -> str:
+        """The secret of an account. Raises KeyError if there is none."""
+        return self._secrets[account]
+
+    def forget(self, account: str) -> None:
+        """Delete the secret of an account, if there is one."""
+        self._secrets.pop(account, None)
+
+    def __repr__(self) -> str:
+        return f"Keychain({len(self._secrets)} secrets)"

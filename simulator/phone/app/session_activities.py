@@ -4,8 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.app.app_kind import AppKind, session_of
-from simulator.phone.app.content_state import ContentState
+from simulator.phone.app.content_state import AppKind, ContentState, session_of
 from simulator.phone.live_activities import LiveActivities, NotPossible
 
 OnToken = Callable[[str, str], None]

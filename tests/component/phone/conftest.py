@@ -15,7 +15,7 @@ from phone_scene import Scene
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
 from simulator.opencode.v1.server import OpenCodeServer
-from simulator.phone.app.app_kind import KINDS
+from simulator.phone.app.content_state import KINDS
 from simulator.phone.phone import Phone
 
 SECRET = "s3cret-s3cret-s3cret-24"

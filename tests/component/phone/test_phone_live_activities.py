@@ -196,7 +196,7 @@ def test_the_end_expires_the_token_once(phone, apns, clock) -> None:
 async def test_after_8_hours_the_token_expires(phone, apns, clock, journal) -> None:
     activity = start(phone)
     await clock.advance(20 * HOUR)
-    phone.settle()
+    phone.run_due()
     assert apns.expired == [activity.token]
     times = [entry.at - T0 for what in ("ended", "dismissed") for entry in journal.entries("phone", what)]
     assert times == [8 * HOUR, 12 * HOUR]

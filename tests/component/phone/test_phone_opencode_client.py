@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from simulator.phone.app.opencode_client import OpenCodeAway, OpenCodeClient
-from simulator.phone.tasks import Tasks
+from simulator.phone.app.relay_client import Tasks
 
 
 async def test_the_first_host_that_answers_is_used_until_it_is_gone(opencode) -> None:

@@ -15,7 +15,7 @@ from simulator.lab.errors import StateError
 from simulator.lab.lab import Lab
 from simulator.lab.state import State, restore, state_of
 from simulator.lab.state_file import StateFile, write_private
-from simulator.phone.activitykit.types import ActivityType
+from simulator.phone.activitykit.payload import ActivityType
 
 from .conftest import TOPIC
 

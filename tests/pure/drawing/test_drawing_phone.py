@@ -10,9 +10,9 @@ from simulator.drawing.dynamic_island import dynamic_island
 from simulator.drawing.lock_screen import lock_screen
 from simulator.drawing.notification_card import notification_card
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.activitykit.types import SESSION
-from simulator.phone.app.slots import STATUS, Slots, slots
+from simulator.phone.activitykit.payload import SESSION
 from simulator.phone.notifications import Notification
+from simulator.phone.screen import STATUS, Slots, slots
 
 NOW = 1_795_254_060.0
 """Saturday, 21 November 2026, 09:41 UTC."""

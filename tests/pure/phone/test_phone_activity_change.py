@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from phone_pushes import T0, Delivered, Kit, expo, push, whats
-from simulator.phone.activitykit.message import Message
+from simulator.phone.activitykit.payload import ActivityMessage
 from simulator.phone.activitykit.refusals import AGAINST_CHANGE, LARGEST
 from simulator.phone.profile import profile
 
@@ -356,7 +356,7 @@ def test_an_end_overtakes_an_update_that_waits() -> None:
 
 def test_the_app_changes_its_own() -> None:
     kit = dark()
-    message = Message("update", T0 + 1, raw_content_state=expo("mine"), stale_date=T0 + 9)
+    message = ActivityMessage("update", T0 + 1, raw_content_state=expo("mine"), stale_date=T0 + 9)
     assert whats(kit.activities.change_by_app(kit.newest, message, kit.now)) == ["updated"]
     assert (kit.phase, kit.newest.stale_date) == ("mine", T0 + 9)
     assert kit.activities.remaining("update", kit.phone) == 240
@@ -365,17 +365,20 @@ def test_the_app_changes_its_own() -> None:
 @pytest.mark.parametrize(
     ("message", "why"),
     [
-        (Message("update", T0 - 1, raw_content_state=expo("x")), "its timestamp is older than the last"),
-        (Message("update", T0, raw_content_state={}), "its content-state cannot be decoded"),
+        (
+            ActivityMessage("update", T0 - 1, raw_content_state=expo("x")),
+            "its timestamp is older than the last",
+        ),
+        (ActivityMessage("update", T0, raw_content_state={}), "its content-state cannot be decoded"),
     ],
 )
-def test_what_the_app_cannot_change(kit: Kit, message: Message, why: str) -> None:
+def test_what_the_app_cannot_change(kit: Kit, message: ActivityMessage, why: str) -> None:
     assert kit.activities.change_by_app(kit.newest, message, kit.now)[0].why == why
 
 
 def test_the_app_cannot_change_what_has_ended(kit: Kit) -> None:
     kit.change(push("end", T0))
-    message = Message("update", T0, raw_content_state=expo("x"))
+    message = ActivityMessage("update", T0, raw_content_state=expo("x"))
     assert kit.activities.change_by_app(kit.newest, message, kit.now)[0].why == "the activity has ended"
 
 

@@ -60,7 +60,7 @@ def test_what_always_holds(steps: list[Any], name: str, frequent: bool, seed: in
     seen = 0
     for number, step in enumerate(steps):
         play(kit, step, number)
-        kit.happened += kit.activities.settle(kit.now)
+        kit.happened += kit.activities.run_due(kit.now)
         kit.activities.share_island(kit.phone)
         for activity in kit.activities.all:
             assert activity.timestamp >= stamps.get(activity.id, 0.0), "an older timestamp was applied"

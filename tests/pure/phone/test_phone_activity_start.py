@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from phone_pushes import FLAT, T0, Delivered, Kit, aps, expo, push, whats
-from simulator.phone.activitykit.conditions import version
-from simulator.phone.activitykit.message import Message
+from simulator.phone.activitykit.activity import version
+from simulator.phone.activitykit.payload import ActivityMessage
 from simulator.phone.activitykit.refusals import AGAINST_START, LARGEST, NO_ALERT, size
 from simulator.phone.profile import profile
 
@@ -187,9 +187,9 @@ def test_an_unknown_budget() -> None:
 # By the app.
 
 
-def asked(**change: Any) -> Message:
+def asked(**change: Any) -> ActivityMessage:
     keys = aps("start", T0)
-    return Message(
+    return ActivityMessage(
         "start",
         T0,
         **{

@@ -5,8 +5,14 @@ from typing import Any
 import pytest
 
 from phone_pushes import EXPO, FLAT, T0, Delivered, aps
-from simulator.phone.activitykit.message import read
-from simulator.phone.activitykit.types import EXPO_WIDGETS, EXPO_WIDGETS_58, SESSION, ActivityType, decode
+from simulator.phone.activitykit.payload import (
+    EXPO_WIDGETS,
+    EXPO_WIDGETS_58,
+    SESSION,
+    ActivityType,
+    decode,
+    read,
+)
 
 
 @pytest.mark.parametrize(

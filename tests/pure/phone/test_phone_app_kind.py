@@ -4,11 +4,17 @@ import json
 
 import pytest
 
-from simulator.phone.activitykit.types import decode
-from simulator.phone.app.app_kind import KINDS, session_of
-from simulator.phone.app.content_state import LONGEST_MESSAGE, ContentState, one_line
-from simulator.phone.app.deep_link import linked_session, session_link
-from simulator.phone.app.slots import session_props
+from simulator.phone.activitykit.payload import decode
+from simulator.phone.app.content_state import (
+    KINDS,
+    LONGEST_MESSAGE,
+    ContentState,
+    linked_session,
+    one_line,
+    session_link,
+    session_of,
+    session_props,
+)
 
 STATE = ContentState("retry", "Fix “it”", "Reading", "Retry 2 in 8s")
 

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from phone_pushes import BUNDLE_ID, T0, Delivered
-from simulator.phone.background import against_waking
-from simulator.phone.notifications import Badge, Dropped, Notification, Receiver, interpret
+from simulator.phone.notifications import Badge, Dropped, Notification, Receiver, against_waking, interpret
 from simulator.phone.push import ids
 
 TOKEN = "ab" * 32

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.phone.budget import Budget, Refill
-from simulator.phone.profile import AT_ONCE, PROFILES, UNLIMITED, Delay, Profile, profile
+from simulator.phone.profile import AT_ONCE, PROFILES, UNLIMITED, Budget, Delay, Profile, Refill, profile
 
 
 def test_a_new_budget_is_full_and_has_no_window() -> None:

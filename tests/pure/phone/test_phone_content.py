@@ -4,9 +4,9 @@ from itertools import count
 
 import pytest
 
-from simulator.phone.app.relay_client import judge
-from simulator.phone.content import Content, content
+from simulator.phone.app.relay_client import outcome_of
 from simulator.phone.device import Device
+from simulator.phone.push import Content, content
 
 FIELDS = {
     "serverID": "0123456789abcdef",
@@ -101,4 +101,4 @@ def test_a_device_says_what_it_is() -> None:
     ],
 )
 def test_what_a_status_means(status: int, outcome: str) -> None:
-    assert judge(status) == outcome
+    assert outcome_of(status) == outcome

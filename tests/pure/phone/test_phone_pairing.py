@@ -5,8 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from simulator.phone.app.keychain import Keychain
-from simulator.phone.app.pairing import DEFAULT_RELAY_URL, Pairing, PairingError, parse_link
+from simulator.phone.app.pairing import DEFAULT_RELAY_URL, Keychain, Pairing, PairingError, parse_link
 
 SECRET = "s3cret-s3cret-s3cret-24"
 FULL = {

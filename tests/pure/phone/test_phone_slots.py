@@ -7,10 +7,10 @@ import pytest
 
 from phone_pushes import EXPO, FLAT, T0
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.activitykit.types import EXPO_WIDGETS, SESSION
-from simulator.phone.app.slots import STATUS, Slots, card, elapsed, session_props, slots
+from simulator.phone.activitykit.payload import EXPO_WIDGETS, SESSION
+from simulator.phone.app.content_state import session_props
 from simulator.phone.notifications import Notification
-from simulator.phone.screen import Screen
+from simulator.phone.screen import STATUS, Screen, Slots, elapsed, slots
 
 
 def activity(content_state: dict[str, Any] = FLAT, **more: Any) -> Activity:
@@ -72,7 +72,7 @@ def test_both_formats_look_the_same() -> None:
 def test_what_the_widget_cannot_read(content_state: dict[str, Any]) -> None:
     assert session_props(content_state) is None
     assert slots(activity(content_state), T0) == Slots()
-    assert card(activity(content_state), T0, 20) == ["· OpenCode          "]
+    assert Screen(lambda: [activity(content_state)]).lines(T0, 20) == ["· OpenCode          "]
 
 
 def test_stale_is_doubtful() -> None:
@@ -110,7 +110,8 @@ def test_the_lock_screen_shows_activities_first() -> None:
 
 
 def test_a_long_title_is_cut() -> None:
-    lines = card(activity({**FLAT, "sessionTitle": "word " * 20, "lastMessage": "many " * 40}), T0, 30)
+    long = activity({**FLAT, "sessionTitle": "word " * 20, "lastMessage": "many " * 40})
+    lines = Screen(lambda: [long]).lines(T0, 30)
     assert all(len(line) <= 30 for line in lines)
     assert len(lines) == 3
     assert lines[0].endswith(" Working")
