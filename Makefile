@@ -3,8 +3,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 BIN := .venv/bin
 SPEED ?= 1
 NOTEBOOKS ?= notebooks/*.ipynb
+# Half of the tests wait for sockets and processes: two workers keep a core busy.
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: help demo test check unit manual record notebooks live explore kills load-streams load-budget load-fanout load-mixed bench report mariadb clean
+.PHONY: help demo test check unit live-and-manual manual record notebooks live explore kills load-streams load-budget load-fanout load-mixed bench report mariadb clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -12,7 +14,11 @@ help: ## what there is
 demo: .venv/.demo ## the whole chain in one terminal: OpenCode, bridge, relay, APNs sandbox, iPhone
 	@$(BIN)/simulator demo --speed $(SPEED)
 
-test: check unit manual live ## all checks and all tests
+test: check ## all checks and all tests; the real OpenCode and the notebooks run beside the unit tests
+	@$(MAKE) --no-print-directory -j2 unit live-and-manual
+
+live-and-manual: live
+	@$(MAKE) --no-print-directory manual
 
 check: .venv/.dev ## format, lint, types, layers
 	@$(BIN)/ruff format --check .
@@ -22,7 +28,7 @@ check: .venv/.dev ## format, lint, types, layers
 
 unit: .venv/.dev mariadb ## the tests, with coverage
 	@rm -f .coverage .coverage.*
-	@COVERAGE_PROCESS_START= $(BIN)/coverage run -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --ignore=tests/live
+	@COVERAGE_PROCESS_START= $(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/live
 	@$(BIN)/coverage combine -q
 	@$(BIN)/python tests/coverage_gates.py
 
