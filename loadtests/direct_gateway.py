@@ -1,10 +1,10 @@
-"""The relay's way to a sandbox without sockets: the same requests, judged and carried by the same code, in no time."""
+"""The relay's way to a sandbox without sockets: the same requests, checked and delivered by the same code, in no time."""
 
 from relay.apns.provider_token import ProviderToken
 from relay.apns.push import Answered, Outcome, Push
-from simulator.apns.requests import Request
+from simulator.apns.authentication import ProviderState
+from simulator.apns.messages import Request
 from simulator.apns.sandbox import Sandbox
-from simulator.apns.session import Session
 from simulator.clock import Clock
 
 
@@ -15,12 +15,12 @@ class DirectGateway:
         self._hosts, self._clock = sandbox.hosts, clock
         key = sandbox.issue_key()
         self._token = ProviderToken(private_key=key.private_key, key_id=key.key_id, team_id=key.team_id)
-        self._session = Session()
+        self._provider = ProviderState()
 
     async def send(self, push: Push) -> Outcome:
         """APNs' answer, at once."""
-        answer = self._hosts[push.apns_env].handle(self._request(push), self._session).answer
-        assert answer is not None  # no faults are ordered
+        answer = self._hosts[push.apns_env].handle(self._request(push), self._provider).response
+        assert answer is not None  # there are no faults
         return Answered(answer.status, answer.reason, answer.timestamp)
 
     async def close(self, grace: float) -> None:

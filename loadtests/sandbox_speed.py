@@ -39,7 +39,7 @@ SEED: Final = 4
 TOKENS: Final = 500
 SERVERS: Final = ("quart", "sandbox", "sink")
 GOALS: Final = {"sandbox": 4.0, "sink": 8.0}  # times Quart on Hypercorn
-BODY: Final = b'{"aps":{"alert":{"title":"Session done","body":"Refactor the parser: all 41 tests pass"},"sound":"default"}}'
+BODY: Final = b'{"aps":{"alert":{"title":"ProviderState done","body":"Refactor the parser: all 41 tests pass"},"sound":"default"}}'
 
 
 # --- servers ------------------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ class Client(asyncio.Protocol):
         self._left = 65_535
         self.answered = 0
         self.refused: list[bytes] = []
-        self.farewell = "no GOAWAY"
+        self.goaway_last = "no GOAWAY"
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -157,7 +157,7 @@ class Client(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():
             self.done.set_exception(
-                ConnectionError(f"lost after {self.answered} answers: {self.farewell}, {exc}")
+                ConnectionError(f"lost after {self.answered} answers: {self.goaway_last}, {exc}")
             )
 
     def data_received(self, data: bytes) -> None:
@@ -171,7 +171,7 @@ class Client(asyncio.Protocol):
                 self.refused.append(b"reset")
                 self.answered += 1
             elif frame.type == FrameType.GOAWAY:
-                self.farewell = repr(frames.read_goaway(frame))
+                self.goaway_last = repr(frames.read_goaway(frame))
             elif frame.type == FrameType.WINDOW_UPDATE and frame.stream_id == 0:
                 self._left += frames.read_window_update(frame)
             elif frame.type == FrameType.SETTINGS and not frame.flags & frames.ACK:

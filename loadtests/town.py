@@ -18,7 +18,7 @@ from loadtests.processes import free_port
 from relay import contract
 from relay.server.store.database import close_database, open_database
 from relay.server.store.sql import Database
-from simulator.apns.delivery.delivery_log import token_suffix
+from simulator.apns.delivery.service import token_suffix
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock
 from simulator.journal import Journal
@@ -151,7 +151,7 @@ class Town:
         """Real time passes by itself: do what is due at APNs and on every phone."""
         while True:
             await self.clock.sleep(TICK_SECONDS)
-            self.apns.settle()
+            self.apns.discard_expired()
             for resident in self.everybody:
                 resident.phone.run_due()
 

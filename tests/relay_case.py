@@ -16,13 +16,13 @@ from relay.apns.gateway import ApnsGateway
 from relay.apns.push import Push
 from relay.server import settings
 from relay.server.app import apns_gateway, running_app
-from simulator.apns.delivery.delivery import Delivery
+from simulator.apns.authentication import ProviderState
+from simulator.apns.delivery.device import Delivery
+from simulator.apns.hosts import Decision, Host
 from simulator.apns.http2.server import ServerConnection
-from simulator.apns.push_service import Outcome, PushService
+from simulator.apns.messages import Request
 from simulator.apns.registry import Kind, ProviderKey, Realm
-from simulator.apns.requests import Request
 from simulator.apns.sandbox import Sandbox
-from simulator.apns.session import Session
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
 from simulator.replay.relay_environment import relay_environment
@@ -43,11 +43,11 @@ _NEXT_DUE = """
 
 
 class Arrival(NamedTuple):
-    """A request that came to the sandbox. `status` None: nothing was answered. Requests of one connection share its session."""
+    """A request that came to the sandbox. `status` None: nothing was answered. Requests of one connection share its provider state."""
 
     at: float
     realm: str
-    session: Session
+    provider: ProviderState
     request: Request
     status: int | None
     reason: str | None
@@ -103,15 +103,15 @@ class RelayCase:
         async with running_app(configured, clock=self.clock, gateway=gateway) as self._app:
             yield
 
-    def _watch(self, host: PushService) -> None:
+    def _watch(self, host: Host) -> None:
         handle = host.handle
 
-        def watched(request: Request, session: Session) -> Outcome:
-            outcome = handle(request, session)
-            answer = outcome.answer
-            said = (None, None) if answer is None else (answer.status, answer.reason)
-            self.arrivals.append(Arrival(self.clock.now(), host.realm, session, request, *said))
-            return outcome
+        def watched(request: Request, provider: ProviderState) -> Decision:
+            decision = handle(request, provider)
+            response = decision.response
+            said = (None, None) if response is None else (response.status, response.reason)
+            self.arrivals.append(Arrival(self.clock.now(), host.realm, provider, request, *said))
+            return decision
 
         host.handle = watched  # type: ignore[method-assign]
 

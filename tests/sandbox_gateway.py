@@ -1,4 +1,4 @@
-"""The relay's way to a sandbox without sockets: the same request, judged and carried by the same code."""
+"""The relay's way to a sandbox without sockets: the same request, checked and delivered by the same code."""
 
 import asyncio
 from collections import deque
@@ -7,9 +7,9 @@ from typing import Literal
 from relay.apns.provider_token import ProviderToken
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
 from relay.clock import sleep_unless
-from simulator.apns.requests import Request
+from simulator.apns.authentication import ProviderState
+from simulator.apns.messages import Request
 from simulator.apns.sandbox import Sandbox
-from simulator.apns.session import Session
 from simulator.clock import VirtualClock
 
 Fault = Literal["answer lost", "push lost", "not sent", "500", "slow"]
@@ -36,7 +36,7 @@ class SandboxGateway:
         self._hosts = sandbox.hosts
         key = sandbox.issue_key()
         self._token = ProviderToken(private_key=key.private_key, key_id=key.key_id, team_id=key.team_id)
-        self._session = Session()
+        self._provider = ProviderState()
         self._released = asyncio.Event()
         self.faults: deque[Fault] = deque()
         self.held = 0  # pushes whose answer is slow
@@ -76,6 +76,6 @@ class SandboxGateway:
         request = Request(
             "POST", path, push.device_token, headers, frozenset(), push.payload, len(push.payload)
         )
-        answer = self._hosts[push.apns_env].handle(request, self._session).answer
+        answer = self._hosts[push.apns_env].handle(request, self._provider).response
         assert answer is not None
         return Answered(answer.status, answer.reason, answer.timestamp)

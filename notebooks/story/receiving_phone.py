@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from simulator.apns.delivery.delivery import Delivery
+from simulator.apns.delivery.device import Delivery
 from simulator.phone.phone import Phone
 from simulator.phone.push import Push
 

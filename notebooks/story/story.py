@@ -182,7 +182,7 @@ class Story(Stage):
 
     async def settle(self) -> None:
         """Return when nothing is left to do now: at APNs, at the relay, and on the phones."""
-        self.apns.settle()
+        self.apns.discard_expired()
         for phone in self.phones:
             phone.run_due()
         while self.relay.runs:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from simulator.apns.authentication.provider_certificate import ProviderCertificate
+from simulator.apns.authentication import ProviderCertificate
 
 CA_FILE: Final = "apns-sandbox-ca.pem"
 NAMES: Final = ("localhost", "127.0.0.1")

@@ -1,58 +1,135 @@
-"""The hosts of APNs, put together from their desks: two for pushes and broadcasts, two where channels are managed."""
+"""The hosts of APNs: a request comes in, may go wrong on purpose, is decided on at its endpoint, recorded, and delivered.
 
+There are two hosts for pushes and broadcasts, and two where channels are managed.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Final
 
-from simulator.apns.authentication.provider_gate import ProviderGate
+from simulator.apns.authentication import ProviderState, TokenReader
 from simulator.apns.channels.checks import BROADCAST_PATH
-from simulator.apns.channels.desks import BroadcastDesk, ChannelDesk, ExamRoom
+from simulator.apns.channels.endpoint import BroadcastEndpoint, ChannelEndpoint
 from simulator.apns.channels.registry import Channels
-from simulator.apns.delivery.courier import Courier
-from simulator.apns.faults import FaultTable
-from simulator.apns.judged import Desk, Ids
+from simulator.apns.delivery.service import DeliveryService, token_suffix
+from simulator.apns.endpoints import Decision, Endpoint, Environment, PushEndpoint
+from simulator.apns.faults import AnswerWith, Fault, FaultTable
+from simulator.apns.messages import Request, Response
 from simulator.apns.profile import Profile
-from simulator.apns.push_desk import PushDesk
-from simulator.apns.push_service import PushService
 from simulator.apns.registry import REALMS, Realm, Registry
 from simulator.clock import Clock
 from simulator.journal import Journal
 
+NOT_PROCESSED: Final = Decision(None, authenticated=False)
+
 
 @dataclass(frozen=True, slots=True)
-class Wiring:
+class Shared:
     """What all hosts share."""
 
     registry: Registry
     channels: Channels
     profile: Profile
     faults: FaultTable
-    courier: Courier
+    deliveries: DeliveryService
     clock: Clock
     journal: Journal
     random: Random
 
 
-def make_hosts(wiring: Wiring) -> dict[str, PushService]:
+class Host:
+    """One host of one environment. `handle` is the whole life of a request, up to the bytes of its response.
+
+    `endpoint_for` says by the path which endpoint a request belongs to; `what` names its entries in the journal.
+    """
+
+    def __init__(
+        self, realm: Realm, endpoint_for: Callable[[str], Endpoint], shared: Shared, what: str = "push"
+    ) -> None:
+        self.realm = realm
+        self._what = what
+        self._endpoint_for = endpoint_for
+        self._faults = shared.faults
+        self._deliveries = shared.deliveries
+        self._journal = shared.journal
+
+    def handle(self, request: Request, provider: ProviderState) -> Decision:
+        """Decide on a request, change what it changes, deliver what was accepted, and return what to send."""
+        endpoint = self._endpoint_for(request.path)
+        fault = self._faults.strike(request.token, request.topic, request.push_type, self.realm)
+        if fault is None:
+            decision = endpoint.handle(request, provider)
+        else:
+            decision = endpoint.handle(request, provider) if fault.is_processed else NOT_PROCESSED
+            decision = _with_fault(decision, fault, endpoint, request)
+        self._record(request, decision.response, fault)
+        for push in decision.pushes:
+            self._deliveries.deliver(push)
+        return decision
+
+    def refuse(self, request: Request, reason: str) -> Decision:
+        """Turn a request away unread, because of the state of its connection or of the server."""
+        response = self._endpoint_for(request.path).staged(request, AnswerWith(reason))
+        self._record(request, response, None)
+        return Decision(response, authenticated=False)
+
+    def _record(self, request: Request, response: Response | None, fault: Fault | None) -> None:
+        """One journal entry a request. A device token is never written whole, a provider token not at all."""
+        headers = request.headers
+        self._journal.record(
+            "apns",
+            self._what,
+            realm=self.realm,
+            apns_id=None if response is None else response.apns_id or response.request_id,
+            apns_unique_id=None if response is None else response.unique_id,
+            token=token_suffix(request.token),
+            topic=request.topic,
+            push_type=headers.get("apns-push-type"),
+            priority=headers.get("apns-priority"),
+            collapse_id=headers.get("apns-collapse-id"),
+            status=None if response is None else response.status,
+            reason=None if response is None else response.reason,
+            fault=None if fault is None else type(fault.do).__name__,
+            **({} if request.token else _about(request, response)),
+        )
+
+
+def _about(request: Request, response: Response | None) -> dict[str, str | None]:
+    """What a request to no device is about."""
+    created = None if response is None else response.channel_id
+    channel_id = created or request.headers.get("apns-channel-id")
+    return {"method": request.method, "path": request.path, "channel_id": channel_id}
+
+
+def _with_fault(decision: Decision, fault: Fault, endpoint: Endpoint, request: Request) -> Decision:
+    if isinstance(fault.do, AnswerWith):
+        return decision._replace(response=endpoint.staged(request, fault.do), fault=fault.do.shape)
+    return decision._replace(fault=fault.do)
+
+
+def make_hosts(shared: Shared) -> dict[str, Host]:
     """By the names of their ports: "sandbox", "production", "manage-sandbox", "manage-production"."""
-    gate, ids = ProviderGate(wiring.registry), Ids(wiring.random)
-    rooms = {
-        realm: ExamRoom(realm, wiring.registry, wiring.channels, wiring.profile, gate, wiring.clock, ids)
+    reader = TokenReader(shared.registry.keys)
+    environments = {
+        realm: Environment(
+            realm, shared.registry, shared.channels, shared.profile, reader, shared.clock, shared.random
+        )
         for realm in REALMS
     }
-    hosts: dict[str, PushService] = {realm: _push_host(wiring, realm, rooms[realm]) for realm in REALMS}
-    return hosts | {f"manage-{realm}": _manage_host(wiring, rooms[realm]) for realm in REALMS}
+    hosts = {str(realm): _push_host(environments[realm], shared) for realm in REALMS}
+    return hosts | {f"manage-{realm}": _manage_host(environments[realm], shared) for realm in REALMS}
 
 
-def _push_host(wiring: Wiring, realm: Realm, room: ExamRoom) -> PushService:
-    broadcasts = BroadcastDesk(room)
-    pushes = PushDesk(realm, wiring.registry, wiring.profile, room.gate, wiring.clock, room.ids)
+def _push_host(environment: Environment, shared: Shared) -> Host:
+    broadcasts, pushes = BroadcastEndpoint(environment), PushEndpoint(environment)
 
-    def desk_for(path: str) -> Desk:
+    def endpoint_for(path: str) -> Endpoint:
         return broadcasts if path.startswith(BROADCAST_PATH) else pushes
 
-    return PushService(realm, desk_for, wiring.faults, wiring.courier, wiring.journal)
+    return Host(environment.realm, endpoint_for, shared)
 
 
-def _manage_host(wiring: Wiring, room: ExamRoom) -> PushService:
-    desk = ChannelDesk(room, wiring.courier)
-    return PushService(room.realm, lambda _: desk, wiring.faults, wiring.courier, wiring.journal, "channel")
+def _manage_host(environment: Environment, shared: Shared) -> Host:
+    endpoint = ChannelEndpoint(environment, shared.deliveries)
+    return Host(environment.realm, lambda _: endpoint, shared, "channel")

@@ -1,4 +1,4 @@
-"""What Apple does not publish, or has changed over time: the adjustable manners of the sandbox, each with its source."""
+"""What Apple does not publish, or has changed over time: the adjustable behaviour of the sandbox, each with its source."""
 
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -19,7 +19,7 @@ class Rate(NamedTuple):
     per_second: float
 
 
-IdleManner = Literal["goaway", "silent"]
+IdleBehavior = Literal["goaway", "silent"]
 EnvironmentReason = Literal["BadEnvironmentKeyInToken", "BadEnvironmentKeyIdInToken"]
 
 
@@ -55,7 +55,7 @@ class Profile:
     error_delay_s: float = _knob(0.0, "what each 4xx in a row adds to the time of the next answers, 410 not counted", APPLE, "assumed")
     error_delay_limit_s: float = _knob(2.0, "the most that errors in a row add", "none", "assumed")
     idle_after_s: float | None = _knob(None, "without a request for so long, a connection is idle; null = never", "none", "assumed")
-    idle: IdleManner = _knob("goaway", "what befalls an idle connection: GOAWAY IdleTimeout, or silence without FIN", "GitHub golang/go issue 14607", "observed")
+    idle: IdleBehavior = _knob("goaway", "what befalls an idle connection: GOAWAY IdleTimeout, or silence without FIN", "GitHub golang/go issue 14607", "observed")
     goaway_grace_s: float = _knob(1.0, "how long a connection that was called idle still takes a request, to answer 400 IdleTimeout", "none", "assumed")
 
     @classmethod

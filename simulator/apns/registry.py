@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from simulator.apns.delivery.handset import Handset, OnDelivery, as_handset
+from simulator.apns.delivery.device import Device, OnDelivery, as_device
 from simulator.apns.errors import UnknownApp, UnknownToken
 
 Realm = Literal["sandbox", "production"]
@@ -32,17 +32,20 @@ KINDS: Final[dict[Kind, TokenShape]] = {
     "activity": TokenShape(80, LIVE_ACTIVITY_SUFFIX),
     "push-to-start": TokenShape(80, LIVE_ACTIVITY_SUFFIX),
 }
-SUFFIXES: Final = (
-    "",
-    ".voip",
-    ".complication",
-    ".pushkit.fileprovider",
-    LIVE_ACTIVITY_SUFFIX,
-    ".location-query",
-    ".voip-ptt",
-    ".push-type.widgets",
-    ".push-type.controls",
-)
+# What the push type adds to the bundle id (same table).
+SUFFIX_OF: Final = {
+    "alert": "",
+    "background": "",
+    "voip": ".voip",
+    "complication": ".complication",
+    "fileprovider": ".pushkit.fileprovider",
+    "liveactivity": LIVE_ACTIVITY_SUFFIX,
+    "location": ".location-query",
+    "pushtotalk": ".voip-ptt",
+    "widgets": ".push-type.widgets",
+    "controls": ".push-type.controls",
+}
+SUFFIXES: Final = tuple(dict.fromkeys(SUFFIX_OF.values()))
 _ID_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
@@ -92,7 +95,7 @@ class DeviceToken:
     expired_since: float | None = None
     unregistered_since: float | None = None
     uninstalled_at: float | None = None
-    handset: Handset | None = None
+    device: Device | None = None
 
 
 class Registry:
@@ -147,9 +150,9 @@ class Registry:
                 return tokens[token]
         raise UnknownToken(token[-8:])
 
-    def attach(self, token: str, device: Handset | OnDelivery | None) -> None:
-        """Let this token lead to a device: a handset, or a plain function that takes every push. None: to nobody."""
-        self.token(token).handset = None if device is None else as_handset(device)
+    def attach(self, token: str, device: Device | OnDelivery | None) -> None:
+        """Let this token lead to a device: one of this protocol, or a plain function that takes every push. None: to nobody."""
+        self.token(token).device = None if device is None else as_device(device)
 
     def expire(self, token: str, since: float) -> None:
         """Its activity ended then, or took a new token: answer 410 ExpiredToken, after the profile's grace."""

@@ -6,18 +6,17 @@ from tempfile import TemporaryDirectory
 
 import trustme
 
-from simulator.apns.authentication.provider_certificate import ProviderCertificate
+from simulator.apns.authentication import ProviderCertificate
 from simulator.apns.certificates import ClientCertificate, issue_client_certificate, server_tls, write_ca
 from simulator.apns.channels.registry import Channels
-from simulator.apns.delivery.courier import Courier
-from simulator.apns.delivery.delivery_log import DeliveryLog
-from simulator.apns.delivery.handset import Handset
+from simulator.apns.delivery.device import Device
+from simulator.apns.delivery.service import DeliveryLog, DeliveryService
 from simulator.apns.errors import SandboxNotStarted
 from simulator.apns.faults import FaultTable
-from simulator.apns.hosts import Wiring, make_hosts
+from simulator.apns.hosts import Shared, make_hosts
 from simulator.apns.http2.listener import Listener
-from simulator.apns.http2.orders import Orders
-from simulator.apns.http2.server import ServerConnection
+from simulator.apns.http2.policy import HeldResponses
+from simulator.apns.http2.server import Port, ServerConnection
 from simulator.apns.http2.sink import SinkConnection
 from simulator.apns.profile import Profile
 from simulator.apns.registry import ProviderKey, Realm, Registry
@@ -29,7 +28,7 @@ class Sandbox:
     """Both environments of APNs on ports of 127.0.0.1, sharing apps and keys but not device tokens and channels.
 
     `random` seeds every id, key and token. `folder` is where the CA file goes; without one it is a temporary
-    folder that `close` removes. `registry`, `channels`, `faults` and `profile` may be used and changed at any time; `hosts` judge requests.
+    folder that `close` removes. `registry`, `channels`, `faults` and `profile` may be used and changed at any time; `hosts` take requests without sockets.
     `sink`: every request is answered 200 unread, for load tests.
     """
 
@@ -55,16 +54,23 @@ class Sandbox:
         self._ca_file: Path | None = None
 
         self._clock = clock
-        self._courier = Courier(clock, journal)
+        self._deliveries = DeliveryService(clock, journal)
         self.hosts = make_hosts(
-            Wiring(
-                self.registry, self.channels, self.profile, self.faults, self._courier, clock, journal, random
+            Shared(
+                self.registry,
+                self.channels,
+                self.profile,
+                self.faults,
+                self._deliveries,
+                clock,
+                journal,
+                random,
             )
         )
-        self._orders = Orders()
+        self._held_responses = HeldResponses()
         self._sink = sink
         self._listeners = {
-            name: Listener(host, self.profile, clock, journal, self._orders)
+            name: Listener(Port(host, self.profile, clock, journal, self._held_responses))
             for name, host in self.hosts.items()
         }
 
@@ -125,7 +131,7 @@ class Sandbox:
     def shutdown(self) -> None:
         """Every host drains: the next request there is answered 503 Shutdown, and then its connections of today end."""
         for listener in self._listeners.values():
-            listener.draining = True
+            listener.port.draining = True
 
     def idle_timeout(self) -> None:
         """Take every open connection for idle too long now; what that means is up to `profile.idle`."""
@@ -134,11 +140,11 @@ class Sandbox:
 
     def hold(self) -> None:
         """Hold back the answer to the next push that is accepted, and any raise of the stream limit before it."""
-        self._orders.hold()
+        self._held_responses.hold()
 
     def release(self) -> int:
         """Send the answers that are held back; how many there were."""
-        return self._orders.release()
+        return self._held_responses.release()
 
     def lower_stream_limit(self, limit: int) -> None:
         """Announce a lower MAX_CONCURRENT_STREAMS on every open connection, until it has an accepted push."""
@@ -149,12 +155,14 @@ class Sandbox:
         """The key is good for nothing any more, and the connections that began with it end. KeyError for an unknown id."""
         self.registry.keys[key_id].revoked = True
         for connection in self._connections():
-            first = connection.session.first_key
+            first = connection.provider.first_key
             if first is not None and first.key_id == key_id:
                 connection.goaway("InvalidProviderToken")  # the reason is assumed
 
     def _connections(self) -> list[ServerConnection]:
-        return [connection for listener in self._listeners.values() for connection in listener.connections]
+        return [
+            connection for listener in self._listeners.values() for connection in listener.port.connections
+        ]
 
     def issue_certificate(self, bundle_id: str, *, realm: Realm | None = None) -> ClientCertificate:
         """A client certificate for this app, for one environment or both; it stands in for provider tokens."""
@@ -175,34 +183,34 @@ class Sandbox:
         """A new provider key (key id, team id, private key PEM); see Registry.issue_key."""
         return self.registry.issue_key(team_id, realm=realm, topics=topics, related_to=related_to)
 
-    # What befalls devices.
+    # --- devices and channels ---
 
     @property
     def delivery_log(self) -> DeliveryLog:
         """What became of each accepted push."""
-        return self._courier.log
+        return self._deliveries.log
 
-    def reconnected(self, handset: Handset) -> None:
+    def reconnected(self, device: Device) -> None:
         """A device is online again: it gets what waits for it, in order of acceptance."""
-        self._courier.reconnected(handset)
+        self._deliveries.reconnected(device)
 
-    def settle(self) -> None:
+    def discard_expired(self) -> None:
         """Throw away what has waited too long by now."""
-        self._courier.settle()
+        self._deliveries.discard_expired()
 
     @property
-    def gives_up_at(self) -> float | None:
+    def next_expiry(self) -> float | None:
         """When the first of the pushes that wait for a device has waited too long; None if none waits."""
-        return self._courier.mailbox.first_expiry
+        return self._deliveries.mailbox.first_expiry
 
     def forget_deliveries(self) -> None:
         """Nothing waits for a device any more, and the delivery log is empty."""
-        self._courier.reset()
+        self._deliveries.reset()
 
     def uninstall(self, token: str) -> None:
         """The app was removed: from now on pushes are accepted and discarded, later answered 410. UnknownToken if it is not ours."""
         self.registry.uninstall(token, self._clock.now())
-        self._courier.forget(token)
+        self._deliveries.forget(token)
 
     def expire(self, token: str) -> None:
         """The token's activity is over, or has a new token: 410 ExpiredToken after the profile's grace. UnknownToken as above."""
@@ -211,12 +219,12 @@ class Sandbox:
     def delete_channel(self, realm: Realm, bundle_id: str, channel_id: str) -> None:
         """As the provider may by the channel management host. UnknownChannel if the app has none of this id."""
         self.channels.delete(realm, bundle_id, channel_id)
-        self._courier.close_channel(channel_id)
+        self._deliveries.close_channel(channel_id)
 
-    def subscribe(self, channel_id: str, handset: Handset, activity: str = "") -> None:
+    def subscribe(self, channel_id: str, device: Device, activity: str = "") -> None:
         """Let a device listen to a broadcast channel; once for each activity, if it tells them apart. UnknownChannel if there is none."""
-        self.channels.subscribe(channel_id, handset, activity)
+        self.channels.subscribe(channel_id, device, activity)
 
-    def unsubscribe(self, channel_id: str, handset: Handset, activity: str = "") -> None:
+    def unsubscribe(self, channel_id: str, device: Device, activity: str = "") -> None:
         """It listens no more. UnknownChannel as above."""
-        self.channels.unsubscribe(channel_id, handset, activity)
+        self.channels.unsubscribe(channel_id, device, activity)

@@ -9,7 +9,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-from simulator.apns.delivery.delivery_log import LogEntry
+from simulator.apns.delivery.service import LogEntry
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
 from simulator.conform.cases import Case, CaseError, Names
@@ -177,7 +177,7 @@ class Bench:
         await self.settle()
 
     def _settle_world(self) -> None:
-        self.sandbox.settle()
+        self.sandbox.discard_expired()
         for phone in self.phones:
             phone.run_due()
 

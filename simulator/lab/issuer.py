@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from simulator.apns.delivery.handset import Handset
+from simulator.apns.delivery.device import Device
 from simulator.apns.registry import Kind, Realm, Registry
 from simulator.clock import Clock
 
@@ -10,7 +10,7 @@ from simulator.clock import Clock
 class Issuer:
     """Issues tokens of one bundle id and realm. `remembered` tokens, which the registry must know, are given out first.
 
-    Tokens that were issued before there was a `handset` lead to it as soon as `lead_to` names it.
+    Tokens that were issued before there was a `device` lead to it as soon as `lead_to` names it.
     """
 
     def __init__(
@@ -26,14 +26,14 @@ class Issuer:
         self._bundle_id = bundle_id
         self._realm: Realm = realm
         self._remembered = dict(remembered or {})
-        self._handset: Handset | None = None
+        self._device: Device | None = None
         self.issued: dict[str, Kind] = {}
 
-    def lead_to(self, handset: Handset | None) -> None:
+    def lead_to(self, device: Device | None) -> None:
         """From now on all its tokens lead to this device; None: to nobody."""
-        self._handset = handset
+        self._device = device
         for token in self.issued:
-            self._registry.attach(token, handset)
+            self._registry.attach(token, device)
 
     def issue(self, kind: Kind) -> str:
         """A token of this kind, in lower-case hex."""
@@ -41,7 +41,7 @@ class Issuer:
         if token is None:
             token = self._registry.mint_token(self._bundle_id, self._realm, kind)
         self.issued[token] = kind
-        self._registry.attach(token, self._handset)
+        self._registry.attach(token, self._device)
         return token
 
     def expire(self, token: str) -> None:

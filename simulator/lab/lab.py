@@ -63,7 +63,7 @@ class Lab:
 
     def settle(self) -> None:
         """Do all that is due by now, at APNs and on every phone."""
-        self.sandbox.settle()
+        self.sandbox.discard_expired()
         for device in self._devices.values():
             device.phone.run_due()
         self._tuner.settle(self.devices)

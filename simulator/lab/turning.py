@@ -29,8 +29,8 @@ def _next_due(now: float, sandbox: Sandbox, phones: Collection[Phone]) -> float 
 
 def _dues(sandbox: Sandbox, phones: Collection[Phone]) -> Iterator[float]:
     """When a stored push expires, and when an activity ends, and its token with it: after 8 hours, or by a push that waits."""
-    if sandbox.gives_up_at is not None:
-        yield sandbox.gives_up_at
+    if sandbox.next_expiry is not None:
+        yield sandbox.next_expiry
     for activity in (activity for phone in phones for activity in phone.activities.active):
         if activity.ends_at is not None:
             yield activity.ends_at

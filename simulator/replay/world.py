@@ -224,7 +224,7 @@ class World:
         """Real time passes by itself: do what is due at APNs and on every phone."""
         while True:
             await self.clock.sleep(TICK_SECONDS)
-            self.apns.settle()
+            self.apns.discard_expired()
             for phone in self.phones:
                 phone.run_due()
 

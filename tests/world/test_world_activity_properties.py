@@ -175,7 +175,7 @@ class Cards(RuleBasedStateMachine):
         self.do(self.clock.advance(seconds))
         self.do(self._settled())
         self.phone.run_due()
-        self.sandbox.settle()
+        self.sandbox.discard_expired()
 
     @rule()
     def both_relays_push(self) -> None:

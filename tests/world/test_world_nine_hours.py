@@ -98,7 +98,7 @@ class Day:
         await eventually(lambda: self.clock.sleepers >= sleepers)
 
     async def settle(self) -> None:
-        self.sandbox.settle()
+        self.sandbox.discard_expired()
         await eventually(self._nothing_waits)
         self.phone.run_due()
 

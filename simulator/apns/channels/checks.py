@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from simulator.apns.channels.registry import MAX_CHANNELS, NOT_STORED, Channel, is_channel_id
-from simulator.apns.checks import CHECKS, PRIORITIES, Exam, Provider, Stage, is_canonical
-from simulator.apns.reasons import BROADCAST_ERRORS, HAPNS, Confidence
-from simulator.apns.registry import LIVE_ACTIVITY_SUFFIX, SigningKey
+from simulator.apns.checks import CHECKS, PRIORITIES, Check, Provider, RequestContext, is_canonical
+from simulator.apns.reasons import BROADCAST_ERRORS, HAPNS
+from simulator.apns.registry import LIVE_ACTIVITY_SUFFIX
 
 Operation = Literal["create", "read", "delete", "list", "send"]
 
@@ -67,7 +67,7 @@ def broadcast_target(method: str, path: str) -> Target | None:
 
 
 @dataclass(slots=True)
-class ChannelExam(Exam):
+class ChannelContext(RequestContext):
     """As for a push. `app` is the one of the path, `channel` the one of apns-channel-id, `channels` how many the app has."""
 
     target: Target | None
@@ -84,116 +84,111 @@ class ChannelExam(Exam):
         """The one of the path; empty if the path is unknown."""
         return "" if self.target is None else self.target.bundle_id
 
+    def known_channel(self) -> Channel:
+        """The channel, for what comes after the row that refuses an unknown one."""
+        assert self.channel is not None
+        return self.channel
+
     @property
     def operation(self) -> Operation | None:
         """What is to be done."""
         return None if self.target is None else self.target.operation
 
 
-class ChannelCheck(NamedTuple):
-    """One row: as Check, for a ChannelExam."""
-
-    name: str
-    stage: Stage
-    fails: Callable[[ChannelExam], bool]
-    reason: str
-    source: str
-    confidence: Confidence
-    provider: Provider = "any"
+ChannelCheck = Check[ChannelContext]
 
 
-def examine_channel(exam: ChannelExam, checks: tuple[ChannelCheck, ...]) -> ChannelCheck | None:
+def first_failed(context: ChannelContext, checks: tuple[ChannelCheck, ...]) -> ChannelCheck | None:
     """The first check that fails, or None: the request is good."""
-    skipped: Provider = "by token" if exam.uses_certificate else "by certificate"
-    return next((check for check in checks if check.provider != skipped and check.fails(exam)), None)
+    skipped: Provider = "by token" if context.uses_certificate else "by certificate"
+    return next((check for check in checks if check.provider != skipped and check.fails(context)), None)
 
 
-def _is_bad_request_id(exam: ChannelExam) -> bool:
-    given = exam.request.headers.get("apns-request-id")
+def _is_bad_request_id(context: ChannelContext) -> bool:
+    given = context.request.headers.get("apns-request-id")
     return given is not None and not is_canonical(given)
 
 
-def _key(exam: ChannelExam) -> SigningKey:
-    assert exam.provider_token is not None  # an earlier row has refused the request otherwise
-    return exam.provider_token.key
-
-
-def _is_outside_key(exam: ChannelExam) -> bool:
-    topics, bundle_id = _key(exam).topics, exam.bundle_id
+def _is_outside_key(context: ChannelContext) -> bool:
+    topics, bundle_id = context.verified().key.topics, context.bundle_id
     return topics is not None and not {bundle_id, bundle_id + LIVE_ACTIVITY_SUFFIX} & topics
 
 
-def _is_outside_certificate(exam: ChannelExam) -> bool:
-    certificate = exam.session.certificate
-    return certificate is not None and certificate.bundle_id != exam.bundle_id
+def _is_outside_certificate(context: ChannelContext) -> bool:
+    certificate = context.provider.certificate
+    return certificate is not None and certificate.bundle_id != context.bundle_id
 
 
-def _needs_channel(exam: ChannelExam) -> bool:
-    return exam.operation in ("read", "delete", "send")
+def _needs_channel(context: ChannelContext) -> bool:
+    return context.operation in ("read", "delete", "send")
 
 
-def _body(exam: ChannelExam) -> dict[str, Any]:
-    return exam.payload or {}
+def _body(context: ChannelContext) -> dict[str, Any]:
+    return context.payload or {}
 
 
-def _creates(fails: Callable[[ChannelExam], bool]) -> Callable[[ChannelExam], bool]:
+def _creates(fails: Callable[[ChannelContext], bool]) -> Callable[[ChannelContext], bool]:
     """A rule for the request that makes a channel, which alone has a body."""
-    return lambda exam: exam.operation == "create" and fails(exam)
+    return lambda context: context.operation == "create" and fails(context)
 
 
-def _is_bad_policy(exam: ChannelExam) -> bool:
-    policy = _body(exam).get("message-storage-policy")
+def _is_bad_policy(context: ChannelContext) -> bool:
+    policy = _body(context).get("message-storage-policy")
     return type(policy) is not int or policy not in (0, 1)
 
 
-def _expiration(exam: ChannelExam) -> str:
-    return exam.request.headers.get("apns-expiration", "0")
+def _expiration(context: ChannelContext) -> str:
+    return context.request.headers.get("apns-expiration", "0")
 
 
-def _is_stored_where_nothing_is(exam: ChannelExam) -> bool:
-    return exam.channel is not None and exam.channel.policy == NOT_STORED and int(_expiration(exam)) != 0
+def _is_stored_where_nothing_is(context: ChannelContext) -> bool:
+    return (
+        context.channel is not None
+        and context.channel.policy == NOT_STORED
+        and int(_expiration(context)) != 0
+    )
 
 
 # fmt: off
-_ROUTE: Final = (
-    ChannelCheck("path known", "route", lambda e: e.target is None, "BadPath", BROADCAST_ERRORS, "documented"),
-    ChannelCheck("method fits the path", "route", lambda e: e.operation is None, "MethodNotAllowed", BROADCAST_ERRORS, "documented"),
-    ChannelCheck("no header twice", "route", lambda e: bool(e.request.repeated & CHANNEL_FIELDS), "DuplicateHeaders", "none", "assumed"),
+_ROUTE: Final[tuple[ChannelCheck, ...]] = (
+    ChannelCheck("path known", "route", lambda c: c.target is None, "BadPath", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("method fits the path", "route", lambda c: c.operation is None, "MethodNotAllowed", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("no header twice", "route", lambda c: bool(c.request.repeated & CHANNEL_FIELDS), "DuplicateHeaders", "none", "assumed"),
 )
-_PROVIDER: Final = tuple(ChannelCheck(*check) for check in CHECKS if check.stage == "provider")
-_APP: Final = (
+_PROVIDER: Final[tuple[ChannelCheck, ...]] = tuple(ChannelCheck(*check) for check in CHECKS if check.stage == "provider")
+_APP: Final[tuple[ChannelCheck, ...]] = (
     ChannelCheck("apns-request-id is a UUID", "push", _is_bad_request_id, "BadMessageId", BROADCAST_ERRORS, "documented"),
-    ChannelCheck("bundle id without suffix", "push", lambda e: e.app is None, "TopicDisallowed", BROADCAST_ERRORS, "documented"),
-    ChannelCheck("bundle id of the team", "push", lambda e: e.app is None or e.app.team_id != _key(e).team_id, "TopicDisallowed", BROADCAST_ERRORS, "assumed", "by token"),
+    ChannelCheck("bundle id without suffix", "push", lambda c: c.app is None, "TopicDisallowed", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("bundle id of the team", "push", lambda c: c.app is None or c.app.team_id != c.verified().key.team_id, "TopicDisallowed", BROADCAST_ERRORS, "assumed", "by token"),
     ChannelCheck("bundle id of the key", "push", _is_outside_key, "TopicDisallowed", BROADCAST_ERRORS, "assumed", "by token"),
     ChannelCheck("bundle id of the certificate", "push", _is_outside_certificate, "TopicMismatch", BROADCAST_ERRORS, "documented", "by certificate"),
-    ChannelCheck("broadcast capability on", "push", lambda e: not e.profile.broadcast_capability, "FeatureNotEnabled", BROADCAST_ERRORS, "documented"),
-    ChannelCheck("channel id present", "push", lambda e: _needs_channel(e) and not e.channel_id, "MissingChannelId", BROADCAST_ERRORS, "documented"),
-    ChannelCheck("channel id is base64", "push", lambda e: _needs_channel(e) and not is_channel_id(e.channel_id or ""), "BadChannelId", BROADCAST_ERRORS, "documented"),
-    ChannelCheck("channel exists", "push", lambda e: _needs_channel(e) and e.channel is None, "ChannelNotRegistered", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("broadcast capability on", "push", lambda c: not c.profile.broadcast_capability, "FeatureNotEnabled", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("channel id present", "push", lambda c: _needs_channel(c) and not c.channel_id, "MissingChannelId", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("channel id is base64", "push", lambda c: _needs_channel(c) and not is_channel_id(c.channel_id or ""), "BadChannelId", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("channel exists", "push", lambda c: _needs_channel(c) and c.channel is None, "ChannelNotRegistered", BROADCAST_ERRORS, "documented"),
 )
 MANAGE_CHECKS: Final[tuple[ChannelCheck, ...]] = (
     *_ROUTE,
     *_PROVIDER,
     *_APP,
-    ChannelCheck("body present", "push", _creates(lambda e: e.request.body_size == 0), "PayloadEmpty", BROADCAST_ERRORS, "documented"),
-    ChannelCheck("body is a JSON object", "push", _creates(lambda e: e.payload is None), "BadRequestPayload", BROADCAST_ERRORS, "documented"),
-    ChannelCheck("push-type present", "push", _creates(lambda e: "push-type" not in _body(e)), "MissingPushType", BROADCAST_ERRORS, "documented"),
-    ChannelCheck("push-type is LiveActivity", "push", _creates(lambda e: _body(e)["push-type"] != CHANNEL_PUSH_TYPE), "InvalidPushType", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("body present", "push", _creates(lambda c: c.request.body_size == 0), "PayloadEmpty", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("body is a JSON object", "push", _creates(lambda c: c.payload is None), "BadRequestPayload", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("push-type present", "push", _creates(lambda c: "push-type" not in _body(c)), "MissingPushType", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("push-type is LiveActivity", "push", _creates(lambda c: _body(c)["push-type"] != CHANNEL_PUSH_TYPE), "InvalidPushType", BROADCAST_ERRORS, "documented"),
     ChannelCheck("storage policy is 0 or 1", "push", _creates(_is_bad_policy), "MissingChannelQueueSize", HAPNS, "observed"),
-    ChannelCheck("not too many channels", "push", _creates(lambda e: e.channels >= MAX_CHANNELS), "CannotCreateChannelConfig", MANAGING, "documented"),
+    ChannelCheck("not too many channels", "push", _creates(lambda c: c.channels >= MAX_CHANNELS), "CannotCreateChannelConfig", MANAGING, "documented"),
 )
 BROADCAST_CHECKS: Final[tuple[ChannelCheck, ...]] = (
     *_ROUTE,
     *_PROVIDER,
     *_APP,
-    ChannelCheck("push type present", "push", lambda e: not e.request.headers.get("apns-push-type"), "MissingPushType", BROADCAST_ERRORS, "documented"),
-    ChannelCheck("push type is liveactivity", "push", lambda e: e.request.push_type != BROADCAST_PUSH_TYPE, "InvalidPushType", BROADCAST_ERRORS, "documented"),
-    ChannelCheck("priority known", "push", lambda e: e.request.headers.get("apns-priority", "10") not in PRIORITIES, "BadPriority", BROADCAST_ERRORS, "documented"),
-    ChannelCheck("expiration is a time", "push", lambda e: _UNIX_SECONDS.fullmatch(_expiration(e)) is None, "BadExpirationDate", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("push type present", "push", lambda c: not c.request.headers.get("apns-push-type"), "MissingPushType", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("push type is liveactivity", "push", lambda c: c.request.push_type != BROADCAST_PUSH_TYPE, "InvalidPushType", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("priority known", "push", lambda c: c.request.headers.get("apns-priority", "10") not in PRIORITIES, "BadPriority", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("expiration is a time", "push", lambda c: _UNIX_SECONDS.fullmatch(_expiration(c)) is None, "BadExpirationDate", BROADCAST_ERRORS, "documented"),
     ChannelCheck("nothing to store where nothing is", "push", _is_stored_where_nothing_is, "BadExpirationDate", BROADCAST_ERRORS, "documented"),
-    ChannelCheck("payload present", "push", lambda e: e.request.body_size == 0, "PayloadEmpty", BROADCAST_ERRORS, "documented"),
-    ChannelCheck("payload fits", "push", lambda e: e.request.body_size > MAX_BROADCAST, "PayloadTooLarge", BROADCASTING, "documented"),
-    ChannelCheck("payload is a JSON object", "push", lambda e: e.payload is None, "BadRequestPayload", BROADCAST_ERRORS, "assumed"),
+    ChannelCheck("payload present", "push", lambda c: c.request.body_size == 0, "PayloadEmpty", BROADCAST_ERRORS, "documented"),
+    ChannelCheck("payload fits", "push", lambda c: c.request.body_size > MAX_BROADCAST, "PayloadTooLarge", BROADCASTING, "documented"),
+    ChannelCheck("payload is a JSON object", "push", lambda c: c.payload is None, "BadRequestPayload", BROADCAST_ERRORS, "assumed"),
 )
 # fmt: on

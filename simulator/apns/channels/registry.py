@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final, Literal, NamedTuple
 
-from simulator.apns.delivery.handset import Handset
+from simulator.apns.delivery.device import Device
 from simulator.apns.errors import UnknownChannel
 from simulator.apns.registry import Realm
 
@@ -23,7 +23,7 @@ ID_SIZE: Final = 16  # bytes; Apple's samples have so many
 class Subscription(NamedTuple):
     """A device that listens, and for which of its activities; each gets every broadcast once."""
 
-    handset: Handset
+    device: Device
     activity: str
 
 
@@ -84,22 +84,22 @@ class Channels:
                 return channels[channel_id]
         raise UnknownChannel(channel_id)
 
-    def subscribe(self, channel_id: str, handset: Handset, activity: str = "") -> None:
+    def subscribe(self, channel_id: str, device: Device, activity: str = "") -> None:
         """Let a device listen, once for each of its activities. UnknownChannel as above."""
         channel = self.channel(channel_id)
-        if not any(_is_same(each, handset, activity) for each in channel.subscriptions):
-            channel.subscriptions.append(Subscription(handset, activity))
+        if not any(_is_same(each, device, activity) for each in channel.subscriptions):
+            channel.subscriptions.append(Subscription(device, activity))
 
-    def unsubscribe(self, channel_id: str, handset: Handset, activity: str = "") -> None:
+    def unsubscribe(self, channel_id: str, device: Device, activity: str = "") -> None:
         """It listens no more; nothing if it did not. UnknownChannel as above."""
         channel = self.channel(channel_id)
         channel.subscriptions = [
-            each for each in channel.subscriptions if not _is_same(each, handset, activity)
+            each for each in channel.subscriptions if not _is_same(each, device, activity)
         ]
 
     def _of(self, realm: Realm, bundle_id: str) -> dict[str, Channel]:
         return self._channels.setdefault((realm, bundle_id), {})
 
 
-def _is_same(subscription: Subscription, handset: Handset, activity: str) -> bool:
-    return subscription.handset is handset and subscription.activity == activity
+def _is_same(subscription: Subscription, device: Device, activity: str) -> bool:
+    return subscription.device is device and subscription.activity == activity

@@ -10,7 +10,7 @@ A rule is an object; what is in brackets may be left out, and a rule without `ma
                 ["after_s": seconds], ["until_s": seconds]}],       since the rule was added
      "do": exactly one of
            {"answer": {"reason": text, ["status": 200..599], ["timestamp": ms]}}     status: by default the reason's own
-           {"delay_s": seconds}             the push is judged and delivered, its answer waits
+           {"delay_s": seconds}             the push is checked and delivered, its answer waits
            {"stall": true}                  never answered
            {"reset": "CANCEL"}              RST_STREAM with the error of this name (RFC 9113 section 7)
            {"goaway": reason, ["last_stream_offset": streams]}
@@ -20,7 +20,7 @@ A rule is an object; what is in brackets may be left out, and a rule without `ma
            {"no_apns_id": true} | {"upper_apns_id": true}
            The last two lines may stand beside `answer`, and one of each line beside one of the other.
      ["times": 1..],                        how often it strikes at the most
-     ["accepts_first": false]}              true: the push is judged and delivered before this befalls it
+     ["accepts_first": false]}              true: the push is checked and delivered before this happens to it
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,18 +30,18 @@ import msgspec
 from msgspec import Meta, Struct
 
 from simulator.apns.errors import BadFault
-from simulator.apns.faults.actions import (
+from simulator.apns.faults.rule import (
     Action,
     AnswerWith,
     CloseConnection,
     Delay,
+    Fault,
     GoAway,
     Misshape,
     Reset,
     Stall,
     StreamLimit,
 )
-from simulator.apns.faults.fault import Fault
 from simulator.apns.http2.frames import ErrorCode
 from simulator.apns.reasons import REASONS
 
@@ -157,7 +157,7 @@ def _shape(do: DoDocument, at: str) -> Misshape | None:
     ids = [form for name, form in _IDS.items() if getattr(do, name)]
     if len(bodies) > 1 or len(ids) > 1:
         raise BadFault(f"only one form of the body, and one of apns-id, is possible - at `{at}`")
-    return Misshape((*bodies, "whole")[0], (*ids, "as judged")[0]) if bodies or ids else None
+    return Misshape((*bodies, "whole")[0], (*ids, "unchanged")[0]) if bodies or ids else None
 
 
 def _primary(do: DoDocument, name: str, shape: Misshape | None, at: str) -> Action:

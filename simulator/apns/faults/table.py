@@ -6,9 +6,8 @@ from random import Random
 from typing import Any
 
 from simulator.apns.errors import BadFault
-from simulator.apns.faults.actions import AnswerWith
 from simulator.apns.faults.document import dump, load
-from simulator.apns.faults.fault import Fault
+from simulator.apns.faults.rule import AnswerWith, Fault
 
 
 class _Rule:

@@ -1,7 +1,7 @@
 """The server's end of one HTTP/2 connection, without I/O: bytes in, events and bytes out (RFC 9113).
 
 `receive` yields its events one by one and reads on only when asked for the next. So an answer given between two
-events counts before the next frame is judged, and how the bytes were split never matters to the stream limit.
+events counts before the next frame is read, and how the bytes were split never matters to the stream limit.
 """
 
 import json
@@ -10,16 +10,34 @@ from typing import Final
 
 from simulator.apns.errors import ConnectionFailure, StreamFailure
 from simulator.apns.http2 import frames
-from simulator.apns.http2.events import ConnectionEnded, Event, StreamCut, StreamRefused
-from simulator.apns.http2.flow import Inflow, halved
-from simulator.apns.http2.frames import MAX_WINDOW, ErrorCode, Frame, FrameType, Setting
-from simulator.apns.http2.header_block import TABLE_SIZE_ZERO, Block, BlockReader, fields_of
-from simulator.apns.http2.intake import Intake
-from simulator.apns.http2.settings import HEADER_TABLE_SIZE, check_setting, first_settings
-from simulator.apns.http2.stream_table import StreamTable
-from simulator.apns.http2.streams import Stream
+from simulator.apns.http2.frames import MAX_WINDOW, ErrorCode, Frame, FrameReader, FrameType, Setting
+from simulator.apns.http2.header_block import (
+    HEADER_TABLE_SIZE,
+    TABLE_SIZE_ZERO,
+    Block,
+    BlockReader,
+    checked_fields,
+)
+from simulator.apns.http2.streams import (
+    ConnectionEnded,
+    Event,
+    ReceiveWindow,
+    Stream,
+    StreamRefused,
+    StreamReset,
+    StreamTable,
+    split_pieces,
+)
 
-NO_LAST_STREAM: Final = MAX_WINDOW  # 2^31-1: a GOAWAY that warns, and disowns nothing yet (section 6.8)
+_ALLOWED: Final[
+    dict[int, range]
+] = {  # section 6.5.2; windows are checked where they are kept, unknown settings pass
+    Setting.ENABLE_PUSH: range(2),
+    Setting.MAX_FRAME_SIZE: range(frames.DEFAULT_MAX_FRAME_SIZE, 2**24),
+}
+NO_LAST_STREAM: Final = (
+    MAX_WINDOW  # 2^31-1: a GOAWAY that announces the end, and excludes no stream yet (section 6.8)
+)
 
 
 class Connection:
@@ -34,12 +52,12 @@ class Connection:
         self.closed = False
         self.acknowledged = 0  # SETTINGS frames of ours that the peer has acknowledged
         self._streams = StreamTable()
-        self._intake = Intake()
+        self._reader = FrameReader()
         self._blocks = BlockReader()
         self._table_notice = b""
-        self._inflow = Inflow()
-        self._outflow = self._streams.outflow
-        self._out: list[bytes] = [frames.settings(first_settings(stream_limit))]
+        self._window = ReceiveWindow()
+        self._send_windows = self._streams.send_windows
+        self._out: list[bytes] = [frames.settings(server_settings(stream_limit))]
         self._handlers: dict[int, Callable[[Frame], Event | None]] = {
             FrameType.DATA: self._on_data,
             FrameType.HEADERS: self._on_headers,
@@ -75,7 +93,7 @@ class Connection:
         """Events of these bytes, lazily; run the iterator to its end. Never raises, whatever the bytes are."""
         if self.closed:
             return
-        self._intake.feed(data)
+        self._reader.feed(data)
         try:
             while not self.closed and (frame := self._next_frame()) is not None:
                 event = self._on_frame(frame)
@@ -85,7 +103,7 @@ class Connection:
             yield self._fail(failure)
 
     def respond(self, stream_id: int, block: bytes, body: bytes = b"", *, split: bool = False) -> bool:
-        """Answer a request: header block, then body, in more than one DATA frame if `split`.
+        """Response a request: header block, then body, in more than one DATA frame if `split`.
 
         False if the client has reset the stream meanwhile.
         """
@@ -98,8 +116,8 @@ class Connection:
         block, self._table_notice = self._table_notice + block, b""
         self._out.append(frames.headers(stream_id, block, end_stream=not body))
         if body:
-            pieces = self._outflow.send(stream_id, body)
-            self._send_pieces(halved(pieces) if split else pieces)
+            pieces = self._send_windows.send(stream_id, body)
+            self._send_pieces(split_pieces(pieces) if split else pieces)
         else:
             self._streams.close(stream_id)
         return True
@@ -114,22 +132,22 @@ class Connection:
         """End one stream without an answer."""
         if stream_id in self._streams.open:
             self._out.append(frames.rst_stream(stream_id, code))
-            self._streams.close_cut(stream_id)
+            self._streams.close_by_reset(stream_id)
 
-    def warn(self, reason: str) -> None:
-        """Say GOAWAY, but answer whatever the client has sent or is sending (section 6.8); `goaway` is to follow."""
+    def announce_shutdown(self, reason: str) -> None:
+        """Say GOAWAY, but answer whatever the client has sent or is sending (section 6.8); `goaway` must follow."""
         self._out.append(_goaway(NO_LAST_STREAM, ErrorCode.NO_ERROR, reason))
 
     def goaway(self, reason: str, code: int = ErrorCode.NO_ERROR, last_stream: int | None = None) -> None:
         """Take no more streams. Those up to `last_stream` (default: all seen) may still be answered."""
         last = self._streams.last if last_stream is None else last_stream
         self._out.append(_goaway(last, code, reason))
-        self._streams.say_farewell(last)
+        self._streams.goaway(last)
 
     # --- frames in ----------------------------------------------------------------------------------------------
 
     def _next_frame(self) -> Frame | None:
-        return self._intake.next(inside_block=self._blocks.expects_more)
+        return self._reader.next(inside_block=self._blocks.expects_more)
 
     def _on_frame(self, frame: Frame) -> Event | None:
         handler = self._handlers.get(frame.type)
@@ -138,15 +156,15 @@ class Connection:
         try:
             return handler(frame)
         except StreamFailure as failure:
-            return self._cut_stream(failure)
+            return self._reset_stream(failure)
 
     def _on_headers(self, frame: Frame) -> Event | None:
         if frame.stream_id % 2 == 0:  # section 5.1.1: clients open odd streams
             raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "HEADERS on an even stream")
-        return self._on_block(self._blocks.start(frame))
+        return self._on_block(self._blocks.on_headers(frame))
 
     def _on_continuation(self, frame: Frame) -> Event | None:
-        return self._on_block(self._blocks.go_on(frame))
+        return self._on_block(self._blocks.on_continuation(frame))
 
     def _on_block(self, block: Block | None) -> Event | None:
         if block is None:
@@ -155,14 +173,14 @@ class Connection:
         if block.stream_id <= streams.last:
             return self._on_trailers(block)
         stream_id = streams.last = block.stream_id
-        if streams.farewell is not None:  # section 6.8: streams above our GOAWAY's last stream are ignored
-            streams.close_cut(stream_id)
+        if streams.goaway_last is not None:  # section 6.8: streams above our GOAWAY's last stream are ignored
+            streams.close_by_reset(stream_id)
             return None
         if len(streams.open) >= self.stream_limit:  # section 5.1.2
             self._out.append(frames.rst_stream(stream_id, ErrorCode.REFUSED_STREAM))
-            streams.close_cut(stream_id)
+            streams.close_by_reset(stream_id)
             return StreamRefused(stream_id, self.stream_limit)
-        stream = streams.open[stream_id] = Stream(stream_id, fields_of(stream_id, block.fields))
+        stream = streams.open[stream_id] = Stream(stream_id, checked_fields(stream_id, block.fields))
         return stream.end() if block.ends_stream else None
 
     def _on_trailers(self, block: Block) -> Event | None:
@@ -177,9 +195,9 @@ class Connection:
         stream_id, size = frame.stream_id, len(frame.payload)
         if stream_id % 2 == 0 or stream_id > self._streams.last:  # sections 6.1 and 5.1 (idle)
             raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "DATA on a stream that was never opened")
-        if not self._inflow.receive(size):
+        if not self._window.receive(size):
             raise ConnectionFailure(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the connection's window")
-        self._grant(0, self._inflow)
+        self._grant(0, self._window)
         data = frames.read_data(frame)
         ends_stream = bool(frame.flags & frames.END_STREAM)
         stream = self._streams.open.get(stream_id)
@@ -189,7 +207,7 @@ class Connection:
         stream.receive(data, size)
         if ends_stream:
             return stream.end()
-        self._grant(stream_id, stream.inflow)
+        self._grant(stream_id, stream.window)
         return None
 
     def _on_priority(self, frame: Frame) -> None:
@@ -202,12 +220,12 @@ class Connection:
     def _on_rst_stream(self, frame: Frame) -> Event | None:
         code = frames.read_rst_stream(frame)
         streams = self._streams
-        streams.must_have_opened(frame.stream_id, "RST_STREAM")  # section 6.4
-        streams.cut.pop(frame.stream_id, None)
+        streams.require_opened(frame.stream_id, "RST_STREAM")  # section 6.4
+        streams.reset.pop(frame.stream_id, None)
         if frame.stream_id not in streams.open:
             return None
         streams.close(frame.stream_id)
-        return StreamCut(frame.stream_id, code, "reset by the client")
+        return StreamReset(frame.stream_id, code, "reset by the client")
 
     def _on_settings(self, frame: Frame) -> None:
         values = frames.read_settings(frame)
@@ -220,9 +238,10 @@ class Connection:
 
     def _apply(self, setting: int, value: int) -> None:
         """Section 6.5.2. Only the window concerns us: our blocks are stateless, our frames are small."""
-        check_setting(setting, value)
+        if setting in _ALLOWED and value not in _ALLOWED[setting]:
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, f"setting {setting} may not be {value}")
         if setting == Setting.INITIAL_WINDOW_SIZE:
-            self._send_pieces(self._outflow.initial_update(value))
+            self._send_pieces(self._send_windows.initial_update(value))
         elif setting == Setting.HEADER_TABLE_SIZE and value < HEADER_TABLE_SIZE:
             self._table_notice = (
                 TABLE_SIZE_ZERO  # RFC 7541 section 4.2: a smaller table must be acknowledged in a block
@@ -240,11 +259,11 @@ class Connection:
     def _on_window_update(self, frame: Frame) -> None:
         increment = frames.read_window_update(frame)
         if frame.stream_id == 0:
-            self._send_pieces(self._outflow.connection_update(increment))
+            self._send_pieces(self._send_windows.connection_update(increment))
             return
-        self._streams.must_have_opened(frame.stream_id, "WINDOW_UPDATE")
+        self._streams.require_opened(frame.stream_id, "WINDOW_UPDATE")
         if frame.stream_id in self._streams.open:
-            self._send_pieces(self._outflow.stream_update(frame.stream_id, increment))
+            self._send_pieces(self._send_windows.stream_update(frame.stream_id, increment))
 
     # --- bookkeeping --------------------------------------------------------------------------------------------
 
@@ -254,15 +273,15 @@ class Connection:
             if last:
                 self._streams.close(stream_id)
 
-    def _grant(self, stream_id: int, inflow: Inflow) -> None:
-        increment = inflow.grant()
+    def _grant(self, stream_id: int, window: ReceiveWindow) -> None:
+        increment = window.grant()
         if increment:
             self._out.append(frames.window_update(stream_id, increment))
 
-    def _cut_stream(self, failure: StreamFailure) -> StreamCut:
+    def _reset_stream(self, failure: StreamFailure) -> StreamReset:
         self._out.append(frames.rst_stream(failure.stream_id, failure.code))
-        self._streams.close_cut(failure.stream_id)
-        return StreamCut(failure.stream_id, failure.code, str(failure))
+        self._streams.close_by_reset(failure.stream_id)
+        return StreamReset(failure.stream_id, failure.code, str(failure))
 
     def _fail(self, failure: ConnectionFailure) -> ConnectionEnded:
         self.goaway(str(failure), failure.code)
@@ -273,3 +292,13 @@ class Connection:
 def _goaway(last_stream: int, code: int, reason: str) -> bytes:
     """The debug data is compact JSON, as APNs sends it ("Handling notification responses")."""
     return frames.goaway(last_stream, code, json.dumps({"reason": reason}, separators=(",", ":")).encode())
+
+
+def server_settings(stream_limit: int) -> dict[int, int]:
+    """As seen from api.push.apple.com with token authentication (GitHub jchambers/pushy issue 878)."""
+    return {
+        Setting.HEADER_TABLE_SIZE: HEADER_TABLE_SIZE,
+        Setting.MAX_CONCURRENT_STREAMS: stream_limit,
+        Setting.INITIAL_WINDOW_SIZE: frames.DEFAULT_WINDOW,
+        Setting.MAX_FRAME_SIZE: frames.DEFAULT_MAX_FRAME_SIZE,
+    }

@@ -1,4 +1,4 @@
-"""HTTP/2 frames, both ways, as plain functions on bytes (RFC 9113 sections 4 and 6). No state but the read buffer."""
+"""HTTP/2 frames, both ways, as plain functions on bytes (RFC 9113 sections 4 and 6); and the buffer that cuts bytes into frames."""
 
 import struct
 from enum import IntEnum
@@ -111,6 +111,48 @@ class FrameBuffer:
         self._at = end
         stream_id = int.from_bytes(held[at + 5 : at + 9], "big") & 0x7FFFFFFF  # the top bit is reserved
         return Frame(held[at + 3], held[at + 4], stream_id, held[at + HEADER_SIZE : end])
+
+
+class FrameReader:
+    """The client's frames, in the order that a connection must keep: its preface, then SETTINGS, then anything.
+
+    A header block is never interrupted (sections 3.4, 4.3 and 6.2).
+    """
+
+    def __init__(self) -> None:
+        self._buffer = FrameBuffer()
+        self._preface_received = False
+        self._settings_received = False
+
+    def feed(self, data: bytes) -> None:
+        """Append what the socket gave."""
+        self._buffer.feed(data)
+
+    def next(self, *, inside_block: bool) -> Frame | None:
+        """The next frame, or None until more bytes come. ConnectionFailure for one that may not come now."""
+        if not self._preface_received and not self._receive_preface():
+            return None
+        frame = self._buffer.next()
+        if frame is None:
+            return None
+        if not self._settings_received:
+            self._expect_settings(frame)
+        if inside_block and frame.type != FrameType.CONTINUATION:
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "a header block was interrupted")  # section 4.3
+        return frame
+
+    def _receive_preface(self) -> bool:
+        """Section 3.4: the client's first 24 octets. A wrong start is refused as early as it shows."""
+        start = self._buffer.peek(len(PREFACE))
+        if not PREFACE.startswith(start):
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "no HTTP/2 connection preface")
+        self._preface_received = self._buffer.take(len(PREFACE)) is not None
+        return self._preface_received
+
+    def _expect_settings(self, frame: Frame) -> None:
+        if frame.type != FrameType.SETTINGS:  # section 3.4
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+        self._settings_received = not frame.flags & ACK
 
 
 # --- reading payloads -------------------------------------------------------------------------------------

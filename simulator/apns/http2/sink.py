@@ -6,11 +6,10 @@ from typing import Final
 
 from simulator.apns.errors import SandboxError
 from simulator.apns.http2 import frames
-from simulator.apns.http2.flow import Inflow
-from simulator.apns.http2.frames import END_STREAM, Frame, FrameType
+from simulator.apns.http2.connection import server_settings
+from simulator.apns.http2.frames import END_STREAM, Frame, FrameReader, FrameType
 from simulator.apns.http2.header_block import TABLE_SIZE_ZERO, Block, BlockReader, literal_field, status_field
-from simulator.apns.http2.intake import Intake
-from simulator.apns.http2.settings import first_settings
+from simulator.apns.http2.streams import ReceiveWindow
 
 STREAM_LIMIT: Final = 1000
 _OK: Final = status_field(200)
@@ -20,9 +19,9 @@ class SinkConnection(asyncio.Protocol):
     """Speaks enough HTTP/2 for a well-behaved provider: keeps HPACK's table in step, grants windows, echoes apns-id."""
 
     def __init__(self) -> None:
-        self._intake = Intake()
+        self._reader = FrameReader()
         self._blocks = BlockReader()
-        self._inflow = Inflow()
+        self._window = ReceiveWindow()
         self._ids: dict[int, bytes] = {}  # apns-id of requests whose body is still coming
         self._out: list[bytes] = []
         self._table_notice = TABLE_SIZE_ZERO  # our blocks use no table, whatever size the client allows
@@ -40,13 +39,13 @@ class SinkConnection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         # Bodies are thrown away, so no stream ever has to wait for a window of its own.
-        transport.write(frames.settings(first_settings(STREAM_LIMIT)))
+        transport.write(frames.settings(server_settings(STREAM_LIMIT)))
 
     def data_received(self, data: bytes) -> None:
-        """Answer every request that ends in these bytes, with one write."""
-        self._intake.feed(data)
+        """Response every request that ends in these bytes, with one write."""
+        self._reader.feed(data)
         try:
-            while (frame := self._intake.next(inside_block=self._blocks.expects_more)) is not None:
+            while (frame := self._reader.next(inside_block=self._blocks.expects_more)) is not None:
                 handler = self._handlers.get(frame.type)
                 if handler is not None:
                     handler(frame)
@@ -66,10 +65,10 @@ class SinkConnection(asyncio.Protocol):
         self._transport.resume_reading()
 
     def _on_headers(self, frame: Frame) -> None:
-        self._on_block(self._blocks.start(frame))
+        self._on_block(self._blocks.on_headers(frame))
 
     def _on_continuation(self, frame: Frame) -> None:
-        self._on_block(self._blocks.go_on(frame))
+        self._on_block(self._blocks.on_continuation(frame))
 
     def _on_block(self, block: Block | None) -> None:
         if block is None:
@@ -80,8 +79,8 @@ class SinkConnection(asyncio.Protocol):
             self._answer(block.stream_id)
 
     def _on_data(self, frame: Frame) -> None:
-        self._inflow.receive(len(frame.payload))
-        if increment := self._inflow.grant():
+        self._window.receive(len(frame.payload))
+        if increment := self._window.grant():
             self._out.append(frames.window_update(0, increment))
         if frame.flags & END_STREAM:
             self._answer(frame.stream_id)

@@ -1,20 +1,154 @@
-"""One HTTP/2 stream on the server's side: a request on its way in, or waiting for its answer."""
+"""The streams of one connection (RFC 9113 section 5), their flow control (section 6.9), and what became of each as an event."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from simulator.apns.errors import StreamFailure
-from simulator.apns.http2.events import RequestReceived
-from simulator.apns.http2.flow import Inflow
-from simulator.apns.http2.frames import ErrorCode
+from simulator.apns.errors import ConnectionFailure, StreamFailure
+from simulator.apns.http2.frames import DEFAULT_WINDOW, MAX_WINDOW, ErrorCode
 from simulator.apns.http2.header_block import Field
 
 MAX_BODY_KEPT: Final = 16_384  # more is counted and thrown away: every limit of APNs lies below
+MAX_RESET_KEPT: Final = 10_000
+Piece = tuple[int, bytes, bool]  # stream, octets, last piece of its body
+
+
+class RequestReceived(NamedTuple):
+    """A whole request. `body` holds at most the first 16 KiB of the `body_size` that came."""
+
+    stream_id: int
+    headers: list[Field]
+    body: bytes
+    body_size: int
+
+
+class StreamRefused(NamedTuple):
+    """A stream above the limit was reset with REFUSED_STREAM, which is safe to send again (section 8.7)."""
+
+    stream_id: int
+    limit: int
+
+
+class StreamReset(NamedTuple):
+    """A stream was reset, by the peer or because it was malformed; any answer to it will be dropped."""
+
+    stream_id: int
+    code: int
+    message: str
+
+
+class ConnectionEnded(NamedTuple):
+    """No more requests will come: the peer said GOAWAY, or broke the protocol and was told so."""
+
+    code: int
+    message: str
+    by_peer: bool
+
+
+Event = RequestReceived | StreamRefused | StreamReset | ConnectionEnded
+
+
+# --- flow control ---------------------------------------------------------------------------------------------
+
+
+def split_pieces(pieces: list[Piece]) -> list[Piece]:
+    """Every piece as two; the same octets in the same order. One of a single octet stays whole."""
+    halves: list[Piece] = []
+    for stream_id, octets, last in pieces:
+        middle = len(octets) // 2
+        halves += [(stream_id, octets[:middle], False)] if middle else []
+        halves.append((stream_id, octets[middle:], last))
+    return halves
+
+
+class ReceiveWindow:
+    """What the peer may still send on one stream or on the connection, and what it has used since the last grant."""
+
+    __slots__ = ("_left", "_size", "_used")
+
+    def __init__(self, size: int = DEFAULT_WINDOW) -> None:
+        self._size = size
+        self._left = size
+        self._used = 0
+
+    def receive(self, size: int) -> bool:
+        """Count `size` octets of DATA, padding included. False if the peer had no right to send them."""
+        self._left -= size
+        self._used += size
+        return self._left >= 0
+
+    def grant(self) -> int:
+        """The increment to announce now: nothing until half the window is used, then all that was consumed."""
+        if self._used * 2 < self._size:
+            return 0
+        used, self._used = self._used, 0
+        self._left += used
+        return used
+
+
+class SendWindows:
+    """Response bodies on their way out: sent at once if the windows allow, else kept until they do."""
+
+    def __init__(self) -> None:
+        self.initial = DEFAULT_WINDOW
+        self._connection = DEFAULT_WINDOW
+        self._streams: dict[int, int] = {}  # only streams whose window differs from `initial`
+        self._waiting: dict[int, bytes] = {}  # oldest first
+
+    def send(self, stream_id: int, body: bytes) -> list[Piece]:
+        """Pieces to send now, as (stream, octets, last piece)."""
+        self._waiting[stream_id] = body
+        return self._pieces([stream_id])
+
+    def connection_update(self, increment: int) -> list[Piece]:
+        """The peer granted more on the connection; pieces that may go now."""
+        self._connection += increment
+        if self._connection > MAX_WINDOW:
+            raise ConnectionFailure(ErrorCode.FLOW_CONTROL_ERROR, "connection window above 2^31-1")
+        return self._pieces(list(self._waiting))
+
+    def stream_update(self, stream_id: int, increment: int) -> list[Piece]:
+        """The peer granted more on a stream; pieces that may go now."""
+        window = self._streams.get(stream_id, 0) + increment
+        if window + self.initial > MAX_WINDOW:
+            raise StreamFailure(stream_id, ErrorCode.FLOW_CONTROL_ERROR, "stream window above 2^31-1")
+        self._streams[stream_id] = window
+        return self._pieces([stream_id])
+
+    def initial_update(self, initial: int) -> list[Piece]:
+        """The peer changed SETTINGS_INITIAL_WINDOW_SIZE, which moves every stream (section 6.9.2)."""
+        if initial > MAX_WINDOW:
+            raise ConnectionFailure(ErrorCode.FLOW_CONTROL_ERROR, "initial window above 2^31-1")
+        self.initial = initial
+        return self._pieces(list(self._waiting))
+
+    def forget(self, stream_id: int) -> None:
+        """The stream is closed."""
+        self._streams.pop(stream_id, None)
+        self._waiting.pop(stream_id, None)
+
+    def _pieces(self, stream_ids: list[int]) -> list[Piece]:
+        pieces = []
+        for stream_id in stream_ids:
+            body = self._waiting.get(stream_id)
+            if body is None:
+                continue
+            extra = self._streams.get(stream_id, 0)
+            size = min(len(body), self._connection, self.initial + extra)
+            if size <= 0:
+                continue
+            self._connection -= size
+            self._streams[stream_id] = extra - size
+            self._waiting[stream_id] = body[size:]
+            pieces.append((stream_id, body[:size], size == len(body)))
+        return pieces
+
+
+# --- streams --------------------------------------------------------------------------------------------------
 
 
 class Stream:
     """Collects a request. Whatever breaks the rules of one stream is a StreamFailure."""
 
-    __slots__ = ("_body", "_body_size", "_ended", "_headers", "_id", "inflow")
+    __slots__ = ("_body", "_body_size", "_ended", "_headers", "_id", "window")
 
     def __init__(self, stream_id: int, headers: list[Field]) -> None:
         self._id = stream_id
@@ -22,7 +156,7 @@ class Stream:
         self._body = b""
         self._body_size = 0
         self._ended = False
-        self.inflow = Inflow()
+        self.window = ReceiveWindow()
 
     @property
     def is_head(self) -> bool:
@@ -33,7 +167,7 @@ class Stream:
         """Take a DATA frame: its data, and its size with padding, which is what flow control counts."""
         if self._ended:  # RFC 9113 section 5.1, half-closed (remote)
             raise StreamFailure(self._id, ErrorCode.STREAM_CLOSED, "DATA after the end of the request")
-        if not self.inflow.receive(frame_size):
+        if not self.window.receive(frame_size):
             raise StreamFailure(self._id, ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the stream's window")
         self._body_size += len(data)
         self._body = (self._body + data if self._body else data)[:MAX_BODY_KEPT]
@@ -54,3 +188,58 @@ class Stream:
                     self._id, ErrorCode.PROTOCOL_ERROR, "content-length is not the body's length"
                 )
         return RequestReceived(self._id, self._headers, self._body, self._body_size)
+
+
+class StreamTable:
+    """The streams that are open, and those that this end has reset while the peer may still be sending on them.
+
+    `last` is the highest stream id that the client has opened, `goaway_last` the last stream id of our final GOAWAY.
+    """
+
+    def __init__(self) -> None:
+        self.open: dict[int, Stream] = {}
+        self.reset: dict[int, None] = {}
+        self.send_windows = SendWindows()
+        self.last = 0
+        self.goaway_last: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """A final GOAWAY was sent, and nothing at or below its last stream is left to answer."""
+        return self.goaway_last is not None and not self.open
+
+    def goaway(self, last: int) -> None:
+        """No stream above `last` will be answered."""
+        self.goaway_last = last
+        for stream_id in [each for each in self.open if each > last]:
+            self.close(stream_id)
+
+    def close(self, stream_id: int) -> None:
+        """A stream was answered in full, or reset by the client."""
+        del self.open[stream_id]
+        self.send_windows.forget(stream_id)
+
+    def close_by_reset(self, stream_id: int) -> None:
+        """We end a stream, open or not; what the peer is still sending on it shall pass."""
+        if stream_id in self.open:
+            self.close(stream_id)
+        self.reset[stream_id] = None
+        if len(self.reset) > MAX_RESET_KEPT:
+            del self.reset[next(iter(self.reset))]
+
+    def require_opened(self, stream_id: int, frame: str) -> None:
+        """ConnectionFailure if this stream is idle (RFC 9113 section 5.1)."""
+        if stream_id == 0 or stream_id > self.last:
+            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, f"{frame} on a stream that was never opened")
+
+    def drop_late_data(self, stream_id: int, *, ends_stream: bool) -> None:
+        """DATA that was on its way when we reset the stream is dropped; any other is an error (section 5.1)."""
+        if stream_id not in self.reset:
+            raise StreamFailure(stream_id, ErrorCode.STREAM_CLOSED, "DATA on a closed stream")
+        if ends_stream:
+            del self.reset[stream_id]
+
+    def drop_late_headers(self, stream_id: int) -> None:
+        """The same for a header block, which must pass the decompression all the same."""
+        if stream_id not in self.reset:
+            raise ConnectionFailure(ErrorCode.STREAM_CLOSED, "HEADERS on a closed stream")  # section 5.1

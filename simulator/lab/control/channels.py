@@ -33,7 +33,7 @@ def _fields(channel: Channel) -> Fields:
         "bundle_id": channel.bundle_id,
         "policy": channel.policy,
         "created_at": channel.created_at,
-        "subscribers": [one.handset.name for one in channel.subscriptions],
+        "subscribers": [one.device.name for one in channel.subscriptions],
     }
 
 

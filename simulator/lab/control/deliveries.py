@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from simulator.apns.delivery.delivery_log import LogEntry
+from simulator.apns.delivery.service import LogEntry
 from simulator.journal import Entry
 from simulator.lab.control.journal import entry_fields
 from simulator.lab.control.route import Call, Fields, Query, Route

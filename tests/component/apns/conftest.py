@@ -38,11 +38,11 @@ from waiting import PATIENCE
 TOPIC = "com.example.app"
 
 
-class Answer:
+class Response:
     """What came back on one stream."""
 
     def __init__(self) -> None:
-        self.done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self.headers: dict[str, str] = {}
         self.body = b""
         self.reset: int | None = None
@@ -66,7 +66,7 @@ class Provider(asyncio.Protocol):
     def __init__(self) -> None:
         self.h2 = H2Connection(H2Configuration(header_encoding="utf-8"))
         self.cutter = FrameBuffer()
-        self.answers: dict[int, Answer] = {}
+        self.answers: dict[int, Response] = {}
         self.settings: list[dict[int, int]] = []
         self.log: list[str] = []
         self.goaway: ConnectionTerminated | None = None
@@ -120,10 +120,10 @@ class Provider(asyncio.Protocol):
             elif isinstance(event, PingAckReceived):
                 self.pong.set()
 
-    def send(self, headers: list[tuple[str, str]], body: bytes) -> Answer:
+    def send(self, headers: list[tuple[str, str]], body: bytes) -> Response:
         """Write the request; its answer settles later."""
         stream_id = self.h2.get_next_available_stream_id()
-        answer = self.answers[stream_id] = Answer()
+        answer = self.answers[stream_id] = Response()
         self.h2.send_headers(stream_id, headers, end_stream=not body)
         if body:
             self.h2.send_data(stream_id, body, end_stream=True)
@@ -200,12 +200,12 @@ class Bench:
 
     def push(
         self, provider: Provider, body: bytes = b'{"aps":{"alert":"hi"}}', **changes: str | None
-    ) -> Answer:
+    ) -> Response:
         return provider.send(self.headers(**changes), body)
 
     async def ask(
         self, provider: Provider, body: bytes = b'{"aps":{"alert":"hi"}}', **changes: str | None
-    ) -> Answer:
+    ) -> Response:
         """Push and wait for the answer."""
         return await within(self.push(provider, body, **changes).done)
 

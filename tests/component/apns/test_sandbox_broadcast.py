@@ -220,7 +220,7 @@ async def test_it_waits_for_eight_hours_at_the_most(
     phone.online = False
     await channels.send(channel_id, apns_expiration=expiration and await later(bench, 48 * HOURS))
     await bench.clock.advance(wait)
-    bench.sandbox.settle()
+    bench.sandbox.discard_expired()
     phone.online = True
     bench.sandbox.reconnected(phone)
     assert bool(phone.got) is arrives

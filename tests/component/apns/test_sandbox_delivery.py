@@ -157,10 +157,10 @@ async def test_expiration_zero_is_one_attempt(bench, device) -> None:
 async def test_settle_throws_away_what_is_due_while_the_device_stays_away(bench, device) -> None:
     device.online = False
     answer = await push(bench, await bench.connect(), apns_expiration=str(int(bench.clock.now()) + 60))
-    bench.sandbox.settle()
+    bench.sandbox.discard_expired()
     assert outcomes(logged(bench, answer)) == ["stored"]
     await bench.clock.advance(60)
-    bench.sandbox.settle()
+    bench.sandbox.discard_expired()
     assert outcomes(logged(bench, answer)) == ["stored", "discarded: expired"]
     assert logged(bench, answer).steps[-1].at == bench.clock.now()
 

@@ -93,7 +93,7 @@ class Lab:
         return Encoder().encode([(name, value) for name, value in [*fields, *extra]])
 
     async def ask(self, host: str, block: bytes, body: bytes) -> list[frames.Frame]:
-        connection, wire = ServerConnection(self.sandbox._listeners[host]), Wire()
+        connection, wire = ServerConnection(self.sandbox._listeners[host].port), Wire()
         connection.connection_made(wire)
         connection.data_received(
             frames.PREFACE
@@ -145,7 +145,7 @@ def test_every_request_gets_an_answer_or_a_reset(
 @given(st.binary(max_size=300), st.booleans(), st.integers(0, 9))
 def test_no_octets_crash_a_connection(octets: bytes, greeted: bool, kind: int) -> None:
     async def send() -> None:
-        connection, wire = ServerConnection(LAB.sandbox._listeners["sandbox"]), Wire()
+        connection, wire = ServerConnection(LAB.sandbox._listeners["sandbox"].port), Wire()
         connection.connection_made(wire)
         connection.data_received((frames.PREFACE + frames.settings({}) if greeted else b"") + octets)
         connection.data_received(frames.frame(kind, 5, 1, octets))

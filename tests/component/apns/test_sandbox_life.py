@@ -34,7 +34,7 @@ async def test_close_cuts_a_client_that_does_not_answer(bench, monkeypatch) -> N
     monkeypatch.setattr(ServerConnection, "shut", lambda self: None)
     await bench.connect()
     await bench.sandbox.close()
-    assert not bench.sandbox._listeners["sandbox"].connections
+    assert not bench.sandbox._listeners["sandbox"].port.connections
 
 
 async def test_nothing_of_a_connection_is_kept(bench) -> None:
@@ -43,7 +43,7 @@ async def test_nothing_of_a_connection_is_kept(bench) -> None:
         provider = await bench.connect()
         await bench.ask(provider)
         provider.close()
-    await eventually(lambda: not bench.sandbox._listeners["sandbox"].connections)
+    await eventually(lambda: not bench.sandbox._listeners["sandbox"].port.connections)
     await asyncio.sleep(0)
     gc.collect()
     assert sum(isinstance(each, ServerConnection) for each in gc.get_objects()) == before

@@ -208,7 +208,7 @@ class StuckTransport(asyncio.Transport):
 
 
 async def test_a_client_that_does_not_read_its_answers_is_not_read_from(bench) -> None:
-    connection, transport = ServerConnection(bench.sandbox._listeners["sandbox"]), StuckTransport()
+    connection, transport = ServerConnection(bench.sandbox._listeners["sandbox"].port), StuckTransport()
     connection.connection_made(transport)
     connection.pause_writing()
     connection.resume_writing()
@@ -222,7 +222,7 @@ async def test_a_client_that_does_not_read_its_answers_is_not_read_from(bench) -
 
 
 async def test_the_answers_of_one_turn_of_the_loop_are_one_write(bench) -> None:
-    connection, transport = ServerConnection(bench.sandbox._listeners["sandbox"]), StuckTransport()
+    connection, transport = ServerConnection(bench.sandbox._listeners["sandbox"].port), StuckTransport()
     connection.connection_made(transport)
     connection.data_received(frames.PREFACE + frames.settings({}))
     connection.data_received(frames.ping(bytes(8), ack=False) * 100)

@@ -201,13 +201,13 @@ async def test_C156_an_expired_provider_token_is_renewed_on_a_new_connection(
     assert await case.tell() == (5, 0, 0)
     await case.turn(3660)
     assert await case.tell() == (5, 0, 0)
-    old, new = dict.fromkeys(each.session for each in case.arrivals)
+    old, new = dict.fromkeys(each.provider for each in case.arrivals)
     late = case.arrivals[5:]
     refused = [each for each in late if each.status == 403]
     assert {each.reason for each in refused} == {"ExpiredProviderToken"}
-    assert {each.session for each in refused} == {old}
+    assert {each.provider for each in refused} == {old}
     delivered = [each for each in late if each.status == 200]
-    assert [each.session for each in delivered] == [new] * 5
+    assert [each.provider for each in delivered] == [new] * 5
     assert max(Counter(each.apns_id for each in late).values()) == 2
     assert len({each.authorization for each in case.arrivals}) == 2
     assert len(case.received) == 10
@@ -350,8 +350,8 @@ async def test_C160_what_a_goaway_left_unprocessed_is_sent_again_and_nothing_els
     assert old._http2.open_streams == 2  # and two are owed their answer
     await case.clock.advance(5)
     assert await telling == (6, 0, 0)
-    assert {each.session for each in (*below, cut)} == {old.session}
-    assert {each.session for each in again} == {case.arrivals[-1].session} != {old.session}
+    assert {each.provider for each in (*below, cut)} == {old.provider}
+    assert {each.provider for each in again} == {case.arrivals[-1].provider} != {old.provider}
     assert cut.apns_id in {each.apns_id for each in again}
     assert len({each.apns_id for each in (*below, *again)}) == 6
     assert Counter(each.device_token for each in case.received) == dict.fromkeys(phones, 2)

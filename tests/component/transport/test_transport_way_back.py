@@ -11,7 +11,7 @@ import pytest
 
 from relay.server import settings
 from relay.server.app import apns_gateway, running_app
-from simulator.apns.delivery.delivery import Delivery
+from simulator.apns.delivery.device import Delivery
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock
 from simulator.journal import Journal

@@ -1,22 +1,25 @@
 """A provider without I/O: writes the bytes of a client and reads the frames of the sandbox's answer."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from random import Random
+from types import SimpleNamespace
 
 import jwt
 import pytest
 from hpack import Decoder, Encoder
 
-from simulator.apns.authentication.provider_token import TokenReader, bearer
-from simulator.apns.checks import Exam
+from simulator.apns.authentication import ProviderState, TokenReader
+from simulator.apns.channels.registry import Channels
+from simulator.apns.checks import RequestContext
+from simulator.apns.endpoints import Decision, Environment, PushEndpoint
 from simulator.apns.http2 import frames
 from simulator.apns.http2.connection import Connection
-from simulator.apns.http2.events import RequestReceived
 from simulator.apns.http2.frames import Frame, FrameBuffer, FrameType
+from simulator.apns.http2.streams import RequestReceived
+from simulator.apns.messages import Request, read_request
 from simulator.apns.profile import Profile
 from simulator.apns.registry import ProviderKey, Registry
-from simulator.apns.requests import read_request
-from simulator.apns.session import Session
 
 NOW = 1_795_226_400.0
 TOPIC = "com.example.app"
@@ -87,7 +90,7 @@ def first(events: list[object]) -> RequestReceived:
     return event
 
 
-class ExamRoom:
+class PushCase:
     """Everything needed to put one request before the checks; attributes may be changed before `exam`."""
 
     def __init__(self) -> None:
@@ -98,7 +101,7 @@ class ExamRoom:
         self.key: ProviderKey = self.registry.issue_key()
         self.device = self.registry.mint_token(TOPIC, "sandbox")
         self.profile = Profile()
-        self.session = Session()
+        self.provider = ProviderState()
         self.reader = TokenReader(self.registry.keys)
         self.now = NOW
         self.realm = "sandbox"
@@ -127,33 +130,42 @@ class ExamRoom:
         if value is not None:
             self.headers.append((name, value))
 
-    def exam(self) -> Exam:
+    def request(self) -> Request:
         fields = [(":method", self.method), (":scheme", "https"), (":path", self.path), *self.headers]
         if self.authorization is not None:
             fields.append(("authorization", self.authorization))
         size = len(self.body) if self.body_size is None else self.body_size
-        request = read_request(fields, self.body, size)
-        text = bearer(request.headers.get("authorization"))
-        return Exam(
-            request=request,
-            realm=self.realm,  # type: ignore[arg-type]
-            profile=self.profile,
-            session=self.session,
-            now=self.now,
-            bearer=text,
-            provider_token=None if text is None else self.reader.read(text),
-            app=self.registry.topics.get(request.topic or ""),
-            device=self.registry.tokens[self.realm].get(request.token),  # type: ignore[index]
-            payload=request.payload(),
-            pushes_left=self.pushes_left,
+        return read_request(fields, self.body, size)
+
+    def context(self) -> RequestContext:
+        context = self._endpoint()._context(self.request(), self.provider)
+        return replace(context, pushes_left=self.pushes_left)
+
+    def decide(self) -> Decision:
+        return self._endpoint().handle(self.request(), self.provider)
+
+    def environment(self, channels: Channels | None = None) -> Environment:
+        clock = SimpleNamespace(now=lambda: self.now)
+        random = Random(8)
+        return Environment(
+            self.realm,  # type: ignore[arg-type]
+            self.registry,
+            channels or Channels(random),
+            self.profile,
+            self.reader,
+            clock,  # type: ignore[arg-type]
+            random,
         )
 
-
-@pytest.fixture
-def room() -> ExamRoom:
-    return ExamRoom()
+    def _endpoint(self) -> PushEndpoint:
+        return PushEndpoint(self.environment())
 
 
 @pytest.fixture
-def new_room() -> Callable[[], ExamRoom]:
-    return ExamRoom
+def room() -> PushCase:
+    return PushCase()
+
+
+@pytest.fixture
+def new_room() -> Callable[[], PushCase]:
+    return PushCase

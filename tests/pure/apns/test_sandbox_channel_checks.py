@@ -5,29 +5,24 @@ from collections.abc import Callable
 
 import pytest
 
-from simulator.apns.answers import Answer
-from simulator.apns.authentication.provider_certificate import ProviderCertificate
+from simulator.apns.authentication import ProviderCertificate
 from simulator.apns.channels.checks import (
     BROADCAST_CHECKS,
     MANAGE_CHECKS,
     MAX_BROADCAST,
     ChannelCheck,
-    ChannelExam,
     Target,
     broadcast_target,
-    examine_channel,
     manage_target,
 )
-from simulator.apns.channels.registry import MAX_CHANNELS, Channel, Channels
-from simulator.apns.channels.rulings import (
-    broadcast,
-    configuration,
-    copy_for,
-    created,
-    done,
-    listing,
-    refused,
-)
+from simulator.apns.channels.endpoint import BroadcastEndpoint, ChannelEndpoint
+from simulator.apns.channels.registry import MAX_CHANNELS, Channels
+from simulator.apns.delivery.device import as_device
+from simulator.apns.delivery.service import DeliveryService
+from simulator.apns.endpoints import Decision
+from simulator.apns.messages import Response
+from simulator.clock import VirtualClock
+from simulator.journal import Journal
 
 APP = "com.example.app"
 LIVE = f"{APP}.push-type.liveactivity"
@@ -37,14 +32,13 @@ UUID = "123e4567-e89b-12d3-a456-42665544000a"
 
 
 class ChannelRoom:
-    """A good request of one operation; attributes of `room` may be changed before `exam`."""
+    """A good request of one operation; attributes of `room` may be changed before `decide`."""
 
     def __init__(self, room, operation: str, policy: int = 1) -> None:
         self.room = room
         self.operation = operation
         self.channels = Channels(room.registry._random)
-        self.channel_id = self.channels.create("sandbox", APP, policy, 1.0)
-        self.count: int | None = None
+        self.channel_id = self.channels.create(room.realm, APP, policy, 1.0)
         room.headers = [] if operation in ("create", "list") else [("apns-channel-id", self.channel_id)]
         room.method = {"read": "GET", "delete": "DELETE", "list": "GET"}.get(operation, "POST")
         room.path = f"/1/apps/{APP}/{'all-channels' if operation == 'list' else 'channels'}"
@@ -66,27 +60,16 @@ class ChannelRoom:
     def make(self, **changes: object) -> None:
         self.body({name: value for name, value in (MAKE | changes).items() if value is not None})
 
-    @property
-    def checks(self) -> tuple[ChannelCheck, ...]:
-        return BROADCAST_CHECKS if self.operation == "send" else MANAGE_CHECKS
-
-    def exam(self) -> ChannelExam:
-        exam = self.room.exam()
-        find = broadcast_target if self.operation == "send" else manage_target
-        target = find(self.room.method, self.room.path)
-        bundle_id = "" if target is None else target.bundle_id
-        channel_id = exam.request.headers.get("apns-channel-id", "")
-        fields = {name: getattr(exam, name) for name in type(exam).__dataclass_fields__}
-        return ChannelExam(
-            **fields | {"app": self.room.registry.apps.get(bundle_id), "device": None},
-            target=target,
-            channel=self.channels.find("sandbox", bundle_id, channel_id),
-            channels=self.channels.count("sandbox", bundle_id) if self.count is None else self.count,
-        )
+    def decide(self) -> Decision:
+        environment = self.room.environment(self.channels)
+        clock = VirtualClock()
+        deliveries = DeliveryService(clock, Journal(clock))
+        sends = self.operation == "send"
+        endpoint = BroadcastEndpoint(environment) if sends else ChannelEndpoint(environment, deliveries)
+        return endpoint.handle(self.room.request(), self.room.provider)
 
     def reason(self) -> str | None:
-        check = examine_channel(self.exam(), self.checks)
-        return None if check is None else check.reason
+        return self.decide().response.reason
 
 
 def set_to(name: str, value: str | None) -> Callable[[ChannelRoom], None]:
@@ -118,13 +101,13 @@ def no_capability(case: ChannelRoom) -> None:
 
 
 def full(case: ChannelRoom) -> None:
-    case.count = MAX_CHANNELS
+    case.channels.count = lambda *_: MAX_CHANNELS
 
 
 def certificate(bundle_id: str) -> Callable[[ChannelRoom], None]:
     def show(case: ChannelRoom) -> None:
         case.room.authorization = None
-        case.room.session.certificate = ProviderCertificate(bundle_id)
+        case.room.provider.certificate = ProviderCertificate(bundle_id)
 
     return show
 
@@ -253,32 +236,37 @@ def test_what_a_path_is_about(find, method: str, path: str, target: Target | Non
     assert find(method, path) == target
 
 
-def test_an_unknown_path_is_about_nothing(room) -> None:
-    case = ChannelRoom(room, "create")
-    case.room.path = "/"
-    assert (case.exam().operation, case.exam().bundle_id) == (None, "")
+# --- responses and deliveries ---------------------------------------------------------------------------------------
 
 
-# --- rulings --------------------------------------------------------------------------------------------------------
-
-
-def test_answers_carry_the_request_id_and_no_apns_id() -> None:
-    assert done("delete", UUID) == Answer(204, None, "", request_id=UUID)
-    assert created(UUID, "c") == Answer(201, None, "", request_id=UUID, channel_id="c")
-    assert listing(UUID, ["a", "b"]).content == '{"channels":["a","b"]}'
-    channel = Channel("c", "sandbox", APP, 0, 1.0)
-    assert configuration(UUID, channel).content == '{"message-storage-policy":0,"push-type":"LiveActivity"}'
+@pytest.mark.parametrize(
+    ("operation", "status", "content"),
+    [
+        ("create", 201, None),
+        ("read", 200, '{"message-storage-policy":0,"push-type":"LiveActivity"}'),
+        ("delete", 204, None),
+        ("list", 200, '{"channels":["%s"]}'),
+    ],
+)
+def test_responses_carry_the_request_id_and_no_apns_id(room, operation: str, status: int, content) -> None:
+    case = ChannelRoom(room, operation, policy=0)
+    case.room.set("apns-request-id", UUID)
+    before = case.channels.ids("sandbox", APP)
+    response = case.decide().response
+    left = case.channels.ids("sandbox", APP)
+    created = (set(left) - set(before)).pop() if operation == "create" else None
+    content = content and content.replace("%s", case.channel_id)
+    assert response == Response(status, None, "", request_id=UUID, channel_id=created, content=content)
+    assert (case.channel_id in left) is (operation != "delete")
 
 
 @pytest.mark.parametrize("spelling", ["BadEnvironmentKeyInToken", "BadEnvironmentKeyIdInToken"])
 def test_a_refusal_has_the_status_of_its_reason(room, spelling) -> None:
     case = ChannelRoom(room, "create")
     case.room.profile.environment_reason = spelling
+    case.room.set("apns-request-id", UUID)
     key(realm="production")(case)
-    exam = case.exam()
-    check = examine_channel(exam, MANAGE_CHECKS)
-    assert check is not None
-    assert refused(exam, check, UUID) == Answer(403, spelling, "", request_id=UUID)
+    assert case.decide() == Decision(Response(403, spelling, "", request_id=UUID), authenticated=False)
 
 
 @pytest.mark.parametrize(
@@ -291,19 +279,26 @@ def test_a_broadcast_becomes_a_delivery(
     case = ChannelRoom(room, "send", policy)
     case.room.set("apns-expiration", expiration)
     case.room.set("apns-priority", "5")
-    exam = case.exam()
-    assert exam.channel is not None
-    delivery = broadcast(exam, exam.channel, UUID)
+    case.room.set("apns-request-id", UUID)
+    for activity in ("activity-1", "activity-2"):
+        case.channels.subscribe(case.channel_id, as_device(print), activity)
+    decision = case.decide()
+    assert decision.response == Response(200, None, "", decision.response.unique_id, request_id=UUID)
+    first, second = decision.pushes
+    delivery = first.delivery
     assert (delivery.apns_id, delivery.channel_id, delivery.topic) == (UUID, case.channel_id, APP)
     assert (delivery.push_type, delivery.priority, delivery.payload) == ("liveactivity", 5, UPDATE)
     assert (delivery.expiration, delivery.accepted_at, delivery.realm) == (expected, room.now, "sandbox")
-    copy = copy_for(delivery, "u", "activity-1")
-    assert (copy.apns_unique_id, copy.device_token, copy.channel_id) == ("u", "activity-1", case.channel_id)
+    assert (first.activity, delivery.device_token, second.activity) == ("activity-1",) * 2 + ("activity-2",)
+    assert first.unique_id == delivery.apns_unique_id == decision.response.unique_id
+    assert second.unique_id == second.delivery.apns_unique_id != first.unique_id
 
 
 def test_only_the_sandbox_gives_unique_ids(room) -> None:
+    room.realm = "production"
     case = ChannelRoom(room, "send")
-    exam = case.exam()
-    assert exam.channel is not None
-    exam.realm = "production"
-    assert copy_for(broadcast(exam, exam.channel, UUID), "u", "").apns_unique_id is None
+    case.channels.subscribe(case.channel_id, as_device(print))
+    decision = case.decide()
+    [push] = decision.pushes
+    assert (decision.response.unique_id, push.delivery.apns_unique_id) == (None, None)
+    assert push.unique_id

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from simulator.apns.channels.registry import Channels, is_channel_id
-from simulator.apns.delivery.handset import AlwaysOnline
+from simulator.apns.delivery.device import AlwaysOnline
 from simulator.apns.errors import SandboxError, UnknownChannel
 
 APP, OTHER = "com.example.app", "com.example.other"
@@ -64,8 +64,8 @@ def test_a_deleted_channel_is_gone(channels: Channels) -> None:
 
 def test_a_device_listens_once_for_each_of_its_activities(channels: Channels) -> None:
     channel_id = channels.create("sandbox", APP, 0, 5.0)
-    for handset, activity in [(PHONE, "a"), (PHONE, "a"), (PHONE, "b"), (TABLET, "a")]:
-        channels.subscribe(channel_id, handset, activity)
+    for device, activity in [(PHONE, "a"), (PHONE, "a"), (PHONE, "b"), (TABLET, "a")]:
+        channels.subscribe(channel_id, device, activity)
     channel = channels.channel(channel_id)
     assert channel.subscriptions == [(PHONE, "a"), (PHONE, "b"), (TABLET, "a")]
     channels.unsubscribe(channel_id, PHONE, "a")

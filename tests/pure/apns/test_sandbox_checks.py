@@ -5,11 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from simulator.apns.authentication.provider_certificate import ProviderCertificate
-from simulator.apns.checks import CHECKS, MAX_PAYLOAD, PUSH_TYPES, SINGLE_FIELDS, examine
+from simulator.apns.authentication import ProviderCertificate, ProviderState
+from simulator.apns.checks import CHECKS, MAX_PAYLOAD, PUSH_TYPES, SINGLE_FIELDS, first_failed
 from simulator.apns.reasons import REASONS
 from simulator.apns.registry import LIVE_ACTIVITY_SUFFIX
-from simulator.apns.session import Session
 
 TOPIC = "com.example.app"
 HOUR, MINUTE = 3600, 60
@@ -20,18 +19,18 @@ def unknown_token(room) -> None:
 
 
 def use_other_team(room) -> None:
-    room.session.saw(room.reader.read(room.sign()), room.now)
+    room.provider.add_token(room.reader.read(room.sign()), room.now)
     room.use(room.registry.issue_key("FOREIGN000"))
 
 
 def use_unrelated_key(room) -> None:
-    room.session.saw(room.reader.read(room.sign()), room.now)
+    room.provider.add_token(room.reader.read(room.sign()), room.now)
     room.use(room.registry.issue_key(topics=frozenset({TOPIC})))
 
 
 def renew_too_often(room) -> None:
     for second in range(3):
-        room.session.saw(room.reader.read(room.sign(iat=int(room.now) - second - 1)), room.now)
+        room.provider.add_token(room.reader.read(room.sign(iat=int(room.now) - second - 1)), room.now)
 
 
 def by_certificate(bundle_id: str, topic: str):
@@ -39,7 +38,7 @@ def by_certificate(bundle_id: str, topic: str):
 
     def change(room) -> None:
         room.authorization = None
-        room.session = Session(ProviderCertificate(bundle_id))
+        room.provider = ProviderState(ProviderCertificate(bundle_id))
         room.set("apns-topic", topic)
 
     return change
@@ -55,7 +54,7 @@ def revoke(room) -> None:
 
 
 def wedge(room) -> None:
-    room.session.wedged = True
+    room.provider.wedged = True
 
 
 def foreign_topic(room) -> None:
@@ -131,7 +130,7 @@ BREAKERS: dict[str, Callable[[object], None]] = {
 
 
 def test_a_good_push_passes_every_row(room) -> None:
-    assert examine(room.exam()) is None
+    assert first_failed(room.context()) is None
 
 
 def test_every_row_has_its_breaker_and_a_reason_of_the_table() -> None:
@@ -150,7 +149,7 @@ def test_stages_come_in_order() -> None:
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_each_row_refuses_what_breaks_it(room, check) -> None:
     BREAKERS[check.name](room)
-    failed = examine(room.exam())
+    failed = first_failed(room.context())
     assert failed is not None
     assert (failed.name, failed.reason) == (check.name, check.reason)
 
@@ -170,7 +169,7 @@ def test_the_first_of_two_faults_wins(new_room) -> None:
             room = new_room()
             BREAKERS[later](room)
             BREAKERS[name](room)
-            failed = examine(room.exam())
+            failed = first_failed(room.context())
             assert failed is not None
             assert failed.name == name
 
@@ -204,25 +203,25 @@ def test_the_first_of_two_faults_wins(new_room) -> None:
 )
 def test_what_passes(room, change) -> None:
     change(room)
-    assert examine(room.exam()) is None
+    assert first_failed(room.context()) is None
 
 
 def test_bearer_may_be_capitalised_and_tokens_upper_case(room) -> None:
     room.authorization = room.authorization.replace("bearer", "Bearer")
     room.path = f"/3/device/{room.device.upper()}"
-    assert examine(room.exam()) is None
+    assert first_failed(room.context()) is None
 
 
 @pytest.mark.parametrize("push_type", sorted(PUSH_TYPES))
 def test_every_push_type_of_apple_is_known(room, push_type: str) -> None:
     room.set("apns-push-type", push_type)
-    assert examine(room.exam()) is None
+    assert first_failed(room.context()) is None
 
 
 @pytest.mark.parametrize("name", sorted(SINGLE_FIELDS))
 def test_every_apns_header_may_come_only_once(room, name: str) -> None:
     room.headers += [(name, "1"), (name, "1")]
-    failed = examine(room.exam())
+    failed = first_failed(room.context())
     assert failed is not None
     assert failed.reason == "DuplicateHeaders"
 
@@ -253,14 +252,14 @@ def test_every_apns_header_may_come_only_once(room, name: str) -> None:
 )
 def test_other_ways_to_break_a_row(room, change, reason: str) -> None:
     change(room)
-    failed = examine(room.exam())
+    failed = first_failed(room.context())
     assert failed is not None
     assert failed.reason == reason
 
 
 def test_a_token_of_the_other_realm_is_unknown(room) -> None:
     room.realm = "production"
-    failed = examine(room.exam())
+    failed = first_failed(room.context())
     assert failed is not None
     assert failed.reason == "BadDeviceToken"
 
@@ -272,7 +271,7 @@ def test_voip_may_be_larger(room, size: int, reason: str | None) -> None:
     room.set("apns-topic", f"{TOPIC}.voip")
     room.set("apns-push-type", "voip")
     room.body_size = size
-    failed = examine(room.exam())
+    failed = first_failed(room.context())
     assert (failed.reason if failed else None) == reason
 
 
@@ -281,16 +280,16 @@ def test_live_activity_tokens_take_the_live_activity_topic_only(room, kind: str)
     token = room.registry.mint_token(TOPIC, "sandbox", kind)
     room.path = f"/3/device/{token}"
     room.set("apns-push-type", "liveactivity")
-    failed = examine(room.exam())
+    failed = first_failed(room.context())
     assert failed is not None
     assert failed.reason == "DeviceTokenNotForTopic"
     room.set("apns-topic", TOPIC + LIVE_ACTIVITY_SUFFIX)
-    assert examine(room.exam()) is None
+    assert first_failed(room.context()) is None
 
 
 def test_an_alert_token_does_not_take_the_live_activity_topic(room) -> None:
     room.set("apns-topic", TOPIC + LIVE_ACTIVITY_SUFFIX)
-    failed = examine(room.exam())
+    failed = first_failed(room.context())
     assert failed is not None
     assert failed.reason == "DeviceTokenNotForTopic"
 
@@ -299,23 +298,23 @@ def test_related_keys_may_share_a_connection_either_way(room) -> None:
     first = room.registry.issue_key(topics=frozenset({TOPIC}))
     second = room.registry.issue_key(topics=frozenset({TOPIC}), related_to=first.key_id)
     for one, other in [(first, second), (second, first)]:
-        room.session.first_key = room.registry.keys[one.key_id]
+        room.provider.first_key = room.registry.keys[one.key_id]
         room.use(other)
-        assert examine(room.exam()) is None
+        assert first_failed(room.context()) is None
         room.use(one)
-        assert examine(room.exam()) is None
+        assert first_failed(room.context()) is None
 
 
 def test_two_team_keys_may_share_a_connection(room) -> None:
-    room.session.first_key = room.registry.keys[room.key.key_id]
+    room.provider.first_key = room.registry.keys[room.key.key_id]
     room.use(room.registry.issue_key())
-    assert examine(room.exam()) is None
+    assert first_failed(room.context()) is None
 
 
 def test_an_exam_is_judged_by_its_own_time(room) -> None:
-    exam = room.exam()
-    assert examine(exam) is None
-    failed = examine(replace(exam, now=exam.now + 2 * HOUR))
+    exam = room.context()
+    assert first_failed(exam) is None
+    failed = first_failed(replace(exam, now=exam.now + 2 * HOUR))
     assert failed is not None
     assert failed.reason == "ExpiredProviderToken"
 
@@ -325,25 +324,25 @@ def test_an_exam_is_judged_by_its_own_time(room) -> None:
 def test_a_team_key_and_a_topic_specific_one_never_share_a_connection(room, topics, team_key_first) -> None:
     scoped = room.registry.issue_key(topics=topics, related_to=room.key.key_id)
     first, second = (room.key, scoped) if team_key_first else (scoped, room.key)
-    room.session.first_key = room.registry.keys[first.key_id]
+    room.provider.first_key = room.registry.keys[first.key_id]
     room.use(second)
-    assert examine(room.exam()).reason == "UnrelatedKeyIdInToken"
+    assert first_failed(room.context()).reason == "UnrelatedKeyIdInToken"
 
 
 def test_a_certificate_stands_in_for_the_token(room) -> None:
     by_certificate(TOPIC, TOPIC)(room)
-    assert examine(room.exam()) is None
+    assert first_failed(room.context()) is None
 
 
 def test_a_token_goes_before_the_certificate(room) -> None:
-    room.session = Session(ProviderCertificate(TOPIC))
+    room.provider = ProviderState(ProviderCertificate(TOPIC))
     room.authorization = "bearer nonsense"
-    assert examine(room.exam()).reason == "InvalidProviderToken"
+    assert first_failed(room.context()).reason == "InvalidProviderToken"
 
 
 def test_a_certificate_is_no_pass_for_a_location_query(room) -> None:
     by_certificate(TOPIC, f"{TOPIC}.location-query")(room)
-    assert examine(room.exam()).reason == "TopicDisallowed"
+    assert first_failed(room.context()).reason == "TopicDisallowed"
 
 
 @pytest.mark.parametrize("kind", ["alert", "voip", "activity"])
@@ -354,9 +353,9 @@ def test_suffix_and_type_by_profile(room, kind, push_type) -> None:
     room.set("apns-topic", room.registry.token(token).topic)
     room.set("apns-push-type", push_type)
     room.set("apns-priority", "5")
-    assert examine(room.exam()) is None
+    assert first_failed(room.context()) is None
     room.profile.suffix_must_fit = True
     fitting = {"alert": ("alert", "background"), "voip": ("voip",), "activity": ("liveactivity",)}[kind]
-    refused = examine(room.exam())
+    refused = first_failed(room.context())
     assert (refused is None) == (push_type in (*fitting, "mdm"))
     assert refused is None or refused.reason == "TopicDisallowed"

@@ -5,9 +5,14 @@ from hpack import Encoder
 
 from simulator.apns.http2 import frames
 from simulator.apns.http2.connection import NO_LAST_STREAM
-from simulator.apns.http2.events import ConnectionEnded, RequestReceived, StreamCut, StreamRefused
 from simulator.apns.http2.frames import ErrorCode, Frame, FrameType, Setting
-from simulator.apns.http2.stream_table import MAX_CUT_KEPT
+from simulator.apns.http2.streams import (
+    MAX_RESET_KEPT,
+    ConnectionEnded,
+    RequestReceived,
+    StreamRefused,
+    StreamReset,
+)
 
 from .conftest import OK, first
 
@@ -82,7 +87,7 @@ def test_answers_with_and_without_body(client) -> None:
 def test_an_answer_to_a_stream_that_the_client_reset_is_dropped(client) -> None:
     client.send(client.request(1))
     assert client.send(frames.rst_stream(1, ErrorCode.CANCEL)) == [
-        StreamCut(1, ErrorCode.CANCEL, "reset by the client")
+        StreamReset(1, ErrorCode.CANCEL, "reset by the client")
     ]
     assert not client.connection.respond(1, OK)
     assert client.send(frames.rst_stream(1, ErrorCode.CANCEL)) == []
@@ -186,8 +191,8 @@ def test_only_so_many_reset_streams_are_remembered(new_client) -> None:
     client = new_client(stream_limit=0)
     client.greet()
     block = Encoder().encode([(":method", "GET"), (":scheme", "https"), (":path", "/")], huffman=False)
-    client.send(*(frames.headers(2 * n + 1, block, end_stream=False) for n in range(MAX_CUT_KEPT + 5)))
-    assert len(client.connection._streams.cut) == MAX_CUT_KEPT
+    client.send(*(frames.headers(2 * n + 1, block, end_stream=False) for n in range(MAX_RESET_KEPT + 5)))
+    assert len(client.connection._streams.reset) == MAX_RESET_KEPT
 
 
 def test_a_client_that_shrinks_the_header_table_is_told_so_once(new_client) -> None:
@@ -214,7 +219,7 @@ def test_a_body_may_be_split(client, body: bytes) -> None:
 
 
 def test_a_warning_disowns_nothing_and_answers_go_on(client) -> None:
-    client.connection.warn("IdleTimeout")
+    client.connection.announce_shutdown("IdleTimeout")
     assert client.goaway() == (NO_LAST_STREAM, ErrorCode.NO_ERROR, b'{"reason":"IdleTimeout"}')
     assert not client.connection.finished
     [event] = client.send(client.request(1))

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from simulator.apns.http2 import frames
-from simulator.apns.http2.events import ConnectionEnded, RequestReceived, StreamCut
 from simulator.apns.http2.frames import ErrorCode, FrameType, Setting
+from simulator.apns.http2.streams import ConnectionEnded, RequestReceived, StreamReset
 
 from .conftest import OK, first
 
@@ -64,8 +64,8 @@ def test_what_ends_the_connection(client, pieces: list[bytes], code: ErrorCode) 
 
 def test_more_data_than_the_connection_was_granted(client) -> None:
     blocks = [frames.headers(1, client.block(), end_stream=False)]
-    client.connection._inflow.receive(65_500)  # as if the grants had not gone out
-    client.connection._inflow._used = 0
+    client.connection._window.receive(65_500)  # as if the grants had not gone out
+    client.connection._window._used = 0
     assert (
         refused(client, *blocks, frames.data(1, bytes(100), end_stream=True))[0]
         == ErrorCode.FLOW_CONTROL_ERROR
@@ -83,7 +83,7 @@ def cut(client, *pieces: bytes) -> int:
     """The code with which stream 1, and only it, is reset."""
     client.received()
     [event] = [event for event in client.send(*pieces) if not isinstance(event, RequestReceived)]
-    assert isinstance(event, StreamCut)
+    assert isinstance(event, StreamReset)
     [reset] = client.received()
     assert (reset.type, reset.stream_id) == (FrameType.RST_STREAM, 1)
     assert first(client.send(client.request(7))).stream_id == 7
@@ -130,8 +130,8 @@ def test_data_on_an_answered_stream_cuts_it(client) -> None:
 
 def test_more_data_than_the_stream_was_granted(client) -> None:
     client.send(frames.headers(1, client.block(), end_stream=False))
-    client.connection._streams.open[1].inflow.receive(65_500)
-    client.connection._streams.open[1].inflow._used = 0
+    client.connection._streams.open[1].window.receive(65_500)
+    client.connection._streams.open[1].window._used = 0
     assert cut(client, frames.data(1, bytes(100), end_stream=False)) == ErrorCode.FLOW_CONTROL_ERROR
 
 

@@ -4,27 +4,25 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from simulator.apns.delivery.delivery import Delivery
-from simulator.apns.delivery.delivery_log import DeliveryLog, Step, token_suffix
-from simulator.apns.delivery.fates import Fate
-from simulator.apns.delivery.handset import AlwaysOnline
-from simulator.apns.delivery.mailbox import Parcel
+from simulator.apns.delivery.device import AlwaysOnline, Delivery
+from simulator.apns.delivery.mailbox import AcceptedPush, Disposition
+from simulator.apns.delivery.service import DeliveryLog, Step, token_suffix
 
 TOKEN = "0123456789abcdef" * 4
 DELIVERY = Delivery(
     "ID-1", "u1", TOKEN, "com.example.app", "alert", 10, None, None, {"aps": {}}, 5.0, "sandbox"
 )
-SENT, STORED = Fate("sent"), Fate("stored")
+SENT, STORED = Disposition("sent"), Disposition("stored")
 
 
-def parcel(unique_id: str, **changes: object) -> Parcel:
-    return Parcel(unique_id, replace(DELIVERY, **changes), None, AlwaysOnline(print, "iPhone"))
+def push(unique_id: str, **changes: object) -> AcceptedPush:
+    return AcceptedPush(unique_id, replace(DELIVERY, **changes), None, AlwaysOnline(print, "iPhone"))
 
 
 def test_every_step_is_kept_and_the_last_one_counts() -> None:
     log = DeliveryLog()
-    log.note(parcel("u1"), STORED, 5.0)
-    entry = log.note(parcel("u1"), Fate("discarded", "expired"), 65.0)
+    log.note(push("u1"), STORED, 5.0)
+    entry = log.note(push("u1"), Disposition("discarded", "expired"), 65.0)
     assert entry.steps == [Step(5.0, "stored", None), Step(65.0, "discarded", "expired")]
     assert (entry.outcome, entry.why, entry.received_at) == ("discarded", "expired", 5.0)
     assert log.find("u1") is entry
@@ -33,7 +31,7 @@ def test_every_step_is_kept_and_the_last_one_counts() -> None:
 
 
 def test_an_entry_says_what_was_pushed_where_but_no_whole_token() -> None:
-    entry = DeliveryLog().note(parcel("u1"), SENT, 5.0)
+    entry = DeliveryLog().note(push("u1"), SENT, 5.0)
     assert (entry.apns_id, entry.realm, entry.topic, entry.push_type) == (
         "ID-1",
         "sandbox",
@@ -45,7 +43,7 @@ def test_an_entry_says_what_was_pushed_where_but_no_whole_token() -> None:
 
 
 def test_an_entry_without_steps_or_device_has_no_outcome_yet() -> None:
-    entry = DeliveryLog().note(parcel("u1")._replace(handset=None), SENT, 5.0)
+    entry = DeliveryLog().note(push("u1")._replace(device=None), SENT, 5.0)
     assert entry.device is None
     entry.steps.clear()
     assert (entry.outcome, entry.why) == (None, None)
@@ -66,9 +64,9 @@ def test_an_entry_without_steps_or_device_has_no_outcome_yet() -> None:
 def test_entries_are_found(query: dict[str, str], found: list[str]) -> None:
     log = DeliveryLog()
     for each in (
-        parcel("u1"),
-        parcel("u2", apns_id="ID-2", device_token="ff" * 32),
-        parcel("u3", channel_id="c"),
+        push("u1"),
+        push("u2", apns_id="ID-2", device_token="ff" * 32),
+        push("u3", channel_id="c"),
     ):
         log.note(each, SENT, 5.0)
     assert [entry.unique_id for entry in log.entries(**query)] == found
@@ -76,8 +74,8 @@ def test_entries_are_found(query: dict[str, str], found: list[str]) -> None:
 
 def test_by_apns_id_the_newest_is_found() -> None:
     log = DeliveryLog()
-    log.note(parcel("u1"), SENT, 5.0)
-    newest = log.note(parcel("u2"), SENT, 6.0)
+    log.note(push("u1"), SENT, 5.0)
+    newest = log.note(push("u2"), SENT, 6.0)
     assert log.by_apns_id("id-1") is newest
     assert log.by_apns_id("other") is None
     assert log.find("other") is None
@@ -86,8 +84,8 @@ def test_by_apns_id_the_newest_is_found() -> None:
 def test_the_oldest_give_way() -> None:
     log = DeliveryLog(size=2)
     for number in range(4):
-        log.note(parcel(f"u{number}"), STORED, 5.0)
-    log.note(parcel("u2"), SENT, 6.0)
+        log.note(push(f"u{number}"), STORED, 5.0)
+    log.note(push("u2"), SENT, 6.0)
     assert [entry.unique_id for entry in log.entries()] == ["u2", "u3"]
 
 

@@ -156,4 +156,4 @@ def test_rules_are_named_and_removed_by_name(table: FaultTable) -> None:
     ],
 )
 def test_what_only_bends_an_answer_needs_one(fault: Fault, judged: bool) -> None:
-    assert fault.is_judged is judged
+    assert fault.is_processed is judged

@@ -6,23 +6,23 @@ from hpack import Decoder, Encoder
 from simulator.apns.errors import ConnectionFailure, StreamFailure
 from simulator.apns.http2 import frames
 from simulator.apns.http2.frames import END_HEADERS, END_STREAM, ErrorCode, Frame, FrameType
-from simulator.apns.http2.header_block import BlockReader, fields_of, literal_field, status_field
+from simulator.apns.http2.header_block import BlockReader, checked_fields, literal_field, status_field
 
 GOOD = [(b":method", b"POST"), (b":scheme", b"https"), (b":path", b"/")]
 
 
 def test_a_block_in_one_frame() -> None:
-    block = BlockReader().start(Frame(1, END_HEADERS | END_STREAM, 7, Encoder().encode(GOOD)))
+    block = BlockReader().on_headers(Frame(1, END_HEADERS | END_STREAM, 7, Encoder().encode(GOOD)))
     assert block is not None
     assert (block.stream_id, block.ends_stream, list(block.fields)) == (7, True, GOOD)
 
 
 def test_a_block_in_three_frames() -> None:
     octets, reader = Encoder().encode(GOOD), BlockReader()
-    assert reader.start(Frame(1, END_STREAM, 7, octets[:2])) is None
+    assert reader.on_headers(Frame(1, END_STREAM, 7, octets[:2])) is None
     assert reader.expects_more
-    assert reader.go_on(Frame(9, 0, 7, octets[2:4])) is None
-    block = reader.go_on(Frame(9, END_HEADERS, 7, octets[4:]))
+    assert reader.on_continuation(Frame(9, 0, 7, octets[2:4])) is None
+    block = reader.on_continuation(Frame(9, END_HEADERS, 7, octets[4:]))
     assert block is not None
     assert (block.ends_stream, list(block.fields)) == (True, GOOD)
     assert not reader.expects_more
@@ -32,28 +32,28 @@ def test_a_block_in_three_frames() -> None:
 def test_continuation_must_follow_its_own_headers(stream_id: int) -> None:
     reader = BlockReader()
     with pytest.raises(ConnectionFailure):
-        reader.go_on(Frame(9, 0, 7, b""))
-    reader.start(Frame(1, 0, 7, b""))
+        reader.on_continuation(Frame(9, 0, 7, b""))
+    reader.on_headers(Frame(1, 0, 7, b""))
     with pytest.raises(ConnectionFailure) as caught:
-        reader.go_on(Frame(9, 0, stream_id, b""))
+        reader.on_continuation(Frame(9, 0, stream_id, b""))
     assert caught.value.code == ErrorCode.PROTOCOL_ERROR
 
 
 def test_an_endless_block_is_stopped() -> None:
     reader = BlockReader()
-    reader.start(Frame(1, 0, 7, b""))
+    reader.on_headers(Frame(1, 0, 7, b""))
     more = Frame(FrameType.CONTINUATION, 0, 7, bytes(16_384))
     for _ in range(4):
-        reader.go_on(more)
+        reader.on_continuation(more)
     with pytest.raises(ConnectionFailure) as caught:
-        reader.go_on(more)
+        reader.on_continuation(more)
     assert caught.value.code == ErrorCode.ENHANCE_YOUR_CALM
 
 
 def test_a_block_that_inflates_without_end_is_stopped() -> None:
     bomb = Encoder().encode([(b"x", bytes(4000))]) + b"\xbe" * 20  # entry 62 of the table, again and again
     with pytest.raises(ConnectionFailure) as caught:
-        BlockReader().start(Frame(1, END_HEADERS, 1, bomb))
+        BlockReader().on_headers(Frame(1, END_HEADERS, 1, bomb))
     assert caught.value.code == ErrorCode.ENHANCE_YOUR_CALM
 
 
@@ -62,12 +62,12 @@ def test_a_block_that_inflates_without_end_is_stopped() -> None:
 )
 def test_octets_that_are_no_hpack(octets: bytes) -> None:
     with pytest.raises(ConnectionFailure) as caught:
-        BlockReader().start(Frame(1, END_HEADERS, 1, octets))
+        BlockReader().on_headers(Frame(1, END_HEADERS, 1, octets))
     assert caught.value.code == ErrorCode.COMPRESSION_ERROR
 
 
 def test_fields_become_text_and_odd_octets_survive() -> None:
-    fields = fields_of(
+    fields = checked_fields(
         1, [*GOOD, (b"host", b"h"), (b"te", b"trailers"), (b"apns-collapse-id", b"\xc3\xa9\xff")]
     )
     assert fields[3:] == [("host", "h"), ("te", "trailers"), ("apns-collapse-id", "é\udcff")]
@@ -91,7 +91,7 @@ def test_fields_become_text_and_odd_octets_survive() -> None:
 )
 def test_malformed_requests(decoded: list[tuple[bytes, bytes]]) -> None:
     with pytest.raises(StreamFailure) as caught:
-        fields_of(5, decoded)
+        checked_fields(5, decoded)
     assert (caught.value.stream_id, caught.value.code) == (5, ErrorCode.PROTOCOL_ERROR)
 
 

@@ -5,7 +5,7 @@ from hpack import Decoder, Encoder, HPACKError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.apns.http2.header_decoder import HeaderDecoder
+from simulator.apns.http2.header_block import HeaderDecoder
 
 TABLE, LIST = 4096, 65_536
 

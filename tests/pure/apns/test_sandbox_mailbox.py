@@ -5,9 +5,15 @@ from random import Random
 
 import pytest
 
-from simulator.apns.delivery.delivery import Delivery
-from simulator.apns.delivery.handset import AlwaysOnline
-from simulator.apns.delivery.mailbox import BROADCAST_STORED_FOR, DAY, Mailbox, Parcel, kept_until, slot_of
+from simulator.apns.delivery.device import AlwaysOnline, Delivery
+from simulator.apns.delivery.mailbox import (
+    BROADCAST_STORED_FOR,
+    DAY,
+    AcceptedPush,
+    Mailbox,
+    kept_until,
+    slot_of,
+)
 from simulator.apns.registry import Registry
 
 NOW = 1_795_226_400.0
@@ -25,23 +31,23 @@ PHONE, TABLET = AlwaysOnline(print, "iPhone"), AlwaysOnline(print, "iPad")
 DELIVERY = Delivery("ID", "u", ALERT.token, TOPIC, "alert", 10, None, None, {"aps": {}}, NOW, "sandbox")
 
 
-def parcel(name="1", token=ALERT, handset=PHONE, **changes) -> Parcel:
+def push(name="1", token=ALERT, device=PHONE, **changes) -> AcceptedPush:
     changes = {
         "device_token": token.token,
         "push_type": "liveactivity" if token.kind == "activity" else "alert",
     } | changes
-    return Parcel(name, replace(DELIVERY, **changes), token, handset)
+    return AcceptedPush(name, replace(DELIVERY, **changes), token, device)
 
 
-def broadcast(name="1", handset=PHONE, activity="", channel_id="c", **changes) -> Parcel:
+def broadcast(name="1", device=PHONE, activity="", channel_id="c", **changes) -> AcceptedPush:
     delivery = replace(
         DELIVERY, device_token=activity, channel_id=channel_id, push_type="liveactivity", **changes
     )
-    return Parcel(name, delivery, None, handset, activity)
+    return AcceptedPush(name, delivery, None, device, activity)
 
 
-def names(parcels: list[Parcel]) -> str:
-    return "".join(each.unique_id for each in parcels)
+def names(pushes: list[AcceptedPush]) -> str:
+    return "".join(each.unique_id for each in pushes)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +62,7 @@ def names(parcels: list[Parcel]) -> str:
     ],
 )
 def test_a_push_is_kept_until_it_expires_and_never_longer_than_thirty_days(expiration, until: float) -> None:
-    assert kept_until(parcel(expiration=expiration).delivery) == until
+    assert kept_until(push(expiration=expiration).delivery) == until
 
 
 @pytest.mark.parametrize(
@@ -69,29 +75,29 @@ def test_a_broadcast_is_kept_for_eight_hours_at_the_most(expiration, until: floa
 @pytest.mark.parametrize(
     ("one", "other", "shared"),
     [
-        (parcel(), parcel(collapse_id="other"), True),
-        (parcel(), parcel(push_type="background"), True),
-        (parcel(), parcel(token=VOIP), True),
-        (parcel(), parcel(token=OTHER), False),
-        (parcel(), parcel(handset=TABLET), False),
-        (parcel(), parcel(realm="production"), False),
-        (parcel(), parcel(token=FIRST), False),
-        (parcel(token=FIRST), parcel(token=FIRST), True),
-        (parcel(token=FIRST), parcel(token=SECOND), False),
-        (parcel(), broadcast(), False),
+        (push(), push(collapse_id="other"), True),
+        (push(), push(push_type="background"), True),
+        (push(), push(token=VOIP), True),
+        (push(), push(token=OTHER), False),
+        (push(), push(device=TABLET), False),
+        (push(), push(realm="production"), False),
+        (push(), push(token=FIRST), False),
+        (push(token=FIRST), push(token=FIRST), True),
+        (push(token=FIRST), push(token=SECOND), False),
+        (push(), broadcast(), False),
         (broadcast(), broadcast(), True),
         (broadcast(), broadcast(channel_id="d"), False),
         (broadcast(activity="a"), broadcast(activity="b"), False),
     ],
 )
-def test_which_pushes_share_a_slot(one: Parcel, other: Parcel, shared: bool) -> None:
+def test_which_pushes_share_a_slot(one: AcceptedPush, other: AcceptedPush, shared: bool) -> None:
     assert (slot_of(one) == slot_of(other)) is shared
 
 
 def test_the_newest_takes_the_place_of_the_one_before() -> None:
     mailbox = Mailbox()
-    assert mailbox.store(parcel("1")) is None
-    replaced = mailbox.store(parcel("2"))
+    assert mailbox.store(push("1")) is None
+    replaced = mailbox.store(push("2"))
     assert replaced is not None
     assert replaced.unique_id == "1"
     assert len(mailbox) == 1
@@ -102,11 +108,11 @@ def test_the_newest_takes_the_place_of_the_one_before() -> None:
 def test_what_waits_comes_in_the_order_of_its_acceptance() -> None:
     mailbox = Mailbox()
     for each in (
-        parcel("1"),
-        parcel("2", token=OTHER),
-        parcel("3", token=FIRST),
-        parcel("4", handset=TABLET),
-        parcel("5"),
+        push("1"),
+        push("2", token=OTHER),
+        push("3", token=FIRST),
+        push("4", device=TABLET),
+        push("5"),
     ):
         mailbox.store(each)
     assert names(mailbox.collect(PHONE)) == "235"
@@ -116,8 +122,8 @@ def test_what_waits_comes_in_the_order_of_its_acceptance() -> None:
 
 def test_what_is_late_leaves_at_its_time_and_not_before() -> None:
     mailbox = Mailbox()
-    mailbox.store(parcel("1", expiration=int(NOW) + 60))
-    mailbox.store(parcel("2", token=OTHER))
+    mailbox.store(push("1", expiration=int(NOW) + 60))
+    mailbox.store(push("2", token=OTHER))
     assert mailbox.expire(NOW + 59) == []
     assert names(mailbox.expire(NOW + 60)) == "1"
     assert names(mailbox.expire(NOW + 30 * DAY)) == "2"
@@ -126,7 +132,7 @@ def test_what_is_late_leaves_at_its_time_and_not_before() -> None:
 
 def test_a_token_or_a_channel_takes_along_what_came_by_it() -> None:
     mailbox = Mailbox()
-    for each in (parcel("1"), parcel("2", token=FIRST), broadcast("3"), broadcast("4", channel_id="d")):
+    for each in (push("1"), push("2", token=FIRST), broadcast("3"), broadcast("4", channel_id="d")):
         mailbox.store(each)
     assert names(mailbox.withdraw(ALERT.token)) == "1"
     assert names(mailbox.close("c")) == "3"

@@ -7,7 +7,7 @@ import pytest
 import trustme
 from cryptography import x509
 
-from simulator.apns.authentication.provider_certificate import ProviderCertificate, read_certificate
+from simulator.apns.authentication import ProviderCertificate, read_certificate
 from simulator.apns.certificates import issue_client_certificate
 
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from simulator.apns.authentication.provider_token import TokenReader, bearer
+from simulator.apns.authentication import TokenReader, bearer
 
 
 def b64(octets: bytes) -> str:

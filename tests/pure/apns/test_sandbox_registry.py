@@ -94,9 +94,9 @@ def test_attach_and_detach(registry: Registry) -> None:
     token = registry.mint_token(BUNDLE, "production")
     seen: list[object] = []
     registry.attach(token, seen.append)
-    assert registry.token(token).handset is not None
+    assert registry.token(token).device is not None
     registry.attach(token, None)
-    assert registry.token(token).handset is None
+    assert registry.token(token).device is None
 
 
 def test_strangers_are_errors_of_one_tree_and_never_show_a_whole_token(registry: Registry) -> None:

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from simulator.apns.delivery.delivery import Delivery
+from simulator.apns.delivery.device import Delivery
 from simulator.apns.registry import Realm
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock
@@ -24,7 +24,7 @@ STATE = {"status": "working", "sessionTitle": "Build", "lastMessage": "…"}
 
 
 class Deaf:
-    """A handset that remembers what it got."""
+    """A device that remembers what it got."""
 
     name, online, asleep = "deaf", True, False
 
@@ -42,15 +42,15 @@ def _issuer(lab: Lab, realm: Realm = "sandbox") -> Issuer:
     return Issuer(lab.sandbox.registry, lab.clock, TOPIC, realm)
 
 
-def test_tokens_lead_to_the_handset_whenever_they_were_issued(lab: Lab) -> None:
-    issuer, handset, registry = _issuer(lab), Deaf(), lab.sandbox.registry
+def test_tokens_lead_to_the_device_whenever_they_were_issued(lab: Lab) -> None:
+    issuer, device, registry = _issuer(lab), Deaf(), lab.sandbox.registry
     before = issuer.issue("alert")
-    assert registry.token(before).handset is None
-    issuer.lead_to(handset)
+    assert registry.token(before).device is None
+    issuer.lead_to(device)
     after = issuer.issue("activity")
-    assert [registry.token(token).handset for token in (before, after)] == [handset, handset]
+    assert [registry.token(token).device for token in (before, after)] == [device, device]
     issuer.lead_to(None)
-    assert [registry.token(token).handset for token in (before, after)] == [None, None]
+    assert [registry.token(token).device for token in (before, after)] == [None, None]
 
 
 def test_the_newest_token_of_a_kind(lab: Lab) -> None:
@@ -89,7 +89,7 @@ def test_a_device_has_its_tokens_minted_and_attached(lab: Lab) -> None:
     device = lab.add_device(DeviceSpec("iPhone", TOPIC, "production"))
     tokens = lab.sandbox.registry.tokens["production"]
     assert set(device.tokens) == {"alert", "voip", "push-to-start"}
-    assert all(tokens[token].handset is device.phone for token in device.tokens.values())
+    assert all(tokens[token].device is device.phone for token in device.tokens.values())
     assert tokens[device.tokens["voip"]].topic == f"{TOPIC}.voip"
     assert device.phone.app.token == device.tokens["alert"]
     [entry] = lab.journal.entries("world", "device added")
@@ -175,7 +175,7 @@ async def test_only_a_real_clock_ticks(lab: Lab) -> None:
 async def test_what_is_due_is_done_at_every_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulator.lab.lab.TICK_SECONDS", 0.001)
     lab, settled = _real_lab(), asyncio.Event()
-    monkeypatch.setattr(lab.sandbox, "settle", settled.set)
+    monkeypatch.setattr(lab.sandbox, "discard_expired", settled.set)
     lab.start()
     await asyncio.wait_for(settled.wait(), PATIENCE)
     settled.clear()
@@ -189,7 +189,7 @@ def _started(phone: Phone, channel: str) -> Activity:
 
 
 def _listeners(lab: Lab, channel_id: str) -> list[str]:
-    return [one.handset.name for one in lab.sandbox.channels.channel(channel_id).subscriptions]
+    return [one.device.name for one in lab.sandbox.channels.channel(channel_id).subscriptions]
 
 
 def test_a_phone_listens_to_the_channel_of_its_activity_as_long_as_that_runs(lab: Lab) -> None:
@@ -248,5 +248,5 @@ def test_a_reset_makes_new_phones_with_old_tokens(lab: Lab) -> None:
     new = lab.device("iPhone")
     assert new.phone is not old.phone
     assert new.tokens == old.tokens
-    assert lab.sandbox.registry.token(new.tokens["alert"]).handset is new.phone
+    assert lab.sandbox.registry.token(new.tokens["alert"]).device is new.phone
     assert (len(lab.sandbox.faults), lab.journal.entries()) == (0, [])

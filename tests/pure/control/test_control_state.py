@@ -57,7 +57,7 @@ def test_the_restored_tokens_work(full: Lab, make_lab: Any) -> None:
     for device in other.devices:
         for kind, token in device.tokens.items():
             record, before = registry.token(token), full.sandbox.registry.token(token)
-            assert record.handset is device.phone
+            assert record.device is device.phone
             assert (record.kind, record.topic, record.realm) == (kind, before.topic, before.realm)
 
 

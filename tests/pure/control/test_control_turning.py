@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from simulator.apns.delivery.delivery import Delivery
-from simulator.apns.delivery.mailbox import Parcel
+from simulator.apns.delivery.device import Delivery
+from simulator.apns.delivery.mailbox import AcceptedPush
 from simulator.lab.device import Device, DeviceSpec
 from simulator.lab.lab import Lab
 
@@ -80,10 +80,10 @@ async def test_a_stored_push_is_given_up_at_its_time(lab: Lab, device: Device) -
     device.phone.set("online", False)
     record = lab.sandbox.registry.token(device.tokens["alert"])
     expiration = int(NOW + HOUR)
-    lab.sandbox._courier.deliver(
-        Parcel("unique", replace(ALERT, expiration=expiration), record, device.phone)
+    lab.sandbox._deliveries.deliver(
+        AcceptedPush("unique", replace(ALERT, expiration=expiration), record, device.phone)
     )
-    assert lab.sandbox.gives_up_at == expiration
+    assert lab.sandbox.next_expiry == expiration
     await lab.advance(9 * HOUR)
     entry = lab.sandbox.delivery_log.find("unique")
     assert entry is not None
@@ -91,7 +91,7 @@ async def test_a_stored_push_is_given_up_at_its_time(lab: Lab, device: Device) -
         (NOW, "stored", None),
         (expiration, "discarded", "expired"),
     ]
-    assert lab.sandbox.gives_up_at is None
+    assert lab.sandbox.next_expiry is None
 
 
 async def test_a_turn_that_ends_where_something_is_due(lab: Lab, device: Device) -> None:

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from simulator.apns.http2 import frames
 from simulator.apns.http2.connection import Connection
-from simulator.apns.http2.events import RequestReceived
 from simulator.apns.http2.frames import FrameType
+from simulator.apns.http2.streams import RequestReceived
 
 from .conftest import OK
 

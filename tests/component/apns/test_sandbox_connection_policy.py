@@ -1,4 +1,4 @@
-"""The manners of APNs' transport over real TLS and HTTP/2: certificates, idleness, draining, errors, limits, orders."""
+"""The policy of APNs' transport over real TLS and HTTP/2: certificates, idleness, draining, errors, limits, held_responses."""
 
 import asyncio
 import ssl
@@ -7,7 +7,7 @@ import pytest
 import trustme
 from h2.settings import SettingCodes
 
-from simulator.apns.authentication.provider_certificate import ProviderCertificate
+from simulator.apns.authentication import ProviderCertificate
 from simulator.apns.certificates import issue_client_certificate
 from simulator.apns.errors import BadFault
 from simulator.apns.http2.frames import ErrorCode
@@ -253,7 +253,7 @@ async def test_a_wedged_connection_stays_so_and_a_new_one_works(bench) -> None:
     assert (await bench.ask(await bench.connect())).status == 200
 
 
-# --- stream limit and orders --------------------------------------------------------------------------------------
+# --- stream limit and held_responses --------------------------------------------------------------------------------------
 
 
 async def test_a_lowered_limit_refuses_and_comes_back(bench) -> None:
@@ -293,7 +293,7 @@ async def test_releasing_what_nobody_waits_for_any_more(bench) -> None:
     bench.push(provider)
     await eventually(lambda: bench.delivered)
     provider.close()
-    await eventually(lambda: not bench.sandbox._listeners["sandbox"].connections)
+    await eventually(lambda: not bench.sandbox._listeners["sandbox"].port.connections)
     assert bench.sandbox.release() == 1
 
 

@@ -1,15 +1,37 @@
-"""How APNs sees a device: by name, reachable or not, and what it takes. Structural: the fake phone knows nothing of it."""
+"""A push that APNs has accepted, and how APNs sees the device it goes to. Structural: the fake phone knows nothing of it."""
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
-from simulator.apns.delivery.delivery import Delivery
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the device's daemon gets. Times are UNIX seconds; `expiration` None = header absent, 0 = do not store.
+
+    `apns_unique_id` is None outside the sandbox realm. `channel_id` is the broadcast channel it came by, None for an
+    ordinary push.
+    """
+
+    apns_id: str
+    apns_unique_id: str | None
+    device_token: str
+    topic: str
+    push_type: str
+    priority: int
+    expiration: int | None
+    collapse_id: str | None
+    payload: dict[str, Any]
+    accepted_at: float
+    realm: str
+    channel_id: str | None = None
+
 
 OnDelivery = Callable[[Delivery], None]
 
 
 @runtime_checkable
-class Handset(Protocol):
+class Device(Protocol):
     """A device. Several tokens may lead to one; two handsets are the same device only if they are the same object."""
 
     @property
@@ -54,6 +76,6 @@ class AlwaysOnline:
         self._on_delivery(delivery)
 
 
-def as_handset(device: Handset | OnDelivery) -> Handset:
-    """The handset itself, or one that is always online around a plain function."""
-    return device if isinstance(device, Handset) else AlwaysOnline(device)
+def as_device(device: Device | OnDelivery) -> Device:
+    """The device itself, or one that is always online around a plain function."""
+    return device if isinstance(device, Device) else AlwaysOnline(device)

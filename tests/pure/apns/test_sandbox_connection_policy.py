@@ -1,4 +1,4 @@
-"""How a connection is treated for what it was answered: limits, slowing down, the door; orders; misshapen answers."""
+"""How a connection is treated for what it was answered: limits, slowing down, the door; held_responses; misshapen answers."""
 
 import json
 
@@ -7,17 +7,15 @@ from hpack import Decoder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.apns.answers import Answer, encode
 from simulator.apns.faults import Misshape
-from simulator.apns.http2.flow import halved
-from simulator.apns.http2.manners import Manners
-from simulator.apns.http2.misshapen import PAGE, encode_misshapen
-from simulator.apns.http2.orders import Orders
+from simulator.apns.http2.policy import ConnectionPolicy, HeldResponses
+from simulator.apns.http2.streams import split_pieces
+from simulator.apns.messages import PAGE, Response, encode, encode_misshapen
 from simulator.apns.profile import Profile
 
 ID = "123e4567-e89b-12d3-a456-426614174000"
-OK = Answer(200, None, ID)
-REFUSED = Answer(400, "BadDeviceToken", ID)
+OK = Response(200, None, ID)
+REFUSED = Response(400, "BadDeviceToken", ID)
 
 
 # --- stream limits ------------------------------------------------------------------------------------------------
@@ -25,103 +23,103 @@ REFUSED = Answer(400, "BadDeviceToken", ID)
 
 def test_the_first_limit_is_that_of_the_kind_of_provider() -> None:
     profile = Profile(first_stream_limit=1, certificate_stream_limit=500)
-    assert Manners(profile).first_limit == 1
-    assert Manners(profile, by_certificate=True).first_limit == 500
+    assert ConnectionPolicy(profile).first_limit == 1
+    assert ConnectionPolicy(profile, by_certificate=True).first_limit == 500
 
 
 @pytest.mark.parametrize("status", [200, 400, 410, 503])
 def test_only_a_proven_provider_gets_the_full_limit(status: int) -> None:
-    manners = Manners(Profile())
-    assert manners.limit_before(status, authenticated=False) is None
-    assert manners.limit_before(status, authenticated=True) == 1000
+    policy = ConnectionPolicy(Profile())
+    assert policy.limit_before(status, authenticated=False) is None
+    assert policy.limit_before(status, authenticated=True) == 1000
 
 
 def test_a_certificate_keeps_its_own_limit() -> None:
-    manners = Manners(Profile(certificate_stream_limit=500), by_certificate=True)
-    assert manners.limit_before(200, authenticated=True) == 500
+    policy = ConnectionPolicy(Profile(certificate_stream_limit=500), by_certificate=True)
+    assert policy.limit_before(200, authenticated=True) == 500
 
 
 @pytest.mark.parametrize("status", [400, 403, 410, 429, 500])
 def test_a_lowered_limit_comes_back_with_an_accepted_push_only(status: int) -> None:
-    manners = Manners(Profile())
-    manners.lower()
-    assert manners.limit_before(status, authenticated=True) is None
-    assert manners.limit_before(200, authenticated=True) == 1000
-    assert manners.limit_before(status, authenticated=True) == 1000
+    policy = ConnectionPolicy(Profile())
+    policy.lower()
+    assert policy.limit_before(status, authenticated=True) is None
+    assert policy.limit_before(200, authenticated=True) == 1000
+    assert policy.limit_before(status, authenticated=True) == 1000
 
 
 # --- errors -------------------------------------------------------------------------------------------------------
 
 
-def statuses(manners: Manners, *found: int) -> list[bool]:
-    return [manners.counts_out(status) for status in found]
+def statuses(policy: ConnectionPolicy, *found: int) -> list[bool]:
+    return [policy.ends_after(status) for status in found]
 
 
 def test_so_many_errors_in_a_row_end_a_connection() -> None:
-    manners = Manners(Profile(errors_before_close=3))
-    assert statuses(manners, 400, 403, 429) == [False, False, True]
+    policy = ConnectionPolicy(Profile(errors_before_close=3))
+    assert statuses(policy, 400, 403, 429) == [False, False, True]
 
 
 @pytest.mark.parametrize(("between", "errors"), [(410, 2), (500, 2), (503, 2), (200, 0), (201, 0)])
 def test_what_counts_as_in_a_row(between: int, errors: int) -> None:
-    manners = Manners(Profile(errors_before_close=3))
-    statuses(manners, 400, 400, between)
-    assert manners.errors == errors
+    policy = ConnectionPolicy(Profile(errors_before_close=3))
+    statuses(policy, 400, 400, between)
+    assert policy.errors == errors
 
 
 def test_without_a_limit_errors_never_end_a_connection() -> None:
-    manners = Manners(Profile(errors_before_close=None))
-    assert not any(statuses(manners, *[400] * 500))
+    policy = ConnectionPolicy(Profile(errors_before_close=None))
+    assert not any(statuses(policy, *[400] * 500))
 
 
 @given(st.lists(st.sampled_from([200, 400, 403, 410, 429, 500]), max_size=60), st.integers(1, 5))
 def test_the_door_is_shown_when_the_run_of_errors_is_long_enough(found: list[int], limit: int) -> None:
-    manners = Manners(Profile(errors_before_close=limit))
+    policy = ConnectionPolicy(Profile(errors_before_close=limit))
     run = 0
     for status in found:
         run = 0 if status == 200 else run + (400 <= status < 500 and status != 410)
-        shown = manners.counts_out(status)
+        shown = policy.ends_after(status)
         assert shown == (run == limit and 400 <= status < 500 and status != 410)
 
 
 def test_errors_slow_a_connection_down_up_to_a_limit() -> None:
-    manners = Manners(Profile(error_delay_s=0.5, error_delay_limit_s=1.2))
+    policy = ConnectionPolicy(Profile(error_delay_s=0.5, error_delay_limit_s=1.2))
     delays = []
     for _ in range(4):
-        delays.append(manners.delay_s)
-        manners.counts_out(400)
+        delays.append(policy.delay_s)
+        policy.ends_after(400)
     assert delays == [0.0, 0.5, 1.0, 1.2]
-    manners.counts_out(200)
-    assert manners.delay_s == 0.0
+    policy.ends_after(200)
+    assert policy.delay_s == 0.0
 
 
 def test_by_default_nothing_is_slowed_down() -> None:
-    manners = Manners(Profile())
-    statuses(manners, *[400] * 50)
-    assert manners.delay_s == 0.0
+    policy = ConnectionPolicy(Profile())
+    statuses(policy, *[400] * 50)
+    assert policy.delay_s == 0.0
 
 
-# --- orders -------------------------------------------------------------------------------------------------------
+# --- held_responses -------------------------------------------------------------------------------------------------------
 
 
 def test_an_accepted_answer_is_held_once_for_each_order() -> None:
-    orders, sent = Orders(), []
-    orders.hold()
-    assert not orders.holds(REFUSED, lambda: sent.append("refused"))
-    assert orders.holds(OK, lambda: sent.append("first"))
-    assert not orders.holds(OK, lambda: sent.append("second"))
-    assert orders.release() == 1
+    held_responses, sent = HeldResponses(), []
+    held_responses.hold()
+    assert not held_responses.holds(REFUSED, lambda: sent.append("refused"))
+    assert held_responses.holds(OK, lambda: sent.append("first"))
+    assert not held_responses.holds(OK, lambda: sent.append("second"))
+    assert held_responses.release() == 1
     assert sent == ["first"]
-    assert orders.release() == 0
+    assert held_responses.release() == 0
 
 
 def test_release_forgets_what_was_not_used() -> None:
-    orders = Orders()
-    orders.hold()
-    orders.hold()
-    assert orders.holds(OK, lambda: None)
-    assert orders.release() == 1
-    assert not orders.holds(OK, lambda: None)
+    held_responses = HeldResponses()
+    held_responses.hold()
+    held_responses.hold()
+    assert held_responses.holds(OK, lambda: None)
+    assert held_responses.release() == 1
+    assert not held_responses.holds(OK, lambda: None)
 
 
 # --- misshapen answers --------------------------------------------------------------------------------------------
@@ -143,7 +141,7 @@ def test_a_malformed_body_is_no_json() -> None:
         json.loads(body)
 
 
-@pytest.mark.parametrize(("apns_id", "found"), [("as judged", ID), ("upper", ID.upper()), ("absent", None)])
+@pytest.mark.parametrize(("apns_id", "found"), [("unchanged", ID), ("upper", ID.upper()), ("absent", None)])
 def test_a_page_in_place_of_json(apns_id: str, found: str | None) -> None:
     block, body = encode_misshapen(REFUSED, Misshape("html", apns_id))  # type: ignore[arg-type]
     assert body == PAGE
@@ -167,7 +165,7 @@ def test_an_id_may_change_its_case_or_be_missing(apns_id: str, found: str | None
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.binary(min_size=1, max_size=9), st.booleans())))
 def test_halves_make_the_whole(pieces: list[tuple[int, bytes, bool]]) -> None:
-    halves = halved(pieces)
+    halves = split_pieces(pieces)
     assert b"".join(octets for _, octets, _ in halves) == b"".join(octets for _, octets, _ in pieces)
     assert [stream for stream, _, last in halves if last] == [stream for stream, _, last in pieces if last]
     assert all(octets for _, octets, _ in halves)

@@ -2,8 +2,7 @@
 
 from random import Random
 
-from simulator.apns.delivery.delivery import Delivery
-from simulator.apns.delivery.handset import AlwaysOnline, Handset, as_handset
+from simulator.apns.delivery.device import AlwaysOnline, Delivery, Device, as_device
 from simulator.apns.registry import Registry
 
 PUSH = Delivery(
@@ -30,13 +29,13 @@ class Phone:
 
 def test_whatever_has_the_shape_is_a_handset() -> None:
     phone = Phone()
-    assert isinstance(phone, Handset)
-    assert as_handset(phone) is phone
+    assert isinstance(phone, Device)
+    assert as_device(phone) is phone
 
 
 def test_a_function_becomes_a_device_that_is_always_online_and_takes_everything() -> None:
     got: list[Delivery] = []
-    device = as_handset(got.append)
+    device = as_device(got.append)
     assert isinstance(device, AlwaysOnline)
     assert (device.name, device.online, device.asleep, device.refuses(PUSH)) == ("device", True, False, None)
     device.receive(PUSH)
@@ -49,9 +48,9 @@ def test_the_registry_takes_both() -> None:
     token = registry.mint_token("com.example.app", "sandbox")
     phone = Phone()
     registry.attach(token, phone)
-    assert registry.token(token).handset is phone
+    assert registry.token(token).device is phone
     registry.attach(token, print)
-    assert isinstance(registry.token(token).handset, AlwaysOnline)
+    assert isinstance(registry.token(token).device, AlwaysOnline)
 
 
 def test_an_ordinary_push_has_no_channel() -> None:

@@ -1,1 +1,0 @@
-"""Who is pushing: provider tokens and client certificates."""

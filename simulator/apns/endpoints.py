@@ -1,0 +1,177 @@
+"""What an endpoint of APNs is, what it decides, and the endpoint for pushes to one device: POST /3/device/<token>."""
+
+from dataclasses import dataclass
+from random import Random
+from typing import NamedTuple, Protocol
+
+from simulator.apns.authentication import ProviderState, TokenReader, bearer
+from simulator.apns.channels.registry import Channels
+from simulator.apns.checks import (
+    PRIORITIES,
+    C,
+    Check,
+    RequestContext,
+    expired_at,
+    first_failed,
+    is_canonical,
+    unregistered_at,
+)
+from simulator.apns.delivery.device import Delivery
+from simulator.apns.delivery.mailbox import AcceptedPush
+from simulator.apns.faults import Action, AnswerWith
+from simulator.apns.messages import ACCEPTED, DEFAULT_PRIORITY, Request, Response, apns_uuid
+from simulator.apns.profile import Profile, Rate
+from simulator.apns.reasons import REASONS
+from simulator.apns.registry import Realm, Registry
+from simulator.clock import Clock
+
+
+class Decision(NamedTuple):
+    """What becomes of a request: the response (None: none was made), whether the provider proved itself, the pushes that
+    now go to devices, and the fault that happens to the response on its way."""
+
+    response: Response | None
+    authenticated: bool
+    pushes: tuple[AcceptedPush, ...] = ()
+    fault: Action | None = None
+
+
+class Endpoint(Protocol):
+    """Decides on one kind of request and changes what it changes, but delivers nothing."""
+
+    def handle(self, request: Request, provider: ProviderState) -> Decision:
+        """The whole decision; it always has a response."""
+        ...
+
+    def staged(self, request: Request, fault: AnswerWith) -> Response:
+        """The response that a fault wants, with the ids of this kind of request."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One of APNs' two environments, as its endpoints read it. One `token_reader` for all, so that a token is verified once."""
+
+    realm: Realm
+    registry: Registry
+    channels: Channels
+    profile: Profile
+    token_reader: TokenReader
+    clock: Clock
+    random: Random
+
+    def id_for(self, given: str | None) -> str:
+        """As given; or one of our own in upper case, as seen from the real server, also in place of one that is no UUID."""
+        return given if given is not None and is_canonical(given) else apns_uuid(self.random.getrandbits(128))
+
+    def unique_id(self) -> str:
+        """For apns-unique-id, in lower case."""
+        return apns_uuid(self.random.getrandbits(128)).lower()
+
+
+class PushEndpoint:
+    """POST /3/device/<token> of one environment."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._buckets = Buckets()
+
+    def handle(self, request: Request, provider: ProviderState) -> Decision:
+        """What it changes is what the connection has shown of its provider, and the device token's bucket."""
+        environment = self._environment
+        context = self._context(request, provider)
+        unique_id = environment.unique_id()
+        apns_id = environment.id_for(request.headers.get("apns-id"))
+        check = first_failed(context)
+        if check is not None:
+            return refusal(context, check, apns_id)
+        provider.learn(context.provider_token, None, context.profile, context.now)
+        self._buckets.take(request.token, context.profile.device_rate, context.now)
+        # Only in the development environment (Apple: Viewing the status of push notifications).
+        shown_id = unique_id if environment.realm == "sandbox" else None
+        delivery = _delivery(context, apns_id, shown_id)
+        device_token = context.known_token()
+        push = AcceptedPush(unique_id, delivery, device_token, device_token.device)
+        return Decision(Response(ACCEPTED, None, apns_id, shown_id), True, (push,))
+
+    def staged(self, request: Request, fault: AnswerWith) -> Response:
+        """With the apns-id of the request."""
+        apns_id = self._environment.id_for(request.headers.get("apns-id"))
+        return Response(fault.code(), fault.reason, apns_id, None, fault.timestamp)
+
+    def _context(self, request: Request, provider: ProviderState) -> RequestContext:
+        environment = self._environment
+        text = bearer(request.headers.get("authorization"))
+        now, profile = environment.clock.now(), environment.profile
+        return RequestContext(
+            request=request,
+            realm=environment.realm,
+            profile=profile,
+            provider=provider,
+            now=now,
+            bearer=text,
+            provider_token=None if text is None else environment.token_reader.read(text),
+            app=environment.registry.topics.get(request.topic or ""),
+            device_token=environment.registry.tokens[environment.realm].get(request.token),
+            payload=request.payload(),
+            pushes_left=self._buckets.left(request.token, profile.device_rate, now),
+        )
+
+
+def refusal(context: C, check: Check[C], apns_id: str, request_id: str | None = None) -> Decision:
+    """What is answered to a request that failed this check, and what the connection has shown by it."""
+    reason = check.reason
+    if reason == "BadEnvironmentKeyInToken":
+        reason = context.profile.environment_reason
+    valid_token = context.provider_token if check.proves_provider else None
+    context.provider.learn(valid_token, reason, context.profile, context.now)
+    gone_since = _gone_since(context, reason)
+    response = Response(REASONS[reason].status, reason, apns_id, None, gone_since, request_id)
+    return Decision(response, check.proves_provider)
+
+
+def _gone_since(context: RequestContext, reason: str) -> int | None:
+    """Milliseconds since 1970 at which the device token became invalid, for a 410."""
+    ended = {"ExpiredToken": expired_at, "Unregistered": unregistered_at}.get(reason)
+    if context.device_token is None or ended is None:
+        return None
+    since = ended(context.device_token, context.profile, context.now)
+    return None if since is None else int(since * 1000)
+
+
+def _delivery(context: RequestContext, apns_id: str, unique_id: str | None) -> Delivery:
+    request = context.request
+    headers = request.headers
+    expiration = headers.get("apns-expiration")
+    return Delivery(
+        apns_id=apns_id,
+        apns_unique_id=unique_id,
+        device_token=request.token,
+        topic=request.topic or "",
+        push_type=request.push_type,
+        priority=PRIORITIES.get(headers.get("apns-priority", ""), DEFAULT_PRIORITY),
+        expiration=None if expiration is None else int(expiration),
+        collapse_id=headers.get("apns-collapse-id"),
+        payload=context.payload or {},
+        accepted_at=context.now,
+        realm=context.realm,
+    )
+
+
+class Buckets:
+    """A token bucket for each device token, made when it is first used. A full one holds `rate.burst` pushes; UNIX seconds."""
+
+    def __init__(self) -> None:
+        self._levels: dict[str, tuple[float, float]] = {}
+
+    def left(self, token: str, rate: Rate | None, now: float) -> float:
+        """What may still be sent now; infinity without a rate."""
+        if rate is None:
+            return float("inf")
+        level, at = self._levels.get(token, (float(rate.burst), now))
+        return min(float(rate.burst), level + (now - at) * rate.per_second)
+
+    def take(self, token: str, rate: Rate | None, now: float) -> None:
+        """One push was accepted."""
+        if rate is not None:
+            self._levels[token] = (self.left(token, rate, now) - 1, now)
