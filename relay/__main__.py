@@ -9,7 +9,8 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 from relay import __version__, log
-from relay.bridge.arguments import (
+from relay.bridge.errors import BridgeError
+from relay.bridge.options import (
     Environment,
     add_bridge_arguments,
     add_pair_arguments,
@@ -17,9 +18,7 @@ from relay.bridge.arguments import (
     bridge_options,
     pairing_options,
 )
-from relay.bridge.errors import BridgeError
-from relay.bridge.pairing.pairing import pairing_of, rotate_secret
-from relay.bridge.pairing.pairing_code import save_pairing, show_pairing
+from relay.bridge.pairing.pairing import pairing_of, rotate_secret, save_pairing, show_pairing
 from relay.bridge.run import run_bridge
 from relay.doctor.case import Case
 from relay.doctor.command import doctor

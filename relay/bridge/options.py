@@ -1,14 +1,24 @@
-"""What the bridge is told: one frozen value, made from the command line and the environment."""
+"""What the bridge is to do, as one frozen value made of the command line and of the environment behind it. Pure.
 
-from dataclasses import dataclass, field
+A flag wins over a variable. The variables of the first implementation, OPENCODE_EXPERIMENTAL_PUSH_RELAY_URL,
+..._RELAY_SECRET and ..._ADVERTISE_HOSTS, mean here what they meant there.
+"""
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 
 from relay import contract
-from relay.bridge.sources.opencode1.client import DEFAULT_USERNAME
-from relay.bridge.sources.opencode1.stream import READ_DEADLINE
+from relay.bridge.address import DEFAULT_USERNAME
+from relay.bridge.errors import OptionError
+from relay.bridge.notify.mapping import alert_types
 
 DRAIN_SECONDS = 5.0
 """For what is under way when the bridge stops."""
+READ_DEADLINE = 30.0
+"""Seconds of silence after which an event stream counts as dead: three heartbeats of OpenCode 1, two of OpenCode 2."""
 
 
 @dataclass(frozen=True)
@@ -36,3 +46,112 @@ class BridgeOptions:
     opencode_arguments: tuple[str, ...] | None = None
     read_deadline: float = READ_DEADLINE
     drain_seconds: float = DRAIN_SECONDS
+
+
+DEFAULT_OPENCODE_URL = "http://127.0.0.1:4096"
+DEFAULT_RELAY_URL = "http://127.0.0.1:8787"
+DEFAULT_PORT = 4097
+"""Beside OpenCode's own 4096."""
+ALL_ALERTS = "complete,permission,error"
+
+Environment = Callable[[str], str | None]
+
+_FIRST = "OPENCODE_EXPERIMENTAL_PUSH_"
+_NOTHING = frozenset({"", "undefined", "null"})
+"""The first implementation took these words, left behind by shells and CI systems, as "not set"."""
+
+
+def add_pairing_arguments(command: ArgumentParser, environment: Environment) -> None:
+    """What a pairing needs to know: OpenCode, the relay, and the secret between them."""
+    add = command.add_argument
+    add("--opencode-url", default=DEFAULT_OPENCODE_URL, metavar="URL",
+        help="where `opencode serve` listens (%(default)s)")  # fmt: skip
+    add("--relay-url", default=_variable(environment, f"{_FIRST}RELAY_URL") or DEFAULT_RELAY_URL, metavar="URL",
+        help="the relay, as bridge and phone reach it (%(default)s)")  # fmt: skip
+    add("--relay-secret", default=_variable(environment, "RELAY_SECRET", f"{_FIRST}RELAY_SECRET"), metavar="SECRET",
+        help="at least 16 characters; or RELAY_SECRET; else from --secret-file")  # fmt: skip
+    add("--secret-file", type=Path, metavar="FILE",
+        help="where the secret is kept, and made if missing (mode 0600)")  # fmt: skip
+    add("--advertise-host", action="append", default=[], metavar="HOST",
+        help="a host under which phones reach OpenCode; repeatable")  # fmt: skip
+    add("--username", default=_variable(environment, "OPENCODE_SERVER_USERNAME") or DEFAULT_USERNAME,
+        help="OpenCode's (%(default)s)")  # fmt: skip
+    add("--password", default=_variable(environment, "OPENCODE_SERVER_PASSWORD"),
+        help="OpenCode's; or OPENCODE_SERVER_PASSWORD")  # fmt: skip
+    advertised = _variable(environment, f"{_FIRST}ADVERTISE_HOSTS") or ""
+    command.set_defaults(advertised=advertised.split(","))
+
+
+def add_pair_arguments(command: ArgumentParser, environment: Environment) -> None:
+    """The same, and what `relay pair` is to do with it."""
+    add_pairing_arguments(command, environment)
+    add = command.add_argument
+    add("--output", type=Path, metavar="FILE", help="write the QR code into this .png or .svg file instead")
+    add("--rotate-secret", action="store_true", help="make a new secret first: every phone has to pair again")
+
+
+def add_bridge_arguments(command: ArgumentParser, environment: Environment) -> None:
+    """The same, and how the bridge is to work."""
+    add_pairing_arguments(command, environment)
+    add = command.add_argument
+    add("--permission-delay", type=_seconds, default=2.0, metavar="SECONDS",
+        help="a request answered sooner does not ring (%(default)s)")  # fmt: skip
+    add("--alerts", default=ALL_ALERTS, metavar="TYPES",
+        help="which events ring; the others only move the card (%(default)s)")  # fmt: skip
+    add("--port", type=_port_number, default=DEFAULT_PORT,
+        help="where on 127.0.0.1 the bridge serves its health and takes test pushes; 0: nowhere (%(default)s)")  # fmt: skip
+    add("--start-opencode", action="store_true", help="start `opencode serve`, and stop it with the bridge")
+    add(
+        "opencode_arguments",
+        nargs="*",
+        metavar="-- ARGS",
+        help="for that `opencode serve`, after two hyphens",
+    )
+
+
+def pairing_options(arguments: Namespace) -> BridgeOptions:
+    """The options of a command that only pairs."""
+    hosts = (host.strip() for host in (*arguments.advertise_host, *arguments.advertised))
+    return BridgeOptions(
+        opencode_url=arguments.opencode_url,
+        relay_url=arguments.relay_url,
+        relay_secret=arguments.relay_secret,
+        secret_file=arguments.secret_file,
+        advertise_hosts=tuple(filter(None, hosts)),
+        username=arguments.username,
+        password=arguments.password,
+    )
+
+
+def bridge_options(arguments: Namespace) -> BridgeOptions:
+    """The options of `relay bridge`. Raises OptionError."""
+    words = tuple(arguments.opencode_arguments)
+    if words and not arguments.start_opencode:
+        raise OptionError(
+            f"nothing is to be done with {' '.join(words)} unless there is --start-opencode, too"
+        )
+    return replace(
+        pairing_options(arguments),
+        permission_delay=arguments.permission_delay,
+        alerts=alert_types(arguments.alerts),
+        port=arguments.port,
+        opencode_arguments=words if arguments.start_opencode else None,
+    )
+
+
+def _seconds(text: str) -> float:
+    if not 0 <= (seconds := float(text)) < inf:
+        raise ArgumentTypeError(f"a delay is a number of seconds, 0 or more, not {text}")
+    return seconds
+
+
+def _port_number(text: str) -> int:
+    if not 0 <= (port := int(text)) < 65536:
+        raise ArgumentTypeError(f"a port is a number from 0 to 65535, not {text}")
+    return port
+
+
+def _variable(environment: Environment, *names: str) -> str | None:
+    """The first variable that is set."""
+    texts = ((environment(name) or "").strip() for name in names)
+    return next((text for text in texts if text not in _NOTHING), None)

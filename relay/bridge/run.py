@@ -1,42 +1,33 @@
-"""The bridge, put together: waits for OpenCode, shows the pairing code, and watches until it is told to stop."""
+"""The bridge, put together: waits for OpenCode, shows the pairing code, and watches until it is stopped."""
 
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from random import random as system_random
 from typing import TextIO, TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from relay import contract
+from relay.bridge.address import Address, address, http_url
 from relay.bridge.backoff import Backoff
 from relay.bridge.errors import Unreachable
-from relay.bridge.http.app import Parts, create_app
-from relay.bridge.http.health import bridge_health
-from relay.bridge.http.listener import Listener
+from relay.bridge.http.app import Listener, Parts, create_app
+from relay.bridge.http.replies import BridgeHealth, bridge_health
 from relay.bridge.notify.mapping import Sender
-from relay.bridge.notify.notifier import Announcer
-from relay.bridge.notify.open_runs import OpenRuns
+from relay.bridge.notify.notifier import Notifier
 from relay.bridge.notify.outbox import Outbox
 from relay.bridge.notify.relay_client import RelayClient
+from relay.bridge.notify.source import Source, SourceHealth
 from relay.bridge.options import BridgeOptions
-from relay.bridge.pairing.hosts import is_local
-from relay.bridge.pairing.pairing import pairing_of, relay_secret
-from relay.bridge.pairing.pairing_code import show_pairing
+from relay.bridge.pairing.pairing import pairing_of, relay_secret, show_pairing, warn_of_local_addresses
 from relay.bridge.pairing.secret_file import default_secret_file
-from relay.bridge.sources.opencode1.catch_up import CatchUp
-from relay.bridge.sources.opencode1.client import Address, OpenCode, address, http_url
-from relay.bridge.sources.opencode1.opencode_serve import OpenCodeServe
-from relay.bridge.sources.opencode1.resync import Resync
-from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.serve_command import serve_command
-from relay.bridge.sources.opencode1.sessions import Sessions
-from relay.bridge.sources.opencode1.stream import EventStream
-from relay.bridge.state_file import State, StateWriter, read_state, state_file
-from relay.bridge.watch import Watch
+from relay.bridge.sources.opencode1.serve import OpenCodeServe, serve_command
+from relay.bridge.sources.probe import find_source
+from relay.bridge.state_file import OpenRuns, State, StateWriter, read_state, state_file
 from relay.log import line
 
 log = logging.getLogger("relay.bridge")
@@ -90,104 +81,91 @@ async def _watch(
     log.info(line("stopped", url=where.url))
 
 
-async def wait_for_opencode(
-    opencode: OpenCode,
+async def wait_for_source(
+    find: Callable[[], Awaitable[Source]],
+    url: str,
     out: TextIO,
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     random: Callable[[], float] = system_random,
-) -> None:
-    """Return once OpenCode answers. Raises Refused or NotOpenCode: waiting would not help then."""
+) -> Source:
+    """The source, once OpenCode answers. Raises Refused or NotOpenCode: waiting would not help then."""
     attempt = 0
     while True:
         try:
-            await opencode.health()
+            return await find()
         except Unreachable as error:
             attempt += 1
             if attempt == 1:
-                print(
-                    f"Waiting for OpenCode at {opencode.url} (start it with: opencode serve)",
-                    file=out,
-                    flush=True,
-                )
-                log.warning(line("waiting", url=opencode.url, reason=error))
+                print(f"Waiting for OpenCode at {url} (start it with: opencode serve)", file=out, flush=True)
+                log.warning(line("waiting", url=url, reason=error))
             await sleep(START_BACKOFF.delay(attempt, random))
-        else:
-            return
 
 
 class _Bridge:
-    """Everything that lives as long as the bridge runs; closed in reverse."""
+    """Everything that lives as long as the bridge runs."""
 
     def __init__(
         self, options: BridgeOptions, where: Address, http: aiohttp.ClientSession, secret: str
     ) -> None:
         self._options = options
-        self._opencode = opencode = OpenCode(http, where)
-        sender = Sender(secret, contract.server_id(options.relay_url, secret))
-        path = state_file(options.secret_file or default_secret_file(os.environ), opencode.url)
-        before = read_state(path)
+        self._where = where
+        self._http = http
+        self._sender = Sender(secret, contract.server_id(options.relay_url, secret))
+        path = state_file(options.secret_file or default_secret_file(os.environ), where.url)
+        before = read_state(path) or State(seen_at=time.time() * 1000)
+        self._known_until = before.seen_at
         self._state = StateWriter(path, self._known)
-        self._open_runs = OpenRuns(before.runs if before else (), changed=self._state.touch)
-        runs = Runs()
-        sessions, catch_up = Sessions(runs), CatchUp(runs)
-        catch_up.restore(self._open_runs.ids())
+        self._open_runs = OpenRuns(before.runs, changed=self._state.touch)
         self._relay = RelayClient(http, options.relay_url)
-        self._outbox = Outbox(self._relay, settled=self._settled)
-        self._stream = EventStream(opencode, read_deadline=options.read_deadline)
-        self._listener = Listener(create_app(self._http_parts(sender, where)), options.port)
-        self._announcer = Announcer(
-            opencode,
-            sender,
-            self._outbox,
-            sessions=sessions,
-            permission_delay=options.permission_delay,
-            alerts=options.alerts,
-            open_runs=self._open_runs,
-        )
-        self._watch = Watch(opencode, sessions, self._announcer.tell)
-        known_until = before.seen_at if before else None
-        self._resync = Resync(opencode, sessions, catch_up, self._watch.act, known_until=known_until)
+        self._outbox = Outbox(self._relay, done=self._open_runs.done)
+        self._listener = Listener(create_app(self._http_parts()), options.port)
+        self._source: Source | None = None
+        self._notifier: Notifier | None = None
 
     async def run(self, out: TextIO) -> None:
         self._listener.start()
-        await wait_for_opencode(self._opencode, out)
+        source = self._source = await wait_for_source(self._find, self._where.url, out)
+        source.restore(self._open_runs.ids(), self._known_until)
+        self._notifier = Notifier(
+            source,
+            self._sender,
+            self._outbox,
+            permission_delay=self._options.permission_delay,
+            alerts=self._options.alerts,
+            open_runs=self._open_runs,
+        )
         pair = await pairing_of(self._options)
         show_pairing(pair, out)
-        if all(is_local(urlsplit(host).hostname or "") for host in pair.hosts):
-            remedy = "opencode serve --hostname 0.0.0.0, or --advertise-host"
-            log.warning(line("only this machine can reach OpenCode", url=self._opencode.url, remedy=remedy))
-        if is_local(urlsplit(pair.relay_url).hostname or ""):
-            remedy = "--relay-url with a name or address that phones reach"
-            log.warning(line("only this machine can reach the relay", url=pair.relay_url, remedy=remedy))
+        warn_of_local_addresses(pair, self._where.url)
         self._state.start()
-        await self._watch.run(self._stream.events(), self._heard)
+        await source.run(self._notifier.notify, self._state.touch)
 
     async def close(self) -> None:
+        """In the order in which a change passes, so that nothing arrives at what is closed."""
         deadline = asyncio.get_running_loop().time() + self._options.drain_seconds
-        for part in (self._listener, self._resync, self._watch, self._announcer, self._outbox, self._state):
-            await part.close(max(0.0, deadline - asyncio.get_running_loop().time()))
+        for part in (self._listener, self._source, self._notifier, self._outbox, self._state):
+            if part is not None:
+                await part.close(max(0.0, deadline - asyncio.get_running_loop().time()))
 
-    def _http_parts(self, sender: Sender, where: Address) -> Parts:
+    async def _find(self) -> Source:
+        return await find_source(self._http, self._where, self._options.read_deadline)
+
+    def _http_parts(self) -> Parts:
         return Parts(
-            health=lambda: bridge_health(self._stream, len(self._outbox), self._relay.last),
+            health=self._health,
             relay=self._relay,
-            sender=sender,
-            authorization=where.headers.get("Authorization"),
+            sender=self._sender,
+            authorization=self._where.headers.get("Authorization"),
         )
 
-    def _heard(self, event_type: str) -> None:
-        if event_type == "server.connected":
-            self._resync.start()
-        self._resync.heard()
-        if event_type == "server.heartbeat":
-            self._state.touch()  # every 10 s
-
-    def _settled(self, event: contract.Event) -> None:
-        self._open_runs.settle(event.session_id, event.event_id)
+    def _health(self) -> BridgeHealth:
+        source = self._source.health() if self._source else SourceHealth()
+        return bridge_health(source, len(self._outbox), self._relay.last)
 
     def _known(self) -> State:
-        return State(seen_at=self._resync.known_until, runs=self._open_runs.ids())
+        known_until = self._source.known_until if self._source else self._known_until
+        return State(seen_at=known_until, runs=self._open_runs.ids())
 
 
 async def _until(stop: asyncio.Event, *works: Coroutine[None, None, T]) -> T | None:

@@ -1,21 +1,61 @@
-"""The file in which one bridge leaves to the next what it knew: ids and a time, none of the user's words."""
+"""What one bridge leaves to the next, in a file: which runs are open and until when all is known; no words of the user."""
 
 import asyncio
 import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import msgspec
 
+from relay.contract import Event
 from relay.log import line
 
 log = logging.getLogger("relay.bridge.state_file")
 
 PAUSE = 1.0
 """Seconds between two writes: what is lost with a kill in between, the server's answers make up for."""
+
+
+class OpenRuns:
+    """The runs of root sessions whose beginning the relay knows, and not yet their end. Pure.
+
+    Whichever of them does not run when the next bridge starts has ended unreported. `changed`: the set is another one.
+    """
+
+    def __init__(self, session_ids: Iterable[str] = (), changed: Callable[[], None] = lambda: None) -> None:
+        self._ends: dict[str, str | None] = dict.fromkeys(session_ids)  # the eventID of an end on its way
+        self._changed = changed
+
+    def ids(self) -> list[str]:
+        """The open ones, oldest first."""
+        return list(self._ends)
+
+    def open(self, session_id: str) -> bool:
+        """Whether a run goes on: no end of it is on its way."""
+        return session_id in self._ends and self._ends[session_id] is None
+
+    def begin(self, session_id: str) -> None:
+        """A run began; an end on its way is that of the run before."""
+        known = session_id in self._ends
+        self._ends[session_id] = None
+        if not known:
+            self._changed()
+
+    def end(self, session_id: str, event_id: str) -> None:
+        """The event that reports the end is on its way to the relay."""
+        known = session_id in self._ends
+        self._ends[session_id] = event_id
+        if not known:
+            self._changed()
+
+    def done(self, event: Event) -> None:
+        """The relay has taken or refused this event."""
+        if event.event_id is not None and self._ends.get(event.session_id) == event.event_id:
+            del self._ends[event.session_id]
+            self._changed()
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

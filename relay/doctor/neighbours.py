@@ -4,9 +4,10 @@ import aiohttp
 import msgspec
 
 from relay import contract
+from relay.bridge.address import address, http_url
 from relay.bridge.errors import BridgeError, NotOpenCode, OpenCodeError, OptionError, Refused, Unreachable
 from relay.bridge.options import BridgeOptions
-from relay.bridge.sources.opencode1.client import OpenCode, address, http_url
+from relay.bridge.sources.probe import find_source
 from relay.doctor.finding import Finding
 
 DEADLINE = aiohttp.ClientTimeout(total=10.0)
@@ -24,10 +25,10 @@ async def check_opencode(http: aiohttp.ClientSession, options: BridgeOptions) ->
     """OpenCode answers, and takes the password."""
     try:
         where = address(options.opencode_url, options.username, options.password)
-        health = await OpenCode(http, where).health()
+        source = await find_source(http, where)
     except (OptionError, OpenCodeError) as error:
         return Finding("opencode", "fails", str(error), OPENCODE_REMEDIES.get(type(error), ""))
-    return Finding("opencode", "ok", f"{where.url} is OpenCode {health.version}")
+    return Finding("opencode", "ok", f"{where.url} is OpenCode {source.health().version}")
 
 
 async def check_relay(http: aiohttp.ClientSession, options: BridgeOptions) -> Finding:

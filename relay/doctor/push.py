@@ -3,9 +3,9 @@
 import aiohttp
 
 from relay import contract
-from relay.bridge.http.push_test import push_test_event
+from relay.bridge.http.replies import push_test_event
 from relay.bridge.notify.mapping import Sender
-from relay.bridge.notify.relay_client import Answer, RelayClient
+from relay.bridge.notify.relay_client import PostResult, RelayClient
 from relay.doctor.case import Case
 from relay.doctor.finding import Finding
 from relay.doctor.ledger import unsent
@@ -22,8 +22,8 @@ async def check_push(http: aiohttp.ClientSession, case: Case, secret: str | None
     sender = Sender(secret, contract.server_id(case.options.relay_url, secret))
     # Not a permission: it begins no Live Activity, and the app asks for no decision.
     event = push_test_event(sender, int(case.clock() * 1000), event_type="complete")
-    answer = await RelayClient(http, case.options.relay_url).post(event)
-    findings = judge_push(answer)
+    result = await RelayClient(http, case.options.relay_url).post(event)
+    findings = judge_push(result)
     if findings[-1].result == "fails" and (reasons := await unsent(case.environment, event)):
         findings[-1] = Finding(
             "push", "fails", f"{findings[-1].said}: {'; '.join(reasons)}", findings[-1].remedy
@@ -31,13 +31,13 @@ async def check_push(http: aiohttp.ClientSession, case: Case, secret: str | None
     return findings
 
 
-def judge_push(answer: Answer) -> list[Finding]:
+def judge_push(result: PostResult) -> list[Finding]:
     """What the relay's answer says. Pure."""
-    if answer.verdict != "delivered":
-        said = f"the relay did not take the test push: {answer.reason}"
+    if result.verdict != "delivered":
+        said = f"the relay did not take the test push: {result.reason}"
         return [Finding("devices", "fails", said, "see the relay's log"), Finding("push", "skipped", said)]
     sent, failed, queued = (
-        int((answer.counts or {}).get(name) or 0) for name in ("sent", "failed", "queued")
+        int((result.counts or {}).get(name) or 0) for name in ("sent", "failed", "queued")
     )
     total = sent + failed + queued
     if total == 0:

@@ -1,23 +1,34 @@
-"""The bridge's own routes: GET /health, and the push routes that the first implementation had in `opencode serve`.
+"""The bridge's own routes, on one port of 127.0.0.1: GET /health, and the push routes of the first implementation.
 
-Those ask for OpenCode's HTTP Basic credentials if there is a password, as they did there.
+Those were in `opencode serve`; they want OpenCode's HTTP Basic credentials if there is a password, as they did there.
 """
 
+import asyncio
 import hmac
 import logging
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
 from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException
 
 from relay import contract
-from relay.bridge.http.health import BridgeHealth
-from relay.bridge.http.push_test import PushEnabled, PushTest, not_tested, push_test_event, push_test_reply
+from relay.bridge.http.replies import (
+    BridgeHealth,
+    PushEnabled,
+    PushTest,
+    not_tested,
+    push_test_event,
+    push_test_reply,
+)
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.relay_client import RelayClient
 from relay.contract import ContractError, Message, Refusal
+from relay.log import line
 
 log = logging.getLogger("relay.bridge.http.app")
 
@@ -108,3 +119,54 @@ def _install_error_replies(app: Quart) -> None:
     app.register_error_handler(ContractError, refuse_body)
     app.register_error_handler(HTTPException, refuse)
     app.register_error_handler(Exception, broken)
+
+
+log = logging.getLogger("relay.bridge.http.app")
+
+HOST = "127.0.0.1"
+
+
+class Listener:
+    """Serves `app` on `port`; 0: nowhere. A port that is taken costs these routes, not the pushes."""
+
+    def __init__(self, app: Quart, port: int) -> None:
+        self._app = app
+        self._port = port
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Listen, or say in the log why not."""
+        if self._port == 0:
+            return
+        try:
+            bound = socket.create_server((HOST, self._port))
+        except OSError as error:
+            reason = error.strerror or error
+            log.warning(
+                line("no status page", port=self._port, reason=reason, remedy="--port chooses another")
+            )
+            return
+        serving = serve(self._app, _hypercorn(bound), shutdown_trigger=self._stop.wait)
+        self._task = asyncio.create_task(serving, name="bridge-http")
+        log.info(line("listening", url=f"http://{HOST}:{self._port}"))
+
+    async def close(self, drain_seconds: float) -> None:
+        """Stop listening; requests under way get `drain_seconds`."""
+        self._stop.set()
+        if self._task is None:
+            return
+        _, late = await asyncio.wait({self._task}, timeout=drain_seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+def _hypercorn(bound: socket.socket) -> Config:
+    config = Config()
+    config.bind = [f"fd://{bound.detach()}"]  # Hypercorn closes it
+    config.graceful_timeout = 1.0
+    config.include_server_header = False
+    config.errorlog = logging.getLogger("relay.hypercorn")
+    config.errorlog.setLevel(logging.WARNING)
+    return config

@@ -5,16 +5,12 @@ sends it. Every event carries what the card shows, so that one event moves both 
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relay import contract
 from relay.bridge.errors import OptionError
-from relay.bridge.notify.changes import Change, Kind
-from relay.bridge.notify.redact import redact
-from relay.bridge.notify.text import MAX_UNITS, MAX_WORDS, fit, shorten, units
-from relay.bridge.sources.opencode1.events import Message
-from relay.bridge.sources.opencode1.session import card_title
+from relay.bridge.notify.source import Change, Kind
+from relay.bridge.notify.text import MAX_UNITS, MAX_WORDS, card_title, fit, redact, shorten, units
 from relay.contract import ALERT_TYPES, EVENT_KINDS, FINAL_STATUSES
 
 EVENT_TYPES: dict[Kind, contract.EventType] = {
@@ -45,7 +41,7 @@ _START = EVENT_KINDS["start"]
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who tells the relay: the secret that phones and server share, and the server's id."""
+    """Who posts to the relay: the secret that phones and server share, and the server's id."""
 
     secret: str
     server_id: str
@@ -66,7 +62,7 @@ def alert_types(names: str) -> frozenset[contract.EventType]:
 
 
 def start_event(
-    session_id: str, state: contract.ContentState, directory: str | None, fact: str, sender: Sender
+    session_id: str, state: contract.ContentState, directory: str | None, subject_id: str, sender: Sender
 ) -> contract.Event:
     """A run began. The directory is named if there is room for it."""
     body = _START.body + state.session_title
@@ -80,12 +76,12 @@ def start_event(
         title=_START.title,
         body=full if room else shorten(body),
         content_state=state,
-        event_id=event_id(sender.server_id, session_id, "start", fact),
+        event_id=event_id(sender.server_id, session_id, "start", subject_id),
     )
 
 
 def progress_event(
-    session_id: str, state: contract.ContentState, fact: str, sender: Sender
+    session_id: str, state: contract.ContentState, subject_id: str, sender: Sender
 ) -> contract.Event:
     """The card shows something else; nothing rings."""
     return contract.Event(
@@ -94,7 +90,7 @@ def progress_event(
         event_type="progress",
         session_id=session_id,
         content_state=state,
-        event_id=event_id(sender.server_id, session_id, "progress", fact),
+        event_id=event_id(sender.server_id, session_id, "progress", subject_id),
     )
 
 
@@ -135,49 +131,18 @@ def title_of(kind: contract.EventType, session_title: str | None) -> str:
     return shorten(prefix + title)
 
 
-def newest_text(messages: Sequence[Message], last_id: str = "") -> str:
-    """The assistant's newest text since the user said something, else what the user said, else "". `messages`: oldest first.
-
-    What came after the message `last_id` belongs to a later run, if there is such a message. An answer to something
-    earlier is not looked for: it would be taken for the end of this run.
-    """
-    for message in reversed(_run(messages, last_id)):
-        text = _text(message) if message.info.role in ("assistant", "user") else ""
-        if text.strip() or message.info.role == "user":
-            return text.strip() and text
-    return ""
-
-
-def _run(messages: Sequence[Message], last_id: str) -> Sequence[Message]:
-    """Without later messages, and without what the user said last if the model never saw it (OpenCode 1.18 drops a prompt
-    that waits when the turn fails)."""
-    ids = [message.info.id for message in messages]
-    own = messages[: ids.index(last_id) + 1] if last_id in ids else messages
-    answers = [position for position, message in enumerate(own) if message.info.role == "assistant"]
-    return own[: answers[-1] + 1] if answers else own
-
-
 def change_id(change: Change, sender: Sender) -> str:
-    """The eventID of a change: the same for the same fact, also after a restart of the bridge."""
+    """The eventID of a change: the same for the same subject, also after a restart or an update of the bridge."""
     kind = EVENT_TYPES.get(change.kind, change.kind)
-    return event_id(sender.server_id, change.session_id, kind, change.fact)
+    return event_id(sender.server_id, change.session_id, kind, change.subject_id)
 
 
-def event_id(server_id: str, session_id: str, kind: str, fact: str) -> str:
-    """32 hex digits that are the same for the same fact, so that a resend does not ring twice."""
-    return hashlib.sha256("|".join((server_id, session_id, kind, fact)).encode()).hexdigest()[:32]
+def event_id(server_id: str, session_id: str, kind: str, subject_id: str) -> str:
+    """32 hex digits that are the same for the same subject, so that a resend does not ring twice."""
+    return hashlib.sha256("|".join((server_id, session_id, kind, subject_id)).encode()).hexdigest()[:32]
 
 
 def is_progress(event: contract.Event) -> bool:
     """Whether the event only moves a card that goes on, so that any later event of the session makes it worthless."""
     final = event.content_state is not None and event.content_state.status in FINAL_STATUSES
     return event.event_type == "progress" and not final
-
-
-def _text(message: Message) -> str:
-    texts = [
-        part.text
-        for part in message.parts
-        if part.type == "text" and part.text and not part.ignored and not part.synthetic
-    ]
-    return "\n".join(texts)

@@ -1,38 +1,155 @@
-"""Events on their way to the relay: none is lost silently, none is told twice, and none waits for another session's."""
+"""Events on their way to the relay: which wait, by session and in order, and the requests that send them."""
 
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from random import random as system_random
 
-from relay import contract
 from relay.bridge.backoff import Backoff
-from relay.bridge.notify.backlog import Backlog
-from relay.bridge.notify.relay_client import Answer, RelayClient
+from relay.bridge.notify.mapping import is_progress
+from relay.bridge.notify.relay_client import PostResult, RelayClient
+from relay.contract import Event, EventType
 from relay.log import line
 
 log = logging.getLogger("relay.bridge.notify.outbox")
 
 BOUND = 1000
 """Events that may wait; when one more comes, the oldest progress is given up, and without any the oldest event."""
-TRIES_AT_ONCE = 8
+ATTEMPTS_AT_ONCE = 8
 """Requests to the relay at the same time."""
-SPARE_SECONDS = 3600.0
-"""So long an old relay is spared from events that it refuses; it may be a new one by then."""
+SUPPRESS_SECONDS = 3600.0
+"""So long an old relay gets no events of types that it refuses; it may be a new one by then."""
 
-CARD_TYPES: frozenset[contract.EventType] = frozenset({"start", "progress"})
+CARD_TYPES: frozenset[EventType] = frozenset({"start", "progress"})
 """The first implementation answers 400 to these, without the `code` that all later relays give."""
 
 
+@dataclass(slots=True)
+class SessionQueue:
+    """The events of one session, oldest first, each with its number. `sending`: the first is on its way now.
+
+    `stalled`: an attempt with the first has failed. `withdrawn`: eventIDs of what is not true any more.
+    """
+
+    events: deque[tuple[int, Event]] = field(default_factory=deque)
+    sending: bool = False
+    stalled: bool = False
+    withdrawn: set[str] = field(default_factory=set)
+
+
+class Backlog:
+    """The events that wait for the relay, by session and in order: at most `bound`, besides those that are being sent. Pure.
+
+    A card's newest state makes its older ones worthless; an alert is never given up for the sake of a card.
+    """
+
+    def __init__(self, bound: int) -> None:
+        self._bound = bound
+        self._queues: dict[str, SessionQueue] = {}
+        self._count = 0
+        self._next = 0
+
+    def __len__(self) -> int:
+        """Events that wait or are being sent."""
+        return self._count
+
+    def events(self) -> list[Event]:
+        """All events, in the order in which they came."""
+        waiting = [entry for queue in self._queues.values() for entry in queue.events]
+        return [event for _, event in sorted(waiting, key=lambda entry: entry[0])]
+
+    def clear(self) -> list[Event]:
+        """Forget all events and return them."""
+        events = self.events()
+        self._queues.clear()
+        self._count = 0
+        return events
+
+    def put(self, event: Event) -> list[Event]:
+        """Add an event; it takes the place of a progress event that waits before it. Returns what was given up."""
+        queue = self._queues.setdefault(event.session_id, SessionQueue())
+        if len(queue.events) > queue.sending and is_progress(queue.events[-1][1]):
+            queue.events.pop()
+            self._count -= 1
+        queue.events.append((self._next, event))
+        self._next += 1
+        self._count += 1
+        return [self._give_up()] if self._count > self._bound else []
+
+    def take(self, session_id: str) -> Event | None:
+        """The session's oldest event, which is being sent from now on; then call `back` or `done`."""
+        queue = self._queues.get(session_id)
+        if queue is None:
+            return None
+        queue.sending = True
+        return queue.events[0][1]
+
+    def back(self, session_id: str) -> None:
+        """Sending failed; the event waits again, unless it was withdrawn meanwhile."""
+        queue = self._queues[session_id]
+        queue.sending, queue.stalled = False, True
+        self._remove_withdrawn(session_id, queue)
+
+    def done(self, session_id: str) -> None:
+        """The relay has taken or refused the event."""
+        queue = self._queues[session_id]
+        queue.sending = False
+        self._remove(session_id, 0)
+        self._remove_withdrawn(session_id, queue)
+        queue.stalled = False
+
+    def withdraw(self, session_id: str, event_id: str) -> None:
+        """The event is not true any more. It is removed only from a session whose events the relay does not take, at
+        once or as soon as an attempt fails: otherwise it is on its way already, as good as sent."""
+        if queue := self._queues.get(session_id):
+            queue.withdrawn.add(event_id)
+            self._remove_withdrawn(session_id, queue)
+
+    def _remove_withdrawn(self, session_id: str, queue: SessionQueue) -> None:
+        if not queue.stalled or queue.sending:
+            return
+        for position in reversed(range(len(queue.events))):
+            if queue.events[position][1].event_id in queue.withdrawn:
+                self._remove(session_id, position)
+        queue.withdrawn.clear()
+
+    def _waiting(self) -> list[tuple[bool, int, str, int]]:
+        return [
+            (not is_progress(event), number, session_id, position)
+            for session_id, queue in self._queues.items()
+            for position, (number, event) in enumerate(queue.events)
+            if not (queue.sending and position == 0)
+        ]
+
+    def _give_up(self) -> Event:
+        """The oldest progress, else the oldest event."""
+        _, _, session_id, position = min(self._waiting())
+        return self._remove(session_id, position)
+
+    def _remove(self, session_id: str, position: int) -> Event:
+        queue = self._queues[session_id]
+        _, event = queue.events[position]
+        del queue.events[position]
+        self._count -= 1
+        if not queue.events:
+            del self._queues[session_id]
+        return event
+
+
 class Outbox:
-    """Posts events until the relay has taken or refused them; `settled` is told of each."""
+    """Posts events until the relay has taken or refused them; then `done` is called with each, as with those given up.
+
+    None is lost silently, none reaches a phone twice, and none waits for another session's.
+    """
 
     def __init__(
         self,
         relay: RelayClient,
         *,
-        settled: Callable[[contract.Event], None] = lambda _: None,
+        done: Callable[[Event], None] = lambda _: None,
         bound: int = BOUND,
         backoff: Backoff = Backoff(),  # noqa: B008  frozen, so sharing it is harmless
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -40,13 +157,13 @@ class Outbox:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._relay = relay
-        self._settled = settled
+        self._done = done
         self._backoff = backoff
         self._sleep = sleep
         self._random = random
         self._monotonic = monotonic
-        self._spared_until = 0.0
-        self._slots = asyncio.Semaphore(TRIES_AT_ONCE)
+        self._suppressed_until = 0.0
+        self._slots = asyncio.Semaphore(ATTEMPTS_AT_ONCE)
         self._backlog = Backlog(bound)
         self._workers: dict[str, asyncio.Task[None]] = {}  # one for each session with events
 
@@ -54,11 +171,11 @@ class Outbox:
         """Events that the relay has not taken yet."""
         return len(self._backlog)
 
-    def put(self, event: contract.Event) -> None:
+    def put(self, event: Event) -> None:
         """Send `event` after the earlier ones of its session. Returns at once. Needs a running loop."""
         for given_up in self._backlog.put(event):
             log.error(line("dropped", **_names(given_up), reason="too many events wait for the relay"))
-            self._settled(given_up)
+            self._done(given_up)
         if event.session_id not in self._workers:
             worker = self._deliver(event.session_id)
             task = asyncio.get_running_loop().create_task(worker, name=f"bridge-outbox:{event.session_id}")
@@ -90,39 +207,39 @@ class Outbox:
                 if event is None:
                     del self._workers[session_id]  # at once, so that the next event gets a new worker
                     return
-                answer = await self._try(event)
+                result = await self._post(event)
             attempt += 1
-            if answer.verdict == "retry":
+            if result.verdict == "retry":
                 self._backlog.back(session_id)
-                delay = max(self._backoff.delay(attempt, self._random), answer.wait)
-                _log_retry(event, attempt, delay, answer)
+                delay = max(self._backoff.delay(attempt, self._random), result.wait)
+                _log_retry(event, attempt, delay, result)
                 await self._sleep(delay)
                 continue
             self._backlog.done(session_id)
-            self._settle(event, answer, attempt)
+            self._finish(event, result, attempt)
             attempt = 0
 
-    def _settle(self, event: contract.Event, answer: Answer, attempts: int) -> None:
-        if answer.verdict == "delivered":
-            log.info(line("delivered", **_names(event), **(answer.counts or {}), attempts=attempts))
-        elif answer.speaks_old and event.event_type in CARD_TYPES:
-            self._spare()
-        elif answer.verdict == "refused":
-            log.error(line("refused", **_names(event), reason=answer.reason))
-        self._settled(event)
+    def _finish(self, event: Event, result: PostResult, attempts: int) -> None:
+        if result.verdict == "delivered":
+            log.info(line("delivered", **_names(event), **(result.counts or {}), attempts=attempts))
+        elif result.speaks_old and event.event_type in CARD_TYPES:
+            self._suppress_cards()
+        elif result.verdict == "refused":
+            log.error(line("refused", **_names(event), reason=result.reason))
+        self._done(event)
 
-    def _spare(self) -> None:
-        if not self._spares():
+    def _suppress_cards(self) -> None:
+        if not self._suppresses_cards():
             remedy = "update the relay; alerts are sent all the same"
             log.warning(line("old relay", refuses="start and progress", remedy=remedy))
-        self._spared_until = self._monotonic() + SPARE_SECONDS
+        self._suppressed_until = self._monotonic() + SUPPRESS_SECONDS
 
-    def _spares(self) -> bool:
-        return self._monotonic() < self._spared_until
+    def _suppresses_cards(self) -> bool:
+        return self._monotonic() < self._suppressed_until
 
-    async def _try(self, event: contract.Event) -> Answer:
-        if event.event_type in CARD_TYPES and self._spares():
-            return Answer("spared")
+    async def _post(self, event: Event) -> PostResult:
+        if event.event_type in CARD_TYPES and self._suppresses_cards():
+            return PostResult("suppressed")
         return await self._relay.post(event)
 
     def _ended(self, session_id: str, worker: asyncio.Task[None]) -> None:
@@ -132,11 +249,11 @@ class Outbox:
             log.error(line("work failed", sessionID=session_id, reason=type(error).__name__), exc_info=error)
 
 
-def _names(event: contract.Event) -> dict[str, object]:
+def _names(event: Event) -> dict[str, object]:
     return {"eventID": event.event_id, "eventType": event.event_type, "sessionID": event.session_id}
 
 
-def _log_retry(event: contract.Event, attempt: int, delay: float, answer: Answer) -> None:
-    # While the relay is away for hours, an event need not say so every half minute: tries 1, 2, 4, 8, ... do.
+def _log_retry(event: Event, attempt: int, delay: float, result: PostResult) -> None:
+    # While the relay is away for hours, an event need not be logged every half minute: attempts 1, 2, 4, 8, ... are.
     level = logging.WARNING if attempt & (attempt - 1) == 0 else logging.DEBUG
-    log.log(level, line("retry", **_names(event), attempt=attempt, retry_in=delay, reason=answer.reason))
+    log.log(level, line("retry", **_names(event), attempt=attempt, retry_in=delay, reason=result.reason))

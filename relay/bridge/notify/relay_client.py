@@ -1,4 +1,4 @@
-"""One event to the relay, one try: what was answered, judged, and remembered as the relay's last word."""
+"""One event to the relay, one attempt: what was replied, and what that means."""
 
 import time
 from collections.abc import Callable
@@ -10,61 +10,57 @@ import msgspec
 
 from relay import contract
 
-TRY_DEADLINE = 15.0
-"""Seconds for one try."""
+DEADLINE = 15.0
+"""Seconds for one attempt."""
 MAX_RETRY_AFTER = 300.0
 """Seconds that the relay can make an event wait by Retry-After."""
 RETRIED_STATUSES = frozenset({408, 425, 429})
 """Of the 4xx, those that say "later" rather than "no". Every 5xx is tried again, too."""
 COUNTS = ("sent", "failed", "queued")
 
-Verdict = Literal["delivered", "refused", "retry", "spared"]
+Verdict = Literal["delivered", "refused", "retry", "suppressed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of one try. `retry`: it failed, but may yet succeed, after `wait` seconds at the soonest."""
+class PostResult:
+    """What came of one attempt. `retry`: it failed, but may yet succeed, after `wait` seconds at the soonest.
+
+    `suppressed`: it was not made. `at`: when it ended (UNIX seconds), if it was made.
+    """
 
     verdict: Verdict
     reason: str = ""
     counts: dict[str, Any] | None = None
     wait: float = 0.0
     speaks_old: bool = False  # a 400 as the first implementation says it
-
-
-@dataclass(frozen=True, slots=True)
-class LastAnswer:
-    """The newest answer, and when it came (UNIX seconds)."""
-
-    answer: Answer
-    at: float
+    at: float = 0.0
 
 
 class RelayClient:
-    """Posts to `relay_url`/v1/event. `last` is None until the relay was asked; no text holds the secret."""
+    """Posts to `relay_url`/v1/event. `last` is the newest result, None before the first; no reason holds the secret."""
 
     def __init__(
         self,
         http: aiohttp.ClientSession,
         relay_url: str,
         *,
-        try_deadline: float = TRY_DEADLINE,
+        deadline: float = DEADLINE,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._http = http
         self._url = f"{contract.normal_relay_url(relay_url)}/v1/event"
-        self._timeout = aiohttp.ClientTimeout(total=try_deadline)
+        self._timeout = aiohttp.ClientTimeout(total=deadline)
         self._clock = clock
-        self.last: LastAnswer | None = None
+        self.last: PostResult | None = None
 
-    async def post(self, event: contract.Event) -> Answer:
+    async def post(self, event: contract.Event) -> PostResult:
         """What the relay made of the event. Never raises for what goes wrong on the way."""
-        answer = await self._try(event)
-        answer = replace(answer, reason=answer.reason.replace(event.secret, "***"))
-        self.last = LastAnswer(answer, self._clock())
-        return answer
+        result = await self._post(event)
+        reason = result.reason.replace(event.secret, "***")
+        self.last = replace(result, reason=reason, at=self._clock())
+        return self.last
 
-    async def _try(self, event: contract.Event) -> Answer:
+    async def _post(self, event: contract.Event) -> PostResult:
         headers = {"Content-Type": "application/json"}
         try:
             async with self._http.post(
@@ -74,25 +70,25 @@ class RelayClient:
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
-                return judge(response.status, await response.read(), response.headers.get("Retry-After"))
+                return read_reply(response.status, await response.read(), response.headers.get("Retry-After"))
         except TimeoutError:
-            return Answer("retry", f"no answer within {self._timeout.total:g} s")
+            return PostResult("retry", f"no answer within {self._timeout.total:g} s")
         except (aiohttp.ClientError, OSError) as error:
-            return Answer("retry", f"{type(error).__name__}: {error}")
+            return PostResult("retry", f"{type(error).__name__}: {error}")
 
 
-def judge(status: int, body: bytes, retry_after: str | None = None) -> Answer:
-    """What the relay's answer means. Pure."""
+def read_reply(status: int, body: bytes, retry_after: str | None = None) -> PostResult:
+    """What the relay's reply means. Pure."""
     said = _object(body)
     if status == 200 and said.get("ok") is True:
-        return Answer("delivered", counts={name: said.get(name) for name in COUNTS})
+        return PostResult("delivered", counts={name: said.get(name) for name in COUNTS})
     if status >= 500 or status in RETRIED_STATUSES:
-        return Answer("retry", f"status {status}", wait=_seconds(retry_after))
+        return PostResult("retry", f"status {status}", wait=_seconds(retry_after))
     if 200 <= status < 300:
-        return Answer("retry", f"status {status}, but it is not a relay's answer")
+        return PostResult("retry", f"status {status}, but it is not a relay's answer")
     words = [f"status {status}", *(str(said[name]) for name in ("error", "details") if said.get(name))]
     speaks_old = status == 400 and "code" not in said
-    return Answer("refused", ": ".join(words)[:500], speaks_old=speaks_old)
+    return PostResult("refused", ": ".join(words)[:500], speaks_old=speaks_old)
 
 
 def _object(body: bytes) -> dict[str, Any]:

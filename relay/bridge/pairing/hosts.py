@@ -1,12 +1,93 @@
-"""The addresses at which a phone may reach OpenCode, best first. Which of them answer is found out by asking."""
+"""The addresses at which a phone may reach OpenCode, best first, Tailscale's among them. Which of them answer is tried."""
 
 import asyncio
+import contextlib
 import ipaddress
+import logging
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from relay.bridge.pairing.tailscale import Tailnet
+import msgspec
+from msgspec import Struct
+
+from relay.bridge.address import port_of
+from relay.log import line
+
+log = logging.getLogger("relay.bridge.pairing.hosts")
+
+DEADLINE = 2.0
+"""Seconds; somebody is waiting for the pairing code."""
+
+PROGRAMS = ("tailscale", "/Applications/Tailscale.app/Contents/MacOS/Tailscale")
+"""In PATH, or where the app of macOS keeps its command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tailnet:
+    """The name is None where the network has none that other machines could resolve. Without Tailscale both are empty."""
+
+    name: str | None = None
+    addresses: tuple[str, ...] = ()
+
+
+class _Self(Struct):
+    dns_name: str = msgspec.field(name="DNSName", default="")
+    addresses: list[str] | None = msgspec.field(name="TailscaleIPs", default=None)
+
+
+class _Network(Struct):
+    magic_dns: bool = msgspec.field(name="MagicDNSEnabled", default=True)
+
+
+class _Status(Struct):
+    """What matters of the status; its form is that of Tailscale's Go type ipnstate.Status."""
+
+    backend_state: str = msgspec.field(name="BackendState", default="Running")
+    myself: _Self | None = msgspec.field(name="Self", default=None)
+    network: _Network | None = msgspec.field(name="CurrentTailnet", default=None)
+
+
+async def ask_tailscale(deadline: float = DEADLINE) -> Tailnet:
+    """What Tailscale says within `deadline` seconds; an empty Tailnet if it is absent, stopped, broken, or silent."""
+    program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
+    if program is None:
+        return Tailnet()
+    try:
+        return read_status(await _status(program, deadline))
+    except (OSError, TimeoutError, ValueError) as error:
+        log.info(line("tailscale not asked", reason=str(error) or type(error).__name__))
+        return Tailnet()
+
+
+def read_status(text: bytes) -> Tailnet:
+    """The tailnet in the JSON of a status; empty if it is not connected. Raises ValueError if it cannot be read. Pure."""
+    status = msgspec.json.decode(text, type=_Status)
+    if status.myself is None or status.backend_state != "Running":
+        return Tailnet()
+    name = status.myself.dns_name.rstrip(".")
+    resolved = status.network is None or status.network.magic_dns
+    return Tailnet(name if name and resolved else None, tuple(status.myself.addresses or ()))
+
+
+async def _status(program: str, deadline: float) -> bytes:
+    with tempfile.TemporaryFile() as answer:  # a pipe could be held open by others, beyond the deadline
+        process = await asyncio.create_subprocess_exec(
+            program, "status", "--json", stdin=asyncio.subprocess.DEVNULL, stdout=answer,
+            stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            await asyncio.wait_for(process.wait(), deadline)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        answer.seek(0)
+        return answer.read()
+
 
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared with, never bound
 NO_TAILNET = Tailnet()
@@ -94,12 +175,6 @@ def _loopback(opencode_url: str) -> str:
     return opencode_url.replace(parts.netloc, f"127.0.0.1:{port_of(opencode_url)}", 1)
 
 
-def port_of(url: str) -> int:
-    """The port in `url`, else that of its scheme."""
-    parts = urlsplit(url)
-    return parts.port or (443 if parts.scheme == "https" else 80)
-
-
 def own_addresses() -> list[str]:
     """Addresses of this machine, by its routes, IPv4 and IPv6. Connecting a UDP socket sends nothing."""
     return _unique([address for route in ROUTES if (address := _source(route))])
@@ -125,9 +200,9 @@ async def _answers(address: str, port: int, deadline: float) -> bool:
 
 
 def _source(route: str) -> str | None:
-    family = socket.AF_INET6 if ":" in route else socket.AF_INET
+    kind = socket.AF_INET6 if ":" in route else socket.AF_INET
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        with socket.socket(kind, socket.SOCK_DGRAM) as probe:
             probe.connect((route, 9))
             address = str(probe.getsockname()[0])
     except OSError:

@@ -13,11 +13,12 @@ from component.bridge.fake_opencode import FakeOpenCode
 from component.bridge.fake_relay import FakeRelay
 from component.bridge.outgoing import MakeOutbox
 from component.bridge.running import SECRET, Running, RunningBridge
+from relay.bridge.address import address
 from relay.bridge.backoff import Backoff
 from relay.bridge.notify.outbox import Outbox
-from relay.bridge.notify.relay_client import TRY_DEADLINE, RelayClient
+from relay.bridge.notify.relay_client import DEADLINE, RelayClient
 from relay.bridge.options import BridgeOptions
-from relay.bridge.sources.opencode1.client import OpenCode, address
+from relay.bridge.sources.opencode1.client import OpenCode
 from waiting import eventually
 
 
@@ -97,8 +98,8 @@ async def make_outbox(
         pauses.append(seconds)
         await asyncio.sleep(0.005)
 
-    def make(*, try_deadline: float = TRY_DEADLINE, **options: Any) -> Outbox:
-        relay = RelayClient(http, fake_relay.url + "/", try_deadline=try_deadline)
+    def make(*, deadline: float = DEADLINE, **options: Any) -> Outbox:
+        relay = RelayClient(http, fake_relay.url + "/", deadline=deadline)
         fixed = {"backoff": Backoff(), "sleep": pause, "random": lambda: 1.0}
         made.append(Outbox(relay, **fixed | options))
         return made[-1]

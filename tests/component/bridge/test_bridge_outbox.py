@@ -129,7 +129,7 @@ async def test_a_try_has_a_deadline(
     make_outbox: MakeOutbox, fake_relay: FakeRelay, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake_relay.gate.clear()
-    outbox = make_outbox(try_deadline=0.05)
+    outbox = make_outbox(deadline=0.05)
     outbox.put(event("ses_a"))
     await eventually(lambda: len(fake_relay.posted) >= 2)
     fake_relay.gate.set()

@@ -8,7 +8,7 @@ import pytest
 from component.bridge.fake_relay import FakeRelay
 from component.bridge.outgoing import MakeOutbox, card, event, event_ids
 from relay import contract
-from relay.bridge.notify.outbox import SPARE_SECONDS, Outbox
+from relay.bridge.notify.outbox import SUPPRESS_SECONDS, Outbox
 from waiting import eventually
 
 
@@ -54,16 +54,16 @@ class TestCards:
         await eventually(lambda: fake_relay.accepted)
         assert event_ids(fake_relay.accepted) == ["ses_a-1"]
 
-    async def test_everything_is_settled_whatever_became_of_it(
+    async def test_everything_is_done_whatever_its_result(
         self, make_outbox: MakeOutbox, fake_relay: FakeRelay
     ) -> None:
-        settled: list[str | None] = []
-        outbox = make_outbox(bound=2, settled=lambda event: settled.append(event.event_id))
+        done: list[str | None] = []
+        outbox = make_outbox(bound=2, done=lambda event: done.append(event.event_id))
         fake_relay.answers = [(400, {"ok": False, "error": "no", "code": "invalid"})]
         for number in range(3):
             outbox.put(event("ses_a", number))
         await eventually(lambda: len(outbox) == 0)
-        assert settled == ["ses_a-0", "ses_a-1", "ses_a-2"]
+        assert done == ["ses_a-0", "ses_a-1", "ses_a-2"]
         assert event_ids(fake_relay.accepted) == ["ses_a-2"]
 
     async def test_work_that_breaks_is_logged_and_the_next_event_goes_on(
@@ -75,7 +75,7 @@ class TestCards:
         def broken(event: contract.Event) -> None:
             raise ValueError(event.event_id)
 
-        outbox = make_outbox(settled=broken)
+        outbox = make_outbox(done=broken)
         outbox.put(event("ses_a", 0))
         await eventually(lambda: "work failed sessionID=ses_a reason=ValueError" in caplog.text)
         outbox.put(event("ses_a", 1))
@@ -97,7 +97,7 @@ class TestOldRelay:
         return make_outbox(monotonic=lambda: now[0])
 
     @pytest.mark.parametrize("kind", ["start", "progress"])
-    async def test_it_is_detected_and_spared_but_gets_every_alert(
+    async def test_it_is_detected_and_gets_every_alert_but_no_cards(
         self,
         outbox: Outbox,
         fake_relay: FakeRelay,
@@ -118,13 +118,25 @@ class TestOldRelay:
             'old relay refuses="start and progress" remedy="update the relay; alerts are sent all the same"'
         )
 
+    async def test_two_refusals_at_once_are_one_warning(
+        self, outbox: Outbox, fake_relay: FakeRelay, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        fake_relay.gate.clear()
+        fake_relay.answers = [(400, OLD_REFUSAL)] * 2
+        for session in ("ses_a", "ses_b"):
+            outbox.put(card(session, 0))
+        await eventually(lambda: len(fake_relay.posted) == 2)
+        fake_relay.gate.set()
+        await eventually(lambda: len(outbox) == 0)
+        assert caplog.text.count("old relay") == 1
+
     async def test_it_is_tried_again_after_an_hour(
         self, outbox: Outbox, fake_relay: FakeRelay, now: list[float]
     ) -> None:
         fake_relay.answers = [(400, OLD_REFUSAL)]
         outbox.put(card("ses_a", 0))
         await eventually(lambda: len(outbox) == 0)
-        now[0] += SPARE_SECONDS
+        now[0] += SUPPRESS_SECONDS
         outbox.put(card("ses_a", 1))
         await eventually(lambda: fake_relay.cards)
         assert event_ids(fake_relay.cards) == ["ses_a-card-1"]

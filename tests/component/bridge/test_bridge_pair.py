@@ -16,9 +16,8 @@ from relay import contract
 from relay.bridge.errors import OptionError, SecretFileError
 from relay.bridge.options import BridgeOptions
 from relay.bridge.pairing import pairing as pairing_module
-from relay.bridge.pairing.pairing import pairing_of, rotate_secret
-from relay.bridge.pairing.pairing_code import save_pairing
-from relay.bridge.pairing.tailscale import Tailnet
+from relay.bridge.pairing.hosts import Tailnet
+from relay.bridge.pairing.pairing import pairing_of, rotate_secret, save_pairing
 from waiting import PATIENCE
 
 PAIR = contract.pairing("https://relay.example.org", SECRET, ["http://192.168.1.5:4096"])

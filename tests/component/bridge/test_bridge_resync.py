@@ -8,14 +8,23 @@ import pytest
 from aiohttp import web
 
 from component.bridge.fake_opencode import FakeOpenCode
+from relay.bridge.address import address
 from relay.bridge.backoff import Backoff
-from relay.bridge.notify.changes import Change
+from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1.catch_up import CatchUp
-from relay.bridge.sources.opencode1.client import OpenCode, address
-from relay.bridge.sources.opencode1.resync import LIVE_MS, SETTLE_SECONDS, Resync
+from relay.bridge.sources.opencode1.client import OpenCode
+from relay.bridge.sources.opencode1.fold import Sessions
+from relay.bridge.sources.opencode1.resync import LIVE_MS, SNAPSHOT_DELAY, Resync
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.sessions import Sessions
 from waiting import eventually
+
+NOW_MS = 1_000_000_000.0
+
+
+async def completed(resync: Resync) -> None:
+    done = asyncio.Event()
+    resync.start(NOW_MS, done.set)
+    await eventually(done.is_set)
 
 
 class TestResync:
@@ -26,7 +35,7 @@ class TestResync:
         return []
 
     @pytest.fixture
-    def told(self) -> list[Change]:
+    def changes(self) -> list[Change]:
         return []
 
     @pytest.fixture
@@ -35,7 +44,7 @@ class TestResync:
         fake_opencode: FakeOpenCode,
         http: aiohttp.ClientSession,
         pauses: list[float],
-        told: list[Change],
+        changes: list[Change],
     ) -> AsyncIterator[Resync]:
         async def pause(seconds: float) -> None:
             pauses.append(seconds)
@@ -46,24 +55,20 @@ class TestResync:
             OpenCode(http, address(fake_opencode.url), deadline=2.0),
             Sessions(runs),
             CatchUp(runs),
-            told.extend,
+            changes.extend,
             clock=lambda: 1_000_000.0,
             sleep=pause,
             backoff=Backoff(first=1.0, cap=8.0),
             random=lambda: 1.0,
         )
         yield made
-        await made.close(0)
+        await made.close()
 
-    async def test_it_settles_first_and_is_then_synced(self, resync: Resync, pauses: list[float]) -> None:
-        assert resync.known_until == 1_000_000_000.0
-        resync.known_until = 5.0
-        resync.start()
-        resync.heard()
-        assert resync.known_until == 5.0  # what is heard now does not make up for what was missed
-        await eventually(lambda: resync.synced)
-        assert pauses == [SETTLE_SECONDS]
-        assert resync.known_until == 1_000_000_000.0
+    async def test_it_waits_until_the_stream_is_not_deaf_any_more(
+        self, resync: Resync, pauses: list[float]
+    ) -> None:
+        await completed(resync)
+        assert pauses == [SNAPSHOT_DELAY]
 
     async def test_it_tries_again_until_it_succeeds(
         self,
@@ -76,11 +81,13 @@ class TestResync:
             return web.Response(status=500)
 
         fake_opencode.broken["recent"] = fail
-        resync.start()
+        done = asyncio.Event()
+        resync.start(NOW_MS, done.set)
         await eventually(lambda: len(pauses) >= 4)
+        assert not done.is_set()
         fake_opencode.broken.clear()
-        await eventually(lambda: resync.synced)
-        assert pauses[:4] == [SETTLE_SECONDS, 1.0, 2.0, 4.0]
+        await eventually(done.is_set)
+        assert pauses[:4] == [SNAPSHOT_DELAY, 1.0, 2.0, 4.0]
         assert "resync failed" in caplog.text
 
     @pytest.mark.parametrize("route", ["recent", "status"])
@@ -96,11 +103,10 @@ class TestResync:
             return web.Response(text="<html>", content_type="text/html")
 
         fake_opencode.create("ses_a")
-        fake_opencode.update("ses_a", 1_000_000_000.0)
+        fake_opencode.update("ses_a", NOW_MS)
         fake_opencode.broken[route] = page
-        resync.start()
-        await eventually(lambda: resync.synced)
-        assert pauses == [SETTLE_SECONDS]
+        await completed(resync)
+        assert pauses == [SNAPSHOT_DELAY]
         assert ("no resync" in caplog.text) == (route == "status")
 
     async def test_a_new_connection_begins_a_new_one(
@@ -113,23 +119,20 @@ class TestResync:
             return web.Response()
 
         fake_opencode.broken["recent"] = hang
-        resync.start()
+        resync.start(NOW_MS, pytest.fail)
         await eventually(lambda: "/experimental/session" in fake_opencode.asked)
         fake_opencode.broken.clear()
-        resync.start()
-        await eventually(lambda: resync.synced)
+        await completed(resync)
         release.set()
 
     async def test_only_directories_in_use_are_asked(
-        self, fake_opencode: FakeOpenCode, resync: Resync, told: list[Change]
+        self, fake_opencode: FakeOpenCode, resync: Resync, changes: list[Change]
     ) -> None:
         fake_opencode.create("ses_a")
-        fake_opencode.update("ses_a", 1_000_000_000.0 - LIVE_MS - 1)
-        resync.start()
-        await eventually(lambda: resync.synced)
+        fake_opencode.update("ses_a", NOW_MS - LIVE_MS - 1)
+        await completed(resync)
         assert "/session/status" not in fake_opencode.asked
-        fake_opencode.update("ses_a", 1_000_000_000.0 - LIVE_MS + 1)
+        fake_opencode.update("ses_a", NOW_MS - LIVE_MS + 1)
         fake_opencode.statuses["ses_a"] = {"type": "busy"}
-        resync.start()
-        await eventually(lambda: told)
-        assert told == [Change("unknown", "ses_a")]
+        await completed(resync)
+        assert changes == [Change("unknown", "ses_a")]

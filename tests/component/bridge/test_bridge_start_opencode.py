@@ -14,12 +14,11 @@ import pytest
 
 from component.bridge.fake_relay import FakeRelay
 from component.bridge.running import SECRET
+from relay.bridge.address import Address
 from relay.bridge.errors import ServeError
 from relay.bridge.options import BridgeOptions
 from relay.bridge.run import run_bridge
-from relay.bridge.sources.opencode1.client import Address
-from relay.bridge.sources.opencode1.opencode_serve import OpenCodeServe
-from relay.bridge.sources.opencode1.serve_command import serve_command
+from relay.bridge.sources.opencode1.serve import OpenCodeServe, serve_command
 from waiting import PATIENCE, eventually
 
 HERE = Address("http://127.0.0.1:4096", "opencode", None)

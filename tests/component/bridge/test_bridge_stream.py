@@ -11,11 +11,12 @@ import pytest
 from aiohttp import encode_basic_auth, web
 
 from component.bridge.fake_opencode import FakeOpenCode
+from relay.bridge.address import Address, address
 from relay.bridge.backoff import Backoff
 from relay.bridge.errors import NotFound, NotOpenCode, Refused, Unreachable
-from relay.bridge.sources.opencode1.client import Address, OpenCode, address
-from relay.bridge.sources.opencode1.events import Event
+from relay.bridge.sources.opencode1.client import OpenCode
 from relay.bridge.sources.opencode1.stream import EventStream
+from relay.bridge.sources.opencode1.wire import Event
 from waiting import eventually
 
 

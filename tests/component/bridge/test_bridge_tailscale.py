@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from relay.bridge.pairing import tailscale
-from relay.bridge.pairing.tailscale import Tailnet, ask_tailscale, read_status
+from relay.bridge.pairing import hosts
+from relay.bridge.pairing.hosts import Tailnet, ask_tailscale, read_status
 
 STATUS: dict[str, Any] = {
     "Version": "1.80.0",
@@ -32,7 +32,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(tailscale, "PROGRAMS", ("tailscale",))
+    monkeypatch.setattr(hosts, "PROGRAMS", ("tailscale",))
 
     def write(lines: str) -> None:
         (folder / "tailscale").write_text(f"#!/bin/sh\n{lines}\n")

@@ -17,9 +17,9 @@ from aiohttp import encode_basic_auth, web
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
-from relay.bridge.http.push_test import push_test_event
+from relay.bridge.http.replies import push_test_event
 from relay.bridge.notify.mapping import Sender
-from relay.bridge.notify.relay_client import Answer
+from relay.bridge.notify.relay_client import PostResult
 from relay.bridge.options import BridgeOptions
 from relay.doctor.apns import judge_key
 from relay.doctor.case import Case
@@ -252,11 +252,11 @@ class TestPush:
         ],
     )
     def test_every_phone_counts(self, counts: dict[str, Any], devices: str, push: str) -> None:
-        found = judge_push(Answer("delivered", counts=counts))
+        found = judge_push(PostResult("delivered", counts=counts))
         assert [one.result for one in found] == [devices, push]
 
     def test_a_relay_that_refuses_is_quoted(self) -> None:
-        devices, push = judge_push(Answer("refused", "status 400: secret too short"))
+        devices, push = judge_push(PostResult("refused", "status 400: secret too short"))
         assert (devices.result, push.result) == ("fails", "skipped")
         assert "secret too short" in devices.said
 

@@ -4,7 +4,7 @@ import pytest
 
 from pure.bridge.folding import fold
 from pure.bridge.wire import created
-from relay.bridge.sources.opencode1.sessions import Sessions
+from relay.bridge.sources.opencode1.fold import Sessions
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Folding events into sessions, and what of it rings."""
 
-from relay.bridge.notify.changes import Change
-from relay.bridge.sources.opencode1.events import Event, Info
-from relay.bridge.sources.opencode1.sessions import Sessions
+from relay.bridge.notify.source import Change
+from relay.bridge.sources.opencode1.fold import Sessions
+from relay.bridge.sources.opencode1.wire import Event, Info
 
 CARD_KINDS = ("started", "progress", "stopped")
 """What only the card shows; test_bridge_runs looks at it."""

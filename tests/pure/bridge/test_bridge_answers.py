@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay import contract
+from relay.bridge.address import address, http_url
 from relay.bridge.backoff import Backoff
 from relay.bridge.errors import OptionError
-from relay.bridge.notify.relay_client import Answer, judge
-from relay.bridge.sources.opencode1.client import address, http_url
+from relay.bridge.notify.relay_client import PostResult, read_reply
 from relay.log import line
 
 
@@ -42,17 +42,21 @@ def reply(**fields: object) -> bytes:
     ],
 )
 def test_what_an_answer_means(status: int, body: bytes, answer: tuple[str, str]) -> None:
-    judged = judge(status, body)
+    judged = read_reply(status, body)
     assert (judged.verdict, judged.reason) == answer
 
 
 def test_the_counts_of_a_delivery_are_kept() -> None:
-    assert judge(200, reply(ok=True, sent=2, failed=1, queued=0)).counts == {
+    assert read_reply(200, reply(ok=True, sent=2, failed=1, queued=0)).counts == {
         "sent": 2,
         "failed": 1,
         "queued": 0,
     }
-    assert judge(200, reply(ok=True, sent=2, failed=1)).counts == {"sent": 2, "failed": 1, "queued": None}
+    assert read_reply(200, reply(ok=True, sent=2, failed=1)).counts == {
+        "sent": 2,
+        "failed": 1,
+        "queued": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -68,18 +72,18 @@ def test_the_counts_of_a_delivery_are_kept() -> None:
     ],
 )
 def test_the_relay_can_ask_for_patience(retry_after: str | None, wait: float) -> None:
-    assert judge(429, b"", retry_after).wait == wait
-    assert judge(503, b"", retry_after).wait == wait
+    assert read_reply(429, b"", retry_after).wait == wait
+    assert read_reply(503, b"", retry_after).wait == wait
 
 
 def test_a_long_refusal_is_cut() -> None:
-    assert len(judge(400, reply(error="x" * 10_000)).reason) == 500
+    assert len(read_reply(400, reply(error="x" * 10_000)).reason) == 500
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(100, 599), st.binary())
 def test_any_answer_is_judged(status: int, body: bytes) -> None:
-    assert isinstance(judge(status, body), Answer)
+    assert isinstance(read_reply(status, body), PostResult)
 
 
 def test_empty_fields_stay_off_the_wire() -> None:

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from relay.bridge.arguments import (
+from relay.bridge.errors import OptionError
+from relay.bridge.options import (
+    BridgeOptions,
     add_bridge_arguments,
     add_pair_arguments,
     add_pairing_arguments,
     bridge_options,
     pairing_options,
 )
-from relay.bridge.errors import OptionError
-from relay.bridge.options import BridgeOptions
 
 
 def options(*words: str, **environment: str) -> BridgeOptions:

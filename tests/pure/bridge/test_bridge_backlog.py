@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.notify.backlog import Backlog
 from relay.bridge.notify.mapping import is_progress
+from relay.bridge.notify.outbox import Backlog
 from relay.contract import ContentState, Event, EventType, Status
 
 numbers = iter(range(1_000_000))

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from pure.bridge.wire import created, event, status
-from relay.bridge.notify.changes import Change
-from relay.bridge.sources.opencode1.catch_up import CatchUp
-from relay.bridge.sources.opencode1.events import Asking, Event, Info, Message, RetryStatus, decode
+from relay.bridge.notify.source import Change
+from relay.bridge.sources.opencode1.catch_up import CatchUp, Ending, Snapshot, ending
+from relay.bridge.sources.opencode1.fold import Sessions
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.sessions import Sessions
-from relay.bridge.sources.opencode1.snapshot import Ending, Snapshot, ending
+from relay.bridge.sources.opencode1.wire import Event, Info, Message, PendingRequest, RetryStatus, decode
 
 HERE = "/code/demo"
 BUSY, RETRY = RetryStatus(type="busy"), RetryStatus(type="retry", attempt=2, next=8000)
@@ -26,12 +25,12 @@ def done(message_id: str = "msg_1", at: float = SINCE) -> Message:
     return message(message_id, finish="stop", time={"completed": at})
 
 
-def request(request_id: str, session: str = "ses_a") -> Asking:
-    return Asking(id=request_id, session_id=session, permission="bash", patterns=["ls"])
+def request(request_id: str, session: str = "ses_a") -> PendingRequest:
+    return PendingRequest(id=request_id, session_id=session, permission="bash", patterns=["ls"])
 
 
 def snapshot(
-    statuses: dict[str, RetryStatus] | None = None, *requests: Asking, directory: str = HERE
+    statuses: dict[str, RetryStatus] | None = None, *requests: PendingRequest, directory: str = HERE
 ) -> Snapshot:
     return Snapshot(frozenset({directory}), statuses or {}, requests)
 
@@ -153,7 +152,12 @@ class TestEnded:
     def test_the_newest_message_says_how(self, busy: World, newest: Message, kind: str, text: str) -> None:
         assert busy.resync(snapshot()) == ([], ["ses_a"])
         (change,) = busy.ended(newest)
-        assert (change.kind, change.session_id, change.fact, change.text) == (kind, "ses_a", "msg_1", text)
+        assert (change.kind, change.session_id, change.subject_id, change.text) == (
+            kind,
+            "ses_a",
+            "msg_1",
+            text,
+        )
         assert busy.ended(newest) == []
         assert busy.fold(status("ses_a", "idle")) == []
 
@@ -242,7 +246,7 @@ class TestBlind:
         blind.fold(status("ses_b", "idle"))
         assert blind.resync(snapshot({"ses_a": BUSY}), mark) == ([], [])
         assert blind.resync(snapshot({"ses_a": BUSY})) == ([], [])
-        assert blind.runs.families.session("ses_b").quiet
+        assert blind.runs.tree.session("ses_b").quiet
 
     def test_the_newest_message_names_the_end(self, blind: World) -> None:
         assert blind.catch_up.running() == ["ses_a"]
@@ -325,7 +329,7 @@ class TestRequests:
         mark = busy.catch_up.mark()
         busy.fold(event("permission.asked", id="per_1", sessionID="ses_a"))
         assert busy.resync(snapshot({"ses_a": BUSY}), mark) == ([], [])
-        busy.runs.families.session("ses_a").touched = 0
+        busy.runs.tree.session("ses_a").touched = 0
         assert busy.resync(snapshot({"ses_a": BUSY}), mark) == ([], [])
 
     def test_what_was_answered_since_is_not_asked(self, busy: World) -> None:

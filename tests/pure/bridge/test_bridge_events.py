@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.sources.opencode1.events import (
+from relay.bridge.sources.opencode1.wire import (
     Event,
     Health,
     Info,

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from pure.bridge.folding import fold, learn, told
 from pure.bridge.wire import asked, created, error, event, replied, status
-from relay.bridge.notify.changes import Change
-from relay.bridge.sources.opencode1.events import Info
-from relay.bridge.sources.opencode1.families import Families
-from relay.bridge.sources.opencode1.sessions import Sessions
+from relay.bridge.notify.source import Change
+from relay.bridge.sources.opencode1.fold import Sessions
+from relay.bridge.sources.opencode1.runs import SessionTree
+from relay.bridge.sources.opencode1.wire import Info
 
 
 class TestChildren:
@@ -48,7 +48,7 @@ IDS = st.sampled_from(["ses_a", "ses_b", "ses_c", "ses_d"])
 @given(st.lists(st.tuples(IDS, st.none() | IDS, st.booleans()), max_size=30))
 @example([("ses_a", "ses_c", False), ("ses_b", "ses_a", False), ("ses_a", "ses_b", False)])
 def test_every_chain_of_parents_has_an_end(told: list[tuple[str, str | None, bool]]) -> None:
-    families = Families(max_sessions=3)
+    families = SessionTree(max_sessions=3)
     for session_id, parent_id, gone in told:
         if gone:
             families.delete(session_id, "f")

@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 
 from pure.bridge.folding import learn
 from pure.bridge.wire import asked, assistant, created, error, event, replied, status
-from relay.bridge.notify.changes import Change
-from relay.bridge.sources.opencode1.events import Event
+from relay.bridge.notify.source import Change
+from relay.bridge.sources.opencode1.fold import Sessions
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.sessions import Sessions
+from relay.bridge.sources.opencode1.wire import Event
 
 session_ids = st.sampled_from(["ses_a", "ses_b", "ses_c", "ses_d"])
 
@@ -37,14 +37,16 @@ def test_no_fact_is_told_twice_and_no_request_is_answered_before_it_is_asked(eve
             if change.kind == "unknown":
                 changes += learn(sessions, change.session_id, None)
     facts = [
-        (change.kind, change.fact) for change in changes if change.kind in ("asked", "complete", "error")
+        (change.kind, change.subject_id)
+        for change in changes
+        if change.kind in ("asked", "complete", "error")
     ]
     assert len(facts) == len(set(facts))
     asked_so_far: set[str] = set()
     for change in changes:
         if change.kind == "asked":
-            asked_so_far.add(change.fact)
-        assert change.kind != "answered" or change.fact in asked_so_far
+            asked_so_far.add(change.subject_id)
+        assert change.kind != "answered" or change.subject_id in asked_so_far
 
 
 @settings(deadline=None, max_examples=60)

@@ -2,10 +2,10 @@
 
 from pure.bridge.folding import fold, learn, told
 from pure.bridge.wire import asked, assistant, created, deleted, error, event, replied, status
-from relay.bridge.notify.changes import Change
-from relay.bridge.sources.opencode1.events import Info
+from relay.bridge.notify.source import Change
+from relay.bridge.sources.opencode1.fold import Sessions
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.sessions import Sessions
+from relay.bridge.sources.opencode1.wire import Info
 
 
 class TestDeleted:

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from relay.bridge.notify.changes import Change
-from relay.bridge.notify.open_runs import OpenRuns
-from relay.bridge.sources.opencode1.catch_up import CatchUp
-from relay.bridge.sources.opencode1.events import Asking, Event, Info, Message, RetryStatus
-from relay.bridge.sources.opencode1.resync import SECOND_LOOK_SECONDS, SETTLE_SECONDS
+from relay.bridge.notify.source import Change
+from relay.bridge.sources.opencode1.catch_up import CatchUp, Snapshot, ending
+from relay.bridge.sources.opencode1.fold import Sessions
+from relay.bridge.sources.opencode1.resync import RECHECK_SECONDS, SNAPSHOT_DELAY
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.sessions import Sessions
-from relay.bridge.sources.opencode1.snapshot import Snapshot, ending
+from relay.bridge.sources.opencode1.wire import Event, Info, Message, PendingRequest, RetryStatus
+from relay.bridge.state_file import OpenRuns
+from relay.contract import Event as Sent
 from simulator.opencode.v1.replay import recorded_start_ms
 from simulator.opencode.v1.state import State
 from simulator.scenario import Line, Recording, load, scenarios
@@ -77,19 +77,26 @@ class Bridge:
                 known = msgspec.convert(info, Info) if info else None
                 self.act(self.sessions.learn(change.session_id, known))
             elif change.kind in RINGS:
-                self.told.append((change.kind, change.session_id, change.fact))
+                self.told.append((change.kind, change.session_id, change.subject_id))
             if change.kind == "started":
                 self.open_runs.begin(change.session_id)
             elif change.kind in ("complete", "error", "stopped", "interrupted"):
                 self.open_runs.end(change.session_id, "end")
-                self.open_runs.settle(change.session_id, "end")
+                self.open_runs.done(
+                    Sent(
+                        secret="s" * 16,
+                        event_type="complete",
+                        session_id=change.session_id,
+                        event_id="end",
+                    )
+                )
 
     def reconnect(self, t: float, since: float) -> None:
         """The stream is back at `t`; some time later the server is asked, and answers by what it knows then."""
         self.sessions.fold(Event(type="server.connected"))
         self.play_until(t + DEAF_SECONDS)
         self.deaf = False
-        self.play_until(t + SETTLE_SECONDS)
+        self.play_until(t + SNAPSHOT_DELAY)
         since_ms = recorded_start_ms(self.recording) + since * 1000
         for session_id in self.catch_up.unplaced():
             self.act(self.sessions.learn(session_id, msgspec.convert(self.server.sessions[session_id], Info)))
@@ -102,7 +109,7 @@ class Bridge:
             one for one, info in self.server.sessions.items() if self.missed(one, info, since_ms, ended)
         ]
         for session_id in ended:
-            self.judge(t + SETTLE_SECONDS, session_id, mark, since_ms)
+            self.read_reply(t + SNAPSHOT_DELAY, session_id, mark, since_ms)
 
     def missed(self, session_id: str, info: dict[str, object], since_ms: float, ended: list[str]) -> bool:
         times = info["time"]
@@ -110,11 +117,11 @@ class Bridge:
         new = times["updated"] >= since_ms and session_id not in ended
         return new and session_id not in self.server.statuses and "parentID" not in info
 
-    def judge(self, t: float, session_id: str, mark: int, since_ms: float) -> None:
+    def read_reply(self, t: float, session_id: str, mark: int, since_ms: float) -> None:
         info = msgspec.convert(self.server.sessions[session_id], Info)
         self.act(self.sessions.learn(session_id, info))
         if ending(self.newest(session_id)) == "interrupted":
-            self.play_until(t + SECOND_LOOK_SECONDS)
+            self.play_until(t + RECHECK_SECONDS)
         self.act(self.catch_up.ended(session_id, self.newest(session_id), mark, since_ms))
 
     def newest(self, session_id: str) -> Message | None:
@@ -126,7 +133,7 @@ class Bridge:
         return Snapshot(
             frozenset(info["directory"] for info in self.server.sessions.values()),
             {one: msgspec.convert(status, RetryStatus) for one, status in self.server.statuses.items()},
-            [msgspec.convert(one.request, Asking) for one in waiting],
+            [msgspec.convert(one.request, PendingRequest) for one in waiting],
         )
 
 
@@ -146,7 +153,7 @@ def with_gap(recording: Recording, start: float, end: float, *, restart: bool) -
 def excused(recording: Recording, fact: Fact, start: float, end: float) -> bool:
     """Whether a fact did not hold any more when the server was asked."""
     kind, session_id, _ = fact
-    looked = end + SETTLE_SECONDS + SECOND_LOOK_SECONDS
+    looked = end + SNAPSHOT_DELAY + RECHECK_SECONDS
     if kind == "asked":
         ends = ("permission.replied", "question.replied", "question.rejected", "session.idle")
     else:

@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.bridge.pairing.hosts import advertised_url, host_list, is_local, own_addresses, port_of, tier
-from relay.bridge.pairing.tailscale import Tailnet
+from relay.bridge.pairing.hosts import (
+    Tailnet,
+    advertised_url,
+    host_list,
+    is_local,
+    own_addresses,
+    port_of,
+    tier,
+)
 
 LOOPBACK = "http://127.0.0.1:4096"
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from relay import contract
 from relay.bridge.errors import OptionError
-from relay.bridge.notify.changes import Change, Kind
 from relay.bridge.notify.mapping import (
     DEFAULT_TEXTS,
     EVENT_TYPES,
@@ -17,12 +16,13 @@ from relay.bridge.notify.mapping import (
     alert_types,
     event,
     is_progress,
-    newest_text,
     progress_event,
     start_event,
 )
+from relay.bridge.notify.source import Change, Kind
 from relay.bridge.notify.text import units
-from relay.bridge.sources.opencode1.events import Info, Message, Part
+from relay.bridge.sources.opencode1.client import newest_text
+from relay.bridge.sources.opencode1.wire import Info, Message, Part
 from relay.contract import ALERT_TYPES
 
 SENDER = Sender("s3cret-s3cret-s3cret", "0123456789abcdef")

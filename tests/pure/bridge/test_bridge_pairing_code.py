@@ -5,7 +5,7 @@ import io
 import pytest
 
 from relay import contract
-from relay.bridge.pairing.pairing_code import qr_code, show_pairing
+from relay.bridge.pairing.pairing import qr_code, show_pairing
 
 PAIR = contract.pairing(
     "https://relay.example.org", "s3cret-s3cret-s3cret-s3", ["http://192.168.178.20:4096"] * 2

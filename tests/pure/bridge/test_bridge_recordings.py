@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from relay.bridge.notify.changes import Change
 from relay.bridge.notify.mapping import EVENT_TYPES
-from relay.bridge.sources.opencode1.events import parse
-from relay.bridge.sources.opencode1.sessions import Sessions
-from relay.bridge.sources.opencode1.sse import Splitter
+from relay.bridge.notify.source import Change
+from relay.bridge.sources.opencode1.fold import Sessions
+from relay.bridge.sources.opencode1.stream import Splitter
+from relay.bridge.sources.opencode1.wire import parse
 
 RECORDINGS = Path(__file__).parents[3] / "simulator" / "scenarios" / "recordings"
 
@@ -119,8 +119,8 @@ def test_every_session_of_a_recording_is_known_without_asking(name: str) -> None
 @pytest.mark.parametrize("name", EXPECTED)
 def test_every_request_is_answered_or_withdrawn_at_the_end(name: str) -> None:
     changes = folded(wire_bytes(name), 65536)
-    asked = [change.fact for change in changes if change.kind == "asked"]
-    answered = [change.fact for change in changes if change.kind == "answered"]
+    asked = [change.subject_id for change in changes if change.kind == "asked"]
+    answered = [change.subject_id for change in changes if change.kind == "answered"]
     assert sorted(asked) == sorted(answered)
 
 
@@ -165,7 +165,7 @@ def test_every_run_begins_and_ends_once(name: str) -> None:
             len(own) % 2
         )
         assert len(own) % 2 == name.startswith("i_sig")
-        assert all(change.fact.startswith("msg_") for change in own if change.kind != "started")
+        assert all(change.subject_id.startswith("msg_") for change in own if change.kind != "started")
 
 
 @pytest.mark.parametrize(("name", "words"), ASKED.items())

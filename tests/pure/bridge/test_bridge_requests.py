@@ -4,9 +4,9 @@ import pytest
 
 from pure.bridge.folding import fold, told
 from pure.bridge.wire import asked, assistant, error, event, replied, status
-from relay.bridge.notify.changes import Change
-from relay.bridge.sources.opencode1.events import Event
-from relay.bridge.sources.opencode1.sessions import Sessions
+from relay.bridge.notify.source import Change
+from relay.bridge.sources.opencode1.fold import Sessions
+from relay.bridge.sources.opencode1.wire import Event
 
 
 class TestRequests:

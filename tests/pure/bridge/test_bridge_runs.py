@@ -5,11 +5,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pure.bridge.wire import assistant, created, error, event, status, text, tool
-from relay.bridge.notify.changes import Change
-from relay.bridge.notify.open_runs import OpenRuns
-from relay.bridge.sources.opencode1.events import Event, Info
-from relay.bridge.sources.opencode1.families import MAX_HELD
-from relay.bridge.sources.opencode1.sessions import Sessions
+from relay import contract
+from relay.bridge.notify.source import Change
+from relay.bridge.sources.opencode1.fold import Sessions
+from relay.bridge.sources.opencode1.runs import MAX_HELD
+from relay.bridge.sources.opencode1.wire import Event, Info
+from relay.bridge.state_file import OpenRuns
 
 
 def kinds(sessions: Sessions, *events: Event) -> list[str]:
@@ -158,7 +159,7 @@ def test_what_waits_for_an_unknown_root_is_bounded() -> None:
     for number in range(3 * MAX_HELD):
         kinds(sessions, event("permission.asked", id=f"per_{number}", sessionID="ses_a"))
     told = sessions.learn("ses_a", Info(id="ses_a"))
-    assert [change.fact for change in told] == [
+    assert [change.subject_id for change in told] == [
         f"per_{number}" for number in range(2 * MAX_HELD, 3 * MAX_HELD)
     ]
 
@@ -206,6 +207,10 @@ def test_progress_comes_only_between_a_beginning_and_an_end(events: list[Event])
                 assert running.get(change.session_id)
 
 
+def sent(session_id: str, event_id: str | None) -> contract.Event:
+    return contract.Event(secret="s" * 16, event_type="complete", session_id=session_id, event_id=event_id)
+
+
 class TestOpenRuns:
     @pytest.fixture
     def changes(self) -> list[str]:
@@ -219,18 +224,18 @@ class TestOpenRuns:
         runs.begin("ses_b")
         runs.end("ses_b", "end-1")
         assert runs.ids() == ["ses_a", "ses_b"]
-        runs.settle("ses_b", "another")
-        runs.settle("ses_b", None)
-        runs.settle("ses_c", "end-1")
+        runs.done(sent("ses_b", "another"))
+        runs.done(sent("ses_b", None))
+        runs.done(sent("ses_c", "end-1"))
         assert runs.ids() == ["ses_a", "ses_b"]
-        runs.settle("ses_b", "end-1")
+        runs.done(sent("ses_b", "end-1"))
         assert runs.ids() == ["ses_a"]
         assert changes == ["changed"] * 2
 
     def test_a_new_run_is_not_closed_by_the_end_of_the_one_before(self, runs: OpenRuns) -> None:
         runs.end("ses_a", "end-1")
         runs.begin("ses_a")
-        runs.settle("ses_a", "end-1")
+        runs.done(sent("ses_a", "end-1"))
         assert runs.ids() == ["ses_a"]
 
     def test_a_run_whose_end_is_on_its_way_is_over(self, runs: OpenRuns) -> None:

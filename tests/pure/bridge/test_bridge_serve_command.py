@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
+from relay.bridge.address import Address, address
 from relay.bridge.errors import OptionError
-from relay.bridge.sources.opencode1.client import Address, address
-from relay.bridge.sources.opencode1.serve_command import serve_command
+from relay.bridge.sources.opencode1.serve import serve_command
 
 HERE = Address("http://127.0.0.1:4096", "opencode", None)
 

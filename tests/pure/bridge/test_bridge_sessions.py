@@ -5,10 +5,10 @@ import pytest
 
 from pure.bridge.folding import alerting, fold, told
 from pure.bridge.wire import asked, assistant, created, error, event, replied, status
-from relay.bridge.notify.changes import Change
-from relay.bridge.sources.opencode1.events import Event
+from relay.bridge.notify.source import Change
+from relay.bridge.sources.opencode1.fold import HANDLERS, WHOLE_HANDLERS, Sessions
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.sessions import HANDLERS, WHOLE_HANDLERS, Sessions
+from relay.bridge.sources.opencode1.wire import Event
 
 
 class TestTurns:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.sources.opencode1.sse import BOM, Splitter
+from relay.bridge.sources.opencode1.stream import BOM, Splitter
 
 
 def split(*chunks: bytes) -> list[bytes]:

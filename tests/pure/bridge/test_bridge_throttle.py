@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.notify.cards import Cards
-from relay.bridge.notify.throttle import Throttle
+from relay.bridge.notify.throttle import Cards, Throttle
 from relay.contract import PROGRESS_SECONDS, ContentState, Status
 
 

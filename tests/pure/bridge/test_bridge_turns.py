@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.sources.opencode1.turns import PHASES, SIGNALS, TURNS, Outcome, Phase, Signal, step
+from relay.bridge.sources.opencode1.session import PHASES, SIGNALS, TURNS, Outcome, Phase, Signal, step
 
 ENDED: dict[Phase, Outcome | None] = {
     "unknown": None,  # one of the doubled idles of a turn before the bridge started

@@ -8,23 +8,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.bridge.notify.graphemes import first_graphemes
-from relay.bridge.notify.redact import MAX_REDACTED, redact, redact_addresses
-from relay.bridge.notify.text import fit
+from relay.bridge.notify.text import MAX_REDACTED, fit, redact, redact_addresses
 from relay.bridge.sources.opencode1 import wording
-from relay.bridge.sources.opencode1.events import Asking, Doing, Failing, Retrying, details
+from relay.bridge.sources.opencode1.wire import (
+    PartUpdated,
+    PendingRequest,
+    SessionError,
+    StatusChanged,
+    details,
+)
 
 
-def asking(**properties: Any) -> Asking:
-    return details(json.dumps(properties).encode(), Asking)
+def asking(**properties: Any) -> PendingRequest:
+    return details(json.dumps(properties).encode(), PendingRequest)
 
 
-def failing(message: Any, **data: Any) -> Failing:
+def failing(message: Any, **data: Any) -> SessionError:
     error = {"name": "APIError", "data": {"message": message, **data}}
-    return details(json.dumps({"sessionID": "ses_a", "error": error}).encode(), Failing)
+    return details(json.dumps({"sessionID": "ses_a", "error": error}).encode(), SessionError)
 
 
-def doing(**part: Any) -> Doing:
-    return details(json.dumps({"sessionID": "ses_a", "part": part}).encode(), Doing)
+def doing(**part: Any) -> PartUpdated:
+    return details(json.dumps({"sessionID": "ses_a", "part": part}).encode(), PartUpdated)
 
 
 def question(text: str, *labels: str) -> dict[str, Any]:
@@ -88,8 +93,8 @@ def test_an_errors_own_words(message: Any, words: str) -> None:
 
 
 def test_an_error_of_another_shape_has_no_words() -> None:
-    assert wording.failed(details(b'{"error": "odd"}', Failing)) == ""
-    assert wording.failed(details(b"[]", Failing)) == ""
+    assert wording.failed(details(b'{"error": "odd"}', SessionError)) == ""
+    assert wording.failed(details(b"[]", SessionError)) == ""
 
 
 @pytest.mark.parametrize(
@@ -126,7 +131,7 @@ def test_the_last_line_of_a_text(text: str, line: str) -> None:
 
 def test_why_and_when_it_is_tried_again() -> None:
     properties = b'{"status":{"type":"retry","attempt":2,"message":"Rate limit at http://x","next":8000}}'
-    status = details(properties, Retrying).status
+    status = details(properties, StatusChanged).status
     assert wording.retry_words(status) == "Rate limit at [address]"
     assert wording.retry_info(status.attempt, status.next, 0.0) == "Retry 2 in 8s"
     assert wording.retry_info(2, 8000, 7001.0) == "Retry 2 in 1s"
@@ -185,8 +190,8 @@ def test_a_very_long_text_is_cut_before_it_is_searched() -> None:
 def test_no_shape_breaks_the_words(odd: Any) -> None:
     for properties in (odd, {"error": odd}, {"error": {"data": odd}}, {"metadata": odd, "questions": [odd]}):
         raw = json.dumps(properties).encode()
-        assert isinstance(wording.failed(details(raw, Failing)), str)
-        assert isinstance(wording.asked(details(raw, Asking), None), str)
+        assert isinstance(wording.failed(details(raw, SessionError)), str)
+        assert isinstance(wording.asked(details(raw, PendingRequest), None), str)
     assert isinstance(wording.tool_line(doing(tool=odd, state={"input": {"command": odd}}).part, "/x"), str)
 
 

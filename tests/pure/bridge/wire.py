@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from relay.bridge.sources.opencode1.events import Event
+from relay.bridge.sources.opencode1.wire import Event
 
 ids = itertools.count()
 

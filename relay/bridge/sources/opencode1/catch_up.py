@@ -1,18 +1,67 @@
-"""What happened while the stream was cut, or while no bridge ran: the runs compared with a snapshot. Pure."""
+"""What happened while the stream was cut, or while no bridge ran: the runs compared with a server's answers. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-from relay.bridge.notify.changes import Change
+from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1 import wording
-from relay.bridge.sources.opencode1.events import Failing, Message
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.session import Session
-from relay.bridge.sources.opencode1.snapshot import Ending, Snapshot, ending, failure_of
-from relay.bridge.sources.opencode1.turns import RUNNING
+from relay.bridge.sources.opencode1.session import RUNNING, Session
+from relay.bridge.sources.opencode1.wire import (
+    FailureData,
+    Message,
+    PendingRequest,
+    RetryStatus,
+    SessionError,
+    details,
+)
+
+Ending = Literal["complete", "error", "stopped", "interrupted"]
+"""How a run ended that nobody saw ending."""
+
+SILENT_ERRORS: dict[str, Ending] = {
+    "MessageAbortedError": "stopped",
+    "ContextOverflowError": "interrupted",  # the server goes on after it, unless it is killed
+}
+
+STOPPED_FINISHES = (None, "tool-calls")
+"""A completed message that ends like this waits for a model call that never came: an abort during a retry gives no
+finish at all, and a rejected request leaves the tool calls as the last word (both observed on OpenCode 1.18)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The answers of GET /session/status, /permission and /question for each of `directories` (None: the server's own).
+
+    Only sessions that are not idle have a status. OpenCode keeps requests of aborted sessions for ever, so a request
+    counts only if its session has a status.
+    """
+
+    directories: frozenset[str | None]
+    statuses: Mapping[str, RetryStatus]
+    requests: Sequence[PendingRequest]
+
+
+def ending(newest: Message | None) -> Ending:
+    """How the run ended whose newest message this is; None: it has none."""
+    if newest is None or newest.info.role != "assistant":
+        return "interrupted"
+    if failure := failure_of(newest):
+        return SILENT_ERRORS.get(failure.name, "error")
+    if not newest.info.time.completed:
+        return "interrupted"
+    return "stopped" if newest.info.finish in STOPPED_FINISHES else "complete"
+
+
+def failure_of(message: Message) -> FailureData | None:
+    """The error in a message, if there is one."""
+    raw = bytes(message.info.error)
+    return details(raw, FailureData) if raw not in (b"", b"null") else None
 
 
 class CatchUp:
-    """Take a `mark`, ask the server, `resync`, ask for the newest messages of what ended, and tell them to `ended`.
+    """Take a `mark`, ask the server, `resync`, ask for the newest messages of what ended, and give them to `ended`.
 
     The stream goes on meanwhile and knows better: what it touched after the mark is left alone.
     """
@@ -25,9 +74,9 @@ class CatchUp:
         return self._runs.events
 
     def restore(self, session_ids: Iterable[str]) -> None:
-        """The phones were told by an earlier bridge that these root sessions run, and not that they ended."""
+        """An earlier bridge reported that these root sessions run, and not that they ended."""
         for session_id in session_ids:
-            session = self._runs.families.session(session_id)
+            session = self._runs.tree.session(session_id)
             session.learnt = session.running = True
             session.phase = "busy"
 
@@ -35,7 +84,7 @@ class CatchUp:
         """The running sessions whose directory is not known."""
         return [
             session_id
-            for session_id, session in self._runs.families
+            for session_id, session in self._runs.tree
             if session.running and session.directory is None
         ]
 
@@ -43,25 +92,25 @@ class CatchUp:
         """The root sessions in which the model or a tool is at work."""
         return [
             session_id
-            for session_id, session in self._runs.families
+            for session_id, session in self._runs.tree
             if session.running and session.phase in RUNNING and session.parent_id is None
         ]
 
     def directories(self) -> set[str | None]:
         """The directories of all sessions in which something goes on."""
-        return {session.directory for _, session in self._runs.families if not session.quiet}
+        return {session.directory for _, session in self._runs.tree if not session.quiet}
 
     def resync(self, snapshot: Snapshot, mark: int) -> tuple[list[Change], list[str]]:
         """What the snapshot changes, and the root sessions that ended meanwhile."""
         changes = self._busy(snapshot, mark)
         ended: list[str] = []
-        for session_id, session in self._runs.families:
+        for session_id, session in self._runs.tree:
             if session.unsure:
                 ended.append(session_id)
             elif session.quiet or session.touched > mark:
-                session.blind = False
+                session.unobserved = False
             elif session_id in snapshot.statuses:
-                session.blind = False
+                session.unobserved = False
                 changes += self._answered(session_id, session, snapshot, mark)
             elif session.directory in snapshot.directories:
                 changes += self._idle(session_id, session, ended)
@@ -71,13 +120,13 @@ class CatchUp:
         return changes, ended
 
     def ended(self, session_id: str, newest: Message | None, mark: int, since_ms: float) -> list[Change]:
-        """What the newest message of a session that is idle says about its end, unless that was told before.
+        """What the newest message of a session that is idle says about its end, unless that was reported before.
 
         Of a session that was not known to run, only an end after `since_ms` (UNIX milliseconds) counts.
         """
-        session = self._runs.families.session(session_id)
+        session = self._runs.tree.session(session_id)
         if session.touched > mark and session.running and not session.unsure:
-            session.blind = False
+            session.unobserved = False
             return []
         how = ending(newest)
         if session.running:
@@ -86,20 +135,20 @@ class CatchUp:
         if newest is None or how not in ("complete", "error") or newest.info.id == session.ended_id:
             return []
         if session.ended_at > self._runs.connected_at:
-            return []  # the stream told it meanwhile, perhaps without having seen its message
+            return []  # the stream reported it meanwhile, perhaps without having seen its message
         missed = (newest.info.time.completed or 0) >= since_ms
         return self._end(session_id, session, newest, how) if missed else []
 
     def note(self, session_id: str, newest: Message | None) -> None:
         """The newest message of a session that runs: its end is named by it if no newer one comes."""
-        session = self._runs.families.session(session_id)
+        session = self._runs.tree.session(session_id)
         session.newest_id = max(session.newest_id, newest.info.id if newest else "")
 
     def give_up(self) -> list[Change]:
         """The server cannot be asked: what the stream says must do."""
         changes: list[Change] = []
-        for session_id, session in self._runs.families:
-            unsure, session.blind = session.unsure, False
+        for session_id, session in self._runs.tree:
+            unsure, session.unobserved = session.unsure, False
             if unsure:
                 changes += self._end(session_id, session, None, "complete")
         return changes
@@ -107,15 +156,15 @@ class CatchUp:
     def _busy(self, snapshot: Snapshot, mark: int) -> list[Change]:
         changes: list[Change] = []
         for session_id, status in snapshot.statuses.items():
-            session = self._runs.families.get(session_id)
-            if self._runs.families.deleted(session_id) or (session and session.touched > mark):
+            session = self._runs.tree.get(session_id)
+            if self._runs.tree.deleted(session_id) or (session and session.touched > mark):
                 continue
             if session and session.phase == "rejected":
                 continue  # busy until its idle comes, or until the model is called again
             if session and session.phase not in RUNNING:
                 session.phase = "idle"  # an end that nobody saw, and a new run after it
             changes += self._runs.status(session_id, status, self._runs.fresh_id())
-            self._runs.families.session(session_id).touched = mark
+            self._runs.tree.session(session_id).touched = mark
         return changes
 
     def _answered(self, session_id: str, session: Session, snapshot: Snapshot, mark: int) -> list[Change]:
@@ -127,16 +176,16 @@ class CatchUp:
         if session.running and session.parent_id is None:
             ended.append(session_id)
             return []
-        session.phase, session.running, session.blind = "idle", False, False
+        session.phase, session.running, session.unobserved = "idle", False, False
         return self._runs.withdraw(session_id, session)
 
     def _end(self, session_id: str, session: Session, newest: Message | None, how: Ending) -> list[Change]:
         failure = failure_of(newest) if newest and how == "error" else None
         session.newest_id = max(session.newest_id, newest.info.id if newest else "")
-        session.phase, session.running, session.blind = "idle", False, False
-        words = wording.failed(Failing(error=failure)) if failure else ""
-        fact = session.end_fact(self._runs.fresh_id())
+        session.phase, session.running, session.unobserved = "idle", False, False
+        words = wording.failed(SessionError(error=failure)) if failure else ""
+        event_id = session.end_subject(self._runs.fresh_id())
         session.ended_at = self._runs.events + 1
-        return self._runs.withdraw(session_id, session) + self._runs.families.tell(
-            session_id, how, fact, words
+        return self._runs.withdraw(session_id, session) + self._runs.tree.report(
+            session_id, how, event_id, words
         )

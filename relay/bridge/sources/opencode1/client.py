@@ -3,21 +3,21 @@
 An unknown GET route of OpenCode answers 200 with the web UI's HTML, so the content type is checked every time.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 
-from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, OptionError, Refused, Unreachable
-from relay.bridge.sources.opencode1.events import (
-    Asking,
+from relay.bridge.address import Address
+from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, Refused, Unreachable
+from relay.bridge.sources.opencode1.wire import (
     Health,
     Info,
     Malformed,
     Message,
+    PendingRequest,
     RetryStatus,
     decode,
 )
@@ -27,53 +27,8 @@ T = TypeVar("T")
 DEADLINE = 10.0
 """Seconds for one REST answer; OpenCode is near, but it may be busy."""
 
-DEFAULT_USERNAME = "opencode"
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where OpenCode listens, and who asks: `url` has no credentials and no trailing slash."""
-
-    url: str
-    username: str
-    password: str | None
-
-    def __repr__(self) -> str:
-        return f"Address({self.url!r}, username={self.username!r})"  # never the password
-
-    @property
-    def host(self) -> str:
-        """The host in `url`, an IPv6 address without its brackets."""
-        return urlsplit(self.url).hostname or ""
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """HTTP Basic credentials, if there is a password."""
-        if self.password is None:
-            return {}
-        return {"Authorization": aiohttp.encode_basic_auth(self.username, self.password)}
-
-
-def address(url: str, username: str = DEFAULT_USERNAME, password: str | None = None) -> Address:
-    """The address in `url`, which may hold user and password itself. Raises OptionError if it is no HTTP URL."""
-    parts = http_url(url, "the OpenCode URL")
-    host = parts.netloc.rpartition("@")[2]
-    bare = parts._replace(netloc=host, query="", fragment="").geturl().rstrip("/")
-    if parts.password is None:
-        return Address(bare, username, password)
-    return Address(bare, unquote(parts.username or username), unquote(parts.password))
-
-
-def http_url(url: str, what: str) -> SplitResult:
-    """The parts of an http or https URL. Raises OptionError, naming `what`; the text does not repeat credentials."""
-    try:
-        parts = urlsplit(url.strip())
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
-        raise OptionError(f"{what} must be an http:// or https:// URL with a host")
-    return parts
+MESSAGES = 20
+"""So many of the newest messages are searched for a text."""
 
 
 class OpenCode:
@@ -101,6 +56,10 @@ class OpenCode:
         """GET /session/:id/message: the newest `limit` messages, oldest first."""
         return await self._get(f"/session/{quote(session_id, safe='')}/message?limit={limit}", list[Message])
 
+    async def newest_text(self, session_id: str, last_id: str) -> str:
+        """What was said last in the run that ended with the message `last_id`; "" if nothing was."""
+        return newest_text(await self.messages(session_id, MESSAGES), last_id)
+
     async def recent_sessions(self, limit: int) -> list[Info]:
         """GET /experimental/session: the root sessions of all directories, last updated first."""
         return await self._get(f"/experimental/session?roots=true&limit={limit}", list[Info])
@@ -109,10 +68,10 @@ class OpenCode:
         """GET /session/status: the sessions of one directory that are not idle (None: the server's own directory)."""
         return await self._get("/session/status" + _in(directory), dict[str, RetryStatus])
 
-    async def requests(self, directory: str | None) -> list[Asking]:
+    async def requests(self, directory: str | None) -> list[PendingRequest]:
         """GET /permission and GET /question: what waits for the user in one directory, ghosts of aborts among it."""
-        permissions = await self._get("/permission" + _in(directory), list[Asking])
-        return permissions + await self._get("/question" + _in(directory), list[Asking])
+        permissions = await self._get("/permission" + _in(directory), list[PendingRequest])
+        return permissions + await self._get("/question" + _in(directory), list[PendingRequest])
 
     @asynccontextmanager
     async def global_events(self, read_deadline: float) -> AsyncIterator[aiohttp.StreamReader]:
@@ -180,3 +139,34 @@ def _reason(error: Exception) -> str:
     # The texts of aiohttp's errors name hosts and ports at most; those of the operating system are the clearest part.
     cause = getattr(error, "os_error", None) or error
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+
+
+def newest_text(messages: Sequence[Message], last_id: str = "") -> str:
+    """The assistant's newest text since the user said something, else what the user said, else "". `messages`: oldest first.
+
+    What came after the message `last_id` belongs to a later run, if there is such a message. An answer to something
+    earlier is not looked for: it would be taken for the end of this run.
+    """
+    for message in reversed(_run(messages, last_id)):
+        text = _text(message) if message.info.role in ("assistant", "user") else ""
+        if text.strip() or message.info.role == "user":
+            return text.strip() and text
+    return ""
+
+
+def _run(messages: Sequence[Message], last_id: str) -> Sequence[Message]:
+    """Without later messages, and without what the user said last if the model never saw it (OpenCode 1.18 drops a prompt
+    that waits when the turn fails)."""
+    ids = [message.info.id for message in messages]
+    own = messages[: ids.index(last_id) + 1] if last_id in ids else messages
+    answers = [position for position, message in enumerate(own) if message.info.role == "assistant"]
+    return own[: answers[-1] + 1] if answers else own
+
+
+def _text(message: Message) -> str:
+    texts = [
+        part.text
+        for part in message.parts
+        if part.type == "text" and part.text and not part.ignored and not part.synthetic
+    ]
+    return "\n".join(texts)

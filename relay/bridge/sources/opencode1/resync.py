@@ -1,4 +1,4 @@
-"""Asks a server for what the stream did not tell: after every connection, because OpenCode repeats nothing."""
+"""Asks a server for what the stream did not report: after every connection, because OpenCode repeats nothing."""
 
 import asyncio
 import logging
@@ -8,29 +8,28 @@ from random import random as system_random
 
 from relay.bridge.backoff import Backoff
 from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError
-from relay.bridge.notify.changes import Change
-from relay.bridge.sources.opencode1.catch_up import CatchUp
+from relay.bridge.notify.source import Change
+from relay.bridge.sources.opencode1.catch_up import CatchUp, Snapshot, ending
 from relay.bridge.sources.opencode1.client import OpenCode
-from relay.bridge.sources.opencode1.events import Asking, Info, Message, RetryStatus
-from relay.bridge.sources.opencode1.sessions import Sessions
-from relay.bridge.sources.opencode1.snapshot import Snapshot, ending
+from relay.bridge.sources.opencode1.fold import Sessions
+from relay.bridge.sources.opencode1.wire import Info, Message, PendingRequest, RetryStatus
 from relay.log import line
 
 log = logging.getLogger("relay.bridge.sources.opencode1.resync")
 
-SETTLE_SECONDS = 0.25
-"""After server.connected OpenCode 1.18 is deaf for up to some 60 ms; a snapshot taken later covers that gap, too."""
-SECOND_LOOK_SECONDS = 1.0
+SNAPSHOT_DELAY = 0.25
+"""Seconds. After server.connected OpenCode 1.18 sends nothing for up to some 60 ms; a later snapshot covers that gap."""
+RECHECK_SECONDS = 1.0
 """An error reaches the message some 70 ms after the session is idle; only then is a run without an end interrupted."""
 RECENT = 100
-"""Sessions looked through for ends that were missed."""
+"""Sessions that are searched for ends that were missed."""
 LIVE_MS = 24 * 3600 * 1000
 """Directories of sessions that were used within a day are asked, too; asking starts an instance there."""
 MAX_DIRECTORIES = 50
 
 
 class Resync:
-    """One resync at a time: a new connection begins a new one. `known_until` (UNIX ms): nothing before was missed."""
+    """One resync at a time: a new connection begins a new one."""
 
     def __init__(
         self,
@@ -39,7 +38,6 @@ class Resync:
         catch_up: CatchUp,
         act: Callable[[list[Change]], None],
         *,
-        known_until: float | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         backoff: Backoff = Backoff(),  # noqa: B008  frozen, so sharing it is harmless
@@ -54,33 +52,25 @@ class Resync:
         self._backoff = backoff
         self._random = random
         self._task: asyncio.Task[None] | None = None
-        self.known_until = self._now() if known_until is None else known_until
-        self.synced = False
 
-    def start(self) -> None:
-        """The stream is connected anew. Returns at once."""
-        self.synced = False
+    def start(self, since_ms: float, done: Callable[[], None]) -> None:
+        """The stream is connected anew; nothing before `since_ms` (UNIX milliseconds) was missed. Returns at once."""
         if self._task:
             self._task.cancel()
-        self._task = asyncio.create_task(self._run(), name="bridge-resync")
+        self._task = asyncio.create_task(self._run(since_ms, done), name="bridge-resync")
 
-    def heard(self) -> None:
-        """The stream is alive."""
-        if self.synced:
-            self.known_until = self._now()
-
-    async def close(self, _: float) -> None:
-        """Stop; the next bridge asks again."""
+    async def close(self) -> None:
+        """Stop."""
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self) -> None:
+    async def _run(self, since_ms: float, done: Callable[[], None]) -> None:
         attempt = 0
-        await self._sleep(SETTLE_SECONDS)
+        await self._sleep(SNAPSHOT_DELAY)
         while True:
             try:
-                await self._catch_up_once()
+                await self._catch_up_once(since_ms)
             except NotOpenCode as error:
                 # Too old a server for these routes, or too new a one: trying again would not help.
                 log.warning(line("no resync", url=self._opencode.url, reason=error))
@@ -93,9 +83,9 @@ class Resync:
                 await self._sleep(delay)
             else:
                 break
-        self.synced, self.known_until = True, self._now()
+        done()
 
-    async def _catch_up_once(self) -> None:
+    async def _catch_up_once(self, since_ms: float) -> None:
         for session_id in self._catch_up.unplaced():
             await self._place(session_id)
         recent = await self._recent()
@@ -105,10 +95,16 @@ class Resync:
         self._act(changes)
         for session_id in self._catch_up.running():
             self._catch_up.note(session_id, await self._newest(session_id))
-        missed = [info for info in recent if self._may_have_ended(info, snapshot) and info.id not in ended]
+        missed = [
+            info
+            for info in recent
+            if info.id not in snapshot.statuses
+            and (info.time.updated or 0) >= since_ms
+            and info.id not in ended
+        ]
         for info in missed:
             self._act(self._sessions.learn(info.id, info))
-        await self._judge([*ended, *(info.id for info in missed)], mark)
+        await self._end_all([*ended, *(info.id for info in missed)], mark, since_ms)
 
     async def _place(self, session_id: str) -> None:
         try:
@@ -123,37 +119,35 @@ class Resync:
             return []  # a route that is called experimental may go
 
     def _directories(self, recent: list[Info]) -> frozenset[str | None]:
-        live = [info.directory for info in recent if (info.time.updated or 0) > self._now() - LIVE_MS]
+        live_ms = self._clock() * 1000 - LIVE_MS
+        live = [info.directory for info in recent if (info.time.updated or 0) > live_ms]
         return frozenset(self._catch_up.directories()) | frozenset(
             list(dict.fromkeys(live))[:MAX_DIRECTORIES]
         )
 
     async def _snapshot(self, directories: frozenset[str | None]) -> Snapshot:
         statuses: dict[str, RetryStatus] = {}
-        requests: list[Asking] = []
+        requests: list[PendingRequest] = []
         for directory in directories:
             statuses |= await self._opencode.statuses(directory)
             requests += await self._opencode.requests(directory)
         return Snapshot(directories, statuses, requests)
 
-    def _may_have_ended(self, info: Info, snapshot: Snapshot) -> bool:
-        return info.id not in snapshot.statuses and (info.time.updated or 0) >= self.known_until
-
-    async def _judge(self, session_ids: list[str], mark: int) -> None:
+    async def _end_all(self, session_ids: list[str], mark: int, since_ms: float) -> None:
         doubtful: list[str] = []
         for session_id in session_ids:
             if ending(await self._newest(session_id)) == "interrupted":
                 doubtful.append(session_id)
             else:
-                await self._end(session_id, mark)
+                await self._end(session_id, mark, since_ms)
         if doubtful:
-            await self._sleep(SECOND_LOOK_SECONDS)
+            await self._sleep(RECHECK_SECONDS)
         for session_id in doubtful:
-            await self._end(session_id, mark)
+            await self._end(session_id, mark, since_ms)
 
-    async def _end(self, session_id: str, mark: int) -> None:
+    async def _end(self, session_id: str, mark: int, since_ms: float) -> None:
         newest = await self._newest(session_id)
-        self._act(self._catch_up.ended(session_id, newest, mark, self.known_until))
+        self._act(self._catch_up.ended(session_id, newest, mark, since_ms))
 
     async def _newest(self, session_id: str) -> Message | None:
         try:
@@ -161,6 +155,3 @@ class Resync:
         except NotFound:
             self._act(self._sessions.forget(session_id))
             return None
-
-    def _now(self) -> float:
-        return self._clock() * 1000

@@ -1,11 +1,85 @@
-"""What is remembered of one session while it runs, and what its card shows of that. Pure."""
+"""The life of one turn, from the first busy to the first idle, as a table. Pure.
+
+Why it is not simply "idle means complete" (all observed on OpenCode 1.18): busy is repeated before and after every
+step; errors and aborts give idle twice; a rejected permission and an abort during a retry end in idle without any
+error; an unknown model gives a second error after the idle; ContextOverflowError is followed by a compaction and the
+turn goes on; an error or an abort is over for good unless a new step begins.
+
+What is remembered of one session while it runs, and what its card shows of that. Pure.
+"""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from relay import contract
-from relay.bridge.notify.text import fit, shorten
-from relay.bridge.sources.opencode1.turns import Phase
+from relay.bridge.notify.text import card_title, fit
 from relay.bridge.sources.opencode1.wording import retry_info
+
+Phase = Literal["unknown", "idle", "busy", "retry", "rejected", "aborted", "failed", "recovered"]
+"""`unknown` until the first status; `recovered` is busy again after an error that was reported already."""
+
+Signal = Literal["busy", "retry", "idle", "step", "error", "aborted", "overflow", "rejected", "approved"]
+"""`step` is a new assistant message: a model call begins. The others are named by what OpenCode reports."""
+
+Outcome = Literal["complete", "error"]
+
+RUNNING: frozenset[Phase] = frozenset({"busy", "retry", "recovered"})
+"""The phases in which the model or a tool is at work."""
+
+PHASES: tuple[Phase, ...] = (
+    "unknown", "idle", "busy", "retry", "rejected", "aborted", "failed", "recovered",
+)  # fmt: skip
+SIGNALS: tuple[Signal, ...] = (
+    "busy", "retry", "idle", "step", "error", "aborted", "overflow", "rejected", "approved",
+)  # fmt: skip
+
+TURNS: dict[tuple[Phase, Signal], tuple[Phase, Outcome | None]] = {
+    # A bridge that starts in the middle of a turn reports errors, but takes an idle for one of the late, doubled ones.
+    ("unknown", "busy"): ("busy", None),
+    ("unknown", "retry"): ("retry", None),
+    ("unknown", "idle"): ("idle", None),
+    ("unknown", "error"): ("failed", "error"),
+    ("unknown", "aborted"): ("aborted", None),
+    ("unknown", "rejected"): ("rejected", None),
+    # Between turns only a new turn matters: second idles and late second errors are silent.
+    ("idle", "busy"): ("busy", None),
+    ("idle", "retry"): ("retry", None),
+    ("busy", "retry"): ("retry", None),
+    ("busy", "idle"): ("idle", "complete"),
+    ("busy", "error"): ("failed", "error"),
+    ("busy", "aborted"): ("aborted", None),
+    ("busy", "rejected"): ("rejected", None),
+    # Out of a retry into idle: the user stopped it, and OpenCode reports no error then.
+    ("retry", "busy"): ("busy", None),
+    ("retry", "idle"): ("idle", None),
+    ("retry", "error"): ("failed", "error"),
+    ("retry", "aborted"): ("aborted", None),
+    ("retry", "rejected"): ("rejected", None),
+    # After a no the turn just stops, unless the model is called again (a no with feedback).
+    ("rejected", "busy"): ("busy", None),
+    ("rejected", "retry"): ("retry", None),
+    ("rejected", "step"): ("busy", None),
+    ("rejected", "approved"): ("busy", None),
+    ("rejected", "idle"): ("idle", None),
+    ("rejected", "error"): ("failed", "error"),
+    ("rejected", "aborted"): ("aborted", None),
+    ("aborted", "step"): ("busy", None),
+    ("aborted", "idle"): ("idle", None),
+    ("failed", "step"): ("recovered", None),
+    ("failed", "idle"): ("idle", None),
+    # One error a turn: the second one is silent, but an end after all is reported.
+    ("recovered", "idle"): ("idle", "complete"),
+    ("recovered", "error"): ("failed", None),
+    ("recovered", "aborted"): ("aborted", None),
+    ("recovered", "rejected"): ("rejected", None),
+}
+"""(phase, signal) -> (next phase, what to report). What is not listed changes nothing and reports nothing."""
+
+
+def step(phase: Phase, signal: Signal) -> tuple[Phase, Outcome | None]:
+    """The phase after `signal`, and the outcome to report, if any."""
+    return TURNS.get((phase, signal), (phase, None))
+
 
 STARTING = "Starting..."
 """The first words of a card, as the plan of the Live Activity has them."""
@@ -24,15 +98,15 @@ class Retry:
 class Session:
     """One session. `learnt`: its parent and title are known, or cannot be.
 
-    `running`: the phones were told that it runs, and not yet that it ended. `doing`: its newest tool or text in words.
+    `running`: its beginning was reported, and not yet its end. `doing`: its newest tool or text in words.
     `newest_id` is its newest message's, `ended_id` what that was when a run last ended. `touched`: the number of the
-    newest event by which its phase or requests may have changed; `ended_at`: what that was when a run last ended. `blind`: a root that ran when the stream was cut, and the server
-    was not asked since, so that an idle does not tell how the run ended.
+    newest event by which its phase or requests may have changed; `ended_at`: what that was when a run last ended. `unobserved`: a root that ran when the stream was cut, and the server
+    was not asked since, so that an idle does not say how the run ended.
     """
 
     phase: Phase = "unknown"
     learnt: bool = False
-    wanted: bool = False
+    requested: bool = False
     title: str | None = None
     parent_id: str | None = None
     directory: str | None = None
@@ -40,7 +114,7 @@ class Session:
     newest_id: str = ""
     ended_id: str = ""
     running: bool = False
-    blind: bool = False
+    unobserved: bool = False
     doing: str = STARTING
     retry: Retry | None = None
     touched: int = 0
@@ -57,9 +131,9 @@ class Session:
     @property
     def unsure(self) -> bool:
         """The run is over, but nobody knows how."""
-        return self.blind and self.running and self.phase == "idle"
+        return self.unobserved and self.running and self.phase == "idle"
 
-    def end_fact(self, otherwise: str) -> str:
+    def end_subject(self, otherwise: str) -> str:
         """What names the end of a run: its newest message, because that is the same after a restart of anything.
 
         `otherwise`: for a run of which no message was seen.
@@ -78,8 +152,3 @@ class Session:
             last_message=fit(retry.reason if retry else self.doing) or STARTING,
             retry_info=retry_info(retry.attempt, retry.next_ms, now_ms) if retry else None,
         )
-
-
-def card_title(title: str | None) -> str:
-    """The title of the card of a session with this title."""
-    return shorten(title or "") or "OpenCode session"

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from relay.bridge.notify.redact import redact, redact_addresses
-from relay.bridge.sources.opencode1.events import Asking, Failing, Question, RetryStatus, Tool
+from relay.bridge.notify.text import redact, redact_addresses
+from relay.bridge.sources.opencode1.wire import PendingRequest, Question, RetryStatus, SessionError, Tool
 
 PERMISSION_KEYS: dict[str, str] = {
     "bash": "command",
@@ -28,7 +28,7 @@ _BODY_STARTS = ('{"', "<html", "<!doctype", "<HTML", "<!DOCTYPE")
 """Where a provider's answer begins inside of an error's message."""
 
 
-def asked(asking: Asking, directory: str | None) -> str:
+def asked(asking: PendingRequest, directory: str | None) -> str:
     """What a permission or question asks, as in "bash: npm test" or "Which colour? (Red / Blue)"; "" if it is not known."""
     if asking.questions:
         more = f" (+{len(asking.questions) - 1} more)" if len(asking.questions) > 1 else ""
@@ -37,13 +37,13 @@ def asked(asking: Asking, directory: str | None) -> str:
     return redact(_joined(asking.permission, _relative(what, directory)))
 
 
-def failed(failing: Failing) -> str:
+def failed(failing: SessionError) -> str:
     """The error's own words: its first line, without addresses, credentials and the provider's answer; may be empty."""
     return _words_of_error(_words(failing.error.data.get("message")))
 
 
 def _words_of_error(message: str) -> str:
-    message = _told_in_json(message.strip()) or message
+    message = _message_in_json(message.strip()) or message
     ends = [at for start in _BODY_STARTS if (at := message.find(start)) >= 0]
     line = message[: min(ends, default=None)].strip().partition("\n")[0]
     return redact_addresses(line).strip(" :-")
@@ -97,7 +97,7 @@ def _relative(words: str, directory: str | None) -> str:
     return str(PurePosixPath(words).relative_to(directory))
 
 
-def _told_in_json(message: str) -> str:
+def _message_in_json(message: str) -> str:
     """The message inside of a provider's JSON answer, which OpenCode sometimes gives as the error's message."""
     if not message.startswith("{"):
         return ""

@@ -88,7 +88,7 @@ class FailureData(Wire, frozen=True, kw_only=True):
     data: dict[str, Any] = {}
 
 
-class Failing(Wire, frozen=True, kw_only=True):
+class SessionError(Wire, frozen=True, kw_only=True):
     """The properties of session.error."""
 
     error: FailureData = FailureData()
@@ -101,7 +101,7 @@ class Question(Wire, frozen=True, kw_only=True):
     options: list[Any] = []
 
 
-class Asking(Wire, frozen=True, kw_only=True):
+class PendingRequest(Wire, frozen=True, kw_only=True):
     """The properties of permission.asked and question.asked; GET /permission and GET /question list the same."""
 
     id: str = ""
@@ -121,7 +121,7 @@ class RetryStatus(Wire, frozen=True, kw_only=True):
     next: float | None = None
 
 
-class Retrying(Wire, frozen=True, kw_only=True):
+class StatusChanged(Wire, frozen=True, kw_only=True):
     """The properties of session.status."""
 
     status: RetryStatus = RetryStatus()
@@ -145,7 +145,7 @@ class Tool(Wire, frozen=True, kw_only=True):
     synthetic: bool | None = None
 
 
-class Doing(Wire, frozen=True, kw_only=True):
+class PartUpdated(Wire, frozen=True, kw_only=True):
     """The properties of message.part.updated."""
 
     session_id: str = ""
@@ -205,7 +205,7 @@ def parse(data: bytes) -> Event | None:
 
 
 def properties(event: Event) -> Properties | None:
-    """The properties of `event`, or None if they do not look as they should."""
+    """The properties of `event`, or None if they have another shape."""
     try:
         return decode(bytes(event.properties), Properties)
     except Malformed:
@@ -213,7 +213,7 @@ def properties(event: Event) -> Properties | None:
 
 
 def details(text: Raw | bytes, kind: type[T]) -> T:
-    """`text` as a `kind`, all of whose fields have defaults; the defaults if it does not look as it should."""
+    """`text` as a `kind`, all of whose fields have defaults; the defaults if it has another shape."""
     try:
         return decode(bytes(text), kind)
     except Malformed:

@@ -9,24 +9,23 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from relay import contract
-from relay.bridge.notify.changes import Change
+from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1 import wording
-from relay.bridge.sources.opencode1.events import (
-    Asking,
+from relay.bridge.sources.opencode1.runs import Runs
+from relay.bridge.sources.opencode1.session import Session, Signal
+from relay.bridge.sources.opencode1.wire import (
     Disposed,
-    Doing,
     Event,
-    Failing,
     FailureData,
     Info,
+    PartUpdated,
+    PendingRequest,
     Properties,
-    Retrying,
+    SessionError,
+    StatusChanged,
     details,
     properties,
 )
-from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.session import Session
-from relay.bridge.sources.opencode1.turns import Signal
 
 ERROR_SIGNALS: dict[str, Signal] = {"MessageAbortedError": "aborted", "ContextOverflowError": "overflow"}
 """Errors that do not end a turn as failed; every other name does."""
@@ -38,25 +37,25 @@ class Sessions:
 
     def __init__(self, runs: Runs | None = None) -> None:
         self._runs = runs or Runs()
-        self._families = self._runs.families
+        self._tree = self._runs.tree
 
     def __len__(self) -> int:
         """Sessions remembered."""
-        return len(self._families)
+        return len(self._tree)
 
     def title(self, session_id: str) -> str | None:
         """The newest title of the session, if one is known."""
-        session = self._families.get(session_id)
+        session = self._tree.get(session_id)
         return session.title if session else None
 
     def directory(self, session_id: str) -> str | None:
         """The directory that the session works in, if it is known."""
-        session = self._families.get(session_id)
+        session = self._tree.get(session_id)
         return session.directory if session else None
 
     def state(self, session_id: str, now_ms: float) -> contract.ContentState | None:
         """What the card of a root session shows; None if it does not run."""
-        session = self._families.get(session_id)
+        session = self._tree.get(session_id)
         return session.state(now_ms) if session and session.running else None
 
     def fold(self, event: Event) -> list[Change]:
@@ -69,110 +68,110 @@ class Sessions:
             return []
         return handle_known(self, event.id or self._runs.fresh_id(), known, event)
 
-    def learn(self, session_id: str, info: Info | None, fact: str | None = None) -> list[Change]:
+    def learn(self, session_id: str, info: Info | None, event_id: str | None = None) -> list[Change]:
         """Fold in the answer to an `unknown` change; None: it cannot be learnt, so the session counts as a root.
 
-        `fact` is the id of the event that told of it, if it was one.
+        `event_id` is the id of the event that said it, if it was one.
         """
         before = self.title(session_id)
-        changes = self._families.learn(session_id, info)
+        changes = self._tree.learn(session_id, info)
         if self.title(session_id) != before:
-            changes += self._runs.progress(session_id, fact or self._runs.fresh_id())
+            changes += self._runs.progress(session_id, event_id or self._runs.fresh_id())
         return changes
 
     def forget(self, session_id: str) -> list[Change]:
         """The server says that it does not know the session: it was deleted."""
-        return self._families.delete(session_id, self._runs.fresh_id())
+        return self._tree.delete(session_id, self._runs.fresh_id())
 
     # Handlers, one for each kind of event.
 
-    def _on_info(self, fact: str, known: Properties, _: Event) -> list[Change]:
-        return self.learn(known.info.id, known.info, fact) if known.info else []
+    def _on_info(self, event_id: str, known: Properties, _: Event) -> list[Change]:
+        return self.learn(known.info.id, known.info, event_id) if known.info else []
 
-    def _on_deleted(self, fact: str, known: Properties, _: Event) -> list[Change]:
+    def _on_deleted(self, event_id: str, known: Properties, _: Event) -> list[Change]:
         session_id = known.info.id if known.info else known.session_id
-        return self._families.delete(session_id, fact) if session_id else []
+        return self._tree.delete(session_id, event_id) if session_id else []
 
-    def _on_status(self, fact: str, known: Properties, event: Event) -> list[Change]:
+    def _on_status(self, event_id: str, known: Properties, event: Event) -> list[Change]:
         if known.status is None or not known.session_id:
             return []
-        status = replace(details(event.properties, Retrying).status, type=known.status.type)
-        return self._runs.status(known.session_id, status, fact)
+        status = replace(details(event.properties, StatusChanged).status, type=known.status.type)
+        return self._runs.status(known.session_id, status, event_id)
 
-    def _on_idle(self, fact: str, known: Properties, _: Event) -> list[Change]:
+    def _on_idle(self, event_id: str, known: Properties, _: Event) -> list[Change]:
         # The twin of a status idle, and then without effect; old servers send only this one.
-        return self._runs.signal(known.session_id, "idle", fact)
+        return self._runs.signal(known.session_id, "idle", event_id)
 
-    def _on_error(self, fact: str, known: Properties, event: Event) -> list[Change]:
+    def _on_error(self, event_id: str, known: Properties, event: Event) -> list[Change]:
         signal = ERROR_SIGNALS.get(known.error.name if known.error else "", "error")
-        return self._runs.signal(known.session_id, signal, fact, _error_words(event))
+        return self._runs.signal(known.session_id, signal, event_id, _error_words(event))
 
-    def _on_message(self, fact: str, known: Properties, _: Event) -> list[Change]:
+    def _on_message(self, event_id: str, known: Properties, _: Event) -> list[Change]:
         message = known.info
-        if message is None or not known.session_id or self._families.deleted(known.session_id):
+        if message is None or not known.session_id or self._tree.deleted(known.session_id):
             return []
-        session = self._families.session(known.session_id)
+        session = self._tree.session(known.session_id)
         session.newest_id = max(session.newest_id, message.id)  # OpenCode's ids of messages ascend
         if message.role == "assistant" and _is_aborted(message):
-            return self._runs.signal(known.session_id, "aborted", fact)
+            return self._runs.signal(known.session_id, "aborted", event_id)
         if message.role != "assistant" or message.finish or message.time.completed:
             return []
         if session.step_id == message.id:
             return []
         session.step_id = message.id
         if session.phase == "unknown":
-            return []  # nothing to go on with; its next status tells whether it runs
-        return self._runs.signal(known.session_id, "step", fact)
+            return []  # nothing to go on with; its next status says whether it runs
+        return self._runs.signal(known.session_id, "step", event_id)
 
     def _on_asked(self, _: str, known: Properties, event: Event) -> list[Change]:
         if not known.id or not known.session_id:
             return []
-        asking = details(event.properties, Asking)
+        asking = details(event.properties, PendingRequest)
         return self._runs.ask(replace(asking, id=known.id, session_id=known.session_id))
 
-    def _on_replied(self, fact: str, known: Properties, _: Event) -> list[Change]:
-        return self._answer(fact, known, ANSWER_SIGNALS.get(known.reply or "once"))
+    def _on_replied(self, event_id: str, known: Properties, _: Event) -> list[Change]:
+        return self._answer(event_id, known, ANSWER_SIGNALS.get(known.reply or "once"))
 
-    def _on_rejected(self, fact: str, known: Properties, _: Event) -> list[Change]:
-        return self._answer(fact, known, "rejected")
+    def _on_rejected(self, event_id: str, known: Properties, _: Event) -> list[Change]:
+        return self._answer(event_id, known, "rejected")
 
-    def _answer(self, fact: str, known: Properties, signal: Signal | None) -> list[Change]:
+    def _answer(self, event_id: str, known: Properties, signal: Signal | None) -> list[Change]:
         session_id, request = known.session_id or "", known.request_id or ""
         answered = self._runs.answer(session_id, request) if request else []
-        return answered + self._runs.signal(session_id, signal, fact)
+        return answered + self._runs.signal(session_id, signal, event_id)
 
-    def _on_part(self, fact: str, event: Event) -> list[Change]:
-        doing = details(event.properties, Doing)
-        session = self._families.get(doing.session_id)
-        root_id = self._families.root(doing.session_id)
-        root = self._families.get(root_id)
+    def _on_part(self, event_id: str, event: Event) -> list[Change]:
+        doing = details(event.properties, PartUpdated)
+        session = self._tree.get(doing.session_id)
+        root_id = self._tree.root(doing.session_id)
+        root = self._tree.get(root_id)
         words = _doing_words(doing, session) if session else ""
         if root is None or not words or words == root.doing:
             return []
         root.doing = words
-        return self._runs.progress(root_id, fact)
+        return self._runs.progress(root_id, event_id)
 
     def _on_connected(self, _: str, __: Event) -> list[Change]:
         self._runs.connected_at = self._runs.events
-        for _, session in self._families:
-            session.blind = session.running and session.parent_id is None
+        for _, session in self._tree:
+            session.unobserved = session.running and session.parent_id is None
         return []
 
-    def _on_disposed(self, fact: str, event: Event) -> list[Change]:
+    def _on_disposed(self, event_id: str, event: Event) -> list[Change]:
         directory = details(event.properties, Disposed).directory
         changes: list[Change] = []
-        for session_id, session in self._families:
+        for session_id, session in self._tree:
             if directory and session.directory == directory and not session.quiet:
-                changes += self._runs.signal(session_id, "aborted", fact)
-                changes += self._runs.signal(session_id, "idle", fact)
+                changes += self._runs.signal(session_id, "aborted", event_id)
+                changes += self._runs.signal(session_id, "idle", event_id)
         return changes
 
 
 def _error_words(event: Event) -> str:
-    return wording.failed(details(event.properties, Failing))
+    return wording.failed(details(event.properties, SessionError))
 
 
-def _doing_words(doing: Doing, session: Session) -> str:
+def _doing_words(doing: PartUpdated, session: Session) -> str:
     if doing.part.type == "tool":
         return wording.tool_line(doing.part, session.directory)
     # A user's text is a part, too; only that of an assistant's message is progress.
@@ -205,5 +204,5 @@ WHOLE_HANDLERS: dict[str, Callable[[Sessions, str, Event], list[Change]]] = {
 
 
 def _is_aborted(message: Info) -> bool:
-    """An abort before the model was called is told by the message alone (observed, 1.18.33)."""
+    """An abort before the model was called shows in the message alone (observed, 1.18.33)."""
     return ERROR_SIGNALS.get(details(message.error, FailureData).name) == "aborted"

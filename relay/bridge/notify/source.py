@@ -1,0 +1,80 @@
+"""The seam between a coding agent's server and the notifications: what a source reports, and what it answers."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from relay.contract import ContentState
+
+Kind = Literal[
+    "started", "progress", "asked", "answered", "complete", "error", "stopped", "interrupted", "unknown"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to a session, in words that no generation of OpenCode owns.
+
+    - `started`: a root session's run began; `progress`: what its card shows may be different now.
+    - `asked`, `answered`: a permission or question (`subject_id` is its id) waits for the user, or does not wait any
+      more, because it was answered, or because its session stopped or was deleted. `text` says what is asked.
+    - `complete`, `error`: the run ended; `subject_id` is the id of its newest message, or of the event that ended it if
+      no message was seen. `text` holds the error's own words.
+    - `stopped`: the run ended because the user wanted it; it does not ring. `interrupted`: because the server stopped.
+    - `unknown`: inside a source only: a session whose parent has to be asked for; its other changes wait for that.
+
+    `session_id` is a root session's, except for `unknown`. Two changes that differ in `text` alone are the same one.
+    """
+
+    kind: Kind
+    session_id: str
+    subject_id: str = ""
+    text: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """Whether events come in, the server's version, and when its last byte came (UNIX seconds); None: not yet."""
+
+    connected: bool = False
+    version: str | None = None
+    last_event_at: float | None = None
+
+
+class Source(Protocol):
+    """One server. Everything that only its generation of OpenCode does is behind this; sessions are root sessions."""
+
+    known_until: float
+    """UNIX milliseconds until which no change was missed."""
+
+    async def ready(self) -> None:
+        """Return if the server answers; raises Unreachable, Refused, or NotOpenCode if it is of another generation."""
+
+    def restore(self, running: Iterable[str], known_until: float) -> None:
+        """What an earlier bridge left: the sessions that ran then. Call it before `run`, which reports their ends."""
+
+    async def run(self, notify: Callable[[Change], None], alive: Callable[[], None]) -> None:
+        """Report changes, in order for each session, until cancelled; also those missed while the stream was cut.
+
+        `alive` is called every few seconds while events come in. Both callbacks return at once.
+        """
+
+    async def close(self, drain_seconds: float) -> None:
+        """Report what is still being asked for, within `drain_seconds`."""
+
+    def health(self) -> SourceHealth:
+        """How the connection to the server is."""
+
+    def state(self, session_id: str, now_ms: float) -> ContentState | None:
+        """What the card of a running session shows; None if it does not run."""
+
+    def title(self, session_id: str) -> str | None:
+        """The newest title of the session, if one is known."""
+
+    def directory(self, session_id: str) -> str | None:
+        """Where the session works, if that is known."""
+
+    async def newest_text(self, session_id: str, last_id: str) -> str:
+        """What was said last in the run that ended with message `last_id`. Raises OpenCodeError."""
+
+    # The place for answering requests: `async def answer(self, request_id, decision)`, raising NotFound if it is gone.

@@ -1,0 +1,129 @@
+"""OpenCode's first generation as a source: its stream folded into changes, and asked for what the stream does not say."""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+
+import aiohttp
+
+from relay.bridge.address import Address
+from relay.bridge.errors import OpenCodeError
+from relay.bridge.keyed import KeyedQueue
+from relay.bridge.notify.source import Change, SourceHealth
+from relay.bridge.sources.opencode1.catch_up import CatchUp
+from relay.bridge.sources.opencode1.client import OpenCode
+from relay.bridge.sources.opencode1.fold import Sessions
+from relay.bridge.sources.opencode1.resync import Resync
+from relay.bridge.sources.opencode1.runs import Runs
+from relay.bridge.sources.opencode1.stream import EventStream
+from relay.bridge.sources.opencode1.wire import Event
+from relay.contract import ContentState
+from relay.log import line
+
+log = logging.getLogger("relay.bridge.sources.opencode1.source")
+
+BOUND = 1000
+"""Sessions that may wait for the answer to who their parent is."""
+
+
+class OpenCode1:
+    """A Source. It never stops reading: questions about a session are asked in tasks of their own."""
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        where: Address,
+        read_deadline: float,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
+        self._opencode = OpenCode(http, where)
+        self._stream = EventStream(self._opencode, read_deadline=read_deadline, clock=clock)
+        runs = Runs()
+        self._sessions, self._catch_up = Sessions(runs), CatchUp(runs)
+        self._resync = Resync(self._opencode, self._sessions, self._catch_up, self._act, clock=clock)
+        self._questions: KeyedQueue[str] = KeyedQueue(
+            "bridge-question", self._learn, bound=BOUND, dropped=self._assume_root
+        )
+        self._notify: Callable[[Change], None] = lambda _: None
+        self._synced = False
+        self.known_until = clock() * 1000
+
+    async def ready(self) -> None:
+        """GET /global/health."""
+        self._stream.version = (await self._opencode.health()).version
+
+    def restore(self, running: Iterable[str], known_until: float) -> None:
+        """These root sessions ran at `known_until` (UNIX milliseconds)."""
+        self._catch_up.restore(running)
+        self.known_until = known_until
+
+    async def run(self, notify: Callable[[Change], None], alive: Callable[[], None]) -> None:
+        """Fold the stream until cancelled; after each connection, ask for what it did not say."""
+        await self.fold(self._stream.events(), notify, alive)
+
+    async def fold(
+        self, events: AsyncIterator[Event], notify: Callable[[Change], None], alive: Callable[[], None]
+    ) -> None:
+        """Until `events` end. `alive` is called with each of OpenCode's heartbeats, every 10 s."""
+        self._notify = notify
+        async for event in events:
+            self._act(self._sessions.fold(event))
+            if event.type == "server.connected":
+                self._synced = False
+                self._resync.start(self.known_until, self._caught_up)
+            elif self._synced:
+                self.known_until = self._clock() * 1000
+            if event.type == "server.heartbeat":
+                alive()
+
+    async def close(self, drain_seconds: float) -> None:
+        """Stop a resync (the next bridge asks again), and wait for the answers about unknown sessions."""
+        await self._resync.close()
+        for session_id in await self._questions.close(drain_seconds):
+            self._assume_root(session_id)
+
+    def health(self) -> SourceHealth:
+        """How the stream is."""
+        return SourceHealth(self._stream.connected, self._stream.version, self._stream.received_at)
+
+    def state(self, session_id: str, now_ms: float) -> ContentState | None:
+        """What the card of a running root session shows."""
+        return self._sessions.state(session_id, now_ms)
+
+    def title(self, session_id: str) -> str | None:
+        """The session's newest title, if one is known."""
+        return self._sessions.title(session_id)
+
+    def directory(self, session_id: str) -> str | None:
+        """The session's directory, if it is known."""
+        return self._sessions.directory(session_id)
+
+    async def newest_text(self, session_id: str, last_id: str) -> str:
+        """What was said last in the run that ended with message `last_id`."""
+        return await self._opencode.newest_text(session_id, last_id)
+
+    def _caught_up(self) -> None:
+        self._synced, self.known_until = True, self._clock() * 1000
+
+    def _act(self, changes: list[Change]) -> None:
+        """Report the changes, and ask for the unknown sessions."""
+        for change in changes:
+            if change.kind == "unknown":
+                self._questions.put(change.session_id, change.session_id)
+            else:
+                self._notify(change)
+
+    async def _learn(self, session_id: str) -> None:
+        try:
+            info = await self._opencode.session(session_id)
+        except OpenCodeError as error:
+            # Better one alert too many than one too few: a session that nobody knows counts as a root.
+            log.warning(line("unknown session", sessionID=session_id, reason=error))
+            self._assume_root(session_id)
+        else:
+            self._act(self._sessions.learn(session_id, info))
+
+    def _assume_root(self, session_id: str) -> None:
+        self._act(self._sessions.learn(session_id, None))

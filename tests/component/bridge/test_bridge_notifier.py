@@ -1,0 +1,314 @@
+"""From changes to events: the delay of requests, the pauses of a card, and the order of a session's events.
+
+The source is a stand-in without OpenCode, so nothing here depends on a generation of it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any
+
+import pytest
+
+import relay.bridge.notify.notifier as notifier_module
+from component.bridge.timers import Timers
+from relay import contract
+from relay.bridge.errors import Unreachable
+from relay.bridge.notify.mapping import Sender
+from relay.bridge.notify.notifier import Notifier
+from relay.bridge.notify.source import Change, SourceHealth
+from waiting import eventually
+
+
+class FakeSource:
+    """Sessions as a test sets them: `doing` of those that run, and the texts of those that end."""
+
+    known_until = 0.0
+
+    def __init__(self) -> None:
+        self.doing: dict[str, str] = {}
+        self.texts: dict[tuple[str, str], str] = {}
+        self.gate = asyncio.Event()  # texts come once it is set
+        self.gate.set()
+        self.asked = 0
+
+    async def ready(self) -> None: ...
+
+    def restore(self, running: Iterable[str], known_until: float) -> None: ...
+
+    async def run(self, notify: Callable[[Change], None], alive: Callable[[], None]) -> None: ...
+
+    async def close(self, drain_seconds: float) -> None: ...
+
+    def health(self) -> SourceHealth:
+        return SourceHealth()
+
+    def state(self, session_id: str, now_ms: float) -> contract.ContentState | None:
+        doing = self.doing.get(session_id)
+        return doing and contract.ContentState(status="working", session_title="Fix it", last_message=doing)  # type: ignore[return-value]
+
+    def title(self, session_id: str) -> str | None:
+        return "Fix it"
+
+    def directory(self, session_id: str) -> str | None:
+        return "/code/demo"
+
+    async def newest_text(self, session_id: str, last_id: str) -> str:
+        self.asked += 1
+        await self.gate.wait()
+        try:
+            return self.texts[session_id, last_id]
+        except KeyError:
+            raise Unreachable("nobody there") from None
+
+
+class Sent:
+    """An outbox that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.events: list[contract.Event] = []
+        self.withdrawn: list[str] = []
+
+    def put(self, event: contract.Event) -> None:
+        self.events.append(event)
+
+    def withdraw(self, session_id: str, event_id: str) -> None:
+        self.withdrawn.append(event_id)
+
+    def types(self) -> list[str]:
+        return [event.event_type for event in self.events]
+
+    def shown(self) -> list[tuple[str, str]]:
+        states = [event.content_state for event in self.events]
+        return [(state.status, state.last_message) for state in states if state]
+
+
+@pytest.fixture
+def source() -> FakeSource:
+    return FakeSource()
+
+
+@pytest.fixture
+def sent() -> Sent:
+    return Sent()
+
+
+@pytest.fixture
+def timers() -> Timers:
+    return Timers(now=100.0)
+
+
+Make = Callable[..., Notifier]
+
+
+@pytest.fixture
+async def make(source: FakeSource, sent: Sent, timers: Timers) -> AsyncIterator[Make]:
+    made: list[Notifier] = []
+
+    def make(**options: Any) -> Notifier:
+        sender = Sender("s3cret-s3cret-s3cret", "0123456789abcdef")
+        given: dict[str, Any] = {"permission_delay": 2.0, "call_later": timers.call_later}
+        given |= {"clock": lambda: timers.now, "monotonic": lambda: timers.now}
+        made.append(Notifier(source, sender, sent, **given | options))
+        return made[-1]
+
+    yield make
+    for notifier in made:
+        await notifier.close(0)
+
+
+@pytest.fixture
+def notifier(make: Make) -> Notifier:
+    return make()
+
+
+@pytest.fixture
+def running(notifier: Notifier, source: FakeSource) -> Notifier:
+    """Session ses_a runs since now."""
+    source.doing["ses_a"] = "Starting..."
+    notifier.notify(Change("started", "ses_a", "evt_1"))
+    return notifier
+
+
+def work(notifier: Notifier, source: FakeSource, *steps: str) -> None:
+    for doing in steps:
+        source.doing["ses_a"] = doing
+        notifier.notify(Change("progress", "ses_a", doing))
+
+
+class TestRequests:
+    def test_a_request_rings_after_the_delay(self, make: Make, sent: Sent, timers: Timers) -> None:
+        make(permission_delay=7.5).notify(Change("asked", "ses_a", "per_1", "bash: ls"))
+        timers.turn_to(107.4)
+        assert sent.events == []
+        timers.turn_to(107.5)
+        (event,) = sent.events
+        assert (event.title, event.body) == ("Action Needed: Fix it", "bash: ls")
+
+    async def test_only_the_answered_request_is_withdrawn(self, notifier: Notifier, sent: Sent) -> None:
+        for request in ("per_1", "per_2", "per_3"):
+            notifier.notify(Change("asked", "ses_a", request, request))
+        notifier.notify(Change("answered", "ses_a", "per_2"))
+        notifier.notify(Change("answered", "ses_a", "per_unknown"))
+        await notifier.close(1)
+        assert [event.body for event in sent.events] == ["per_1", "per_3"]
+        assert len(set(sent.withdrawn)) == 2
+        assert not {event.event_id for event in sent.events} & set(sent.withdrawn)
+
+    def test_a_request_shows_until_it_is_answered_and_then_the_work_again(
+        self, running: Notifier, source: FakeSource, sent: Sent, timers: Timers
+    ) -> None:
+        running.notify(Change("asked", "ses_a", "per_1", "bash: rm -r build"))
+        timers.turn_to(102.0)
+        work(running, source, "something else")
+        running.notify(Change("answered", "ses_a", "per_1"))
+        assert sent.types() == ["start", "permission", "progress"]
+        assert sent.shown() == [
+            ("working", "Starting..."),
+            ("permission", "bash: rm -r build"),
+            ("working", "something else"),
+        ]
+
+    async def test_a_request_answered_in_time_never_shows(self, running: Notifier, sent: Sent) -> None:
+        running.notify(Change("asked", "ses_a", "per_1", "bash: ls"))
+        running.notify(Change("answered", "ses_a", "per_1"))
+        await running.close(1)
+        assert sent.types() == ["start"]
+
+    def test_the_card_of_a_root_that_does_not_run_ends_with_the_last_answer(
+        self, make: Make, sent: Sent
+    ) -> None:
+        notifier = make(permission_delay=0.0)
+        notifier.notify(Change("asked", "ses_a", "per_1", "bash: ls"))
+        notifier.notify(Change("asked", "ses_a", "per_2", "bash: pwd"))
+        for request in ("per_2", "per_1", "per_1"):
+            notifier.notify(Change("answered", "ses_a", request))
+        assert sent.types()[:2] == ["permission", "permission"]
+        assert sent.shown()[2:] == [("complete", "Answered")]
+
+    def test_only_the_chosen_alerts_ring(self, make: Make, sent: Sent) -> None:
+        notifier = make(permission_delay=0.0, alerts=frozenset({"permission"}))
+        notifier.notify(Change("asked", "ses_a", "per_1", "bash: ls"))
+        notifier.notify(Change("error", "ses_a", "msg_1", "Bad key"))
+        assert sent.types() == ["permission", "progress"]
+        assert sent.shown()[1] == ("error", "Bad key")
+
+
+class TestCards:
+    def test_a_start_names_the_session_and_its_directory(self, running: Notifier, sent: Sent) -> None:
+        (event,) = sent.events
+        assert (event.event_type, event.title) == ("start", "Session Started")
+        assert event.body == "OpenCode is working on: Fix it (/code/demo)"
+        assert sent.shown() == [("working", "Starting...")]
+
+    def test_a_run_that_is_over_already_has_no_start(self, notifier: Notifier, sent: Sent) -> None:
+        notifier.notify(Change("started", "ses_b", "evt_1"))
+        notifier.notify(Change("progress", "ses_b", "evt_2"))
+        assert sent.events == []
+
+    def test_progress_waits_and_the_newest_wins(
+        self, running: Notifier, source: FakeSource, sent: Sent, timers: Timers
+    ) -> None:
+        timers.turn_to(104.0)
+        work(running, source, "one", "two", "three")
+        timers.turn_to(111.9)
+        assert sent.types() == ["start"]
+        timers.turn_to(112.0)
+        assert sent.shown()[1:] == [("working", "three")]
+
+    async def test_the_last_progress_goes_when_the_bridge_stops(
+        self, running: Notifier, source: FakeSource, sent: Sent
+    ) -> None:
+        work(running, source, "one")
+        await running.close(1)
+        assert sent.types() == ["start", "progress"]
+
+    def test_beyond_the_bound_the_oldest_progress_goes_early(
+        self, make: Make, source: FakeSource, sent: Sent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(notifier_module, "BOUND", 1)
+        notifier = make()
+        for session in ("ses_a", "ses_b"):
+            source.doing[session] = "Starting..."
+            notifier.notify(Change("started", session, "evt_1"))
+            source.doing[session] = "more"
+            notifier.notify(Change("progress", session, "evt_2"))
+        assert [(event.event_type, event.session_id) for event in sent.events] == [
+            ("start", "ses_a"), ("start", "ses_b"), ("progress", "ses_a"),
+        ]  # fmt: skip
+
+    def test_an_end_cancels_what_waits_and_comes_last(
+        self, running: Notifier, source: FakeSource, sent: Sent, timers: Timers
+    ) -> None:
+        work(running, source, "one")
+        running.notify(Change("stopped", "ses_a", "msg_1"))
+        timers.turn_to(200.0)
+        assert sent.types() == ["start", "progress"]
+        assert sent.shown()[1] == ("complete", "Stopped")
+
+
+class TestTexts:
+    async def test_the_next_events_come_after_the_end_that_waits_for_its_text(
+        self, notifier: Notifier, source: FakeSource, sent: Sent
+    ) -> None:
+        source.gate.clear()
+        source.texts["ses_a", "msg_1"] = "It is fixed."
+        source.doing["ses_a"] = "Starting..."
+        notifier.notify(Change("complete", "ses_a", "msg_1"))
+        notifier.notify(Change("started", "ses_a", "evt_2"))
+        notifier.notify(Change("error", "ses_a", "msg_2", "Bad key"))
+        await eventually(lambda: source.asked)
+        assert sent.events == []
+        source.gate.set()
+        await eventually(lambda: len(sent.events) == 3)
+        assert [(event.event_type, event.body) for event in sent.events] == [
+            ("complete", "It is fixed."),
+            ("start", "OpenCode is working on: Fix it (/code/demo)"),
+            ("error", "Bad key"),
+        ]
+
+    async def test_without_its_text_an_end_rings_all_the_same(
+        self, notifier: Notifier, sent: Sent, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        notifier.notify(Change("complete", "ses_a", "msg_1"))
+        await notifier.close(1)
+        assert [event.body for event in sent.events] == ["Session complete."]
+        assert 'no text sessionID=ses_a reason="nobody there"' in caplog.text
+
+    async def test_too_many_ends_at_once_cost_the_oldest(
+        self, make: Make, sent: Sent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(notifier_module, "BOUND", 2)
+        notifier = make()
+        for number in range(3):
+            notifier.notify(Change("complete", f"ses_{number}", f"evt_{number}"))
+        await notifier.close(1)
+        assert [event.session_id for event in sent.events] == ["ses_1", "ses_2"]
+        assert 'dropped kind=complete sessionID=ses_0 reason="too many changes wait"' in caplog.text
+
+    @pytest.mark.parametrize(
+        ("bound", "lines"),
+        [
+            (1, ["dropped kind=complete", "dropped kind=error"]),
+            (9, ["not sent kind=complete", "not sent kind=error", "not sent kind=error"]),
+        ],
+    )
+    async def test_what_waits_behind_a_text_that_does_not_come_is_named_in_the_log(
+        self,
+        make: Make,
+        source: FakeSource,
+        sent: Sent,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        bound: int,
+        lines: list[str],
+    ) -> None:
+        monkeypatch.setattr(notifier_module, "BOUND", bound)
+        source.gate.clear()
+        notifier = make()
+        notifier.notify(Change("complete", "ses_a", "msg_1"))
+        for number in range(2):
+            notifier.notify(Change("error", "ses_a", f"msg_{number}", "no"))
+        await notifier.close(0.02)
+        assert [record.getMessage().partition(" sessionID")[0] for record in caplog.records] == lines
+        reasons = {record.getMessage().partition("reason=")[2] for record in caplog.records}
+        assert reasons == {'"the bridge stops"' if bound == 9 else '"too many changes wait"'}
