@@ -21,8 +21,8 @@ from pathlib import Path
 from loadtests.command import amount, count, run
 from loadtests.conclusion import conclude
 from loadtests.summary import OUT, Threshold
-from simulator.opencode.script import Script, parse
-from simulator.opencode.v1.agent import Reaction
+from simulator.opencode.prompt_language import parse
+from simulator.opencode.script import Reaction, Script
 from simulator.opencode.v1.server import OpenCodeServer
 from simulator.opencode.v1.wire import Frame
 from simulator.replay.world import World, WorldOptions
@@ -111,9 +111,9 @@ def _count_events(world: World) -> list[int]:
 
 async def _prompt_all(world: World, sessions: int, prompt: str) -> Counter[tuple[str, str]]:
     """Every session gets the prompt and answers it; what the phone must show of each."""
-    desk = world.opencode.desk
-    made = [desk.create("/code/load", {"title": f"Load {number}"}) for number in range(sessions)]
-    turns = [desk.prompt(one, {"parts": [{"type": "text", "text": prompt}]}) for one in made]
+    api = world.opencode.api
+    made = [api.create("/code/load", {"title": f"Load {number}"}) for number in range(sessions)]
+    turns = [api.prompt(one, {"parts": [{"type": "text", "text": prompt}]}) for one in made]
     await asyncio.gather(*(turn for turn in turns if turn is not None))
     return Counter((one["id"], "complete") for one in made)
 

@@ -8,7 +8,7 @@ from typing import Any
 from phone_pushes import Delivered
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.opencode.v1.answers import Answer
+from simulator.opencode.v1.effects import Effect
 from simulator.opencode.v1.server import OpenCodeServer
 from simulator.phone.activitykit.activity import Activity
 from simulator.phone.app.content_state import KINDS, ContentState, session_props
@@ -44,7 +44,7 @@ class Agent:
 
     def happens(self, kind: str, session_id: str = "ses_1", **more: Any) -> None:
         event = (kind, {"sessionID": session_id, **more})
-        self.server.process.act(DIRECTORY, Answer((event,)))
+        self.server.process.act(DIRECTORY, Effect((event,)))
 
     def session(self, session_id: str = "ses_1", title: str = "Fix it", **more: Any) -> None:
         times = {"created": 1, "updated": 1}

@@ -8,8 +8,8 @@ from typing import Any
 
 import aiohttp
 
-from simulator.opencode.script import Script, parse
-from simulator.opencode.v1.agent import Reaction
+from simulator.opencode.prompt_language import parse
+from simulator.opencode.script import Reaction, Script
 from simulator.opencode.v1.player import Played
 from simulator.opencode.v1.server import OpenCodeServer
 from simulator.replay.world import World, WorldOptions

@@ -7,15 +7,57 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 
-from simulator.clock import RealClock
+from simulator.clock import Clock, RealClock
 from simulator.journal import Journal
-from simulator.opencode.crowd import Crowd, gather
+from simulator.opencode.script import Json
+from simulator.opencode.v1.api import Api
 from simulator.opencode.v1.server import OpenCodeServer
 from simulator.opencode.writer import MIXED, Writer
 from simulator.process import CommandError
 
 _JOURNAL_SIZE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Many virtual users: each has a session, prompts it, waits for the end of the turn, thinks, and prompts again.
+
+    `turns` prompts for each of `sessions`, or without end if None; at most `pause` seconds between two turns.
+
+    `spread` is how many seconds it takes until all have begun.
+    """
+
+    sessions: int
+    turns: int | None = None
+    pause: float = 5.0
+    spread: float = 1.0
+
+
+async def run_load(load: Load, api: Api, writer: Writer, clock: Clock) -> dict[str, int]:
+    """Let the virtual users work; how many turns each session has ended. Who is cut off when the server dies gives up."""
+    ended: dict[str, int] = {}
+
+    async def user(number: int) -> None:
+        await clock.sleep(load.spread * number / load.sessions)
+        session = api.create(writer.directory(), {"title": writer.title()})
+        ended[session["id"]] = 0
+        for _ in count() if load.turns is None else range(load.turns):
+            await _prompt(api, session, writer)
+            ended[session["id"]] += 1
+            await clock.sleep(writer.random.uniform(0, load.pause))
+
+    async with asyncio.TaskGroup() as users:
+        for number in range(load.sessions):
+            users.create_task(user(number), name=f"opencode-user-{number}")
+    return ended
+
+
+async def _prompt(api: Api, session: Json, writer: Writer) -> None:
+    turn = api.prompt(session, {"parts": [{"type": "text", "text": writer.prompt()}]})
+    if turn is not None:
+        await turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +95,7 @@ async def serve(options: OpenCodeOptions) -> None:
 
 @asynccontextmanager
 async def running(options: OpenCodeOptions) -> AsyncIterator[OpenCodeServer]:
-    """The server, up, with its crowd at work; afterwards it is gone, without a farewell, as the real one."""
+    """The server, up, with its load at work; afterwards it is gone, without a farewell, as the real one."""
     clock = RealClock()
     writer = Writer(options.seed, options.rate, options.scenario)
     server = OpenCodeServer(
@@ -64,12 +106,12 @@ async def running(options: OpenCodeOptions) -> AsyncIterator[OpenCodeServer]:
         await server.start(options.port)
     except OSError as error:
         raise CommandError(f"--port {options.port} cannot be used: {error.strerror or error}") from None
-    crowd = Crowd(options.sessions, options.turns, options.pause)
-    people = asyncio.create_task(gather(crowd, server.desk, writer, clock), name="opencode-crowd")
+    load = Load(options.sessions, options.turns, options.pause)
+    users = asyncio.create_task(run_load(load, server.api, writer, clock), name="opencode-load")
     try:
         yield server
     finally:
-        people.cancel()
+        users.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await people
+            await users
         await server.close()

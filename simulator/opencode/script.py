@@ -1,53 +1,52 @@
-"""What a model answers to one prompt, as data: a script of model calls, and the small language in which prompts hold one. No I/O.
+"""What a model answers to one prompt, as data: a script of model calls, and how a provider refuses one. No I/O.
 
-A prompt may end with `@@[...]`, a JSON list of operations, one a model call:
-
-    {"op": "text", "n": 40, "ms": 50, "word": "word", "finish": "length"}    n words, one every ms milliseconds
-    {"op": "reason", "n": 5, "n2": 5, "ms": 30}                              n words of thought, then n2 of text
-    {"op": "slow", "s": 12, "n": 5, "ms": 20}                                the first token after s seconds
-    {"op": "cut", "n": 5, "ms": 30}                                          the provider hangs up in the middle
-    {"op": "bash", "command": "echo x"}                                      a command; it asks for permission
-    {"op": "tool", "name": "write", "args": {...}}                           any other tool
-    {"op": "tools", "tools": [{"op": "bash", ...}, ...]}                     several in one call
-    {"op": "task", "prompt": "@@[...]"}                                      a subagent, in a session of its own
-    {"op": "question"}                                                       asks the person
-    {"op": "fail", "status": 429, "times": 1, "retry_after": 3, "msg": ""}   the provider refuses; times -1 for ever
-    {"op": "in_stream", "n": 3, "times": 1}                                  the provider fails after n words
-    {"op": "refuse"}                                                         nobody listens where the provider should be
-    {"op": "no_model"}                                                       the model does not exist
-    {"op": "event", "type": "x.y", "properties": {}}                         any event, of the session, between two calls
-    {"op": "abort", "after": 1.5}                                            a person aborts so many seconds later
-
-Tools and questions may say who answers: `"reply": "once" | "always" | "reject"` (or `"answers": [["Blue"]]`) with `"after"`
-seconds; without, they wait for a person. The prompts of the recordings in `simulator/scenarios/recordings` are in this
-language: it is that of the provider against which OpenCode 1.18.33 was recorded.
+Both generations of the server play the same scripts.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from simulator.opencode.v1.beat import Word
-from simulator.opencode.v1.errors import OVERFLOW, Fault, fault
-from simulator.opencode.v1.state import Json
-
+Json = dict[str, Any]
 Finish = Literal["stop", "length", "content-filter", "unknown"]
+PermissionReply = Literal["once", "always", "reject"]
+PERMISSION_REPLIES: tuple[PermissionReply, ...] = ("once", "always", "reject")
 FOR_EVER = -1
-_MARK = "@@"
-_QUESTION: Json = {
-    "question": "Which colour do you want?",
-    "header": "Colour",
-    "options": [
-        {"label": "Red", "description": "a warm one"},
-        {"label": "Blue", "description": "a cold one"},
-    ],
-    "multiple": False,
+OVERFLOW = "context_length_exceeded"
+
+_MESSAGES: dict[int | str, str] = {
+    400: "bad request: invalid parameter",
+    401: "Incorrect API key provided",
+    403: "You do not have access to this model",
+    429: "Rate limit reached for requests",
+    500: "The server had an error while processing your request",
+    503: "Service temporarily overloaded",
+    OVERFLOW: "This model's maximum context length is 128000 tokens. However, your messages resulted in 200000 tokens.",
+    "refused": "Cannot connect to API: Unable to connect. Is the computer able to access the url?",
+    "in_stream": '{"error":{"message":"The server had an error while processing your request","type":"server_error"}}',
+    "no_model": "Model not found: fake/no-such-model.",
 }
 
 
-class BadScript(ValueError):
-    """A prompt holds operations that are none; the text says which."""
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What went wrong: an HTTP status of the provider, or `context_length_exceeded`, `refused` (nobody listens),
+    `in_stream` (an error in the middle of the answer; its message is the provider's JSON), `no_model`."""
+
+    kind: int | str
+    message: str
+
+    @property
+    def retryable(self) -> bool:
+        """Whether OpenCode tries again by itself."""
+        return self.kind in ("refused", "in_stream") or (
+            isinstance(self.kind, int) and (self.kind == 429 or self.kind >= 500)
+        )
+
+
+def fault(kind: int | str, message: str | None = None) -> Fault:
+    """A fault in the provider's usual words, or in others."""
+    return Fault(kind, message or _MESSAGES.get(kind, f"The provider answered {kind}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class Tool:
 
     name: str
     input: Json
-    reply: Word | None = None
+    reply: PermissionReply | None = None
     answers: tuple[tuple[str, ...], ...] | None = None
     after: float = 0.0
     script: "Script | None" = None
@@ -99,7 +98,7 @@ class Fail:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class EmitEvent:
     """No model call: an event of any type, with the session's identifier among its properties."""
 
     kind: str
@@ -107,7 +106,7 @@ class Tell:
 
 
 ModelCall = Say | Use | Fail
-Call = ModelCall | Tell
+Call = ModelCall | EmitEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,112 +126,13 @@ ENDING = Say(words("word", 5))
 """What the model says when its script says nothing more."""
 
 
-def parse(prompt: str) -> Script | None:
-    """The script that a prompt holds; None if it holds none. Raises BadScript."""
-    _, mark, text = prompt.partition(_MARK)
-    if not mark:
-        return None
-    try:
-        operations = json.loads(text)
-    except ValueError as error:
-        raise BadScript(f"what follows {_MARK} in the prompt is no JSON: {error}") from None
-    if not isinstance(operations, list):
-        raise BadScript(f"what follows {_MARK} in the prompt must be a list of operations")
-    if not all(isinstance(one, dict) for one in operations):
-        raise BadScript(f"every operation after {_MARK} must be an object")
-    aborts = [one.get("after", 0.0) for one in operations if one.get("op") == "abort"]
-    calls = tuple(_call(one) for one in operations if one.get("op") != "abort")
-    return Script(calls, aborts[0] if aborts else None)
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What the model makes of a prompt: its script, and the title it would give to the session."""
+
+    script: Script
+    title: str
 
 
-def _call(operation: Json) -> Call:
-    name = operation.get("op", "")
-    if name not in {**_CALLS, **_TOOLS}:
-        known = ", ".join(sorted({*_CALLS, *_TOOLS, "abort"}))
-        raise BadScript(f"the operation {name!r} is none of {known}")
-    try:
-        return Use((_TOOLS[name](operation),)) if name in _TOOLS else _CALLS[name](operation)
-    except KeyError as missing:
-        raise BadScript(f"the operation {name!r} lacks {missing.args[0]!r}") from None
-
-
-def _say(operation: Json, **given: Any) -> Say:
-    finish = operation.get("finish", "stop").replace("_", "-")
-    return Say(
-        words=words(operation.get("word", "word"), operation.get("n", 5)),
-        gap=operation.get("ms", 20) / 1000,
-        **{"finish": finish, **given},
-    )
-
-
-def _reason(operation: Json) -> Say:
-    word = operation.get("word", "word")
-    said = _say({**operation, "n": operation.get("n2", 5)})
-    return Say(said.words, said.gap, thoughts=words(word, operation.get("n", 5)))
-
-
-def _fail(operation: Json) -> Fail:
-    kind = OVERFLOW if operation.get("code") == OVERFLOW else operation["status"]
-    return Fail(
-        fault(kind, operation.get("msg")), operation.get("times", FOR_EVER), operation.get("retry_after")
-    )
-
-
-def _tool(name: str, operation: Json, given: Json, script: Script | None = None) -> Tool:
-    lacking = [field for field in _INPUT.get(name, ()) if field not in given]
-    if lacking:
-        raise KeyError(*lacking)
-    answers = operation.get("answers")
-    return Tool(
-        name,
-        given,
-        operation.get("reply"),
-        None if answers is None else tuple(tuple(answer) for answer in answers),
-        operation.get("after", 0.0),
-        script,
-    )
-
-
-def _bash(operation: Json) -> Tool:
-    return _tool("bash", operation, {"command": operation["command"], "description": "Runs a demo command"})
-
-
-def _task(operation: Json) -> Tool:
-    given = {
-        "description": operation.get("description", "child job"),
-        "prompt": operation["prompt"],
-        "subagent_type": "general",
-    }
-    return _tool("task", operation, given, parse(operation["prompt"]) or Script())
-
-
-def _ask(operation: Json) -> Tool:
-    return _tool("question", operation, {"questions": operation.get("questions", [_QUESTION])})
-
-
-def _several(operation: Json) -> Use:
-    return Use(tuple(_TOOLS[one["op"]](one) for one in operation["tools"]))
-
-
-_INPUT = {"bash": ("command",), "edit": ("filePath",), "write": ("filePath",), "webfetch": ("url",)}
-"""What a tool's input must hold."""
-
-_TOOLS: dict[str, Callable[[Json], Tool]] = {
-    "bash": _bash,
-    "task": _task,
-    "question": _ask,
-    "tool": lambda operation: _tool(operation["name"], operation, operation.get("args", {})),
-}
-
-_CALLS: dict[str, Callable[[Json], Call]] = {
-    "text": _say,
-    "reason": _reason,
-    "slow": lambda operation: _say(operation, delay=operation["s"]),
-    "cut": lambda operation: _say(operation, finish="unknown"),
-    "fail": _fail,
-    "in_stream": lambda operation: Fail(fault("in_stream"), operation.get("times", 1), said=_say(operation)),
-    "event": lambda operation: Tell(operation["type"], operation.get("properties", {})),
-    "refuse": lambda _: Fail(fault("refused")),
-    "no_model": lambda _: Fail(fault("no_model")),
-    "tools": _several,
-}
+Model = Callable[[str], Reaction]
+"""From the text of a prompt."""

@@ -6,11 +6,21 @@ from dataclasses import replace
 
 from faker import Faker
 
-from simulator.opencode.script import Call, Fail, Finish, Say, Script, Tool, Use, parse
-from simulator.opencode.v1.agent import Reaction
-from simulator.opencode.v1.beat import Word
-from simulator.opencode.v1.errors import OVERFLOW, fault
-from simulator.opencode.v1.state import Json
+from simulator.opencode.prompt_language import parse
+from simulator.opencode.script import (
+    OVERFLOW,
+    Call,
+    Fail,
+    Finish,
+    Json,
+    PermissionReply,
+    Reaction,
+    Say,
+    Script,
+    Tool,
+    Use,
+    fault,
+)
 from simulator.scenario import UnknownScenario
 
 MIXED = "mixed"
@@ -68,19 +78,19 @@ class Writer:
         """An answer after some thought."""
         return replace(self.say(), thoughts=self._words())
 
-    def bash(self, word: Word | None = None) -> Tool:
+    def bash(self, word: PermissionReply | None = None) -> Tool:
         """A command that prints some lines; with `word` somebody answers."""
         lines = [
             f"echo {name}" for name in self.random.choices(self._vocabulary, k=self.random.randint(1, 5))
         ]
         return self._tool("bash", {"command": "; ".join(lines), "description": "Prints some words"}, word)
 
-    def write(self, word: Word | None = None) -> Tool:
+    def write(self, word: PermissionReply | None = None) -> Tool:
         """A file that is written."""
         path = f"/code/demo/{self._faker.file_name(extension='py')}"
         return self._tool("write", {"filePath": path, "content": "".join(self._words()) + "\n"}, word)
 
-    def fetch(self, word: Word | None = None) -> Tool:
+    def fetch(self, word: PermissionReply | None = None) -> Tool:
         """A page that is read."""
         return self._tool("webfetch", {"url": self._faker.url(), "format": "text"}, word)
 
@@ -101,7 +111,7 @@ class Writer:
         given = {"description": self.title(), "prompt": self.prompt(), "subagent_type": "general"}
         return replace(self._tool("task", given, None), script=script)
 
-    def _tool(self, name: str, given: Json, word: Word | None) -> Tool:
+    def _tool(self, name: str, given: Json, word: PermissionReply | None) -> Tool:
         return Tool(name, given, word, after=self.random.uniform(*_PATIENCE))
 
     def _words(self) -> tuple[str, ...]:

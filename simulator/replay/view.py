@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from simulator.journal import Entry
-from simulator.opencode.v1.state import Json
+from simulator.opencode.script import Json
 from simulator.phone.screen import Screen
 
 PHONE_WIDTH = 46

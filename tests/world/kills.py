@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from simulator.opencode.v1.ids import renamed
+from simulator.opencode.ids import renamed
 from simulator.opencode.v1.replay import session_ids
 from simulator.replay.activity_report import activities
 from simulator.replay.world import World

@@ -3,30 +3,15 @@
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from simulator.opencode.script import Script
+from simulator.opencode.scheduler import Aborted, Beat, Ending, Reply, Running, Scheduler, Steps
+from simulator.opencode.script import Json, Model
 from simulator.opencode.v1 import shapes
-from simulator.opencode.v1.beat import Aborted, Beat, Ending, Reply, Steps
 from simulator.opencode.v1.process import Process
 from simulator.opencode.v1.scene import Prompt, Scene
 from simulator.opencode.v1.shapes import Stamp
-from simulator.opencode.v1.stage import Running, Stage
-from simulator.opencode.v1.state import Json
 from simulator.opencode.v1.turn import prompted, subagent, turn
-
-
-@dataclass(frozen=True, slots=True)
-class Reaction:
-    """What the model makes of a prompt: its script, and the title it would give to the session."""
-
-    script: Script
-    title: str
-
-
-Model = Callable[[str], Reaction]
-"""From the text of a prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +28,7 @@ class Agent:
 
     def __init__(self, process: Process, model: Model, source: random.Random) -> None:
         self._process, self._model, self._random = process, model, source
-        self._stage = Stage(process)
+        self._scheduler = Scheduler(process)
         self._turns: dict[str, Turn] = {}
         self._allowed: dict[str, set[tuple[str, str]]] = defaultdict(set)
 
@@ -58,7 +43,7 @@ class Agent:
         scene = self._scene(session_id) if going is None else going.scene
         user = shapes.user_message(scene.stamp, scene.session, body)
         said = Prompt(user, text, reaction.script, reaction.title)
-        self.play(scene.directory, _told(Beat(prompted(scene, said, body))))
+        self.play(scene.directory, _once(Beat(prompted(scene, said, body))))
         scene.inbox.append(said)
         return self._promise(going or self._start(scene), reaction.script.abort_after)
 
@@ -66,7 +51,7 @@ class Agent:
         """Whether a turn waited for this answer; if so it goes on."""
         for going in self._turns.values():
             if reply.request_id in going.running.waits:
-                self._stage.resume(going.running, reply)
+                self._scheduler.resume(going.running, reply)
                 return True
         return False
 
@@ -76,7 +61,7 @@ class Agent:
         if going is None or session_id in going.running.stopping:
             return False
         going.running.stopping.add(session_id)
-        self._stage.resume(going.running, Aborted(session_id))
+        self._scheduler.resume(going.running, Aborted(session_id))
         return True
 
     def delete(self, session_id: str) -> None:
@@ -85,21 +70,21 @@ class Agent:
             self._turns[session_id].running.gone = session_id
 
     def dispose(self, directory: str) -> None:
-        """Abort every turn of a directory; all is told before this returns."""
+        """Abort every turn of a directory; all is sent before this returns."""
         for session_id, going in list(self._turns.items()):
             if going.running.directory == directory:
                 self.abort(session_id)
                 while session_id in self._turns:
-                    self._stage.resume(going.running)
+                    self._scheduler.resume(going.running)
         self._allowed.pop(directory, None)
 
     def play(self, directory: str, steps: Steps) -> None:
         """Let something happen by itself from now on."""
-        self._stage.resume(Running(steps, directory, lambda _: None))
+        self._scheduler.resume(Running(steps, directory, lambda _: None))
 
     def kill(self) -> None:
-        """Everything stops where it is, and nobody is told."""
-        self._stage.clear()
+        """Everything stops where it is, without a farewell."""
+        self._scheduler.clear()
         for going in self._turns.values():
             for caller in going.callers:
                 caller.cancel()
@@ -121,7 +106,7 @@ class Agent:
 
         going = Turn(Running(turn(scene), scene.directory, ended), scene, [])
         self._turns[scene.session_id] = going
-        self._stage.resume(going.running)
+        self._scheduler.resume(going.running)
         return going
 
     def _promise(self, going: Turn, abort_after: float | None) -> asyncio.Future[Ending]:
@@ -145,5 +130,5 @@ class Agent:
         return self._turns.get(self._process.state.root_of(session_id))
 
 
-def _told(beat: Beat) -> Steps:
+def _once(beat: Beat) -> Steps:
     yield beat

@@ -40,7 +40,7 @@ class Player:
         subscribed_within: float = SUBSCRIBED_WITHIN,
         down_for: float = DOWN_FOR,
     ) -> Played:
-        """Send a recording `speed` times as fast, once somebody hears it; return when its last event is out.
+        """Send a recording `speed` times as fast, once somebody listens; return when its last event is out.
 
         What the recorded server knew from before is there at once, before anybody listens.
         Play 0 of a server keeps the recorded ids, each later one has its own. With `retime` the times inside the

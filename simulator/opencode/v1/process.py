@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from simulator.clock import Clock
 from simulator.journal import Journal
-from simulator.opencode.v1.answers import Answer
-from simulator.opencode.v1.beat import Delta, Event
-from simulator.opencode.v1.ids import Ids
-from simulator.opencode.v1.state import Json, State
+from simulator.opencode.ids import Ids
+from simulator.opencode.scheduler import Delta, Event
+from simulator.opencode.script import Json
+from simulator.opencode.v1.effects import Effect
+from simulator.opencode.v1.state import State
 from simulator.opencode.v1.streams import Streams
 from simulator.opencode.v1.wire import DURABLE, Frame, delta_frame, envelope, frame, session_of, twin
 
@@ -29,7 +30,7 @@ JOURNALED = frozenset(
     }
     | {"question.rejected"}
 )
-"""The events that a person may hear of; a journal of every streamed word would be of no use."""
+"""The events that matter to a person; a journal of every streamed word would be of no use."""
 
 DEFAULT_PROJECT = "45a8658666813b49e67f025f87d963632dcd50b5"
 """OpenCode names a project by the hash of its first commit; this is the one of the recorded project."""
@@ -39,14 +40,14 @@ class Process:
     """What the routes read and the player feeds. `directory` is the server's working directory (absolute path)."""
 
     def __init__(
-        self, clock: Clock, journal: Journal, *, directory: str, deaf_window: float, source: random.Random
+        self, clock: Clock, journal: Journal, *, directory: str, attach_window: float, source: random.Random
     ) -> None:
         self.clock = clock
         self.journal = journal
         self.directory = directory
         self.state = State()
         self.ids = Ids(clock, source)
-        self.streams = Streams(clock, journal, self.ids, deaf_window)
+        self.streams = Streams(clock, journal, self.ids, attach_window)
         self.stopped: set[str] = set()
         self.plays = 0
 
@@ -59,7 +60,7 @@ class Process:
         self.streams.send(true)
         return len(true)
 
-    def act(self, directory: str, answer: Answer) -> None:
+    def act(self, directory: str, answer: Effect) -> None:
         """Let a person's request happen: its events go out, and recordings of the stopped sessions fall silent."""
         self.stopped |= answer.stopped
         self.stopped -= answer.resumed
@@ -68,7 +69,7 @@ class Process:
             frames += self._event(directory, kind, properties)
         self.streams.send(frames)
 
-    def tell(self, directory: str, events: Sequence[Event | Delta]) -> list[Frame]:
+    def apply(self, directory: str, events: Sequence[Event | Delta]) -> list[Frame]:
         """Let events of a turn happen; their frames are for the caller to send, with others of the same moment.
 
         Of a session that is deleted nothing can be stored: its durable events do not happen.
@@ -81,6 +82,10 @@ class Process:
             elif self._storable(*event):
                 frames += self._event(directory, *event)
         return frames
+
+    def send(self, frames: Sequence[Frame]) -> None:
+        """To every stream that receives them."""
+        self.streams.send(frames)
 
     def project_of(self, directory: str) -> str:
         """The id of the project a directory belongs to."""

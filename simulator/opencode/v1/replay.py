@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from simulator.opencode.v1.ids import renamed
-from simulator.opencode.v1.state import Json
+from simulator.opencode.ids import renamed
+from simulator.opencode.script import Json
 from simulator.opencode.v1.wire import Frame, compact, frame
 from simulator.scenario import Recording
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
-from simulator.opencode.v1.state import Json
+from simulator.opencode.script import Json
 
 DIRECTORY_HEADER = "x-opencode-directory"
-Word = TypeVar("Word", bound=str)
+Choice = TypeVar("Choice", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def flag(query: Mapping[str, str], name: str) -> bool:
     return query.get(name) == "true"
 
 
-def choice(body: Json, key: str, choices: tuple[Word, ...]) -> Word:
+def choice(body: Json, key: str, choices: tuple[Choice, ...]) -> Choice:
     """A field that must be one of a few words. Raises Refused (400)."""
     for word in choices:
         if body.get(key) == word:

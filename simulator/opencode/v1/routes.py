@@ -6,11 +6,11 @@ from importlib.resources import files
 from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException
 
-from simulator.opencode.v1 import request_routes, requests, session_routes, shapes
-from simulator.opencode.v1.desk import Desk
-from simulator.opencode.v1.exchange import answer, directory
+from simulator.opencode.v1 import requests, session_routes, shapes
+from simulator.opencode.v1.api import Api
 from simulator.opencode.v1.process import Process
 from simulator.opencode.v1.requests import Refused
+from simulator.opencode.v1.session_routes import answer, directory
 
 STREAM_HEADERS = {
     "Cache-Control": "no-cache, no-transform",
@@ -26,15 +26,15 @@ _WEB_UI = "<!doctype html><html><head><title>OpenCode</title></head><body></body
 _UNAUTHORIZED = {"WWW-Authenticate": 'Basic realm="Secure Area"'}
 
 
-def create_app(process: Process, desk: Desk, credentials: str | None) -> Quart:
+def create_app(process: Process, api: Api, credentials: str | None) -> Quart:
     """The app of one server process; `credentials` is `user:password`, or None for a server without password."""
     app = Quart("simulator.opencode")
     _guard(app, process, credentials)
-    _streams(app, process, desk)
+    _streams(app, process, api)
     _server(app, process)
-    _instances(app, process, desk)
-    session_routes.add(app, process, desk)
-    request_routes.add(app, process, desk)
+    _instances(app, process, api)
+    session_routes.add_sessions(app, process, api)
+    session_routes.add_requests(app, process, api)
     return app
 
 
@@ -62,13 +62,13 @@ def _guard(app: Quart, process: Process, credentials: str | None) -> None:
 
     @app.errorhandler(HTTPException)
     async def unknown_route(error: HTTPException) -> Response:
-        """The web UI answers every GET that no route takes: a client must look at the content type."""
+        """The web UI answers every GET that no route takes: a client must check the content type."""
         if request.method in {"GET", "HEAD"}:
             return Response(_WEB_UI, 200, content_type="text/html;charset=utf-8")
         return Response("", error.code or 500)
 
 
-def _streams(app: Quart, process: Process, desk: Desk) -> None:
+def _streams(app: Quart, process: Process, api: Api) -> None:
     def stream(scope: str | None) -> Response:
         body: AsyncGenerator[bytes, None] = process.streams.stream(scope)
         response = Response(body, 200, STREAM_HEADERS)
@@ -81,7 +81,7 @@ def _streams(app: Quart, process: Process, desk: Desk) -> None:
 
     @app.get("/event")
     async def event() -> Response:
-        return stream(directory(process, desk))
+        return stream(directory(process, api))
 
 
 def _server(app: Quart, process: Process) -> None:
@@ -109,13 +109,13 @@ def _server(app: Quart, process: Process) -> None:
         return answer(requests.select(found, request.args))
 
 
-def _instances(app: Quart, process: Process, desk: Desk) -> None:
+def _instances(app: Quart, process: Process, api: Api) -> None:
     @app.post("/instance/dispose")
     async def dispose() -> Response:
-        desk.dispose(directory(process, desk))
+        api.dispose(directory(process, api))
         return answer(True)
 
     @app.post("/global/dispose")
     async def dispose_all() -> Response:
-        desk.dispose_all()
+        api.dispose_all()
         return answer(True)

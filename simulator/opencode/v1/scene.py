@@ -1,15 +1,14 @@
-"""What one turn of a session works with: the session, the answer that is being written, and what is unfinished in it."""
+"""One turn of a session at work: the answer that is being written, its words, and what goes on beside it. No I/O."""
 
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from simulator.opencode.script import Script, Tool
+from simulator.opencode.scheduler import Beat, Beats, Delta, Event, Steps
+from simulator.opencode.script import Json, Say, Script, Tool
 from simulator.opencode.v1 import shapes
-from simulator.opencode.v1.beat import Beats, Delta, Event
 from simulator.opencode.v1.shapes import Stamp
-from simulator.opencode.v1.state import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +134,71 @@ class Scene:
         """A tool call has ended."""
         self.tools.remove(tool)
         return self.part(tool.ended(self.now(), **fields))
+
+
+TO_FINISH = 0.02
+TO_COMPLETED = 0.03
+FIRST_TOKEN = 0.02
+"""Seconds from the step's start to its first word, as recorded against a provider on the same machine."""
+
+
+def speak(scene: Scene, say: Say) -> Steps:
+    """From the step's start to its last word; `scene.said` is the text."""
+    start = shapes.step_start(scene.stamp, scene.message)
+    if say.delay:
+        yield Beat(pause=say.delay)
+    yield Beat((scene.part(start),), FIRST_TOKEN)
+    for kind, words in (("reasoning", say.thoughts), ("text", say.words)):
+        if words:
+            yield from _stream(scene, kind, words, say.gap)
+    scene.said = "".join(say.words)
+
+
+def finish_step(scene: Scene, reason: str) -> Steps:
+    """The model has ended its call with `reason`; the message is completed right after."""
+    scene.steps += reason != "unknown"
+    yield Beat(pause=TO_FINISH)
+    scene.message = shapes.finished(scene.message, reason)
+    ended = scene.part(shapes.step_finish(scene.stamp, scene.message, reason))
+    yield Beat((ended, shapes.message_event(scene.message)), TO_COMPLETED)
+
+
+def _stream(scene: Scene, kind: str, words: Sequence[str], gap: float) -> Steps:
+    part = shapes.part(scene.stamp, scene.message, type=kind, text="", time={"start": scene.now()})
+    text = scene.text = OpenText(part)
+    yield Beat((scene.part(part), text.say(words[0])), gap)
+    for word in words[1:]:
+        yield Beat((text.say(word),), gap)
+    yield Beat(scene.close_text())
+
+
+TO_TITLE = 0.02
+TO_SUMMARY = 0.02
+TO_LATE_SUMMARY = 0.002
+TO_LATE_MESSAGE = 0.04
+
+
+def summary(scene: Scene, title: str) -> Steps:
+    """At the start of a turn: a name if the session has none yet, then the summary all at once."""
+    user = shapes.with_summary(scene.user, scene.diffs)
+    yield Beat(pause=TO_TITLE)
+    if shapes.untitled(scene.session):
+        yield Beat((shapes.session_event("updated", {**scene.session, "title": title}),))
+    yield Beat(pause=TO_SUMMARY)
+    yield Beat((*_counted(scene), shapes.message_event(user)))
+
+
+def late_summary(scene: Scene) -> Steps:
+    """After a model call: the session at once, the user's message later, after the idle if this was the last call."""
+    user = scene.user
+    yield Beat(pause=TO_LATE_SUMMARY)
+    yield Beat(_counted(scene), TO_LATE_MESSAGE)
+    yield Beat((shapes.message_event(shapes.with_summary(user, scene.diffs)),))
+
+
+def _counted(scene: Scene) -> tuple[Event, ...]:
+    session = shapes.summarized(scene.session, scene.steps)
+    return (
+        shapes.session_event("updated", shapes.touched(session, scene.now())),
+        ("session.diff", {"sessionID": scene.session_id, "diff": []}),
+    )

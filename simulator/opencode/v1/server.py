@@ -7,14 +7,14 @@ from hypercorn.asyncio import serve
 
 from simulator.clock import Clock
 from simulator.journal import Journal
-from simulator.loopback import HOST, LoopbackConfig
-from simulator.opencode.v1.agent import Agent, Model
-from simulator.opencode.v1.desk import Desk
-from simulator.opencode.v1.listener import Listener
+from simulator.loopback import HOST, Listener, LoopbackConfig
+from simulator.opencode.script import Model
+from simulator.opencode.v1.agent import Agent
+from simulator.opencode.v1.api import Api
 from simulator.opencode.v1.process import Process
 from simulator.opencode.v1.routes import create_app
 
-DEAF_WINDOW = 0.02
+ATTACH_WINDOW = 0.02
 """Seconds after server.connected in which /global/event loses events; 20 ms were enough on an idle machine."""
 _LAST_WORDS = 0.2
 """Seconds in which what a stream has queued may still reach the socket when the server dies."""
@@ -37,7 +37,7 @@ class OpenCodeServer:
         password: str | None = None,
         username: str = "opencode",
         directory: str = "/code/demo",
-        deaf_window: float = DEAF_WINDOW,
+        attach_window: float = ATTACH_WINDOW,
         source: random.Random | None = None,
         model: Model | None = None,
     ) -> None:
@@ -47,11 +47,11 @@ class OpenCodeServer:
             clock,
             journal,
             directory=directory,
-            deaf_window=deaf_window,
+            attach_window=attach_window,
             source=source,
         )
         self.agent = None if model is None else Agent(self.process, model, source)
-        self.desk = Desk(self.process, self.agent)
+        self.api = Api(self.process, self.agent)
         self._credentials = None if password is None else f"{username}:{password}"
         self._serving: asyncio.Task[None] | None = None
         self._listener: Listener | None = None
@@ -75,7 +75,7 @@ class OpenCodeServer:
         self._listener = Listener.open(port or self.port)
         self.port = self._listener.port
         self._stop = asyncio.Event()
-        app = create_app(self.process, self.desk, self._credentials)
+        app = create_app(self.process, self.api, self._credentials)
         served = serve(app, LoopbackConfig(self._listener), shutdown_trigger=self._stop.wait)
         self._serving = asyncio.create_task(served, name="opencode-server")
         self._journal.record("opencode", "started", url=self.url)
@@ -85,7 +85,7 @@ class OpenCodeServer:
         await self._end("cut")
 
     async def close(self) -> None:
-        """Stop for good. On the wire this looks the same: the real server says no farewell on SIGTERM either."""
+        """Stop for good. On the wire this is the same: the real server says no farewell on SIGTERM either."""
         if self._serving is not None:
             await self._end("closed")
 
@@ -95,7 +95,7 @@ class OpenCodeServer:
             raise RuntimeError("the server does not run")
         self._serving = self._listener = None
         self._stop.set()
-        self.desk.die()
+        self.api.die()
         await self.process.streams.cut(_LAST_WORDS)
         listener.hang_up()
         async with asyncio.timeout(_STOP_DEADLINE):

@@ -1,11 +1,12 @@
-"""Sessions, messages and parts as OpenCode 1.18.33 writes them. No I/O: identifiers and times come from a Stamp."""
+"""Sessions, messages, parts and errors as OpenCode 1.18.33 writes them. No I/O: identifiers and times come from a Stamp."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.opencode.v1.beat import Delta, Event
-from simulator.opencode.v1.state import Json
+from simulator.opencode.scheduler import Delta, Event
+from simulator.opencode.script import OVERFLOW, Fault, Json
 
 VERSION = "1.18.33"
 SNAPSHOT = "5dadd1311caf60dbb1c640bf8060a87309319eee"
@@ -198,10 +199,70 @@ def status_event(session_id: str, status: Json | str) -> Event:
 
 
 def idle_events(session_id: str) -> tuple[Event, Event]:
-    """A turn's end is always told twice."""
+    """A turn's end is always sent twice."""
     return status_event(session_id, "idle"), ("session.idle", {"sessionID": session_id})
 
 
 def error_event(session_id: str, error: Json) -> Event:
     """Something failed."""
     return "session.error", {"sessionID": session_id, "error": error}
+
+
+_PROVIDER = "http://127.0.0.1:4999/v1/chat/completions"
+_HEADERS = {"content-type": "application/json", "server": "fake-provider"}
+
+ABORTED: Json = {"name": "MessageAbortedError", "data": {"message": "Aborted"}}
+FILTERED: Json = {
+    "name": "ContentFilterError",
+    "data": {"message": "The response was blocked by the provider's content filter"},
+}
+
+
+def error_body(fault: Fault) -> Json:
+    """As `session.error` and the failed message have it. It holds the provider's address, headers and body."""
+    if isinstance(fault.kind, int):
+        return {"name": "APIError", "data": _answered(fault, fault.kind)}
+    if fault.kind == OVERFLOW:
+        return {
+            "name": "ContextOverflowError",
+            "data": {"message": fault.message, "responseBody": _provider_body(fault, OVERFLOW)},
+        }
+    if fault.kind in ("refused", "in_stream"):
+        return {"name": "APIError", "data": {"message": fault.message, "isRetryable": True}}
+    return {"name": "UnknownError", "data": {"message": fault.message}}
+
+
+def _answered(fault: Fault, status: int) -> Json:
+    return {
+        "message": fault.message,
+        "statusCode": status,
+        "isRetryable": fault.retryable,
+        "responseHeaders": _HEADERS,
+        "responseBody": _provider_body(fault, None),
+        "metadata": {"url": _PROVIDER},
+    }
+
+
+def _provider_body(fault: Fault, code: str | None) -> str:
+    return json.dumps({"error": {"message": fault.message, "type": "fake_error", "code": code}})
+
+
+def stack_trace(error: Json) -> Json:
+    """The second error of an unknown model: the first one's words, with the server's stack."""
+    message = error["data"]["message"]
+    return {
+        "name": "UnknownError",
+        "data": {
+            "message": f"ProviderModelNotFoundError: {message}\n    at getModel (src/provider/provider.ts)"
+        },
+    }
+
+
+def lost(session_id: str) -> Json:
+    """The error of a turn whose session was deleted under it. Its SQL was seen in the message; the exact text is assumed."""
+    return {
+        "name": "UnknownError",
+        "data": {
+            "message": f'Failed query: insert into "part" ... FOREIGN KEY constraint failed: {session_id}'
+        },
+    }

@@ -7,9 +7,8 @@ empty in the database until the part ends: `message.part.delta` is broadcast and
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-Json = dict[str, Any]
+from simulator.opencode.script import Json
 
 GLOBAL_DIRECTORY = "global"
 """The directory in the envelope of events that belong to the whole server."""
@@ -104,7 +103,7 @@ class State:
         return [message.json() for message in newest]
 
     def seed(self, session: Json, messages: Iterable[Json] = ()) -> None:
-        """Put a session and its messages into the database, without any event having told of them."""
+        """Put a session and its messages into the database, without any event."""
         self.sessions[session["id"]] = session
         self.messages[session["id"]] = {
             message["info"]["id"]: Message(message["info"], {part["id"]: part for part in message["parts"]})
@@ -127,7 +126,7 @@ def _session(state: State, _directory: str, properties: Json) -> None:
 
 
 def _session_deleted(state: State, directory: str, properties: Json) -> None:
-    """Its turn may still run, and then goes on being listed as busy: the directory stays known."""
+    """Its turn may still run, and then goes on being listed as busy: the directory is kept."""
     session_id = properties["sessionID"]
     state.deleted[session_id] = directory
     for table in (state.sessions, state.messages, state.todos):

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Sequence
 
 from simulator.clock import Clock
 from simulator.journal import Journal
-from simulator.opencode.v1.ids import Ids
-from simulator.opencode.v1.state import Json
+from simulator.opencode.ids import Ids
+from simulator.opencode.script import Json
 from simulator.opencode.v1.wire import Frame, data_line
 
 HEARTBEAT_EVERY = 10.0
@@ -25,12 +25,12 @@ class StreamCut(TimeoutError):
 class Subscription:
     """One listener. Its buffer is unbounded, as in the real server: a stalled reader loses nothing.
 
-    `directory` is None for /global/event. Events sent before `hears_from` (UNIX seconds) are lost to it.
+    `directory` is None for /global/event. Events sent before `receives_from` (UNIX seconds) are lost to it.
     """
 
-    def __init__(self, directory: str | None, hears_from: float) -> None:
+    def __init__(self, directory: str | None, receives_from: float) -> None:
         self.directory = directory
-        self.hears_from = hears_from
+        self.receives_from = receives_from
         self._waiting: list[bytes] = []
         self._ready = asyncio.Event()
         self._cut = False
@@ -66,11 +66,11 @@ class Subscription:
 class Streams:
     """All subscriptions of one server process."""
 
-    def __init__(self, clock: Clock, journal: Journal, ids: Ids, deaf_window: float) -> None:
+    def __init__(self, clock: Clock, journal: Journal, ids: Ids, attach_window: float) -> None:
         self._clock = clock
         self._journal = journal
         self._ids = ids
-        self._deaf_window = deaf_window
+        self._attach_window = attach_window
         self._open: set[Subscription] = set()
         self._subscribed = asyncio.Event()
         self._silent = asyncio.Event()
@@ -82,11 +82,11 @@ class Streams:
         return [subscription for subscription in self._open if subscription.directory is None]
 
     def send(self, frames: Sequence[Frame]) -> None:
-        """Queue events for every subscription that hears them; nothing is awaited."""
+        """Queue events for every subscription that receives them; nothing is awaited."""
         now = self._clock.now()
         chunks: dict[str | None, bytes] = {}
         for subscription in self._open:
-            if now < subscription.hears_from:
+            if now < subscription.receives_from:
                 continue
             directory = subscription.directory
             if directory not in chunks:
@@ -109,7 +109,7 @@ class Streams:
                 subscription.end()
 
     async def subscribed(self, deadline: float) -> None:
-        """Return when somebody listens to /global/event and is past the deaf window.
+        """Return when somebody listens to /global/event and is past the attach window.
 
         Raises TimeoutError if nobody came within `deadline` seconds of real time.
         """
@@ -118,14 +118,14 @@ class Streams:
                 await self._subscribed.wait()
         except TimeoutError:
             raise TimeoutError(f"nobody opened GET /global/event within {deadline:g} s") from None
-        hears_from = min((one.hears_from for one in self.global_subscriptions), default=0.0)
-        await self._clock.sleep(hears_from - self._clock.now())
+        receives_from = min((one.receives_from for one in self.global_subscriptions), default=0.0)
+        await self._clock.sleep(receives_from - self._clock.now())
 
     async def stream(self, directory: str | None) -> AsyncGenerator[bytes, None]:
         """The body of one event stream: server.connected, then events and heartbeats until somebody ends it."""
         # Only /global/event attaches its listener after having said server.connected.
-        deaf = self._deaf_window if directory is None else 0.0
-        subscription = Subscription(directory, self._clock.now() + deaf)
+        lost = self._attach_window if directory is None else 0.0
+        subscription = Subscription(directory, self._clock.now() + lost)
         subscription.put(self._own_event(directory, "server.connected"))
         heart = asyncio.create_task(self._beat(subscription), name="opencode-heartbeat")
         self._add(subscription)

@@ -2,11 +2,10 @@
 
 from collections.abc import Generator
 
-from simulator.opencode.script import Script, Tool, Use
+from simulator.opencode.scheduler import Beat, Ending, Event, Reply, Steps
+from simulator.opencode.script import Json, Script, Tool, Use
 from simulator.opencode.v1 import shapes, tools
-from simulator.opencode.v1.beat import Beat, Ending, Event, Reply, Steps
 from simulator.opencode.v1.scene import OpenTool, Prompt, Scene
-from simulator.opencode.v1.state import Json
 from simulator.opencode.v1.tools import Request
 
 TO_RUNNING = 0.03

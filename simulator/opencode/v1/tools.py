@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from simulator.opencode.v1.beat import Event
-from simulator.opencode.v1.state import Json
+from simulator.opencode.scheduler import Event
+from simulator.opencode.script import Json
 
 REJECTED = "The user rejected permission to use this specific tool call."
 DISMISSED = "The user dismissed this question"
@@ -106,9 +106,9 @@ def interrupted(name: str, given: Json, printed: str | None) -> Json:
 def answered(questions: list[Json], answers: list[list[str]]) -> tuple[str, str]:
     """The output and title of an answered question."""
     pairs = zip(questions, answers, strict=False)
-    told = ", ".join(f'"{one["question"]}"="{", ".join(chosen)}"' for one, chosen in pairs)
+    listed = ", ".join(f'"{one["question"]}"="{", ".join(chosen)}"' for one, chosen in pairs)
     output = (
-        f"User has answered your questions: {told}. You can now continue with the user's answers in mind."
+        f"User has answered your questions: {listed}. You can now continue with the user's answers in mind."
     )
     return output, f"Asked {len(questions)} question{'s' if len(questions) != 1 else ''}"
 

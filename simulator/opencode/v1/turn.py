@@ -1,22 +1,18 @@
-"""A turn: what a server tells from a prompt to the session's idle, in the order in which OpenCode 1.18.33 told it. No I/O.
+"""A turn: the events from a prompt to the session's idle, in the order in which OpenCode 1.18.33 sent them. No I/O.
 
 Seconds are those of the recordings, with a provider on the same machine. Three oddities are the real server's own: busy is
-told again before and after every model call; an error or an abort tells idle twice; the summary of changes runs beside the
+sent again before and after every model call; an error or an abort sends idle twice; the summary of changes runs beside the
 turn, so that the user's message is updated even after the idle.
 """
 
 from collections.abc import Generator, Iterator
 from itertools import chain, repeat
 
-from simulator.opencode.script import ENDING, Call, Fail, ModelCall, Say, Tell, Use
-from simulator.opencode.v1 import errors, shapes
-from simulator.opencode.v1.beat import Aborted, Beat, Beats, Ending, Event, Gone, How, Reply, Steps
-from simulator.opencode.v1.ending import abort, lose
-from simulator.opencode.v1.refusal import no_model, refused
-from simulator.opencode.v1.scene import Prompt, Scene
-from simulator.opencode.v1.speech import finish_step, speak
-from simulator.opencode.v1.state import Json
-from simulator.opencode.v1.summary import late_summary, summary
+from simulator.opencode.scheduler import Aborted, Beat, Beats, Ending, Event, Gone, How, Reply, Steps
+from simulator.opencode.script import ENDING, Call, EmitEvent, Fail, Json, ModelCall, Say, Use
+from simulator.opencode.v1 import shapes
+from simulator.opencode.v1.failures import abort, lose, no_model, refused
+from simulator.opencode.v1.scene import Prompt, Scene, finish_step, late_summary, speak, summary
 from simulator.opencode.v1.toolbox import Toolbox
 
 TO_BUSY = 0.02
@@ -47,7 +43,7 @@ def turn(scene: Scene) -> Beats:
         yield from abort(scene)
         if aborted.session_id != scene.session_id:
             raise
-        return Ending("aborted", errors.ABORTED["data"]["message"])
+        return Ending("aborted", shapes.ABORTED["data"]["message"])
     except Gone as gone:
         yield from lose(scene)
         if gone.session_id != scene.session_id:
@@ -100,8 +96,8 @@ class _Turn:
         return how
 
     def _next(self) -> Generator[Beat, Reply | None, ModelCall]:
-        """The next model call, after the events that the script tells before it."""
-        while isinstance(call := next(self._calls), Tell):
+        """The next model call, after the events that the script has before it."""
+        while isinstance(call := next(self._calls), EmitEvent):
             yield Beat(((call.kind, {"sessionID": self._scene.session_id, **call.properties}),))
         return call
 
@@ -144,10 +140,10 @@ class _Turn:
         yield Beat((*patch, scene.completed(), *idle), beside=late_summary(scene))
 
     def _filtered(self) -> Steps:
-        """The answer is told completed twice, the idle only once."""
+        """The answer is sent as completed twice, the idle only once."""
         scene = self._scene
         yield from finish_step(scene, "content-filter")
-        scene.failed = errors.FILTERED["data"]["message"]
-        completed = scene.completed(errors.FILTERED)
-        events = (completed, completed, scene.error(errors.FILTERED), *scene.idle())
+        scene.failed = shapes.FILTERED["data"]["message"]
+        completed = scene.completed(shapes.FILTERED)
+        events = (completed, completed, scene.error(shapes.FILTERED), *scene.idle())
         yield Beat(events, beside=late_summary(scene))

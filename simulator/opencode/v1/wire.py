@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from simulator.opencode.v1.beat import Delta
-from simulator.opencode.v1.state import GLOBAL_DIRECTORY, Json
+from simulator.opencode.scheduler import Delta
+from simulator.opencode.script import Json
+from simulator.opencode.v1.state import GLOBAL_DIRECTORY
 
 DURABLE = frozenset(
     {

@@ -13,8 +13,7 @@ import pytest
 
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.opencode.command import OpenCodeOptions, running
-from simulator.opencode.crowd import Crowd, gather
+from simulator.opencode.command import Load, OpenCodeOptions, run_load, running
 from simulator.opencode.v1.server import OpenCodeServer
 from simulator.opencode.writer import Writer
 from simulator.process import CommandError
@@ -83,28 +82,28 @@ async def test_options_that_mean_nothing() -> None:
             pass
 
 
-async def crowd_of(clock: VirtualClock, seed: int, crowd: Crowd) -> tuple[list[bytes], dict[str, int]]:
+async def crowd_of(clock: VirtualClock, seed: int, crowd: Load) -> tuple[list[bytes], dict[str, int]]:
     """All that was told while a crowd worked, and how many turns each session ended."""
     writer = Writer(seed, rate=50)
     server = OpenCodeServer(clock, Journal(clock), model=writer.react)
     lines: list[bytes] = []
     server.process.streams.send = lambda frames: lines.extend(one.global_line for one in frames)
-    people = asyncio.create_task(gather(crowd, server.desk, writer, clock))
+    people = asyncio.create_task(run_load(crowd, server.api, writer, clock))
     for _ in range(1000):
         if people.done():
             break
         await clock.advance(1.0)
-    server.desk.die()
+    server.api.die()
     return lines, await people
 
 
 async def test_a_crowd_ends_all_its_turns() -> None:
-    _, ended = await crowd_of(VirtualClock(), 1, Crowd(20, turns=3, pause=2.0))
+    _, ended = await crowd_of(VirtualClock(), 1, Load(20, turns=3, pause=2.0))
     assert list(ended.values()) == [3] * 20
 
 
 async def test_the_same_seed_gives_the_same_crowd() -> None:
-    one, other, third = [(await crowd_of(VirtualClock(), seed, Crowd(5, turns=2)))[0] for seed in (1, 1, 2)]
+    one, other, third = [(await crowd_of(VirtualClock(), seed, Load(5, turns=2)))[0] for seed in (1, 1, 2)]
     assert one == other
     assert one != third
 
@@ -112,16 +111,16 @@ async def test_the_same_seed_gives_the_same_crowd() -> None:
 async def test_a_crowd_gives_up_when_its_server_dies(clock) -> None:
     writer = Writer(1, rate=1, scenario="text")
     server = OpenCodeServer(clock, Journal(clock), model=writer.react)
-    people = asyncio.create_task(gather(Crowd(5), server.desk, writer, clock))
+    people = asyncio.create_task(run_load(Load(5), server.api, writer, clock))
     await clock.advance(1.5)
-    server.desk.die()
+    server.api.die()
     async with asyncio.timeout(PATIENCE):
         assert list((await people).values()) == [0] * 5
 
 
 async def test_nobody_answers_a_crowd_without_a_model(clock) -> None:
     server = OpenCodeServer(clock, Journal(clock))
-    people = asyncio.create_task(gather(Crowd(2, turns=1, pause=0.0), server.desk, Writer(1), clock))
+    people = asyncio.create_task(run_load(Load(2, turns=1, pause=0.0), server.api, Writer(1), clock))
     await clock.advance(5)
     assert list((await people).values()) == [1, 1]
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from simulator.opencode.v1.ids import renamed
+from simulator.opencode.ids import renamed
 from simulator.scenario import load, recorded_events, scenarios
 
 KILLED = [name for name in scenarios() if load(name).recording.killed_at is not None]
@@ -140,7 +140,7 @@ async def test_nobody_listens(player) -> None:
         await player.play(load("a_text").recording, subscribed_within=0.01)
 
 
-async def test_the_play_waits_for_the_deaf_window(player, server, listen, ticking) -> None:
+async def test_the_play_waits_for_the_attach_window(player, server, listen, ticking) -> None:
     listener = await listen()
     recording = load("a_reason").recording
     await player.play(recording, math.inf)

@@ -6,8 +6,8 @@ import json
 import aiohttp
 import pytest
 
-from simulator.opencode.script import Script, parse
-from simulator.opencode.v1.agent import Reaction
+from simulator.opencode.prompt_language import parse
+from simulator.opencode.script import Reaction, Script
 from simulator.opencode.v1.server import OpenCodeServer
 from waiting import PATIENCE
 

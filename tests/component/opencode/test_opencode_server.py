@@ -7,7 +7,7 @@ import time
 import aiohttp
 import pytest
 
-from simulator.opencode.v1.answers import Answer
+from simulator.opencode.v1.effects import Effect
 from simulator.opencode.v1.server import OpenCodeServer
 from waiting import PATIENCE
 
@@ -85,7 +85,7 @@ async def test_the_cut_body_has_no_last_chunk(server) -> None:
 async def test_what_was_sent_before_the_cut_still_arrives(listen, server, clock) -> None:
     listener = await listen()
     await clock.advance(0.021)
-    server.process.act(D, Answer((("session.idle", {"sessionID": "ses_1"}),)))
+    server.process.act(D, Effect((("session.idle", {"sessionID": "ses_1"}),)))
     await server.cut()
     await listener.end()
     assert listener.types == ["server.connected", "session.idle"]
@@ -112,7 +112,7 @@ async def test_a_reader_that_stalls_does_not_delay_the_end(server, clock, happen
     await happened("stream opened")
     await clock.advance(0.021)
     big = {"sessionID": "ses_1", "text": "x" * 8_000_000}
-    server.process.act(D, Answer((("session.idle", big),)))
+    server.process.act(D, Effect((("session.idle", big),)))
     await asyncio.sleep(0)
     began = time.monotonic()
     await server.cut()
@@ -125,7 +125,7 @@ async def test_it_comes_back_on_the_same_port_without_memory(server, ask, clock)
     _, info = await ask("POST", "/session", {})
     server.process.act(
         D,
-        Answer(
+        Effect(
             (
                 ("session.status", {"sessionID": info["id"], "status": {"type": "busy"}}),
                 ("permission.asked", {"id": "per_1", "sessionID": info["id"]}),

@@ -4,18 +4,18 @@ import asyncio
 
 import pytest
 
-from simulator.opencode.v1.answers import Answer
+from simulator.opencode.v1.effects import Effect
 from simulator.opencode.v1.replay import replay
 from simulator.opencode.v1.streams import HEARTBEAT_EVERY
 from simulator.scenario import load
 from waiting import PATIENCE
 
 D = "/code/demo"
-PAST_THE_DEAF_WINDOW = 0.021
+PAST_THE_ATTACH_WINDOW = 0.021
 
 
-def idle(session_id: str = "ses_1") -> Answer:
-    return Answer((("session.idle", {"sessionID": session_id}),))
+def idle(session_id: str = "ses_1") -> Effect:
+    return Effect((("session.idle", {"sessionID": session_id}),))
 
 
 async def test_the_first_event_is_server_connected(listen) -> None:
@@ -40,7 +40,7 @@ async def test_the_headers_are_the_recorded_ones(listen) -> None:
 
 async def test_only_data_lines(listen, server, clock) -> None:
     listener = await listen()
-    await clock.advance(PAST_THE_DEAF_WINDOW)
+    await clock.advance(PAST_THE_ATTACH_WINDOW)
     server.process.act(D, idle())
     await listener.count(2)
     assert all(line == b"" or line.startswith(b"data: {") for line in listener.raw.split(b"\n"))
@@ -70,7 +70,7 @@ async def test_heartbeats_come_under_traffic_too(listen, server, clock) -> None:
 
 async def test_ids_ascend_along_the_stream(listen, server, clock) -> None:
     listener = await listen()
-    await clock.advance(PAST_THE_DEAF_WINDOW)
+    await clock.advance(PAST_THE_ATTACH_WINDOW)
     for _ in range(10):
         server.process.act(D, idle())
     events = await listener.count(11)
@@ -82,7 +82,7 @@ async def test_the_global_stream_is_deaf_at_first(listen, server, clock) -> None
     """OpenCode 1.18.33 attaches its listener milliseconds after server.connected; events in between are lost."""
     both = [await listen("/global/event"), await listen("/event")]
     server.process.act(D, idle("ses_lost"))
-    await clock.advance(PAST_THE_DEAF_WINDOW)
+    await clock.advance(PAST_THE_ATTACH_WINDOW)
     server.process.act(D, idle("ses_heard"))
     await both[0].count(2)
     await both[1].count(3)
@@ -104,7 +104,7 @@ async def test_event_is_of_one_directory(listen, server, clock) -> None:
         await listen("/event", headers={"x-opencode-directory": "%2Fcode%2Fone"}),
     )
     everything = await listen("/global/event")
-    await clock.advance(PAST_THE_DEAF_WINDOW)
+    await clock.advance(PAST_THE_ATTACH_WINDOW)
     server.process.act("/code/one", idle("ses_1"))
     server.process.act("/code/other", idle("ses_2"))
     for listener, session_id in ((one, "ses_1"), (other, "ses_2"), (header, "ses_1")):
@@ -116,7 +116,7 @@ async def test_event_is_of_one_directory(listen, server, clock) -> None:
 
 async def test_durable_events_have_a_twin_on_the_global_stream_only(listen, ask, clock) -> None:
     both = [await listen("/global/event"), await listen("/event")]
-    await clock.advance(PAST_THE_DEAF_WINDOW)
+    await clock.advance(PAST_THE_ATTACH_WINDOW)
     _, info = await ask("POST", "/session", {"title": "mine"})
     await both[0].count(3)
     await both[1].count(2)
@@ -138,7 +138,7 @@ async def test_durable_events_have_a_twin_on_the_global_stream_only(listen, ask,
 
 async def test_many_listeners_hear_the_same(listen, server, clock) -> None:
     listeners = [await listen() for _ in range(10)]
-    await clock.advance(PAST_THE_DEAF_WINDOW)
+    await clock.advance(PAST_THE_ATTACH_WINDOW)
     server.process.act(D, idle())
     for listener in listeners:
         await listener.count(2)
@@ -147,7 +147,7 @@ async def test_many_listeners_hear_the_same(listen, server, clock) -> None:
 
 async def test_events_due_at_once_arrive_as_one_chunk(listen, server, clock) -> None:
     listener = await listen()
-    await clock.advance(PAST_THE_DEAF_WINDOW)
+    await clock.advance(PAST_THE_ATTACH_WINDOW)
     seen = len(listener.raw)
     frames = [cue.frame for cue in replay(load("c_error_400").recording, 0, 1.0).cues]
     server.process.publish(frames)
@@ -160,7 +160,7 @@ async def test_a_stalled_reader_loses_nothing(server, clock) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=2**16)
     writer.write(b"GET /global/event HTTP/1.1\r\nHost: x\r\n\r\n")
     await reader.readuntil(b"server.connected")
-    await clock.advance(PAST_THE_DEAF_WINDOW)
+    await clock.advance(PAST_THE_ATTACH_WINDOW)
     frames = [cue.frame for cue in replay(load("g_child_session").recording, 0, 1.0).cues]
     for _ in range(100):
         server.process.publish(frames)

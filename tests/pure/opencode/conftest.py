@@ -7,10 +7,11 @@ import pytest
 
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.opencode.script import Script, parse
-from simulator.opencode.v1.agent import Agent, Reaction
-from simulator.opencode.v1.beat import Ending, Reply
-from simulator.opencode.v1.desk import Desk
+from simulator.opencode.prompt_language import parse
+from simulator.opencode.scheduler import Ending, Reply
+from simulator.opencode.script import Reaction, Script
+from simulator.opencode.v1.agent import Agent
+from simulator.opencode.v1.api import Api
 from simulator.opencode.v1.process import Process
 
 D = "/code/demo"
@@ -23,10 +24,10 @@ class Scripted:
         self.clock = VirtualClock()
         self.journal = Journal(self.clock)
         source = random.Random(1)
-        self.process = Process(self.clock, self.journal, directory=D, deaf_window=0.0, source=source)
+        self.process = Process(self.clock, self.journal, directory=D, attach_window=0.0, source=source)
         self.state = self.process.state
         self.agent = Agent(self.process, model or self._model, source)
-        self.desk = Desk(self.process, self.agent)
+        self.api = Api(self.process, self.agent)
         self.told: list[dict] = []
         self.lines: list[bytes] = []
         self.writes: list[tuple[float, int]] = []
@@ -41,12 +42,12 @@ class Scripted:
         self.writes.append((self.clock.now(), len(frames)))
 
     def session(self, title: str | None = "a title", directory: str = D, **wanted) -> dict:
-        return self.desk.create(directory, {"title": title, **wanted})
+        return self.api.create(directory, {"title": title, **wanted})
 
     def prompt(self, session: dict, script: str = "") -> "asyncio.Future[Ending]":
         """`script` is the JSON of operations; without one the model says its five words."""
         text = f"Please. @@{script}" if script else "Please."
-        turn = self.desk.prompt(session, {"parts": [{"type": "text", "text": text}]})
+        turn = self.api.prompt(session, {"parts": [{"type": "text", "text": text}]})
         assert turn is not None
         return turn
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from simulator.opencode.v1.desk import Desk
+from simulator.opencode.v1.api import Api
 
 D = "/code/demo"
 PAIR = ["idle", "session.idle"]
@@ -16,7 +16,7 @@ async def test_aborting_the_parent_ends_the_child_first(scripted) -> None:
     session = scripted.session()
     turn = scripted.prompt(session, CHILD)
     await scripted.clock.advance(1)
-    scripted.desk.abort(session["id"], D)
+    scripted.api.abort(session["id"], D)
     await scripted.clock.advance(5)
     (child,) = scripted.state.children(session["id"])
     for one in (child, session):
@@ -31,7 +31,7 @@ async def test_aborting_the_child_lets_the_parent_go_on(scripted) -> None:
     turn = scripted.prompt(session, CHILD)
     await scripted.clock.advance(1)
     (child,) = scripted.state.children(session["id"])
-    scripted.desk.abort(child["id"], D)
+    scripted.api.abort(child["id"], D)
     await scripted.clock.advance(5)
     assert scripted.milestones(child) == ["busy", "MessageAbortedError", *PAIR, *PAIR]
     assert scripted.milestones(session) == ["busy", *PAIR]
@@ -52,7 +52,7 @@ async def test_an_abort_at_any_moment_ends_the_turn_with_two_pairs(scripted, sec
     session = scripted.session()
     turn = scripted.prompt(session, '[{"op": "text", "n": 50}]')
     await scripted.clock.advance(seconds)
-    scripted.desk.abort(session["id"], D)
+    scripted.api.abort(session["id"], D)
     await scripted.clock.advance(5)
     assert scripted.all_milestones(session)[-5:] == ["MessageAbortedError", *PAIR, *PAIR]
     assert turn.result().how == "aborted"
@@ -63,8 +63,8 @@ async def test_a_second_abort_only_says_idle_again(scripted) -> None:
     session = scripted.session()
     scripted.prompt(session, '[{"op": "text", "n": 50}]')
     await scripted.clock.advance(0.5)
-    scripted.desk.abort(session["id"], D)
-    scripted.desk.abort(session["id"], D)
+    scripted.api.abort(session["id"], D)
+    scripted.api.abort(session["id"], D)
     await scripted.clock.advance(5)
     assert scripted.all_milestones(session)[-7:] == ["MessageAbortedError", *PAIR, *PAIR, *PAIR]
 
@@ -97,33 +97,33 @@ async def test_the_request_of_an_aborted_turn_is_a_ghost_until_somebody_answers(
     session = scripted.session()
     scripted.prompt(session, script)
     (request_id,) = await scripted.asked(table)
-    scripted.desk.abort(session["id"], D)
+    scripted.api.abort(session["id"], D)
     await scripted.clock.advance(60)
     waiting = getattr(scripted.state, table)
     assert list(waiting) == [request_id]
     before = len(scripted.of(session))
-    answer_by_desk(scripted.desk, waiting[request_id], how)
+    answer_by_desk(scripted.api, waiting[request_id], how)
     assert not waiting
     assert [one["type"].rpartition(".")[0] for one in scripted.of(session)[before:]] == [table[:-1]]
 
 
-def answer_by_desk(desk: Desk, asked, how: dict) -> None:
+def answer_by_desk(api: Api, asked, how: dict) -> None:
     if "word" in how:
-        desk.permission(asked, how["word"], None)
+        api.permission(asked, how["word"], None)
     else:
-        desk.question(asked, None)
+        api.question(asked, None)
 
 
 async def test_a_ghost_does_not_disturb_the_next_turn(scripted) -> None:
     session = scripted.session()
     scripted.prompt(session, f"[{BASH}]")
     (ghost,) = await scripted.asked("permissions")
-    scripted.desk.abort(session["id"], D)
+    scripted.api.abort(session["id"], D)
     await scripted.clock.advance(1)
     turn = scripted.prompt(session, '[{"op": "text", "n": 100}]')
     await scripted.clock.advance(1)
     assert scripted.reply(ghost) is False
-    scripted.desk.permission(scripted.state.permissions[ghost], "once", None)
+    scripted.api.permission(scripted.state.permissions[ghost], "once", None)
     await scripted.clock.advance(5)
     assert turn.result().how == "done"
 
@@ -132,7 +132,7 @@ async def test_a_deleted_session_goes_on_streaming_and_fails_late(scripted) -> N
     session = scripted.session()
     turn = scripted.prompt(session, '[{"op": "text", "n": 100}]')
     await scripted.clock.advance(1)
-    scripted.desk.delete(scripted.state.sessions[session["id"]])
+    scripted.api.delete(scripted.state.sessions[session["id"]])
     before = len(scripted.told)
     await scripted.clock.advance(0.5)
     assert {one["type"] for one in scripted.told[before:]} == {"message.part.delta"}
@@ -151,7 +151,7 @@ async def test_nothing_of_a_deleted_session_is_stored_again(scripted) -> None:
     session = scripted.session()
     scripted.prompt(session)
     await scripted.clock.advance(0.03)
-    scripted.desk.delete(scripted.state.sessions[session["id"]])
+    scripted.api.delete(scripted.state.sessions[session["id"]])
     await scripted.clock.advance(10)
     assert scripted.state.sessions == {}
     after = [one["type"] for one in scripted.of(session)]
@@ -160,7 +160,7 @@ async def test_nothing_of_a_deleted_session_is_stored_again(scripted) -> None:
 
 async def test_an_idle_session_is_deleted_without_further_ado(scripted) -> None:
     session = scripted.session()
-    scripted.desk.delete(session)
+    scripted.api.delete(session)
     await scripted.clock.advance(10)
     assert [one["type"] for one in scripted.of(session)] == ["session.created", "session.deleted"]
 
@@ -179,7 +179,7 @@ async def test_a_deleted_parent_takes_its_working_child_along(scripted) -> None:
     scripted.prompt(session, CHILD)
     await scripted.clock.advance(1)
     (child,) = scripted.state.children(session["id"])
-    scripted.desk.delete(scripted.state.sessions[session["id"]])
+    scripted.api.delete(scripted.state.sessions[session["id"]])
     deleted = [one["properties"]["sessionID"] for one in scripted.told if one["type"] == "session.deleted"]
     assert deleted == [child["id"], session["id"]]
     await scripted.clock.advance(60)

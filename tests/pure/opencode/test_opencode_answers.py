@@ -5,8 +5,9 @@ import random
 import pytest
 
 from simulator.clock import VirtualClock
-from simulator.opencode.v1.answers import (
-    Answer,
+from simulator.opencode.ids import Ids
+from simulator.opencode.v1.effects import (
+    Effect,
     abort,
     new_session,
     permission_reply,
@@ -14,7 +15,6 @@ from simulator.opencode.v1.answers import (
     question_reject,
     question_reply,
 )
-from simulator.opencode.v1.ids import Ids
 from simulator.opencode.v1.state import State
 from simulator.scenario import load
 
@@ -62,7 +62,7 @@ def test_giving_permission_is_told_and_the_turn_goes_on(name: str, reply: str) -
     state, told = state_before(name, "permission.replied")
     (request_id,) = state.permissions
     answer = permission_reply(state, request_id, reply)
-    assert answer == Answer((told[0],))
+    assert answer == Effect((told[0],))
 
 
 def test_refusing_permission_ends_the_turn_without_error() -> None:
@@ -87,7 +87,7 @@ def test_refusing_one_of_several_refuses_all_of_the_session() -> None:
 def test_answering_a_question_is_told_and_the_turn_goes_on() -> None:
     state, told = state_before("h_question", "question.replied")
     (request_id,) = state.questions
-    assert question_reply(state, request_id, [["Blue"]]) == Answer((told[0],))
+    assert question_reply(state, request_id, [["Blue"]]) == Effect((told[0],))
 
 
 def test_dismissing_a_question_ends_the_turn_without_error() -> None:

@@ -131,9 +131,9 @@ async def test_deletion_and_disposal_are_as_documented(scripted_by) -> None:
     for one in (gone, busy):
         scripted.prompt(one)
     await scripted.clock.advance(1)
-    scripted.desk.delete(scripted.state.sessions[gone["id"]])
+    scripted.api.delete(scripted.state.sessions[gone["id"]])
     await scripted.clock.advance(5)
-    scripted.desk.dispose_all()
+    scripted.api.dispose_all()
     told = [json.loads(line.removeprefix(b"data: ")) for line in scripted.lines]
     assert {"session.deleted", "server.instance.disposed", "global.disposed"} <= {
         one["payload"]["type"] for one in told

@@ -7,8 +7,7 @@ import pytest
 
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.opencode.v1.desk import Desk
-from simulator.opencode.v1.instances import TO_BURST
+from simulator.opencode.v1.api import TO_BURST, Api
 from simulator.opencode.v1.process import Process
 from simulator.opencode.v1.replay import replay
 from simulator.opencode.v1.requests import Refused
@@ -23,7 +22,7 @@ def noise(payloads: list[dict]) -> list[tuple[str, dict]]:
 
 
 async def test_an_instance_starts_with_the_recorded_burst(scripted) -> None:
-    scripted.desk.visit(D)
+    scripted.api.visit(D)
     assert [one["type"] for one in scripted.told] == ["project.updated"]
     await scripted.clock.advance(TO_BURST + 0.1)
     recorded = [line.event["payload"] for line in load("a_text").recording.events]
@@ -33,10 +32,10 @@ async def test_an_instance_starts_with_the_recorded_burst(scripted) -> None:
 
 async def test_an_instance_starts_once_until_it_is_disposed_of(scripted) -> None:
     for _ in range(3):
-        scripted.desk.visit(D)
+        scripted.api.visit(D)
     assert len(scripted.told) == 1
-    scripted.desk.dispose(D)
-    scripted.desk.visit(D)
+    scripted.api.dispose(D)
+    scripted.api.visit(D)
     assert [one["type"] for one in scripted.told] == [
         "project.updated", "server.instance.disposed", "project.updated",
     ]  # fmt: skip
@@ -55,7 +54,7 @@ async def test_disposal_aborts_what_works_there_and_forgets_what_waits(scripted)
     turns.append(scripted.prompt(asking, '[{"op": "bash", "command": "echo x"}]'))
     other = scripted.prompt(elsewhere, '[{"op": "text", "n": 500}]')
     await scripted.asked("permissions")
-    scripted.desk.dispose(D)
+    scripted.api.dispose(D)
     assert [turn.result().how for turn in turns] == ["aborted", "aborted"]
     for session in (busy, asking):
         assert scripted.milestones(session)[-5:] == ["MessageAbortedError", *["idle", "session.idle"] * 2]
@@ -73,7 +72,7 @@ async def test_disposing_of_everything_tells_of_each_instance_and_then_of_all(sc
     for directory in ("/code/b", "/code/a"):
         scripted.session(directory=directory)
     before = len(scripted.told)
-    scripted.desk.dispose_all()
+    scripted.api.dispose_all()
     told = [(one["type"], one["properties"]) for one in scripted.told[before:]]
     assert told == [
         ("server.instance.disposed", {"directory": "/code/a"}),
@@ -85,7 +84,7 @@ async def test_disposing_of_everything_tells_of_each_instance_and_then_of_all(sc
 async def test_a_message_is_answered_when_the_turn_is_over(scripted) -> None:
     session = scripted.session()
     body = {"parts": [{"type": "text", "text": '@@[{"op": "text", "n": 2, "word": "w"}]'}]}
-    answer = asyncio.ensure_future(scripted.desk.message(session, body))
+    answer = asyncio.ensure_future(scripted.api.message(session, body))
     await scripted.clock.advance(0.1)
     assert not answer.done()
     await scripted.clock.advance(5)
@@ -106,9 +105,9 @@ async def test_a_prompt_that_is_no_script_is_refused_and_nothing_happens(scripte
 
 async def test_a_session_is_renamed_and_archived(scripted) -> None:
     session = scripted.session()
-    changed = scripted.desk.change(session, {"title": "new"})
+    changed = scripted.api.change(session, {"title": "new"})
     assert (changed["title"], "archived" in changed["time"]) == ("new", False)
-    archived = scripted.desk.change(changed, {"time": {"archived": 5}})
+    archived = scripted.api.change(changed, {"time": {"archived": 5}})
     assert (archived["title"], archived["time"]["archived"]) == ("new", 5)
     assert [one["type"] for one in scripted.of(session)] == ["session.created"] + ["session.updated"] * 2
 
@@ -117,7 +116,7 @@ async def test_a_new_title_survives_the_turn_that_goes_on(scripted) -> None:
     session = scripted.session()
     scripted.prompt(session, '[{"op": "text", "n": 50}]')
     await scripted.clock.advance(0.5)
-    scripted.desk.change(scripted.state.sessions[session["id"]], {"title": "new"})
+    scripted.api.change(scripted.state.sessions[session["id"]], {"title": "new"})
     await scripted.clock.advance(5)
     assert scripted.state.sessions[session["id"]]["title"] == "new"
 
@@ -127,7 +126,7 @@ async def test_death_leaves_messages_unfinished_and_tells_nobody(scripted) -> No
     turn = scripted.prompt(session, '[{"op": "bash", "command": "echo a; sleep 60", "reply": "once"}]')
     await scripted.clock.advance(1)
     before = len(scripted.told)
-    scripted.desk.die()
+    scripted.api.die()
     scripted.state.restart()
     await scripted.clock.advance(600)
     assert len(scripted.told) == before
@@ -142,7 +141,7 @@ async def test_after_death_a_session_takes_prompts_again(scripted) -> None:
     session = scripted.session()
     scripted.prompt(session, '[{"op": "text", "n": 500}]')
     await scripted.clock.advance(1)
-    scripted.desk.die()
+    scripted.api.die()
     scripted.state.restart()
     turn = scripted.prompt(session)
     await scripted.clock.advance(5)
@@ -153,7 +152,7 @@ async def test_after_death_a_session_takes_prompts_again(scripted) -> None:
 def recorded() -> Process:
     """A server without a model, in the middle of a recording: a permission waits."""
     clock = VirtualClock()
-    process = Process(clock, Journal(clock), directory=D, deaf_window=0.0, source=random.Random(0))
+    process = Process(clock, Journal(clock), directory=D, attach_window=0.0, source=random.Random(0))
     frames = [cue.frame for cue in replay(load("b_permission_once").recording, 0, 1.0).cues]
     types = [frame.payload["type"] for frame in frames]
     process.publish(frames[: types.index("permission.replied")])
@@ -163,30 +162,30 @@ def recorded() -> Process:
 async def test_without_a_model_no_instance_is_told_of(recorded: Process) -> None:
     sent: list = []
     recorded.streams.send = sent.append
-    Desk(recorded, None).visit("/code/other")
+    Api(recorded, None).visit("/code/other")
     assert sent == []
 
 
 async def test_without_a_model_nobody_waits_for_an_answer(recorded: Process) -> None:
-    desk = Desk(recorded, None)
+    api = Api(recorded, None)
     with pytest.raises(Refused) as refused:
-        await desk.message(desk.create(D, {}), {"parts": []})
+        await api.message(api.create(D, {}), {"parts": []})
     assert refused.value.status == 500
 
 
 async def test_disposal_ends_recorded_turns_too(recorded: Process) -> None:
     assert recorded.state.session_status(D)
     assert recorded.state.permissions
-    Desk(recorded, None).dispose(D)
+    Api(recorded, None).dispose(D)
     assert (recorded.state.session_status(D), recorded.state.permissions) == ({}, {})
 
 
 async def test_deleting_a_recorded_session(recorded: Process) -> None:
     (session,) = recorded.state.sessions.values()
-    desk = Desk(recorded, None)
-    desk.delete(session)
+    api = Api(recorded, None)
+    api.delete(session)
     assert recorded.state.sessions == {}
     assert list(recorded.state.session_status(D)) == [session["id"]]
-    desk.die()
+    api.die()
     recorded.state.restart()
     assert recorded.state.session_status(D) == {}

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.opencode.v1.errors import OVERFLOW, Fault, fault, lost, retry_delay, stack_trace
+from simulator.opencode.script import OVERFLOW, Fault, fault
+from simulator.opencode.v1.failures import retry_delay
+from simulator.opencode.v1.shapes import error_body, lost, stack_trace
 from simulator.scenario import load
 
 RECORDED = {
@@ -23,7 +25,7 @@ def test_the_recorded_errors(name: str) -> None:
         for line in load(name).recording.events
         if line.event["payload"]["type"] == "session.error"
     ]
-    mine = RECORDED[name].error()
+    mine = error_body(RECORDED[name])
     for one in (error, mine):
         one["data"].pop("responseHeaders", None)  # the provider's own
     assert mine == error
@@ -54,11 +56,11 @@ def test_the_recorded_words_of_retries(name: str) -> None:
 def test_what_is_tried_again(kind: int | str, retryable: bool) -> None:
     assert fault(kind).retryable is retryable
     if isinstance(kind, int):
-        assert fault(kind).error()["data"]["isRetryable"] is retryable
+        assert error_body(fault(kind))["data"]["isRetryable"] is retryable
 
 
 def test_names_of_errors() -> None:
-    names = {kind: fault(kind).error()["name"] for kind in (401, "refused", "no_model", OVERFLOW)}
+    names = {kind: error_body(fault(kind))["name"] for kind in (401, "refused", "no_model", OVERFLOW)}
     assert names == {
         401: "APIError",
         "refused": "APIError",
@@ -73,7 +75,7 @@ def test_an_unknown_status_has_words_too() -> None:
 
 
 def test_errors_of_the_server_itself() -> None:
-    assert "\n    at " in stack_trace(fault("no_model").error())["data"]["message"]
+    assert "\n    at " in stack_trace(error_body(fault("no_model")))["data"]["message"]
     assert "FOREIGN KEY constraint failed" in lost("ses_1")["data"]["message"]
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from simulator.clock import VirtualClock
-from simulator.opencode.v1.ids import Ids, renamed
+from simulator.opencode.ids import Ids, renamed
 from simulator.scenario import load, scenarios
 
 RECORDED = "evt_1fbd39646001A5kSdypzdDanBw"

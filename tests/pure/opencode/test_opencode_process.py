@@ -6,7 +6,7 @@ import pytest
 
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.opencode.v1.answers import Answer, abort, permission_reply, prompt
+from simulator.opencode.v1.effects import Effect, abort, permission_reply, prompt
 from simulator.opencode.v1.process import DEFAULT_PROJECT, Process
 from simulator.opencode.v1.replay import replay
 from simulator.opencode.v1.wire import frame
@@ -18,7 +18,7 @@ D = "/code/demo"
 @pytest.fixture
 def process() -> Process:
     clock = VirtualClock()
-    return Process(clock, Journal(clock), directory=D, deaf_window=0.02, source=random.Random(0))
+    return Process(clock, Journal(clock), directory=D, attach_window=0.02, source=random.Random(0))
 
 
 def frames(name: str, play: int = 0) -> list:
@@ -88,7 +88,7 @@ def test_acting_continues_the_recorded_sequence(process: Process) -> None:
 
 def test_the_first_durable_event_of_a_session_has_sequence_0(process: Process) -> None:
     info = {"id": "ses_1", "directory": D, "time": {"updated": 1}}
-    process.act(D, Answer((("session.created", {"sessionID": "ses_1", "info": info}),)))
+    process.act(D, Effect((("session.created", {"sessionID": "ses_1", "info": info}),)))
     assert process.state.sequences == {"ses_1": 0}
 
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from simulator.opencode.v1.ids import renamed
+from simulator.opencode.ids import renamed
 from simulator.opencode.v1.replay import Timing, known_before, recorded_start_ms, replay, seeds, session_ids
 from simulator.scenario import Line, Recording, load, scenarios
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from simulator.opencode.script import ENDING, BadScript, Fail, Say, Script, Tell, Tool, Use, parse, words
-from simulator.opencode.v1.errors import OVERFLOW
+from simulator.opencode.prompt_language import BadScript, parse
+from simulator.opencode.script import ENDING, OVERFLOW, EmitEvent, Fail, Say, Script, Tool, Use, words
 from simulator.scenario import load, scenarios
 
 
@@ -101,8 +101,8 @@ def test_refusals() -> None:
 
 
 def test_any_event() -> None:
-    assert call(op="event", type="x.y", properties={"a": 1}) == Tell("x.y", {"a": 1})
-    assert call(op="event", type="x.y") == Tell("x.y", {})
+    assert call(op="event", type="x.y", properties={"a": 1}) == EmitEvent("x.y", {"a": 1})
+    assert call(op="event", type="x.y") == EmitEvent("x.y", {})
 
 
 def test_an_abort_belongs_to_the_whole_script() -> None:

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulator.opencode.v1.beat import Aborted, Beat, Ending
-from simulator.opencode.v1.stage import TICK, Running, Stage
+from simulator.opencode.scheduler import TICK, Aborted, Beat, Ending, Running, Scheduler
 
 D = "/code/demo"
 
@@ -25,12 +24,12 @@ def says(*pauses: float):
 
 @pytest.fixture
 def stage(scripted):
-    stage = Stage(scripted.process)
+    stage = Scheduler(scripted.process)
     yield stage
     stage.clear()
 
 
-def start(stage: Stage, beats) -> list:
+def start(stage: Scheduler, beats) -> list:
     """What it ended with, once it has."""
     endings: list = []
     stage.resume(Running(beats, D, endings.append))
@@ -165,7 +164,7 @@ async def test_an_earlier_beat_moves_the_alarm(scripted, stage) -> None:
 @given(pauses=st.lists(st.lists(st.floats(0.0, 0.5), min_size=1, max_size=20), min_size=1, max_size=10))
 async def test_each_beat_comes_within_a_tick_of_its_time(scripted_by, pauses: list[list[float]]) -> None:
     scripted = scripted_by(None)
-    stage = Stage(scripted.process)
+    stage = Scheduler(scripted.process)
     began, due = scripted.clock.now(), []
     for one in pauses:
         start(stage, says(*one))

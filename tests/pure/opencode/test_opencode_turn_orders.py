@@ -58,22 +58,22 @@ class Person:
         await self._scripted.clock.advance(90.0)
 
     async def _act(self, action, path: list[str]) -> None:
-        desk, state = self._scripted.desk, self._scripted.state
+        api, state = self._scripted.api, self._scripted.state
         match path:
             case ["session"]:
-                self._sessions[action.response["id"]] = desk.create(D, action.body)
+                self._sessions[action.response["id"]] = api.create(D, action.body)
             case ["session", session_id, "prompt_async"]:
                 await self._until_idle(self._sessions[session_id]["id"])
-                desk.prompt(self._sessions[session_id], with_refusal(action.body))
+                api.prompt(self._sessions[session_id], with_refusal(action.body))
             case ["session", session_id, "abort"]:
-                desk.abort(self._sessions[session_id]["id"], D)
+                api.abort(self._sessions[session_id]["id"], D)
             case ["permission", _, "reply"]:
                 (request_id,) = await self._scripted.asked("permissions")
-                desk.permission(state.permissions[request_id], action.body["reply"], None)
+                api.permission(state.permissions[request_id], action.body["reply"], None)
             case ["question", _, what]:
                 (request_id,) = await self._scripted.asked("questions")
                 answers = action.body["answers"] if what == "reply" else None
-                desk.question(state.questions[request_id], answers)
+                api.question(state.questions[request_id], answers)
             case _:
                 raise AssertionError(f"a request that nobody repeats: {path}")
 

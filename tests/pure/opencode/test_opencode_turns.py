@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from simulator.opencode.v1.beat import Ending
-from simulator.opencode.v1.errors import MOST_RETRIES
+from simulator.opencode.scheduler import Ending
+from simulator.opencode.v1.failures import MOST_RETRIES
 
 D = "/code/demo"
 PAIR = ["idle", "session.idle"]

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from simulator.opencode.scheduler import Ending
 from simulator.opencode.script import ENDING, Say
-from simulator.opencode.v1.beat import Ending
 from simulator.opencode.writer import MIXED, SCENARIOS, UNATTENDED, Writer, names
 from simulator.scenario import UnknownScenario
 
