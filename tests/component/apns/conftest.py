@@ -55,7 +55,7 @@ class Response:
     def reason(self) -> str | None:
         return json.loads(self.body)["reason"] if self.body else None
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         if not self.done.done():
             self.done.set_result(self)
 
@@ -103,10 +103,10 @@ class Provider(asyncio.Protocol):
                 self.answers[event.stream_id].body += event.data
                 self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             elif isinstance(event, StreamEnded):
-                self.answers[event.stream_id].settle()
+                self.answers[event.stream_id].finish()
             elif isinstance(event, StreamReset):
                 self.answers[event.stream_id].reset = int(event.error_code)
-                self.answers[event.stream_id].settle()
+                self.answers[event.stream_id].finish()
             elif isinstance(event, RemoteSettingsChanged):
                 self.log.append("settings")
                 self.settings.append(
@@ -121,7 +121,7 @@ class Provider(asyncio.Protocol):
                 self.pong.set()
 
     def send(self, headers: list[tuple[str, str]], body: bytes) -> Response:
-        """Write the request; its answer settles later."""
+        """Write the request; its answer comes later."""
         stream_id = self.h2.get_next_available_stream_id()
         answer = self.answers[stream_id] = Response()
         self.h2.send_headers(stream_id, headers, end_stream=not body)
@@ -227,6 +227,32 @@ class Bench:
 
     def pushes(self) -> list[dict[str, Any]]:
         return [entry.detail for entry in self.journal.entries("apns", "push")]
+
+
+class Device:
+    """A device as APNs sees it; attributes may be changed at any time. `known`: the journal at each delivery."""
+
+    def __init__(self, bench: "Bench", name: str = "iPhone") -> None:
+        self.bench = bench
+        self.name = name
+        self.online = True
+        self.asleep = False
+        self.refusal: str | None = None
+        self.got: list[Any] = []
+        self.known: list[list[str]] = []
+
+    def refuses(self, delivery: Any) -> str | None:
+        if self.refusal == "crash":
+            raise RuntimeError("no answer")
+        return self.refusal
+
+    def receive(self, delivery: Any) -> None:
+        self.got.append(delivery)
+        self.known.append([entry.what for entry in self.bench.journal.entries("apns")])
+
+    def reconnect(self) -> None:
+        self.online = True
+        self.bench.sandbox.reconnected(self)
 
 
 async def within(awaitable: Awaitable[Any]) -> Any:

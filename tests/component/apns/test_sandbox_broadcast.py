@@ -8,31 +8,15 @@ from typing import Any
 import pytest
 
 from simulator.apns.errors import UnknownChannel
-from simulator.apns.faults import AnswerWith, Fault
 
-TOPIC = "com.example.app"
+from .conftest import TOPIC, Device
+
 UUID = "123e4567-e89b-12d3-a456-42665544000a"
 UPDATE = b'{"aps":{"timestamp":1,"event":"update","content-state":{"n":%d}}}'
-HOURS = 3600
 
 
-class Device:
-    """Listens to channels."""
-
-    def __init__(self, name: str = "iPhone") -> None:
-        self.name = name
-        self.online = True
-        self.asleep = False
-        self.got: list[Any] = []
-
-    def refuses(self, delivery: Any) -> str | None:
-        return None
-
-    def receive(self, delivery: Any) -> None:
-        self.got.append(delivery)
-
-    def states(self) -> list[int]:
-        return [each.payload["aps"]["content-state"]["n"] for each in self.got]
+def states(device: Device) -> list[int]:
+    return [each.payload["aps"]["content-state"]["n"] for each in device.got]
 
 
 class Channels:
@@ -106,52 +90,7 @@ async def test_a_request_id_is_echoed_and_otherwise_made(channels) -> None:
     assert uuid.UUID(bad.headers["apns-request-id"])
 
 
-async def test_channels_of_the_environments_are_apart(bench, channels) -> None:
-    channel_id = await channels.create()
-    production = Channels(bench, await bench.connect("manage-production"), await bench.connect("production"))
-    assert json.loads((await production.ask("GET", "all-channels")).body) == {"channels": []}
-    assert (await production.send(channel_id)).reason == "ChannelNotRegistered"
-    own = await production.create()
-    answer = await production.send(own)
-    assert answer.status == 200
-    assert "apns-unique-id" not in answer.headers
-
-
-async def test_the_ten_thousand_and_first_is_one_too_many(bench, channels) -> None:
-    for _ in range(10_000):
-        bench.sandbox.channels.create("sandbox", TOPIC, 1, bench.clock.now())
-    body = b'{"message-storage-policy":1,"push-type":"LiveActivity"}'
-    answer = await channels.ask("POST", body=body)
-    assert (answer.status, answer.reason) == (400, "CannotCreateChannelConfig")
-
-
-async def test_a_manage_host_takes_no_pushes_and_an_ordinary_one_manages_nothing(bench, channels) -> None:
-    assert (await bench.ask(channels.manage)).reason == "BadPath"
-    answer = await bench.ask(channels.host, path=f"/1/apps/{TOPIC}/channels")
-    assert answer.reason == "BadPath"
-
-
-async def test_the_provider_is_checked_as_for_a_push(bench, channels) -> None:
-    answer = await channels.ask("GET", "all-channels", authorization=None)
-    assert (answer.status, answer.reason) == (403, "MissingProviderToken")
-    stale = "bearer " + bench.sign(iat=int(bench.clock.now()) - 3700)
-    assert (await channels.send("AAAA", authorization=stale)).reason == "ExpiredProviderToken"
-    bench.sandbox.profile.broadcast_capability = False
-    assert (await channels.ask("GET", "all-channels")).reason == "FeatureNotEnabled"
-    assert (await channels.send("AAAA")).reason == "FeatureNotEnabled"
-
-
-async def test_faults_strike_here_too(bench, channels) -> None:
-    bench.sandbox.faults.add(Fault(AnswerWith("TooManyRequests"), times=2))
-    for answer in (
-        await channels.ask("GET", "all-channels", apns_request_id=UUID),
-        await channels.send("AAAA", apns_request_id=UUID),
-    ):
-        assert (answer.status, answer.reason) == (429, "TooManyRequests")
-        assert answer.headers["apns-request-id"] == UUID
-
-
-async def test_the_journal_tells_of_channels(bench, channels) -> None:
+async def test_the_journal_has_what_was_done_to_channels(bench, channels) -> None:
     channel_id = await channels.create()
     await channels.ask("DELETE", apns_channel_id=channel_id)
     made, deleted = (entry.detail for entry in bench.journal.entries("apns", "channel"))
@@ -165,24 +104,24 @@ async def test_the_journal_tells_of_channels(bench, channels) -> None:
 
 async def test_a_broadcast_reaches_every_subscription_once(bench, channels) -> None:
     channel_id = await channels.create()
-    phone, tablet, stranger = Device(), Device("iPad"), Device()
+    phone, tablet, stranger = Device(bench), Device(bench, "iPad"), Device(bench)
     for _ in range(2):
         bench.sandbox.subscribe(channel_id, phone)
     bench.sandbox.subscribe(channel_id, tablet, "a")
     bench.sandbox.subscribe(channel_id, tablet, "b")
     answer = await channels.send(channel_id, 7, apns_request_id=UUID)
     assert (answer.status, answer.body, answer.headers["apns-request-id"]) == (200, b"", UUID)
-    assert (phone.states(), tablet.states(), stranger.states()) == ([7], [7, 7], [])
+    assert (states(phone), states(tablet), states(stranger)) == ([7], [7, 7], [])
     assert {each.channel_id for each in phone.got} == {channel_id}
     assert [each.device_token for each in tablet.got] == ["a", "b"]
     bench.sandbox.unsubscribe(channel_id, phone)
     await channels.send(channel_id, 8)
-    assert (phone.states(), tablet.states()) == ([7], [7, 7, 8, 8])
+    assert (states(phone), states(tablet)) == ([7], [7, 7, 8, 8])
 
 
 async def test_the_log_has_an_entry_for_each_subscription(bench, channels) -> None:
     channel_id = await channels.create()
-    phone, tablet = Device(), Device("iPad")
+    phone, tablet = Device(bench), Device(bench, "iPad")
     tablet.online = False
     for device in (phone, tablet):
         bench.sandbox.subscribe(channel_id, device)
@@ -195,64 +134,8 @@ async def test_the_log_has_an_entry_for_each_subscription(bench, channels) -> No
     assert len({entry.unique_id for entry in entries}) == 2
 
 
-@pytest.mark.parametrize(("expiration", "wait", "arrives"), [(HOURS, HOURS - 1, True), (HOURS, HOURS, False)])
-async def test_the_newest_waits_for_a_device_offline(
-    bench, channels, expiration: int, wait: int, arrives: bool
-) -> None:
-    channel_id, phone = await channels.create(1), Device()
-    bench.sandbox.subscribe(channel_id, phone)
-    phone.online = False
-    for number in (1, 2):
-        await channels.send(channel_id, number, apns_expiration=await later(bench, expiration))
-    await bench.clock.advance(wait)
-    phone.online = True
-    bench.sandbox.reconnected(phone)
-    assert phone.states() == ([2] if arrives else [])
-
-
-@pytest.mark.parametrize("expiration", [None, "later"])
-@pytest.mark.parametrize(("wait", "arrives"), [(8 * HOURS - 1, True), (8 * HOURS, False)])
-async def test_it_waits_for_eight_hours_at_the_most(
-    bench, channels, expiration, wait: int, arrives: bool
-) -> None:
-    channel_id, phone = await channels.create(1), Device()
-    bench.sandbox.subscribe(channel_id, phone)
-    phone.online = False
-    await channels.send(channel_id, apns_expiration=expiration and await later(bench, 48 * HOURS))
-    await bench.clock.advance(wait)
-    bench.sandbox.discard_expired()
-    phone.online = True
-    bench.sandbox.reconnected(phone)
-    assert bool(phone.got) is arrives
-
-
-async def test_a_channel_without_storage_keeps_nothing(bench, channels) -> None:
-    channel_id, phone = await channels.create(0), Device()
-    bench.sandbox.subscribe(channel_id, phone)
-    answer = await channels.send(channel_id, apns_expiration=await later(bench, 60))
-    assert (answer.status, answer.reason) == (400, "BadExpirationDate")
-    phone.online = False
-    answer = await channels.send(channel_id)
-    entry = bench.sandbox.delivery_log.find(answer.headers["apns-unique-id"])
-    assert (entry.outcome, entry.why) == ("discarded", "expired")
-    phone.online = True
-    bench.sandbox.reconnected(phone)
-    assert phone.got == []
-
-
-async def test_a_broadcast_cannot_start_an_activity(bench, channels) -> None:
-    channel_id, phone = await channels.create(), Device()
-    bench.sandbox.subscribe(channel_id, phone)
-    answer = await channels.send(
-        channel_id, body=b'{"aps":{"timestamp":1,"event":"start","content-state":{}}}'
-    )
-    assert answer.status == 200
-    assert bench.sandbox.delivery_log.find(answer.headers["apns-unique-id"]).why == "not_for_broadcast"
-    assert phone.got == []
-
-
 async def test_a_deleted_channel_takes_along_what_it_had_stored(bench, channels) -> None:
-    channel_id, phone = await channels.create(1), Device()
+    channel_id, phone = await channels.create(1), Device(bench)
     bench.sandbox.subscribe(channel_id, phone)
     phone.online = False
     answer = await channels.send(channel_id, apns_expiration=await later(bench, 60))
@@ -264,34 +147,8 @@ async def test_a_deleted_channel_takes_along_what_it_had_stored(bench, channels)
         bench.sandbox.subscribe(channel_id, phone)
 
 
-@pytest.mark.parametrize(("size", "status"), [(5120, 200), (5121, 413)])
-async def test_a_broadcast_may_be_five_kibibytes(channels, size: int, status: int) -> None:
-    body = b'{"aps":{"event":"update"},"pad":"%s"}'
-    body %= b"x" * (size - len(body) + 2)
-    assert len(body) == size
-    assert (await channels.send(await channels.create(), body=body)).status == status
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"apns_channel_id": "%%%"}, "BadChannelId"),
-        ({"apns_channel_id": None}, "MissingChannelId"),
-        ({"apns_push_type": "alert"}, "InvalidPushType"),
-        ({"path": f"/4/broadcasts/apps/{TOPIC}.push-type.liveactivity"}, "TopicDisallowed"),
-        ({"path": "/4/broadcasts/apps/"}, "BadPath"),
-        ({"method": "PUT"}, "MethodNotAllowed"),
-    ],
-)
-async def test_a_bad_broadcast(bench, channels, changes: dict[str, Any], reason: str) -> None:
-    answer = await channels.send(await channels.create(), apns_request_id=UUID, **changes)
-    assert answer.reason == reason
-    assert answer.headers["apns-request-id"] == UUID
-    assert len(bench.sandbox.delivery_log) == 0
-
-
 async def test_an_ordinary_push_by_no_channel_and_a_broadcast_wait_side_by_side(bench, channels) -> None:
-    channel_id, phone = await channels.create(1), Device()
+    channel_id, phone = await channels.create(1), Device(bench)
     bench.sandbox.subscribe(channel_id, phone)
     bench.sandbox.registry.attach(bench.token, phone)
     phone.online = False
@@ -303,7 +160,7 @@ async def test_an_ordinary_push_by_no_channel_and_a_broadcast_wait_side_by_side(
 
 
 async def test_a_channel_deleted_by_the_sandbox_takes_what_waits_along(bench, channels) -> None:
-    channel_id, phone = await channels.create(1), Device()
+    channel_id, phone = await channels.create(1), Device(bench)
     bench.sandbox.subscribe(channel_id, phone)
     phone.online = False
     await channels.send(channel_id, apns_expiration=await later(bench, 60))

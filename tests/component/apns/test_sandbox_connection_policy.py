@@ -9,7 +9,6 @@ from h2.settings import SettingCodes
 
 from simulator.apns.authentication import ProviderCertificate
 from simulator.apns.certificates import issue_client_certificate
-from simulator.apns.errors import BadFault
 from simulator.apns.http2.frames import ErrorCode
 from waiting import eventually
 
@@ -50,22 +49,6 @@ async def test_a_certificate_needs_no_token_and_gets_1000_streams_at_once(bench)
     assert {(await within(each.done)).status for each in answers} == {200}
     assert len(provider.settings) == 1
     assert len(bench.delivered) == 20
-
-
-@pytest.mark.parametrize(
-    "topic", [f"{TOPIC}.push-type.liveactivity", f"{TOPIC}.location-query", "com.example.unknown"]
-)
-async def test_a_certificate_is_not_for_every_topic(bench, topic: str) -> None:
-    provider = await with_certificate(bench)
-    answer = await bench.ask(provider, authorization=None, apns_topic=topic)
-    assert (answer.status, answer.reason) == (400, "TopicDisallowed")
-
-
-async def test_a_certificate_of_another_app(bench) -> None:
-    bench.sandbox.add_app("com.example.other")
-    provider = await with_certificate(bench, bundle_id="com.example.other")
-    assert (await bench.ask(provider, authorization=None)).reason == "TopicDisallowed"
-    assert (await bench.ask(provider)).status == 200  # with a token the certificate does not matter
 
 
 async def test_a_certificate_of_the_other_environment_is_shown_the_door(bench) -> None:
@@ -188,13 +171,6 @@ async def test_draining(bench) -> None:
     assert len(bench.delivered) == 1
 
 
-async def test_a_draining_server_tells_a_new_connection_too(bench) -> None:
-    bench.sandbox.shutdown()
-    provider = await bench.connect()
-    assert (await bench.ask(provider)).reason == "Shutdown"
-    assert await closed(provider) == because("Shutdown")
-
-
 async def test_a_revoked_key_ends_its_connections_and_no_other(bench) -> None:
     other = bench.sandbox.issue_key()
     mine, theirs, fresh = await bench.connect(), await bench.connect(), await bench.connect()
@@ -212,25 +188,6 @@ async def test_a_revoked_key_ends_its_connections_and_no_other(bench) -> None:
 # --- errors -------------------------------------------------------------------------------------------------------
 
 
-async def test_too_many_errors_in_a_row_end_the_connection(bench) -> None:
-    bench.sandbox.profile.set({"errors_before_close": 100})
-    provider = await bench.connect()
-    for _ in range(99):
-        assert (await bench.ask(provider, path="/3/device/" + "ab" * 32)).reason == "BadDeviceToken"
-    assert provider.goaway is None
-    assert (await bench.ask(provider, path="/3/device/" + "ab" * 32)).reason == "BadDeviceToken"
-    await within(provider.lost)
-    assert provider.goaway is not None
-
-
-async def test_a_success_between_them_forgives(bench) -> None:
-    bench.sandbox.profile.set({"errors_before_close": 3})
-    provider = await bench.connect()
-    for number in range(12):
-        await bench.ask(provider, apns_topic=None if number % 3 else TOPIC)
-    assert provider.goaway is None
-
-
 async def test_errors_slow_down(bench) -> None:
     bench.sandbox.profile.set({"error_delay_s": 10, "error_delay_limit_s": 15})
     provider = await bench.connect()
@@ -242,15 +199,6 @@ async def test_errors_slow_down(bench) -> None:
     await bench.clock.advance(1)
     assert (await within(answer.done)).status == 200
     assert (await bench.ask(provider)).status == 200
-
-
-async def test_a_wedged_connection_stays_so_and_a_new_one_works(bench) -> None:
-    bench.sandbox.profile.set({"wedge_after_expired": True})
-    provider = await bench.connect()
-    old = bench.sign(iat=int(bench.clock.now()) - 3660)
-    for authorization in (f"bearer {old}", f"bearer {bench.sign()}"):
-        assert (await bench.ask(provider, authorization=authorization)).reason == "ExpiredProviderToken"
-    assert (await bench.ask(await bench.connect())).status == 200
 
 
 # --- stream limit and held_responses --------------------------------------------------------------------------------------
@@ -271,20 +219,6 @@ async def test_a_lowered_limit_refuses_and_comes_back(bench) -> None:
     assert bench.sandbox.release() == 1
     assert (await within(held.done)).status == 200
     assert provider.settings[3] == {MAX_STREAMS: 1000}
-
-
-async def test_a_held_answer_holds_the_limit_back_too(bench) -> None:
-    bench.sandbox.hold()
-    provider = await bench.connect()
-    provider.forget_the_limit()
-    bad = await bench.ask(provider, authorization="bearer nonsense")
-    assert bad.status == 403  # not accepted, so not the one that is held
-    first, second = bench.push(provider), bench.push(provider)
-    assert (await within(second.done)).reset == REFUSED
-    assert len(provider.settings) == 1
-    assert bench.sandbox.release() == 1
-    assert (await within(first.done)).status == 200
-    assert provider.settings[1] == {MAX_STREAMS: 1000}
 
 
 async def test_releasing_what_nobody_waits_for_any_more(bench) -> None:
@@ -349,19 +283,3 @@ async def test_goaway_may_tell_a_wrong_last_stream(bench, offset: int, last: int
     await within(provider.lost)
     assert provider.goaway.last_stream_id == last
     assert len(bench.delivered) == 2
-
-
-async def test_a_rule_lives_between_its_times(bench) -> None:
-    [name] = bench.sandbox.faults.load(
-        [{"match": {"after_s": 10, "until_s": 20}, "do": {"answer": {"reason": "ServiceUnavailable"}}}]
-    )
-    provider = await bench.connect()
-    found = []
-    for seconds in (0, 9, 1, 9, 1):
-        await bench.clock.advance(seconds)
-        found.append((await bench.ask(provider)).status)
-    assert found == [200, 200, 503, 503, 200]
-    assert bench.sandbox.faults.struck() == {name: 2}
-    assert bench.sandbox.faults.remove(name)
-    with pytest.raises(BadFault):
-        bench.sandbox.faults.load([{"do": {}}])

@@ -1,43 +1,14 @@
-"""From 200 to the device: stored, sent or discarded, and the log that tells; over TLS and HTTP/2, on a virtual clock."""
+"""From 200 to the device: stored, sent or discarded, and what the log has of it; over TLS and HTTP/2, on a virtual clock."""
 
 from typing import Any
 
 import pytest
 
-from simulator.apns.profile import Rate
-
-TOPIC = "com.example.app"
-LIVE = f"{TOPIC}.push-type.liveactivity"
-DAY = 86_400
+from .conftest import TOPIC, Device
 
 
-class Device:
-    """A device as APNs sees it; attributes may be changed at any time."""
-
-    def __init__(self, bench: Any, name: str = "iPhone") -> None:
-        self.bench = bench
-        self.name = name
-        self.online = True
-        self.asleep = False
-        self.refusal: str | None = None
-        self.got: list[Any] = []
-        self.known: list[list[str]] = []
-
-    def refuses(self, delivery: Any) -> str | None:
-        if self.refusal == "crash":
-            raise RuntimeError("no answer")
-        return self.refusal
-
-    def receive(self, delivery: Any) -> None:
-        self.got.append(delivery)
-        self.known.append([entry.what for entry in self.bench.journal.entries("apns")])
-
-    def texts(self) -> list[str]:
-        return [each.payload["aps"]["alert"] for each in self.got]
-
-    def reconnect(self) -> None:
-        self.online = True
-        self.bench.sandbox.reconnected(self)
+def texts(device: Device) -> list[str]:
+    return [each.payload["aps"]["alert"] for each in device.got]
 
 
 @pytest.fixture
@@ -67,7 +38,7 @@ async def test_a_push_to_a_device_online_is_sent_at_once(bench, device) -> None:
     entry = logged(bench, await push(bench, await bench.connect()))
     assert outcomes(entry) == ["sent"]
     assert (entry.device, entry.token, entry.received_at) == ("iPhone", bench.token[-8:], bench.clock.now())
-    assert device.texts() == ["hi"]
+    assert texts(device) == ["hi"]
 
 
 async def test_the_journal_knows_of_a_push_before_the_device_does(bench, device) -> None:
@@ -76,7 +47,7 @@ async def test_the_journal_knows_of_a_push_before_the_device_does(bench, device)
     assert known[-2:] == ["push", "delivery"]
 
 
-async def test_the_journal_tells_each_step_without_a_whole_token(bench, device) -> None:
+async def test_the_journal_has_each_step_without_a_whole_token(bench, device) -> None:
     device.online = False
     answer = await push(bench, await bench.connect())
     device.reconnect()
@@ -94,67 +65,14 @@ async def test_of_many_to_a_device_offline_the_newest_arrives(bench, device) -> 
     first = await push(bench, provider, "one", apns_collapse_id="a")
     second = await push(bench, provider, "two", apns_collapse_id="b")
     device.reconnect()
-    assert device.texts() == ["two"]
+    assert texts(device) == ["two"]
     assert outcomes(logged(bench, first)) == ["stored", "discarded: replaced"]
     assert outcomes(logged(bench, second)) == ["stored", "sent"]
     device.reconnect()
-    assert device.texts() == ["two"]
+    assert texts(device) == ["two"]
 
 
-async def test_each_app_and_each_activity_has_a_place_of_its_own(bench, device) -> None:
-    device.online = False
-    registry = bench.sandbox.registry
-    bench.sandbox.add_app("com.example.other")
-    tokens = [
-        registry.mint_token("com.example.other", "sandbox"),
-        *(registry.mint_token(TOPIC, "sandbox", "activity") for _ in range(2)),
-    ]
-    for token in tokens:
-        registry.attach(token, device)
-    provider = await bench.connect()
-    live = {"apns_topic": LIVE, "apns_push_type": "liveactivity"}
-    await push(bench, provider, "1")
-    await push(bench, provider, "2", path=f"/3/device/{tokens[1]}", **live)
-    await push(bench, provider, "3", path=f"/3/device/{tokens[0]}", apns_topic="com.example.other")
-    await push(bench, provider, "4", path=f"/3/device/{tokens[2]}", **live)
-    await push(bench, provider, "5", path=f"/3/device/{tokens[1]}", **live)
-    device.reconnect()
-    assert device.texts() == ["1", "3", "4", "5"]
-
-
-@pytest.mark.parametrize(
-    ("expiration", "seconds", "arrives"),
-    [
-        (None, 30 * DAY - 1, True),
-        (None, 30 * DAY, False),
-        (60, 59, True),
-        (60, 60, False),
-        (400 * DAY, 30 * DAY - 1, True),
-        (400 * DAY, 30 * DAY, False),
-    ],
-)
-async def test_how_long_a_push_waits(
-    bench, device, expiration: int | None, seconds: float, arrives: bool
-) -> None:
-    device.online = False
-    until = None if expiration is None else str(int(bench.clock.now()) + expiration)
-    answer = await push(bench, await bench.connect(), apns_expiration=until)
-    await bench.clock.advance(seconds)
-    device.reconnect()
-    assert outcomes(logged(bench, answer)) == ["stored", "sent" if arrives else "discarded: expired"]
-    assert len(device.got) == arrives
-
-
-async def test_expiration_zero_is_one_attempt(bench, device) -> None:
-    provider = await bench.connect()
-    assert outcomes(logged(bench, await push(bench, provider, apns_expiration="0"))) == ["sent"]
-    device.online = False
-    assert outcomes(logged(bench, await push(bench, provider, apns_expiration="0"))) == ["discarded: expired"]
-    device.reconnect()
-    assert len(device.got) == 1
-
-
-async def test_settle_throws_away_what_is_due_while_the_device_stays_away(bench, device) -> None:
+async def test_what_waited_too_long_is_discarded_while_the_device_is_away(bench, device) -> None:
     device.online = False
     answer = await push(bench, await bench.connect(), apns_expiration=str(int(bench.clock.now()) + 60))
     bench.sandbox.discard_expired()
@@ -165,29 +83,13 @@ async def test_settle_throws_away_what_is_due_while_the_device_stays_away(bench,
     assert logged(bench, answer).steps[-1].at == bench.clock.now()
 
 
-async def test_what_the_device_does_not_take_is_discarded_and_still_answered_200(bench, device) -> None:
-    device.refusal = "notifications_off"
-    assert outcomes(logged(bench, await push(bench, await bench.connect()))) == [
-        "discarded: notifications_off"
-    ]
-    assert device.got == []
-
-
-async def test_what_was_switched_off_meanwhile_is_not_delivered(bench, device) -> None:
-    device.online = False
-    answer = await push(bench, await bench.connect())
-    device.refusal = "notifications_off"
-    device.reconnect()
-    assert outcomes(logged(bench, answer)) == ["stored", "discarded: notifications_off"]
-
-
 async def test_a_device_that_goes_away_again_finds_the_rest_next_time(bench, device) -> None:
     device.online = False
     answer = await push(bench, await bench.connect())
     bench.sandbox.reconnected(device)
     assert outcomes(logged(bench, answer)) == ["stored", "stored"]
     device.reconnect()
-    assert device.texts() == ["hi"]
+    assert texts(device) == ["hi"]
 
 
 async def test_a_device_that_fails_is_no_fault_of_the_provider(bench, device) -> None:
@@ -216,26 +118,7 @@ async def test_production_has_a_log_too_though_no_unique_id_goes_out(bench) -> N
     assert bench.sandbox.delivery_log.find(entry.unique_id) is entry
 
 
-async def test_a_refused_push_leaves_no_trace_in_the_log(bench) -> None:
-    answer = await bench.ask(await bench.connect(), apns_priority="7")
-    assert answer.status == 400
-    assert len(bench.sandbox.delivery_log) == 0
-
-
 # --- the app is removed -------------------------------------------------------------------------------------------
-
-
-async def test_a_removed_app_is_reported_hours_later(bench, device) -> None:
-    provider = await bench.connect()
-    bench.sandbox.uninstall(bench.token)
-    removed_at = bench.clock.now()
-    await bench.clock.advance(28_799)
-    assert outcomes(logged(bench, await push(bench, provider))) == ["discarded: unregistered"]
-    await bench.clock.advance(1)
-    answer = await bench.ask(await bench.connect())
-    assert (answer.status, answer.reason) == (410, "Unregistered")
-    assert answer.body.endswith(b'"timestamp":%d}' % int((removed_at + 28_800) * 1000))
-    assert device.got == []
 
 
 async def test_what_waited_for_a_removed_app_is_discarded(bench, device) -> None:
@@ -246,34 +129,3 @@ async def test_what_waited_for_a_removed_app_is_discarded(bench, device) -> None
     bench.sandbox.registry.reactivate(bench.token)
     device.reconnect()
     assert device.got == []
-
-
-async def test_a_new_registration_brings_the_token_back(bench, device) -> None:
-    bench.sandbox.uninstall(bench.token)
-    await bench.clock.advance(DAY)
-    bench.sandbox.registry.reactivate(bench.token)
-    await push(bench, await bench.connect())
-    assert device.texts() == ["hi"]
-
-
-async def test_the_token_of_an_ended_activity_expires_after_its_grace(bench) -> None:
-    bench.sandbox.profile.token_grace_s = 30
-    bench.sandbox.expire(bench.token)
-    provider = await bench.connect()
-    await push(bench, provider)
-    await bench.clock.advance(30)
-    assert (await bench.ask(provider)).reason == "ExpiredToken"
-
-
-# --- too many -----------------------------------------------------------------------------------------------------
-
-
-async def test_one_token_bears_sixty_pushes_and_then_one_a_second(bench) -> None:
-    assert bench.sandbox.profile.device_rate == Rate(60, 1.0)
-    provider = await bench.connect()
-    statuses = [(await bench.ask(provider)).status for _ in range(61)]
-    assert statuses == [200] * 60 + [429]
-    other = bench.sandbox.registry.mint_token(TOPIC, "sandbox")
-    assert (await bench.ask(provider, path=f"/3/device/{other}")).status == 200
-    await bench.clock.advance(1)
-    assert [(await bench.ask(provider)).status for _ in range(2)] == [200, 429]

@@ -88,6 +88,17 @@ async def test_aioapns(stage: Stage) -> None:
     stage.check(outcomes)
 
 
+async def test_a_cold_burst_of_aioapns_all_arrives_once(stage: Stage) -> None:
+    bench = stage.bench
+    bench.sandbox.profile.device_rate = None
+    apns = bench.aioapns(max_connections=1)
+    requests = [NotificationRequest(bench.token, ALERT) for _ in range(300)]
+    results = await within(asyncio.gather(*map(apns.send_notification, requests)))
+    assert {result.status for result in results} == {"200"}
+    sent = sorted(each.notification_id for each in requests)
+    assert sorted(each.apns_id for each in bench.delivered) == sent
+
+
 # --- npm ----------------------------------------------------------------------------------------------------------
 
 

@@ -3,9 +3,7 @@
 import asyncio
 import os
 import random
-import ssl
 
-import pytest
 from h2.settings import SettingCodes
 
 from simulator.apns.faults import Delay, Fault
@@ -20,22 +18,6 @@ REFUSED, INTERNAL = 7, 2
 
 
 # --- TLS --------------------------------------------------------------------------------------------------------
-
-
-async def test_tls_speaks_h2_and_1_2_or_later(bench) -> None:
-    provider = await bench.connect("sandbox", "http/1.1", "h2")
-    tls = provider.transport.get_extra_info("ssl_object")
-    assert tls.selected_alpn_protocol() == "h2"
-    assert tls.version() in ("TLSv1.2", "TLSv1.3")
-
-
-async def test_tls_1_1_is_refused(bench) -> None:
-    context = bench.tls("h2")
-    context.set_ciphers("DEFAULT@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
-        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
-    with pytest.raises((ssl.SSLError, ConnectionError)):
-        await asyncio.open_connection("127.0.0.1", bench.sandbox.ports["sandbox"], ssl=context)
 
 
 async def test_http1_never_gets_an_http1_answer(bench) -> None:
@@ -63,18 +45,6 @@ async def test_one_stream_at_first_and_a_thousand_before_the_first_200(bench) ->
     assert len(provider.settings) == 2
 
 
-async def test_an_invalid_provider_token_leaves_the_limit_at_one(bench) -> None:
-    provider = await bench.connect()
-    await bench.ask(provider, authorization="bearer not-a-jwt")
-    assert len(provider.settings) == 1
-
-
-async def test_a_valid_token_raises_the_limit_also_if_the_push_itself_is_bad(bench) -> None:
-    provider = await bench.connect()
-    await bench.ask(provider, apns_topic=None)
-    assert provider.settings[1] == {MAX_STREAMS: 1000}
-
-
 async def test_a_second_stream_is_refused_while_the_first_is_unanswered(bench) -> None:
     bench.sandbox.faults.add(Fault(Delay(5), times=1))
     provider = await bench.connect()
@@ -90,14 +60,6 @@ async def test_a_second_stream_is_refused_while_the_first_is_unanswered(bench) -
     assert entry.detail == {"limit": 1}
 
 
-async def test_many_pushes_at_once_after_the_first(bench) -> None:
-    bench.sandbox.profile.device_rate = None
-    provider = await bench.connect()
-    await bench.ask(provider)
-    answers = [bench.push(provider) for _ in range(200)]
-    assert {(await within(each.done)).status for each in answers} == {200}
-
-
 async def test_two_thousand_refusals_on_one_connection_are_all_answered(bench) -> None:
     bench.sandbox.registry.unregister(bench.token, 1.0)
     provider = await bench.connect()
@@ -108,13 +70,6 @@ async def test_two_thousand_refusals_on_one_connection_are_all_answered(bench) -
 
 
 # --- PING and GOAWAY ----------------------------------------------------------------------------------------------
-
-
-async def test_ping(bench) -> None:
-    provider = await bench.connect()
-    provider.h2.ping(b"12345678")
-    provider.flush()
-    await within(provider.pong.wait())
 
 
 async def test_the_clients_own_goaway_is_no_error_of_the_protocol(bench) -> None:
@@ -140,19 +95,6 @@ async def test_goaway_carries_its_reason_and_the_connection_closes(bench) -> Non
     assert provider.goaway.additional_data == b'{"reason":"Shutdown"}'
     assert (provider.goaway.error_code, provider.goaway.last_stream_id) == (0, 1)
     assert (await bench.ask(await bench.connect())).status == 200
-
-
-async def test_answers_still_due_go_out_after_goaway(bench) -> None:
-    bench.sandbox.faults.add(Fault(Delay(5)))
-    provider = await bench.connect()
-    answer = bench.push(provider)
-    await eventually(lambda: bench.pushes())
-    bench.sandbox.goaway("Shutdown")
-    await eventually(lambda: provider.goaway)
-    assert not provider.lost.done()
-    await bench.clock.advance(5)
-    assert (await within(answer.done)).status == 200
-    await within(provider.lost)
 
 
 # --- robustness ---------------------------------------------------------------------------------------------------

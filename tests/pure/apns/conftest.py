@@ -11,7 +11,7 @@ from hpack import Decoder, Encoder
 
 from simulator.apns.authentication import ProviderState, TokenReader
 from simulator.apns.channels.registry import Channels
-from simulator.apns.checks import RequestContext
+from simulator.apns.checks import RequestContext, first_failed
 from simulator.apns.endpoints import Decision, Environment, PushEndpoint
 from simulator.apns.http2 import frames
 from simulator.apns.http2.connection import Connection
@@ -91,7 +91,7 @@ def first(events: list[object]) -> RequestReceived:
 
 
 class PushCase:
-    """Everything needed to put one request before the checks; attributes may be changed before `exam`."""
+    """Everything needed to put one request before the checks; attributes may be changed before `decide`."""
 
     def __init__(self) -> None:
         self.registry = Registry(Random(7))
@@ -141,6 +141,11 @@ class PushCase:
         context = self._endpoint()._context(self.request(), self.provider)
         return replace(context, pushes_left=self.pushes_left)
 
+    def reason(self) -> str | None:
+        """Why the checks refuse it; None if they do not."""
+        check = first_failed(self.context())
+        return None if check is None else check.reason
+
     def decide(self) -> Decision:
         return self._endpoint().handle(self.request(), self.provider)
 
@@ -162,10 +167,10 @@ class PushCase:
 
 
 @pytest.fixture
-def room() -> PushCase:
+def case() -> PushCase:
     return PushCase()
 
 
 @pytest.fixture
-def new_room() -> Callable[[], PushCase]:
+def new_case() -> Callable[[], PushCase]:
     return PushCase

@@ -31,23 +31,23 @@ UPDATE = {"aps": {"timestamp": 1, "event": "update", "content-state": {}}}
 UUID = "123e4567-e89b-12d3-a456-42665544000a"
 
 
-class ChannelRoom:
-    """A good request of one operation; attributes of `room` may be changed before `decide`."""
+class ChannelCase:
+    """A good request of one operation; attributes of `case` may be changed before `decide`."""
 
-    def __init__(self, room, operation: str, policy: int = 1) -> None:
-        self.room = room
+    def __init__(self, case, operation: str, policy: int = 1) -> None:
+        self.case = case
         self.operation = operation
-        self.channels = Channels(room.registry._random)
-        self.channel_id = self.channels.create(room.realm, APP, policy, 1.0)
-        room.headers = [] if operation in ("create", "list") else [("apns-channel-id", self.channel_id)]
-        room.method = {"read": "GET", "delete": "DELETE", "list": "GET"}.get(operation, "POST")
-        room.path = f"/1/apps/{APP}/{'all-channels' if operation == 'list' else 'channels'}"
-        room.body = b""
+        self.channels = Channels(case.registry._random)
+        self.channel_id = self.channels.create(case.realm, APP, policy, 1.0)
+        case.headers = [] if operation in ("create", "list") else [("apns-channel-id", self.channel_id)]
+        case.method = {"read": "GET", "delete": "DELETE", "list": "GET"}.get(operation, "POST")
+        case.path = f"/1/apps/{APP}/{'all-channels' if operation == 'list' else 'channels'}"
+        case.body = b""
         if operation == "create":
             self.body(MAKE)
         if operation == "send":
-            room.path = f"/4/broadcasts/apps/{APP}"
-            room.headers += [
+            case.path = f"/4/broadcasts/apps/{APP}"
+            case.headers += [
                 ("apns-push-type", "liveactivity"),
                 ("apns-expiration", "0"),
                 ("apns-priority", "10"),
@@ -55,59 +55,59 @@ class ChannelRoom:
             self.body(UPDATE)
 
     def body(self, value: object) -> None:
-        self.room.body = json.dumps(value).encode()
+        self.case.body = json.dumps(value).encode()
 
     def make(self, **changes: object) -> None:
         self.body({name: value for name, value in (MAKE | changes).items() if value is not None})
 
     def decide(self) -> Decision:
-        environment = self.room.environment(self.channels)
+        environment = self.case.environment(self.channels)
         clock = VirtualClock()
         deliveries = DeliveryService(clock, Journal(clock))
         sends = self.operation == "send"
         endpoint = BroadcastEndpoint(environment) if sends else ChannelEndpoint(environment, deliveries)
-        return endpoint.handle(self.room.request(), self.room.provider)
+        return endpoint.handle(self.case.request(), self.case.provider)
 
     def reason(self) -> str | None:
         return self.decide().response.reason
 
 
-def set_to(name: str, value: str | None) -> Callable[[ChannelRoom], None]:
-    return lambda case: case.room.set(name, value)
+def set_to(name: str, value: str | None) -> Callable[[ChannelCase], None]:
+    return lambda channel: channel.case.set(name, value)
 
 
-def attribute(name: str, value: object) -> Callable[[ChannelRoom], None]:
-    return lambda case: setattr(case.room, name, value)
+def attribute(name: str, value: object) -> Callable[[ChannelCase], None]:
+    return lambda channel: setattr(channel.case, name, value)
 
 
-def path(text: str) -> Callable[[ChannelRoom], None]:
-    return lambda case: setattr(case.room, "path", text)
+def path(text: str) -> Callable[[ChannelCase], None]:
+    return lambda channel: setattr(channel.case, "path", text)
 
 
-def made(**changes: object) -> Callable[[ChannelRoom], None]:
-    return lambda case: case.make(**changes)
+def made(**changes: object) -> Callable[[ChannelCase], None]:
+    return lambda channel: channel.make(**changes)
 
 
-def twice(name: str) -> Callable[[ChannelRoom], None]:
-    return lambda case: case.room.headers.extend([(name, UUID), (name, UUID)])
+def twice(name: str) -> Callable[[ChannelCase], None]:
+    return lambda channel: channel.case.headers.extend([(name, UUID), (name, UUID)])
 
 
-def key(**options: object) -> Callable[[ChannelRoom], None]:
-    return lambda case: case.room.use(case.room.registry.issue_key(**options))
+def key(**options: object) -> Callable[[ChannelCase], None]:
+    return lambda channel: channel.case.use(channel.case.registry.issue_key(**options))
 
 
-def no_capability(case: ChannelRoom) -> None:
-    case.room.profile.broadcast_capability = False
+def no_capability(channel: ChannelCase) -> None:
+    channel.case.profile.broadcast_capability = False
 
 
-def full(case: ChannelRoom) -> None:
-    case.channels.count = lambda *_: MAX_CHANNELS
+def full(channel: ChannelCase) -> None:
+    channel.channels.count = lambda *_: MAX_CHANNELS
 
 
-def certificate(bundle_id: str) -> Callable[[ChannelRoom], None]:
-    def show(case: ChannelRoom) -> None:
-        case.room.authorization = None
-        case.room.provider.certificate = ProviderCertificate(bundle_id)
+def certificate(bundle_id: str) -> Callable[[ChannelCase], None]:
+    def show(channel: ChannelCase) -> None:
+        channel.case.authorization = None
+        channel.case.provider.certificate = ProviderCertificate(bundle_id)
 
     return show
 
@@ -127,7 +127,7 @@ FAULTS = [
     (ALL, twice("apns-request-id"), "DuplicateHeaders"),
     (ALL, attribute("authorization", None), "MissingProviderToken"),
     (ALL, attribute("authorization", "bearer x"), "InvalidProviderToken"),
-    (ALL, lambda case: case.room.use(case.room.key, iat=1), "ExpiredProviderToken"),
+    (ALL, lambda channel: channel.case.use(channel.case.key, iat=1), "ExpiredProviderToken"),
     (ALL, key(realm="production"), "BadEnvironmentKeyInToken"),
     (ALL, set_to("apns-request-id", "not-a-uuid"), "BadMessageId"),
     (("create", "list"), path("/1/apps/com.nobody/channels"), "TopicDisallowed"),
@@ -164,24 +164,24 @@ CASES = [(operation, break_it, reason) for operations, break_it, reason in FAULT
 
 
 @pytest.mark.parametrize("operation", ALL)
-def test_a_good_request_passes(room, operation: str) -> None:
-    assert ChannelRoom(room, operation).reason() is None
+def test_a_good_request_passes(case, operation: str) -> None:
+    assert ChannelCase(case, operation).reason() is None
 
 
 @pytest.mark.parametrize(("operation", "break_it", "reason"), CASES)
-def test_each_fault_has_its_reason(room, operation: str, break_it, reason: str) -> None:
-    case = ChannelRoom(room, operation)
-    break_it(case)
-    assert case.reason() == reason
+def test_each_fault_has_its_reason(case, operation: str, break_it, reason: str) -> None:
+    channel = ChannelCase(case, operation)
+    break_it(channel)
+    assert channel.reason() == reason
 
 
-def test_nothing_can_be_stored_where_nothing_is(room) -> None:
-    case = ChannelRoom(room, "send", policy=0)
-    assert case.reason() is None
-    case.room.set("apns-expiration", None)
-    assert case.reason() is None
-    case.room.set("apns-expiration", "1795230000")
-    assert case.reason() == "BadExpirationDate"
+def test_nothing_can_be_stored_where_nothing_is(case) -> None:
+    channel = ChannelCase(case, "send", policy=0)
+    assert channel.reason() is None
+    channel.case.set("apns-expiration", None)
+    assert channel.reason() is None
+    channel.case.set("apns-expiration", "1795230000")
+    assert channel.reason() == "BadExpirationDate"
 
 
 @pytest.mark.parametrize(
@@ -199,10 +199,10 @@ def test_nothing_can_be_stored_where_nothing_is(room) -> None:
         ("read", full),
     ],
 )
-def test_what_else_is_good(room, operation: str, change) -> None:
-    case = ChannelRoom(room, operation)
-    change(case)
-    assert case.reason() is None
+def test_what_else_is_good(case, operation: str, change) -> None:
+    channel = ChannelCase(case, operation)
+    change(channel)
+    assert channel.reason() is None
 
 
 def test_every_reason_of_both_tables_is_provoked_but_those_of_the_provider() -> None:
@@ -248,25 +248,25 @@ def test_what_a_path_is_about(find, method: str, path: str, target: Target | Non
         ("list", 200, '{"channels":["%s"]}'),
     ],
 )
-def test_responses_carry_the_request_id_and_no_apns_id(room, operation: str, status: int, content) -> None:
-    case = ChannelRoom(room, operation, policy=0)
-    case.room.set("apns-request-id", UUID)
-    before = case.channels.ids("sandbox", APP)
-    response = case.decide().response
-    left = case.channels.ids("sandbox", APP)
+def test_responses_carry_the_request_id_and_no_apns_id(case, operation: str, status: int, content) -> None:
+    channel = ChannelCase(case, operation, policy=0)
+    channel.case.set("apns-request-id", UUID)
+    before = channel.channels.ids("sandbox", APP)
+    response = channel.decide().response
+    left = channel.channels.ids("sandbox", APP)
     created = (set(left) - set(before)).pop() if operation == "create" else None
-    content = content and content.replace("%s", case.channel_id)
+    content = content and content.replace("%s", channel.channel_id)
     assert response == Response(status, None, "", request_id=UUID, channel_id=created, content=content)
-    assert (case.channel_id in left) is (operation != "delete")
+    assert (channel.channel_id in left) is (operation != "delete")
 
 
 @pytest.mark.parametrize("spelling", ["BadEnvironmentKeyInToken", "BadEnvironmentKeyIdInToken"])
-def test_a_refusal_has_the_status_of_its_reason(room, spelling) -> None:
-    case = ChannelRoom(room, "create")
-    case.room.profile.environment_reason = spelling
-    case.room.set("apns-request-id", UUID)
-    key(realm="production")(case)
-    assert case.decide() == Decision(Response(403, spelling, "", request_id=UUID), authenticated=False)
+def test_a_refusal_has_the_status_of_its_reason(case, spelling) -> None:
+    channel = ChannelCase(case, "create")
+    channel.case.profile.environment_reason = spelling
+    channel.case.set("apns-request-id", UUID)
+    key(realm="production")(channel)
+    assert channel.decide() == Decision(Response(403, spelling, "", request_id=UUID), authenticated=False)
 
 
 @pytest.mark.parametrize(
@@ -274,31 +274,31 @@ def test_a_refusal_has_the_status_of_its_reason(room, spelling) -> None:
     [(0, None, 0), (0, "0", 0), (1, None, None), (1, "0", 0), (1, "1795230000", 1_795_230_000)],
 )
 def test_a_broadcast_becomes_a_delivery(
-    room, policy: int, expiration: str | None, expected: int | None
+    case, policy: int, expiration: str | None, expected: int | None
 ) -> None:
-    case = ChannelRoom(room, "send", policy)
-    case.room.set("apns-expiration", expiration)
-    case.room.set("apns-priority", "5")
-    case.room.set("apns-request-id", UUID)
+    channel = ChannelCase(case, "send", policy)
+    channel.case.set("apns-expiration", expiration)
+    channel.case.set("apns-priority", "5")
+    channel.case.set("apns-request-id", UUID)
     for activity in ("activity-1", "activity-2"):
-        case.channels.subscribe(case.channel_id, as_device(print), activity)
-    decision = case.decide()
+        channel.channels.subscribe(channel.channel_id, as_device(print), activity)
+    decision = channel.decide()
     assert decision.response == Response(200, None, "", decision.response.unique_id, request_id=UUID)
     first, second = decision.pushes
     delivery = first.delivery
-    assert (delivery.apns_id, delivery.channel_id, delivery.topic) == (UUID, case.channel_id, APP)
+    assert (delivery.apns_id, delivery.channel_id, delivery.topic) == (UUID, channel.channel_id, APP)
     assert (delivery.push_type, delivery.priority, delivery.payload) == ("liveactivity", 5, UPDATE)
-    assert (delivery.expiration, delivery.accepted_at, delivery.realm) == (expected, room.now, "sandbox")
+    assert (delivery.expiration, delivery.accepted_at, delivery.realm) == (expected, case.now, "sandbox")
     assert (first.activity, delivery.device_token, second.activity) == ("activity-1",) * 2 + ("activity-2",)
     assert first.unique_id == delivery.apns_unique_id == decision.response.unique_id
     assert second.unique_id == second.delivery.apns_unique_id != first.unique_id
 
 
-def test_only_the_sandbox_gives_unique_ids(room) -> None:
-    room.realm = "production"
-    case = ChannelRoom(room, "send")
-    case.channels.subscribe(case.channel_id, as_device(print))
-    decision = case.decide()
+def test_only_the_sandbox_gives_unique_ids(case) -> None:
+    case.realm = "production"
+    channel = ChannelCase(case, "send")
+    channel.channels.subscribe(channel.channel_id, as_device(print))
+    decision = channel.decide()
     [push] = decision.pushes
     assert (decision.response.unique_id, push.delivery.apns_unique_id) == (None, None)
     assert push.unique_id

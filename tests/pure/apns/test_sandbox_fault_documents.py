@@ -30,10 +30,7 @@ ACTIONS: list[tuple[dict[str, Any], object]] = [
         AnswerWith("Unregistered", 410, 7),
     ),
     ({"answer": {"reason": "Odd", "status": 599}}, AnswerWith("Odd", 599)),
-    (
-        {"answer": {"reason": "Shutdown"}, "html_body": True},
-        AnswerWith("Shutdown", shape=Misshape("html")),
-    ),
+    ({"answer": {"reason": "Shutdown"}, "html_body": True}, AnswerWith("Shutdown", shape=Misshape("html"))),
     (
         {"answer": {"reason": "Shutdown"}, "split_body": True, "no_apns_id": True},
         AnswerWith("Shutdown", shape=Misshape("split", "absent")),
@@ -108,10 +105,7 @@ def test_a_token_may_be_written_in_upper_case() -> None:
     [
         ({}, "missing required field `do` - at `$[0]`"),
         ({"do": {"stall": True}, "tims": 1}, "unknown field `tims` - at `$[0]`"),
-        (
-            {"do": {"stall": True}, "match": {"tokn": "a"}},
-            "unknown field `tokn` - at `$[0].match`",
-        ),
+        ({"do": {"stall": True}, "match": {"tokn": "a"}}, "unknown field `tokn` - at `$[0].match`"),
         ({"do": {"stall": True}, "match": {"share": 2}}, "`$[0].match.share`"),
         ({"do": {"stall": True}, "match": {"nth": 0}}, "`$[0].match.nth`"),
         ({"do": {"stall": True}, "match": {"realm": "moon"}}, "`$[0].match.realm`"),

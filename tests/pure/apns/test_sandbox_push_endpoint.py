@@ -55,98 +55,98 @@ def test_the_grace_of_an_activitys_token(token: DeviceToken, grace: float, later
     assert expired_at(token, Profile(token_grace_s=grace), NOW + later) == (NOW + grace if ended else None)
 
 
-def test_a_removed_app_is_answered_200_first_and_then_410_with_the_time_of_the_confirmation(room) -> None:
-    room.registry.uninstall(room.device, room.now)
-    assert room.decide().response.status == 200
-    room.profile.unregister_after_s = 0.5
-    room.now += 1
-    response = room.decide().response
+def test_a_removed_app_is_answered_200_first_and_then_410_with_the_time_of_the_confirmation(case) -> None:
+    case.registry.uninstall(case.device, case.now)
+    assert case.decide().response.status == 200
+    case.profile.unregister_after_s = 0.5
+    case.now += 1
+    response = case.decide().response
     assert (response.status, response.reason) == (410, "Unregistered")
-    assert response.timestamp == int((room.now - 0.5) * 1000)
+    assert response.timestamp == int((case.now - 0.5) * 1000)
 
 
-def test_the_token_of_an_ended_activity_is_answered_200_during_its_grace(room) -> None:
-    room.registry.expire(room.device, room.now)
-    room.profile.token_grace_s = 60
-    assert room.decide().response.status == 200
-    room.now += 60
-    response = room.decide().response
-    assert (response.reason, response.timestamp) == ("ExpiredToken", int(room.now * 1000))
+def test_the_token_of_an_ended_activity_is_answered_200_during_its_grace(case) -> None:
+    case.registry.expire(case.device, case.now)
+    case.profile.token_grace_s = 60
+    assert case.decide().response.status == 200
+    case.now += 60
+    response = case.decide().response
+    assert (response.reason, response.timestamp) == ("ExpiredToken", int(case.now * 1000))
 
 
-def test_a_new_registration_brings_the_token_back(room) -> None:
-    room.registry.uninstall(room.device, room.now - 90_000)
-    assert room.decide().response.status == 410
-    room.registry.reactivate(room.device)
-    assert room.decide().response.status == 200
+def test_a_new_registration_brings_the_token_back(case) -> None:
+    case.registry.uninstall(case.device, case.now - 90_000)
+    assert case.decide().response.status == 410
+    case.registry.reactivate(case.device)
+    assert case.decide().response.status == 200
 
 
-def test_an_accepted_push_is_answered_and_delivered(room) -> None:
-    room.set("apns-id", ID)
-    room.set("apns-priority", "5")
-    room.set("apns-expiration", "1795230000")
-    room.set("apns-collapse-id", "same")
-    decision = room.decide()
+def test_an_accepted_push_is_answered_and_delivered(case) -> None:
+    case.set("apns-id", ID)
+    case.set("apns-priority", "5")
+    case.set("apns-expiration", "1795230000")
+    case.set("apns-collapse-id", "same")
+    decision = case.decide()
     unique_id = decision.response.unique_id
     assert unique_id == str(uuid.UUID(unique_id))
     assert decision.response == Response(200, None, ID, unique_id)
     assert decision.authenticated
     [push] = decision.pushes
     delivery = push.delivery
-    assert (push.unique_id, push.token) == (unique_id, room.registry.token(room.device))
-    assert (delivery.apns_id, delivery.apns_unique_id, delivery.device_token) == (ID, unique_id, room.device)
+    assert (push.unique_id, push.token) == (unique_id, case.registry.token(case.device))
+    assert (delivery.apns_id, delivery.apns_unique_id, delivery.device_token) == (ID, unique_id, case.device)
     assert (delivery.topic, delivery.push_type, delivery.realm) == ("com.example.app", "alert", "sandbox")
     assert (delivery.priority, delivery.expiration, delivery.collapse_id) == (5, 1_795_230_000, "same")
     assert delivery.payload == {"aps": {"alert": "hello"}}
-    assert delivery.accepted_at == room.now
+    assert delivery.accepted_at == case.now
 
 
-def test_what_is_absent_has_the_defaults_of_apple(room) -> None:
-    room.set("apns-push-type", None)
-    [push] = room.decide().pushes
+def test_what_is_absent_has_the_defaults_of_apple(case) -> None:
+    case.set("apns-push-type", None)
+    [push] = case.decide().pushes
     delivery = push.delivery
     assert (delivery.priority, delivery.expiration, delivery.collapse_id) == (10, None, None)
     assert delivery.push_type == "alert"
 
 
-def test_a_refused_push_delivers_nothing_and_has_no_unique_id(room) -> None:
-    room.set("apns-id", ID)
-    room.set("apns-topic", None)
-    decision = room.decide()
+def test_a_refused_push_delivers_nothing_and_has_no_unique_id(case) -> None:
+    case.set("apns-id", ID)
+    case.set("apns-topic", None)
+    decision = case.decide()
     assert decision.response == Response(400, "MissingTopic", ID)
     assert decision.pushes == ()
 
 
 @pytest.mark.parametrize(("method", "reason"), [("expire", "ExpiredToken"), ("unregister", "Unregistered")])
-def test_a_dead_token_tells_since_when_in_milliseconds(room, method: str, reason: str) -> None:
-    room.set("apns-id", ID)
-    getattr(room.registry, method)(room.device, room.now - 3600.5)
-    response = room.decide().response
-    assert response == Response(410, reason, ID, None, int(room.now * 1000) - 3_600_500)
+def test_a_dead_token_tells_since_when_in_milliseconds(case, method: str, reason: str) -> None:
+    case.set("apns-id", ID)
+    getattr(case.registry, method)(case.device, case.now - 3600.5)
+    response = case.decide().response
+    assert response == Response(410, reason, ID, None, int(case.now * 1000) - 3_600_500)
 
 
 @pytest.mark.parametrize(
     ("change", "authenticated"),
     [
-        (lambda room: setattr(room, "method", "GET"), False),
-        (lambda room: setattr(room, "authorization", None), False),
-        (lambda room: setattr(room, "authorization", "bearer x"), False),
-        (lambda room: room.use(room.key, iat=1), False),
-        (lambda room: room.set("apns-id", "x"), True),
-        (lambda room: setattr(room, "path", "/3/device/ff"), True),
+        (lambda case: setattr(case, "method", "GET"), False),
+        (lambda case: setattr(case, "authorization", None), False),
+        (lambda case: setattr(case, "authorization", "bearer x"), False),
+        (lambda case: case.use(case.key, iat=1), False),
+        (lambda case: case.set("apns-id", "x"), True),
+        (lambda case: setattr(case, "path", "/3/device/ff"), True),
     ],
 )
-def test_whether_the_provider_has_proved_itself(room, change, authenticated: bool) -> None:
-    change(room)
-    assert room.decide().authenticated is authenticated
+def test_whether_the_provider_has_proved_itself(case, change, authenticated: bool) -> None:
+    change(case)
+    assert case.decide().authenticated is authenticated
 
 
 @pytest.mark.parametrize("spelling", ["BadEnvironmentKeyInToken", "BadEnvironmentKeyIdInToken"])
-def test_the_spelling_of_the_environment_reason_is_a_matter_of_the_profile(room, spelling: str) -> None:
-    room.set("apns-id", ID)
-    room.profile.environment_reason = spelling
-    room.use(room.registry.issue_key(realm="production"))
-    assert room.decide().response == Response(403, spelling, ID)
+def test_the_spelling_of_the_environment_reason_is_a_matter_of_the_profile(case, spelling: str) -> None:
+    case.set("apns-id", ID)
+    case.profile.environment_reason = spelling
+    case.use(case.registry.issue_key(realm="production"))
+    assert case.decide().response == Response(403, spelling, ID)
 
 
 def test_without_a_rate_there_is_no_end() -> None:

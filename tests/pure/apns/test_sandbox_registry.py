@@ -1,14 +1,16 @@
-"""Apps, keys and tokens: seeded, separate by realm, found at once."""
+"""Apps, keys, tokens and the devices they lead to: seeded, separate by realm."""
 
 from random import Random
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from simulator.apns.delivery.device import AlwaysOnline, Delivery, Device, as_device
 from simulator.apns.errors import SandboxError, UnknownApp, UnknownToken
 from simulator.apns.registry import KINDS, REALMS, SUFFIXES, Registry
 
 BUNDLE = "com.example.app"
+PUSH = Delivery("ID", None, "ab" * 32, BUNDLE, "alert", 10, None, None, {"aps": {}}, 1.0, "sandbox")
 
 
 @pytest.fixture
@@ -71,12 +73,8 @@ def test_ids_have_ten_characters_and_the_key_is_a_p8(registry: Registry) -> None
 def test_keys_keep_what_they_are_for(registry: Registry) -> None:
     scoped = registry.issue_key("TEAM000000", realm="production", topics=frozenset({"t"}), related_to="KEY")
     record = registry.keys[scoped.key_id]
-    assert (record.team_id, record.realm, record.topics, record.related_to) == (
-        "TEAM000000",
-        "production",
-        {"t"},
-        "KEY",
-    )
+    found = (record.team_id, record.realm, record.topics, record.related_to)
+    assert found == ("TEAM000000", "production", {"t"}, "KEY")
     assert registry.keys[registry.issue_key().key_id].team_id == registry.team_id
 
 
@@ -90,11 +88,45 @@ def test_tokens_die_and_come_back(registry: Registry) -> None:
     assert (record.expired_since, record.unregistered_since) == (None, None)
 
 
-def test_attach_and_detach(registry: Registry) -> None:
+class Phone:
+    """Of the shape, without knowing of it."""
+
+    name = "iPhone"
+    online = False
+    asleep = True
+
+    def __init__(self) -> None:
+        self.got: list[object] = []
+
+    def refuses(self, delivery: object) -> str | None:
+        return "notifications_off"
+
+    def receive(self, delivery: object) -> None:
+        self.got.append(delivery)
+
+
+def test_whatever_has_the_shape_is_a_device() -> None:
+    phone = Phone()
+    assert isinstance(phone, Device)
+    assert as_device(phone) is phone
+
+
+def test_a_function_becomes_a_device_that_is_always_online_and_takes_everything() -> None:
+    got: list[Delivery] = []
+    device = as_device(got.append)
+    assert isinstance(device, AlwaysOnline)
+    assert (device.name, device.online, device.asleep, device.refuses(PUSH)) == ("device", True, False, None)
+    device.receive(PUSH)
+    assert got == [PUSH]
+
+
+def test_a_token_leads_to_a_device_a_function_or_nobody(registry: Registry) -> None:
     token = registry.mint_token(BUNDLE, "production")
-    seen: list[object] = []
-    registry.attach(token, seen.append)
-    assert registry.token(token).device is not None
+    phone = Phone()
+    registry.attach(token, phone)
+    assert registry.token(token).device is phone
+    registry.attach(token, print)
+    assert isinstance(registry.token(token).device, AlwaysOnline)
     registry.attach(token, None)
     assert registry.token(token).device is None
 
