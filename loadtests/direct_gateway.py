@@ -1,7 +1,7 @@
 """The relay's way to a sandbox without sockets: the same requests, checked and delivered by the same code, in no time."""
 
 from relay.apns.provider_token import ProviderToken
-from relay.apns.push import Answered, Outcome, Push
+from relay.apns.push import Outcome, Push, answered
 from simulator.apns.authentication import ProviderState
 from simulator.apns.messages import Request
 from simulator.apns.sandbox import Sandbox
@@ -21,7 +21,7 @@ class DirectGateway:
         """APNs' answer, at once."""
         answer = self._hosts[push.apns_env].handle(self._request(push), self._provider).response
         assert answer is not None  # there are no faults
-        return Answered(answer.status, answer.reason, answer.timestamp)
+        return answered(push.apns_env, answer.status, answer.reason, answer.timestamp)
 
     async def close(self, grace: float) -> None:
         """Nothing to close."""

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from loadtests.agent import Change
 from relay import contract
+from relay.apns.environments import Environments
 from relay.apns.gateway import Gateway
 from relay.apns.push import Push
 from relay.contract import ActivityRegister, ContentState, DeviceRegister, Event
@@ -51,7 +52,7 @@ class Relayed:
 
     def __init__(self, db: Database, gateway: Gateway, clock: Clock) -> None:
         self._db, self._clock = db, clock
-        self._sender = ActivitySender(db, gateway, owner="load", push_deadline=10, clock=clock)
+        self._sender = ActivitySender(db, Environments(gateway), owner="load", push_deadline=10, clock=clock)
         self._activities = Activities(db, default_bundle_id=BUNDLE_ID, now=clock.now, look=self._sender.look)
         self._hash = contract.secret_hash(SECRET)
 

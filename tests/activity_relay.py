@@ -5,6 +5,7 @@ from typing import Any
 
 from fake_gateway import FakeGateway
 from relay import contract
+from relay.apns.environments import Environments
 from relay.apns.push import Push
 from relay.contract import ActivityRegister, ActivityUnregister, DeviceRegister, Event
 from relay.server.live_activities.activities import Activities
@@ -28,7 +29,7 @@ class Relay:
 
     def __init__(self, db: Database, gateway: FakeGateway, clock: VirtualClock, owner: str) -> None:
         self.db, self.clock = db, clock
-        self.sender = ActivitySender(db, gateway, owner=owner, push_deadline=10, clock=clock)
+        self.sender = ActivitySender(db, Environments(gateway), owner=owner, push_deadline=10, clock=clock)
         self.activities = Activities(db, default_bundle_id=BUNDLE, now=clock.now, look=self.sender.look)
         self._events = 0
 

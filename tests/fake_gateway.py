@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
-from relay.apns.push import Answered, Outcome, Push
+from outcomes import answered
+from relay.apns.push import Outcome, Push
 
 Answer = Outcome | Exception | Callable[[Push], Outcome]
 
@@ -20,11 +22,12 @@ class FakeGateway:
 
     async def send(self, push: Push) -> Outcome:
         self.sent.append(push)
-        answer = self.answers.pop(0) if self.answers else Answered(200)
+        answer = self.answers.pop(0) if self.answers else answered(200)
         await self.gate.wait()
         if isinstance(answer, Exception):
             raise answer
-        return answer(push) if callable(answer) else answer
+        outcome = answer(push) if callable(answer) else answer
+        return replace(outcome, apns_env=push.apns_env)
 
     async def close(self, grace: float) -> None:
         self.closed = True

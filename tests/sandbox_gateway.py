@@ -2,10 +2,12 @@
 
 import asyncio
 from collections import deque
+from dataclasses import replace
 from typing import Literal
 
+from outcomes import answered, maybe_sent, not_sent
 from relay.apns.provider_token import ProviderToken
-from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
+from relay.apns.push import Outcome, Push
 from relay.clock import sleep_unless
 from simulator.apns.authentication import ProviderState
 from simulator.apns.messages import Request
@@ -15,11 +17,11 @@ from simulator.clock import VirtualClock
 Fault = Literal["answer lost", "push lost", "not sent", "500", "slow"]
 
 OUTCOMES: dict[Fault, Outcome] = {
-    "answer lost": MaybeSent("the answer was lost"),
-    "push lost": MaybeSent("the push was lost"),
-    "not sent": NotSent("no connection"),
-    "500": Answered(500, "InternalServerError"),
-    "slow": MaybeSent("no answer in time"),
+    "answer lost": maybe_sent("the answer was lost"),
+    "push lost": maybe_sent("the push was lost"),
+    "not sent": not_sent("no connection"),
+    "500": answered(500, "InternalServerError"),
+    "slow": maybe_sent("no answer in time"),
 }
 NEVER_ARRIVE = ("push lost", "not sent", "500")
 DEADLINE = 10.0
@@ -40,13 +42,13 @@ class SandboxGateway:
         self._released = asyncio.Event()
         self.faults: deque[Fault] = deque()
         self.held = 0  # pushes whose answer is slow
-        self.asked: list[tuple[float, Push, Answered | None]] = []
+        self.asked: list[tuple[float, Push, Outcome | None]] = []
 
     async def send(self, push: Push) -> Outcome:
         fault = self.faults.popleft() if self.faults else None
         at = self._clock.now()
-        answered = None if fault in NEVER_ARRIVE else self._hand_in(push)
-        self.asked.append((at, push, answered))
+        answer = None if fault in NEVER_ARRIVE else self._hand_in(push)
+        self.asked.append((at, push, answer))
         if fault == "slow":
             self.held += 1
             try:
@@ -54,7 +56,9 @@ class SandboxGateway:
             finally:
                 self.held -= 1
         in_time = self._clock.now() < at + DEADLINE
-        return answered if answered and in_time and fault in (None, "slow") else OUTCOMES[fault or "slow"]
+        if answer and in_time and fault in (None, "slow"):
+            return answer
+        return replace(OUTCOMES[fault or "slow"], apns_env=push.apns_env)
 
     def release(self) -> None:
         self._released.set()
@@ -62,7 +66,7 @@ class SandboxGateway:
     async def close(self, grace: float) -> None:
         self.release()
 
-    def _hand_in(self, push: Push) -> Answered:
+    def _hand_in(self, push: Push) -> Outcome:
         headers = {
             "authorization": self._token.authorization(self._clock.now()),
             "apns-id": push.apns_id,
@@ -78,4 +82,4 @@ class SandboxGateway:
         )
         answer = self._hosts[push.apns_env].handle(request, self._provider).response
         assert answer is not None
-        return Answered(answer.status, answer.reason, answer.timestamp)
+        return answered(answer.status, answer.reason, answer.timestamp, push.apns_env)

@@ -9,14 +9,13 @@ from typing import Any
 
 from aioapns import APNs, NotificationRequest, PushType
 from aioapns import exceptions as failures
-from aioapns.common import NotificationResult
 from aioapns.connection import APNsTLSClientProtocol, AuthorizationHeaderProvider
 from h2.exceptions import H2Error
 
 from relay.apns.http2.request_checks import refusal
 from relay.apns.http2.trust import client_tls
 from relay.apns.provider_token import ProviderToken
-from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
+from relay.apns.push import Outcome, Push, answered, maybe_sent, not_sent
 from relay.contract import ApnsEnv
 
 IDLE_SECONDS = 3600
@@ -37,7 +36,7 @@ class AioapnsGateway:
     """aioapns 4.0 as it is, behind the relay's interface. It works, with defects that no adapter cures:
 
     An answer without (or with another case of) apns-id, without a reason, or a reset stream is never matched: such a
-    push ends as MaybeSent at its deadline. A body that is no JSON or is split over frames, and each GOAWAY, ends the
+    push ends as maybe sent at its deadline. A body that is no JSON or is split over frames, and each GOAWAY, ends the
     connection, and pushes in flight are sent again, also those that were processed: a phone can alert twice. After
     some 1200 errors on one connection no further error is received. Bursts beyond the flow-control window lose
     streams for good. An expired provider token is not renewed at once, and closing does not wait for answers.
@@ -79,19 +78,23 @@ class AioapnsGateway:
         if (refused := refusal(push)) is not None:
             return refused
         if self._closed:
-            return NotSent("closed")
+            return not_sent(push.apns_env, "closed")
         # A task of its own: a push that is cancelled would take aioapns' connection with it.
         task = asyncio.create_task(self._send(push), name=f"push {push.apns_id}")
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
         done, _ = await asyncio.wait({task}, timeout=self._deadline)
-        return task.result() if done else MaybeSent(f"no answer within {self._deadline:.1f} s")
+        if done:
+            return task.result()
+        return maybe_sent(push.apns_env, f"no answer within {self._deadline:.1f} s")
 
     async def _send(self, push: Push) -> Outcome:
         try:
-            return _outcome(await self._clients[push.apns_env].send_notification(_request(push)))
+            result = await self._clients[push.apns_env].send_notification(_request(push))
         except (failures.MaxAttemptsExceeded, failures.ConnectionClosed, H2Error, OSError) as error:
-            return MaybeSent(f"aioapns: {type(error).__name__} {error}".rstrip())
+            return maybe_sent(push.apns_env, f"aioapns: {type(error).__name__} {error}".rstrip())
+        status = int(result.status) if result.status.isdecimal() else 0
+        return answered(push.apns_env, status, result.description, result.timestamp)
 
     async def close(self, grace: float) -> None:
         """Stop; what is in flight after `grace` seconds is given up."""
@@ -119,8 +122,3 @@ def _request(push: Push) -> NotificationRequest:
         push_type=PushType(push.push_type) if push.push_type else None,
         apns_topic=push.topic,
     )
-
-
-def _outcome(result: NotificationResult) -> Outcome:
-    status = int(result.status) if result.status.isdecimal() else 0
-    return Answered(status, result.description, result.timestamp)

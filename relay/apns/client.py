@@ -28,7 +28,7 @@ from relay.apns.http2.renewal import RenewingSender
 from relay.apns.http2.request_checks import refusal
 from relay.apns.http2.trust import client_tls, for_apns
 from relay.apns.provider_token import ProviderToken
-from relay.apns.push import Answered, NotSent, Outcome, Push
+from relay.apns.push import Outcome, Push
 from relay.log import line
 
 __all__ = [
@@ -107,7 +107,11 @@ class APNs:
         )
         self.topic, self.err_func, self._deadline = topic, err_func, deadline
         self.pool = ConnectionPool(
-            connector, now=time.time, jitter=random.Random(), max_connections=max_connections
+            connector,
+            apns_env="production",
+            now=time.time,
+            jitter=random.Random(),
+            max_connections=max_connections,
         )
         self._sender = RenewingSender(self.pool, token, time.time)
 
@@ -115,7 +119,7 @@ class APNs:
         """APNs' answer. PushNotSentError or PushMaybeSentError, both MaxAttemptsExceeded, if none came in time."""
         push = self._push(request)
         outcome = refusal(push) or await self._sender.send(push, self._deadline)
-        if not isinstance(outcome, Answered):
+        if outcome.status is None:
             raise _failure(outcome)
         result = NotificationResult(
             request.notification_id, str(outcome.status), outcome.reason, outcome.timestamp
@@ -171,8 +175,7 @@ def _refuse(**parameters: object) -> None:
 
 
 def _failure(outcome: Outcome) -> MaxAttemptsExceeded:
-    kind = PushNotSentError if isinstance(outcome, NotSent) else PushMaybeSentError
-    return kind(outcome.why if not isinstance(outcome, Answered) else "")
+    return (PushNotSentError if outcome.transmission == "not_sent" else PushMaybeSentError)(outcome.error)
 
 
 @lru_cache(maxsize=16)

@@ -67,6 +67,7 @@ class ApnsGateway:
                 Connector(
                     host=host, port=port, tls=tls, sign=lambda: provider_token.authorization(now()), now=now
                 ),
+                apns_env=env,
                 now=now,
                 jitter=jitter,
             )

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from relay.apns.gateway import Gateway
-from relay.apns.push import Answered, NotSent, Outcome, Push
-from relay.apns.reasons import Verdict, judge
+from relay.apns.push import Outcome, Push, not_sent
+from relay.apns.reasons import Verdict
 from relay.contract import ApnsEnv
 from relay.log import line
 
@@ -40,14 +40,13 @@ class KeyPause:
         self._pauses: dict[ApnsEnv, _Pause] = {}
 
     async def send(self, push: Push) -> Outcome:
-        """What became of the push; NotSent with the time left while the environment pauses."""
+        """What became of the push; not sent, with the time left while the environment pauses."""
         pause = self._pauses.get(push.apns_env)
         if pause is None:
             return self._seen(push, await self._gateway.send(push))
         if pause.probing or self._now() < pause.until:
-            return NotSent(
-                f"paused, APNs refuses the key: {pause.reason}", max(1.0, pause.until - self._now())
-            )
+            error = f"paused, APNs refuses the key: {pause.reason}"
+            return not_sent(push.apns_env, error, max(1.0, pause.until - self._now()))
         pause.probing = True
         try:
             return self._seen(push, await self._gateway.send(push))
@@ -59,19 +58,21 @@ class KeyPause:
         await self._gateway.close(grace)
 
     def _seen(self, push: Push, outcome: Outcome) -> Outcome:
-        row = judge(outcome)
-        if isinstance(outcome, Answered) and row.verdict in _REFUSALS:
-            self._begin(push.apns_env, outcome.reason or "", row.retry_after or LONGEST_PAUSE, row.advice)
-        elif push.apns_env in self._pauses and row.verdict is not Verdict.RETRY_LATER:
+        if outcome.verdict in _REFUSALS:
+            self._begin(push.apns_env, outcome)
+        elif push.apns_env in self._pauses and outcome.verdict is not Verdict.RETRY_LATER:
             del self._pauses[push.apns_env]
             log.info(line("sending again", apnsEnv=push.apns_env))
         return outcome
 
-    def _begin(self, env: ApnsEnv, reason: str, first: float, advice: str) -> None:
+    def _begin(self, env: ApnsEnv, refused: Outcome) -> None:
         """One line for the operator for each pause, however many pushes were refused at once."""
         last = self._pauses.get(env)
         if last is not None and not last.probing:
             return
+        first, reason = refused.retry_after or LONGEST_PAUSE, refused.reason or ""
         seconds = min(last.seconds * 2, max(first, LONGEST_PAUSE)) if last else first
         self._pauses[env] = _Pause(reason, self._now() + seconds, seconds)
-        log.error(line("sending paused", apnsEnv=env, reason=reason, seconds=int(seconds), advice=advice))
+        log.error(
+            line("sending paused", apnsEnv=env, reason=reason, seconds=int(seconds), advice=refused.advice)
+        )

@@ -5,9 +5,7 @@ issue). Confidence "assumed" marks our own reading.
 """
 
 from enum import Enum
-from typing import NamedTuple
-
-from relay.apns.push import Answered, Outcome
+from typing import Final, NamedTuple
 
 
 class Verdict(Enum):
@@ -93,19 +91,14 @@ _UNKNOWN_BY_STATUS: dict[int, Reason] = {
 }
 _UNKNOWN_SERVER_ERROR = Reason(500, _RETRY, _15_MINUTES, confidence="assumed")
 _UNKNOWN = Reason(400, _FAULT, advice=_BUG, confidence="assumed")
-_TRANSPORT = Reason(0, _RETRY, confidence="assumed")
+UNANSWERED: Final = Verdict.RETRY_LATER
+"""Where APNs gave no answer (assumed)."""
 
 
-def judge(outcome: Outcome) -> Reason:
-    """The row for an outcome. A reason that Apple adds one day is judged by its status."""
-    match outcome:
-        case Answered(status=200):
-            return _DELIVERED
-        case Answered(reason=reason) if reason in REASONS:
-            return REASONS[reason]
-        case Answered(status=status) if status >= 500:
-            return _UNKNOWN_SERVER_ERROR
-        case Answered(status=status):
-            return _UNKNOWN_BY_STATUS.get(status, _UNKNOWN)
-        case _:  # NotSent, MaybeSent
-            return _TRANSPORT
+def judge(status: int, reason: str | None) -> Reason:
+    """The row for an answer. A reason that Apple adds one day is judged by its status."""
+    if status == 200:
+        return _DELIVERED
+    if reason in REASONS:
+        return REASONS[reason]
+    return _UNKNOWN_SERVER_ERROR if status >= 500 else _UNKNOWN_BY_STATUS.get(status, _UNKNOWN)

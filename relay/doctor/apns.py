@@ -7,8 +7,7 @@ the key is good (observed; Apple documents no order of its checks). Nobody's pho
 import uuid
 from collections.abc import Mapping
 
-from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
-from relay.apns.reasons import judge
+from relay.apns.push import Outcome, Push
 from relay.contract import ApnsEnv
 from relay.doctor.case import Case
 from relay.doctor.finding import Finding
@@ -41,11 +40,11 @@ async def check_apns(case: Case) -> Finding:
 
 def judge_key(outcomes: Mapping[ApnsEnv, Outcome], configured: Settings) -> Finding:
     """What the answers of the environments say of the key. Pure."""
-    good = [env for env, outcome in outcomes.items() if _reason(outcome) in KEY_IS_GOOD]
+    good = [env for env, outcome in outcomes.items() if outcome.reason in KEY_IS_GOOD]
     bad = [
         env
         for env in outcomes
-        if env not in good and not (good and _reason(outcomes[env]) in OTHER_ENVIRONMENT)
+        if env not in good and not (good and outcomes[env].reason in OTHER_ENVIRONMENT)
     ]
     if bad:
         said = "; ".join(f"{env} {_words(outcomes[env], configured, env)}" for env in bad)
@@ -75,20 +74,14 @@ def _push(env: ApnsEnv, configured: Settings, now: float) -> Push:
     )
 
 
-def _reason(outcome: Outcome) -> str | None:
-    return outcome.reason if isinstance(outcome, Answered) else None
-
-
 def _words(outcome: Outcome, configured: Settings, env: ApnsEnv) -> str:
-    match outcome:
-        case Answered(status=status, reason=reason):
-            return f"answers {status} {reason or ''}".rstrip()
-        case NotSent(why=why) | MaybeSent(why=why):
-            host, port = configured.apns_hosts[env]
-            return f"({host}:{port}) cannot be asked: {why}"
+    if outcome.status is not None:
+        return f"answers {outcome.status} {outcome.reason or ''}".rstrip()
+    host, port = configured.apns_hosts[env]
+    return f"({host}:{port}) cannot be asked: {outcome.error}"
 
 
 def _remedy(outcome: Outcome) -> str:
-    if isinstance(outcome, Answered):
-        return judge(outcome).advice or "try again later"
+    if outcome.status is not None:
+        return outcome.advice or "try again later"
     return "is the network, or a firewall, in the way of HTTP/2 to APNs?"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from quart import Quart
 
+from relay.apns.environments import Environments
 from relay.apns.gateway import Gateway, build_gateway
 from relay.apns.key_pause import KeyPause
 from relay.apns.provider_token import ProviderToken
@@ -59,7 +60,7 @@ class _Parts:
 async def _start_parts(
     stack: AsyncExitStack, settings: Settings, db: Database, clock: Clock, gateway: Gateway | None
 ) -> _Parts:
-    apns = KeyPause(gateway or apns_gateway(settings, clock.now), clock.now)
+    apns = Environments(KeyPause(gateway or apns_gateway(settings, clock.now), clock.now))
     stack.push_async_callback(apns.close, STOP_SECONDS)
     owner = f"{socket.gethostname()}/{settings.relay_host}:{settings.port}"[-60:]
     deadline = settings.apns_push_deadline

@@ -28,7 +28,8 @@ from hypothesis.stateful import (
 )
 
 from activity_relay import BUNDLE, HASH, PHONE, SECRET, Relay
-from relay.apns.push import Answered, Push
+from outcomes import answered
+from relay.apns.push import Push
 from relay.contract import ActivityUnregister, ContentState, EventType, Status
 from relay.server.live_activities import life, throttle
 from relay.server.store import activities
@@ -269,7 +270,7 @@ class Cards(RuleBasedStateMachine):
     @invariant()
     def equal_phases_keep_their_distance(self) -> None:
         for pushes in self._by_token().values():
-            arrived = [(at, _aps(push)) for at, push, said in pushes if said == Answered(200)]
+            arrived = [(at, _aps(push)) for at, push, said in pushes if said == answered(200)]
             for (at, aps), (later, following) in pairwise(arrived):
                 if _phase(aps) == _phase(following):
                     assert later - at >= 11.99, f"{later - at} s after the same phase"

@@ -5,9 +5,8 @@ import ssl
 from typing import Final, Protocol, cast
 
 from relay.apns.http2.errand import Errand
-from relay.apns.http2.protocol import Http2
+from relay.apns.http2.protocol import Http2, Result
 from relay.apns.provider_token import SignedAt
-from relay.apns.push import Answered, Outcome
 
 MOST_UNREAD: Final = 16 * 2**20
 """Octets written that a peer does not read. No burst of pushes comes near: a thousand streams have 5 MB."""
@@ -19,7 +18,7 @@ class Owner(Protocol):
     def opened(self, connection: "ApnsConnection") -> None:
         """The socket is open, and TLS agreed on."""
 
-    def settle(self, errand: Errand, outcome: Outcome) -> None:
+    def settle(self, errand: Errand, result: Result) -> None:
         """This is what became of the errand on that connection."""
 
     def changed(self, connection: "ApnsConnection") -> None:
@@ -128,9 +127,9 @@ class ApnsConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Settle what is answered."""
         self.heard = self._loop.time()
-        for errand, outcome in self._http2.receive(data):
-            self.answers += type(outcome) is Answered
-            self._owner.settle(errand, outcome)
+        for errand, result in self._http2.receive(data):
+            self.answers += result.transmission == "answered"
+            self._owner.settle(errand, result)
         if self._http2.greeted and not self._greeted.done():
             self._greeted.set_result(None)
         self._owner.changed(self)
@@ -154,8 +153,8 @@ class ApnsConnection(asyncio.Protocol):
         why = f"connection lost: {exc or self.ending or 'closed by the peer'}"
         self._ungreeted(why)
         self._farewell = self._farewell or why
-        for errand, outcome in self._http2.lose(why, written=self._written):
-            self._owner.settle(errand, outcome)
+        for errand, result in self._http2.lose(why, written=self._written):
+            self._owner.settle(errand, result)
         self._owner.lost(self)
 
     # Writing.

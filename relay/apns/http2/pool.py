@@ -14,8 +14,10 @@ from relay.apns.http2.connector import Connector
 from relay.apns.http2.deadlines import Deadlines
 from relay.apns.http2.errand import Errand
 from relay.apns.http2.idle import Care, care
-from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
-from relay.apns.reasons import Verdict, judge
+from relay.apns.http2.protocol import OK, Result
+from relay.apns.push import Outcome, Push, answered, maybe_sent, not_sent, read_answer
+from relay.apns.reasons import Verdict
+from relay.contract import ApnsEnv
 from relay.log import line
 
 log = logging.getLogger("relay.apns")
@@ -36,12 +38,14 @@ class ConnectionPool:
         self,
         connector: Connector,
         *,
+        apns_env: ApnsEnv,
         now: Callable[[], float],
         jitter: random.Random,
         max_connections: int = MAX_CONNECTIONS,
         max_waiting: int = MAX_WAITING,
     ) -> None:
         self._connector, self._now = connector, now
+        self._env, self._delivered = apns_env, answered(apns_env, 200)
         self._max_connections, self._max_waiting = max_connections, max_waiting
         self._backoff = Backoff(jitter)
         self._usable: list[ApnsConnection] = []  # in the order of their age
@@ -67,11 +71,11 @@ class ConnectionPool:
         """What became of the push until `time()` is `ends`. If it provably was not processed, it is sent once more."""
         errand = Errand(push, self._loop.time(), ends, self._loop.create_future())
         if self._closed:
-            return NotSent("closed")
+            return not_sent(self._env, "closed")
         if len(self._waiting) >= self._max_waiting:
-            return NotSent(f"{self._max_waiting} pushes are waiting already")
+            return not_sent(self._env, f"{self._max_waiting} pushes are waiting already")
         if ends <= errand.began:
-            return NotSent("no time was left to send it")
+            return not_sent(self._env, "no time was left to send it")
         self._deadlines.add(errand)
         connection = None if self._waiting else self._with_room(push)
         if connection is not None:
@@ -96,7 +100,7 @@ class ConnectionPool:
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait([self._connecting])
-        self._fail_waiting(NotSent("closed"))
+        self._fail_waiting("closed")
         for connection in tuple(self._open):
             connection.drain("closed")
         try:
@@ -134,7 +138,7 @@ class ConnectionPool:
                 return
             del self._waiting[errand]
             if errand.ends <= now:  # its deadline is about to be noticed: what is late is not sent any more
-                self._finish(errand, _no_stream(errand))
+                self._finish(errand, not_sent(self._env, f"no free stream within {errand.seconds:.1f} s"))
             else:
                 connection.carry(errand)
 
@@ -153,18 +157,23 @@ class ConnectionPool:
         connection = errand.connection
         sent = self._withdraw(errand)
         if connection is None:
-            self._finish(errand, _no_stream(errand))
+            self._finish(errand, not_sent(self._env, f"no free stream within {errand.seconds:.1f} s"))
             size = len(errand.push.payload)
             for stuck in [each for each in self._usable if each.starved and not each.has_room(size)]:
                 self._retire(stuck, "it took nothing", failed=not stuck.answers)
         else:
-            self._finish(errand, _no_answer(errand) if sent else _no_window(errand))
+            if sent:
+                self._finish(errand, maybe_sent(self._env, f"no answer within {errand.seconds:.1f} s"))
+            else:
+                self._finish(
+                    errand, not_sent(self._env, f"no window for all of it within {errand.seconds:.1f} s")
+                )
             if connection.answers == errand.answers_before:
                 self._retire(connection, "silent", failed=not connection.answers)
 
-    def _fail_waiting(self, outcome: Outcome) -> None:
+    def _fail_waiting(self, error: str) -> None:
         while self._waiting:
-            self._finish(self._waiting.popitem()[0], outcome)
+            self._finish(self._waiting.popitem()[0], not_sent(self._env, error))
 
     def _finish(self, errand: Errand, outcome: Outcome) -> None:
         self._deadlines.remove(errand)
@@ -178,19 +187,29 @@ class ConnectionPool:
         self._open.add(connection)
         self._none_open.clear()
 
-    def settle(self, errand: Errand, outcome: Outcome) -> None:
+    def settle(self, errand: Errand, result: Result) -> None:
         """Tell the caller; but what was provably not processed goes to the head of the queue, once."""
-        if type(outcome) is NotSent and not errand.resent and not self._closed and not errand.outcome.done():
+        if result.transmission == "not_sent" and self._may_resend(errand):
             errand.resent, errand.connection = True, None
             self._waiting[errand] = None
             self._waiting.move_to_end(errand, last=False)
             return
-        if type(outcome) is Answered:
+        outcome = self._delivered if result is OK else self._outcome(result)
+        if outcome.transmission == "answered":
             self._backoff.succeeded()
-            if outcome.status == 403 and judge(outcome).verdict is Verdict.KEY_REFUSED:
-                # It is said of every push: those that wait for a stream would only hear the same.
-                self._fail_waiting(NotSent("APNs refuses the key"))
+        if outcome.verdict is Verdict.KEY_REFUSED:
+            # It is said of every push: those that wait for a stream would only hear the same.
+            self._fail_waiting("APNs refuses the key")
         self._finish(errand, outcome)
+
+    def _may_resend(self, errand: Errand) -> bool:
+        return not errand.resent and not self._closed and not errand.outcome.done()
+
+    def _outcome(self, result: Result) -> Outcome:
+        if result.transmission == "answered":
+            return read_answer(self._env, result.status, result.body)
+        unanswered = not_sent if result.transmission == "not_sent" else maybe_sent
+        return unanswered(self._env, result.error)
 
     def changed(self, connection: ApnsConnection) -> None:
         """There may be room, or the peer sends the connection away."""
@@ -234,7 +253,7 @@ class ConnectionPool:
             if self._backoff.may_try(self._now()):
                 self._connecting = asyncio.create_task(self._connect(), name="connect to APNs")
             else:
-                self._fail_waiting(NotSent("waiting before the next attempt to connect"))
+                self._fail_waiting("waiting before the next attempt to connect")
 
     def _grow(self) -> None:
         """One connection more, if the first in the queue waited long enough and all connections have proved good."""
@@ -257,7 +276,7 @@ class ConnectionPool:
             self._backoff.failed(self._now())
             log.warning(line("connect failed", address=address, error=str(error)))
             if not self._usable:
-                self._fail_waiting(NotSent(f"cannot connect to {address}: {error}"))
+                self._fail_waiting(f"cannot connect to {address}: {error}")
         else:
             log.info(line("connected", address=address))
             self._usable.append(connection)
@@ -285,15 +304,3 @@ class ConnectionPool:
                     each.abort()
         if self._usable and not self._closed:
             self._care_soon()
-
-
-def _no_stream(errand: Errand) -> NotSent:
-    return NotSent(f"no free stream within {errand.seconds:.1f} s")
-
-
-def _no_window(errand: Errand) -> NotSent:
-    return NotSent(f"no window for all of it within {errand.seconds:.1f} s")
-
-
-def _no_answer(errand: Errand) -> MaybeSent:
-    return MaybeSent(f"no answer within {errand.seconds:.1f} s")

@@ -1,14 +1,14 @@
-"""HTTP/2 for exactly this job, without a socket: pushes in, bytes out; bytes in, outcomes out (RFC 9113).
+"""HTTP/2 for exactly this job, without a socket: pushes in, bytes out; bytes in, results out (RFC 9113).
 
-Each push is given with a ticket of the caller's, and each comes back once, with its outcome: answered, certainly not
+Each push is given with a ticket of the caller's, and each comes back once, with its result: answered, certainly not
 processed, or perhaps processed. Answers are matched by their stream.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from relay.apns.http2 import frames
-from relay.apns.http2.answer import DELIVERED, MAX_BODY, PartialAnswer, read_answer
 from relay.apns.http2.flow import Inflow, Outflow, Piece
 from relay.apns.http2.frames import (
     END_HEADERS,
@@ -19,15 +19,38 @@ from relay.apns.http2.frames import (
     StreamFailure,
 )
 from relay.apns.http2.header_block import RequestBlocks, StatusReader
-from relay.apns.push import MaybeSent, NotSent, Outcome, Push
+from relay.apns.push import Push, Transmission
 
 T = TypeVar("T")
 
 STREAMS_UNLESS_TOLD: Final = 100
 """A server that names no limit has none (6.5.2); this is the least that the RFC advises to allow."""
 MAX_HEADER_BLOCK: Final = 64 * 1024
+MAX_BODY: Final = 16 * 1024
+"""Octets. Apple's bodies have some 60; of a larger one only the status counts."""
 OUR_SETTINGS: Final = {Setting.HEADER_TABLE_SIZE: 0, Setting.ENABLE_PUSH: 0}
 """No table, so that answers' header blocks share no state; and no server push."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a request: its response, or why there is none."""
+
+    transmission: Transmission
+    status: int = 0
+    body: bytes = b""
+    error: str = ""
+
+
+OK: Final = Result("answered", 200)
+"""The response to nearly every push; of a 200, the body says nothing."""
+
+
+class PartialResponse:
+    """A response of which more is to come."""
+
+    def __init__(self, status: int) -> None:
+        self.status, self.body = status, b""
 
 
 class Http2(Generic[T]):
@@ -48,9 +71,9 @@ class Http2(Generic[T]):
         self._inflow, self._outflow = Inflow(), Outflow()
         self._window = self._outflow.window
         self._tickets: dict[int, T] = {}
-        self._partial: dict[int, PartialAnswer] = {}
+        self._partial: dict[int, PartialResponse] = {}
         self._block: tuple[int, int, bytes] | None = None  # flags, stream and so far, until END_HEADERS
-        self._outcomes: list[tuple[T, Outcome]] = []
+        self._results: list[tuple[T, Result]] = []
         self._output = [frames.PREFACE, frames.settings(OUR_SETTINGS)]
 
     @property
@@ -107,17 +130,17 @@ class Http2(Generic[T]):
             self._output.append(frames.goaway(ErrorCode.NO_ERROR))
             self.ending = self.ending or "closed"
 
-    def lose(self, why: str, *, written: int) -> list[tuple[T, Outcome]]:
+    def lose(self, why: str, *, written: int) -> list[tuple[T, Result]]:
         """The socket is gone. What had been written whole, up to this stream, may have been processed."""
         self.ending = self.ending or why
         for stream_id in tuple(self._tickets):
             whole = stream_id <= written and not self._outflow.is_partial(stream_id)
-            self._drop(stream_id, MaybeSent(why) if whole else NotSent(why))
-        return self._taken_outcomes()
+            self._drop(stream_id, Result("maybe_sent" if whole else "not_sent", error=why))
+        return self._taken_results()
 
     # What we receive.
 
-    def receive(self, data: bytes) -> list[tuple[T, Outcome]]:
+    def receive(self, data: bytes) -> list[tuple[T, Result]]:
         """The pushes that these bytes settle. A peer that breaks the protocol leaves the connection `broken`."""
         if self.broken:
             return []
@@ -132,10 +155,10 @@ class Http2(Generic[T]):
                     handler(self, flags, stream_id, payload)
                 except StreamFailure as failure:
                     self._output.append(frames.rst_stream(stream_id, ErrorCode.PROTOCOL_ERROR))
-                    self._drop(stream_id, MaybeSent(f"malformed answer: {failure}"))
+                    self._drop(stream_id, Result("maybe_sent", error=f"malformed answer: {failure}"))
         except ConnectionFailure as failure:
             self._break(failure)
-        return self._taken_outcomes()
+        return self._taken_results()
 
     def _check_order(self, kind: int) -> None:
         if not self.greeted and kind != frames.SETTINGS:
@@ -180,7 +203,7 @@ class Http2(Generic[T]):
             if status < 200:
                 return
             if not flags & END_STREAM:
-                self._partial[stream_id] = PartialAnswer(status)
+                self._partial[stream_id] = PartialResponse(status)
                 return
             self._answered(stream_id, status, b"")
         elif flags & END_STREAM:
@@ -206,7 +229,7 @@ class Http2(Generic[T]):
     def _answered(self, stream_id: int, status: int, body: bytes) -> None:
         if self._outflow.is_partial(stream_id):  # 8.1: an answer may come before the request is complete
             self._output.append(frames.rst_stream(stream_id, ErrorCode.CANCEL))
-        self._drop(stream_id, DELIVERED if status == 200 else read_answer(status, body))
+        self._drop(stream_id, OK if status == 200 else Result("answered", status, body))
 
     def _on_rst_stream(self, _: int, stream_id: int, payload: bytes) -> None:
         """REFUSED_STREAM means that nothing was processed (8.7); any other code says nothing about it."""
@@ -214,9 +237,9 @@ class Http2(Generic[T]):
         if stream_id not in self._tickets:
             self._check_not_idle(stream_id)
         elif code == ErrorCode.REFUSED_STREAM:
-            self._drop(stream_id, NotSent("stream refused"))
+            self._drop(stream_id, Result("not_sent", error="stream refused"))
         else:
-            self._drop(stream_id, MaybeSent(f"stream reset with code {code}"))
+            self._drop(stream_id, Result("maybe_sent", error=f"stream reset with code {code}"))
 
     def _on_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
         values = frames.read_settings(flags, stream_id, payload)
@@ -254,7 +277,7 @@ class Http2(Generic[T]):
         last, code, debug = frames.read_goaway(stream_id, payload)
         self.ending = f"GOAWAY with code {code} {debug[:200].decode('ascii', 'backslashreplace')}".rstrip()
         for above in [stream for stream in self._tickets if stream > last]:
-            self._drop(above, NotSent(self.ending))
+            self._drop(above, Result("not_sent", error=self.ending))
 
     def _on_window_update(self, _: int, stream_id: int, payload: bytes) -> None:
         increment = frames.read_increment(payload)
@@ -276,19 +299,19 @@ class Http2(Generic[T]):
         if stream_id > self.last_stream_id or stream_id % 2 == 0:
             raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, f"a frame on idle stream {stream_id}")
 
-    def _drop(self, stream_id: int, outcome: Outcome) -> None:
+    def _drop(self, stream_id: int, result: Result) -> None:
         ticket = self._tickets.pop(stream_id, None)
         if ticket is None:
             return
         self._outflow.drop(stream_id)
         partial = self._partial.pop(stream_id, None)
         if partial is not None and partial.status == 200:
-            outcome = DELIVERED  # the status is the answer; what was to follow it says nothing more
-        self._outcomes.append((ticket, outcome))
+            result = OK  # the status is the answer; what was to follow it says nothing more
+        self._results.append((ticket, result))
 
-    def _taken_outcomes(self) -> list[tuple[T, Outcome]]:
-        outcomes, self._outcomes = self._outcomes, []
-        return outcomes
+    def _taken_results(self) -> list[tuple[T, Result]]:
+        results, self._results = self._results, []
+        return results
 
 
 _HANDLERS: Final[dict[int, Callable[[Any, int, int, bytes], None]]] = {

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from relay.apns.http2.pool import ConnectionPool
 from relay.apns.provider_token import ProviderToken
-from relay.apns.push import Answered, Outcome, Push
-from relay.apns.reasons import Verdict, judge
+from relay.apns.push import Outcome, Push
+from relay.apns.reasons import Verdict
 
 
 class RenewingSender:
@@ -21,7 +21,7 @@ class RenewingSender:
             self._token.authorization(self._now())
         used = self._token.issued_at
         outcome = await self._pool.send(push, ends)
-        if _expired(outcome) and self._has_newer_token(used):
+        if outcome.verdict is Verdict.NEW_PROVIDER_TOKEN and self._has_newer_token(used):
             # APNs may go on refusing every token on a connection that saw an expired one (jchambers/pushy#783).
             self._pool.replace_connections(opened_before=self._token.issued_at)
             outcome = await self._pool.send(push, ends)
@@ -30,8 +30,3 @@ class RenewingSender:
     def _has_newer_token(self, used: float) -> bool:
         """True if another push renewed the token meanwhile, or this one may; False: too young, a clock is wrong."""
         return self._token.issued_at != used or self._token.renew(self._now())
-
-
-def _expired(outcome: Outcome) -> bool:
-    refused = type(outcome) is Answered and outcome.status == 403
-    return refused and judge(outcome).verdict is Verdict.NEW_PROVIDER_TOKEN

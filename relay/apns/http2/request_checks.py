@@ -8,7 +8,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from relay.apns.push import Answered, Push
+from relay.apns.push import Outcome, Push, answered
+from relay.contract import ApnsEnv
 
 MAX_PAYLOAD: Final = 4096
 """Bytes of JSON. Only VoIP pushes may have 5120, and the relay sends none."""
@@ -40,30 +41,30 @@ def _is_collapse_id(text: str) -> bool:
     )
 
 
-def refusal(push: Push) -> Answered | None:
+def refusal(push: Push) -> Outcome | None:
     """The answer that APNs would give, if it is certain to refuse this push; else None."""
     if not _is_token(push.device_token):
-        return Answered(400, "BadDeviceToken")
+        return answered(push.apns_env, 400, "BadDeviceToken")
     if not _UUID(push.apns_id):
-        return Answered(400, "BadMessageId")
+        return answered(push.apns_env, 400, "BadMessageId")
     if not 0 <= push.expiration < 2**53:
-        return Answered(400, "BadExpirationDate")
+        return answered(push.apns_env, 400, "BadExpirationDate")
     if not _is_collapse_id(push.collapse_id):
-        return Answered(400, "BadCollapseId")
+        return answered(push.apns_env, 400, "BadCollapseId")
     if not push.payload:
-        return Answered(400, "PayloadEmpty")
+        return answered(push.apns_env, 400, "PayloadEmpty")
     if len(push.payload) > MAX_PAYLOAD:
-        return Answered(413, "PayloadTooLarge")
-    return _refusal_of_kind(push.topic, push.push_type, push.priority)
+        return answered(push.apns_env, 413, "PayloadTooLarge")
+    return _refusal_of_kind(push.apns_env, push.topic, push.push_type, push.priority)
 
 
 @lru_cache(maxsize=1024)
-def _refusal_of_kind(topic: str, push_type: str, priority: int) -> Answered | None:
+def _refusal_of_kind(apns_env: ApnsEnv, topic: str, push_type: str, priority: int) -> Outcome | None:
     """The same for what many pushes share."""
     if priority not in PRIORITIES:
-        return Answered(400, "BadPriority")
+        return answered(apns_env, 400, "BadPriority")
     if not _PUSH_TYPE(push_type):
-        return Answered(400, "InvalidPushType")
+        return answered(apns_env, 400, "InvalidPushType")
     if not topic:
-        return Answered(400, "MissingTopic")
-    return None if _TOPIC(topic) else Answered(400, "BadTopic")
+        return answered(apns_env, 400, "MissingTopic")
+    return None if _TOPIC(topic) else answered(apns_env, 400, "BadTopic")

@@ -7,21 +7,13 @@ import asyncio
 import logging
 import random
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from relay.apns.gateway import Gateway
-from relay.apns.push import MaybeSent, Outcome, Push
 from relay.clock import Clock, sleep_unless
 from relay.log import line
 from relay.server.alerts.planner import Delivery
-from relay.server.alerts.settlement import (
-    OTHER_ENV,
-    Settlement,
-    Status,
-    settle,
-    too_late,
-    wants_other_environment,
-)
+from relay.server.alerts.settlement import Settlement, Status, settle, too_late
 from relay.server.store import deliveries, devices
 from relay.server.store.deliveries import Settled
 from relay.server.store.sql import Database, Unavailable
@@ -181,20 +173,8 @@ class Dispatcher:
         return settled
 
     async def _ask(self, delivery: Delivery) -> Settlement:
-        push = delivery.push
-        outcome = await self._send(push)
-        other: Outcome | None = None
-        if wants_other_environment(outcome):
-            other = await self._send(replace(push, apns_env=OTHER_ENV[push.apns_env]))
-        return settle(delivery, outcome, other, now_ms=self._now_ms(), jitter=self._jitter.random())
-
-    async def _send(self, push: Push) -> Outcome:
-        """A gateway that breaks gets the pauses, and the end, of one that cannot reach APNs."""
-        try:
-            return await self._gateway.send(push)
-        except Exception as error:
-            log.exception(line("gateway broken", apnsID=push.apns_id))
-            return MaybeSent(f"the relay is at fault: {type(error).__name__}")
+        outcome = await self._gateway.send(delivery.push)
+        return settle(delivery, outcome, now_ms=self._now_ms(), jitter=self._jitter.random())
 
     # Writing down.
 

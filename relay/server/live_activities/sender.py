@@ -11,12 +11,11 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 
 from relay.apns.gateway import Gateway
-from relay.apns.push import MaybeSent, Outcome, Push
-from relay.apns.reasons import judge
+from relay.apns.push import Outcome, Push
 from relay.clock import Clock, sleep_unless
 from relay.log import line
 from relay.server.alerts.planner import Delivery
-from relay.server.alerts.settlement import OTHER_ENV, Settlement, Status, told, wants_other_environment
+from relay.server.alerts.settlement import Settlement, Status, told
 from relay.server.live_activities import life
 from relay.server.live_activities.push import push
 from relay.server.live_activities.record import Activity
@@ -138,8 +137,7 @@ class ActivitySender:
             if (errand := await self._claim(activity)) is None:
                 return
             began = self._clock.now()
-            outcome, other = await self._ask(errand.push)
-            await self._persist(errand, outcome, other, began)
+            await self._persist(errand, await self._gateway.send(errand.push), began)
         except Unavailable as error:
             log.error(line("database unavailable", error=error))  # noqa: TRY400 - one line
             await asyncio.sleep(DATABASE_PAUSE)
@@ -169,26 +167,12 @@ class ActivitySender:
             self._db, secret_hash=activity.secret_hash, device_token=activity.device_token
         )
 
-    async def _ask(self, one: Push) -> tuple[Outcome, Outcome | None]:
-        outcome = await self._send(one)
-        if not wants_other_environment(outcome):
-            return outcome, None
-        return outcome, await self._send(replace(one, apns_env=OTHER_ENV[one.apns_env]))
-
-    async def _send(self, one: Push) -> Outcome:
-        try:
-            return await self._gateway.send(one)
-        except Exception as error:
-            log.exception(line("gateway broken", apnsID=one.apns_id))
-            return MaybeSent(f"the relay is at fault: {type(error).__name__}")
-
     # Writing down.
 
-    async def _persist(self, errand: _Errand, outcome: Outcome, other: Outcome | None, began: float) -> None:
+    async def _persist(self, errand: _Errand, outcome: Outcome, began: float) -> None:
         """Try until the database takes it, as long as the lease keeps other relays away."""
-        env = errand.push.apns_env
-        said = answer(outcome, other, apns_env=env, other_env=OTHER_ENV[env])
-        entry = self._entry(errand, said, other or outcome, began)
+        said = answer(outcome)
+        entry = self._entry(errand, said, outcome, began)
         tell(entry)
         while self._now_ms() < errand.claimed.lease_until:
             try:
@@ -225,7 +209,7 @@ class ActivitySender:
             )
             log.info(line("push-to-start token forgotten", deviceID=phone.device_id))
 
-    def _entry(self, errand: _Errand, said: Answer, last: Outcome, began: float) -> Settled:
+    def _entry(self, errand: _Errand, said: Answer, outcome: Outcome, began: float) -> Settled:
         activity, now_ms = errand.before, self._now_ms()
         delivery = Delivery(
             push=errand.push,
@@ -239,8 +223,9 @@ class ActivitySender:
             attempts=activity.attempts,
         )
         status: Status = "sent" if said.word == "sent" else "failed"
-        advice = "" if said.word == "sent" else judge(last).advice
-        settlement = Settlement(status=status, apns_env=said.apns_env, told=told(last), advice=advice)
+        settlement = Settlement(
+            status=status, apns_env=said.apns_env, told=told(outcome), advice=outcome.advice
+        )
         return Settled(delivery, settlement, max(0, int((self._clock.now() - began) * 1000)), now_ms)
 
     # Time.

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from relay.apns.push import MaybeSent, NotSent, Outcome
-from relay.apns.reasons import Verdict, judge
+from relay.apns.push import Outcome, Transmission
+from relay.apns.reasons import Verdict
 from relay.contract import ApnsEnv
 from relay.server.live_activities import throttle
 from relay.server.live_activities.life import Kind, due_at
@@ -27,20 +27,13 @@ class Answer:
     dead_since: int | None = None
 
 
-def answer(outcome: Outcome, other: Outcome | None, *, apns_env: ApnsEnv, other_env: ApnsEnv) -> Answer:
-    """What an outcome means, and the outcome in the other environment if the push was tried there too."""
-    last, env = (outcome, apns_env) if other is None else (other, other_env)
-    row = judge(last)
-    if row.verdict is Verdict.WRONG_ENVIRONMENT:  # in neither; if the key is at fault, nobody can tell
-        advice = judge(outcome).advice or row.advice
-        return Answer(word="refused" if advice else "dead", apns_env=apns_env)
-    if isinstance(last, NotSent):
-        return Answer(word="not sent", apns_env=env)
-    if isinstance(last, MaybeSent):
-        return Answer(word="maybe sent", apns_env=env)
-    return Answer(word=_WORDS[row.verdict], apns_env=env, dead_since=last.timestamp)
+def answer(outcome: Outcome) -> Answer:
+    """What an outcome means."""
+    word = _UNANSWERED.get(outcome.transmission) or _WORDS[outcome.verdict]
+    return Answer(word=word, apns_env=outcome.apns_env, dead_since=outcome.timestamp)
 
 
+_UNANSWERED: dict[Transmission, Word] = {"not_sent": "not sent", "maybe_sent": "maybe sent"}
 _WORDS: dict[Verdict, Word] = {
     Verdict.DELIVERED: "sent",
     Verdict.TOKEN_DEAD: "dead",

@@ -21,7 +21,8 @@ from activity_relay import (
     told,
 )
 from fake_gateway import FakeGateway
-from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
+from outcomes import answered, maybe_sent, not_sent
+from relay.apns.push import Outcome
 from relay.contract import ContentState
 from relay.server.store import activities, devices
 from simulator.clock import VirtualClock
@@ -103,7 +104,7 @@ class TestStart:
         assert await relay.tell("start", "e1") == 1
         assert await relay.tell("start", "e1") == 0
 
-    @pytest.mark.parametrize("refusal", [Answered(400, "BadTopic"), Answered(413, "PayloadTooLarge")])
+    @pytest.mark.parametrize("refusal", [answered(400, "BadTopic"), answered(413, "PayloadTooLarge")])
     async def test_a_start_that_apns_refused_frees_the_fence(
         self, relay: Relay, gateway: FakeGateway, refusal: Outcome
     ) -> None:
@@ -116,7 +117,7 @@ class TestStart:
         assert [event for event, _, _ in told(gateway)] == ["start", "start"]
         assert (await relay.row()).stage == "started"
 
-    @pytest.mark.parametrize("refusal", [Answered(503, "ServiceUnavailable"), NotSent("no connection")])
+    @pytest.mark.parametrize("refusal", [answered(503, "ServiceUnavailable"), not_sent("no connection")])
     async def test_a_start_that_was_not_sent_goes_out_later_with_the_newest_state(
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock, refusal: Outcome
     ) -> None:
@@ -131,7 +132,7 @@ class TestStart:
     async def test_a_start_that_may_have_arrived_is_not_sent_again(
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock
     ) -> None:
-        gateway.answers = [MaybeSent("connection lost")]
+        gateway.answers = [maybe_sent("connection lost")]
         await relay.tell("start")
         await relay.push()
         await relay.tell("progress", body="more")
@@ -141,7 +142,7 @@ class TestStart:
     async def test_a_session_that_is_over_before_apns_took_the_start(
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock
     ) -> None:
-        gateway.answers = [NotSent("no connection")]
+        gateway.answers = [not_sent("no connection")]
         await relay.tell("start")
         await relay.push()
         await relay.tell("complete")
@@ -150,7 +151,7 @@ class TestStart:
         assert (await relay.row()).stage == "ended"
 
     async def test_a_dead_push_to_start_token_goes_alone(self, relay: Relay, gateway: FakeGateway) -> None:
-        gateway.answers = [Answered(410, "Unregistered", int(relay.clock.now() * 1000) + 1)]
+        gateway.answers = [answered(410, "Unregistered", int(relay.clock.now() * 1000) + 1)]
         await relay.tell("start")
         await relay.push()
         phone = await devices.find(relay.db, secret_hash=HASH, device_token=PHONE)

@@ -18,7 +18,8 @@ from activity_relay import (
     told,
 )
 from fake_gateway import FakeGateway
-from relay.apns.push import Answered, Outcome
+from outcomes import answered
+from relay.apns.push import Outcome
 from relay.server.store import activities, devices
 from simulator.clock import VirtualClock
 from waiting import eventually
@@ -79,9 +80,9 @@ class TestTokens:
     @pytest.mark.parametrize(
         "dead",
         [
-            Answered(410, "ExpiredToken", 2_000_000_000_000),
-            Answered(410, "Unregistered", 2_000_000_000_000),
-            Answered(400, "DeviceTokenNotForTopic"),
+            answered(410, "ExpiredToken", 2_000_000_000_000),
+            answered(410, "Unregistered", 2_000_000_000_000),
+            answered(400, "DeviceTokenNotForTopic"),
         ],
     )
     async def test_a_dead_update_token_goes_alone_and_brings_no_second_card(
@@ -105,12 +106,12 @@ class TestTokens:
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock
     ) -> None:
         await active(relay, gateway, clock)
-        gateway.answers = [Answered(400, "BadDeviceToken"), Answered(200)]
+        gateway.answers = [answered(400, "BadDeviceToken"), answered(200)]
         await relay.tell("progress")
         await relay.push()
         assert [push.apns_env for push in gateway.sent] == ["production", "sandbox"]
         assert (await relay.row()).apns_env == "sandbox"
-        gateway.answers = [Answered(400, "BadDeviceToken"), Answered(400, "BadDeviceToken")]
+        gateway.answers = [answered(400, "BadDeviceToken"), answered(400, "BadDeviceToken")]
         await relay.tell("permission")
         await run(relay, clock, 2)
         assert (await relay.row()).activity_token is None
@@ -120,7 +121,7 @@ class TestTokens:
     ) -> None:
         await active(relay, gateway, clock)
         long_ago = int(clock.now() * 1000) - 3_600_000
-        gateway.answers = [Answered(410, "ExpiredToken", long_ago)]
+        gateway.answers = [answered(410, "ExpiredToken", long_ago)]
         await relay.tell("progress", body="a")
         await relay.push()
         assert (await relay.row()).activity_token == UPDATE_TOKEN
@@ -131,7 +132,7 @@ class TestTokens:
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock
     ) -> None:
         await active(relay, gateway, clock)
-        gateway.answers = [Answered(410, "ExpiredToken", 2_000_000_000_000)]
+        gateway.answers = [answered(410, "ExpiredToken", 2_000_000_000_000)]
         gateway.gate.clear()
         await relay.tell("progress", body="a")
         await relay.sender.push_due()

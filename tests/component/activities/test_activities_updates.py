@@ -8,7 +8,8 @@ import pytest
 
 from activity_relay import Relay, active, aps, run, told
 from fake_gateway import FakeGateway
-from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
+from outcomes import answered, maybe_sent, not_sent
+from relay.apns.push import Outcome
 from simulator.clock import VirtualClock
 from waiting import eventually
 
@@ -91,7 +92,7 @@ class TestUpdates:
         assert [message for _, _, message in told(gateway)] == ["first", "second"]
 
     @pytest.mark.parametrize(
-        "failure", [Answered(500, "InternalServerError"), MaybeSent("lost"), NotSent("down")]
+        "failure", [answered(500, "InternalServerError"), maybe_sent("lost"), not_sent("down")]
     )
     async def test_after_a_failure_the_newest_state_goes_out_and_the_pauses_grow(
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock, failure: Outcome
@@ -112,7 +113,7 @@ class TestUpdates:
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock
     ) -> None:
         await active(relay, gateway, clock)
-        gateway.answers = [Answered(400, "BadPriority")]
+        gateway.answers = [answered(400, "BadPriority")]
         await relay.tell("progress")
         await run(relay, clock, 30)
         assert len(gateway.sent) == 1

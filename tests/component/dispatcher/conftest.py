@@ -7,6 +7,7 @@ import pytest
 
 from component.dispatcher.dispatching import DEADLINE, Clock, Make, NoJitter, Watch, register
 from fake_gateway import FakeGateway
+from relay.apns.environments import Environments
 from relay.server.alerts import dispatcher as module
 from relay.server.alerts.dispatcher import Dispatcher
 from relay.server.store.database import close_database, open_database
@@ -44,7 +45,7 @@ async def make(gateway: FakeGateway, clock: Clock) -> AsyncIterator[Make]:
 
     def build(db: Database, owner: str = "host:1", way: FakeGateway | None = None) -> Dispatcher:
         dispatcher = Dispatcher(
-            db, way or gateway, owner=owner, push_deadline=DEADLINE, keep_days=30, clock=Watch(clock),
+            db, Environments(way or gateway), owner=owner, push_deadline=DEADLINE, keep_days=30, clock=Watch(clock),
             jitter=NoJitter(),  # type: ignore[arg-type]
         )  # fmt: skip
         made.append(dispatcher)

@@ -19,7 +19,7 @@ from component.dispatcher.dispatching import (
 )
 from fake_gateway import FakeGateway
 from mariadb import MariaDB
-from relay.apns.push import Answered, NotSent
+from outcomes import answered, not_sent
 from relay.server.alerts import dispatcher as module
 from relay.server.alerts.dispatcher import Dispatcher
 from relay.server.store import deliveries, devices
@@ -120,12 +120,12 @@ class TestLife:
         await register(db)
         dispatcher = make(db)
         await dispatcher.start()
-        gateway.answers = [Answered(400, "BadDeviceToken"), NotSent("refused")]
+        gateway.answers = [answered(400, "BadDeviceToken"), not_sent("refused")]
         planned = await delivery(db)
         assert await send(dispatcher, planned) == ["queued"]
         clock.now = START + 1
         await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
-        gateway.answers = [Answered(410, "Unregistered")]
+        gateway.answers = [answered(410, "Unregistered")]
         assert await send(dispatcher, await delivery(db)) == ["failed"]
         assert await devices.count(db) == 0
         await dispatcher.stop(5)

@@ -14,18 +14,19 @@ from component.dispatcher.dispatching import (
     status_is,
 )
 from fake_gateway import FakeGateway
-from relay.apns.push import Answered, MaybeSent, NotSent, Outcome, Push
+from outcomes import answered, maybe_sent, not_sent
+from relay.apns.push import Outcome, Push
 from relay.server.alerts.dispatcher import Dispatcher
 from relay.server.store import deliveries
 from relay.server.store.sql import Database
 from waiting import eventually
 
 RETRIES: list[tuple[Outcome, float]] = [
-    (Answered(429, "TooManyRequests"), 60),
-    (Answered(500, "InternalServerError"), 900),
-    (Answered(503, "Shutdown"), 1),
-    (NotSent("refused"), 1),
-    (MaybeSent("lost"), 1),
+    (answered(429, "TooManyRequests"), 60),
+    (answered(500, "InternalServerError"), 900),
+    (answered(503, "Shutdown"), 1),
+    (not_sent("refused"), 1),
+    (maybe_sent("lost"), 1),
 ]
 
 
@@ -55,7 +56,7 @@ class TestRetries:
     async def test_a_pause_beyond_the_expiry_is_the_end(
         self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway, clock: Clock
     ) -> None:
-        gateway.answers = [Answered(500, "InternalServerError")]
+        gateway.answers = [answered(500, "InternalServerError")]
         planned = await delivery(db, at=START - 86_400 + 900)
         assert await send(dispatcher, planned) == ["failed"]
         assert (await row(db, planned.push.apns_id))["reason"] == "InternalServerError"
@@ -93,7 +94,7 @@ class TestRetries:
 
             def answer(_: Push, jump: float = jump) -> Outcome:
                 clock.now = START + jump
-                return Answered(200)
+                return answered(200)
 
             gateway.answers = [answer]
             clock.now = START
@@ -104,6 +105,6 @@ class TestRetries:
     async def test_a_reason_that_no_database_stores(
         self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway
     ) -> None:
-        gateway.answers = [Answered(400, "\ud800"), MaybeSent("\udcff")]
+        gateway.answers = [answered(400, "\ud800"), maybe_sent("\udcff")]
         planned = [await delivery(db), await delivery(db)]
         assert await send(dispatcher, *planned) == ["failed", "queued"]

@@ -16,7 +16,7 @@ from component.dispatcher.dispatching import (
     send,
 )
 from fake_gateway import FakeGateway
-from relay.apns.push import Answered
+from outcomes import answered
 from relay.contract import DeviceRegister
 from relay.server.alerts.dispatcher import Dispatcher
 from relay.server.store import devices
@@ -28,7 +28,7 @@ class TestTokens:
     async def test_the_other_environment_is_found_and_remembered(
         self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway
     ) -> None:
-        gateway.answers = [Answered(400, "BadDeviceToken")]
+        gateway.answers = [answered(400, "BadDeviceToken")]
         planned = await delivery(db)
         assert await send(dispatcher, planned) == ["sent"]
         assert (await row(db, planned.push.apns_id))["apns_env"] == "sandbox"
@@ -42,7 +42,7 @@ class TestTokens:
     ) -> None:
         other = DeviceRegister(secret="s" * 16, device_token=TOKEN)
         await devices.register(db, other, secret_hash="b" * 64, bundle_id="com.example.app", now_ms=1)
-        gateway.answers = [Answered(400, "BadDeviceToken")] * 2
+        gateway.answers = [answered(400, "BadDeviceToken")] * 2
         assert await send(dispatcher, await delivery(db)) == ["failed"]
         assert await devices.recipients(db, SECRET) == []
         assert len(await devices.recipients(db, "b" * 64)) == 1
@@ -51,12 +51,12 @@ class TestTokens:
     async def test_410_counts_against_the_time_of_the_registration(
         self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway, since: float, kept: bool
     ) -> None:
-        gateway.answers = [Answered(410, "Unregistered", int((START + since) * 1000))]
+        gateway.answers = [answered(410, "Unregistered", int((START + since) * 1000))]
         assert await send(dispatcher, await delivery(db)) == ["failed"]
         assert bool(await devices.recipients(db, SECRET)) is kept
 
     @pytest.mark.parametrize(
-        "answers", [[Answered(410, "Unregistered")], [Answered(400, "BadDeviceToken")] * 2]
+        "answers", [[answered(410, "Unregistered")], [answered(400, "BadDeviceToken")] * 2]
     )
     async def test_a_phone_that_registers_while_its_push_is_in_flight_stays(
         self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway, answers: list[Any]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from outcomes import answered
 from relay.apns import provider_token
 from relay.apns.http2 import pool
-from relay.apns.push import Answered
 from relay.server.alerts import dispatcher
 from relay.server.live_activities import sender as activity_sender
 from relay_case import RelayCase, relay_case
@@ -414,9 +414,11 @@ async def test_C163_a_payload_that_is_too_large_is_cut_beforehand_and_never_sent
         shown = case.received[-1].payload["aps"]["alert"]["title"]
         assert shown == title[: len(shown) - 1] + "…"
 
-    assert await case.gateway.send(case.push(token, size=4097)) == Answered(413, "PayloadTooLarge")
+    assert await case.gateway.send(case.push(token, size=4097)) == answered(
+        413, "PayloadTooLarge", apns_env="sandbox"
+    )
     assert len(case.arrivals) == 2  # it did not even leave the relay
-    assert await case.gateway.send(case.push(token, size=4096)) == Answered(200)
+    assert await case.gateway.send(case.push(token, size=4096)) == answered(200, apns_env="sandbox")
 
     case.sandbox.faults.add(Fault(AnswerWith("PayloadTooLarge"), times=1))
     assert await case.tell() == FAILED

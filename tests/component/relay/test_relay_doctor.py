@@ -16,7 +16,8 @@ import pytest
 from aiohttp import encode_basic_auth, web
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
+from outcomes import answered, maybe_sent, not_sent
+from relay.apns.push import Outcome
 from relay.bridge.http.replies import push_test_event
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.relay_client import PostResult
@@ -203,23 +204,23 @@ class TestSecret:
 class TestKey:
     """The answers of APNs to a push for nobody."""
 
-    GOOD = Answered(400, "BadDeviceToken")
-    BAD = Answered(403, "InvalidProviderToken")
+    GOOD = answered(400, "BadDeviceToken")
+    BAD = answered(403, "InvalidProviderToken")
 
     @pytest.mark.parametrize(
         ("sandbox", "production", "result", "said", "remedy"),
         [
             (GOOD, GOOD, "ok", "accepted by sandbox and production", ""),
-            (Answered(410, "Unregistered"), GOOD, "ok", "sandbox and production", ""),
-            (Answered(403, "BadEnvironmentKeyInToken"), GOOD, "ok", "accepted by production", ""),
-            (GOOD, Answered(403, "BadEnvironmentKeyIdInToken"), "ok", "accepted by sandbox", ""),
+            (answered(410, "Unregistered"), GOOD, "ok", "sandbox and production", ""),
+            (answered(403, "BadEnvironmentKeyInToken"), GOOD, "ok", "accepted by production", ""),
+            (GOOD, answered(403, "BadEnvironmentKeyIdInToken"), "ok", "accepted by sandbox", ""),
             (BAD, BAD, "fails", "sandbox answers 403 InvalidProviderToken; production", "APNS_KEY_ID"),
             (GOOD, BAD, "fails", "production answers 403", "APNS_KEY_ID"),
-            (Answered(400, "TopicDisallowed"), GOOD, "fails", "TopicDisallowed", "APNS_DEFAULT_BUNDLE_ID"),
-            (Answered(403, "BadEnvironmentKeyInToken"), BAD, "fails", "sandbox answers 403", "both"),
-            (Answered(503), GOOD, "fails", "answers 503", "try again later"),
-            (NotSent("no route"), GOOD, "fails", "(api.sandbox.push.apple.com:443) cannot be asked: no route", "firewall"),
-            (GOOD, MaybeSent("no answer in time"), "fails", "no answer in time", "firewall"),
+            (answered(400, "TopicDisallowed"), GOOD, "fails", "TopicDisallowed", "APNS_DEFAULT_BUNDLE_ID"),
+            (answered(403, "BadEnvironmentKeyInToken"), BAD, "fails", "sandbox answers 403", "both"),
+            (answered(503), GOOD, "fails", "answers 503", "try again later"),
+            (not_sent("no route"), GOOD, "fails", "(api.sandbox.push.apple.com:443) cannot be asked: no route", "firewall"),
+            (GOOD, maybe_sent("no answer in time"), "fails", "no answer in time", "firewall"),
         ],
     )  # fmt: skip
     def test_only_an_answer_about_the_token_is_good(

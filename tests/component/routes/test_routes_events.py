@@ -16,7 +16,7 @@ from component.routes.calls import (
     tell,
 )
 from fake_gateway import FakeGateway
-from relay.apns.push import Answered, MaybeSent, NotSent
+from outcomes import answered, maybe_sent, not_sent
 from waiting import eventually
 
 
@@ -41,7 +41,7 @@ class TestEvents:
 
     async def test_refused_is_failed(self, app: Quart, gateway: FakeGateway) -> None:
         await register(app)
-        gateway.answers = [Answered(400, "BadTopic")]
+        gateway.answers = [answered(400, "BadTopic")]
         assert await tell(app) == NOTHING | {"failed": 1}
         (row,) = await table()
         assert (row["status"], row["http_status"], row["reason"]) == ("failed", 400, "BadTopic")
@@ -59,7 +59,7 @@ class TestEvents:
 
     async def test_not_reached_is_queued(self, app: Quart, gateway: FakeGateway) -> None:
         await register(app)
-        gateway.answers = [NotSent("refused")]
+        gateway.answers = [not_sent("refused")]
         assert await tell(app) == NOTHING | {"queued": 1}
         (row,) = await table()
         assert (row["status"], row["attempts"], row["error"]) == ("queued", 1, "refused")
@@ -74,7 +74,7 @@ class TestEvents:
     async def test_each_phone_for_itself(self, app: Quart, gateway: FakeGateway) -> None:
         for token in ("aa", "bb", "cc"):
             await register(app, token)
-        gateway.answers = [Answered(200), Answered(400, "BadTopic"), MaybeSent("lost")]
+        gateway.answers = [answered(200), answered(400, "BadTopic"), maybe_sent("lost")]
         assert await tell(app) == {"ok": True, "sent": 1, "failed": 1, "queued": 1}
         assert {push.device_token for push in gateway.sent} == {"aa", "bb", "cc"}
         assert len({push.collapse_id for push in gateway.sent}) == 1
@@ -84,7 +84,7 @@ class TestEvents:
     ) -> None:
         await register(app, "aa")
         await register(app, "bb")
-        gateway.answers = [Answered(400, "BadTopic")]
+        gateway.answers = [answered(400, "BadTopic")]
         first = await tell(app)
         assert first == NOTHING | {"sent": 1, "failed": 1}
         assert await tell(app) == first
@@ -96,7 +96,7 @@ class TestEvents:
         self, app: Quart, gateway: FakeGateway
     ) -> None:
         await register(app)
-        gateway.answers = [Answered(410, "Unregistered", None)]
+        gateway.answers = [answered(410, "Unregistered", None)]
         assert await tell(app) == NOTHING | {"failed": 1}
         assert await table("device_registration") == []
         assert await tell(app) == NOTHING | {"failed": 1}

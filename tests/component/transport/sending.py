@@ -6,9 +6,10 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from outcomes import answered
 from relay.apns.gateway import ApnsGateway, Gateway
 from relay.apns.http2 import backoff
-from relay.apns.push import Answered, Outcome, Push
+from relay.apns.push import Outcome, Push
 from waiting import PATIENCE, eventually
 
 NOW = 1_800_000_000.0
@@ -78,5 +79,5 @@ def allow(gateway: Any, seconds: float = PATIENCE) -> None:
 async def prime(gateway: Gateway, apns: Any) -> None:
     """One answered push, so that the connection counts as a good one."""
     before, apns.on_push = apns.on_push, lambda request: request.answer()
-    assert await gateway.send(push()) == Answered(200)
+    assert await gateway.send(push()) == answered(200)
     apns.on_push = before

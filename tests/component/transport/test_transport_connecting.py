@@ -13,10 +13,10 @@ import pytest
 import trustme
 
 from component.transport.sending import BuildGateway, Clock, prime, push, reason, send_all
+from outcomes import answered
 from relay.apns.gateway import ApnsGateway
 from relay.apns.http2 import backoff, connector
 from relay.apns.provider_token import MIN_AGE
-from relay.apns.push import Answered, NotSent
 
 # Connecting.
 
@@ -26,12 +26,12 @@ async def test_nobody_listens(build: BuildGateway, clock: Clock, caplog: pytest.
         port = listener.getsockname()[1]
     gateway = build(port)
     outcome = await gateway.send(push())
-    assert isinstance(outcome, NotSent)
-    assert f"cannot connect to 127.0.0.1:{port}" in outcome.why
+    assert outcome.transmission == "not_sent"
+    assert f"cannot connect to 127.0.0.1:{port}" in outcome.error
     pauses = []
     for _ in range(12):
         before = clock.now
-        while "waiting" in (outcome := await gateway.send(push())).why:
+        while "waiting" in ((outcome := await gateway.send(push())).error or ""):
             clock.now += 0.05
         pauses.append(clock.now - before)
     assert pauses[0] <= backoff.FIRST_PAUSE + 0.1
@@ -46,7 +46,7 @@ async def test_a_black_hole_is_given_up(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         gateway = build(listener.getsockname()[1])
         outcomes = await send_all(gateway, 50)
-    assert all(isinstance(outcome, NotSent) for outcome in outcomes)
+    assert all(outcome.transmission == "not_sent" for outcome in outcomes)
     assert caplog.text.count("timed out") == 1
 
 
@@ -75,7 +75,7 @@ async def test_an_address_that_leads_nowhere_does_not_cost_the_connection(
 
     gateway._pools["production"]._connector._host = "localhost"
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two_addresses)
-    assert await gateway.send(push()) == Answered(200)
+    assert await gateway.send(push()) == answered(200)
 
 
 def test_an_ipv6_address_is_in_brackets() -> None:
@@ -95,15 +95,15 @@ async def test_a_server_that_resets_the_handshake_is_said_to(build: BuildGateway
     server = await asyncio.get_running_loop().create_server(Resetting, "127.0.0.1", 0)
     async with server:
         outcome = await build(server.sockets[0].getsockname()[1]).send(push())
-    assert isinstance(outcome, NotSent)
-    assert "reset" in outcome.why.lower()
+    assert outcome.transmission == "not_sent"
+    assert "reset" in outcome.error.lower()
 
 
 async def test_the_deadline_holds_while_connecting(build: BuildGateway) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         gateway = build(listener.getsockname()[1], deadline=0.1)
         outcomes = await send_all(gateway, 50)
-    assert all(isinstance(outcome, NotSent) for outcome in outcomes)
+    assert all(outcome.transmission == "not_sent" for outcome in outcomes)
 
 
 async def test_a_caller_cancelled_while_connecting_harms_nobody(gateway: ApnsGateway, apns: Any) -> None:
@@ -112,7 +112,7 @@ async def test_a_caller_cancelled_while_connecting_harms_nobody(gateway: ApnsGat
     tasks[0].cancel()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(outcomes[0], asyncio.CancelledError)
-    assert outcomes[1:] == [Answered(200)] * 4
+    assert outcomes[1:] == [answered(200)] * 4
     assert len(apns.requests) == 4
     assert len(apns.peers) == 1
 
@@ -120,13 +120,13 @@ async def test_a_caller_cancelled_while_connecting_harms_nobody(gateway: ApnsGat
 async def test_another_ca_is_refused(build: BuildGateway, apns: Any, tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
     outcome = await build(apns.port, ca_file=tmp_path / "other.pem").send(push())
-    assert isinstance(outcome, NotSent)
-    assert "CERTIFICATE_VERIFY_FAILED" in outcome.why
+    assert outcome.transmission == "not_sent"
+    assert "CERTIFICATE_VERIFY_FAILED" in outcome.error
     assert apns.requests == []
 
 
 async def test_without_a_ca_file_the_systems_are_trusted(build: BuildGateway, apns: Any) -> None:
-    assert isinstance(await build(apns.port, ca_file=None).send(push()), NotSent)
+    assert (await build(apns.port, ca_file=None).send(push())).transmission == "not_sent"
 
 
 # The provider token.
@@ -153,7 +153,7 @@ async def test_an_expired_provider_token_is_renewed_once_on_a_new_connection(
     await prime(gateway, apns)
     clock.now += MIN_AGE
     apns.on_push = only_tokens_from(clock.now)
-    assert await send_all(gateway, 10) == [Answered(200)] * 10
+    assert await send_all(gateway, 10) == [answered(200)] * 10
     assert len(apns.peers) == 2
     assert len({request.headers["authorization"] for request in apns.requests}) == 2
 
@@ -162,18 +162,18 @@ async def test_the_other_environments_connection_is_replaced_too(
     gateway: ApnsGateway, apns: Any, clock: Clock
 ) -> None:
     await prime(gateway, apns)
-    assert await gateway.send(push(apns_env="sandbox")) == Answered(200)
+    assert await gateway.send(push(apns_env="sandbox")) == answered(200, apns_env="sandbox")
     clock.now += MIN_AGE
     apns.on_push = only_tokens_from(clock.now)
     both = [gateway.send(push()), gateway.send(push(apns_env="sandbox"))]
-    assert await asyncio.gather(*both) == [Answered(200)] * 2
+    assert await asyncio.gather(*both) == [answered(200), answered(200, apns_env="sandbox")]
     assert len({request.headers["authorization"] for request in apns.requests}) == 2
 
 
 async def test_a_young_token_is_not_renewed(gateway: ApnsGateway, apns: Any, clock: Clock) -> None:
     """Apple allows one in twenty minutes: if a young one counts as expired, a clock is wrong."""
     apns.on_push = only_tokens_from(clock.now + 1)
-    assert await gateway.send(push()) == Answered(403, "ExpiredProviderToken")
+    assert await gateway.send(push()) == answered(403, "ExpiredProviderToken")
     assert len(apns.requests) == 1
 
 
@@ -181,5 +181,5 @@ async def test_still_expired_after_renewal_is_told(gateway: ApnsGateway, apns: A
     await prime(gateway, apns)
     clock.now += MIN_AGE
     apns.on_push = only_tokens_from(clock.now + 1)
-    assert await gateway.send(push()) == Answered(403, "ExpiredProviderToken")
+    assert await gateway.send(push()) == answered(403, "ExpiredProviderToken")
     assert len(apns.requests) == 3

@@ -8,10 +8,10 @@ from h2.errors import ErrorCodes
 
 from component.transport.contract import BODY, LEAK, UNMATCHED, both, each
 from component.transport.sending import BuildGateway, prime, push, reason, send_all, start, unanswered
-from relay.apns.push import Answered, MaybeSent
+from outcomes import answered
 from waiting import PATIENCE, eventually
 
-OK = Answered(200)
+OK = answered(200)
 UNREGISTERED = reason("Unregistered", timestamp=1_799_999_999_000)
 
 
@@ -22,22 +22,22 @@ ANSWERS: dict[str, tuple[str, Any]] = {
     "delivered, with a body": (BODY, ({"body": b"{"}, OK)),
     "no apns-id": (UNMATCHED, ({"headers": []}, OK)),
     "an upper-case id": (UNMATCHED, ({"headers": [("apns-id", "ABCDEF00-0000-0000-0000-000000000000")]}, OK)),
-    "an error": ("", ({"status": 400, "body": reason("BadDeviceToken")}, Answered(400, "BadDeviceToken"))),
+    "an error": ("", ({"status": 400, "body": reason("BadDeviceToken")}, answered(400, "BadDeviceToken"))),
     "a token that died": (
         "",
-        ({"status": 410, "body": UNREGISTERED}, Answered(410, "Unregistered", 1_799_999_999_000)),
+        ({"status": 410, "body": UNREGISTERED}, answered(410, "Unregistered", 1_799_999_999_000)),
     ),
     "an error without apns-id": (
         UNMATCHED,
-        ({"status": 400, "headers": [], "body": reason("BadTopic")}, Answered(400, "BadTopic")),
+        ({"status": 400, "headers": [], "body": reason("BadTopic")}, answered(400, "BadTopic")),
     ),
     "a body in parts": (
         BODY,
-        ({"status": 400, "body": reason("BadTopic"), "parts": 5}, Answered(400, "BadTopic")),
+        ({"status": 400, "body": reason("BadTopic"), "parts": 5}, answered(400, "BadTopic")),
     ),
-    "an error without a body": (UNMATCHED, ({"status": 503}, Answered(503))),
-    "a body without a reason": (UNMATCHED, ({"status": 400, "body": b"{}"}, Answered(400))),
-    "HTML": (BODY, ({"status": 502, "body": b"<html>Bad gateway</html>"}, Answered(502))),
+    "an error without a body": (UNMATCHED, ({"status": 503}, answered(503))),
+    "a body without a reason": (UNMATCHED, ({"status": 400, "body": b"{}"}, answered(400))),
+    "HTML": (BODY, ({"status": 502, "body": b"<html>Bad gateway</html>"}, answered(502))),
 }
 
 
@@ -62,7 +62,7 @@ async def test_two_thousand_errors_on_one_connection(build: BuildGateway, apns: 
     gateway = build(apns.port, transport=transport, hang=1.5)
     apns.on_push = lambda request: request.answer(410, UNREGISTERED)
     for _ in range(40):
-        assert await send_all(gateway, 50) == [Answered(410, "Unregistered", 1_799_999_999_000)] * 50
+        assert await send_all(gateway, 50) == [answered(410, "Unregistered", 1_799_999_999_000)] * 50
     assert len(apns.peers) == 1
 
 
@@ -77,10 +77,10 @@ async def test_illegal_values_never_leave(build: BuildGateway, apns: Any, transp
     """A header that could be broken out of, and a payload too large, are answered as APNs would."""
     gateway = build(apns.port, transport=transport)
     await prime(gateway, apns)
-    assert await gateway.send(push(collapse_id="a\r\nb")) == Answered(400, "BadCollapseId")
-    assert await gateway.send(push(device_token="ab\n")) == Answered(400, "BadDeviceToken")
-    assert await gateway.send(push(apns_id="7")) == Answered(400, "BadMessageId")
-    assert await gateway.send(push(payload=b'"' + b"x" * 4095 + b'"')) == Answered(413, "PayloadTooLarge")
+    assert await gateway.send(push(collapse_id="a\r\nb")) == answered(400, "BadCollapseId")
+    assert await gateway.send(push(device_token="ab\n")) == answered(400, "BadDeviceToken")
+    assert await gateway.send(push(apns_id="7")) == answered(400, "BadMessageId")
+    assert await gateway.send(push(payload=b'"' + b"x" * 4095 + b'"')) == answered(413, "PayloadTooLarge")
     assert await gateway.send(push()) == OK
     assert len(apns.requests) == 2
     assert len(apns.peers) == 1
@@ -107,7 +107,7 @@ async def test_a_reset_may_have_been_processed_and_frees_its_stream(
     apns.on_connect = lambda peer: peer.greet(streams=1)
     await prime(gateway, apns)
     apns.on_push = lambda request: request.reset(ErrorCodes.INTERNAL_ERROR)
-    assert isinstance(await gateway.send(push()), MaybeSent)
+    assert (await gateway.send(push())).transmission == "maybe_sent"
     apns.on_push = lambda request: request.answer()
     assert await gateway.send(push()) == OK
     assert len(apns.peers) == 1

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from component.transport.sending import BuildGateway, Clock, allow, prime, push, send_all, start, unanswered
+from outcomes import answered, not_sent
 from relay.apns.gateway import ApnsGateway
 from relay.apns.http2 import backoff
-from relay.apns.push import Answered, MaybeSent, NotSent
 from waiting import eventually
 
 # Silence.
@@ -20,12 +20,12 @@ async def test_silence_ends_at_the_deadline_and_the_next_push_takes_a_new_connec
     gateway = build(apns.port, deadline=1.0)
     apns.on_push = lambda request: None
     outcome = await gateway.send(push())
-    assert isinstance(outcome, MaybeSent)
-    assert "no answer" in outcome.why
+    assert outcome.transmission == "maybe_sent"
+    assert "no answer" in outcome.error
     allow(gateway)
     apns.on_push = lambda request: request.answer()
     clock.pass_every_pause()
-    assert await gateway.send(push()) == Answered(200)
+    assert await gateway.send(push()) == answered(200)
     assert [peer.closed or not peer.in_flight for peer in apns.peers] == [True, True]
     assert len(apns.peers) == 2
 
@@ -41,9 +41,9 @@ async def test_what_is_in_flight_beside_a_silent_stream_is_still_answered(
     allow(gateway)
     second = asyncio.create_task(gateway.send(push()))
     await eventually(lambda: len(waiting) == 2)
-    assert isinstance(await first, MaybeSent)
+    assert (await first).transmission == "maybe_sent"
     waiting[1].answer()
-    assert await second == Answered(200)
+    assert await second == answered(200)
     assert len(apns.peers) == 1
 
 
@@ -62,7 +62,7 @@ async def test_an_answer_that_is_in_counts_though_the_deadline_passed(
     apns.on_push = answer_and_hold_up
     outcome = await gateway.send(push())
     monkeypatch.undo()
-    assert outcome == Answered(200)
+    assert outcome == answered(200)
 
 
 async def test_one_silent_stream_among_answered_ones_keeps_the_connection(
@@ -74,9 +74,9 @@ async def test_one_silent_stream_among_answered_ones_keeps_the_connection(
     await eventually(lambda: apns.requests)
     allow(gateway)
     apns.on_push = lambda request: request.answer()
-    assert await gateway.send(push()) == Answered(200)
-    assert isinstance(await silent, MaybeSent)
-    assert await gateway.send(push()) == Answered(200)
+    assert await gateway.send(push()) == answered(200)
+    assert (await silent).transmission == "maybe_sent"
+    assert await gateway.send(push()) == answered(200)
     assert len(apns.peers) == 1
     await eventually(lambda: apns.peers[0].resets == [1])
 
@@ -87,11 +87,11 @@ async def test_a_window_that_is_never_opened_again_takes_a_new_connection(
     gateway = build(apns.port)
     apns.on_connect = shut_window
     large = b"x" * 4096
-    assert [await gateway.send(push(payload=large)) for _ in range(15)] == [Answered(200)] * 15
+    assert [await gateway.send(push(payload=large)) for _ in range(15)] == [answered(200)] * 15
     allow(gateway, 0.2)
-    assert await gateway.send(push(payload=large)) == NotSent("no window for all of it within 0.2 s")
+    assert await gateway.send(push(payload=large)) == not_sent("no window for all of it within 0.2 s")
     allow(gateway)
-    assert await gateway.send(push(payload=large)) == Answered(200)
+    assert await gateway.send(push(payload=large)) == answered(200)
     assert len(apns.peers) == 2
     await eventually(lambda: apns.peers[0].closed)
 
@@ -106,8 +106,8 @@ async def test_a_server_without_settings(build: BuildGateway, apns: Any) -> None
     gateway = build(apns.port, deadline=1.0)
     apns.on_connect = lambda peer: None
     outcome = await gateway.send(push())
-    assert isinstance(outcome, NotSent)
-    assert outcome.why == "no free stream within 1.0 s"
+    assert outcome.transmission == "not_sent"
+    assert outcome.error == "no free stream within 1.0 s"
 
 
 # The end of a connection.
@@ -119,11 +119,11 @@ async def test_a_graceful_goaway_loses_and_doubles_nothing(gateway: ApnsGateway,
     old.go_away(2**31 - 1, b'{"reason":"Shutdown"}')
     await eventually(lambda: not gateway._pools["production"]._usable)
     apns.on_push = lambda request: request.answer()
-    assert await gateway.send(push()) == Answered(200)
+    assert await gateway.send(push()) == answered(200)
     assert len(apns.peers) == 2
     for request in waiting:
         request.answer()
-    assert await asyncio.gather(*sending) == [Answered(200)] * 5
+    assert await asyncio.gather(*sending) == [answered(200)] * 5
     assert len(apns.requests) == 6
     await eventually(lambda: old.closed)
 
@@ -137,7 +137,7 @@ async def test_streams_above_a_goaway_are_sent_again_and_the_others_are_not(
     apns.peers[0].go_away(3)
     first[1].answer()
     first[3].answer()
-    assert await asyncio.gather(*sending) == [Answered(200)] * 4
+    assert await asyncio.gather(*sending) == [answered(200)] * 4
     again = {request.apns_id for request in apns.peers[1].requests.values()}
     assert again == {first[5].apns_id, first[7].apns_id}
     assert len(apns.requests) == 6
@@ -150,8 +150,8 @@ async def test_an_abrupt_goaway(gateway: ApnsGateway, apns: Any) -> None:
     apns.peers[0].go_away(waiting[1].stream_id)
     apns.peers[0].transport.close()
     outcomes = await asyncio.gather(*sending)
-    assert sum(isinstance(outcome, MaybeSent) for outcome in outcomes) == 2
-    assert outcomes.count(Answered(200)) == 2
+    assert sum(outcome.transmission == "maybe_sent" for outcome in outcomes) == 2
+    assert outcomes.count(answered(200)) == 2
     assert len(apns.requests) == 1 + 6
 
 
@@ -159,9 +159,9 @@ async def test_a_cut_connection_may_have_taken_what_was_written(gateway: ApnsGat
     await prime(gateway, apns)
     apns.on_push = lambda request: request.peer.transport.abort()
     outcomes = await send_all(gateway, 3)
-    assert all(isinstance(outcome, MaybeSent) for outcome in outcomes)
+    assert all(outcome.transmission == "maybe_sent" for outcome in outcomes)
     apns.on_push = lambda request: request.answer()
-    assert await gateway.send(push()) == Answered(200)
+    assert await gateway.send(push()) == answered(200)
     assert len(apns.peers) == 2
 
 
@@ -169,7 +169,7 @@ async def test_a_connection_closed_while_idle_costs_nothing(gateway: ApnsGateway
     await prime(gateway, apns)
     apns.peers[0].transport.close()
     await eventually(lambda: apns.peers[0].closed)
-    assert await gateway.send(push()) == Answered(200)
+    assert await gateway.send(push()) == answered(200)
 
 
 async def test_a_server_that_hangs_up_at_once_is_left_alone_for_a_while(
@@ -177,11 +177,11 @@ async def test_a_server_that_hangs_up_at_once_is_left_alone_for_a_while(
 ) -> None:
     apns.on_connect = lambda peer: peer.transport.close()
     for _ in range(5):
-        assert isinstance(await gateway.send(push()), NotSent)
+        assert (await gateway.send(push())).transmission == "not_sent"
     assert len(apns.peers) == 1
     apns.on_connect = lambda peer: peer.greet()
     clock.now += backoff.LONGEST_PAUSE
-    assert await gateway.send(push()) == Answered(200)
+    assert await gateway.send(push()) == answered(200)
 
 
 async def test_goaway_as_a_greeting_pauses_too(gateway: ApnsGateway, apns: Any) -> None:
@@ -191,14 +191,14 @@ async def test_goaway_as_a_greeting_pauses_too(gateway: ApnsGateway, apns: Any) 
 
     apns.on_connect = refuse
     for _ in range(5):
-        assert isinstance(await gateway.send(push()), NotSent)
+        assert (await gateway.send(push())).transmission == "not_sent"
     assert len(apns.peers) <= 2
 
 
 async def test_what_is_no_http2_is_not_sent(build: BuildGateway, apns: Any) -> None:
     gateway = build(apns.port, deadline=0.5)
     apns.on_connect = lambda peer: peer.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 5)
-    assert isinstance(await gateway.send(push()), NotSent)
+    assert (await gateway.send(push())).transmission == "not_sent"
 
 
 async def test_a_protocol_error_amid_answers_loses_no_push(gateway: ApnsGateway, apns: Any) -> None:
@@ -207,7 +207,7 @@ async def test_a_protocol_error_amid_answers_loses_no_push(gateway: ApnsGateway,
     await eventually(lambda: not apns.peers[0].closed)
     apns.peers[0].transport.write(b"\x00\x00\x01\x06\x00\x00\x00\x00\x07!")  # PING on a stream, of one byte
     outcomes = await asyncio.gather(*sending)
-    assert outcomes.count(Answered(200)) + sum(isinstance(o, MaybeSent) for o in outcomes) == 3
+    assert outcomes.count(answered(200)) + sum(o.transmission == "maybe_sent" for o in outcomes) == 3
     await eventually(lambda: apns.peers[0].closed)
 
 
@@ -219,7 +219,7 @@ async def test_close_waits_for_the_answers(gateway: ApnsGateway, apns: Any) -> N
     closing = asyncio.create_task(gateway.close(5.0))
     for request in waiting:
         request.answer()
-    assert await asyncio.gather(*sending) == [Answered(200)] * 3
+    assert await asyncio.gather(*sending) == [answered(200)] * 3
     await closing
     assert len(apns.requests) == 3
     await eventually(lambda: apns.peers[0].closed)
@@ -230,7 +230,7 @@ async def test_close_ends_when_its_grace_is_over(gateway: ApnsGateway, apns: Any
     sending = asyncio.create_task(send_all(gateway, 3))
     await eventually(lambda: len(apns.requests) == 3)
     await gateway.close(0.1)
-    assert all(isinstance(outcome, MaybeSent) for outcome in await sending)
+    assert all(outcome.transmission == "maybe_sent" for outcome in await sending)
     assert len(apns.requests) == 3
 
 
@@ -246,12 +246,12 @@ async def test_no_environment_waits_for_the_other_to_close(gateway: ApnsGateway,
         request.answer()
         await eventually(lambda request=request: request.peer.closed)
     await closing
-    assert await asyncio.gather(*production, *sandbox) == [Answered(200)] * 2
+    assert await asyncio.gather(*production, *sandbox) == [answered(200), answered(200, apns_env="sandbox")]
 
 
 async def test_a_closed_gateway_sends_nothing(gateway: ApnsGateway, apns: Any) -> None:
     await gateway.close(1.0)
-    assert isinstance(await gateway.send(push()), NotSent)
+    assert (await gateway.send(push())).transmission == "not_sent"
     assert apns.peers == []
 
 
@@ -259,7 +259,7 @@ async def test_closing_while_connecting_leaves_no_connection(gateway: ApnsGatewa
     sending = asyncio.create_task(gateway.send(push()))
     await asyncio.sleep(0)
     await gateway.close(1.0)
-    assert isinstance(await sending, NotSent)
+    assert (await sending).transmission == "not_sent"
     await eventually(lambda: all(peer.closed for peer in apns.peers))
     assert apns.requests == []
 

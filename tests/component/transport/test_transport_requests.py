@@ -20,8 +20,9 @@ from component.transport.sending import (
     start,
     unanswered,
 )
+from outcomes import answered, maybe_sent, not_sent
 from relay.apns.gateway import ApnsGateway
-from relay.apns.push import Answered, MaybeSent, NotSent, Outcome
+from relay.apns.push import Outcome
 from waiting import eventually
 
 # Requests and answers.
@@ -29,7 +30,7 @@ from waiting import eventually
 
 async def test_a_push_on_the_wire(gateway: ApnsGateway, apns: Any) -> None:
     sent = push()
-    assert await gateway.send(sent) == Answered(200)
+    assert await gateway.send(sent) == answered(200)
     (request,) = apns.requests
     authorization = request.headers.pop("authorization")
     assert request.headers == {
@@ -49,8 +50,8 @@ async def test_a_push_on_the_wire(gateway: ApnsGateway, apns: Any) -> None:
 
 
 async def test_one_connection_and_one_provider_token_for_all(gateway: ApnsGateway, apns: Any) -> None:
-    assert await send_all(gateway, 50) == [Answered(200)] * 50
-    assert await gateway.send(push()) == Answered(200)
+    assert await send_all(gateway, 50) == [answered(200)] * 50
+    assert await gateway.send(push()) == answered(200)
     assert len(apns.peers) == 1
     assert len({request.headers["authorization"] for request in apns.requests}) == 1
 
@@ -63,41 +64,41 @@ async def test_each_environment_has_its_own_connection(gateway: ApnsGateway, apn
 
 
 ANSWERS: dict[str, tuple[dict[str, Any], Outcome]] = {
-    "200 without apns-id": ({"headers": []}, Answered(200)),
-    "200 with an upper-case id": ({"headers": [("apns-id", "ABCDEF00-0000-0000-0000-000000000000")]}, Answered(200)),
-    "200 with a body": ({"body": b"{}"}, Answered(200)),
+    "200 without apns-id": ({"headers": []}, answered(200)),
+    "200 with an upper-case id": ({"headers": [("apns-id", "ABCDEF00-0000-0000-0000-000000000000")]}, answered(200)),
+    "200 with a body": ({"body": b"{}"}, answered(200)),
     "410 with its time": (
         {"status": 410, "body": reason("Unregistered", timestamp=1_799_999_999_000)},
-        Answered(410, "Unregistered", 1_799_999_999_000),
+        answered(410, "Unregistered", 1_799_999_999_000),
     ),
     "error without apns-id": (
         {"status": 400, "headers": [], "body": reason("BadDeviceToken")},
-        Answered(400, "BadDeviceToken"),
+        answered(400, "BadDeviceToken"),
     ),
     "body in many frames": (
         {"status": 400, "body": reason("BadDeviceToken"), "parts": 9},
-        Answered(400, "BadDeviceToken"),
+        answered(400, "BadDeviceToken"),
     ),
-    "error without a body": ({"status": 503}, Answered(503)),
-    "HTML": ({"status": 502, "body": b"<html>Bad gateway</html>"}, Answered(502)),
-    "no UTF-8": ({"status": 502, "body": b"\xff\xfe"}, Answered(502)),
-    "an array": ({"status": 400, "body": b"[1]"}, Answered(400)),
-    "deep nesting": ({"status": 400, "body": b"[" * 10_000}, Answered(400)),
-    "no reason": ({"status": 400, "body": b"{}"}, Answered(400)),
-    "a number for a reason": ({"status": 400, "body": b'{"reason":7}'}, Answered(400)),
-    "a reason of two lines": ({"status": 400, "body": b'{"reason":"a\\nb"}'}, Answered(400)),
-    "a lone surrogate": ({"status": 400, "body": b'{"reason":"\\ud800"}'}, Answered(400)),
-    "an endless reason": ({"status": 400, "body": reason("R" * 5000)}, Answered(400)),
-    "a body of 15 KB": ({"status": 400, "body": reason("R", more="x" * 15_000), "parts": 4}, Answered(400, "R")),
-    "a body of 60 KB": ({"status": 400, "body": reason("R", more="x" * 60_000), "parts": 4}, Answered(400)),
-    "a time that is none": ({"status": 410, "body": b'{"reason":"Unregistered","timestamp":true}'}, Answered(410, "Unregistered")),
+    "error without a body": ({"status": 503}, answered(503)),
+    "HTML": ({"status": 502, "body": b"<html>Bad gateway</html>"}, answered(502)),
+    "no UTF-8": ({"status": 502, "body": b"\xff\xfe"}, answered(502)),
+    "an array": ({"status": 400, "body": b"[1]"}, answered(400)),
+    "deep nesting": ({"status": 400, "body": b"[" * 10_000}, answered(400)),
+    "no reason": ({"status": 400, "body": b"{}"}, answered(400)),
+    "a number for a reason": ({"status": 400, "body": b'{"reason":7}'}, answered(400)),
+    "a reason of two lines": ({"status": 400, "body": b'{"reason":"a\\nb"}'}, answered(400)),
+    "a lone surrogate": ({"status": 400, "body": b'{"reason":"\\ud800"}'}, answered(400)),
+    "an endless reason": ({"status": 400, "body": reason("R" * 5000)}, answered(400)),
+    "a body of 15 KB": ({"status": 400, "body": reason("R", more="x" * 15_000), "parts": 4}, answered(400, "R")),
+    "a body of 60 KB": ({"status": 400, "body": reason("R", more="x" * 60_000), "parts": 4}, answered(400)),
+    "a time that is none": ({"status": 410, "body": b'{"reason":"Unregistered","timestamp":true}'}, answered(410, "Unregistered")),
     "a time beyond all tables": (
         {"status": 410, "body": b'{"reason":"Unregistered","timestamp":1' + b"0" * 40 + b"}"},
-        Answered(410, "Unregistered"),
+        answered(410, "Unregistered"),
     ),
-    "a negative time": ({"status": 410, "body": b'{"reason":"ExpiredToken","timestamp":-5}'}, Answered(410, "ExpiredToken")),
-    "a status that is none": ({"status": "abc"}, MaybeSent("malformed answer: no status")),
-    "a status beyond all tables": ({"status": "9" * 30}, MaybeSent("malformed answer: no status")),
+    "a negative time": ({"status": 410, "body": b'{"reason":"ExpiredToken","timestamp":-5}'}, answered(410, "ExpiredToken")),
+    "a status that is none": ({"status": "abc"}, maybe_sent("malformed answer: no status")),
+    "a status beyond all tables": ({"status": "9" * 30}, maybe_sent("malformed answer: no status")),
 }  # fmt: skip
 
 
@@ -109,7 +110,7 @@ async def test_whatever_is_answered_the_next_push_goes_through(
     apns.on_push = lambda request: request.answer(**how)
     assert await gateway.send(push()) == expected
     apns.on_push = lambda request: request.answer()
-    assert await gateway.send(push()) == Answered(200)
+    assert await gateway.send(push()) == answered(200)
     assert len(apns.peers) == 1
 
 
@@ -118,7 +119,7 @@ async def test_2000_errors_on_one_connection(gateway: ApnsGateway, apns: Any) ->
     apns.on_push = lambda request: request.answer(410, reason("Unregistered", timestamp=1_799_999_999_000))
     for _ in range(4):
         outcomes = await send_all(gateway, 500)
-        assert outcomes == [Answered(410, "Unregistered", 1_799_999_999_000)] * 500
+        assert outcomes == [answered(410, "Unregistered", 1_799_999_999_000)] * 500
     assert len(apns.peers) == 1
 
 
@@ -134,13 +135,13 @@ async def test_refused_streams_are_sent_once_more(gateway: ApnsGateway, apns: An
 
     apns.on_push = refuse_first
     sent = push()
-    assert await gateway.send(sent) == Answered(200)
+    assert await gateway.send(sent) == answered(200)
     assert apns.apns_ids == [sent.apns_id] * 2
 
 
 async def test_refused_again_it_is_left_to_the_caller(gateway: ApnsGateway, apns: Any) -> None:
     apns.on_push = lambda request: request.reset(ErrorCodes.REFUSED_STREAM)
-    assert await gateway.send(push()) == NotSent("stream refused")
+    assert await gateway.send(push()) == not_sent("stream refused")
     assert len(apns.requests) == 2
 
 
@@ -149,7 +150,7 @@ async def test_other_resets_may_have_been_processed(
     gateway: ApnsGateway, apns: Any, code: ErrorCodes
 ) -> None:
     apns.on_push = lambda request: request.reset(code)
-    assert await gateway.send(push()) == MaybeSent(f"stream reset with code {code}")
+    assert await gateway.send(push()) == maybe_sent(f"stream reset with code {code}")
     assert len(apns.requests) == 1
 
 
@@ -169,7 +170,7 @@ async def test_a_stream_limit_of_one_is_kept_until_it_is_raised(gateway: ApnsGat
     assert apns.peers[0].most_in_flight == 19
     for request in waiting[1:]:
         request.answer()
-    assert await sending == [Answered(200)] * 20
+    assert await sending == [answered(200)] * 20
     assert len(apns.peers) == 1
 
 
@@ -179,11 +180,11 @@ async def test_a_lowered_limit_is_kept(gateway: ApnsGateway, apns: Any) -> None:
     peer.allow(2)
     for request in waiting:
         request.answer()
-    assert await asyncio.gather(*sending) == [Answered(200)] * 10
+    assert await asyncio.gather(*sending) == [answered(200)] * 10
     waiting.clear()
     peer.most_in_flight = 0
     apns.on_push = lambda request: asyncio.get_running_loop().call_soon(request.answer)
-    assert await send_all(gateway, 30) == [Answered(200)] * 30
+    assert await send_all(gateway, 30) == [answered(200)] * 30
     assert peer.most_in_flight <= 2
     assert len(apns.peers) == 1
 
@@ -195,12 +196,12 @@ async def test_no_stream_at_all_is_certainly_not_sent_and_the_next_push_takes_a_
     gateway = build(apns.port, deadline=1.0)
     apns.on_connect = lambda peer: peer.greet(streams=0)
     outcome = await gateway.send(push())
-    assert isinstance(outcome, NotSent)
-    assert "no free stream" in outcome.why
+    assert outcome.transmission == "not_sent"
+    assert "no free stream" in outcome.error
     apns.on_connect = lambda peer: peer.greet(streams=1)
     clock.pass_every_pause()
     allow(gateway)
-    assert await gateway.send(push()) == Answered(200)
+    assert await gateway.send(push()) == answered(200)
     assert len(apns.peers) == 2
 
 
@@ -210,7 +211,7 @@ async def test_a_limit_of_no_streams_that_is_raised_in_time(build: BuildGateway,
     sending = start(gateway, 3)
     await eventually(lambda: apns.peers)
     apns.peers[0].allow(1)
-    assert await asyncio.gather(*sending) == [Answered(200)] * 3
+    assert await asyncio.gather(*sending) == [answered(200)] * 3
     assert len(apns.peers) == 1
 
 
@@ -224,7 +225,7 @@ async def test_what_no_window_let_out_whole_is_certainly_not_sent(build: BuildGa
         peer.greet()
 
     apns.on_connect = no_windows
-    assert await gateway.send(push()) == NotSent("no window for all of it within 1.0 s")
+    assert await gateway.send(push()) == not_sent("no window for all of it within 1.0 s")
     assert apns.requests == []
 
 
@@ -232,7 +233,7 @@ async def test_hundreds_of_large_pushes_at_once(gateway: ApnsGateway, apns: Any)
     """More than the flow-control window holds: they wait for it, and none is torn."""
     bodies = [json.dumps({"n": n, "fill": "x" * 4070}).encode()[:4096] for n in range(400)]
     outcomes = await asyncio.gather(*(gateway.send(push(payload=body)) for body in bodies))
-    assert outcomes == [Answered(200)] * 400
+    assert outcomes == [answered(200)] * 400
     assert sorted(request.body for request in apns.requests) == sorted(bodies)
     assert len(apns.peers) == 1
 
@@ -253,7 +254,7 @@ async def test_a_cancelled_caller_harms_nobody(gateway: ApnsGateway, apns: Any) 
             request.answer()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes].count(asyncio.CancelledError) == 3
-    assert outcomes.count(Answered(200)) == 5
+    assert outcomes.count(answered(200)) == 5
     assert len(apns.requests) == 7
     assert len(apns.peers) == 1
 
@@ -272,7 +273,7 @@ async def test_a_late_answer_to_a_given_up_stream_harms_nobody(gateway: ApnsGate
     frames += len(body).to_bytes(3, "big") + b"\x00\x01" + stream + body
     peer.transport.write(frames)
     next(request for request in waiting if request.stream_id not in peer.resets).answer()
-    assert await tasks[1] == Answered(200)
+    assert await tasks[1] == answered(200)
     apns.on_push = lambda request: request.answer()
-    assert await gateway.send(push()) == Answered(200)
+    assert await gateway.send(push()) == answered(200)
     assert len(apns.peers) == 1

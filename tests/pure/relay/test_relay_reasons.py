@@ -2,7 +2,8 @@
 
 import pytest
 
-from relay.apns.push import Answered, MaybeSent, NotSent
+from outcomes import maybe_sent, not_sent
+from relay.apns.push import Outcome
 from relay.apns.reasons import REASONS, Verdict, judge
 
 DOCUMENTED = {
@@ -74,7 +75,7 @@ def test_the_table_has_every_reason_and_no_other() -> None:
 @pytest.mark.parametrize("reason", REASONS)
 def test_every_row(reason: str) -> None:
     row = REASONS[reason]
-    assert judge(Answered(row.status, reason)) is row
+    assert judge(row.status, reason) is row
     expected = next(
         (verdict for verdict, reasons in VERDICTS.items() if reason in reasons), Verdict.OUR_FAULT
     )
@@ -88,7 +89,7 @@ def test_every_row(reason: str) -> None:
 
 @pytest.mark.parametrize("reason", ["BadEnvironmentKeyIdInToken", "BadEnvironmentKeyInToken"])
 def test_both_spellings_mean_the_other_environment(reason: str) -> None:
-    row = judge(Answered(403, reason))
+    row = judge(403, reason)
     assert row.verdict is Verdict.WRONG_ENVIRONMENT
     assert row.advice
 
@@ -118,16 +119,16 @@ def test_apple_asks_for_15_minutes_after_a_server_error(reason: str) -> None:
 )
 @pytest.mark.parametrize("reason", ["OfTomorrow", "", None])
 def test_an_unknown_reason_is_judged_by_its_status(status: int, verdict: Verdict, reason: str | None) -> None:
-    row = judge(Answered(status, reason))
+    row = judge(status, reason)
     assert row.verdict is verdict
     assert row.confidence == "assumed"
 
 
 @pytest.mark.parametrize("reason", [None, "Unregistered"])
 def test_200_is_delivered_whatever_it_says(reason: str | None) -> None:
-    assert judge(Answered(200, reason)).verdict is Verdict.DELIVERED
+    assert judge(200, reason).verdict is Verdict.DELIVERED
 
 
-@pytest.mark.parametrize("outcome", [NotSent("no connection"), MaybeSent("connection lost")])
-def test_without_an_answer_it_is_tried_again(outcome: NotSent | MaybeSent) -> None:
-    assert judge(outcome).verdict is Verdict.RETRY_LATER
+@pytest.mark.parametrize("outcome", [not_sent("no connection"), maybe_sent("connection lost")])
+def test_without_an_answer_it_is_tried_again(outcome: Outcome) -> None:
+    assert outcome.verdict is Verdict.RETRY_LATER

@@ -13,10 +13,8 @@ from hyperframe.frame import (
 )
 
 from relay.apns.http2 import frames
-from relay.apns.http2.protocol import STREAMS_UNLESS_TOLD, Http2
-from relay.apns.push import Answered
+from relay.apns.http2.protocol import OK, STREAMS_UNLESS_TOLD, Http2, Result
 
-OK = Answered(200)
 DEAD = b'{"reason":"Unregistered","timestamp":1700000000000}'
 
 
@@ -188,7 +186,7 @@ def test_an_answer_before_the_body_is_out_resets_the_rest(make_client: Any, wire
     client = make_client(INITIAL_WINDOW_SIZE=4)
     client.open("a", payload=b"x" * 4096)
     client.sent()
-    assert client.http2.receive(wire.answer(1, 413, b"{}")) == [("a", Answered(413))]
+    assert client.http2.receive(wire.answer(1, 413, b"{}")) == [("a", Result("answered", 413, b"{}"))]
     assert [type(frame) for frame in client.sent()] == [RstStreamFrame]
     for _ in range(15):  # what was reserved for the rest is free again
         assert client.http2.has_room(4096)
@@ -201,7 +199,7 @@ def test_received_data_is_granted_again(client: Any, wire: Any) -> None:
     for number in range(2000):
         stream_id = client.open(str(number))
         assert client.http2.receive(wire.answer(stream_id, 410, DEAD)) == [
-            (str(number), Answered(410, "Unregistered", 1_700_000_000_000))
+            (str(number), Result("answered", 410, DEAD))
         ]
         updates = [frame for frame in client.sent() if isinstance(frame, WindowUpdateFrame)]
         assert {frame.stream_id for frame in updates} <= {0}

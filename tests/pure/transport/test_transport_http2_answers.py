@@ -7,11 +7,8 @@ from hpack import Encoder
 from hyperframe.frame import HeadersFrame, RstStreamFrame
 
 from relay.apns.http2 import frames
-from relay.apns.http2.answer import MAX_BODY
-from relay.apns.http2.protocol import Http2
-from relay.apns.push import Answered, MaybeSent
+from relay.apns.http2.protocol import MAX_BODY, OK, Http2, Result
 
-OK = Answered(200)
 DEAD = b'{"reason":"Unregistered","timestamp":1700000000000}'
 
 
@@ -24,7 +21,7 @@ def test_answers_come_in_any_order(client: Any, wire: Any) -> None:
     found = client.http2.receive(
         wire.answer(5) + wire.answer(1, 400, b'{"reason":"BadTopic"}') + wire.answer(3)
     )
-    assert found == [("c", OK), ("a", Answered(400, "BadTopic")), ("b", OK)]
+    assert found == [("c", OK), ("a", Result("answered", 400, b'{"reason":"BadTopic"}')), ("b", OK)]
     assert client.http2.in_flight == 0
 
 
@@ -33,9 +30,7 @@ def test_a_body_in_pieces_with_padding(client: Any, wire: Any) -> None:
     client.http2.receive(wire.headers(1, (":status", "410"), flags=("END_HEADERS",)))
     for at in range(0, len(DEAD), 10):
         client.http2.receive(wire.data(1, DEAD[at : at + 10], end=False, pad=7))
-    assert client.http2.receive(wire.data(1, b"")) == [
-        ("a", Answered(410, "Unregistered", 1_700_000_000_000))
-    ]
+    assert client.http2.receive(wire.data(1, b"")) == [("a", Result("answered", 410, DEAD))]
 
 
 def test_interim_answers_and_trailers(client: Any, wire: Any) -> None:
@@ -46,19 +41,19 @@ def test_interim_answers_and_trailers(client: Any, wire: Any) -> None:
     found = client.http2.receive(
         interim + head + wire.data(1, b'{"reason":"BadTopic"}', end=False) + trailers
     )
-    assert found == [("a", Answered(400, "BadTopic"))]
+    assert found == [("a", Result("answered", 400, b'{"reason":"BadTopic"}'))]
 
 
 def test_headers_amid_a_body_say_nothing(client: Any, wire: Any) -> None:
     client.open("a")
     head = wire.headers(1, (":status", "400"), flags=("END_HEADERS",))
-    assert client.http2.receive(head + head + wire.data(1, b"")) == [("a", Answered(400))]
+    assert client.http2.receive(head + head + wire.data(1, b"")) == [("a", Result("answered", 400))]
 
 
 def test_a_header_block_in_many_frames(client: Any, wire: Any) -> None:
     client.open("a")
     octets = wire.raw(1, 1, 1, b"\x08") + wire.raw(9, 0, 1, b"\x034") + wire.raw(9, 4, 1, b"10")
-    assert client.http2.receive(octets) == [("a", Answered(410))]
+    assert client.http2.receive(octets) == [("a", Result("answered", 410))]
 
 
 def test_headers_with_padding_and_priority(client: Any, wire: Any) -> None:
@@ -82,10 +77,10 @@ def test_until_our_settings_are_acknowledged_answers_may_share_a_table(make_push
     http2.cancel(1)
     first, second = (HeadersFrame(each, encoder.encode(fields), flags=ended).serialize() for each in (1, 3))
     assert len(second) == 9 + 3  # three indices of the table
-    assert http2.receive(first + second) == [("b", Answered(410))]
+    assert http2.receive(first + second) == [("b", Result("answered", 410))]
     encoder.header_table_size = 0
     third = HeadersFrame(5, encoder.encode(fields), flags=ended).serialize()
-    assert http2.receive(wire.settings_ack() + third) == [("c", Answered(410))]
+    assert http2.receive(wire.settings_ack() + third) == [("c", Result("answered", 410))]
     http2.receive(second.replace(b"\0\0\0\3", b"\0\0\0\7"))
     assert http2.broken
 
@@ -96,7 +91,7 @@ def test_an_endless_body_is_cut_off(client: Any, wire: Any) -> None:
         wire.headers(1, (":status", "400"), flags=("END_HEADERS",))
         + wire.data(1, b"x" * (MAX_BODY // 2), end=False) * 3
     )
-    assert found == [("a", Answered(400))]
+    assert found == [("a", Result("answered", 400))]
     assert RstStreamFrame in [type(frame) for frame in client.sent()]
     assert not client.http2.broken
 
@@ -129,9 +124,9 @@ def test_a_malformed_answer_ends_its_stream_only(client: Any, wire: Any, name: s
     client.open("a")
     client.open("b")
     client.sent()
-    ((ticket, outcome), *_) = client.http2.receive(MALFORMED[name](wire) + wire.answer(3))
-    assert (ticket, type(outcome)) == ("a", MaybeSent)
-    assert "malformed" in outcome.why
+    ((ticket, result), *_) = client.http2.receive(MALFORMED[name](wire) + wire.answer(3))
+    assert (ticket, result.transmission) == ("a", "maybe_sent")
+    assert "malformed" in result.error
     (reset,) = client.sent()
     assert (type(reset), reset.stream_id, reset.error_code) == (
         RstStreamFrame,

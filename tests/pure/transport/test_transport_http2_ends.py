@@ -8,10 +8,8 @@ from hyperframe.frame import (
 )
 
 from relay.apns.http2 import frames
-from relay.apns.http2.protocol import MAX_HEADER_BLOCK, Http2
-from relay.apns.push import Answered, MaybeSent, NotSent
+from relay.apns.http2.protocol import MAX_HEADER_BLOCK, OK, Http2, Result
 
-OK = Answered(200)
 DEAD = b'{"reason":"Unregistered","timestamp":1700000000000}'
 
 
@@ -22,7 +20,10 @@ def test_refused_is_not_sent_and_other_resets_may_be(client: Any, wire: Any) -> 
     client.open("a")
     client.open("b")
     found = client.http2.receive(wire.reset(1, 7) + wire.reset(3, 8))
-    assert found == [("a", NotSent("stream refused")), ("b", MaybeSent("stream reset with code 8"))]
+    assert found == [
+        ("a", Result("not_sent", error="stream refused")),
+        ("b", Result("maybe_sent", error="stream reset with code 8")),
+    ]
 
 
 def test_goaway_spares_what_may_be_processed(client: Any, wire: Any) -> None:
@@ -30,11 +31,14 @@ def test_goaway_spares_what_may_be_processed(client: Any, wire: Any) -> None:
         client.open(ticket)
     debug = b'{"reason":"Shutdown"}\xff\n'
     why = 'GOAWAY with code 0 {"reason":"Shutdown"}\\xff'
-    assert client.http2.receive(wire.goaway(3, debug=debug)) == [("c", NotSent(why)), ("d", NotSent(why))]
+    assert client.http2.receive(wire.goaway(3, debug=debug)) == [
+        ("c", Result("not_sent", error=why)),
+        ("d", Result("not_sent", error=why)),
+    ]
     assert not client.http2.has_room(1)
     assert client.http2.receive(wire.answer(1)) == [("a", OK)]
     assert client.http2.receive(wire.goaway(1)) == [
-        ("b", NotSent("GOAWAY with code 0"))
+        ("b", Result("not_sent", error="GOAWAY with code 0"))
     ]  # a second one, lower
 
 
@@ -44,9 +48,9 @@ def test_a_lost_connection_may_have_taken_what_was_written_whole(make_client: An
     client.open("partial", payload=b"x" * 200)
     client.open("unwritten")
     assert client.http2.lose("cut", written=3) == [
-        ("whole", MaybeSent("cut")),
-        ("partial", NotSent("cut")),
-        ("unwritten", NotSent("cut")),
+        ("whole", Result("maybe_sent", error="cut")),
+        ("partial", Result("not_sent", error="cut")),
+        ("unwritten", Result("not_sent", error="cut")),
     ]
     assert client.http2.ending == "cut"
 
@@ -115,7 +119,7 @@ def test_a_broken_protocol_ends_the_connection_but_not_what_was_answered(
     assert client.http2.receive(wire.answer(1)) == []
     client.http2.say_goodbye()
     assert not client.http2.has_output
-    assert client.http2.lose("cut", written=3) == [("a", MaybeSent("cut"))]
+    assert client.http2.lose("cut", written=3) == [("a", Result("maybe_sent", error="cut"))]
 
 
 def test_a_greeting_that_is_no_settings(wire: Any) -> None:

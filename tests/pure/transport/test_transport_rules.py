@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.apns.http2.answer import LATEST, read_answer
+from outcomes import answered
 from relay.apns.http2.backoff import BURST, FIRST_PAUSE, LONGEST_PAUSE, Backoff
 from relay.apns.http2.idle import IDLE_LIFE, PING_AFTER, PING_ANSWER, SPARE_LIFE, Care, care
 from relay.apns.http2.request_checks import MAX_PAYLOAD, refusal
-from relay.apns.push import Answered
-from relay.apns.reasons import REASONS
+from relay.apns.push import LATEST, Outcome, read_answer
+from relay.apns.reasons import REASONS, Verdict
 
 # What is refused.
 
@@ -41,7 +41,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 def test_what_apns_refuses_is_refused_with_its_answer(
     make_push: Any, changes: dict[str, Any], reason: str
 ) -> None:
-    assert refusal(make_push(**changes)) == Answered(REASONS[reason].status, reason)
+    assert refusal(make_push(**changes)) == answered(REASONS[reason].status, reason)
 
 
 @pytest.mark.parametrize(
@@ -80,34 +80,35 @@ def test_no_collapse_id_breaks_out_of_its_header(make_push: Any, text: str) -> N
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (b'{"reason":"BadDeviceToken"}', Answered(400, "BadDeviceToken")),
+        (b'{"reason":"BadDeviceToken"}', answered(400, "BadDeviceToken")),
         (
             b'{"reason":"Unregistered","timestamp":1700000000000}',
-            Answered(400, "Unregistered", 1_700_000_000_000),
+            answered(400, "Unregistered", 1_700_000_000_000),
         ),
-        (b"", Answered(400)),
-        (b"<html>", Answered(400)),
-        (b"\xff\xfe", Answered(400)),
-        (b"[1]", Answered(400)),
-        (b"[" * 10_000, Answered(400)),
-        (b"{}", Answered(400)),
-        (b'{"reason":7}', Answered(400)),
-        (b'{"reason":"two words"}', Answered(400)),
-        (b'{"reason":""}', Answered(400)),
-        (b'{"reason":"a\\nb"}', Answered(400)),
-        (b'{"reason":"%b"}' % (b"R" * 65), Answered(400)),
-        (b'{"timestamp":true}', Answered(400)),
-        (b'{"timestamp":0}', Answered(400)),
-        (b'{"timestamp":1.5}', Answered(400)),
-        (b'{"timestamp":%d}' % LATEST, Answered(400)),
+        (b"", answered(400)),
+        (b"<html>", answered(400)),
+        (b"\xff\xfe", answered(400)),
+        (b"[1]", answered(400)),
+        (b"[" * 10_000, answered(400)),
+        (b"{}", answered(400)),
+        (b'{"reason":7}', answered(400)),
+        (b'{"reason":"two words"}', answered(400)),
+        (b'{"reason":""}', answered(400)),
+        (b'{"reason":"a\\nb"}', answered(400)),
+        (b'{"reason":"%b"}' % (b"R" * 65), answered(400)),
+        (b'{"timestamp":true}', answered(400)),
+        (b'{"timestamp":0}', answered(400)),
+        (b'{"timestamp":1.5}', answered(400)),
+        (b'{"timestamp":%d}' % LATEST, answered(400)),
     ],
 )
-def test_a_body(body: bytes, expected: Answered) -> None:
-    assert read_answer(400, body) == expected
+def test_a_body(body: bytes, expected: Outcome) -> None:
+    assert read_answer("production", 400, body) == expected
 
 
 def test_of_a_200_only_the_status_counts() -> None:
-    assert read_answer(200, b'{"reason":"BadTopic"}') == Answered(200)
+    outcome = read_answer("production", 200, b'{"reason":"BadTopic"}')
+    assert (outcome.verdict, outcome.advice) == (Verdict.DELIVERED, "")
 
 
 # Pauses.
