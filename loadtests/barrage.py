@@ -1,4 +1,4 @@
-"""One run of the generator against servers: so many events, told as fast as they are answered, and what became of them."""
+"""One run of the generator against servers: so many events, reported as fast as they are answered, and what became of them."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from loadtests.accounts import Accounts, Shown, Told, accounts
+from loadtests.accounts import Accounts, Reported, Shown, accounts
 from loadtests.processes import ROOT
 from loadtests.processor import Seconds, since, used
 from loadtests.servers import Servers
@@ -81,10 +81,10 @@ def barrage(
     }
     before = used(servers.parts)
     _locust(load, users, folder, report)
-    told, generator, lag = read(sent)
-    shown = _shown(servers, sum(not one.refused for one in told) * phones, straggle)
+    reported, generator, lag = read(sent)
+    shown = _shown(servers, sum(not one.refused for one in reported) * phones, straggle)
     cpu = since(before, used(servers.parts)) | {"generator": generator}
-    found = Barrage(accounts(told, shown, phones), cpu, lag)
+    found = Barrage(accounts(reported, shown, phones), cpu, lag)
     for bottleneck in found.bottlenecks:
         print(f"maybe not the relay is what was measured: {bottleneck}", file=sys.stderr)
     return found
@@ -115,14 +115,14 @@ def _environment(load: Mapping[str, Any]) -> dict[str, str]:
     return {**os.environ, "LOAD": json.dumps(load), "PYTHONPATH": str(ROOT)}
 
 
-def read(path: Path) -> tuple[list[Told], float, float]:
+def read(path: Path) -> tuple[list[Reported], float, float]:
     """The generator's file: its events, the seconds of processor that it used, and its longest lag."""
     *lines, last = [line.split() for line in path.read_text().splitlines()]
-    told = [
-        Told(session, float(begun), float(answered), *map(int, counts))
+    reported = [
+        Reported(session, float(begun), float(answered), *map(int, counts))
         for session, begun, answered, *counts in lines
     ]
-    return told, float(last[1]), float(last[2])
+    return reported, float(last[1]), float(last[2])
 
 
 def _shown(servers: Servers, expected: int, straggle: float) -> list[Shown]:
@@ -130,7 +130,7 @@ def _shown(servers: Servers, expected: int, straggle: float) -> list[Shown]:
     shown: list[Shown] = []
     ends = time.monotonic() + straggle
     while True:
-        shown += [Shown(*fact) for fact in servers.phones.shown()]
+        shown += [Shown(*one) for one in servers.phones.shown()]
         if len(shown) >= expected or time.monotonic() > ends:
             return shown
         time.sleep(0.2)

@@ -77,7 +77,7 @@ def judged_shares(cores: int) -> dict[float, str]:
     """By share of a core: two processes with all the machine has left are judged where there is a core for each part.
 
     Two relays, MariaDB, phones and generator. On fewer cores two relays get hardly more processor than one, which has what the
-    others leave already; what is free is told there, and what is rationed judged everywhere.
+    others leave already; what is free is only printed there, and what is rationed has a threshold everywhere.
     """
     free = {comparisons.WHOLE: "free"} if cores >= PARTS else {}
     return {comparisons.RATION: "each a quarter of a core"} | free
@@ -91,7 +91,7 @@ def powers(largest: int, smallest: int) -> list[int]:
     return found
 
 
-def told(comparison: str, rows: Iterable[Row]) -> Iterator[Row]:
+def printed(comparison: str, rows: Iterable[Row]) -> Iterator[Row]:
     """The rows as they come, named, and shown as progress."""
     for row in rows:
         found = {"comparison": comparison} | row
@@ -102,19 +102,19 @@ def told(comparison: str, rows: Iterable[Row]) -> Iterator[Row]:
 
 def measure(rounds: int, events: int, pushes: int, most_rows: int, most_phones: int) -> Iterator[Row]:
     """Every comparison that this machine can make."""
-    yield from told(
+    yield from printed(
         "builds", comparisons.builds(rounds, events * 3)
     )  # long enough that its beginning does not count
     with mariadb() as database:
         if database is None:
             print("MariaDB is not installed: one process beside two is left out", flush=True)
         else:
-            yield from told("processes", comparisons.processes(database, rounds, events))
-    yield from told("transport", comparisons.transports(rounds, pushes))
-    yield from told("phones", comparisons.fan_out(powers(most_phones, 1), events * 3))
+            yield from printed("processes", comparisons.processes(database, rounds, events))
+    yield from printed("transport", comparisons.transports(rounds, pushes))
+    yield from printed("phones", comparisons.fan_out(powers(most_phones, 1), events * 3))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         sizes = powers(most_rows, 1000)
-        yield from told("rows", asyncio.run(lookup.growth(Path(folder), sizes)))
+        yield from printed("rows", asyncio.run(lookup.growth(Path(folder), sizes)))
 
 
 def draw(rows: Sequence[Row], folder: Path) -> None:

@@ -12,8 +12,8 @@ with the smaller of its two budgets, 15 updates of priority 10 an hour. HTTP is 
 
 "Behind" is for how long the agent has left the state that the eye sees on the card; "late" for how long after a phase
 change (of the status) the card, as ActivityKit holds it, had neither that change nor anything newer, and the agent was
-not back in the phase that the card shows; `drawn_late` is the same for what the eye sees, and `drawn_wrong`, which is told and
-not judged, how long in a row the eye saw another phase than the agent's.
+not back in the phase that the card shows; `drawn_late` is the same for what the eye sees, and `drawn_wrong`, which is shown and
+has no threshold, how long in a row the eye saw another phase than the agent's.
 Everything goes into `loadtests/out`: JSON, CSV, HTML, SVG.
 """
 
@@ -41,7 +41,7 @@ BUDGET: Final = Profile().update_capacity
 MOST_LATE: Final = 15.0
 """Seconds. The plan's promise: with the screen on, no card is longer behind a phase change."""
 
-JUDGED: Final = {"on": "drawn_late_longest", "uneven": "late_longest"}
+MEASURED: Final = {"on": "drawn_late_longest", "uneven": "late_longest"}
 """What is held against it: iOS draws at most every 15 s (observed), so that any delay before comes on top for the eye."""
 
 LATE: Final = {
@@ -98,8 +98,8 @@ def thresholds(rows: Sequence[dict[str, Any]]) -> Iterator[Threshold]:
         yield Threshold("pushes refused", one["refused"], "at most", 0, where)
         yield Threshold("the last state is shown", one["last_is_shown"], "at least", 1, where)
         if one["phone"] != "off":
-            judged = JUDGED[one["phone"]]
-            yield Threshold(LATE[judged], one[judged], "at most", MOST_LATE, where)
+            measure_name = MEASURED[one["phone"]]
+            yield Threshold(LATE[measure_name], one[measure_name], "at most", MOST_LATE, where)
 
 
 def draw(rows: Sequence[dict[str, Any]], folder: Path) -> None:

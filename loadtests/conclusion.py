@@ -1,4 +1,4 @@
-"""The end of every load test: its files are written, its thresholds told, its exit status known."""
+"""The end of every load test: its files are written, its thresholds printed, its exit status known."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""The locustfile: servers that tell relays of events, as fast as they are answered, until all events are told.
+"""The locustfile: servers that report events to relays, as fast as they are answered, until all events are reported.
 
     LOAD='{"urls": [...], "secrets": [...], "events": 1000, "name": "a", "sent": "FILE"}' locust -f loadtests/event_user.py --headless ...
 
-Each event is a session of its own, `a-0`, `a-1`, ...; the file gets a line for each: session id, when it was told and when
+Each event is a session of its own, `a-0`, `a-1`, ...; the file gets a line for each: session id, when it was reported and when
 it was answered (UNIX seconds), and the reply's sent, failed and queued (-1 if it was refused). The last line tells the
 seconds of processor that telling took, and the generator's longest lag (how late a timer was, in seconds).
 
@@ -31,10 +31,10 @@ LOAD: dict[str, Any] = json.loads(os.environ["LOAD"])
 
 
 class Log:
-    """What was told, and how the generator itself fared."""
+    """What was reported, and how the generator itself fared."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, float, float, Reply | None]] = []
+        self.reported: list[tuple[str, float, float, Reply | None]] = []
         self.lag = 0.0
         self.began_cpu = time.process_time()
         self.cpu = 0.0
@@ -53,8 +53,8 @@ class Log:
     def write(self, path: Path) -> None:
         """All of it."""
         lines = (
-            f"{session} {told!r} {answered!r} {_counts(reply)}\n"
-            for session, told, answered, reply in self.told
+            f"{session} {began!r} {answered!r} {_counts(reply)}\n"
+            for session, began, answered, reply in self.reported
         )
         path.write_text("".join(lines) + f"generator {self.cpu:.4f} {self.lag:.4f}\n")
 
@@ -90,14 +90,14 @@ class Server(User):
 
     def _tell(self, session: str, number: int) -> None:
         body = event(session, number)
-        told = time.time()
+        began = time.time()
         reply, error = self._post(body)
         answered = time.time()
-        log.told.append((session, told, answered, reply))
+        log.reported.append((session, began, answered, reply))
         self.environment.events.request.fire(
             request_type="POST",
             name=ROUTE,
-            response_time=1000 * (answered - told),
+            response_time=1000 * (answered - began),
             response_length=len(reply.body) if reply else 0,
             exception=error,
             context={},
@@ -132,7 +132,7 @@ def begin(environment: Environment, **_: Any) -> None:
     """Watch ourselves; end when nobody has anything left to tell."""
     gevent.spawn(log.watch)
 
-    def end_when_told() -> None:
+    def end_when_reported() -> None:
         runner = environment.runner
         while runner is None or runner.state in ("ready", "spawning") or runner.user_count:
             gevent.sleep(0.05)
@@ -144,7 +144,7 @@ def begin(environment: Environment, **_: Any) -> None:
             )  # so often Locust writes it, but not once more at the end
         runner.quit()
 
-    gevent.spawn(end_when_told)
+    gevent.spawn(end_when_reported)
 
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]

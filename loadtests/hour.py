@@ -16,7 +16,8 @@ from loadtests.tally import Tally
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.lab.issuer import Issuer
+from simulator.lab.device import DeviceSpec
+from simulator.lab.lab import Lab
 from simulator.phone.app.app import BUNDLE_ID
 from simulator.phone.phone import Phone
 
@@ -72,19 +73,18 @@ async def hour(
     journal, tally = Journal(clock, size=1), Tally()
     journal.listen(tally.hear)
     sandbox = Sandbox(clock, journal, random=Random(seed))
-    sandbox.registry.add_app(BUNDLE_ID)
-    handset = _phone(sandbox, clock, journal, phone)
+    sandbox.add_app(BUNDLE_ID)
+    watched = _phone(Lab(clock, journal, sandbox), phone)
     changes = hour_of_work(rate, seconds, Random(f"{seed} {rate}"))
-    card = Card(handset, clock.now())
+    card = Card(watched, clock.now())
     async with _forwarding(policy, DirectGateway(sandbox, clock), clock) as way:
-        await _live(way, changes, handset, card, clock)
+        await _live(way, changes, watched, card, clock)
     return Hour(changes, card.held, card.drawn, tally)
 
 
-def _phone(sandbox: Sandbox, clock: VirtualClock, journal: Journal, circumstances: Circumstances) -> Phone:
-    issuer = Issuer(sandbox.registry, clock, BUNDLE_ID, "production")
-    phone = Phone(clock, journal, issuer, random=Random(5) if circumstances == "uneven" else None)
-    issuer.lead_to(phone)
+def _phone(lab: Lab, circumstances: Circumstances) -> Phone:
+    random = Random(5) if circumstances == "uneven" else None
+    phone = lab.add_device(DeviceSpec("iPhone", BUNDLE_ID, "production"), random=random).phone
     phone.set("frequent_updates", False)
     phone.set("screen", "off" if circumstances == "off" else "on")
     return phone

@@ -16,14 +16,14 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from loadtests.accounts import Alert, account
 from loadtests.agent import Change
 from loadtests.command import amount, count, run
 from loadtests.conclusion import conclude
 from loadtests.day import ALERTING, PHONES, Day, Deed, Session, day
-from loadtests.diary import Alert, account
+from loadtests.fleet import Fleet
 from loadtests.servers import mariadb
 from loadtests.summary import OUT, Threshold, table
-from loadtests.town import Town
 from simulator.apns.faults.document import load
 
 PATIENCE: Final = 90.0
@@ -43,35 +43,35 @@ FAULTS: Final = {
 Row = dict[str, Any]
 
 
-async def live(town: Town, plan: Day) -> list[Alert]:
-    """The day; the alerts that were told."""
+async def live(fleet: Fleet, plan: Day) -> list[Alert]:
+    """The day; the alerts that had to ring."""
     for fault in load(plan.faults):
-        town.apns.faults.add(fault)
+        fleet.apns.faults.add(fault)
     alerts: list[Alert] = []
-    began = town.clock.now()
+    began = fleet.clock.now()
     async with asyncio.TaskGroup() as group:
-        group.create_task(_progress(town, plan, began, alerts))
-        group.create_task(_befall(town, plan.deeds, began))
+        group.create_task(_progress(fleet, plan, began, alerts))
+        group.create_task(_befall(fleet, plan.deeds, began))
         for session in plan.sessions:
-            group.create_task(_work(town, session, began, alerts))
+            group.create_task(_work(fleet, session, began, alerts))
     return alerts
 
 
-async def _progress(town: Town, plan: Day, began: float, alerts: list[Alert]) -> None:
+async def _progress(fleet: Fleet, plan: Day, began: float, alerts: list[Alert]) -> None:
     for tenth in range(1, 11):
-        await _until(town, began + plan.seconds * tenth / 10)
-        shown = sum(len(resident.phone.showings) for resident in town.everybody)
-        print(f"{tenth * 10:>3} % of the day: {len(alerts)} alerts told, {shown} shown", flush=True)
+        await _until(fleet, began + plan.seconds * tenth / 10)
+        shown = sum(len(user.phone.showings) for user in fleet.everybody)
+        print(f"{tenth * 10:>3} % of the day: {len(alerts)} alerts reported, {shown} shown", flush=True)
 
 
-async def _work(town: Town, session: Session, began: float, alerts: list[Alert]) -> None:
-    """Tell every change at its time, one after the other, as a bridge does."""
+async def _work(fleet: Fleet, session: Session, began: float, alerts: list[Alert]) -> None:
+    """Report every change at its time, one after the other, as a bridge does."""
     for change in session.changes:
-        await _until(town, began + session.begins + change.at)
+        await _until(fleet, began + session.begins + change.at)
         event = _event(session, change)
         if change.event_type in ALERTING:
-            alerts.append(Alert(event["body"], session.household, town.clock.now()))
-        await town.tell(session.household, event)
+            alerts.append(Alert(event["body"], session.household, fleet.clock.now()))
+        await fleet.report(session.household, event)
 
 
 def _event(session: Session, change: Change) -> dict[str, Any]:
@@ -86,54 +86,55 @@ def _event(session: Session, change: Change) -> dict[str, Any]:
     }
 
 
-async def _befall(town: Town, deeds: Sequence[Deed], began: float) -> None:
+async def _befall(fleet: Fleet, deeds: Sequence[Deed], began: float) -> None:
     for deed in deeds:
-        await _until(town, began + deed.at)
+        await _until(fleet, began + deed.at)
         print(f"      {deed.what}" + (f", phone {deed.household}/{deed.phone}" if deed.phone >= 0 else ""))
-        await _do(town, deed)
+        await _do(fleet, deed)
 
 
-async def _do(town: Town, deed: Deed) -> None:
+async def _do(fleet: Fleet, deed: Deed) -> None:
     if deed.what in ("restart", "kill"):
-        for number, relay in enumerate(town.relays):
+        for relay in fleet.relays:
             await (relay.kill() if deed.what == "kill" else relay.stop())
             await asyncio.sleep(DOWN_SECONDS)
-            await town.start_relay(number)
+            await relay.start()
         return
-    resident = town.residents[deed.household][deed.phone]
+    user = fleet.users[deed.household][deed.phone]
     if deed.what == "new token":
-        await town.replace_token(resident)
+        await fleet.replace_token(user)
     elif deed.what == "uninstall":
-        town.uninstall(resident)
+        fleet.uninstall(user)
     else:
-        town.switch(resident, online=deed.what == "online")
+        fleet.switch(user, online=deed.what == "online")
 
 
-async def _until(town: Town, at: float) -> None:
-    await asyncio.sleep(max(0.0, at - town.clock.now()))
+async def _until(fleet: Fleet, at: float) -> None:
+    await asyncio.sleep(max(0.0, at - fleet.clock.now()))
 
 
-async def settled(town: Town, plan: Day, alerts: Sequence[Alert]) -> list[Row]:
+async def completed(fleet: Fleet, plan: Day, alerts: Sequence[Alert]) -> list[Row]:
     """A row for each phone, and one for all: soon after nothing is missing, or when patience is over."""
-    ends = town.clock.now() + PATIENCE
+    ends = fleet.clock.now() + PATIENCE
     while True:
-        rows = await _rows(town, plan, alerts)
+        rows = await _rows(fleet, plan, alerts)
         missing = sum(row[fault] for row in rows for fault in FAULTS if fault in row)
-        if town.clock.now() > ends:
+        if fleet.clock.now() > ends:
             return rows
         if not missing:
-            ends = min(ends, town.clock.now() + STILL)
+            ends = min(ends, fleet.clock.now() + STILL)
         await asyncio.sleep(1.0)
 
 
-async def _rows(town: Town, plan: Day, alerts: Sequence[Alert]) -> list[Row]:
+async def _rows(fleet: Fleet, plan: Day, alerts: Sequence[Alert]) -> list[Row]:
     endings = {session.name: session.ending for session in plan.sessions}
     found = [
-        {"phone": one.phone.name, **account(alerts, await town.diary(one), endings)} for one in town.everybody
+        {"phone": one.phone.name, **account(alerts, await fleet.shown_on(one), endings)}
+        for one in fleet.everybody
     ]
-    alive = sum(one.phone.device.app_installed for one in town.everybody)
+    alive = sum(one.phone.device.app_installed for one in fleet.everybody)
     whole = {name: sum(row[name] for row in found) for name in found[0] if name != "phone"}
-    more = {"dead_tokens": abs(await town.registered() - alive), "retried": town.retried}
+    more = {"dead_tokens": abs(await fleet.registrations() - alive), "retried": fleet.retried}
     return [{"phone": "all", **whole, **more}, *found]
 
 
@@ -149,15 +150,15 @@ def thresholds(rows: Sequence[Row]) -> Iterator[Threshold]:
 
 
 @asynccontextmanager
-async def _towns(households: int) -> AsyncIterator[list[tuple[str, Town]]]:
+async def _fleets(households: int) -> AsyncIterator[list[tuple[str, Fleet]]]:
     """By setup: one relay on SQLite, two on MariaDB."""
     with mariadb() as database:
-        found = [("one relay, SQLite", Town(households, PHONES))]
+        found = [("one relay, SQLite", Fleet(households, PHONES))]
         if database is None:
             print("MariaDB is not installed: two relays are left out", flush=True)
         else:
             found.append(
-                ("two relays, MariaDB", Town(households, PHONES, relays=2, database_url=database.url))
+                ("two relays, MariaDB", Fleet(households, PHONES, relays=2, database_url=database.url))
             )
         yield found
 
@@ -166,13 +167,15 @@ async def measure(minutes: float, households: int) -> list[Row]:
     """The same day with every setup, one after the other."""
     rows: list[Row] = []
     plan = day(minutes * 60, households, Random(1))
-    async with _towns(households) as towns:
-        for setup, unopened in towns:
+    async with _fleets(households) as fleets:
+        for setup, unopened in fleets:
             print(
                 f"{setup}: {len(plan.sessions)} sessions, {households * PHONES} phones, {minutes:g} minutes"
             )
-            async with unopened as town:
-                rows += [{"setup": setup} | row for row in await settled(town, plan, await live(town, plan))]
+            async with unopened as fleet:
+                rows += [
+                    {"setup": setup} | row for row in await completed(fleet, plan, await live(fleet, plan))
+                ]
     return rows
 
 

@@ -136,17 +136,17 @@ def create_app(given: Settings) -> Quart:
 
     @app.post("/v1/event")
     async def event() -> Response:
-        told = contract.decode(await request.get_data(), Event)
-        phones = await DeviceRegistration.filter(secret_hash=contract.secret_hash(told.secret))
-        sending: list[Any] = [clients[0].send_notification(notification(told, phone)) for phone in phones]
+        event = contract.decode(await request.get_data(), Event)
+        phones = await DeviceRegistration.filter(secret_hash=contract.secret_hash(event.secret))
+        sending: list[Any] = [clients[0].send_notification(notification(event, phone)) for phone in phones]
         results = await asyncio.gather(*sending)
         for result in results:
             log.info(line("sent" if result.is_successful else "failed", apnsID=result.notification_id,
-                          eventID=told.event_id, status=result.status, reason=result.description))  # fmt: skip
+                          eventID=event.event_id, status=result.status, reason=result.description))  # fmt: skip
         await DeliveryLog.bulk_create(
-            [log_row(told, phone, result) for phone, result in zip(phones, results, strict=True)]
+            [log_row(event, phone, result) for phone, result in zip(phones, results, strict=True)]
         )
-        log.info(line("event", eventID=told.event_id, eventType=told.event_type, sessionID=told.session_id,
+        log.info(line("event", eventID=event.event_id, eventType=event.event_type, sessionID=event.session_id,
                       deliveries=len(phones)))  # fmt: skip
         sent = sum(result.is_successful for result in results)
         return reply(EventReply(sent=sent, failed=len(results) - sent))

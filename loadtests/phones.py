@@ -1,6 +1,6 @@
 """APNs and phones in a process of their own, so that neither relay nor generator has to do their work.
 
-    python -m loadtests.phones FOLDER
+    python -m loadtests.phones
 
 Reads one JSON object a line and answers each with one: first (unasked) what a relay needs to push here, then to
 `{"pair": {"url", "secret", "phones"}}` when so many new phones are registered at the relay, and to `{"shown": FILE}`
@@ -10,21 +10,24 @@ when it has written into the file what the phones showed since it was asked last
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from typing import Any, Final
 
 import aiohttp
 
-from loadtests.handset import Handset
-from simulator.apns.sandbox import Sandbox
-from simulator.clock import RealClock
+from simulator.clock import Clock, RealClock
 from simulator.journal import Entry, Journal
 from simulator.phone.app.app import BUNDLE_ID
-from simulator.replay.relay_environment import relay_environment
+from simulator.phone.notifications import Notification, Receiver, interpret
+from simulator.phone.push import Push, content
+from simulator.world import World
 
 AT_ONCE: Final = 20
 LINE: Final = 1 << 20
+
+Note = Callable[[str, str, float], None]
+"""Called with each alert on a screen: session id as the app reads it, phone, time (UNIX seconds)."""
 
 
 class Unwritten(Journal):
@@ -35,26 +38,41 @@ class Unwritten(Journal):
         return Entry(at, where, what)
 
 
+class AlertPhone:
+    """A phone of which only the alerts count: it decides on each push as iOS does, and notes what it shows.
+
+    How APNs sees it. Without screen, app and Live Activities, which cost a load test more than the decision itself. The decision
+    is `simulator.phone`'s own; a push that it drops, or that shows nothing but a badge, is not noted.
+    """
+
+    online: Final = True
+    asleep: Final = False
+
+    def __init__(self, name: str, token: str, bundle_id: str, clock: Clock, note: Note) -> None:
+        self.name = name
+        self.token = token
+        self._receiver = Receiver(tokens=frozenset({token}), bundle_id=bundle_id)
+        self._clock = clock
+        self._note = note
+
+    def refuses(self, _: Push) -> None:
+        """Nothing: its owner wants alerts."""
+
+    def receive(self, push: Push) -> None:
+        """Show it, if iOS would."""
+        now = self._clock.now()
+        if isinstance(interpret(push, self._receiver, now), Notification):
+            self._note(content(push.payload).session_id or "", self.name, now)
+
+
 class Phones:
-    """A sandbox that checks what Apple checks, but lets pushes come as fast as they may, and phones that note alerts."""
+    """A world whose sandbox checks what Apple checks, but lets pushes come as fast as they may, and phones that note alerts."""
 
-    def __init__(self, folder: Path) -> None:
-        self._clock = RealClock()
-        journal = Unwritten(self._clock, size=0)
-        self._sandbox = Sandbox(self._clock, journal, random=Random(7), folder=folder)
-        self._sandbox.profile.set({"device_rate": None})
-        self._sandbox.registry.add_app(BUNDLE_ID)
-        self._phones: list[Handset] = []
+    def __init__(self, world: World) -> None:
+        self._world = world
+        world.apns.profile.set({"device_rate": None})
+        self._phones: list[AlertPhone] = []
         self._shown: list[tuple[str, str, float]] = []
-
-    async def start(self) -> dict[str, str]:
-        """Listen; the environment of a relay that pushes here."""
-        await self._sandbox.start()
-        return relay_environment(self._sandbox, self._sandbox.issue_key(), BUNDLE_ID)
-
-    async def close(self) -> None:
-        """Stop listening."""
-        await self._sandbox.close()
 
     async def obey(self, order: dict[str, Any]) -> dict[str, Any]:
         """Do what a line asks for."""
@@ -68,17 +86,17 @@ class Phones:
         slots = asyncio.Semaphore(AT_ONCE)
         async with aiohttp.ClientSession() as http:
 
-            async def register(phone: Handset) -> None:
+            async def register(phone: AlertPhone) -> None:
                 body = {"secret": secret, "deviceToken": phone.token, "bundleId": BUNDLE_ID}
                 async with slots, http.post(f"{url}/v1/device/register", json=body) as response:
                     response.raise_for_status()
 
             await asyncio.gather(*(register(self._phone()) for _ in range(phones)))
 
-    def _phone(self) -> Handset:
-        registry = self._sandbox.registry
+    def _phone(self) -> AlertPhone:
+        registry = self._world.apns.registry
         token = registry.mint_token(BUNDLE_ID, "production")
-        phone = Handset(f"phone-{len(self._phones) + 1}", token, BUNDLE_ID, self._clock, self._saw)
+        phone = AlertPhone(f"phone-{len(self._phones) + 1}", token, BUNDLE_ID, self._world.clock, self._saw)
         registry.attach(token, phone)
         self._phones.append(phone)
         return phone
@@ -92,18 +110,19 @@ class Phones:
         return len(shown)
 
 
-async def serve(folder: Path) -> None:
+async def serve() -> None:
     """Obey standard input until it ends."""
-    phones = Phones(folder)
-    print(json.dumps(await phones.start()), flush=True)
-    reader = asyncio.StreamReader(LINE)
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
-    )
-    while line := await reader.readline():
-        print(json.dumps(await phones.obey(json.loads(line))), flush=True)
-    await phones.close()
+    clock = RealClock()
+    async with World(clock, Unwritten(clock, size=0), seed=7) as world:
+        phones = Phones(world)
+        print(json.dumps(world.relay_environment), flush=True)
+        reader = asyncio.StreamReader(LINE)
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+        )
+        while line := await reader.readline():
+            print(json.dumps(await phones.obey(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1])))
+    asyncio.run(serve())

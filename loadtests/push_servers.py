@@ -19,6 +19,7 @@ import trustme
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock
 from simulator.journal import Journal
+from simulator.loopback import free_port
 
 NGINX: Final = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log crit;
@@ -66,14 +67,6 @@ def delaying_proxy(port: int, delay: float) -> Iterator[int]:
     far = free_port()
     with _process([sys.executable, __file__, "proxy", str(port), str(far), str(delay)], far):
         yield far
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

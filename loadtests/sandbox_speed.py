@@ -33,6 +33,7 @@ from simulator.apns.registry import Registry
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock
 from simulator.journal import Journal
+from simulator.loopback import free_port
 
 TOPIC: Final = "com.example.app"
 SEED: Final = 4
@@ -81,16 +82,6 @@ async def serve_quart(folder: Path) -> None:
     config.loglevel = "ERROR"
     print(port, flush=True)
     await serve(app, config)
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def provision(registry: Registry) -> tuple[str, list[str]]:

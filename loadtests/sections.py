@@ -1,4 +1,4 @@
-"""What a reader is told of each load test, and in which order: for REPORT.md and for the HTML pages. Pure."""
+"""What a reader learns of each load test, and in which order: for REPORT.md and for the HTML pages. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

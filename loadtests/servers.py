@@ -11,7 +11,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import psutil
 
-from loadtests.processes import ROOT, answers, free_port, python, wait_for
+from loadtests.processes import ROOT, answers, python, wait_for
+from simulator.loopback import free_port
 
 Build = Literal["relay", "naive"]
 
@@ -28,7 +29,7 @@ class PhoneFarm:
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self._process, self._folder = process, folder
         self.pid = process.pid
-        self.relay_environment: dict[str, str] = self._heard()
+        self.relay_environment: dict[str, str] = self._answer()
 
     def pair(self, url: str, secret: str, phones: int) -> None:
         """So many new phones register for this secret."""
@@ -45,9 +46,9 @@ class PhoneFarm:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        return self._heard()
+        return self._answer()
 
-    def _heard(self) -> dict[str, Any]:
+    def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -86,7 +87,7 @@ class Servers:
 @contextmanager
 def phone_farm(folder: Path) -> Iterator[PhoneFarm]:
     """APNs and, as yet, no phones."""
-    with python("loadtests.phones", [str(folder)], {}, folder / "phones.log", talks=True) as process:
+    with python("loadtests.phones", [], {}, folder / "phones.log", talks=True) as process:
         yield PhoneFarm(process, folder)
 
 

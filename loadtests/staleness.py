@@ -10,7 +10,7 @@ Three measures:
 "Never more than 15 s late" says: look at any moment, and at any phase change more than 15 s old then; the card shows that change or
 a newer one, or had the agent's phase at some moment in those 15 s. It hides no change that a newer one overtook, because each
 change is measured from its own time on; but of an agent that changes its phase again before the card has caught up, the card
-may be wrong for longer than each single change is late, which is why `wrong` is told beside it.
+may be wrong for longer than each single change is late, which is why `wrong` is given beside it.
 """
 
 from bisect import bisect_left, bisect_right

@@ -21,11 +21,8 @@ from pathlib import Path
 from loadtests.command import amount, count, run
 from loadtests.conclusion import conclude
 from loadtests.summary import OUT, Threshold
-from simulator.opencode.prompt_language import parse
-from simulator.opencode.script import Reaction, Script
-from simulator.opencode.v1.server import OpenCodeServer
 from simulator.opencode.v1.wire import Frame
-from simulator.replay.world import World, WorldOptions
+from simulator.replay.world import ReplayWorld, WorldOptions
 
 CORES, MEGABYTES = 1.0, 150.0
 PATIENCE = 60.0
@@ -34,7 +31,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured. `events_per_second` is what the server told; `cores` the bridge's share of one while it did."""
+    """What was measured. `events_per_second` is what the server sent; `cores` the bridge's share of one while it did."""
 
     sessions: int
     seconds: float
@@ -56,29 +53,19 @@ def thresholds(figures: Figures) -> list[Threshold]:
     ]
 
 
-class ScriptedWorld(World):
-    """A world whose OpenCode answers each prompt with the script in it."""
-
-    def new_opencode(self) -> OpenCodeServer:
-        """With a model that does what the prompt says."""
-        return OpenCodeServer(
-            self.clock, self.journal, model=lambda prompt: Reaction(parse(prompt) or Script(), "Load")
-        )
-
-
 async def measure(sessions: int, seconds: float, events: float) -> Figures:
     """`sessions` answers of about so many seconds, all at once, at `events` a second in all."""
     gap_ms = 1000 * sessions / events
     words = int(seconds * 1000 / gap_ms)
     prompt = "@@" + json.dumps([{"op": "text", "n": words, "ms": gap_ms}])
-    async with ScriptedWorld(WorldOptions(live_activities=True, phone_profile="lenient")) as world:
+    async with ReplayWorld(WorldOptions(live_activities=True, phone_profile="lenient")) as world:
         world.apns.profile.device_rate = None  # one phone takes the alerts of all sessions
         pid = int(world.journal.entries("bridge", "process started")[-1].detail["pid"])
-        told = _count_events(world)
+        sent = _count_events(world)
         before, began = _cpu_seconds(pid), time.monotonic()
         expected = await _prompt_all(world, sessions, prompt)
         took = time.monotonic() - began
-        rate = sum(told) / took
+        rate = sum(sent) / took
         shown = await _shown(world, expected)
         spent = (
             _cpu_seconds(pid) - before
@@ -95,21 +82,21 @@ async def measure(sessions: int, seconds: float, events: float) -> Figures:
         )
 
 
-def _count_events(world: World) -> list[int]:
+def _count_events(world: ReplayWorld) -> list[int]:
     """The sizes of all that the server sends from now on."""
-    told: list[int] = []
+    sent: list[int] = []
     streams = world.opencode.process.streams
     send = streams.send
 
     def counted(frames: Sequence[Frame]) -> None:
-        told.append(len(frames))
+        sent.append(len(frames))
         send(frames)
 
     streams.send = counted  # type: ignore[method-assign]
-    return told
+    return sent
 
 
-async def _prompt_all(world: World, sessions: int, prompt: str) -> Counter[tuple[str, str]]:
+async def _prompt_all(world: ReplayWorld, sessions: int, prompt: str) -> Counter[tuple[str, str]]:
     """Every session gets the prompt and answers it; what the phone must show of each."""
     api = world.opencode.api
     made = [api.create("/code/load", {"title": f"Load {number}"}) for number in range(sessions)]
@@ -118,7 +105,7 @@ async def _prompt_all(world: World, sessions: int, prompt: str) -> Counter[tuple
     return Counter((one["id"], "complete") for one in made)
 
 
-async def _shown(world: World, expected: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
+async def _shown(world: ReplayWorld, expected: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
     """What the phone has shown when all of it is there, or patience is over."""
     phone = world.phones[0]
     with contextlib.suppress(TimeoutError):

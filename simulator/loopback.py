@@ -1,4 +1,4 @@
-"""Web servers in this process, on a socket of this machine that is open before anything else starts.
+"""Ports of this machine, and web servers in this process on a socket that is open before anything else starts.
 
 So a port that is taken shows at once, and nobody who connects at once is refused.
 """
@@ -12,6 +12,12 @@ from hypercorn.config import Config, Sockets
 
 HOST = "127.0.0.1"
 _BACKLOG = 128
+
+
+def free_port() -> int:
+    """A port that was free a moment ago, for another process to listen on."""
+    with socket.create_server((HOST, 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def listen(listener: socket.socket, port: int) -> None:

@@ -9,10 +9,16 @@ import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import aiohttp
 
 from simulator.journal import Journal
 from simulator.logline import parse
+from simulator.loopback import HOST, free_port
 
+START_SECONDS = 60.0
+"""A process that is not up after so long never will be, however busy the machine is."""
 STOP_SECONDS = 15.0
 KEPT_LINES = 200
 LINE_LIMIT = 1 << 20
@@ -128,6 +134,40 @@ class Command:
             line = parse(text)
             if line is not None:
                 self._journal.record_at(line.at, self.name, line.what, level=line.level, **_safe(line.fields))
+
+
+class RelayProcess(Command):
+    """`relay serve` on a port of its own. `environment` says where its database and its APNs are."""
+
+    def __init__(self, journal: Journal, *, environment: Mapping[str, str], folder: Path) -> None:
+        port = free_port()
+        self.url = f"http://{HOST}:{port}"
+        self.environment = {**environment, "PORT": str(port)}
+        super().__init__("relay", ["serve"], journal, environment=self.environment, folder=folder)
+
+    async def start(self) -> None:
+        """Start it, for the first time or again; return when it answers. Raises CommandError if it does not."""
+        await super().start()
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while await self.health() is None:
+                    self.raise_if_ended()
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise CommandError(f"the relay does not answer at {self.url}") from None
+
+    async def health(self) -> dict[str, Any] | None:
+        """Its answer to GET /health; None if there is none."""
+        timeout = aiohttp.ClientTimeout(total=2)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as http,
+                http.get(f"{self.url}/health") as response,
+            ):
+                found: dict[str, Any] = await response.json()
+                return found if response.status == 200 else None
+        except (aiohttp.ClientError, TimeoutError):
+            return None
 
 
 def _safe(fields: dict[str, str]) -> dict[str, str]:

@@ -10,13 +10,14 @@ import itertools
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import pymysql
+
+from simulator.loopback import free_port
 
 _SYSTEM_TABLES = (
     "mysql_system_tables.sql",
@@ -58,7 +59,7 @@ class MariaDB:
         """Make the system tables (once) and start the server. RuntimeError with its log if it does not come up."""
         if not self._data.exists():
             self._bootstrap()
-            self.port = _free_port()  # only now: in the seconds before somebody else could take it
+            self.port = free_port()  # only now: in the seconds before somebody else could take it
         command = self._command("--skip-name-resolve", "--bind-address=127.0.0.1", f"--port={self.port}",
                                 f"--socket={self._home}/sock", f"--pid-file={self._home}/pid",
                                 "--max-connections=300")  # fmt: skip
@@ -160,8 +161,3 @@ def _user() -> str | None:
         return pwd.getpwnam("mysql").pw_name
     except KeyError:
         return "root"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

@@ -4,8 +4,6 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
-from random import Random
 from typing import Any, NamedTuple
 
 import jwt
@@ -21,11 +19,9 @@ from simulator.apns.delivery.device import Delivery
 from simulator.apns.hosts import Decision, Host
 from simulator.apns.http2.server import ServerConnection
 from simulator.apns.messages import Request
-from simulator.apns.registry import Kind, ProviderKey, Realm
-from simulator.apns.sandbox import Sandbox
+from simulator.apns.registry import Kind, Realm
 from simulator.clock import VirtualClock
-from simulator.journal import Journal
-from simulator.replay.relay_environment import relay_environment
+from simulator.world import World
 from waiting import eventually
 
 SECRET = "a-secret-of-the-acceptance-cases"
@@ -82,20 +78,19 @@ class Arrival(NamedTuple):
 class RelayCase:
     """The relay, the sandbox, and the one hand that turns their clock."""
 
-    def __init__(self, clock: VirtualClock, journal: Journal, sandbox: Sandbox) -> None:
-        self.clock, self.journal, self.sandbox = clock, journal, sandbox
+    def __init__(self, world: World, clock: VirtualClock) -> None:
+        self.clock, self.journal, self.sandbox = clock, world.journal, world.apns
         self.arrivals: list[Arrival] = []
         self.received: list[Delivery] = []
         """What reached the phones."""
-        for host in sandbox.hosts.values():
+        for host in world.apns.hosts.values():
             self._watch(host)
 
     @asynccontextmanager
-    async def running(self, folder: Path) -> AsyncIterator[None]:
+    async def running(self, world: World) -> AsyncIterator[None]:
         """The relay serves, and knows one key."""
-        key = self.sandbox.issue_key()
-        configured = _settings(folder, self.sandbox, key)
-        self.key = self.sandbox.registry.keys[key.key_id]
+        configured = settings.load(world.relay_environment)
+        self.key = self.sandbox.registry.keys[world.key.key_id]
         """The relay's key as the sandbox knows it."""
         gateway = apns_gateway(configured, self.clock.now)
         assert isinstance(gateway, ApnsGateway)  # the relay's own transport
@@ -210,21 +205,10 @@ class RelayCase:
 
 
 @asynccontextmanager
-async def relay_case(folder: Path) -> AsyncIterator[RelayCase]:
+async def relay_case() -> AsyncIterator[RelayCase]:
     """A relay and a sandbox that have only just met: no phone is registered, no connection open."""
     clock = VirtualClock()
-    journal = Journal(clock)
-    sandbox = Sandbox(clock, journal, random=Random(150), folder=folder)
-    await sandbox.start()
-    try:
-        sandbox.add_app(BUNDLE_ID)
-        case = RelayCase(clock, journal, sandbox)
-        async with case.running(folder):
+    async with World(clock, seed=150, bundle_id=BUNDLE_ID) as world:
+        case = RelayCase(world, clock)
+        async with case.running(world):
             yield case
-    finally:
-        await sandbox.close()
-
-
-def _settings(folder: Path, sandbox: Sandbox, key: ProviderKey) -> settings.Settings:
-    apns = relay_environment(sandbox, key, BUNDLE_ID)
-    return settings.load({"DATABASE_URL": f"sqlite://{folder}/relay.sqlite3", **apns})

@@ -8,24 +8,10 @@ from typing import Any
 
 import aiohttp
 
-from simulator.opencode.prompt_language import parse
-from simulator.opencode.script import Reaction, Script
 from simulator.opencode.v1.player import Played
-from simulator.opencode.v1.server import OpenCodeServer
-from simulator.replay.world import World, WorldOptions
+from simulator.replay.world import ReplayWorld, WorldOptions
 from simulator.scenario import load
 from story.stage import Stage
-
-
-class _World(World):
-    """One whose OpenCode answers prompts, too."""
-
-    def new_opencode(self) -> OpenCodeServer:
-        return OpenCodeServer(self.clock, self.journal, model=_reaction)
-
-
-def _reaction(prompt: str) -> Reaction:
-    return Reaction(parse(prompt) or Script(), "a title")
 
 
 class LiveStory(Stage):
@@ -33,16 +19,13 @@ class LiveStory(Stage):
 
     times = False
 
-    def __init__(self, world: World) -> None:
-        super().__init__(world.journal)
-        self.world = world
+    world: ReplayWorld
 
     @classmethod
     async def begin(cls, **options: Any) -> "LiveStory":
         """Start everything and pair the phones; `options` are those of simulator.replay.world.WorldOptions."""
-        story = cls(_World(WorldOptions(**options)))
+        story = cls(ReplayWorld(WorldOptions(**options)))
         await story.world.__aenter__()
-        story.phones = story.world.phones
         story.begun()
         atexit.register(story._leave_nothing)
         return story
@@ -70,7 +53,7 @@ class LiveStory(Stage):
     async def prompt(self, text: str, title: str) -> None:
         """Ask the agent in a new session, over OpenCode's own HTTP API; wait until nothing moves any more.
 
-        `text` may say what the model does: simulator/opencode/script.py.
+        `text` may say what the model does: simulator/opencode/prompt_language.py.
         """
         async with aiohttp.ClientSession(self.world.opencode.url) as http:
             async with http.post("/session", json={"title": title}) as response:
@@ -79,7 +62,3 @@ class LiveStory(Stage):
             async with http.post(f"/session/{session['id']}/prompt_async", json={"parts": parts}) as response:
                 response.raise_for_status()
         await self.world.still(2.0)
-
-    def now(self) -> float:
-        """UNIX seconds."""
-        return self.world.clock.now()

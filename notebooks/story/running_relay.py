@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import socket
 import sqlite3
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,6 +10,7 @@ import aiohttp
 from relay.server import settings
 from relay.server.serve import serve
 from simulator.clock import VirtualClock
+from simulator.loopback import free_port
 from story.waiting import until
 
 Json = dict[str, Any]
@@ -35,10 +34,9 @@ SELECT min(due_at) AS at FROM (
 class RunningRelay:
     """Start it, stop it, start it again on the same port and database. `log` holds its lines, the level first."""
 
-    def __init__(self, clock: VirtualClock, folder: Path, apns: dict[str, str]) -> None:
-        self._clock, self._apns = clock, apns
-        self._database = folder / "relay.sqlite3"
-        self._port = _free_port()
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self._port = free_port()
         self._serving: asyncio.Task[None] | None = None
         self._http = aiohttp.ClientSession()
         self.log = _kept_log()
@@ -53,11 +51,12 @@ class RunningRelay:
         """Whether it was started and not stopped."""
         return self._serving is not None
 
-    async def start(self) -> None:
-        """Start it; return when it answers."""
+    async def start(self, environment: dict[str, str]) -> None:
+        """Start it on the database of this environment, which is a SQLite file; return when it answers."""
         self._stop = asyncio.Event()
-        environment = {"PORT": str(self._port), "DATABASE_URL": f"sqlite://{self._database}", **self._apns}
-        self._serving = asyncio.create_task(serve(settings.load(environment), self._stop, self._clock))
+        self._database = environment["DATABASE_URL"].removeprefix("sqlite://")
+        configured = settings.load(environment | {"PORT": str(self._port)})
+        self._serving = asyncio.create_task(serve(configured, self._stop, self._clock))
         await until(self._answers)
 
     async def stop(self) -> None:
@@ -120,9 +119,3 @@ def _kept_log() -> list[str]:
     log.handlers, log.propagate = [Kept()], False
     log.setLevel(logging.INFO)
     return lines
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,8 +1,9 @@
 """What both stories share: phones, a journal, and the pictures of them."""
 
 from simulator.drawing import dynamic_island, lock_screen, messages, sequence_diagram
-from simulator.journal import Entry, Journal
+from simulator.journal import Entry
 from simulator.phone.phone import Phone
+from simulator.world import World
 from story.pictures import Picture
 
 
@@ -11,9 +12,8 @@ class Stage:
 
     times = True
 
-    def __init__(self, journal: Journal) -> None:
-        self.journal = journal
-        self.phones: list[Phone] = []
+    def __init__(self, world: World) -> None:
+        self.world, self.journal, self.phones = world, world.journal, world.phones
         self._began = self._seen = 0
 
     @property
@@ -23,7 +23,7 @@ class Stage:
 
     def now(self) -> float:
         """UNIX seconds of the story's clock."""
-        raise NotImplementedError
+        return self.world.clock.now()
 
     def lock_screen(self, phone: Phone | None = None) -> Picture:
         """What a person sees on the phone now (the first one unless another is given)."""

@@ -1,23 +1,17 @@
 """A relay, an APNs sandbox and phones on a virtual clock, with the notebook in the part of the bridge."""
 
-import random
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from relay import contract
+from simulator.apns.delivery.device import Delivery
 from simulator.apns.faults.document import load
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
-from simulator.journal import Journal
-from simulator.lab.issuer import Issuer
-from simulator.phone.app.app import BUNDLE_ID
 from simulator.phone.app.content_state import KINDS
 from simulator.phone.device import Realm
 from simulator.phone.phone import Phone
-from simulator.phone.profile import profile
-from simulator.replay.relay_environment import relay_environment
-from story.receiving_phone import ReceivingPhone
+from simulator.phone.push import Push
+from simulator.world import World
 from story.running_relay import RunningRelay
 from story.stage import Stage
 from story.waiting import turns, until
@@ -47,44 +41,39 @@ class Story(Stage):
         `app` is how the app builds its Live Activities ("flat" or "expo-widgets"), None for one that has none;
         `phone_profile` is how strict the phones are ("lenient", "default", "strict").
         """
-        story = cls()
-        await story.apns.start()
-        story.apns.registry.add_app(BUNDLE_ID)
-        apns = relay_environment(story.apns, story.apns.issue_key(), BUNDLE_ID)
-        story.relay = RunningRelay(story.clock, story._files, apns)
+        story = cls(World(VirtualClock(BEGINS_AT)))
+        await story.world.__aenter__()
         await story.start_relay()
         for number in range(1, phones + 1):
             await story.add_phone("iPhone" if number == 1 else f"iPhone {number}", app, phone_profile)
         story.begun()
         return story
 
-    def __init__(self) -> None:
-        self.clock = VirtualClock(BEGINS_AT)
-        super().__init__(Journal(self.clock))
-        self._folder = TemporaryDirectory(prefix="opencode-push-")
-        self._files = Path(self._folder.name)
-        self.apns = Sandbox(self.clock, self.journal, random=random.Random(1), folder=self._files)
-        self.relay: RunningRelay
-        self._told = 0
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        assert isinstance(world.clock, VirtualClock)
+        self.clock = world.clock
+        self.relay = RunningRelay(self.clock)
+        self.received: list[Delivery] = []
+        """Every push as APNs handed it to a phone: headers, dates and payload, the oldest first."""
+        self._events = 0
+
+    @property
+    def apns(self) -> Sandbox:
+        """The sandbox."""
+        return self.world.apns
 
     async def end(self) -> None:
         """Stop everything and remove all files."""
         await self.relay.close()
-        for phone in self.phones:
-            await phone.app.close()
-        await self.apns.close()
-        self._folder.cleanup()
-
-    def now(self) -> float:
-        """UNIX seconds of the virtual clock."""
-        return self.clock.now()
+        await self.world.__aexit__(None, None, None)
 
     # Who takes part.
 
     async def start_relay(self) -> None:
         """Start the relay, for the first time or again; return when it answers."""
         self.journal.record("world", "relay started")
-        await self.relay.start()
+        await self.relay.start(self.world.relay_environment)
         await self.settle()
 
     async def stop_relay(self) -> None:
@@ -100,22 +89,28 @@ class Story(Stage):
         secret: str = SECRET,
         realm: Realm = "production",
         claims: Realm | None = None,
-    ) -> ReceivingPhone:
+    ) -> Phone:
         """A phone whose app scans a pairing link with this secret and registers at the relay.
 
         `realm` is the environment of APNs that the app's build belongs to, `claims` what it says if that is another.
         """
-        issuer = Issuer(self.apns.registry, self.clock, BUNDLE_ID, realm)
-        phone = ReceivingPhone(
-            self.clock, self.journal, issuer, name=name, realm=claims or realm,
-            kind=KINDS[app] if app else None, profile=profile(phone_profile),
-        )  # fmt: skip
-        issuer.lead_to(phone)
         pairing = contract.pairing(self.relay.url, secret, ["http://127.0.0.1:9"])
-        phone.app.scan(contract.pairing_link(pairing))
-        await phone.app.register()
-        self.phones.append(phone)
+        phone = await self.world.add_phone(
+            contract.pairing_link(pairing), name, realm=realm, claims=claims, phone_profile=phone_profile,
+            kind=KINDS[app] if app else None,
+        )  # fmt: skip
+        self._keep_received(phone)
         return phone
+
+    def _keep_received(self, phone: Phone) -> None:
+        receive = phone.receive
+
+        def keep(push: Push) -> None:
+            assert isinstance(push, Delivery)
+            self.received.append(push)
+            receive(push)
+
+        phone.receive = keep  # type: ignore[method-assign]
 
     # What happens.
 
@@ -136,12 +131,12 @@ class Story(Stage):
         what the card shows where the event alone does not say it. Without `settle` nobody waits for the pushes. Raises
         RuntimeError if the relay refuses the event.
         """
-        self._told += 1
+        self._events += 1
         status = status or ("retry" if retry else STATUS.get(event_type, event_type))
         event = {
             "secret": SECRET,
             "serverID": contract.server_id(self.relay.url, SECRET),
-            "eventID": f"event-{self._told}",
+            "eventID": f"event-{self._events}",
             "eventType": event_type,
             "sessionID": session,
             "title": ALERT_TITLE.get(event_type, "") + title,
@@ -165,9 +160,7 @@ class Story(Stage):
 
     async def online(self, phone: Phone, *, online: bool = True) -> None:
         """Switch a phone's radio on or off; what APNs kept for it arrives."""
-        phone.set("online", online)
-        if online:
-            self.apns.reconnected(phone)
+        self.world.lab.change_device(phone.name, {"online": online})
         await self.settle()
 
     # Time.
@@ -182,9 +175,7 @@ class Story(Stage):
 
     async def settle(self) -> None:
         """Return when nothing is left to do now: at APNs, at the relay, and on the phones."""
-        self.apns.discard_expired()
-        for phone in self.phones:
-            phone.run_due()
+        self.world.lab.run_due()
         while self.relay.runs:
             await until(self._nothing_waits)
             await turns()

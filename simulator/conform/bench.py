@@ -18,7 +18,7 @@ from simulator.conform.provider_tokens import ProviderTokens
 from simulator.conform.states import DAY, STATES, T0
 from simulator.conform.teams import APP, Issuer, register_teams
 from simulator.journal import Journal
-from simulator.lab.turning import turn
+from simulator.lab.lab import turn
 from simulator.phone.activitykit.activity import Activity
 from simulator.phone.activitykit.payload import EXPO_WIDGETS, decode
 from simulator.phone.phone import Phone

@@ -22,8 +22,7 @@ from simulator.lab.control.server import ControlServer
 from simulator.lab.device import DeviceSpec
 from simulator.lab.guide import guide
 from simulator.lab.lab import Lab
-from simulator.lab.state import restore, state_of
-from simulator.lab.state_file import Saved, StateFile, write_private
+from simulator.lab.state import Saved, StateFile, restore, state_of, write_private
 from simulator.process import CommandError
 
 BUNDLE_ID = "com.example.app"

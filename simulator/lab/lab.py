@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Literal
@@ -11,11 +11,10 @@ from simulator.apns.registry import Kind, ProviderKey, Realm
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import Clock, VirtualClock
 from simulator.journal import Journal
-from simulator.lab.device import Device, DeviceSpec, build
+from simulator.lab.device import Device, DeviceSpec, Tuner, build
 from simulator.lab.errors import Impossible, RealTime, Taken, Unknown
 from simulator.lab.feed import Feed
-from simulator.lab.tuner import Tuner
-from simulator.lab.turning import turn
+from simulator.phone.phone import Phone
 from simulator.phone.settings import SETTINGS
 
 TICK_SECONDS = 0.2
@@ -59,14 +58,14 @@ class Lab:
     async def _tick(self) -> None:
         while True:
             await self.clock.sleep(TICK_SECONDS)
-            self.settle()
+            self.run_due()
 
-    def settle(self) -> None:
+    def run_due(self) -> None:
         """Do all that is due by now, at APNs and on every phone."""
         self.sandbox.discard_expired()
         for device in self._devices.values():
             device.phone.run_due()
-        self._tuner.settle(self.devices)
+        self._tuner.update(self.devices)
 
     async def advance(self, seconds: float) -> None:
         """Let so many seconds pass. RealTime unless the clock is virtual, Impossible if they are below zero."""
@@ -75,7 +74,7 @@ class Lab:
         if seconds < 0:
             raise Impossible("time does not go back")
         phones = [device.phone for device in self._devices.values()]
-        await turn(self.clock, seconds, self.sandbox, phones, self.settle)
+        await turn(self.clock, seconds, self.sandbox, phones, self.run_due)
 
     # --- keys ---------------------------------------------------------------------------------------------------
 
@@ -118,20 +117,27 @@ class Lab:
             raise Unknown(f"there is no device {name!r}")
         return self._devices[name]
 
-    def add_device(self, spec: DeviceSpec, remembered: Mapping[Kind, str] | None = None) -> Device:
-        """A phone with its tokens minted and attached. Taken, Unknown (the app), Impossible (iOS version, profile)."""
+    def add_device(
+        self, spec: DeviceSpec, remembered: Mapping[Kind, str] | None = None, **options: Any
+    ) -> Device:
+        """A phone with its tokens minted and attached. Taken, Unknown (the app), Impossible (iOS version, profile).
+
+        `options` are further ones of a Phone, such as the `kind` of its app.
+        """
         if spec.name in self._devices:
             raise Taken(f"there is a device {spec.name!r} already")
-        device = self._build(spec, remembered)
+        device = self._build(spec, remembered, options)
         self._devices[spec.name] = device
         self.journal.record("world", "device added", **asdict(spec))
         return device
 
-    def _build(self, spec: DeviceSpec, remembered: Mapping[Kind, str] | None) -> Device:
+    def _build(
+        self, spec: DeviceSpec, remembered: Mapping[Kind, str] | None, options: Mapping[str, Any]
+    ) -> Device:
         if spec.bundle_id not in self.sandbox.registry.apps:
             raise Unknown(f"there is no app {spec.bundle_id!r}")
         try:
-            return build(spec, self.sandbox.registry, self.clock, self.journal, remembered)
+            return build(spec, self.sandbox.registry, self.clock, self.journal, remembered, options)
         except (KeyError, ValueError) as error:
             raise Impossible(str(error)) from None
 
@@ -151,14 +157,14 @@ class Lab:
         self.sandbox.faults.clear()
         self.sandbox.release()
         self._devices = {name: self._renewed(device) for name, device in self._devices.items()}
-        self.settle()
+        self.run_due()
         self.sandbox.forget_deliveries()
         self.journal.clear()
 
     def _renewed(self, device: Device) -> Device:
         tokens = device.tokens
         device.issuer.retire(frozenset(tokens.values()))
-        return self._build(device.spec, tokens)
+        return self._build(device.spec, tokens, device.options)
 
     def change_device(self, name: str, changes: Mapping[str, Any]) -> Device:
         """Do to a phone what a person can do, in the order given; what waits for it arrives if it can be reached again.
@@ -175,7 +181,7 @@ class Lab:
                 (device.turn_on if value else partial(self._uninstall, device))()
         if _is_reachable(device) and not reachable:
             self.sandbox.reconnected(device.phone)
-        self.settle()
+        self.run_due()
         return device
 
     def _uninstall(self, device: Device) -> None:
@@ -193,3 +199,34 @@ def _check(key: str, value: Any) -> None:
 
 def _is_reachable(device: Device) -> bool:
     return device.phone.online and not device.phone.asleep
+
+
+async def turn(
+    clock: VirtualClock,
+    seconds: float,
+    sandbox: Sandbox,
+    phones: Collection[Phone],
+    run_due: Callable[[], None],
+) -> None:
+    """Let so many seconds pass, calling `run_due` at each time at which something is due, and at the end."""
+    target = clock.now() + seconds
+    while (at := _next_due(clock.now(), sandbox, phones)) is not None and at < target:
+        await clock.advance(at - clock.now())
+        run_due()
+    await clock.advance(target - clock.now())
+    run_due()
+
+
+def _next_due(now: float, sandbox: Sandbox, phones: Collection[Phone]) -> float | None:
+    return min((at for at in _dues(sandbox, phones) if at > now), default=None)
+
+
+def _dues(sandbox: Sandbox, phones: Collection[Phone]) -> Iterator[float]:
+    """When a stored push expires, and when an activity ends, and its token with it: after 8 hours, or by a push that waits."""
+    if sandbox.next_expiry is not None:
+        yield sandbox.next_expiry
+    for activity in (activity for phone in phones for activity in phone.activities.active):
+        if activity.ends_at is not None:
+            yield activity.ends_at
+        if activity.waiting is not None and activity.waiting.message.ends:
+            yield activity.waiting.due

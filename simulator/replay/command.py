@@ -11,7 +11,7 @@ from rich.table import Table
 
 from simulator.phone.app.content_state import ActivityFormat
 from simulator.replay.report import report
-from simulator.replay.world import World, WorldOptions
+from simulator.replay.world import ReplayWorld, WorldOptions
 from simulator.scenario import Scenario, load, scenarios
 
 Json = dict[str, Any]
@@ -41,7 +41,7 @@ async def replay(scenario: Scenario, options: ReplayOptions | None = None) -> Js
         phone_profile=chosen.phone_profile,
         relays=chosen.relays,
     )
-    async with World(world_options) as world:
+    async with ReplayWorld(world_options) as world:
         played = await world.play(scenario, chosen.speed)
         showings = [fact for phone in world.phones for fact in phone.showings]
         return report(scenario, played, world.journal, showings, audience=world.audience(chosen.speed))

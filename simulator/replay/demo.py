@@ -11,7 +11,7 @@ from rich.live import Live
 
 from simulator.journal import Entry
 from simulator.replay.view import timeline_line, world_view
-from simulator.replay.world import World, WorldOptions
+from simulator.replay.world import ReplayWorld, WorldOptions
 from simulator.scenario import Scenario, load
 
 CHOICE = (
@@ -40,7 +40,7 @@ async def demo(chosen: Sequence[Scenario], speed: float, *, once: bool = False) 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with console.status("starting OpenCode, APNs, relay and bridge ..."):
-        world = await World(OPTIONS).__aenter__()
+        world = await ReplayWorld(OPTIONS).__aenter__()
     try:
         console.print("\n".join(world.bridge.output), highlight=False, soft_wrap=True)
         console.print("The iPhone scanned this code and registered with the relay.\n")
@@ -70,7 +70,7 @@ async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None
 class _Stage:
     """A world being watched. On a terminal the view is drawn anew; into a file go plain lines."""
 
-    def __init__(self, world: World, console: Console) -> None:
+    def __init__(self, world: ReplayWorld, console: Console) -> None:
         self._world, self._console = world, console
         self._entries: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
         self._playing = ""

@@ -5,12 +5,12 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from live.provider import KEY, MODEL
+from simulator.loopback import free_port
 from waiting import eventually
 
 STOP_SECONDS = 10.0
@@ -39,7 +39,7 @@ class OpenCodeServe:
     def __init__(self, program: Path, folder: Path, provider_url: str) -> None:
         self._program, self._folder = program, folder
         self._process: asyncio.subprocess.Process | None = None
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self.directory = folder / "code"
         """The project that the agent works on, a git repository."""
@@ -147,8 +147,3 @@ def _write_project(folder: Path) -> None:
 def _signal_group(group: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, number)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

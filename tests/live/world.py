@@ -11,7 +11,7 @@ from live.desk import Desk
 from live.provider import KEY, Provider
 from live.server import PASSWORD, OpenCodeServe
 from simulator.replay.activity_report import activities
-from simulator.replay.world import World, WorldOptions
+from simulator.replay.world import ReplayWorld, WorldOptions
 from waiting import eventually
 
 Json = dict[str, Any]
@@ -22,8 +22,8 @@ STILL_SECONDS = 1.5
 """Seconds without any movement after which nothing more comes: the relay holds a change back for one at the most."""
 
 
-class LiveWorld(World):
-    """A World whose `opencode` is the real one; `desk` is who works with it, `provider` its model."""
+class LiveWorld(ReplayWorld):
+    """A ReplayWorld whose `opencode` is the real one; `desk` is who works with it, `provider` its model."""
 
     def __init__(self, program: Path) -> None:
         # Lenient, because so many cards in a few minutes are too many for a phone.

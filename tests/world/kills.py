@@ -18,7 +18,7 @@ import aiohttp
 from simulator.opencode.ids import renamed
 from simulator.opencode.v1.replay import session_ids
 from simulator.replay.activity_report import activities
-from simulator.replay.world import World
+from simulator.replay.world import ReplayWorld
 from simulator.scenario import Recording, Scenario, load, scenarios
 from waiting import PATIENCE, eventually
 from world.facts import ASKED, Fact, Key, facts, interruptions, misheard, running, survivors
@@ -42,32 +42,32 @@ ERRORS = frozenset({"ERROR", "CRITICAL"})
 # What dies.
 
 
-async def _cut_stream(world: World) -> Counter[Key]:
+async def _cut_stream(world: ReplayWorld) -> Counter[Key]:
     streams = world.opencode.process.streams
     await streams.cut(last_words=0.2)
     await streams.subscribed(PATIENCE)
     return Counter()
 
 
-async def _kill_opencode(world: World) -> Counter[Key]:
+async def _kill_opencode(world: ReplayWorld) -> Counter[Key]:
     """The play itself ends so (see Round.scenario), because its agent dies with it."""
     return Counter()
 
 
-async def _kill_bridge(world: World) -> Counter[Key]:
+async def _kill_bridge(world: ReplayWorld) -> Counter[Key]:
     await world.bridge.kill()
     await world.start_bridge()
     return Counter()
 
 
-async def _kill_relay(world: World) -> Counter[Key]:
+async def _kill_relay(world: ReplayWorld) -> Counter[Key]:
     await world.relay.kill()
     doubtful = _in_doubt(world)
-    await world.start_relay()
+    await world.relay.start()
     return doubtful
 
 
-def _in_doubt(world: World) -> Counter[Key]:
+def _in_doubt(world: ReplayWorld) -> Counter[Key]:
     """The alerts that APNs took, but the relay had no time to write that down."""
     shown = {entry.detail["apnsID"] for entry in world.journal.entries("phone", "shown")}
     with closing(sqlite3.connect(world.folder / "relay.sqlite3")) as database:
@@ -77,7 +77,7 @@ def _in_doubt(world: World) -> Counter[Key]:
         )
 
 
-KILLS: dict[str, Callable[[World], Awaitable[Counter[Key]]]] = {
+KILLS: dict[str, Callable[[ReplayWorld], Awaitable[Counter[Key]]]] = {
     "stream": _cut_stream,
     "opencode": _kill_opencode,
     "bridge": _kill_bridge,
@@ -186,7 +186,7 @@ class Played:
     """
 
     def __init__(
-        self, world: World, one: Round, sessions: dict[str, str], in_doubt: Counter[Key] | None = None
+        self, world: ReplayWorld, one: Round, sessions: dict[str, str], in_doubt: Counter[Key] | None = None
     ) -> None:
         self._world, self.round, self._sessions = world, one, sessions
         self.in_doubt = in_doubt or Counter()
@@ -281,7 +281,7 @@ def played_ids(one: Round, number: int) -> dict[str, str]:
     return {session_id: renamed(session_id, number) for session_id in session_ids(load(one.name).recording)}
 
 
-async def play(world: World, one: Round) -> Played:
+async def play(world: ReplayWorld, one: Round) -> Played:
     """Play a round. Raises AssertionError if the phone does not show what it should, and nothing else."""
     world.journal.clear()
     playing = asyncio.create_task(world.player.play(one.scenario.recording, one.speed), name="play")
@@ -298,7 +298,7 @@ async def play(world: World, one: Round) -> Played:
     return played
 
 
-async def _healed(world: World, played: Played) -> None:
+async def _healed(world: ReplayWorld, played: Played) -> None:
     """All is as it should be, and stays so when nothing moves any more."""
 
     def right() -> bool:

@@ -39,9 +39,9 @@ from sandbox_gateway import OUTCOMES, SandboxGateway
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.lab.issuer import Issuer
+from simulator.lab.device import DeviceSpec
+from simulator.lab.lab import Lab
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.phone import Phone
 from waiting import eventually
 
 EXAMPLES = int(os.environ.get("ACTIVITY_EXAMPLES", "25"))
@@ -74,10 +74,9 @@ class Cards(RuleBasedStateMachine):
         journal = Journal(self.clock)
         self.sandbox = Sandbox(self.clock, journal, random=Random(1))
         self.sandbox.profile.device_rate = None
-        self.sandbox.registry.add_app(BUNDLE)
-        issuer = Issuer(self.sandbox.registry, self.clock, BUNDLE, "production")
-        self.phone = Phone(self.clock, journal, issuer, bundle_id=BUNDLE)
-        issuer.lead_to(self.phone)
+        self.sandbox.add_app(BUNDLE)
+        lab = Lab(self.clock, journal, self.sandbox)
+        self.phone = lab.add_device(DeviceSpec("iPhone", BUNDLE, "production")).phone
         self.gateway = SandboxGateway(self.sandbox, self.clock)
         self.tokens: dict[str, tuple[Activity, str]] = {}
         self.phone.on_activity_token(self._token_came)

@@ -8,7 +8,7 @@ import pytest
 
 from mariadb import MariaDB
 from simulator.replay.report import relay_events, report
-from simulator.replay.world import World, WorldOptions
+from simulator.replay.world import ReplayWorld, WorldOptions
 from simulator.scenario import Scenario, load
 from waiting import PATIENCE, eventually
 
@@ -22,13 +22,15 @@ KILLED_SCENARIOS = (
 )
 
 
-async def _play_while_the_relay_is_killed(world: World, scenario: Scenario, source: random.Random) -> None:
+async def _play_while_the_relay_is_killed(
+    world: ReplayWorld, scenario: Scenario, source: random.Random
+) -> None:
     """Kill the relay at a random moment of the play, leave it down for a moment, start it again."""
     playing = asyncio.create_task(world.player.play(scenario.recording, speed=4.0))
     await asyncio.sleep(source.uniform(0.05, scenario.recording.events[-1].t / 4.0 + 0.1))
     await world.relay.kill()
     await asyncio.sleep(source.uniform(0.0, 0.5))
-    await world.start_relay()
+    await world.relay.start()
     await playing
 
 
@@ -36,7 +38,7 @@ async def test_a_killed_relay_loses_no_alert_and_shows_none_twice() -> None:
     """A request that was answered while the relay was down need not ring any more; all others must, once."""
     source = random.Random(20261121)
     said: Counter[str] = Counter()
-    async with World() as world:
+    async with ReplayWorld() as world:
         for round_number in range(12):
             scenario = load(KILLED_SCENARIOS[round_number % len(KILLED_SCENARIOS)])
             said.update(alert.event_type for alert in scenario.alerts for _ in range(alert.count))
@@ -51,7 +53,7 @@ async def test_a_killed_relay_loses_no_alert_and_shows_none_twice() -> None:
         assert len(alerts) == _shown(world).total()
 
 
-def _shown(world: World) -> Counter[str]:
+def _shown(world: ReplayWorld) -> Counter[str]:
     return Counter(one.payload["eventType"] for one in world.phones[0].screen.notifications)
 
 
@@ -62,7 +64,7 @@ def _ends(alerts: Counter[str]) -> Counter[str]:
 async def test_a_relay_that_dies_with_pushes_unsent_sends_them_after_its_restart() -> None:
     """APNs does not answer, the relay is killed while it waits, and nobody tells it of the event again."""
     scenario = load("a_text")
-    async with World() as world:
+    async with ReplayWorld() as world:
         ports = dict(world.apns.ports)
         await world.apns.close()
         await world.player.play(scenario.recording, speed=20)
@@ -70,14 +72,14 @@ async def test_a_relay_that_dies_with_pushes_unsent_sends_them_after_its_restart
         await world.bridge.stop()
         await world.relay.kill()
         await world.apns.start(sandbox_port=ports["sandbox"], production_port=ports["production"])
-        await world.start_relay()
+        await world.relay.start()
         await world.phones[0].shown(1, within=PATIENCE)
         await world.still(2.0)
         assert len(world.phones[0].showings) == 1
 
 
 async def test_a_relay_stopped_politely_says_so_with_status_0() -> None:
-    async with World() as world:
+    async with ReplayWorld() as world:
         await world.play(load("c_error_401"), speed=20)
         assert await world.bridge.stop() == 0
         assert await world.relay.stop() == 0
@@ -86,7 +88,7 @@ async def test_a_relay_stopped_politely_says_so_with_status_0() -> None:
 
 async def test_every_phone_of_the_secret_is_told() -> None:
     scenario = load("b_permission_once")
-    async with World(WorldOptions(phones=3)) as world:
+    async with ReplayWorld(WorldOptions(phones=3)) as world:
         played = await world.play(scenario, speed=20)
         for phone in world.phones:
             assert report(scenario, played, world.journal, phone.showings)["ok"]
@@ -94,7 +96,7 @@ async def test_every_phone_of_the_secret_is_told() -> None:
 
 async def test_a_token_of_the_other_environment_is_found_and_remembered() -> None:
     """The original app says "production" whatever its build; a development build's tokens live in the sandbox."""
-    async with World(WorldOptions(realm="sandbox", claimed_realm="production")) as world:
+    async with ReplayWorld(WorldOptions(realm="sandbox", claimed_realm="production")) as world:
         for _ in range(2):
             await world.play(load("c_error_401"), speed=20)
         pushes = [
@@ -110,7 +112,7 @@ async def test_a_token_of_the_other_environment_is_found_and_remembered() -> Non
 
 
 async def test_a_dead_token_is_removed_and_the_others_are_told() -> None:
-    async with World(WorldOptions(phones=2)) as world:
+    async with ReplayWorld(WorldOptions(phones=2)) as world:
         gone, left = world.phones
         world.apns.registry.unregister(gone.app.token, world.clock.now() + 1)
         await world.play(load("c_error_401"), speed=20)
@@ -123,6 +125,6 @@ async def test_a_dead_token_is_removed_and_the_others_are_told() -> None:
 @pytest.mark.mariadb
 async def test_a_full_replay_on_mariadb(mariadb: MariaDB) -> None:
     scenario = load("g_child_session")
-    async with World(WorldOptions(database_url=mariadb.new_database())) as world:
+    async with ReplayWorld(WorldOptions(database_url=mariadb.new_database())) as world:
         played = await world.play(scenario, speed=20)
         assert report(scenario, played, world.journal, world.phones[0].showings)["ok"]

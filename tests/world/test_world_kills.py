@@ -13,7 +13,7 @@ import pytest
 from simulator.clock import VirtualClock
 from simulator.journal import Entry, Journal
 from simulator.opencode.v1.replay import known_before
-from simulator.replay.world import World, WorldOptions
+from simulator.replay.world import ReplayWorld, WorldOptions
 from simulator.scenario import load, scenarios
 from world.facts import Key, facts, interruptions, misheard, running, survivors
 from world.kills import KILLS, Played, Round, draw, play, played_ids
@@ -33,7 +33,7 @@ def line(entry: Entry) -> str:
     return f"  {entry.at % 1000:.3f} {entry.where} {entry.what} {fields}"[:400]
 
 
-def story(world: World) -> str:
+def story(world: ReplayWorld) -> str:
     """What happened in the newest round."""
     return "\n".join(line(entry) for entry in world.journal.entries()[-SHOWN_LINES:])
 
@@ -43,7 +43,7 @@ async def test_a_death_at_any_moment_loses_nothing_that_holds_and_lets_nothing_r
     """A round that fails is named with all that is needed to play it alone; the others are played all the same."""
     failed: list[str] = []
     done: list[Played] = []
-    async with World(WorldOptions(live_activities=True, phone_profile="lenient")) as world:
+    async with ReplayWorld(WorldOptions(live_activities=True, phone_profile="lenient")) as world:
         for one in rounds():
             try:
                 done.append(await play(world, one))

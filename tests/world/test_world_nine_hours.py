@@ -1,11 +1,8 @@
 """Nine hours of one session in seconds: a real relay, served over HTTP and pushing over TLS, on a virtual clock."""
 
 import asyncio
-import random
-import socket
 import sqlite3
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -14,15 +11,11 @@ import pytest
 from relay import contract
 from relay.server import settings
 from relay.server.serve import serve
-from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
-from simulator.journal import Journal
-from simulator.lab.issuer import Issuer
+from simulator.loopback import free_port
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.app.app import BUNDLE_ID
 from simulator.phone.app.content_state import KINDS
-from simulator.phone.phone import Phone
-from simulator.replay.relay_environment import relay_environment
+from simulator.world import World
 from waiting import eventually
 
 SECRET = "nine-hours-of-one-secret"
@@ -31,35 +24,21 @@ MINUTE, HOUR = 60, 3600
 
 
 class Day:
-    """A relay, a sandbox and a phone, and one hand that turns the clock for all of them."""
+    """A relay in a world with one phone, and one hand that turns the clock for all of them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.clock = VirtualClock()
-        self.journal = Journal(self.clock)
-        self.sandbox = Sandbox(self.clock, self.journal, random=random.Random(9), folder=folder)
-        self.stop = asyncio.Event()
-        self.began = self.clock.now()
+    def __init__(self, world: World, clock: VirtualClock, http: aiohttp.ClientSession) -> None:
+        self.world, self.clock, self.journal, self.http = world, clock, world.journal, http
+        self.began = clock.now()
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.settings = settings.load(world.relay_environment | {"PORT": str(port)})
 
-    async def open(self) -> None:
-        await self.sandbox.start()
-        self.sandbox.registry.add_app(BUNDLE_ID)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{probe.getsockname()[1]}"
-        self.relay = asyncio.create_task(serve(self._settings(), self.stop, self.clock))
-        self.http = aiohttp.ClientSession()
+    async def pair(self) -> None:
         await eventually(self._answers)
-        issuer = Issuer(self.sandbox.registry, self.clock, BUNDLE_ID, "production")
-        self.phone = Phone(self.clock, self.journal, issuer, kind=KINDS["flat"])
-        issuer.lead_to(self.phone)
-        self.phone.app.scan(contract.pairing_link(contract.pairing(self.url, SECRET, ["http://127.0.0.1:9"])))
-        assert [reply.outcome for reply in await self.phone.app.register()] == ["accepted"]
-
-    def _settings(self) -> settings.Settings:
-        apns = relay_environment(self.sandbox, self.sandbox.issue_key(), BUNDLE_ID)
-        port, database = self.url.rpartition(":")[2], f"sqlite://{self.folder}/relay.sqlite3"
-        return settings.load({"PORT": port, "DATABASE_URL": database, **apns})
+        link = contract.pairing_link(contract.pairing(self.url, SECRET, ["http://127.0.0.1:9"]))
+        self.phone = await self.world.add_phone(link, kind=KINDS["flat"])
+        async with self.http.get(f"{self.url}/health") as response:
+            assert (await response.json())["devices"] == 1
 
     async def _answers(self) -> bool:
         try:
@@ -67,13 +46,6 @@ class Day:
                 return response.status == 200
         except aiohttp.ClientError:
             return False
-
-    async def close(self) -> None:
-        self.stop.set()
-        await self.relay
-        await self.phone.app.close()
-        await self.http.close()
-        await self.sandbox.close()
 
     # What happens.
 
@@ -98,14 +70,14 @@ class Day:
         await eventually(lambda: self.clock.sleepers >= sleepers)
 
     async def settle(self) -> None:
-        self.sandbox.discard_expired()
+        self.world.apns.discard_expired()
         await eventually(self._nothing_waits)
         self.phone.run_due()
 
     def _nothing_waits(self) -> bool:
         """Every activity that may be pushed was, and every running card's token is known to the relay."""
         now_ms = int(self.clock.now() * 1000)
-        with sqlite3.connect(f"file:{self.folder}/relay.sqlite3?mode=ro", uri=True) as db:
+        with sqlite3.connect(f"file:{self.world.folder}/relay.sqlite3?mode=ro", uri=True) as db:
             rows = db.execute(
                 "SELECT activity_token, due_at, lease_until FROM activity_registration"
             ).fetchall()
@@ -132,11 +104,15 @@ class Day:
 
 
 @pytest.fixture
-async def day(tmp_path: Path) -> AsyncIterator[Day]:
-    day = Day(tmp_path)
-    await day.open()
-    yield day
-    await day.close()
+async def day() -> AsyncIterator[Day]:
+    clock, stop = VirtualClock(), asyncio.Event()
+    async with World(clock, seed=9) as world, aiohttp.ClientSession() as http:
+        day = Day(world, clock, http)
+        serving = asyncio.create_task(serve(day.settings, stop, clock))
+        await day.pair()
+        yield day
+        stop.set()
+        await serving
 
 
 async def test_progress_rotation_stale_timed_out_and_dismissed(

@@ -14,7 +14,7 @@ from simulator.replay.activity_expectations import Audience, evaluate_activities
 from simulator.replay.activity_report import activities
 from simulator.replay.command import ReplayOptions, replay
 from simulator.replay.report import report
-from simulator.replay.world import World, WorldOptions
+from simulator.replay.world import ReplayWorld, WorldOptions
 from simulator.scenario import Scenario, load, scenarios
 from waiting import eventually
 
@@ -37,14 +37,14 @@ ONE_OF_EACH_KIND = (
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pocket() -> AsyncIterator[World]:
+async def pocket() -> AsyncIterator[ReplayWorld]:
     """The phone is in the pocket: the app lives by pushes. Lenient, because 28 cards an hour are too many for a phone."""
-    async with World(WorldOptions(live_activities=True, phone_profile="lenient")) as world:
+    async with ReplayWorld(WorldOptions(live_activities=True, phone_profile="lenient")) as world:
         yield world
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hand() -> AsyncIterator[World]:
+async def hand() -> AsyncIterator[ReplayWorld]:
     """Two phones are in the hand, with the other kind of app, and two relays on one database."""
     options = WorldOptions(
         live_activities=True,
@@ -54,11 +54,11 @@ async def hand() -> AsyncIterator[World]:
         app="expo-widgets",
         relays=2,
     )
-    async with World(options) as world:
+    async with ReplayWorld(options) as world:
         yield world
 
 
-async def _played(world: World, name: str) -> dict[str, Any]:
+async def _played(world: ReplayWorld, name: str) -> dict[str, Any]:
     """The report of a scenario, whose expectations have held."""
     scenario, began = load(name), world.clock.now()
     played = await world.play(scenario, speed=20)
@@ -70,7 +70,7 @@ async def _played(world: World, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", scenarios())
-async def test_the_phone_shows_exactly_what_the_scenario_says(pocket: World, name: str) -> None:
+async def test_the_phone_shows_exactly_what_the_scenario_says(pocket: ReplayWorld, name: str) -> None:
     result = await _played(pocket, name)
     assert all(push["status"] == 200 for push in result["pushes"])
     alerts = [push for push in result["pushes"] if push["pushType"] == "alert"]
@@ -81,7 +81,7 @@ async def test_the_phone_shows_exactly_what_the_scenario_says(pocket: World, nam
         assert 0 < result["latency_ms"]["event_to_phone"]["p50"] < 5000
 
 
-async def test_nothing_of_it_was_a_fault(pocket: World) -> None:
+async def test_nothing_of_it_was_a_fault(pocket: ReplayWorld) -> None:
     """No process logged an error, the phone could read every push, and no secret went into a log."""
     entries = pocket.journal.entries()
     assert [entry for entry in entries if entry.detail.get("level") in ("ERROR", "CRITICAL")] == []
@@ -103,11 +103,11 @@ async def test_nothing_of_it_was_a_fault(pocket: World) -> None:
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
-async def test_in_the_foreground_the_app_does_it_itself(hand: World, name: str) -> None:
+async def test_in_the_foreground_the_app_does_it_itself(hand: ReplayWorld, name: str) -> None:
     await _played(hand, name)
 
 
-async def test_both_relays_were_at_work(hand: World) -> None:
+async def test_both_relays_were_at_work(hand: ReplayWorld) -> None:
     """The bridge told the first, the phones registered at the second: what they share is in the database."""
     heard = [{line.what for text in relay.log if (line := parse(text))} for relay in hand.relays]
     assert "event" in heard[0]
@@ -125,14 +125,14 @@ async def test_what_lasts_is_seen_at_the_recorded_speed() -> None:
 
 
 async def _cards_after_a_killed_relay(
-    world: World, name: str, *, heard: int, speed: float
+    world: ReplayWorld, name: str, *, heard: int, speed: float
 ) -> list[dict[str, Any]]:
     """The cards, all of which are right in the end, if the relay is killed as it has heard of so many events."""
     scenario, began = load(name), world.clock.now()
     playing = asyncio.create_task(world.player.play(scenario.recording, speed))
     await eventually(lambda: len(world.journal.entries("relay", "event", began)) >= heard)
     await world.relay.kill()
-    await world.start_relay()
+    await world.relay.start()
     played = await playing
 
     def cards() -> list[dict[str, Any]]:
@@ -146,7 +146,7 @@ async def _cards_after_a_killed_relay(
     return cards()
 
 
-def _untold(world: World, began: float) -> set[str]:
+def _untold(world: ReplayWorld, began: float) -> set[str]:
     """The sessions whose newest event the relay was told of in vain so far."""
     tries = [entry for entry in world.journal.entries("bridge", since=began) if entry.what in TRIES]
     newest = {entry.detail["sessionID"]: entry.what for entry in tries}
@@ -164,12 +164,12 @@ def _wrong(scenario: Scenario, cards: list[dict[str, Any]], sessions: dict[str, 
 
 @pytest.mark.parametrize("name", ["a_text", "c_error_400", "e_abort", "f_two_sessions"])
 @pytest.mark.parametrize("heard", [1, 2])
-async def test_a_killed_relay_leaves_no_card_behind(pocket: World, name: str, heard: int) -> None:
+async def test_a_killed_relay_leaves_no_card_behind(pocket: ReplayWorld, name: str, heard: int) -> None:
     """A turn that is over before the relay is back may have had no card; one that has a card ends it, once."""
     await _cards_after_a_killed_relay(pocket, name, heard=heard, speed=4.0)
 
 
-async def test_a_killed_relay_does_not_forget_to_start_the_card(pocket: World) -> None:
+async def test_a_killed_relay_does_not_forget_to_start_the_card(pocket: ReplayWorld) -> None:
     assert len(await _cards_after_a_killed_relay(pocket, "d_retry_503_backoff", heard=1, speed=2.0)) == 1
 
 

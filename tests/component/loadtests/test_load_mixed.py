@@ -9,7 +9,7 @@ import pytest
 
 from loadtests import mixed
 from loadtests.day import Day, day
-from loadtests.town import Town
+from loadtests.fleet import Fleet
 
 GOOD: dict[str, Any] = {"setup": "one", "phone": "all", "alerts": 5, "cards": 3} | dict.fromkeys(
     mixed.FAULTS, 0
@@ -19,8 +19,8 @@ GOOD: dict[str, Any] = {"setup": "one", "phone": "all", "alerts": 5, "cards": 3}
 async def test_a_short_day_loses_nothing(tmp_path: Path) -> None:
     whole = day(24, 2, Random(1))
     plan = Day(whole.seconds, whole.sessions, whole.deeds, [])
-    async with Town(2, 3) as town:
-        rows = await mixed.settled(town, plan, await mixed.live(town, plan))
+    async with Fleet(2, 3) as fleet:
+        rows = await mixed.completed(fleet, plan, await mixed.live(fleet, plan))
     assert [
         str(one) for one in mixed.thresholds([{"setup": "one"} | row for row in rows]) if not one.held
     ] == []

@@ -36,9 +36,9 @@ def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def case(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[RelayCase]:
+async def case(request: pytest.FixtureRequest) -> AsyncIterator[RelayCase]:
     """A relay and a sandbox; in the end the sandbox must have given the answer that the case is about."""
-    async with relay_case(tmp_path) as running:
+    async with relay_case() as running:
         yield running
     expect = CASES[case_id(request.node.name)]["expect"]
     given = {(each.status, _BOTH_SPELLINGS.get(each.reason or "", each.reason)) for each in running.arrivals}

@@ -32,7 +32,7 @@ from relay.doctor.push import judge_push
 from relay.doctor.secret import check_secret
 from relay.server import settings
 from simulator.apns.faults import AnswerWith, Fault
-from simulator.replay.world import World, WorldOptions
+from simulator.replay.world import ReplayWorld, WorldOptions
 from waiting import PATIENCE, eventually
 
 SECRET = "s3cret-s3cret-s3cret"
@@ -54,15 +54,15 @@ def results(found: dict[str, Finding]) -> dict[str, str]:
 class TestChain:
     """A whole world: fakes of OpenCode, APNs and the phone, a relay and a bridge as processes."""
 
-    def case(self, world: World, **changes: Any) -> Case:
+    def case(self, world: ReplayWorld, **changes: Any) -> Case:
         options = BridgeOptions(
-            world.opencode.url, world.relay_urls[0], secret_file=world.folder / "relay-secret"
+            world.opencode.url, world.relay.url, secret_file=world.folder / "relay-secret"
         )
-        environment = world._relay_environment(world.relay_urls[0])
+        environment = world.relay.environment
         return Case(**{"options": options, "environment": environment} | changes)
 
     async def test_a_whole_chain_rings_once_and_shows_no_card(self) -> None:
-        async with World(WorldOptions(live_activities=True)) as world:
+        async with ReplayWorld(WorldOptions(live_activities=True)) as world:
             found = await examined(self.case(world))
             assert set(results(found).values()) == {"ok"}
             assert "OpenCode 1.18" in found["opencode"].said
@@ -81,14 +81,14 @@ class TestChain:
             assert len(phone.notifications) == 1
 
     async def test_it_says_where_the_chain_breaks(self) -> None:
-        async with World(WorldOptions(phones=0)) as world:
+        async with ReplayWorld(WorldOptions(phones=0)) as world:
             case = self.case(world)
             found = await examined(case)
             assert (found["devices"].result, found["push"].result) == ("fails", "skipped")
             assert "no phone" in found["devices"].said
             assert "relay pair" in found["devices"].remedy
 
-            world.phones = [await world._pair(1)]
+            await world.pair("iPhone")
             world.apns.faults.add(Fault(AnswerWith("TopicDisallowed"), times=1))
             # The doctor's own push is struck, not the phone's.
             assert "TopicDisallowed" in (await examined(self.case(world, push=False)))["apns"].said
@@ -104,7 +104,7 @@ class TestChain:
             assert "PayloadTooLarge" not in (await examined(self.case(world, environment={})))["push"].said
             world.apns.faults.remove(rule)
 
-            key = world.apns.registry.keys[world._key.key_id]
+            key = world.apns.registry.keys[world.key.key_id]
             key.public_key = ec.generate_private_key(ec.SECP256R1()).public_key()
             found = await examined(case)
             assert (found["apns"].result, found["push"].result) == ("fails", "fails")

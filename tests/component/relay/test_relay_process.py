@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from simulator.loopback import free_port
 from waiting import PATIENCE, eventually
 
 SECRET = "0123456789abcdef"
@@ -98,11 +98,6 @@ async def serving(start: Start, variables: dict[str, str]) -> AsyncIterator[Rela
     relay: Relay = await start("serve", variables)
     await relay.ready()
     yield relay
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def deliveries(variables: dict[str, str]) -> list[tuple[str, str]]:

@@ -2,9 +2,6 @@
 
 import json
 import uuid
-from collections.abc import AsyncIterator
-from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -12,38 +9,24 @@ import pytest
 from relay.server import settings
 from relay.server.app import apns_gateway, running_app
 from simulator.apns.delivery.device import Delivery
-from simulator.apns.sandbox import Sandbox
-from simulator.clock import RealClock
-from simulator.journal import Journal
-from simulator.replay.relay_environment import relay_environment
+from simulator.phone.app.app import BUNDLE_ID
+from simulator.world import World
 from waiting import eventually
 
-BUNDLE_ID = "com.example.app"
 SECRET = "a-secret-of-the-way-back"
-
-
-@pytest.fixture
-async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
-    clock = RealClock()
-    running = Sandbox(clock, Journal(clock), random=Random(6), folder=tmp_path)
-    await running.start()
-    running.add_app(BUNDLE_ID)
-    yield running
-    await running.close()
 
 
 @pytest.mark.parametrize("transport", ["lean", "aioapns"])
 async def test_an_event_rings_on_the_phones_and_a_dead_token_is_forgotten(
-    sandbox: Sandbox, tmp_path: Path, transport: str
+    transport: str,
 ) -> None:
-    variables = relay_environment(sandbox, sandbox.issue_key(), BUNDLE_ID)
-    database = f"sqlite://{tmp_path}/relay.sqlite3"
-    configured = settings.load(variables | {"APNS_TRANSPORT": transport, "DATABASE_URL": database})
-    clock = RealClock()
-    gateway = apns_gateway(configured, clock.now)
-    assert ("Aioapns" in type(gateway).__name__) == (transport == "aioapns")
     rung: list[Delivery] = []
-    async with running_app(configured, clock=clock, gateway=gateway) as app:
+    async with World() as world:
+        registry = world.apns.registry
+        configured = settings.load(world.relay_environment | {"APNS_TRANSPORT": transport})
+        gateway = apns_gateway(configured, world.clock.now)
+        assert ("Aioapns" in type(gateway).__name__) == (transport == "aioapns")
+        app = await world.enter(running_app(configured, clock=world.clock, gateway=gateway))
 
         async def post(path: str, **fields: Any) -> dict[str, Any]:
             body = json.dumps({"secret": SECRET} | fields)
@@ -56,9 +39,9 @@ async def test_an_event_rings_on_the_phones_and_a_dead_token_is_forgotten(
             said = await post("event", eventType="complete", sessionID="ses_1", eventID=str(uuid.uuid4()))
             return said["sent"], said["failed"], said["queued"]
 
-        tokens = [sandbox.registry.mint_token(BUNDLE_ID, "sandbox", "alert") for _ in range(4)]
+        tokens = [registry.mint_token(BUNDLE_ID, "sandbox", "alert") for _ in range(4)]
         for token in tokens:
-            sandbox.registry.attach(token, rung.append)
+            registry.attach(token, rung.append)
             await post("device/register", deviceToken=token, apnsEnv="sandbox")
         assert await tell() == (4, 0, 0)
         await eventually(lambda: len(rung) == 4)

@@ -10,9 +10,8 @@ from simulator.apns.registry import Realm
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock
 from simulator.journal import Journal
-from simulator.lab.device import DeviceSpec
+from simulator.lab.device import DeviceSpec, Issuer
 from simulator.lab.errors import Impossible, RealTime, Taken, Unknown
-from simulator.lab.issuer import Issuer
 from simulator.lab.lab import Lab
 from simulator.phone.activitykit.activity import Activity
 from simulator.phone.phone import Phone
@@ -174,12 +173,12 @@ async def test_only_a_real_clock_ticks(lab: Lab) -> None:
 
 async def test_what_is_due_is_done_at_every_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulator.lab.lab.TICK_SECONDS", 0.001)
-    lab, settled = _real_lab(), asyncio.Event()
-    monkeypatch.setattr(lab.sandbox, "discard_expired", settled.set)
+    lab, ran = _real_lab(), asyncio.Event()
+    monkeypatch.setattr(lab.sandbox, "discard_expired", ran.set)
     lab.start()
-    await asyncio.wait_for(settled.wait(), PATIENCE)
-    settled.clear()
-    await asyncio.wait_for(settled.wait(), PATIENCE)
+    await asyncio.wait_for(ran.wait(), PATIENCE)
+    ran.clear()
+    await asyncio.wait_for(ran.wait(), PATIENCE)
     await lab.close()
 
 
@@ -196,13 +195,13 @@ def test_a_phone_listens_to_the_channel_of_its_activity_as_long_as_that_runs(lab
     phone = lab.add_device(DeviceSpec("iPhone", TOPIC)).phone
     channel_id = lab.sandbox.channels.create("sandbox", TOPIC, 0, NOW)
     first, second = _started(phone, channel_id), _started(phone, channel_id)
-    lab.settle()
+    lab.run_due()
     assert _listeners(lab, channel_id) == ["iPhone"]
     phone.activities.end(first)
-    lab.settle()
+    lab.run_due()
     assert _listeners(lab, channel_id) == ["iPhone"]
     phone.activities.end(second)
-    lab.settle()
+    lab.run_due()
     assert _listeners(lab, channel_id) == []
 
 
@@ -215,7 +214,7 @@ def test_a_channel_of_another_app_or_realm_is_not_heard(lab: Lab) -> None:
     ]
     for channel_id in [*foreign, "none"]:
         _started(phone, channel_id)
-    lab.settle()
+    lab.run_due()
     assert [_listeners(lab, channel_id) for channel_id in foreign] == [[], []]
 
 
@@ -223,9 +222,9 @@ def test_a_channel_that_is_deleted_while_a_phone_listens(lab: Lab) -> None:
     phone = lab.add_device(DeviceSpec("iPhone", TOPIC)).phone
     channel_id = lab.sandbox.channels.create("sandbox", TOPIC, 0, NOW)
     _started(phone, channel_id)
-    lab.settle()
+    lab.run_due()
     lab.sandbox.delete_channel("sandbox", TOPIC, channel_id)
-    lab.settle()
+    lab.run_due()
     lab.reset()
     assert lab.sandbox.channels.ids("sandbox", TOPIC) == []
 
@@ -234,9 +233,9 @@ def test_a_phone_that_is_removed_listens_no_more(lab: Lab) -> None:
     phone = lab.add_device(DeviceSpec("iPhone", TOPIC)).phone
     channel_id = lab.sandbox.channels.create("sandbox", TOPIC, 0, NOW)
     _started(phone, channel_id)
-    lab.settle()
+    lab.run_due()
     lab.remove_device("iPhone")
-    lab.settle()
+    lab.run_due()
     assert _listeners(lab, channel_id) == []
 
 

@@ -13,8 +13,7 @@ import trustme
 from simulator.lab.device import DeviceSpec
 from simulator.lab.errors import StateError
 from simulator.lab.lab import Lab
-from simulator.lab.state import State, restore, state_of
-from simulator.lab.state_file import StateFile, write_private
+from simulator.lab.state import State, StateFile, restore, state_of, write_private
 from simulator.phone.activitykit.payload import ActivityType
 
 from .conftest import TOPIC

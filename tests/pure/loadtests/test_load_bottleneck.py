@@ -1,10 +1,10 @@
 import pytest
 
-from loadtests.accounts import Shown, Told, accounts
+from loadtests.accounts import Reported, Shown, accounts
 from loadtests.barrage import Barrage
 from loadtests.processor import since
 
-TEN_SECONDS = accounts([Told("e", 0, 1, 1, 0, 0)], [Shown("e", "phone", 10)], phones=1)
+TEN_SECONDS = accounts([Reported("e", 0, 1, 1, 0, 0)], [Shown("e", "phone", 10)], phones=1)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.handset import Handset
+from loadtests.phones import AlertPhone
 from simulator.clock import VirtualClock
 
 ALERT: dict[str, Any] = {
@@ -20,7 +20,7 @@ def push(payload: dict[str, Any] = ALERT, **changed: Any) -> Any:
 
 def shown(*pushes: Any) -> list[tuple[str, str, float]]:
     found: list[tuple[str, str, float]] = []
-    phone = Handset(
+    phone = AlertPhone(
         "phone-1", "ab" * 32, "com.example.app", VirtualClock(100.0), lambda *one: found.append(one)
     )
     for one in pushes:

@@ -3,16 +3,16 @@ from typing import Any
 
 import pytest
 
-from loadtests.diary import GRACE, Alert, Card, PhoneDiary, Ring, Stay, account
+from loadtests.accounts import GRACE, Alert, Card, Lifetime, PhoneRecord, Ring, account
 
 ALERTS = [Alert("a", 0, 10.0), Alert("b", 0, 20.0), Alert("else", 1, 20.0)]
 ENDINGS = {"ses": "complete"}
-ALWAYS = [Stay(0.0, inf)]
+ALWAYS = [Lifetime(0.0, inf)]
 
 
 def found(*rings: Ring, **changed: Any) -> dict[str, Any]:
-    phone: dict[str, Any] = {"household": 0, "stays": ALWAYS, "rings": rings, "cards": []} | changed
-    counts = account(ALERTS, PhoneDiary(**phone), ENDINGS)
+    phone: dict[str, Any] = {"household": 0, "lifetimes": ALWAYS, "rings": rings, "cards": []} | changed
+    counts = account(ALERTS, PhoneRecord(**phone), ENDINGS)
     return {name: count for name, count in counts.items() if count}
 
 
@@ -27,7 +27,7 @@ def test_what_does_not_ring_is_lost() -> None:
     assert found(A) == {"alerts": 2, "lost": 1}
 
 
-def test_what_rings_beside_itself_is_doubled_and_what_takes_its_own_place_is_told() -> None:
+def test_what_rings_beside_itself_is_doubled_and_what_takes_its_own_place_is_counted() -> None:
     assert found(A, A, B, Ring("b", in_place=True)) == {"alerts": 2, "doubled": 1, "in_place": 1}
 
 
@@ -48,17 +48,19 @@ def test_what_waits_hides_no_other_loss() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stays", "alerts"),
+    ("lifetimes", "alerts"),
     [
-        ([Stay(0.0, 10.0 + GRACE)], 0),
-        ([Stay(0.0, 10.1 + GRACE)], 1),
-        ([Stay(0.0, 15.0), Stay(15.0, inf)], 1),
-        ([Stay(15.0, inf)], 1),
+        ([Lifetime(0.0, 10.0 + GRACE)], 0),
+        ([Lifetime(0.0, 10.1 + GRACE)], 1),
+        ([Lifetime(0.0, 15.0), Lifetime(15.0, inf)], 1),
+        ([Lifetime(15.0, inf)], 1),
         ([], 0),
     ],
 )
-def test_only_what_was_told_while_the_phone_was_registered_must_ring(stays: list[Stay], alerts: int) -> None:
-    assert found(A, B, stays=stays).get("alerts", 0) == alerts
+def test_only_what_was_told_while_the_phone_was_registered_must_ring(
+    lifetimes: list[Lifetime], alerts: int
+) -> None:
+    assert found(A, B, lifetimes=lifetimes).get("alerts", 0) == alerts
 
 
 @pytest.mark.parametrize(
