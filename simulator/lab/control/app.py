@@ -47,10 +47,10 @@ def create_app(lab: Lab, on_change: OnChange = lambda: None) -> Quart:
 def _view(route: Route, lab: Lab, on_change: OnChange) -> Callable[..., Awaitable[Response]]:
     async def view(**path: str) -> Response:
         call = Call(lab, path, _query(route), await _body(route))
-        lab.settle()
+        lab.run_due()
         reply = await route.handle(call)
         if route.method != "GET":
-            lab.settle()
+            lab.run_due()
             on_change()
         return _response(reply, route.status)
 
