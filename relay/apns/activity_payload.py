@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from relay.apns.payload import MAX_PAYLOAD, cut, encode
+from relay.apns.payload import MAX_PAYLOAD, cut_json, encode
 from relay.contract import ActivityFormat, ContentState
 
 LENGTHS = {"session_title": 120, "last_message": 240, "retry_info": 80, "alert_title": 120, "alert_body": 240}
@@ -51,11 +51,11 @@ def _shortened(content: ActivityContent, size: dict[str, int]) -> ActivityConten
         content,
         state=ContentState(
             status=state.status,
-            session_title=cut(state.session_title, size["session_title"]),
-            last_message=cut(state.last_message, size["last_message"]),
-            retry_info=cut(state.retry_info, size["retry_info"]) if state.retry_info else None,
+            session_title=cut_json(state.session_title, size["session_title"]),
+            last_message=cut_json(state.last_message, size["last_message"]),
+            retry_info=cut_json(state.retry_info, size["retry_info"]) if state.retry_info else None,
         ),
-        alert=alert and (cut(alert[0], size["alert_title"]), cut(alert[1], size["alert_body"])),
+        alert=alert and (cut_json(alert[0], size["alert_title"]), cut_json(alert[1], size["alert_body"])),
     )
 
 

@@ -5,11 +5,10 @@ from typing import Any
 import msgspec
 
 from relay.contract import EVENT_KINDS, EventType
+from relay.text import cut
 
 MAX_PAYLOAD = 4096
 """Bytes. Apple, "Generating a remote notification": 4 KB for a regular push."""
-
-_ELLIPSIS = "…"
 
 
 def encode(payload: dict[str, Any]) -> bytes:
@@ -17,18 +16,9 @@ def encode(payload: dict[str, Any]) -> bytes:
     return msgspec.json.encode(payload)
 
 
-def cut(text: str, size: int) -> str:
-    """`text` in at most `size` bytes as they stand inside JSON, with an ellipsis where something was cut."""
-    if _size(text) <= size:
-        return text
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _size(text[:middle].rstrip() + _ELLIPSIS) <= size:
-            low = middle
-        else:
-            high = middle - 1
-    return text[:low].rstrip() + _ELLIPSIS if low else ""
+def cut_json(text: str, limit: int) -> str:
+    """`text` in at most `limit` bytes as they stand inside JSON, with an ellipsis where something was cut."""
+    return cut(text, limit, _size)
 
 
 def _size(text: str) -> int:
@@ -54,6 +44,6 @@ def alert_payload(
     }
     payload = {"aps": aps, **routing, "body": routing}
     room = MAX_PAYLOAD - len(encode(payload))
-    title = cut(title, room // 2 if _size(body) > room // 2 else room - _size(body))
-    aps["alert"] = {"title": title, "body": cut(body, room - _size(title))}
+    title = cut_json(title, room // 2 if _size(body) > room // 2 else room - _size(body))
+    aps["alert"] = {"title": title, "body": cut_json(body, room - _size(title))}
     return encode(payload)

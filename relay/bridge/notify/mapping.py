@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from relay import contract
 from relay.bridge.errors import OptionError
 from relay.bridge.notify.source import Change, Kind
-from relay.bridge.notify.text import MAX_UNITS, MAX_WORDS, card_title, fit, redact, shorten, units
+from relay.bridge.notify.text import MAX_UNITS, MAX_WORDS, card_title, fit, redact, shorten
 from relay.contract import ALERT_TYPES, EVENT_KINDS, FINAL_STATUSES
+from relay.text import utf16_units
 
 EVENT_TYPES: dict[Kind, contract.EventType] = {
     "complete": "complete",
@@ -67,7 +68,7 @@ def start_event(
     """A run began. The directory is named if there is room for it."""
     body = _START.body + state.session_title
     full = f"{body} ({directory})"
-    room = directory and units(full) <= MAX_UNITS and len(full.split()) <= MAX_WORDS
+    room = directory and utf16_units(full) <= MAX_UNITS and len(full.split()) <= MAX_WORDS
     return contract.Event(
         secret=sender.secret,
         server_id=sender.server_id,

@@ -5,12 +5,11 @@ A phone's lock screen is public and the relay may be somebody else's, so better 
 
 import re
 
-from relay.bridge.notify.graphemes import first_graphemes
+from relay.text import ELLIPSIS, cut, utf16_units
 
 MAX_WORDS = 18
 MAX_UNITS = 140
 """UTF-16 code units, as the first implementation (and every JavaScript string) counts."""
-ELLIPSIS = "…"
 MAX_CARD = 120
 """Characters of a card's last message: what the plan of the Live Activity gives it."""
 
@@ -18,23 +17,16 @@ MAX_CARD = 120
 def shorten(text: str, max_words: int = MAX_WORDS, max_units: int = MAX_UNITS) -> str:
     """`text` on one line, with at most `max_words` words and `max_units` UTF-16 units; "…" shows that it was cut.
 
-    The ellipsis counts as a unit, and a character beyond the BMP is kept whole or cut whole. Broken surrogates, which
-    cannot be written as UTF-8, become U+FFFD.
+    The ellipsis counts as a unit. Broken surrogates, which cannot be written as UTF-8, become U+FFFD.
     """
     words = _repaired(text).split()
-    line = " ".join(words[:max_words])
-    cut = len(words) > max_words
-    if units(line) + cut <= max_units:
-        return line + ELLIPSIS * cut
-    return _first_units(line, max_units - 1).rstrip() + ELLIPSIS
+    more = ELLIPSIS if len(words) > max_words else ""
+    return cut(" ".join(words[:max_words]) + more, max_units, utf16_units)
 
 
 def fit(text: str, limit: int = MAX_CARD) -> str:
-    """`text` on one line of at most `limit` code points, cut between two visible characters; "…" shows that it was cut."""
-    line = " ".join(_repaired(text[: 20 * limit]).split())
-    if len(line) <= limit:
-        return line
-    return first_graphemes(line, limit - 1).rstrip() + ELLIPSIS
+    """`text` on one line of at most `limit` code points; "…" shows that it was cut."""
+    return cut(" ".join(_repaired(text[: 20 * limit]).split()), limit)
 
 
 def card_title(title: str | None) -> str:
@@ -42,18 +34,8 @@ def card_title(title: str | None) -> str:
     return shorten(title or "") or "OpenCode session"
 
 
-def units(text: str) -> int:
-    """The length of `text` in UTF-16 code units."""
-    return len(text) + sum(character > "\uffff" for character in text)
-
-
 def _repaired(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def _first_units(text: str, limit: int) -> str:
-    # Cutting the bytes may split a surrogate pair; "ignore" then drops the stray half.
-    return text.encode("utf-16-le")[: 2 * limit].decode("utf-16-le", "ignore")
 
 
 MASK = "***"

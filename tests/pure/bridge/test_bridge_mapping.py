@@ -20,10 +20,10 @@ from relay.bridge.notify.mapping import (
     start_event,
 )
 from relay.bridge.notify.source import Change, Kind
-from relay.bridge.notify.text import units
 from relay.bridge.sources.opencode1.client import newest_text
 from relay.bridge.sources.opencode1.wire import Info, Message, Part
 from relay.contract import ALERT_TYPES
+from relay.text import utf16_units
 
 SENDER = Sender("s3cret-s3cret-s3cret", "0123456789abcdef")
 WORKING = contract.ContentState(status="working", session_title="Fix it", last_message="Starting...")
@@ -240,7 +240,7 @@ def test_titles_and_bodies_always_fit_and_are_never_empty(kind: Kind, title: str
     sent = mapped(kind, title, text)
     for words in (sent.title, sent.body):
         assert words
-        assert units(words) <= 140
+        assert utf16_units(words) <= 140
     assert sent.content_state is not None
     assert 0 < len(sent.content_state.last_message) <= 120
     assert sent.content_state.session_title

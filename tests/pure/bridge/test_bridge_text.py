@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.notify.text import ELLIPSIS, MAX_UNITS, MAX_WORDS, shorten, units
+from relay.bridge.notify.text import MAX_UNITS, MAX_WORDS, fit, shorten
+from relay.text import ELLIPSIS
 
 any_text = st.text(st.characters() | st.characters(categories=["Cs"]))
 
@@ -38,10 +39,10 @@ def test_shorten(text: str, short: str) -> None:
 
 def test_a_cut_by_words_counts_its_ellipsis() -> None:
     words = ["wwwwwww"] * 17 + ["wwww"]  # 17 * 8 + 4 = 140 units: no room for the ellipsis
-    assert units(" ".join(words)) == 140
+    assert utf16_units(" ".join(words)) == 140
     short = shorten(" ".join([*words, "more"]))
     assert short.endswith("www…")
-    assert units(short) == 140
+    assert utf16_units(short) == 140
 
 
 @settings(deadline=None, max_examples=60)
@@ -76,14 +77,16 @@ def test_what_is_kept_is_the_beginning(text: str) -> None:
         assert line.startswith(short.removesuffix(ELLIPSIS))
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.text(st.sampled_from("a🙂 ")), st.integers(1, 12))
-def test_a_character_is_kept_whole_or_cut_whole(text: str, limit: int) -> None:
-    assert set(shorten(text, max_units=limit)) <= set("a🙂 …")
-    assert utf16_units(shorten(text, max_units=limit)) <= limit
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.text())
-def test_units_are_utf16(text: str) -> None:
-    assert units(text) == utf16_units(text)
+@pytest.mark.parametrize(
+    ("text", "fitted"),
+    [
+        (" two\n lines ", "two lines"),
+        ("x" * 120, "x" * 120),
+        ("x" * 121, "x" * 119 + "…"),
+        ("x" * 118 + "👍🏽" * 3, "x" * 118 + "…"),
+        ("x" * 118 + " " + "y" * 9, "x" * 118 + "…"),
+        ("half \ud83d", "half \ufffd"),
+    ],
+)
+def test_a_cards_text_fits(text: str, fitted: str) -> None:
+    assert fit(text) == fitted

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.notify.graphemes import first_graphemes
-from relay.bridge.notify.text import MAX_REDACTED, fit, redact, redact_addresses
+from relay.bridge.notify.text import MAX_REDACTED, redact, redact_addresses
 from relay.bridge.sources.opencode1 import wording
 from relay.bridge.sources.opencode1.wire import (
     PartUpdated,
@@ -193,47 +192,3 @@ def test_no_shape_breaks_the_words(odd: Any) -> None:
         assert isinstance(wording.failed(details(raw, SessionError)), str)
         assert isinstance(wording.asked(details(raw, PendingRequest), None), str)
     assert isinstance(wording.tool_line(doing(tool=odd, state={"input": {"command": odd}}).part, "/x"), str)
-
-
-@pytest.mark.parametrize(
-    ("text", "limit", "first"),
-    [
-        ("abcdef", 3, "abc"),
-        ("abc", 3, "abc"),
-        ("", 3, ""),
-        ("ae\u0301x", 2, "a"),  # e with a combining accent
-        ("a👍🏽x", 2, "a"),  # a skin tone
-        ("a👩‍👩‍👧x", 4, "a"),  # a joined family
-        ("🇩🇪🇫🇷x", 3, "🇩🇪"),  # flags are pairs
-        ("🇩🇪🇫🇷x", 2, "🇩🇪"),
-        ("a❤\ufe0fx", 2, "a"),  # a variation selector
-        ("\u1112\u1161\u11ab", 2, ""),  # one syllable in three letters
-        ("\uac00\u11a8x", 1, ""),
-        ("x\u1100", 1, "x"),
-    ],
-)
-def test_no_visible_character_is_cut(text: str, limit: int, first: str) -> None:
-    assert first_graphemes(text, limit) == first
-
-
-@pytest.mark.parametrize(
-    ("text", "fitted"),
-    [
-        (" two\n lines ", "two lines"),
-        ("x" * 120, "x" * 120),
-        ("x" * 121, "x" * 119 + "…"),
-        ("x" * 118 + "👍🏽" * 3, "x" * 118 + "…"),
-        ("x" * 118 + " " + "y" * 9, "x" * 118 + "…"),
-        ("half \ud83d", "half \ufffd"),
-    ],
-)
-def test_a_cards_text_fits(text: str, fitted: str) -> None:
-    assert fit(text) == fitted
-
-
-@settings(deadline=None, max_examples=100)
-@given(st.text(), st.integers(1, 50))
-def test_the_first_graphemes_are_a_beginning_that_fits(text: str, limit: int) -> None:
-    first = first_graphemes(text, limit)
-    assert text.startswith(first)
-    assert len(first) <= limit
