@@ -25,8 +25,7 @@ from relay.bridge.notify.source import Source, SourceHealth
 from relay.bridge.options import BridgeOptions
 from relay.bridge.pairing.pairing import pairing_of, relay_secret, show_pairing, warn_of_local_addresses
 from relay.bridge.pairing.secret_file import default_secret_file
-from relay.bridge.sources.opencode1.serve import OpenCodeServe, serve_command
-from relay.bridge.sources.probe import find_source
+from relay.bridge.sources.probe import find_source, own_server
 from relay.bridge.state_file import OpenRuns, State, StateWriter, read_state, state_file
 from relay.log import line
 
@@ -55,7 +54,7 @@ async def _serve_and_watch(
     options: BridgeOptions, arguments: Sequence[str], stop: asyncio.Event, out: TextIO
 ) -> None:
     where = address(options.opencode_url, options.username, options.password)
-    serve = OpenCodeServe(serve_command(where, arguments, os.environ))
+    serve = own_server(where, arguments, os.environ)
     try:
         url = await _until(stop, serve.start())
         if url is not None:

@@ -1,6 +1,6 @@
-"""Which generation of OpenCode answers, and the source that understands it."""
+"""Which generation of OpenCode answers, and the source that understands it; or which one the bridge starts itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import aiohttp
 
@@ -8,6 +8,7 @@ from relay.bridge.address import Address
 from relay.bridge.errors import NotOpenCode
 from relay.bridge.notify.source import Source
 from relay.bridge.options import READ_DEADLINE
+from relay.bridge.sources.opencode1.serve import OpenCodeServe, serve_command
 from relay.bridge.sources.opencode1.source import OpenCode1
 
 GENERATIONS: tuple[Callable[[aiohttp.ClientSession, Address, float], Source], ...] = (OpenCode1,)
@@ -30,3 +31,8 @@ async def find_source(
         else:
             return source
     raise unrecognised
+
+
+def own_server(where: Address, arguments: Sequence[str], environment: Mapping[str, str]) -> OpenCodeServe:
+    """An `opencode serve` of the bridge's own, with these arguments; not started yet. Raises OptionError."""
+    return OpenCodeServe(serve_command(where, arguments, environment))

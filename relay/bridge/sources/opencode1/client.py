@@ -32,17 +32,13 @@ MESSAGES = 20
 
 
 class OpenCode:
-    """Asks one OpenCode server. Every method raises an OpenCodeError if it gets no proper answer in time."""
+    """Asks one OpenCode server, at `url`. Every method raises an OpenCodeError if it gets no proper answer in time."""
 
     def __init__(self, http: aiohttp.ClientSession, address: Address, *, deadline: float = DEADLINE) -> None:
         self._http = http
-        self._address = address
+        self._headers = address.headers
+        self.url = address.url
         self._deadline = deadline
-
-    @property
-    def url(self) -> str:
-        """Where OpenCode listens, without credentials."""
-        return self._address.url
 
     async def health(self) -> Health:
         """GET /global/health."""
@@ -98,7 +94,7 @@ class OpenCode:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
             async with self._http.get(
-                self.url + path, headers=self._address.headers, timeout=timeout, allow_redirects=False
+                self.url + path, headers=self._headers, timeout=timeout, allow_redirects=False
             ) as response:
                 self._check(response, path, content_type)
                 yield response
