@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.bridge.state_file import State, StateWriter, read_state, state_file, write_state
+from relay.bridge.state_file import OpenRuns, State, StateWriter, read_state, state_file, write_state
+from relay.contract import Event
 from waiting import eventually
 
 
@@ -76,3 +77,37 @@ class TestStateFile:
         assert [record.getMessage() for record in lines] == [
             f'state not kept path={path} reason="Not a directory"'
         ]
+
+
+class TestOpenRuns:
+    @pytest.fixture
+    def changes(self) -> list[str]:
+        return []
+
+    @pytest.fixture
+    def runs(self, changes: list[str]) -> OpenRuns:
+        return OpenRuns(["ses_a"], lambda: changes.append("changed"))
+
+    def sent(self, session_id: str, event_id: str | None) -> Event:
+        return Event(secret="s" * 16, event_type="complete", session_id=session_id, event_id=event_id)
+
+    def test_a_run_is_open_until_the_relay_has_its_end(self, runs: OpenRuns, changes: list[str]) -> None:
+        runs.begin("ses_b")
+        runs.end("ses_b", "end-1")
+        for session, event_id in (("ses_b", "another"), ("ses_b", None), ("ses_c", "end-1")):
+            runs.done(self.sent(session, event_id))
+        assert runs.ids() == ["ses_a", "ses_b"]
+        runs.done(self.sent("ses_b", "end-1"))
+        assert (runs.ids(), changes) == (["ses_a"], ["changed"] * 2)
+
+    def test_a_new_run_is_not_closed_by_the_end_of_the_one_before(self, runs: OpenRuns) -> None:
+        assert (runs.open("ses_a"), runs.open("ses_b")) == (True, False)
+        runs.end("ses_a", "end-1")
+        assert not runs.open("ses_a")
+        runs.begin("ses_a")
+        runs.done(self.sent("ses_a", "end-1"))
+        assert (runs.ids(), runs.open("ses_a")) == (["ses_a"], True)
+
+    def test_an_end_without_a_beginning_is_kept_too(self, runs: OpenRuns, changes: list[str]) -> None:
+        runs.end("ses_b", "end-1")
+        assert (runs.ids(), changes) == (["ses_a", "ses_b"], ["changed"])

@@ -8,176 +8,103 @@ from relay.bridge.notify.mapping import is_progress
 from relay.bridge.notify.outbox import Backlog
 from relay.contract import ContentState, Event, EventType, Status
 
-numbers = iter(range(1_000_000))
+KINDS: dict[str, tuple[EventType, Status]] = {
+    "~": ("progress", "working"),
+    ">": ("start", "working"),
+    "?": ("permission", "permission"),
+    "!": ("error", "error"),
+    "=": ("progress", "complete"),  # an end that does not ring
+    "x": ("progress", "error"),
+}
 
 
-def event(session: str, kind: EventType = "complete", status: Status = "working") -> Event:
+def event(name: str) -> Event:
+    """Event "a1?" of session "a" is a permission, "a1" a completion."""
+    kind, status = KINDS.get(name[-1], ("complete", "complete"))
     state = ContentState(status=status, session_title="Fix it", last_message="...")
-    return Event(
-        secret="s" * 24,
-        event_type=kind,
-        session_id=session,
-        content_state=state,
-        event_id=f"{kind}-{next(numbers)}",
-    )
+    return Event(secret="s" * 24, event_type=kind, session_id=name[0], content_state=state, event_id=name)
 
 
-def progress(session: str = "ses_a") -> Event:
-    return event(session, "progress")
+def play(script: str, bound: int = 4) -> str:
+    """Puts the events that the script names; `take a`, `back a`, `done a` and `withdraw a1`. What waits then.
+
+    After a bar stands what was given up; after `take` what was taken.
+    """
+    backlog = Backlog(bound)
+    said: list[str] = []
+    for step in script.split("; "):
+        word, _, name = step.rpartition(" ")
+        if word == "":
+            said += [f"|{lost.event_id}" for lost in backlog.put(event(name))]
+        elif word == "take":
+            taken = backlog.take(name)
+            said.append(f"<{taken.event_id if taken else None}")
+        elif word == "withdraw":
+            backlog.withdraw(name[0], name)
+        else:
+            {"back": backlog.back, "done": backlog.done}[word](name)
+    left = [one.event_id or "" for one in backlog.events()]
+    assert len(backlog) == len(left)
+    return " ".join([*left, *said])
 
 
-def put(backlog: Backlog, *events: Event) -> list[Event]:
-    return [given_up for one in events for given_up in backlog.put(one)]
+CASES = {
+    "a session's events come out in order": ("a1; a2; take a; done a; take a; done a; take a", "<a1 <a2 <None"),
+    "progress replaces waiting progress": ("b1; a1~; a2~", "b1 a2~"),
+    "an alert replaces waiting progress": ("b1; a1~; a2", "b1 a2"),
+    "a start replaces waiting progress": ("b1; a1~; a2>", "b1 a2>"),
+    "an end replaces waiting progress": ("b1; a1~; a2!", "b1 a2!"),
+    "progress does not replace a start": ("a1>; a2~", "a1> a2~"),
+    "progress does not replace an alert": ("a1?; a2~", "a1? a2~"),
+    "progress does not replace a silent end": ("a1=; a2~", "a1= a2~"),
+    "progress does not replace a failed end": ("a1x; a2~", "a1x a2~"),
+    "what is being sent is not replaced": ("a1~; take a; a2~; a3~; back a; take a", "a1~ a3~ <a1~ <a1~"),
+    "what could not be sent is replaced": ("a1~; take a; back a; a2~; take a", "a2~ <a1~ <a2~"),
+    "beyond the bound the oldest progress goes": ("a1; b1~; c1; d1; e1", "a1 c1 d1 e1 |b1~"),
+    "and without progress the oldest event": ("a1; b1; c1; d1; e1", "b1 c1 d1 e1 |a1"),
+    "new progress goes before old alerts": ("a1; b1; c1; d1; e1~", "a1 b1 c1 d1 |e1~"),
+    "what is being sent is never given up": ("a1; take a; b1; c1; d1; e1", "a1 c1 d1 e1 <a1 |b1"),
+    "what waits for its turn is as good as sent": ("a1; a2?; withdraw a2?", "a1 a2?"),
+    "also while the first is being sent": ("a1; a2?; take a; withdraw a2?", "a1 a2? <a1"),
+    "and if the relay takes it": ("a1; a2?; take a; withdraw a2?; done a; take a", "a2? <a1 <a2?"),
+    "a session that stalls drops what is withdrawn": ("a1; a2?; a3; take a; back a; withdraw a2?", "a1 a3 <a1"),
+    "but nothing else": ("a1; a2?; take a; back a; withdraw a9; withdraw b2", "a1 a2? <a1"),
+    "what is withdrawn before the first fails": ("a1; a2?; take a; withdraw a2?; back a", "a1 <a1"),
+    "the first itself, once it has failed": ("a1?; a2; take a; withdraw a1?; back a", "a2 <a1?"),
+    "what is withdrawn while the relay comes back": (
+        "a1; a2?; take a; back a; take a; withdraw a2?; done a; take a",
+        "<a1 <a1 <None",
+    ),
+}  # fmt: skip
 
 
-@pytest.fixture
-def backlog() -> Backlog:
-    return Backlog(4)
+@pytest.mark.parametrize(("script", "result"), CASES.values(), ids=CASES)
+def test_what_waits(script: str, result: str) -> None:
+    assert play(script) == result
 
 
-def test_events_of_a_session_come_out_in_order(backlog: Backlog) -> None:
-    first, second = event("ses_a"), event("ses_a")
-    assert put(backlog, first, second) == []
-    assert backlog.take("ses_a") is first
-    backlog.done("ses_a")
-    assert backlog.take("ses_a") is second
-    backlog.done("ses_a")
-    assert backlog.take("ses_a") is None
-    assert len(backlog) == 0
+def test_a_clear_backlog_returns_everything_in_order() -> None:
+    backlog = Backlog(4)
+    for name in ("a1", "b1", "a2"):
+        backlog.put(event(name))
+    assert [one.event_id for one in backlog.clear()] == ["a1", "b1", "a2"]
+    assert (len(backlog), backlog.take("a")) == (0, None)
 
 
-@pytest.mark.parametrize(
-    "later", [progress(), event("ses_a"), event("ses_a", "start"), event("ses_a", "error")]
-)
-def test_whatever_comes_later_replaces_waiting_progress(backlog: Backlog, later: Event) -> None:
-    put(backlog, event("ses_b"), progress(), later)
-    assert [one.event_id for one in backlog.events()][1:] == [later.event_id]
-    assert len(backlog) == 2
-
-
-@pytest.mark.parametrize(
-    "earlier",
-    [
-        event("ses_a", "start"),
-        event("ses_a", "permission"),
-        event("ses_a", "progress", "complete"),
-        event("ses_a", "progress", "error"),
-    ],
-)
-def test_progress_replaces_nothing_else(backlog: Backlog, earlier: Event) -> None:
-    later = progress()
-    put(backlog, earlier, later)
-    assert backlog.events() == [earlier, later]
-
-
-def test_progress_that_is_being_sent_is_not_replaced(backlog: Backlog) -> None:
-    first, second, third = progress(), progress(), progress()
-    put(backlog, first)
-    backlog.take("ses_a")
-    put(backlog, second, third)
-    assert backlog.events() == [first, third]
-    backlog.back("ses_a")
-    assert backlog.take("ses_a") is first
-
-
-def test_progress_whose_try_failed_is_replaced(backlog: Backlog) -> None:
-    first, second = progress(), progress()
-    put(backlog, first)
-    backlog.take("ses_a")
-    backlog.back("ses_a")
-    put(backlog, second)
-    assert backlog.take("ses_a") is second
-
-
-def test_beyond_the_bound_the_oldest_progress_goes_then_the_oldest_event(backlog: Backlog) -> None:
-    first, moves, second, third = event("ses_a"), progress("ses_b"), event("ses_c"), event("ses_d")
-    assert put(backlog, first, moves, second, third) == []
-    assert put(backlog, event("ses_e")) == [moves]
-    assert put(backlog, event("ses_f")) == [first]
-    late = progress("ses_g")
-    assert put(backlog, late) == [late]
-    assert len(backlog) == 4
-
-
-def test_what_is_being_sent_is_never_given_up() -> None:
-    backlog = Backlog(1)
-    flying, waiting = event("ses_a"), event("ses_b")
-    put(backlog, flying)
-    backlog.take("ses_a")
-    assert put(backlog, waiting) == [waiting]
-
-
-def test_only_a_session_that_stalls_takes_events_back(backlog: Backlog) -> None:
-    first, asks, last = event("ses_a"), event("ses_a", "permission"), event("ses_a")
-    put(backlog, first, asks, last)
-    backlog.withdraw("ses_a", asks.event_id or "")
-    assert len(backlog) == 3  # as good as sent
-    backlog.take("ses_a")
-    backlog.withdraw("ses_a", asks.event_id or "")
-    assert len(backlog) == 3
-    backlog.back("ses_a")
-    backlog.withdraw("ses_a", "another")
-    backlog.withdraw("ses_b", asks.event_id or "")
-    backlog.withdraw("ses_a", asks.event_id or "")
-    assert backlog.events() == [first, last]
-
-
-def test_what_is_withdrawn_while_a_try_hangs_goes_as_soon_as_it_fails(backlog: Backlog) -> None:
-    asks, last = event("ses_a", "permission"), event("ses_a")
-    put(backlog, asks, last)
-    backlog.take("ses_a")
-    backlog.withdraw("ses_a", asks.event_id or "")
-    assert len(backlog) == 2
-    backlog.back("ses_a")
-    assert backlog.events() == [last]
-
-
-def test_what_is_withdrawn_while_the_relay_comes_back_goes_before_its_turn(backlog: Backlog) -> None:
-    first, asks = event("ses_a"), event("ses_a", "permission")
-    put(backlog, first, asks)
-    backlog.take("ses_a")
-    backlog.back("ses_a")
-    backlog.take("ses_a")
-    backlog.withdraw("ses_a", asks.event_id or "")
-    backlog.done("ses_a")
-    assert backlog.take("ses_a") is None
-    assert len(backlog) == 0
-
-
-def test_what_a_relay_takes_is_sent_in_spite_of_a_late_answer(backlog: Backlog) -> None:
-    first, asks = event("ses_a"), event("ses_a", "permission")
-    put(backlog, first, asks)
-    backlog.take("ses_a")
-    backlog.withdraw("ses_a", asks.event_id or "")
-    backlog.done("ses_a")
-    assert backlog.take("ses_a") is asks
-
-
-def test_a_clear_backlog_returns_everything_in_order(backlog: Backlog) -> None:
-    events = [event("ses_a"), event("ses_b"), event("ses_a")]
-    put(backlog, *events)
-    assert backlog.clear() == events
-    assert len(backlog) == 0
-    assert backlog.take("ses_a") is None
-
-
-kinds = st.sampled_from(["complete", "permission", "error", "progress", "start"])
-steps = st.one_of(
-    st.tuples(st.just("put"), st.sampled_from(["ses_a", "ses_b", "ses_c"]), kinds),
-    st.tuples(st.just("fail"), st.sampled_from(["ses_a", "ses_b", "ses_c"]), kinds),
-    st.tuples(st.just("done"), st.sampled_from(["ses_a", "ses_b", "ses_c"]), kinds),
+STEPS = st.tuples(
+    st.sampled_from(["put", "put", "fail", "done"]), st.sampled_from("abc"), st.sampled_from("~>?!1")
 )
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.lists(steps, max_size=60), st.integers(1, 6))
-def test_whatever_happens(todo: list[tuple[str, str, EventType]], bound: int) -> None:
+@given(st.lists(STEPS, max_size=60), st.integers(1, 6))
+def test_whatever_happens(todo: list[tuple[str, str, str]], bound: int) -> None:
     backlog = Backlog(bound)
     put_so_far: list[Event] = []
     gone: list[Event] = []
-    for action, session, kind in todo:
+    for number, (action, session, kind) in enumerate(todo):
         if action == "put":
-            one = event(session, kind)
+            one = event(f"{session}{number}{kind}")
             put_so_far.append(one)
             lost = backlog.put(one)
             # An alert is given up only if no progress waits that could go instead of it.
@@ -191,10 +118,9 @@ def test_whatever_happens(todo: list[tuple[str, str, EventType]], bound: int) ->
                 backlog.back(session)
     left = backlog.events()
     assert len(left) == len(backlog) <= bound
-    for one in put_so_far:
-        assert is_progress(one) or one in left or one in gone
-    for session in ("ses_a", "ses_b", "ses_c"):
-        order = [put_so_far.index(one) for one in left if one.session_id == session]
-        assert order == sorted(order)
+    assert all(is_progress(one) or one in left or one in gone for one in put_so_far)
+    for session in "abc":
         waiting = [one for one in left if one.session_id == session]
+        order = [put_so_far.index(one) for one in waiting]
+        assert order == sorted(order)
         assert not any(map(is_progress, waiting[:-1]))

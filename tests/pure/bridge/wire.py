@@ -23,24 +23,12 @@ def created(
     return event("session.created", sessionID=session, info=info)
 
 
-def deleted(session: str) -> Event:
-    return event("session.deleted", sessionID=session, info={"id": session})
-
-
 def status(session: str, kind: str, **more: Any) -> Event:
     return event("session.status", sessionID=session, status={"type": kind} | more)
 
 
 def error(session: str | None, name: str = "APIError") -> Event:
     return event("session.error", sessionID=session, error={"name": name, "data": {"message": "no"}})
-
-
-def asked(session: str, request: str, kind: str = "permission") -> Event:
-    return event(f"{kind}.asked", id=request, sessionID=session)
-
-
-def replied(session: str, request: str, reply: str | None = "once") -> Event:
-    return event("permission.replied", sessionID=session, requestID=request, reply=reply)
 
 
 def assistant(session: str, message: str, **info: Any) -> Event:
