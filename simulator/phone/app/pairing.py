@@ -121,9 +121,5 @@ class Keychain:
         """The secret of an account. Raises KeyError if there is none."""
         return self._secrets[account]
 
-    def forget(self, account: str) -> None:
-        """Delete the secret of an account, if there is one."""
-        self._secrets.pop(account, None)
-
     def __repr__(self) -> str:
         return f"Keychain({len(self._secrets)} secrets)"

@@ -1,7 +1,6 @@
 """`simulator opencode`: a scripted server with a crowd, in this process and as one of its own."""
 
 import asyncio
-import base64
 import contextlib
 import json
 import signal
@@ -55,15 +54,6 @@ async def test_a_server_that_works_only_when_asked(http) -> None:
                 async with http.get(f"{server.url}/permission") as response:
                     asked = await response.json()
     assert asked[0]["permission"] == "bash"
-
-
-async def test_a_password(http) -> None:
-    async with running(OpenCodeOptions(port=0, password="secret")) as server:
-        async with http.get(f"{server.url}/global/health") as response:
-            assert (response.status, await response.read()) == (401, b"")
-        given = {"Authorization": f"Basic {base64.b64encode(b'opencode:secret').decode()}"}
-        async with http.get(f"{server.url}/global/health", headers=given) as response:
-            assert response.status == 200
 
 
 async def test_a_port_in_use() -> None:

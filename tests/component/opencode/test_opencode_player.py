@@ -29,13 +29,6 @@ async def test_both_streams_carry_what_was_recorded(player, listen, ticking, nam
     assert without_own(bare.events) == recorded
 
 
-async def test_another_directory_hears_nothing_of_it(player, listen, ticking) -> None:
-    await listen("/global/event")
-    other = await listen("/event?directory=/code/other")
-    await player.play(load("a_text").recording)
-    assert without_own(other.events) == []
-
-
 async def test_events_come_at_their_recorded_times(player, listen, clock, server) -> None:
     listener = await listen()
     recording = load("c_error_400").recording
@@ -93,21 +86,6 @@ async def test_times_inside_are_those_of_the_play(player, listen, ticking, clock
     assert clock.now() * 1000 - info["time"]["updated"] == pytest.approx(0, abs=4_000)
 
 
-async def test_rest_tells_of_the_moment(player, listen, clock, ask) -> None:
-    """While a permission waits the session is busy and the request is listed; at the end neither is."""
-    await listen()
-    playing = asyncio.create_task(player.play(load("b_permission_once").recording))
-    await asyncio.sleep(0)
-    await clock.advance(1.2)
-    _, statuses = await ask("GET", "/session/status")
-    _, (asked,) = await ask("GET", "/permission")
-    assert statuses == {asked["sessionID"]: {"type": "busy"}}
-    await clock.advance(3.0)
-    await playing
-    assert await ask("GET", "/session/status") == (200, {})
-    assert await ask("GET", "/permission") == (200, [])
-
-
 async def test_an_answer_given_by_a_person_is_told_once(player, listen, clock, ask) -> None:
     listener = await listen()
     playing = asyncio.create_task(player.play(load("b_permission_once").recording))
@@ -135,18 +113,6 @@ async def test_a_refusal_by_a_person_ends_the_turn(player, listen, clock, ask) -
     assert listener.types[-3:] == ["permission.replied", "session.status", "session.idle"]
 
 
-async def test_nobody_listens(player) -> None:
-    with pytest.raises(TimeoutError, match="nobody opened"):
-        await player.play(load("a_text").recording, subscribed_within=0.01)
-
-
-async def test_the_play_waits_for_the_attach_window(player, server, listen, ticking) -> None:
-    listener = await listen()
-    recording = load("a_reason").recording
-    await player.play(recording, math.inf)
-    await listener.count(1 + len(recording.events))
-
-
 @pytest.mark.parametrize("name", KILLED)
 async def test_a_killed_server_cuts_its_streams_and_comes_back_without_memory(
     player, listen, ticking, server, ask, journal, name: str
@@ -172,14 +138,6 @@ async def test_the_last_words_arrive_even_at_infinite_speed(player, listen, tick
     played = await player.play(load(name).recording, math.inf)
     await listener.end()
     assert len(without_own(listener.events)) == played.events
-
-
-async def test_a_play_after_a_kill_has_a_new_number(player, listen, ticking) -> None:
-    await listen()
-    first = await player.play(load("i_sigkill_while_streaming").recording, math.inf)
-    await listen()
-    second = await player.play(load("a_reason").recording, math.inf)
-    assert (first.number, second.number) == (0, 1)
 
 
 async def test_a_restarted_server_shows_its_unfinished_session(player, listen, ticking, ask) -> None:

@@ -118,30 +118,6 @@ async def test_a_prompt_needs_parts_and_a_session(ask, route: str) -> None:
     assert (await ask("POST", f"/session/ses_x/{route}", {"parts": []}))[0] == 404
 
 
-async def test_a_permission_is_answered_by_rest(listen, prompt, ask, ticking) -> None:
-    listener = await listen()
-    session = await prompt(ASKING)
-    (asked,) = await waiting(ask, "/permission")
-    assert (await ask("GET", "/session/status"))[1] == {session["id"]: {"type": "busy"}}
-    path = f"/permission/{asked['id']}/reply"
-    assert (await ask("POST", f"{path}?directory=/code/other", {"reply": "once"}))[0] == 404
-    assert await ask("POST", path, {"reply": "once"}) == (200, True)
-    status, error = await ask("POST", path, {"reply": "once"})
-    assert (status, error["_tag"]) == (404, "PermissionNotFoundError")
-    await listener.until(lambda: "session.idle" in listener.types)
-    assert statuses(listener, session) == PAIR
-
-
-async def test_a_permission_is_refused_by_the_older_route(listen, prompt, ask, ticking) -> None:
-    listener = await listen()
-    session = await prompt(ASKING, "/code/other")
-    (asked,) = await waiting(ask, "/permission?directory=/code/other")
-    path = f"/session/{session['id']}/permissions/{asked['id']}"
-    assert await ask("POST", path, {"response": "reject"}) == (200, True)
-    await listener.until(lambda: "session.idle" in listener.types)
-    assert statuses(listener, session) == PAIR
-
-
 async def test_a_refusal_with_a_message_goes_to_the_model(listen, prompt, ask, ticking) -> None:
     listener = await listen()
     await prompt(ASKING)
@@ -149,21 +125,6 @@ async def test_a_refusal_with_a_message_goes_to_the_model(listen, prompt, ask, t
     await ask("POST", f"/permission/{asked['id']}/reply", {"reply": "reject", "message": "use ls"})
     await listener.until(lambda: "session.idle" in listener.types)
     assert b"with the following feedback: use ls" in listener.raw
-
-
-@pytest.mark.parametrize(
-    ("action", "body", "told"),
-    [("reply", {"answers": [["Blue"]]}, "question.replied"), ("reject", None, "question.rejected")],
-)
-async def test_a_question_is_answered_by_rest(listen, prompt, ask, ticking, action, body, told) -> None:
-    listener = await listen()
-    session = await prompt(QUESTION)
-    (asked,) = await waiting(ask, "/question")
-    assert await ask("POST", f"/question/{asked['id']}/{action}", body) == (200, True)
-    assert (await ask("POST", f"/question/{asked['id']}/{action}", body))[0] == 404
-    await listener.until(lambda: "session.idle" in listener.types)
-    assert told in listener.types
-    assert statuses(listener, session) == PAIR
 
 
 async def test_an_abort_by_rest(listen, prompt, ask, ticking) -> None:
@@ -193,17 +154,6 @@ async def test_a_deleted_session_is_listed_as_busy_until_its_turn_notices(listen
     assert (await ask("GET", "/session/status"))[1] == {}
 
 
-async def test_deleting_an_unknown_session(ask) -> None:
-    assert (await ask("DELETE", "/session/ses_x"))[0] == 404
-
-
-async def test_a_session_is_renamed(listen, ask) -> None:
-    _, session = await ask("POST", "/session", {"title": "old"})
-    status, changed = await ask("PATCH", f"/session/{session['id']}", {"title": "new"})
-    assert (status, changed["title"]) == (200, "new")
-    assert (await ask("GET", f"/session/{session['id']}"))[1]["title"] == "new"
-
-
 async def test_disposal_ends_the_streams_of_the_instance_properly(listen, prompt, ask, clock) -> None:
     everything, own = await listen("/global/event"), await listen(f"/event?directory={D}")
     other = await listen("/event?directory=/code/other")
@@ -229,19 +179,6 @@ async def test_disposing_of_all_instances(listen, ask, clock) -> None:
     await everything.until(lambda: "global.disposed" in everything.types)
     assert everything.types.count("server.instance.disposed") == 2
     assert everything.events[-1]["directory"] == "global"
-
-
-async def test_any_request_that_names_a_directory_starts_an_instance_there(listen, ask, clock) -> None:
-    listener = await listen()
-    await clock.advance(0.1)
-    await ask("GET", "/permission?directory=/code/new")
-    await clock.advance(1)
-    await listener.until(lambda: listener.types.count("plugin.added") == 45)
-    (project,) = [event for event in listener.events if event["payload"]["type"] == "project.updated"]
-    assert (project["directory"], project["payload"]["properties"]["worktree"]) == ("global", "/code/new")
-    assert {event["directory"] for event in listener.events if "plugin" in event["payload"]["type"]} == {
-        "/code/new"
-    }
 
 
 async def test_death_in_the_middle_of_a_turn(listen, prompt, ask, server, clock) -> None:

@@ -3,7 +3,7 @@
 from phone_scene import SECRET, Scene, entries, says
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.phone.app.monitored_session import DECISION, STOPPED
+from simulator.phone.app.monitored_session import DECISION
 
 OTHER_SERVER = "fedcba9876543210"
 
@@ -45,23 +45,6 @@ async def test_a_push_starts_a_card_and_its_token_is_told(scene: Scene) -> None:
     assert scene.calls("activity/unregister") == [], (
         "the app does not run, and the relay knows: it sent the end"
     )
-
-
-async def test_two_cards_by_push(scene: Scene) -> None:
-    phone = scene.phone()
-    cards = [scene.starts(phone, session_id) for session_id in ("ses_1", "ses_2")]
-    await scene.told("activity/register", 2)
-    told = {body["sessionID"]: body["activityToken"] for body in scene.calls("activity/register")}
-    assert told == {"ses_1": cards[0].token, "ses_2": cards[1].token}
-
-
-async def test_two_phones_tell_their_own(scene: Scene) -> None:
-    phones = [scene.phone(), scene.phone()]
-    for phone in phones:
-        scene.starts(phone)
-    await scene.told("activity/register", 2)
-    told = {body["deviceToken"]: body["activityToken"] for body in scene.calls("activity/register")}
-    assert told == {phone.app.token: phone.activities.newest.token for phone in phones}
 
 
 async def test_an_update_token_that_rotates_is_told_again(scene: Scene) -> None:
@@ -180,18 +163,6 @@ async def test_opened_again_it_ends_a_card_whose_turn_is_over(scene: Scene) -> N
     await scene.follows(phone, status="complete", lastMessage="All 42 tests pass.")
     assert card.state == "ended"
     await scene.told("activity/unregister")
-
-
-async def test_a_ghost_of_an_abort_asks_nobody(scene: Scene) -> None:
-    phone, agent = scene.phone(), scene.agent
-    agent.session()
-    agent.busy()
-    agent.asks()
-    scene.starts(phone)
-    agent.says("Half an", completed=True, error={"name": "MessageAbortedError", "data": {}})
-    agent.idle()
-    await scene.open(phone)
-    await scene.follows(phone, status="complete", lastMessage=STOPPED)
 
 
 async def test_a_card_whose_session_no_server_knows_is_an_orphan(scene: Scene) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from phone_scene import DIRECTORY, SECRET, Scene, entries, says
+from phone_scene import SECRET, Scene, entries, says
 from simulator.phone.app.app import BUNDLE_ID
 from simulator.phone.app.monitored_session import DECISION, INTERRUPTED, STARTING, STOPPED
 from simulator.phone.app.opencode_client import OpenCodeAway
@@ -33,17 +33,6 @@ async def test_a_turn_from_its_start_to_its_end(scene: Scene) -> None:
     )
     assert card.visible, "it stays for a while"
     assert entries(scene.journal, "stream broke") == []
-
-
-async def test_an_error_ends_the_card(scene: Scene) -> None:
-    phone, agent = scene.phone(), scene.agent
-    agent.session()
-    await scene.open(phone)
-    agent.busy()
-    agent.fails("Incorrect API key")
-    agent.idle()
-    await scene.follows(phone, status="error", lastMessage="Incorrect API key")
-    assert phone.activities.active == ()
 
 
 async def test_its_token_is_registered_and_unregistered_at_the_end(scene: Scene) -> None:
@@ -241,15 +230,3 @@ async def test_local_updates_do_not_shut_out_pushes_of_the_same_second(scene: Sc
     phone.set("app", "background")
     scene.pushes(phone, phone.activities.newest, status="permission", last_message="Allow bash?")
     assert says(phone)["lastMessage"] == "Allow bash?"
-
-
-async def test_other_directories_and_noise_change_nothing(scene: Scene) -> None:
-    phone, agent = scene.phone(), scene.agent
-    agent.session()
-    await scene.open(phone)
-    agent.happens("todo.updated", todos=[])
-    agent.happens("message.part.delta", delta="x")
-    agent.busy()
-    await scene.follows(phone, status="working")
-    assert scene.opencode.process.directory == DIRECTORY
-    assert len(phone.activities.all) == 1

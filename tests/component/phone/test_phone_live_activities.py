@@ -187,12 +187,6 @@ def test_there_is_nothing_to_rotate(phone) -> None:
         phone.activities.rotate(start(phone))
 
 
-def test_the_end_expires_the_token_once(phone, apns, clock) -> None:
-    activity = start(phone)
-    change(phone, "end", dismissal_date=clock.now() - 1)
-    assert (activity.state, apns.expired) == ("dismissed", [activity.token])
-
-
 async def test_after_8_hours_the_token_expires(phone, apns, clock, journal) -> None:
     activity = start(phone)
     await clock.advance(20 * HOUR)
@@ -379,13 +373,3 @@ def test_a_background_push(phone, alert, journal) -> None:
     phone.receive(quiet)
     assert phone.background_wakes == 1
     assert journal.entries("phone", "dropped")[0].detail["why"] == "the app was force-quit"
-
-
-def test_the_lock_screen_has_the_activity(phone, alert, clock) -> None:
-    start(
-        phone,
-        content_state={"name": "SessionActivity", "props": '{"status":"permission","sessionTitle":"Fix"}'},
-    )
-    phone.receive(alert())
-    assert phone.screen.lines(clock.now(), 30)[0] == "! Fix              Needs input"
-    assert phone.notifications[0].title == "Fix it"

@@ -4,16 +4,7 @@ import asyncio
 
 import pytest
 
-from simulator.replay.expectations import evaluate, held
-from simulator.scenario import ExpectedAlert, Recording, Scenario
-
 SERVER_ID = "0123456789abcdef"
-
-
-def test_an_alert_is_shown(phone, alert, clock) -> None:
-    phone.receive(alert(title="Fix it"))
-    (notification,) = phone.screen.notifications
-    assert (notification.title, notification.body, notification.at) == ("Fix it", "All done.", clock.now())
 
 
 def test_a_showing_tells_what_the_app_reads(phone, alert, link, clock) -> None:
@@ -31,11 +22,6 @@ def test_a_showing_tells_what_the_app_reads(phone, alert, link, clock) -> None:
             "knownServer": True,
         }
     ]
-
-
-def test_a_push_of_a_server_the_app_does_not_know(phone, alert) -> None:
-    phone.receive(alert())
-    assert phone.showings[0]["knownServer"] is False
 
 
 def test_the_journal_tells_what_was_shown(phone, alert, journal) -> None:
@@ -69,18 +55,6 @@ def test_a_repeated_collapse_id_is_shown_again_in_place(phone, alert, journal) -
     assert [entry.what for entry in journal.entries("phone")] == ["shown", "shown", "replaced"]
 
 
-def test_a_double_is_caught_by_the_judge(phone, alert) -> None:
-    demanded = Scenario(
-        "made_up", "Made up.", Recording("made_up", (), ()), (ExpectedAlert("complete", "ses_1", "Fix it"),)
-    )
-    told = [{"eventType": "complete", "sessionID": "ses_1", "at": 1.0}]
-    phone.receive(alert(collapse_id="a"))
-    assert held(evaluate(demanded, told, phone.showings))
-    phone.receive(alert(collapse_id="a"))
-    assert len(phone.screen.notifications) == 1
-    assert not held(evaluate(demanded, told, phone.showings))
-
-
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
@@ -103,30 +77,11 @@ def test_what_cannot_be_shown_is_in_the_journal(phone, alert, journal, wrong: di
     )
 
 
-@pytest.mark.parametrize("setting", ["online", "notifications_allowed"])
-def test_a_phone_that_is_off_shows_nothing(phone, alert, journal, setting: str) -> None:
-    setattr(phone.device, setting, False)
-    phone.receive(alert())
-    assert [entry.what for entry in journal.entries("phone")] == ["dropped"]
-
-
-def test_an_old_token_is_no_longer_of_this_phone(phone, alert) -> None:
-    push = alert()
-    phone.device.rotate("production")
-    phone.receive(push)
-    assert phone.showings == []
-
-
 @pytest.mark.parametrize("broken", [None, object(), "push"])
 def test_receiving_never_raises(phone, journal, broken) -> None:
     phone.receive(broken)
     (entry,) = journal.entries("phone")
     assert entry.detail["why"].startswith("it cannot be read: AttributeError")
-
-
-def test_a_payload_of_another_type_never_raises(phone, alert, journal) -> None:
-    phone.receive(alert(payload=["not", "a", "dict"]))
-    assert journal.entries("phone")[0].what == "dropped"
 
 
 def test_a_tap_opens_the_session(phone, alert, journal) -> None:
@@ -156,11 +111,6 @@ def test_a_tap_on_what_is_not_there(phone, alert) -> None:
         phone.tap(notification)
 
 
-async def test_waiting_for_what_was_shown_already(phone, alert) -> None:
-    phone.receive(alert())
-    assert await phone.shown() == phone.showings
-
-
 async def test_waiting_for_what_will_be_shown(phone, alert) -> None:
     waiting = [
         asyncio.create_task(phone.shown(2)),
@@ -180,3 +130,8 @@ async def test_waiting_in_vain(phone, alert) -> None:
         TimeoutError, match=r"Ada's iPhone did not show 2 such alerts, but \['Something else'\]"
     ):
         await phone.shown(2, within=0.01)
+
+
+def test_a_payload_of_another_type_is_dropped(phone, alert, journal) -> None:
+    phone.receive(alert(payload=["not", "a", "dict"]))
+    assert [entry.what for entry in journal.entries("phone")] == ["dropped"]

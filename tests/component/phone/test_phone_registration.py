@@ -48,20 +48,6 @@ async def test_an_app_that_is_not_paired_tells_nobody(phone, relay) -> None:
     assert relay.calls == []
 
 
-async def test_every_start_registers_again(phone, relay, link) -> None:
-    phone.app.scan(link)
-    await phone.app.start()
-    await phone.app.start()
-    assert [path for path, _ in relay.calls] == ["/v1/device/register"] * 2
-
-
-async def test_unregistering(phone, relay, link) -> None:
-    phone.app.scan(link)
-    (reply,) = await phone.app.unregister()
-    assert reply.outcome == "accepted"
-    assert relay.calls == [("/v1/device/unregister", {"secret": SECRET, "deviceToken": phone.app.token})]
-
-
 async def test_a_new_token_is_registered_and_the_old_one_taken_off(phone, relay, link) -> None:
     phone.app.scan(link)
     await phone.app.register()
@@ -74,43 +60,6 @@ async def test_a_new_token_is_registered_and_the_old_one_taken_off(phone, relay,
         ("unregister", old),
         ("register", phone.app.token),
     ]
-
-
-async def test_scanning_the_same_server_again_replaces_its_secret(phone, relay, link) -> None:
-    phone.app.scan(link)
-    phone.app.scan(link.replace(SECRET, "another-secret-another"))
-    await phone.app.register()
-    assert [body["secret"] for _, body in relay.calls] == ["another-secret-another"]
-
-
-async def test_two_servers_are_two_registrations(phone, relay, link) -> None:
-    phone.app.scan(link)
-    phone.app.scan(link.replace(SERVER_ID, "fedcba9876543210").replace(SECRET, "another-secret-another"))
-    await phone.app.register()
-    assert [body["secret"] for _, body in relay.calls] == [SECRET, "another-secret-another"]
-    assert len(phone.app.pairings) == 2
-
-
-async def test_a_broken_link_changes_nothing(phone) -> None:
-    with pytest.raises(PairingError):
-        phone.app.scan("https://example.com")
-    assert phone.app.pairings == ()
-
-
-async def test_the_phone_knows_its_servers(phone, link) -> None:
-    assert not phone.app.knows(SERVER_ID)
-    phone.app.scan(link)
-    assert phone.app.knows(SERVER_ID)
-    assert not phone.app.knows("fedcba9876543210")
-    assert not phone.app.knows(None)
-
-
-async def test_a_link_without_server_id_never_matches(phone, link) -> None:
-    """The newest servers send no serverID in the link, but one in every push."""
-    phone.app.scan(link.replace(f'"serverID":"{SERVER_ID}",', ""))
-    assert not phone.app.knows(SERVER_ID)
-    assert phone.app.pairings[0].server_id is None
-    assert phone.app.keychain.secret("http://127.0.0.1:4096") == SECRET
 
 
 async def test_while_the_relay_is_down_the_app_tries_again(phone, relay, link, ticking, clock) -> None:
@@ -180,3 +129,24 @@ def test_nothing_of_the_app_shows_the_secret(phone, link) -> None:
     assert SECRET not in repr(phone.app.pairings)
     assert SECRET not in repr(phone.app.keychain)
     assert SECRET not in repr(vars(phone.app))
+
+
+async def test_several_servers(phone, relay, link) -> None:
+    """The same server again replaces its secret; the newest servers send no serverID in the link, but one in every push."""
+    other, nameless = "fedcba9876543210", link.replace(f'"serverID":"{SERVER_ID}",', "")
+    assert not phone.app.knows(SERVER_ID)
+    for scanned in (link, link.replace(SECRET, "newer"), link.replace(SERVER_ID, other), nameless):
+        phone.app.scan(scanned)
+    with pytest.raises(PairingError):
+        phone.app.scan("https://example.com")
+    assert [pairing.server_id for pairing in phone.app.pairings] == [SERVER_ID, other, None]
+    assert phone.app.keychain.secret("http://127.0.0.1:4096") == SECRET
+    await phone.app.register()
+    assert [body["secret"] for _, body in relay.calls] == ["newer", SECRET, SECRET]
+    assert phone.app.knows(SERVER_ID)
+    assert not phone.app.knows("0000000000000000")
+
+
+async def test_a_link_without_server_id_never_matches(phone, link) -> None:
+    phone.app.scan(link.replace(f'"serverID":"{SERVER_ID}",', ""))
+    assert not phone.app.knows(SERVER_ID)

@@ -59,16 +59,6 @@ async def test_an_abort_at_any_moment_ends_the_turn_with_two_pairs(scripted, sec
     assert scripted.state.statuses == {}
 
 
-async def test_a_second_abort_only_says_idle_again(scripted) -> None:
-    session = scripted.session()
-    scripted.prompt(session, '[{"op": "text", "n": 50}]')
-    await scripted.clock.advance(0.5)
-    scripted.api.abort(session["id"], D)
-    scripted.api.abort(session["id"], D)
-    await scripted.clock.advance(5)
-    assert scripted.all_milestones(session)[-7:] == ["MessageAbortedError", *PAIR, *PAIR, *PAIR]
-
-
 async def test_the_script_may_abort_its_own_turn(scripted) -> None:
     session = scripted.session()
     turn = scripted.prompt(session, '[{"op": "text", "n": 500}, {"op": "abort", "after": 1.5}]')

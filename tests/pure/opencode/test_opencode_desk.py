@@ -1,6 +1,5 @@
 """Requests to a server: scripted sessions and recorded ones, instances, disposal, the death of the process."""
 
-import asyncio
 import random
 
 import pytest
@@ -81,28 +80,6 @@ async def test_disposing_of_everything_tells_of_each_instance_and_then_of_all(sc
     ]
 
 
-async def test_a_message_is_answered_when_the_turn_is_over(scripted) -> None:
-    session = scripted.session()
-    body = {"parts": [{"type": "text", "text": '@@[{"op": "text", "n": 2, "word": "w"}]'}]}
-    answer = asyncio.ensure_future(scripted.api.message(session, body))
-    await scripted.clock.advance(0.1)
-    assert not answer.done()
-    await scripted.clock.advance(5)
-    said = answer.result()
-    assert (said["info"]["role"], said["info"]["finish"]) == ("assistant", "stop")
-    assert [part["text"] for part in said["parts"] if part["type"] == "text"] == ["w0 w1 "]
-
-
-async def test_a_prompt_that_is_no_script_is_refused_and_nothing_happens(scripted) -> None:
-    session = scripted.session()
-    before = len(scripted.told)
-    with pytest.raises(Refused) as refused:
-        scripted.prompt(session, '[{"op": "dance"}]')
-    assert refused.value.status == 400
-    assert "'dance' is none of" in refused.value.body["data"]["message"]
-    assert len(scripted.told) == before
-
-
 async def test_a_session_is_renamed_and_archived(scripted) -> None:
     session = scripted.session()
     changed = scripted.api.change(session, {"title": "new"})
@@ -119,33 +96,6 @@ async def test_a_new_title_survives_the_turn_that_goes_on(scripted) -> None:
     scripted.api.change(scripted.state.sessions[session["id"]], {"title": "new"})
     await scripted.clock.advance(5)
     assert scripted.state.sessions[session["id"]]["title"] == "new"
-
-
-async def test_death_leaves_messages_unfinished_and_tells_nobody(scripted) -> None:
-    session = scripted.session()
-    turn = scripted.prompt(session, '[{"op": "bash", "command": "echo a; sleep 60", "reply": "once"}]')
-    await scripted.clock.advance(1)
-    before = len(scripted.told)
-    scripted.api.die()
-    scripted.state.restart()
-    await scripted.clock.advance(600)
-    assert len(scripted.told) == before
-    assert turn.cancelled()
-    assert (scripted.state.session_status(D), scripted.state.permissions) == ({}, {})
-    message = scripted.state.message_list(session["id"])[-1]
-    assert "completed" not in message["info"]["time"]
-    assert [part["state"]["status"] for part in message["parts"] if part["type"] == "tool"] == ["running"]
-
-
-async def test_after_death_a_session_takes_prompts_again(scripted) -> None:
-    session = scripted.session()
-    scripted.prompt(session, '[{"op": "text", "n": 500}]')
-    await scripted.clock.advance(1)
-    scripted.api.die()
-    scripted.state.restart()
-    turn = scripted.prompt(session)
-    await scripted.clock.advance(5)
-    assert turn.result().how == "done"
 
 
 @pytest.fixture

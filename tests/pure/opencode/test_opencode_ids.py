@@ -53,10 +53,6 @@ def test_the_time_is_in_the_id_as_in_recorded_ones() -> None:
     assert maker.new("ses").startswith("ses_e042c66e1ffe")
 
 
-def test_the_same_source_gives_the_same_ids() -> None:
-    assert ids().new("evt") == ids().new("evt")
-
-
 def test_play_0_keeps_everything() -> None:
     assert renamed(f"{RECORDED} {SESSION}", 0) == f"{RECORDED} {SESSION}"
 

@@ -6,7 +6,7 @@ import pytest
 
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.opencode.v1.effects import Effect, abort, permission_reply, prompt
+from simulator.opencode.v1.effects import abort, permission_reply, prompt
 from simulator.opencode.v1.process import DEFAULT_PROJECT, Process
 from simulator.opencode.v1.replay import replay
 from simulator.opencode.v1.wire import frame
@@ -86,19 +86,9 @@ def test_acting_continues_the_recorded_sequence(process: Process) -> None:
     assert process.state.sequences[session_id] == last + 3
 
 
-def test_the_first_durable_event_of_a_session_has_sequence_0(process: Process) -> None:
-    info = {"id": "ses_1", "directory": D, "time": {"updated": 1}}
-    process.act(D, Effect((("session.created", {"sessionID": "ses_1", "info": info}),)))
-    assert process.state.sequences == {"ses_1": 0}
-
-
 def test_the_project_of_a_directory(process: Process) -> None:
     assert process.project_of(D) == DEFAULT_PROJECT
     told = {"id": "evt_1", "type": "project.updated", "properties": {"id": "abc", "worktree": "/code/other"}}
     process.publish([frame({"directory": "global", "project": "abc", "payload": told})])
     assert process.project_of("/code/other") == "abc"
     assert process.project_of(D) == DEFAULT_PROJECT
-
-
-def test_times_are_whole_milliseconds(process: Process) -> None:
-    assert process.now_ms() == 1_795_226_400_000

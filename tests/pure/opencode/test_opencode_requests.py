@@ -10,7 +10,6 @@ from simulator.opencode.v1.requests import (
     choice,
     directory,
     flag,
-    listing,
     missing_key,
     number,
     permission_not_found,
@@ -83,21 +82,11 @@ def test_flags_are_true_or_not_there() -> None:
     assert not flag({}, "roots")
 
 
-def test_a_choice_is_one_of_the_words() -> None:
-    assert choice({"reply": "once"}, "reply", ("once", "always")) == "once"
-
-
 @pytest.mark.parametrize("body", [{}, {"reply": "maybe"}, {"reply": 1}, {"reply": ["once"]}])
 def test_everything_else_is_a_missing_key(body: dict) -> None:
     with pytest.raises(Refused) as refused:
         choice(body, "reply", ("once", "always"))
     assert refused.value == missing_key("reply")
-
-
-def test_a_listing_is_an_array() -> None:
-    assert listing({"parts": []}, "parts") == []
-    with pytest.raises(Refused):
-        listing({"parts": "x"}, "parts")
 
 
 def info(session_id: str, **more) -> dict:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from simulator.opencode.prompt_language import BadScript, parse
-from simulator.opencode.script import ENDING, OVERFLOW, EmitEvent, Fail, Say, Script, Tool, Use, words
+from simulator.opencode.script import OVERFLOW, EmitEvent, Fail, Say, Script, Tool, Use, words
 from simulator.scenario import load, scenarios
 
 
@@ -14,10 +14,6 @@ def call(**operation):
     assert script is not None
     (one,) = script.calls
     return one
-
-
-def test_a_prompt_without_script() -> None:
-    assert parse("Please fix the tests.") is None
 
 
 def test_words_before_the_script_are_no_part_of_it() -> None:
@@ -108,10 +104,6 @@ def test_any_event() -> None:
 def test_an_abort_belongs_to_the_whole_script() -> None:
     script = parse('@@[{"op": "text", "n": 1}, {"op": "abort", "after": 1.5}]')
     assert script == Script((Say(("word0 ",), 0.02),), abort_after=1.5)
-
-
-def test_the_last_words() -> None:
-    assert "".join(ENDING.words) == "word0 word1 word2 word3 word4 "
 
 
 @pytest.mark.parametrize(

@@ -43,18 +43,6 @@ async def test_beats_without_pause_go_out_at_once_and_together(scripted, stage) 
     assert ended == [None]
 
 
-async def test_a_beat_waits_for_its_time(scripted, stage) -> None:
-    start(stage, says(1.0, 2.0, 0.0))
-    await scripted.clock.advance(0.99)
-    assert len(scripted.told) == 1
-    await scripted.clock.advance(0.02)
-    assert len(scripted.told) == 2
-    await scripted.clock.advance(1.98)
-    assert len(scripted.told) == 2
-    await scripted.clock.advance(0.02)
-    assert len(scripted.told) == 3
-
-
 async def test_what_is_due_within_a_tick_is_one_write(scripted, stage) -> None:
     began = scripted.clock.now()
     for _ in range(100):
@@ -64,13 +52,6 @@ async def test_what_is_due_within_a_tick_is_one_write(scripted, stage) -> None:
     assert len(scripted.told) == 100 * 60
     assert len(scripted.writes) - begun <= 0.2 / TICK + 2
     assert max(at for at, _ in scripted.writes) <= began + 0.2 + 2 * TICK
-
-
-async def test_no_rate_drifts_by_the_ticks(scripted, stage) -> None:
-    """A word every 7 ms is 1000 words in 7 s, although the stage plays every 10 ms."""
-    start(stage, says(*[0.007] * 1001))
-    await scripted.clock.advance(7.0 + TICK)
-    assert len(scripted.told) == 1001
 
 
 async def test_who_waits_is_not_woken_by_time(scripted, stage) -> None:
@@ -149,13 +130,6 @@ async def test_nothing_plays_after_clear(scripted, stage) -> None:
     await scripted.clock.advance(10.0)
     assert len(scripted.told) == 1
     assert scripted.clock.sleepers == 0
-
-
-async def test_an_earlier_beat_moves_the_alarm(scripted, stage) -> None:
-    start(stage, says(60.0, 0.0))
-    start(stage, says(1.0, 0.0))
-    await scripted.clock.advance(1.1)
-    assert len(scripted.told) == 3
 
 
 @settings(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.opencode.v1.state import Message, Pending, State, pending_in
+from simulator.opencode.v1.state import Message, State, pending_in
 
 D = "/code/demo"
 OTHER = "/code/other"
@@ -38,23 +38,12 @@ def part(part_id: str, message_id: str, session_id: str = "ses_1", **more) -> di
     return {"sessionID": session_id, "part": {"id": part_id, "messageID": message_id, **more}}
 
 
-def test_a_new_state_knows_nothing() -> None:
-    assert State() == State({}, {}, {}, {}, {}, {}, {}, {})
-
-
 @pytest.mark.parametrize(
     "kind",
     ["message.part.delta", "session.idle", "session.diff", "plugin.added", "session.error", "never.heard.of"],
 )
 def test_events_that_change_nothing(kind: str) -> None:
     assert state_of((kind, {"sessionID": "ses_1"})) == State()
-
-
-def test_projects_are_known_by_their_id() -> None:
-    state = state_of(
-        ("project.updated", {"id": "p", "worktree": D}), ("project.updated", {"id": "p", "worktree": "/new"})
-    )
-    assert state.projects == {"p": {"id": "p", "worktree": "/new"}}
 
 
 def test_a_session_is_as_last_updated() -> None:
@@ -73,14 +62,6 @@ def test_sessions_come_newest_first() -> None:
         ("session.created", session("ses_3", updated=2)),
     )
     assert [info["id"] for info in state.newest_sessions()] == ["ses_2", "ses_3", "ses_1"]
-
-
-def test_children_are_found_by_their_parent() -> None:
-    state = state_of(
-        ("session.created", session("ses_1")), ("session.created", session("ses_2", parentID="ses_1"))
-    )
-    assert [info["id"] for info in state.children("ses_1")] == ["ses_2"]
-    assert state.children("ses_2") == []
 
 
 def test_a_deleted_session_is_gone_with_all_that_is_stored() -> None:
@@ -118,19 +99,6 @@ def test_statuses_are_those_of_one_directory() -> None:
     assert set(state.session_status(OTHER)) == {"ses_2"}
 
 
-def test_messages_hold_their_parts_in_order_of_appearance() -> None:
-    state = state_of(
-        ("message.updated", message("msg_1", role="user")),
-        ("message.part.updated", part("prt_2", "msg_1", text="")),
-        ("message.part.updated", part("prt_1", "msg_1", text="other")),
-        ("message.part.updated", part("prt_2", "msg_1", text="all of it")),
-        ("message.updated", message("msg_1", role="user", summary={})),
-    )
-    (only,) = state.message_list("ses_1")
-    assert only["info"] == {"id": "msg_1", "role": "user", "summary": {}}
-    assert [(one["id"], one["text"]) for one in only["parts"]] == [("prt_2", "all of it"), ("prt_1", "other")]
-
-
 @pytest.mark.parametrize(
     ("limit", "expected"),
     [(None, ["msg_1", "msg_2", "msg_3"]), (2, ["msg_2", "msg_3"]), (9, ["msg_1", "msg_2", "msg_3"]), (0, [])],
@@ -138,10 +106,6 @@ def test_messages_hold_their_parts_in_order_of_appearance() -> None:
 def test_a_limit_keeps_the_newest_messages(limit: int | None, expected: list[str]) -> None:
     state = state_of(*(("message.updated", message(f"msg_{n}")) for n in (1, 2, 3)))
     assert [one["info"]["id"] for one in state.message_list("ses_1", limit)] == expected
-
-
-def test_an_unknown_session_has_no_messages() -> None:
-    assert State().message_list("ses_1") == []
 
 
 def test_parts_and_messages_can_be_removed() -> None:
@@ -166,11 +130,6 @@ def test_what_belongs_to_an_unknown_message_is_ignored() -> None:
     assert state.message_list("ses_1") == []
 
 
-def test_todos_are_as_last_told() -> None:
-    state = state_of(("todo.updated", {"sessionID": "ses_1", "todos": [{"content": "x"}]}))
-    assert state.todos == {"ses_1": [{"content": "x"}]}
-
-
 ANSWERS = [
     ("permission.asked", "permissions", "permission.replied"),
     ("question.asked", "questions", "question.replied"),
@@ -189,10 +148,6 @@ def test_a_request_waits_until_it_is_answered(asked: str, table: str, answered: 
     assert pending_in(D, getattr(state, table)) == []
 
 
-def test_a_pending_request_knows_its_session() -> None:
-    assert Pending(D, {"id": "per_1", "sessionID": "ses_1"}).session_id == "ses_1"
-
-
 def busy_state() -> State:
     return state_of(
         ("session.created", session("ses_1")),
@@ -202,13 +157,6 @@ def busy_state() -> State:
         ("permission.asked", {"id": "per_1", "sessionID": "ses_1"}),
         ("question.asked", {"id": "que_1", "sessionID": "ses_1"}),
     )
-
-
-def test_a_restart_loses_what_is_in_memory_only() -> None:
-    state = busy_state()
-    state.restart()
-    assert (state.statuses, state.permissions, state.questions) == ({}, {}, {})
-    assert set(state.sessions) == {"ses_1", "ses_2"}
 
 
 def test_disposing_an_instance_ends_what_runs_in_it() -> None:

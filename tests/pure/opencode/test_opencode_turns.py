@@ -12,19 +12,6 @@ PAIR = ["idle", "session.idle"]
 BASH = '{"op": "bash", "command": "echo x"}'
 
 
-async def test_an_answer_ends_with_its_last_words(scripted) -> None:
-    turn = scripted.prompt(scripted.session(), '[{"op": "text", "n": 2, "word": "w"}]')
-    await scripted.clock.advance(5)
-    assert turn.result() == Ending("done", "w0 w1 ")
-
-
-async def test_a_prompt_without_script_is_answered_too(scripted) -> None:
-    session = scripted.session()
-    assert scripted.prompt(session).done() is False
-    await scripted.clock.advance(5)
-    assert scripted.milestones(session) == ["busy", *PAIR]
-
-
 async def test_a_second_prompt_waits_and_one_idle_ends_both(scripted) -> None:
     session = scripted.session()
     turns = [scripted.prompt(session, '[{"op": "text", "n": 20}]')]
@@ -48,18 +35,6 @@ async def test_an_untitled_session_gets_a_title(scripted) -> None:
     scripted.prompt(session)
     await scripted.clock.advance(1)
     assert scripted.state.sessions[session["id"]]["title"] == "Title0 Title1 Title2"
-
-
-@pytest.mark.parametrize("word", ["once", "always"])
-async def test_a_permission_waits_for_its_reply_while_the_session_is_busy(scripted, word: str) -> None:
-    session = scripted.session()
-    scripted.prompt(session, f"[{BASH}]")
-    (request_id,) = await scripted.asked("permissions")
-    await scripted.clock.advance(3600)
-    assert scripted.state.statuses[session["id"]] == {"type": "busy"}
-    assert scripted.reply(request_id, word=word)
-    await scripted.clock.advance(5)
-    assert scripted.milestones(session) == ["busy", "asked bash", word, "busy", *PAIR]
 
 
 async def test_what_was_always_allowed_is_not_asked_again_in_that_directory(scripted) -> None:
@@ -91,78 +66,6 @@ async def test_refusing_one_of_two_refuses_both_and_stops_the_turn(scripted) -> 
     assert [one for one in scripted.all_milestones(session) if one != "busy"] == expected[1:]
     assert turn.result().how == "stopped"
     assert [tool["state"]["status"] for tool in tools_of(scripted, session)] == ["error", "error"]
-
-
-async def test_two_tools_of_one_call_are_answered_in_any_order(scripted) -> None:
-    session = scripted.session()
-    scripted.prompt(session, f'[{{"op": "tools", "tools": [{BASH}, {BASH}]}}]')
-    first, second = await scripted.asked("permissions", 2)
-    assert scripted.reply(second)
-    assert scripted.reply(first)
-    await scripted.clock.advance(5)
-    assert [tool["state"]["status"] for tool in tools_of(scripted, session)] == ["completed", "completed"]
-
-
-async def test_a_reply_to_nothing_is_nobodys(scripted) -> None:
-    session = scripted.session()
-    scripted.prompt(session, f"[{BASH}]")
-    (request_id,) = await scripted.asked("permissions")
-    assert scripted.reply("per_other") is False
-    assert scripted.reply(request_id) is True
-    assert scripted.reply(request_id) is False
-
-
-@pytest.mark.parametrize(
-    ("operation", "said"),
-    [
-        ('{"op": "bash", "command": "echo x", "reply": "once", "after": 2}', "once"),
-        ('{"op": "bash", "command": "echo x", "reply": "reject", "after": 2}', "reject"),
-        ('{"op": "question", "answers": [["Red"]], "after": 2}', "[['Red']]"),
-        ('{"op": "question", "reply": "reject", "after": 2}', "dismissed"),
-    ],
-)
-async def test_the_script_answers_after_its_patience(scripted, operation: str, said: str) -> None:
-    session = scripted.session()
-    scripted.prompt(session, f"[{operation}]")
-    await scripted.clock.advance(1.9)
-    assert said not in scripted.milestones(session)
-    await scripted.clock.advance(3)
-    assert said in scripted.milestones(session)
-    assert scripted.state.statuses == {}
-
-
-async def test_a_person_may_be_faster_than_the_script(scripted) -> None:
-    session = scripted.session()
-    scripted.prompt(session, '[{"op": "bash", "command": "echo x", "reply": "reject", "after": 60}]')
-    (request_id,) = await scripted.asked("permissions")
-    assert scripted.reply(request_id)
-    await scripted.clock.advance(120)
-    assert scripted.milestones(session) == ["busy", "asked bash", "once", "busy", *PAIR]
-
-
-async def test_a_tool_that_asks_nothing_just_runs(scripted) -> None:
-    session = scripted.session()
-    scripted.prompt(session, '[{"op": "tool", "name": "read", "args": {"filePath": "/code/demo/a"}}]')
-    await scripted.clock.advance(5)
-    assert scripted.milestones(session) == ["busy", *PAIR]
-    (tool,) = tools_of(scripted, session)
-    assert tool["state"]["status"] == "completed"
-
-
-async def test_retries_are_five_and_then_it_is_an_error(scripted) -> None:
-    session = scripted.session()
-    turn = scripted.prompt(session, '[{"op": "fail", "status": 500}]')
-    await scripted.clock.advance(120)
-    assert scripted.milestones(session) == [
-        "busy",
-        *["retry", "busy"] * MOST_RETRIES,
-        "APIError",
-        *PAIR,
-        *PAIR,
-    ]
-    assert turn.result().how == "failed"
-    retries = [one["properties"]["status"] for one in scripted.of(session) if one["type"] == "session.status"]
-    assert [one["attempt"] for one in retries if one["type"] == "retry"] == [1, 2, 3, 4, 5]
 
 
 async def test_the_status_says_when_the_next_try_is(scripted) -> None:
@@ -202,13 +105,6 @@ async def test_events_that_nobody_knows(scripted) -> None:
     assert scripted.milestones(session) == ["busy", "retry", "busy", *PAIR]
 
 
-async def test_an_unknown_model_fails_once_more_after_its_idle(scripted) -> None:
-    session = scripted.session()
-    scripted.prompt(session, '[{"op": "no_model"}]')
-    await scripted.clock.advance(5)
-    assert scripted.milestones(session) == ["busy", "UnknownError", *PAIR, "UnknownError"]
-
-
 async def test_a_childs_error_is_not_its_parents(scripted) -> None:
     session = scripted.session()
     script = json.dumps([{"op": "task", "prompt": '@@[{"op": "fail", "status": 401}]'}])
@@ -236,3 +132,67 @@ async def test_the_same_seed_tells_the_same(scripted_by) -> None:
 def tools_of(scripted, session: dict) -> list[dict]:
     parts = [part for one in scripted.state.message_list(session["id"]) for part in one["parts"]]
     return [part for part in parts if part["type"] == "tool"]
+
+
+ALONE = {
+    "nothing": ("", "done", ["busy", *PAIR]),
+    "a tool that asks nothing": ('{"op": "tool", "name": "read", "args": {}}', "done", ["busy", *PAIR]),
+    "no such model": ('{"op": "no_model"}', "failed", ["busy", "UnknownError", *PAIR, "UnknownError"]),
+    "five retries": (
+        '{"op": "fail", "status": 500}',
+        "failed",
+        ["busy", *["retry", "busy"] * MOST_RETRIES, "APIError", *PAIR, *PAIR],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+async def test_a_turn_that_nobody_disturbs(scripted, name: str) -> None:
+    script, how, milestones = ALONE[name]
+    session = scripted.session()
+    turn = scripted.prompt(session, f"[{script}]")
+    await scripted.clock.advance(120)
+    assert (turn.result().how, scripted.milestones(session)) == (how, milestones)
+    statuses = [
+        one["properties"]["status"] for one in scripted.of(session) if one["type"] == "session.status"
+    ]
+    attempts = [one["attempt"] for one in statuses if one["type"] == "retry"]
+    assert attempts == list(range(1, len(attempts) + 1))
+    assert all(tool["state"]["status"] == "completed" for tool in tools_of(scripted, session))
+
+
+@pytest.mark.parametrize(
+    ("operation", "said"),
+    [
+        ('{"op": "bash", "command": "echo x", "reply": "once", "after": 2}', "once"),
+        ('{"op": "bash", "command": "echo x", "reply": "reject", "after": 2}', "reject"),
+        ('{"op": "question", "answers": [["Red"]], "after": 2}', "[['Red']]"),
+        ('{"op": "question", "reply": "reject", "after": 2}', "dismissed"),
+    ],
+)
+@pytest.mark.parametrize("faster", [False, True])
+async def test_the_script_answers_after_its_patience_if_no_person_is_faster(
+    scripted, operation: str, said: str, faster: bool
+) -> None:
+    session = scripted.session()
+    scripted.prompt(session, f"[{operation}]")
+    await scripted.clock.advance(1.9)
+    assert said not in scripted.milestones(session)
+    if faster:
+        (request_id,) = {**scripted.state.permissions, **scripted.state.questions}
+        assert scripted.reply("per_other") is False
+        assert scripted.reply(request_id, word="always", answers=[["Green"]]) is True
+        assert scripted.reply(request_id) is False
+    await scripted.clock.advance(60)
+    assert (said in scripted.milestones(session)) is not faster
+    assert scripted.state.statuses == {}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_two_tools_of_one_call_are_answered_in_any_order(scripted, order: tuple[int, int]) -> None:
+    session = scripted.session()
+    scripted.prompt(session, f'[{{"op": "tools", "tools": [{BASH}, {BASH}]}}]')
+    asked = await scripted.asked("permissions", 2)
+    assert all(scripted.reply(asked[number]) for number in order)
+    await scripted.clock.advance(5)
+    assert [tool["state"]["status"] for tool in tools_of(scripted, session)] == ["completed", "completed"]

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from simulator.opencode.v1.state import GLOBAL_DIRECTORY
-from simulator.opencode.v1.wire import DURABLE, compact, data_line, envelope, frame, session_of, twin
+from simulator.opencode.v1.wire import DURABLE, compact, data_line, frame, session_of, twin
 from simulator.scenario import load, recorded_events, scenarios
 
 
@@ -34,30 +33,8 @@ def test_a_line_is_data_and_nothing_else() -> None:
     assert data_line({"a": "né ✓", "b": [1]}) == 'data: {"a":"né ✓","b":[1]}\n\n'.encode()
 
 
-def test_line_breaks_in_texts_stay_escaped() -> None:
-    assert data_line({"text": "one\ntwo"}).count(b"\n") == 2
-
-
 def test_compact_json_is_that_of_javascript() -> None:
     assert compact({"a": [1, None, True], "b": {}}) == '{"a":[1,null,true],"b":{}}'
-
-
-def test_a_frame_carries_both_forms() -> None:
-    event = {"id": "evt_1", "type": "session.idle", "properties": {"sessionID": "ses_1"}}
-    made = frame(envelope("/code/demo", "p", event))
-    assert (made.directory, made.payload) == ("/code/demo", event)
-    assert made.global_line == data_line({"directory": "/code/demo", "project": "p", "payload": event})
-    assert made.event_line == data_line(event)
-
-
-def test_events_of_the_whole_server_are_not_on_event() -> None:
-    event = {"id": "evt_1", "type": "project.updated", "properties": {"id": "p"}}
-    assert frame(envelope(GLOBAL_DIRECTORY, "p", event)).event_line is None
-
-
-def test_twins_are_not_on_event() -> None:
-    event = {"id": "evt_1", "type": "session.created", "properties": {"sessionID": "ses_1"}}
-    assert frame(envelope("/code/demo", "p", twin(event, 0))).event_line is None
 
 
 def test_the_session_of_an_event() -> None:

@@ -28,13 +28,6 @@ def test_the_same_seed_makes_up_the_same() -> None:
     assert everything(Writer(3)) != everything(Writer(4))
 
 
-def test_two_writers_do_not_disturb_each_other() -> None:
-    alone = everything(Writer(3))
-    one, other = Writer(3), Writer(3)
-    other.title()
-    assert everything(one) == alone
-
-
 @pytest.mark.parametrize("rate", [1.0, 50.0])
 def test_the_rate_is_in_words_a_second(rate: float) -> None:
     said = Writer(1, rate, "text").script().calls[0]

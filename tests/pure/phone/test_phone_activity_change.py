@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from phone_pushes import T0, Delivered, Kit, expo, push, whats
+from phone_pushes import T0, Kit, expo, push, whats
 from simulator.phone.activitykit.payload import ActivityMessage
 from simulator.phone.activitykit.refusals import AGAINST_CHANGE, LARGEST
 from simulator.phone.profile import profile
@@ -50,12 +50,6 @@ def test_the_order_of_timestamps(kit: Kit, seconds: float, applied: bool) -> Non
     happened = kit.update("two", T0 + seconds)
     assert (kit.phase == "two") is applied
     assert happened[0].why == ("" if applied else "its timestamp is older than the last")
-
-
-def test_equal_timestamps_in_the_order_of_arrival(kit: Kit) -> None:
-    kit.update("two", T0 + 5)
-    kit.update("three", T0 + 5)
-    assert kit.phase == "three"
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -123,11 +117,6 @@ def test_an_end_without_a_state_keeps_the_last(kit: Kit) -> None:
     assert (kit.newest.state, kit.phase) == ("ended", "start")
 
 
-def test_an_end_with_a_state_shows_it(kit: Kit) -> None:
-    kit.change(push("end", T0 + 1, content_state=expo("final")))
-    assert (kit.newest.state, kit.phase, kit.newest.drawn) == ("ended", "final", expo("final"))
-
-
 @pytest.mark.parametrize("event", ["update", "end"])
 def test_nothing_comes_after_the_end(kit: Kit, event: str) -> None:
     kit.change(push("end", T0 + 1))
@@ -150,11 +139,6 @@ def test_priority_5_waits_for_power(bright: bool, delay: int) -> None:
         assert kit.pass_time(delay - 1) == []
         assert whats(kit.pass_time(1)) == ["updated"]
     assert kit.newest.content_state == expo("update")
-
-
-def test_priority_10_does_not_wait() -> None:
-    kit = dark()
-    assert whats(kit.update("two")) == ["updated"]
 
 
 def test_priority_5_is_free() -> None:
@@ -196,16 +180,6 @@ def test_what_waits_is_overtaken(stamp: int, left: str | None) -> None:
     assert [one.why for one in happened[1:]] == ([] if left else ["a newer one came first"])
     kit.pass_time(120)
     assert kit.phase == (left or "urgent")
-
-
-def test_the_screen_goes_on() -> None:
-    kit = dark()
-    kit.change(push("update", T0 + 1, priority=5, content_state=expo("two")))
-    kit.now += 10
-    kit.changes(bright=True)
-    kit.activities.power(kit.phone, kit.now)
-    (happened,) = kit.pass_time(0)
-    assert (happened.what, happened.at, kit.phase) == ("updated", T0 + 10, "two")
 
 
 def test_the_screen_goes_off_and_nothing_waits_longer_for_it() -> None:
@@ -376,12 +350,6 @@ def test_what_the_app_cannot_change(kit: Kit, message: ActivityMessage, why: str
     assert kit.activities.change_by_app(kit.newest, message, kit.now)[0].why == why
 
 
-def test_the_app_cannot_change_what_has_ended(kit: Kit) -> None:
-    kit.change(push("end", T0))
-    message = ActivityMessage("update", T0, raw_content_state=expo("x"))
-    assert kit.activities.change_by_app(kit.newest, message, kit.now)[0].why == "the activity has ended"
-
-
 def test_a_local_change_can_be_newer_than_what_waits() -> None:
     kit = dark()
     kit.change(push("update", T0 + 50, priority=5, content_state=expo("pushed")))
@@ -389,7 +357,3 @@ def test_a_local_change_can_be_newer_than_what_waits() -> None:
     (happened,) = kit.pass_time(120)
     assert (happened.what, happened.why) == ("dropped", "its timestamp is older than the last")
     assert kit.newest.content_state == expo("start")
-
-
-def test_a_push_without_aps(kit: Kit) -> None:
-    assert kit.change(Delivered({}))[0].why == "it is neither update nor end"

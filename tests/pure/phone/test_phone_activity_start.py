@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from phone_pushes import FLAT, T0, Delivered, Kit, aps, expo, push, whats
+from phone_pushes import FLAT, T0, Kit, aps, expo, push, whats
 from simulator.phone.activitykit.activity import version
 from simulator.phone.activitykit.payload import ActivityMessage
 from simulator.phone.activitykit.refusals import AGAINST_START, LARGEST, NO_ALERT, size
-from simulator.phone.profile import profile
 
 
 def test_a_start() -> None:
@@ -42,12 +41,6 @@ def test_a_start_of_the_app_s_own_type() -> None:
         )
     )
     assert (kit.newest.attributes, kit.newest.content_state) == ({"sessionId": "ses_1"}, FLAT)
-
-
-def test_a_passive_start_lights_nothing_up() -> None:
-    kit = Kit()
-    kit.start(push("start", interruption_level="passive"))
-    assert kit.newest.alerts == []
 
 
 REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
@@ -152,38 +145,6 @@ def test_what_is_no_start_is_not_counted() -> None:
     assert kit.activities.remaining("start", kit.phone) == 10
 
 
-def test_the_budget_is_full_again_after_its_window() -> None:
-    kit = Kit()
-    for _ in range(12):
-        kit.start(push("start", without=("alert",)))
-    assert kit.pass_time(3_599) == []
-    (happened,) = kit.pass_time(1)
-    assert (happened.what, happened.at, happened.why) == ("budget reset", T0 + 3_600, "push-to-start")
-    assert kit.activities.remaining("start", kit.phone) == 10
-    assert whats(kit.start()) == ["started"]
-
-
-def test_a_bucket_is_full_again_bit_by_bit() -> None:
-    kit = Kit()
-    kit.profile.set("refill", "bucket")
-    for _ in range(12):
-        kit.start(push("start", without=("alert",)))
-    assert kit.pass_time(3 * 360) == []
-    assert kit.activities.remaining("start", kit.phone) == 1
-    assert whats(kit.start()) == ["started"]
-
-
-def test_no_budget_with_the_lenient_profile() -> None:
-    kit = Kit(profile("lenient"))
-    assert {kit.start()[0].what for _ in range(50)} == {"started"}
-
-
-def test_an_unknown_budget() -> None:
-    kit = Kit()
-    with pytest.raises(KeyError):
-        kit.activities.remaining("alerts", kit.phone)
-
-
 # By the app.
 
 
@@ -228,12 +189,6 @@ def test_what_the_app_cannot_start(change: dict[str, Any], phone: dict[str, Any]
     assert (happened.what, happened.why) == ("dropped", why)
 
 
-def test_an_app_s_activity_with_a_channel_gets_no_token_on_any_ios() -> None:
-    kit = Kit(foreground=True, ios=(18, 0))
-    kit.activities.start(asked(input_push_token=False, input_push_channel="c"), kit.phone, kit.now, "app")
-    assert (kit.newest.wants_token, kit.newest.channel) == (False, "c")
-
-
 # Sizes and versions.
 
 
@@ -253,16 +208,32 @@ def test_a_state_of_exactly_4_kb_starts() -> None:
     assert kit.start(push("start", content_state={"name": "Run", "props": props + "x"}))[0].what == "dropped"
 
 
-@pytest.mark.parametrize(("text", "parts"), [("26.0", (26, 0)), ("17.2.1", (17, 2, 1)), ("18", (18,))])
-def test_versions(text: str, parts: tuple[int, ...]) -> None:
-    assert version(text) == parts
+@pytest.mark.parametrize(
+    ("refill", "seconds", "remaining", "resets"),
+    [
+        ("window", 3_599, -2, []),
+        ("window", 3_600, 10, [("budget reset", T0 + 3_600, "push-to-start")]),
+        ("bucket", 3 * 360 - 1, 0, []),
+        ("bucket", 3 * 360, 1, []),
+    ],
+)
+def test_how_the_budget_comes_back(refill: str, seconds: float, remaining: int, resets: list[Any]) -> None:
+    kit = Kit()
+    kit.profile.set("refill", refill)
+    for _ in range(12):
+        kit.start(push("start", without=("alert",)))
+    assert [(one.what, one.at, one.why) for one in kit.pass_time(seconds)] == resets
+    assert kit.activities.remaining("start", kit.phone) == remaining
+    assert whats(kit.start()) == (["started"] if remaining > 0 else ["dropped"])
 
 
-@pytest.mark.parametrize("text", ["", "iOS 18", "18."])
-def test_what_is_no_version(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [("26.0", (26, 0)), ("17.2.1", (17, 2, 1)), ("18", (18,)), *((no, None) for no in ("", "iOS 18", "18."))],
+)
+def test_versions(text: str, parts: tuple[int, ...] | None) -> None:
+    if parts is not None:
+        assert version(text) == parts
+        return
     with pytest.raises(ValueError, match="is no iOS version"):
         version(text)
-
-
-def test_a_push_that_is_nothing_at_all() -> None:
-    assert Kit().start(Delivered({}))[0].why == "it came to the push-to-start token and is no start"

@@ -42,16 +42,6 @@ def test_a_stale_date_in_the_past_is_stale_at_once(kit: Kit) -> None:
     assert [(one.at, one.what) for one in kit.pass_time(0)] == [(T0 + 100, "stale")]
 
 
-def test_the_long_life_of_an_activity(kit: Kit) -> None:
-    kit.pass_time(8 * HOUR - 1)
-    assert kit.newest.state == "active"
-    kit.pass_time(1)
-    assert (kit.newest.state, kit.newest.visible) == ("ended", True)
-    kit.pass_time(4 * HOUR)
-    assert (kit.newest.state, kit.newest.visible) == ("dismissed", False)
-    assert told(kit) == [(0, "started"), (8 * HOUR, "ended"), (12 * HOUR, "dismissed")]
-
-
 def test_updates_do_not_lengthen_it(kit: Kit) -> None:
     kit.pass_time(7 * HOUR)
     kit.update()
@@ -178,9 +168,3 @@ def test_the_most_relevant_owns_the_island() -> None:
     assert owner(kit) == ["activity-4"]
     kit.changes(dynamic_island=False)
     assert owner(kit) == []
-
-
-def test_an_ended_activity_leaves_the_island_at_once(kit: Kit) -> None:
-    assert owner(kit) == ["activity-1"]
-    kit.pass_time(8 * HOUR)
-    assert (owner(kit), kit.newest.visible) == ([], True)

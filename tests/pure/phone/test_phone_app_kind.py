@@ -1,7 +1,5 @@
 """Both kinds of app: what they put into an activity, and that the phone's types and the widget can read it."""
 
-import json
-
 import pytest
 
 from simulator.phone.activitykit.payload import decode
@@ -31,19 +29,6 @@ def test_what_it_writes_its_own_type_can_decode_and_its_widget_reads(kind) -> No
         "lastMessage": "Reading",
         "retryInfo": "Retry 2 in 8s",
     }
-
-
-def test_one_kind_cannot_decode_the_other() -> None:
-    flat, expo = KINDS["flat"], KINDS["expo-widgets"]
-    assert decode(flat.content_state(STATE), expo.activity_type.content_state) is None
-    assert decode(expo.content_state(STATE), flat.activity_type.content_state) is None
-    assert flat.activity_type.name != expo.activity_type.name
-
-
-def test_props_are_json_in_a_string() -> None:
-    content_state = KINDS["expo-widgets"].content_state(STATE)
-    assert content_state["name"] == "SessionActivity"
-    assert json.loads(content_state["props"]) == STATE.fields()
 
 
 @pytest.mark.parametrize("attributes", [{}, {"url": None}, {"url": "https://example.com"}, {"sessionId": 7}])

@@ -1,51 +1,12 @@
 """Budgets and profiles."""
 
-from random import Random
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.phone.profile import AT_ONCE, PROFILES, UNLIMITED, Budget, Delay, Profile, Refill, profile
-
-
-def test_a_new_budget_is_full_and_has_no_window() -> None:
-    budget = Budget()
-    assert budget.remaining(10) == 10
-    assert budget.refills_at(3600, "window") is None
-
-
-def test_the_first_one_begins_the_window() -> None:
-    budget = Budget()
-    budget.count(100.0, 10)
-    budget.count(200.0, 10)
-    assert budget.refills_at(3600, "window") == 3700.0
-
-
-def test_counting_goes_below_zero() -> None:
-    budget = Budget()
-    assert [budget.count(0.0, 2) for _ in range(4)] == [True, True, False, False]
-    assert budget.remaining(2) == -2
-
-
-def test_spending_does_not() -> None:
-    budget = Budget()
-    assert [budget.spend(0.0, 2) for _ in range(4)] == [True, True, False, False]
-    assert budget.remaining(2) == 0
-
-
-def test_a_budget_of_nothing() -> None:
-    budget = Budget()
-    assert not budget.spend(0.0, 0)
-    assert budget.refills_at(3600, "window") is None
-
-
-def test_a_reset() -> None:
-    budget = Budget()
-    budget.count(0.0, 2)
-    budget.reset()
-    assert budget == Budget()
+from simulator.phone.profile import AT_ONCE, PROFILES, UNLIMITED, Budget, Profile, Refill, profile
 
 
 def test_another_capacity_counts_at_once() -> None:
@@ -130,11 +91,6 @@ def test_a_profile_is_one_s_own(name: str) -> None:
     assert profile(name).start_capacity != 1
 
 
-def test_an_unknown_profile() -> None:
-    with pytest.raises(KeyError):
-        profile("angry")
-
-
 def test_lenient_has_no_budget_and_no_delay() -> None:
     lenient = profile("lenient")
     assert (
@@ -152,11 +108,6 @@ def test_strict_is_never_looser() -> None:
     assert strict.delay_screen_off.usual > default.delay_screen_off.usual
 
 
-@pytest.mark.parametrize(("frequent", "most"), [(False, 15), (True, 240)])
-def test_frequent_updates_raise_the_budget(frequent: bool, most: int) -> None:
-    assert Profile().updates_an_hour(frequent) == most
-
-
 def test_setting_a_parameter() -> None:
     changed = Profile()
     changed.set("la_allow_gate", True)
@@ -169,13 +120,3 @@ def test_setting_a_parameter() -> None:
 def test_setting_what_there_is_not(key: str) -> None:
     with pytest.raises(ValueError, match="the phone's profile has no"):
         Profile().set(key, 1)
-
-
-def test_a_delay_is_the_usual_one_without_randomness() -> None:
-    assert {Delay(30, 120, 120).draw(None) for _ in range(5)} == {120}
-
-
-def test_a_drawn_delay_repeats_with_its_seed() -> None:
-    drawn = [Delay(30, 120, 120).draw(Random(7)) for _ in range(2)]
-    assert drawn[0] == drawn[1]
-    assert 30 <= drawn[0] <= 120

@@ -1,90 +1,112 @@
-"""What iOS makes of a push: shown, or dropped and why."""
+"""What iOS makes of a push to the app's own token: shown, a badge, time to run, or dropped and why."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from simulator.phone.notifications import Dropped, Notification, Receiver, interpret
+from phone_pushes import BUNDLE_ID, T0, Delivered
+from simulator.phone.notifications import (
+    _AGAINST_SHOWING,
+    _AGAINST_WAKING,
+    Badge,
+    Dropped,
+    Notification,
+    Receiver,
+    against_waking,
+    interpret,
+)
+from simulator.phone.push import ids
 
-NOW = 1_795_226_400.0
 TOKEN = "ab" * 32
-BUNDLE = "com.anomalyco.mobilevoice"
-PHONE = Receiver(frozenset({TOKEN}), BUNDLE)
-
-
-@dataclass(frozen=True)
-class Delivered:
-    apns_id: str = "11111111-1111-1111-1111-111111111111"
-    apns_unique_id: str | None = None
-    device_token: str = TOKEN
-    topic: str = BUNDLE
-    push_type: str = "alert"
-    priority: int = 10
-    expiration: int | None = None
-    collapse_id: str | None = None
-    payload: dict[str, Any] = field(default_factory=lambda: {"aps": {"alert": {"title": "T", "body": "B"}}})
-    accepted_at: float = NOW - 1
+PHONE = Receiver(frozenset({TOKEN}), BUNDLE_ID)
+TEXTS = {"title": "T", "body": "B"}
+ALERT = Delivered({"aps": {"alert": TEXTS}}, TOKEN, topic=BUNDLE_ID, push_type="alert", accepted_at=T0 - 1)
+BACKGROUND = replace(ALERT, payload={"aps": {"content-available": 1}}, push_type="background", priority=5)
 
 
 def with_aps(**aps: Any) -> Delivered:
-    return Delivered(payload={"aps": {"alert": {"title": "T", "body": "B"}, **aps}})
+    return replace(ALERT, payload={"aps": {name.replace("_", "-"): value for name, value in aps.items()}})
 
 
-def shown(push: Delivered, phone: Receiver = PHONE) -> Notification:
-    outcome = interpret(push, phone, NOW)
+def shown(**aps: Any) -> Notification:
+    outcome = interpret(with_aps(**{"alert": TEXTS, **aps}), PHONE, T0)
     assert isinstance(outcome, Notification)
     return outcome
 
 
-def why(push: Delivered, phone: Receiver = PHONE) -> str | None:
-    outcome = interpret(push, phone, NOW)
-    return outcome.why if isinstance(outcome, Dropped) else None
-
-
 def test_a_plain_alert() -> None:
-    push = Delivered()
-    assert shown(push) == Notification("T", "B", NOW, push.apns_id, payload=push.payload)
+    assert interpret(ALERT, PHONE, T0) == Notification("T", "B", T0, ALERT.apns_id, payload=ALERT.payload)
 
 
-DROPPED = [
-    (Delivered(), replace(PHONE, online=False), "the phone is offline"),
-    (Delivered(device_token="cd" * 32), PHONE, "the token is not of this phone"),
-    (Delivered(), replace(PHONE, tokens=frozenset()), "the token is not of this phone"),
-    (Delivered(topic="com.example.other"), PHONE, "no app has this topic"),
-    (Delivered(push_type="background"), PHONE, "it is not an alert push"),
-    (Delivered(push_type="liveactivity"), PHONE, "it is not an alert push"),
-    (Delivered(expiration=int(NOW) - 1, accepted_at=NOW - 2), PHONE, "it has expired"),
-    (Delivered(expiration=int(NOW)), PHONE, "it has expired"),
-    (Delivered(payload={}), PHONE, "it has no aps dictionary"),
-    (Delivered(payload={"aps": "x"}), PHONE, "it has no aps dictionary"),
-    (Delivered(payload={"aps": {}}), PHONE, "its alert has no text"),
-    (Delivered(payload={"aps": {"alert": ""}}), PHONE, "its alert has no text"),
-    (Delivered(payload={"aps": {"alert": {}}}), PHONE, "its alert has no text"),
-    (Delivered(payload={"aps": {"alert": {"title": 7}}}), PHONE, "its alert has no text"),
-    (Delivered(payload={"aps": {"alert": ["x"]}}), PHONE, "its alert has no text"),
-    (Delivered(payload={"aps": {"content-available": 1}}), PHONE, "its alert has no text"),
-    (Delivered(), replace(PHONE, notifications_allowed=False), "notifications are off"),
+# What is not shown, and what does not wake the app: both have reasons in common.
+
+FOR_BOTH: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({}, {"online": False}, "the phone is offline"),
+    ({"device_token": "cd" * 32}, {}, "the token is not of this phone"),
+    ({}, {"tokens": frozenset()}, "the token is not of this phone"),
+    ({}, {"app_installed": False}, "the app is not installed"),
+    ({"topic": "com.example.other"}, {}, "no app has this topic"),
+    ({"expiration": int(T0) - 1, "accepted_at": T0 - 2}, {}, "it has expired"),
+    ({"expiration": int(T0)}, {}, "it has expired"),
+    ({"payload": {}}, {}, "it has no aps dictionary"),
+    ({"payload": {"aps": "x"}}, {}, "it has no aps dictionary"),
+]
+NOT_SHOWN = [
+    *FOR_BOTH,
+    *(({"push_type": kind}, {}, "it is not an alert push") for kind in ("background", "liveactivity")),
+    *(
+        ({"payload": {"aps": aps}}, {}, "its alert has no text")
+        for aps in (
+            {},
+            {"alert": ""},
+            {"alert": {}},
+            {"alert": {"title": 7}},
+            {"alert": ["x"]},
+            {"sound": "x"},
+        )
+    ),
+    ({}, {"notifications_allowed": False}, "notifications are off"),
+    ({"payload": {"aps": {"badge": 1}}}, {"notifications_allowed": False}, "notifications are off"),
+    ({"device_token": "cd", "topic": "x", "push_type": "voip"}, {"online": False}, "the phone is offline"),
+    ({"device_token": "cd", "topic": "x", "push_type": "voip"}, {}, "the token is not of this phone"),
+]
+NOT_WOKEN = [
+    *FOR_BOTH,
+    ({"payload": {"aps": {}}}, {}, "it has no content-available"),
+    ({"payload": {"aps": {"content-available": 0}}}, {}, "it has no content-available"),
+    ({"priority": 10}, {}, "its priority is not 5"),
+    ({}, {"force_quit": True}, "the app was force-quit"),
 ]
 
 
-@pytest.mark.parametrize(("push", "phone", "reason"), DROPPED)
-def test_what_is_not_shown_and_why(push: Delivered, phone: Receiver, reason: str) -> None:
-    assert why(push, phone) == reason
+@pytest.mark.parametrize(("push", "phone", "why"), NOT_SHOWN)
+def test_what_is_not_shown(push: dict[str, Any], phone: dict[str, Any], why: str) -> None:
+    assert interpret(replace(ALERT, **push), replace(PHONE, **phone), T0) == Dropped(why)
 
 
-def test_the_first_reason_wins() -> None:
-    everything_wrong = Delivered(
-        device_token="cd", topic="x", push_type="voip", expiration=int(NOW), payload={}
-    )
-    assert why(everything_wrong, replace(PHONE, online=False)) == "the phone is offline"
-    assert why(everything_wrong) == "the token is not of this phone"
+@pytest.mark.parametrize(("push", "phone", "why"), NOT_WOKEN)
+def test_what_does_not_wake_the_app(push: dict[str, Any], phone: dict[str, Any], why: str) -> None:
+    assert against_waking(replace(BACKGROUND, **push), replace(PHONE, **phone), T0) == why
 
 
-@pytest.mark.parametrize("expiration", [None, 0, 1, int(NOW) - 1, int(NOW) + 1])
+def test_every_reason_is_tested() -> None:
+    assert {why for _, _, why in NOT_SHOWN} == {why for why, _ in _AGAINST_SHOWING}
+    assert {why for _, _, why in NOT_WOKEN} == {why for why, _ in _AGAINST_WAKING}
+
+
+@pytest.mark.parametrize("phone", [PHONE, replace(PHONE, notifications_allowed=False)])
+def test_it_wakes_the_app_also_without_leave_to_notify(phone: Receiver) -> None:
+    assert against_waking(BACKGROUND, phone, T0) is None
+
+
+@pytest.mark.parametrize("expiration", [None, 0, 1, int(T0) - 1, int(T0) + 1])
 def test_what_is_in_time(expiration: int | None) -> None:
     """0, or a time gone by when APNs took it, means now or never: a push that arrives was delivered at the first try."""
-    assert why(Delivered(expiration=expiration)) is None
+    assert isinstance(interpret(replace(ALERT, expiration=expiration), PHONE, T0), Notification)
+
+
+# What it looks like.
 
 
 @pytest.mark.parametrize(
@@ -100,53 +122,44 @@ def test_what_is_in_time(expiration: int | None) -> None:
     ],
 )
 def test_the_texts_of_an_alert(alert: Any, texts: tuple[str, str, str]) -> None:
-    notification = shown(Delivered(payload={"aps": {"alert": alert}}))
-    assert (notification.title, notification.subtitle, notification.body) == texts
+    found = shown(alert=alert)
+    assert (found.title, found.subtitle, found.body) == texts
+
+
+ALARM = {"critical": 1, "name": "alarm.caf", "volume": 1.0}
+READ: dict[str, list[tuple[Any, Any]]] = {
+    "sound": [
+        *(("default", "default"), ("alert.wav", "alert.wav"), (ALARM, "alarm.caf")),
+        *((nothing, None) for nothing in ({"critical": 1}, None, "", 1)),
+    ],
+    "interruption-level": [
+        *((level, level) for level in ("passive", "active", "time-sensitive")),
+        *((level, "active") for level in ("critical", "urgent", None, 3)),
+    ],
+    "thread-id": [("ses_1", "ses_1"), (None, None), ("", None), (5, None)],
+    "category": [("ask", "ask"), (None, None), ("", None), (5, None)],
+    "mutable-content": [(1, True), (0, False), ("1", False), (None, False)],
+}
+FIELDS = {name: name.replace("-", "_") for name in READ} | {"mutable-content": "mutable"}
 
 
 @pytest.mark.parametrize(
-    ("sound", "name"),
-    [
-        ("default", "default"),
-        ("alert.wav", "alert.wav"),
-        ({"critical": 1, "name": "alarm.caf", "volume": 1.0}, "alarm.caf"),
-        ({"critical": 1}, None),
-        (None, None),
-        ("", None),
-        (1, None),
-    ],
+    ("key", "value", "expected"), [(key, *row) for key, rows in READ.items() for row in rows]
 )
-def test_the_sound(sound: Any, name: str | None) -> None:
-    assert shown(with_aps(sound=sound)).sound == name
+def test_the_other_keys(key: str, value: Any, expected: Any) -> None:
+    assert getattr(shown(**{key: value}), FIELDS[key]) == expected
 
 
 @pytest.mark.parametrize(
-    ("level", "expected"),
-    [
-        ("passive", "passive"),
-        ("active", "active"),
-        ("time-sensitive", "time-sensitive"),
-        ("critical", "active"),
-        ("urgent", "active"),
-        (None, "active"),
-        (3, "active"),
-    ],
+    ("badge", "number"), [(3, 3), (0, 0), (-1, None), (True, None), ("3", None), (2.0, None), (None, None)]
 )
-def test_the_interruption_level(level: Any, expected: str) -> None:
-    assert shown(with_aps(**{"interruption-level": level})).interruption_level == expected
+def test_the_badge_beside_a_text_and_alone(badge: Any, number: int | None) -> None:
+    assert shown(badge=badge).badge == number
+    alone = interpret(with_aps(badge=badge), PHONE, T0)
+    assert alone == (Dropped("its alert has no text") if number is None else Badge(number))
 
 
-def test_a_level_needs_its_entitlement() -> None:
-    phone = replace(PHONE, entitled_levels=frozenset({"active"}))
-    assert shown(with_aps(**{"interruption-level": "time-sensitive"}), phone).interruption_level == "active"
-
-
-@pytest.mark.parametrize(("value", "expected"), [("ses_1", "ses_1"), (None, None), ("", None), (5, None)])
-def test_thread_and_category(value: Any, expected: str | None) -> None:
-    notification = shown(with_aps(**{"thread-id": value, "category": value}))
-    assert (notification.thread_id, notification.category) == (expected, expected)
-
-
-def test_what_comes_from_the_headers() -> None:
-    notification = shown(Delivered(collapse_id="permission-1", apns_id="x"))
-    assert (notification.collapse_id, notification.apns_id) == ("permission-1", "x")
+def test_how_a_push_is_called() -> None:
+    assert ids(None) == {}
+    assert ids(BACKGROUND) == {"apnsID": BACKGROUND.apns_id}
+    assert ids(replace(BACKGROUND, apns_unique_id="u")) == {"apnsID": BACKGROUND.apns_id, "apnsUniqueID": "u"}

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from simulator.phone.app.pairing import DEFAULT_RELAY_URL, Keychain, Pairing, PairingError, parse_link
+from simulator.phone.app.pairing import DEFAULT_RELAY_URL, Pairing, PairingError, parse_link
 
 SECRET = "s3cret-s3cret-s3cret-24"
 FULL = {
@@ -111,26 +111,3 @@ def test_what_is_no_pairing(text: str, reason: str) -> None:
 )
 def test_which_hosts_are_kept(hosts: list[str], usable: tuple[str, ...]) -> None:
     assert parse_link(link({**FULL, "hosts": hosts})).hosts == usable
-
-
-def test_a_pairing_does_not_show_its_secret() -> None:
-    assert SECRET not in repr(parse_link(link(FULL)))
-
-
-def test_the_keychain_keeps_and_forgets() -> None:
-    keychain = Keychain()
-    keychain.keep("server", SECRET)
-    assert keychain.secret("server") == SECRET
-    keychain.keep("server", "newer")
-    assert keychain.secret("server") == "newer"
-    keychain.forget("server")
-    keychain.forget("server")
-    with pytest.raises(KeyError):
-        keychain.secret("server")
-
-
-def test_the_keychain_does_not_show_its_secrets() -> None:
-    keychain = Keychain()
-    keychain.keep("server", SECRET)
-    assert repr(keychain) == "Keychain(1 secrets)"
-    assert SECRET not in str(keychain)

@@ -53,18 +53,6 @@ def test_what_was_removed_is_not_replaced() -> None:
     assert titles(screen) == ["two"]
 
 
-def test_removing_what_is_not_there() -> None:
-    with pytest.raises(ValueError):
-        Screen().remove(notification())
-
-
-def test_clearing() -> None:
-    screen = Screen()
-    screen.show(notification())
-    screen.clear()
-    assert screen.notifications == ()
-
-
 def test_the_screen_as_text() -> None:
     screen = Screen()
     screen.show(notification("Fix the build", "All tests are green again.", NOW - 130))
@@ -89,12 +77,6 @@ def test_long_texts_are_cut_to_the_width() -> None:
     assert len(lines) == 3
     assert all(len(line) <= 40 for line in lines)
     assert lines[-1].endswith("…")
-
-
-def test_one_very_long_word_is_cut_too() -> None:
-    screen = Screen()
-    screen.show(notification("x" * 100, "y" * 100))
-    assert all(len(line) <= 30 for line in screen.lines(NOW, 30))
 
 
 def test_without_a_title_the_app_is_named() -> None:

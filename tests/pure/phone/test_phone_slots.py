@@ -18,19 +18,6 @@ def activity(content_state: dict[str, Any] = FLAT, **more: Any) -> Activity:
     return Activity("a", known, {}, content_state, started_at=T0, timestamp=T0, **more)
 
 
-def test_every_slot() -> None:
-    state = {**FLAT, "status": "retry", "retryInfo": "Retry 2/5 in 8s"}
-    assert slots(activity(state), T0 + 65) == Slots(
-        banner=("Fix it", "Retrying", "Reading", "Retry 2/5 in 8s"),
-        compact_leading="OC",
-        compact_trailing="Retrying",
-        minimal="↻",
-        expanded_leading=("Fix it", "Retrying"),
-        expanded_trailing="1:05",
-        expanded_bottom=("Reading", "Retry 2/5 in 8s"),
-    )
-
-
 def test_every_slot_as_text() -> None:
     state = {**FLAT, "status": "retry", "retryInfo": "Retry 2/5 in 8s"}
     shown = Screen(lambda: [activity(state)]).slots(T0 + 65)
