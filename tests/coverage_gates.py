@@ -16,6 +16,7 @@ PURE = (
     "loadtests/staleness.py",
     "loadtests/tally.py",
     "relay/server/batches.py",
+    "relay/backoff.py",
     "relay/contract.py",
     "relay/log.py",
     "relay/text.py",

@@ -12,8 +12,8 @@ from typing import TextIO, TypeVar
 import aiohttp
 
 from relay import contract
+from relay.backoff import Backoff
 from relay.bridge.address import Address, address, http_url
-from relay.bridge.backoff import Backoff
 from relay.bridge.errors import Unreachable
 from relay.bridge.http.app import Listener, Parts, create_app
 from relay.bridge.http.replies import BridgeHealth, bridge_health

@@ -3,12 +3,14 @@
 import random
 from typing import Final
 
+from relay import backoff
+
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 30.0
 """Seconds, doubling from one to the other. Apple, "Troubleshooting push notifications": rapid reconnects count as a
 denial of service.
 """
-
+_PAUSES: Final = backoff.Backoff(FIRST_PAUSE, LONGEST_PAUSE)
 
 BURST: Final = 20
 """Attempts at once, more than a pool has connections; of those that fare well, too, so that a server which sends each
@@ -38,9 +40,8 @@ class Backoff:
 
     def failed(self, now: float) -> None:
         """Pause from `now` on: half to all of the step, so that many relays do not come back as one."""
-        pause = min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE) * self._jitter.uniform(0.5, 1.0)
-        self._failures = min(self._failures + 1, 30)
-        self._until = now + pause
+        self._failures += 1
+        self._until = now + _PAUSES.delay(self._failures, self._jitter.random)
 
     def succeeded(self) -> None:
         """The next failure is the first again."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import random as system_random
 
-from relay.bridge.backoff import Backoff
+from relay.backoff import Backoff
 from relay.bridge.notify.mapping import is_progress
 from relay.bridge.notify.relay_client import PostResult, RelayClient
 from relay.contract import Event, EventType

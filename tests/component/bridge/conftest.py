@@ -13,8 +13,8 @@ from component.bridge.fake_opencode import FakeOpenCode
 from component.bridge.fake_relay import FakeRelay
 from component.bridge.outgoing import MakeOutbox
 from component.bridge.running import SECRET, Running, RunningBridge
+from relay.backoff import Backoff
 from relay.bridge.address import address
-from relay.bridge.backoff import Backoff
 from relay.bridge.notify.outbox import Outbox
 from relay.bridge.notify.relay_client import DEADLINE, RelayClient
 from relay.bridge.options import BridgeOptions

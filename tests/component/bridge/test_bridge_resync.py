@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 
 from component.bridge.fake_opencode import FakeOpenCode
+from relay.backoff import Backoff
 from relay.bridge.address import address
-from relay.bridge.backoff import Backoff
 from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1.catch_up import CatchUp
 from relay.bridge.sources.opencode1.client import OpenCode

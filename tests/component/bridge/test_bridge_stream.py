@@ -11,8 +11,8 @@ import pytest
 from aiohttp import encode_basic_auth, web
 
 from component.bridge.fake_opencode import FakeOpenCode
+from relay.backoff import Backoff
 from relay.bridge.address import Address, address
-from relay.bridge.backoff import Backoff
 from relay.bridge.errors import NotFound, NotOpenCode, Refused, Unreachable
 from relay.bridge.sources.opencode1.client import OpenCode
 from relay.bridge.sources.opencode1.stream import EventStream

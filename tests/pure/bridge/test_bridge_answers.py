@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay import contract
+from relay.backoff import Backoff
 from relay.bridge.address import address, http_url
-from relay.bridge.backoff import Backoff
 from relay.bridge.errors import OptionError
 from relay.bridge.notify.relay_client import PostResult, read_reply
 from relay.log import line

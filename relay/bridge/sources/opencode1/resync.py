@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from random import random as system_random
 
-from relay.bridge.backoff import Backoff
+from relay.backoff import Backoff
 from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError
 from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1.catch_up import CatchUp, Snapshot, ending

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from random import random as system_random
 
-from relay.bridge.backoff import Backoff
+from relay.backoff import Backoff
 from relay.bridge.errors import OpenCodeError, Unreachable
 from relay.bridge.sources.opencode1.client import OpenCode
 from relay.bridge.sources.opencode1.wire import Event, parse
