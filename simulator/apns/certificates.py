@@ -68,9 +68,7 @@ def issue_client_certificate(authority: trustme.CA, subject: ProviderCertificate
     issuer = x509.load_pem_x509_certificate(authority.cert_pem.bytes())
     issuer_key = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
     assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)  # trustme's default kind
-    now = datetime.now(
-        UTC
-    )  # TLS libraries judge certificates by the machine's clock, so this one does not turn with ours
+    now = datetime.now(UTC)  # TLS libraries check certificates by the machine's clock, not by the sandbox's
     certificate = (
         x509.CertificateBuilder()
         .subject_name(_name(subject))

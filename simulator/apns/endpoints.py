@@ -61,7 +61,7 @@ class Environment:
     random: Random
 
     def id_for(self, given: str | None) -> str:
-        """As given; or one of our own in upper case, as seen from the real server, also in place of one that is no UUID."""
+        """As given; a new one in upper case, as seen from the real server, if it is absent or no UUID."""
         return given if given is not None and is_canonical(given) else apns_uuid(self.random.getrandbits(128))
 
     def unique_id(self) -> str:

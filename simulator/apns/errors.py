@@ -1,4 +1,4 @@
-"""Every exception of the APNs sandbox. Refused pushes are answers, not exceptions."""
+"""Every exception of the APNs sandbox. A refused push is a response, not an exception."""
 
 
 class SandboxError(Exception):

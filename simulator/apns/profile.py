@@ -31,7 +31,7 @@ def _knob(default: Any, meaning: str, source: str, confidence: Confidence) -> An
 # ruff: noqa: RUF009 - a knob is a dataclasses.field, made anew by each call
 @dataclass(slots=True)
 class Profile:
-    """May be changed while the sandbox runs; the next request or connection sees it. Times in seconds.
+    """May be changed while the sandbox runs, which counts from the next request or connection on. Times in seconds.
 
     Every field carries its meaning, its source and how sure it is as metadata (`explain`). As it stands it is the profile
     "observed".
@@ -55,7 +55,7 @@ class Profile:
     error_delay_s: float = _knob(0.0, "what each 4xx in a row adds to the time of the next answers, 410 not counted", APPLE, "assumed")
     error_delay_limit_s: float = _knob(2.0, "the most that errors in a row add", "none", "assumed")
     idle_after_s: float | None = _knob(None, "without a request for so long, a connection is idle; null = never", "none", "assumed")
-    idle: IdleBehavior = _knob("goaway", "what befalls an idle connection: GOAWAY IdleTimeout, or silence without FIN", "GitHub golang/go issue 14607", "observed")
+    idle: IdleBehavior = _knob("goaway", "what happens to an idle connection: GOAWAY IdleTimeout, or silence without FIN", "GitHub golang/go issue 14607", "observed")
     goaway_grace_s: float = _knob(1.0, "how long a connection that was called idle still takes a request, to answer 400 IdleTimeout", "none", "assumed")
 
     @classmethod
@@ -89,7 +89,7 @@ PROFILES: Final[dict[str, dict[str, Any]]] = {
     # Apple's pages taken at their word. They name no number for TooManyRequests: this one is assumed.
     "documented": {"environment_reason": "BadEnvironmentKeyIdInToken", "provider_tokens": 1},
     "observed": {},
-    # Whatever makes life hardest for a provider: one that passes here has no habit that Apple could punish.
+    # The hardest values for a provider: one that passes here does nothing that Apple could punish.
     "strict": {
         "provider_tokens": 1, "clock_skew": 0.0, "suffix_must_fit": True, "wedge_after_expired": True, "device_rate": Rate(10, 1.0),
         "errors_before_close": 20, "error_delay_s": 0.01, "idle_after_s": 3600.0, "idle": "silent",

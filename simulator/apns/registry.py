@@ -1,4 +1,4 @@
-"""Who may push to whom: apps, signing keys and device tokens of both environments. Plain dicts, no time, no I/O."""
+"""Apps, signing keys and device tokens of both environments. Plain dicts, no time, no I/O."""
 
 from dataclasses import dataclass
 from random import Random
@@ -151,7 +151,7 @@ class Registry:
         raise UnknownToken(token[-8:])
 
     def attach(self, token: str, device: Device | OnDelivery | None) -> None:
-        """Let this token lead to a device: one of this protocol, or a plain function that takes every push. None: to nobody."""
+        """The device that this token leads to: one of the protocol, or a plain function that takes every push. None: to none."""
         self.token(token).device = None if device is None else as_device(device)
 
     def expire(self, token: str, since: float) -> None:

@@ -1,4 +1,4 @@
-"""The APNs sandbox as one object: start it, point a provider at its ports and CA file, mint tokens, watch deliveries."""
+"""The APNs sandbox as one object: start it, point a provider at its ports and CA file, mint tokens, read the delivery log."""
 
 from pathlib import Path
 from random import Random
@@ -111,7 +111,7 @@ class Sandbox:
             self.ports[name] = await listener.start(tls, wanted[name], SinkConnection if self._sink else None)
 
     async def close(self) -> None:
-        """Say GOAWAY, close all sockets, remove the temporary CA file. Harmless when called again."""
+        """Send GOAWAY, close all sockets, remove the temporary CA file. Harmless when called again."""
         for listener in self._listeners.values():
             await listener.close()
         self.ports.clear()
@@ -124,26 +124,26 @@ class Sandbox:
         return Path(self._temporary.name)
 
     def goaway(self, reason: str = "Shutdown") -> None:
-        """Send GOAWAY with this reason on every open connection; each closes once its answers are out."""
+        """Send GOAWAY with this reason on every open connection; each closes once its responses are out."""
         for connection in self._connections():
             connection.goaway(reason)
 
     def shutdown(self) -> None:
-        """Every host drains: the next request there is answered 503 Shutdown, and then its connections of today end."""
+        """Every host drains: the next request there is answered 503 Shutdown, and then its open connections end."""
         for listener in self._listeners.values():
             listener.port.draining = True
 
     def idle_timeout(self) -> None:
-        """Take every open connection for idle too long now; what that means is up to `profile.idle`."""
+        """Treat every open connection as idle for too long; what happens then is `profile.idle`."""
         for connection in self._connections():
             connection.become_idle()
 
     def hold(self) -> None:
-        """Hold back the answer to the next push that is accepted, and any raise of the stream limit before it."""
+        """Hold back the response to the next push that is accepted, and any raise of the stream limit before it."""
         self._held_responses.hold()
 
     def release(self) -> int:
-        """Send the answers that are held back; how many there were."""
+        """Send the responses that are held back; how many there were."""
         return self._held_responses.release()
 
     def lower_stream_limit(self, limit: int) -> None:
@@ -152,7 +152,7 @@ class Sandbox:
             connection.lower_stream_limit(limit)
 
     def revoke_key(self, key_id: str) -> None:
-        """The key is good for nothing any more, and the connections that began with it end. KeyError for an unknown id."""
+        """The key is refused from now on, and the connections that began with it end. KeyError for an unknown id."""
         self.registry.keys[key_id].revoked = True
         for connection in self._connections():
             first = connection.provider.first_key
@@ -187,7 +187,7 @@ class Sandbox:
 
     @property
     def delivery_log(self) -> DeliveryLog:
-        """What became of each accepted push."""
+        """What became of each accepted push, step by step."""
         return self._deliveries.log
 
     def reconnected(self, device: Device) -> None:
@@ -195,12 +195,12 @@ class Sandbox:
         self._deliveries.reconnected(device)
 
     def discard_expired(self) -> None:
-        """Throw away what has waited too long by now."""
+        """Discard the pushes that have waited too long for a device."""
         self._deliveries.discard_expired()
 
     @property
     def next_expiry(self) -> float | None:
-        """When the first of the pushes that wait for a device has waited too long; None if none waits."""
+        """When the first of the pushes that wait for a device expires; None if none waits."""
         return self._deliveries.mailbox.first_expiry
 
     def forget_deliveries(self) -> None:
@@ -222,9 +222,9 @@ class Sandbox:
         self._deliveries.close_channel(channel_id)
 
     def subscribe(self, channel_id: str, device: Device, activity: str = "") -> None:
-        """Let a device listen to a broadcast channel; once for each activity, if it tells them apart. UnknownChannel if there is none."""
+        """Subscribe a device to a broadcast channel, once for each `activity` if it has several. UnknownChannel if there is none."""
         self.channels.subscribe(channel_id, device, activity)
 
     def unsubscribe(self, channel_id: str, device: Device, activity: str = "") -> None:
-        """It listens no more. UnknownChannel as above."""
+        """End that subscription. UnknownChannel as above."""
         self.channels.unsubscribe(channel_id, device, activity)

@@ -1,4 +1,4 @@
-"""Broadcast channels and who listens to them (Apple: Setting up broadcast push notifications). Pure; times are UNIX seconds."""
+"""Broadcast channels and their subscriptions (Apple: Setting up broadcast push notifications). Pure; times are UNIX seconds."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ ID_SIZE: Final = 16  # bytes; Apple's samples have so many
 
 
 class Subscription(NamedTuple):
-    """A device that listens, and for which of its activities; each gets every broadcast once."""
+    """A device, and for which of its activities; each gets every broadcast once."""
 
     device: Device
     activity: str
@@ -85,13 +85,13 @@ class Channels:
         raise UnknownChannel(channel_id)
 
     def subscribe(self, channel_id: str, device: Device, activity: str = "") -> None:
-        """Let a device listen, once for each of its activities. UnknownChannel as above."""
+        """Subscribe a device, once for each of its activities. UnknownChannel as above."""
         channel = self.channel(channel_id)
         if not any(_is_same(each, device, activity) for each in channel.subscriptions):
             channel.subscriptions.append(Subscription(device, activity))
 
     def unsubscribe(self, channel_id: str, device: Device, activity: str = "") -> None:
-        """It listens no more; nothing if it did not. UnknownChannel as above."""
+        """End a subscription, if there is one. UnknownChannel as above."""
         channel = self.channel(channel_id)
         channel.subscriptions = [
             each for each in channel.subscriptions if not _is_same(each, device, activity)

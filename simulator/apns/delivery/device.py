@@ -32,7 +32,7 @@ OnDelivery = Callable[[Delivery], None]
 
 @runtime_checkable
 class Device(Protocol):
-    """A device. Several tokens may lead to one; two handsets are the same device only if they are the same object."""
+    """A device. Several tokens may lead to one; two are the same device only if they are the same object."""
 
     @property
     def name(self) -> str:

@@ -27,7 +27,7 @@ BROADCAST_STORED_FOR: Final = 8 * 3600.0  # Apple: Setting up broadcast push not
 class AcceptedPush(NamedTuple):
     """An accepted push on its way to one device. `unique_id` is its key in the delivery log, also in production.
 
-    `token` is None for a broadcast; `device` None if the token leads to no device that anybody watches.
+    `token` is None for a broadcast; `device` None if the token leads to no device.
     """
 
     unique_id: str

@@ -17,7 +17,7 @@ SUFFIX: Final = 8  # hex digits of a token that may be shown
 
 
 class DeliveryService:
-    """One for both environments: a device has one mailbox. Nothing a device does is raised to the provider."""
+    """One for both environments: a device has one mailbox. An error of a device never reaches the provider."""
 
     def __init__(self, clock: Clock, journal: Journal) -> None:
         self.log = DeliveryLog()
@@ -26,10 +26,10 @@ class DeliveryService:
         self._journal = journal
 
     def deliver(self, push: AcceptedPush) -> None:
-        """Send, keep or discard a push, as is right now. It is written down before the device gets it."""
+        """Send, store or discard a push, as its disposition is now. The log and the journal have it before the device does."""
         try:
             decided = disposition(push, self._clock.now())
-        except Exception as error:  # a fault of the fake phone is no fault of the provider's connection
+        except Exception as error:  # an error of the fake phone must not end the provider's connection
             self._failed(push, error)
             return
         self._note(push, decided)
@@ -44,19 +44,19 @@ class DeliveryService:
             self.deliver(push)
 
     def discard_expired(self) -> None:
-        """Throw away what has waited too long."""
+        """Discard what has waited too long."""
         self._discard(self.mailbox.expire(self._clock.now()), "expired")
 
     def forget(self, token: str) -> None:
-        """The app of this device token is gone: throw away what waits for it."""
+        """The app of this device token is gone: discard what waits for it."""
         self._discard(self.mailbox.withdraw(token), "unregistered")
 
     def close_channel(self, channel_id: str) -> None:
-        """The channel was deleted: throw away what came by it."""
+        """The channel was deleted: discard what came by it."""
         self._discard(self.mailbox.close(channel_id), "channel_deleted")
 
     def reset(self) -> None:
-        """Forget what waits, and the log, without an entry."""
+        """Forget what waits, and the log. The journal gets no entry."""
         self.log, self.mailbox = DeliveryLog(), Mailbox()
 
     def _keep(self, push: AcceptedPush) -> None:
@@ -136,7 +136,7 @@ class LogEntry:
 
 
 class DeliveryLog:
-    """The newest entries, by apns-unique-id; the oldest give way. Apple keeps them for 7 days."""
+    """The newest entries, by apns-unique-id; the oldest are removed. Apple keeps them for 7 days."""
 
     def __init__(self, size: int = SIZE) -> None:
         self._size = size
@@ -146,7 +146,7 @@ class DeliveryLog:
         return len(self._entries)
 
     def note(self, push: AcceptedPush, disposition: Disposition, now: float) -> LogEntry:
-        """Write down a step of a push, at `now` in UNIX seconds; the first makes its entry."""
+        """Add a step of a push, at `now` in UNIX seconds; the first one makes its entry."""
         entry = self._entries.get(push.unique_id)
         if entry is None:
             entry = self._entries[push.unique_id] = _entry(push)

@@ -38,13 +38,13 @@ class Delay(NamedTuple):
 
 
 class Reset(NamedTuple):
-    """RST_STREAM instead of an answer."""
+    """RST_STREAM instead of a response."""
 
     code: int = ErrorCode.INTERNAL_ERROR
 
 
 class GoAway(NamedTuple):
-    """GOAWAY with this reason; answers still due are sent, then the connection ends.
+    """GOAWAY with this reason; responses still due are sent, then the connection ends.
 
     `offset` moves its last stream id away from the true one, in streams: -1 excludes one push that was taken.
     """
@@ -59,19 +59,19 @@ class CloseConnection(NamedTuple):
 
 
 class Stall(NamedTuple):
-    """Never answer; the stream stays open and keeps its slot."""
+    """Never respond; the stream remains open and counts against the limit."""
 
 
 class StreamLimit(NamedTuple):
-    """Lower the connection's MAX_CONCURRENT_STREAMS to `limit` before the answer; the next 200 restores it."""
+    """Lower the connection's MAX_CONCURRENT_STREAMS to `limit` before the response; the next 200 restores it."""
 
     limit: int
 
 
 Action = AnswerWith | Delay | Reset | GoAway | CloseConnection | Stall | StreamLimit | Misshape
 
-# These only change how an answer travels, so there must be one: the push is checked and delivered first.
-NEED_AN_ANSWER: Final = (Delay, StreamLimit, Misshape)
+# These only change how a response goes out, so there must be one: the push is checked and delivered first.
+NEED_A_RESPONSE: Final = (Delay, StreamLimit, Misshape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Fault:
     @property
     def is_processed(self) -> bool:
         """Whether the push goes through the checks, and to the device, before this happens to it."""
-        return self.accepts_first or isinstance(self.do, NEED_AN_ANSWER)
+        return self.accepts_first or isinstance(self.do, NEED_A_RESPONSE)
 
     def meets(self, token: str, topic: str | None, push_type: str, realm: str) -> bool:
         """Whether a request is one of those meant."""

@@ -1,4 +1,4 @@
-"""The fault rules in force, and which of them strikes. Pure and seeded."""
+"""The fault rules in force, and which of them applies to a request. Pure and seeded."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ class _Rule:
 
 
 class FaultTable:
-    """The rules in force, oldest first; the first that strikes wins. `now` gives UNIX seconds."""
+    """The rules in force, oldest first; the first that applies wins. `now` gives UNIX seconds."""
 
     def __init__(self, random: Random, now: Callable[[], float] = lambda: 0.0) -> None:
         self._random = random
@@ -56,7 +56,7 @@ class FaultTable:
         return len(self._rules) < before
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Remove all rules."""
         self._rules.clear()
 
     def load(self, rules: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -74,11 +74,11 @@ class FaultTable:
         return dump([rule.fault for rule in self._rules])
 
     def struck(self) -> dict[str, int]:
-        """How often each rule in force has struck, by id."""
+        """How often each rule in force was applied, by id."""
         return {rule.fault.id: rule.struck for rule in self._rules}
 
     def strike(self, token: str, topic: str | None, push_type: str, realm: str) -> Fault | None:
-        """The fault for this request, which is counted; None if all goes well."""
+        """The rule that applies to this request, which is counted; None if there is none."""
         for rule in self._rules:
             if rule.fault.meets(token, topic, push_type, realm) and self._strikes(rule):
                 rule.struck += 1

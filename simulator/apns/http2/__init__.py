@@ -1,1 +1,1 @@
-"""The server's end of HTTP/2 (RFC 9113): bytes in, requests out; answers in, bytes out."""
+"""The server's end of HTTP/2 (RFC 9113): bytes in, requests out; responses in, bytes out."""

@@ -1,6 +1,6 @@
 """The server's end of one HTTP/2 connection, without I/O: bytes in, events and bytes out (RFC 9113).
 
-`receive` yields its events one by one and reads on only when asked for the next. So an answer given between two
+`receive` yields its events one by one and reads on only when asked for the next. So a response given between two
 events counts before the next frame is read, and how the bytes were split never matters to the stream limit.
 """
 
@@ -41,7 +41,7 @@ NO_LAST_STREAM: Final = (
 
 
 class Connection:
-    """One client. Feed `receive`, answer with `respond`, write `data_to_send` to the socket.
+    """One client. Feed `receive`, respond with `respond`, write `data_to_send` to the socket.
 
     `stream_limit` is announced in the first SETTINGS and enforced from the first frame on. A client that has not yet
     seen it may open more in good faith; like APNs, this end resets those with REFUSED_STREAM.
@@ -75,12 +75,12 @@ class Connection:
 
     @property
     def open_streams(self) -> int:
-        """Streams that are neither answered in full nor reset."""
+        """Streams without a whole response that are not reset."""
         return len(self._streams.open)
 
     @property
     def finished(self) -> bool:
-        """A final GOAWAY was sent, and nothing at or below its last stream is left to answer."""
+        """A final GOAWAY was sent, and nothing at or below its last stream is left to respond to."""
         return self._streams.finished
 
     def data_to_send(self) -> bytes:
@@ -111,7 +111,7 @@ class Connection:
             return False
         if (
             body and self._streams.open[stream_id].is_head
-        ):  # RFC 9110 section 9.3.2: its answer has no content
+        ):  # RFC 9110 section 9.3.2: its response has no content
             body = b""
         block, self._table_notice = self._table_notice + block, b""
         self._out.append(frames.headers(stream_id, block, end_stream=not body))
@@ -129,13 +129,13 @@ class Connection:
             self._out.append(frames.settings({Setting.MAX_CONCURRENT_STREAMS: limit}))
 
     def reset(self, stream_id: int, code: int) -> None:
-        """End one stream without an answer."""
+        """Send RST_STREAM instead of a response."""
         if stream_id in self._streams.open:
             self._out.append(frames.rst_stream(stream_id, code))
             self._streams.close_by_reset(stream_id)
 
     def announce_shutdown(self, reason: str) -> None:
-        """Say GOAWAY, but answer whatever the client has sent or is sending (section 6.8); `goaway` must follow."""
+        """Send a GOAWAY that excludes no stream yet: requests on their way are still answered (section 6.8). `goaway` must follow."""
         self._out.append(_goaway(NO_LAST_STREAM, ErrorCode.NO_ERROR, reason))
 
     def goaway(self, reason: str, code: int = ErrorCode.NO_ERROR, last_stream: int | None = None) -> None:

@@ -94,7 +94,7 @@ class FrameBuffer:
         return self._bytes[self._at - size : self._at]
 
     def peek(self, size: int) -> bytes:
-        """At most the next `size` bytes, which stay."""
+        """At most the next `size` bytes; nothing is taken."""
         return self._bytes[self._at : self._at + size]
 
     def next(self) -> Frame | None:

@@ -110,7 +110,7 @@ class HeldResponses:
         self._to_hold += 1
 
     def release(self) -> int:
-        """Send what was held back, in order, and hold nothing more; how many responses that were."""
+        """Send what was held back, in order, and hold nothing more; how many these were."""
         held, self._held, self._to_hold = self._held, [], 0
         for send in held:
             send()

@@ -1,4 +1,4 @@
-"""A connection that takes everything: 200 for each request, nothing checked, nothing written down. For load tests."""
+"""A connection that accepts everything: 200 for each request, nothing checked, nothing recorded. For load tests."""
 
 import asyncio
 from collections.abc import Callable
@@ -57,7 +57,7 @@ class SinkConnection(asyncio.Protocol):
             self._out.clear()
 
     def pause_writing(self) -> None:
-        """The client does not read its answers: read no more of its requests until it does."""
+        """The client does not read its responses: read no more of its requests until it does."""
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
@@ -76,18 +76,18 @@ class SinkConnection(asyncio.Protocol):
         apns_id = next((value for name, value in block.fields if name == b"apns-id"), b"")
         self._ids[block.stream_id] = apns_id[:126]
         if block.ends_stream:
-            self._answer(block.stream_id)
+            self._respond(block.stream_id)
 
     def _on_data(self, frame: Frame) -> None:
         self._window.receive(len(frame.payload))
         if increment := self._window.grant():
             self._out.append(frames.window_update(0, increment))
         if frame.flags & END_STREAM:
-            self._answer(frame.stream_id)
+            self._respond(frame.stream_id)
         elif frame.payload:
             self._out.append(frames.window_update(frame.stream_id, len(frame.payload)))
 
-    def _answer(self, stream_id: int) -> None:
+    def _respond(self, stream_id: int) -> None:
         apns_id = self._ids.pop(stream_id, b"")
         block = _OK + literal_field(b"apns-id", apns_id) if apns_id else _OK
         block, self._table_notice = self._table_notice + block, b""

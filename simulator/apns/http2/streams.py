@@ -28,7 +28,7 @@ class StreamRefused(NamedTuple):
 
 
 class StreamReset(NamedTuple):
-    """A stream was reset, by the peer or because it was malformed; any answer to it will be dropped."""
+    """A stream was reset, by the peer or because it was malformed; any response on it will be dropped."""
 
     stream_id: int
     code: int
@@ -36,7 +36,7 @@ class StreamReset(NamedTuple):
 
 
 class ConnectionEnded(NamedTuple):
-    """No more requests will come: the peer said GOAWAY, or broke the protocol and was told so."""
+    """No more requests will come: the peer sent GOAWAY, or broke the protocol and was sent one."""
 
     code: int
     message: str
@@ -50,7 +50,7 @@ Event = RequestReceived | StreamRefused | StreamReset | ConnectionEnded
 
 
 def split_pieces(pieces: list[Piece]) -> list[Piece]:
-    """Every piece as two; the same octets in the same order. One of a single octet stays whole."""
+    """Every piece as two; the same octets in the same order. A single octet is not split."""
     halves: list[Piece] = []
     for stream_id, octets, last in pieces:
         middle = len(octets) // 2
@@ -60,7 +60,7 @@ def split_pieces(pieces: list[Piece]) -> list[Piece]:
 
 
 class ReceiveWindow:
-    """What the peer may still send on one stream or on the connection, and what it has used since the last grant."""
+    """The receive window of one stream or of the connection, and how much of it was used since the last WINDOW_UPDATE."""
 
     __slots__ = ("_left", "_size", "_used")
 
@@ -85,7 +85,7 @@ class ReceiveWindow:
 
 
 class SendWindows:
-    """Response bodies on their way out: sent at once if the windows allow, else kept until they do."""
+    """Response bodies on their way out: sent at once if the peer's windows allow, else kept until they do."""
 
     def __init__(self) -> None:
         self.initial = DEFAULT_WINDOW
@@ -205,22 +205,22 @@ class StreamTable:
 
     @property
     def finished(self) -> bool:
-        """A final GOAWAY was sent, and nothing at or below its last stream is left to answer."""
+        """A final GOAWAY was sent, and nothing at or below its last stream is left to respond to."""
         return self.goaway_last is not None and not self.open
 
     def goaway(self, last: int) -> None:
-        """No stream above `last` will be answered."""
+        """No response will be sent on streams above `last`."""
         self.goaway_last = last
         for stream_id in [each for each in self.open if each > last]:
             self.close(stream_id)
 
     def close(self, stream_id: int) -> None:
-        """A stream was answered in full, or reset by the client."""
+        """The response was sent in full, or the client has reset the stream."""
         del self.open[stream_id]
         self.send_windows.forget(stream_id)
 
     def close_by_reset(self, stream_id: int) -> None:
-        """We end a stream, open or not; what the peer is still sending on it shall pass."""
+        """This end resets a stream, open or not; what the peer is still sending on it is ignored."""
         if stream_id in self.open:
             self.close(stream_id)
         self.reset[stream_id] = None

@@ -229,6 +229,40 @@ class Bench:
         return [entry.detail for entry in self.journal.entries("apns", "push")]
 
 
+class Wire(asyncio.Transport):
+    """A socket that remembers what was written to it, and what else was done with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.calls: list[str] = []
+
+    def write(self, data: Any) -> None:
+        self.written += data
+        self.calls.append("write")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+    def abort(self) -> None:
+        self.calls.append("abort")
+
+    def pause_reading(self) -> None:
+        self.calls.append("pause_reading")
+
+    def resume_reading(self) -> None:
+        self.calls.append("resume_reading")
+
+    def frames(self) -> list[frames.Frame]:
+        """What was written since the last call."""
+        buffer, found = FrameBuffer(), []
+        buffer.feed(self.written)
+        self.written = b""
+        while (frame := buffer.next()) is not None:
+            found.append(frame)
+        return found
+
+
 class Device:
     """A device as APNs sees it; attributes may be changed at any time. `known`: the journal at each delivery."""
 

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import uuid
 from typing import Any
 
 import pytest
@@ -78,18 +77,6 @@ async def test_a_channel_is_made_read_listed_and_deleted(bench, channels) -> Non
     assert (gone.status, gone.reason) == (400, "ChannelNotRegistered")
 
 
-async def test_a_request_id_is_echoed_and_otherwise_made(channels) -> None:
-    assert (await channels.ask("GET", "all-channels", apns_request_id=UUID)).headers[
-        "apns-request-id"
-    ] == UUID
-    made = (await channels.ask("GET", "all-channels")).headers
-    assert made["apns-request-id"] == str(uuid.UUID(made["apns-request-id"])).upper()
-    assert "apns-id" not in made
-    bad = await channels.ask("GET", "all-channels", apns_request_id="x")
-    assert (bad.status, bad.reason) == (400, "BadMessageId")
-    assert uuid.UUID(bad.headers["apns-request-id"])
-
-
 async def test_the_journal_has_what_was_done_to_channels(bench, channels) -> None:
     channel_id = await channels.create()
     await channels.ask("DELETE", apns_channel_id=channel_id)
@@ -132,31 +119,6 @@ async def test_the_log_has_an_entry_for_each_subscription(bench, channels) -> No
     assert log.find(answer.headers["apns-unique-id"]) is entries[0]
     assert {entry.apns_id for entry in entries} == {answer.headers["apns-request-id"]}
     assert len({entry.unique_id for entry in entries}) == 2
-
-
-async def test_a_deleted_channel_takes_along_what_it_had_stored(bench, channels) -> None:
-    channel_id, phone = await channels.create(1), Device(bench)
-    bench.sandbox.subscribe(channel_id, phone)
-    phone.online = False
-    answer = await channels.send(channel_id, apns_expiration=await later(bench, 60))
-    await channels.ask("DELETE", apns_channel_id=channel_id)
-    entry = bench.sandbox.delivery_log.find(answer.headers["apns-unique-id"])
-    assert (entry.outcome, entry.why) == ("discarded", "channel_deleted")
-    assert (await channels.send(channel_id)).reason == "ChannelNotRegistered"
-    with pytest.raises(UnknownChannel):
-        bench.sandbox.subscribe(channel_id, phone)
-
-
-async def test_an_ordinary_push_by_no_channel_and_a_broadcast_wait_side_by_side(bench, channels) -> None:
-    channel_id, phone = await channels.create(1), Device(bench)
-    bench.sandbox.subscribe(channel_id, phone)
-    bench.sandbox.registry.attach(bench.token, phone)
-    phone.online = False
-    await channels.send(channel_id, apns_expiration=await later(bench, 60))
-    await bench.ask(channels.host)
-    phone.online = True
-    bench.sandbox.reconnected(phone)
-    assert [each.channel_id for each in phone.got] == [channel_id, None]
 
 
 async def test_a_channel_deleted_by_the_sandbox_takes_what_waits_along(bench, channels) -> None:

@@ -1,4 +1,4 @@
-"""The policy of APNs' transport over real TLS and HTTP/2: certificates, idleness, draining, errors, limits, held_responses."""
+"""The policy of APNs over real TLS and HTTP/2: certificates, idleness, draining, errors, limits, held responses; and faults on the wire."""
 
 import asyncio
 import ssl
@@ -9,13 +9,13 @@ from h2.settings import SettingCodes
 
 from simulator.apns.authentication import ProviderCertificate
 from simulator.apns.certificates import issue_client_certificate
-from simulator.apns.http2.frames import ErrorCode
+from simulator.apns.faults import AnswerWith, CloseConnection, Delay, Fault, GoAway, Reset, Stall
 from waiting import eventually
 
 from .conftest import TOPIC, Provider, within
 
 MAX_STREAMS = int(SettingCodes.MAX_CONCURRENT_STREAMS)
-REFUSED = 7
+REFUSED, INTERNAL = 7, 2
 
 
 async def closed(provider: Provider) -> bytes | None:
@@ -49,13 +49,6 @@ async def test_a_certificate_needs_no_token_and_gets_1000_streams_at_once(bench)
     assert {(await within(each.done)).status for each in answers} == {200}
     assert len(provider.settings) == 1
     assert len(bench.delivered) == 20
-
-
-async def test_a_certificate_of_the_other_environment_is_shown_the_door(bench) -> None:
-    provider = await with_certificate(bench, "production", realm="sandbox")
-    assert await closed(provider) == because("BadCertificateEnvironment")
-    assert provider.goaway.last_stream_id == 0
-    assert provider.goaway.error_code == ErrorCode.NO_ERROR
 
 
 async def test_a_certificate_of_a_stranger_is_refused(bench) -> None:
@@ -147,28 +140,7 @@ async def test_a_dead_connection_sends_nothing_that_is_still_due(bench) -> None:
     assert len(provider.settings) == 1
 
 
-async def test_idleness_may_be_forbidden_while_it_is_watched(bench) -> None:
-    bench.sandbox.profile.set({"idle_after_s": 60})
-    provider = await bench.connect()
-    bench.sandbox.profile.set({"idle_after_s": None})
-    await bench.clock.advance(100_000)
-    assert (await bench.ask(provider)).status == 200
-    assert provider.goaway is None
-
-
 # --- draining and keys --------------------------------------------------------------------------------------------
-
-
-async def test_draining(bench) -> None:
-    first, second = await bench.connect(), await bench.connect()
-    bench.sandbox.shutdown()
-    answer = await bench.ask(first)
-    assert (answer.status, answer.reason) == (503, "Shutdown")
-    for provider in (first, second):
-        assert await closed(provider) == because("Shutdown")
-        assert provider.goaway.error_code == ErrorCode.NO_ERROR
-    assert (await bench.ask(await bench.connect())).status == 200
-    assert len(bench.delivered) == 1
 
 
 async def test_a_revoked_key_ends_its_connections_and_no_other(bench) -> None:
@@ -201,7 +173,7 @@ async def test_errors_slow_down(bench) -> None:
     assert (await bench.ask(provider)).status == 200
 
 
-# --- stream limit and held_responses --------------------------------------------------------------------------------------
+# --- stream limit and held responses ---
 
 
 async def test_a_lowered_limit_refuses_and_comes_back(bench) -> None:
@@ -234,15 +206,6 @@ async def test_releasing_what_nobody_waits_for_any_more(bench) -> None:
 # --- faults from JSON ---------------------------------------------------------------------------------------------
 
 
-async def test_a_stream_limit_as_a_fault(bench) -> None:
-    bench.sandbox.faults.load([{"do": {"stream_limit": 2}, "times": 1}])
-    provider = await bench.connect()
-    assert (await bench.ask(provider)).status == 200
-    assert [each.get(MAX_STREAMS) for each in provider.settings] == [1, 2]
-    assert (await bench.ask(provider)).status == 200
-    assert provider.settings[-1] == {MAX_STREAMS: 1000}
-
-
 @pytest.mark.parametrize(
     ("form", "content_type", "is_json"),
     [
@@ -263,17 +226,8 @@ async def test_misshapen_bodies(bench, form: str, content_type: str, is_json: bo
     assert (await bench.ask(provider)).status == 200
 
 
-@pytest.mark.parametrize(("form", "expected"), [("no_apns_id", None), ("upper_apns_id", "ABCDEF00")])
-async def test_misshapen_ids(bench, form: str, expected: str | None) -> None:
-    bench.sandbox.faults.load([{"do": {form: True}}])
-    answer = await bench.ask(await bench.connect(), apns_id="abcdef00-0000-4000-8000-000000000000")
-    assert answer.status == 200
-    assert (answer.headers.get("apns-id") or "")[:8] == (expected or "")
-    assert len(bench.delivered) == 1
-
-
 @pytest.mark.parametrize(("offset", "last"), [(0, 3), (-1, 1), (1, 5), (-9, 0)])
-async def test_goaway_may_tell_a_wrong_last_stream(bench, offset: int, last: int) -> None:
+async def test_goaway_may_name_a_wrong_last_stream(bench, offset: int, last: int) -> None:
     provider = await bench.connect()
     await bench.ask(provider)
     bench.sandbox.faults.load(
@@ -283,3 +237,63 @@ async def test_goaway_may_tell_a_wrong_last_stream(bench, offset: int, last: int
     await within(provider.lost)
     assert provider.goaway.last_stream_id == last
     assert len(bench.delivered) == 2
+
+
+async def test_a_staged_answer(bench) -> None:
+    bench.sandbox.faults.add(Fault(AnswerWith("Unregistered", timestamp=5), nth=2))
+    provider = await bench.connect()
+    answers = [await bench.ask(provider) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 410, 200]
+    assert answers[1].body == b'{"reason":"Unregistered","timestamp":5}'
+    assert len(bench.delivered) == 2
+    assert bench.pushes()[1]["fault"] == "AnswerWith"
+
+
+@pytest.mark.parametrize(("accepts_first", "delivered"), [(False, 0), (True, 1)])
+async def test_a_reset(bench, accepts_first: bool, delivered: int) -> None:
+    bench.sandbox.faults.add(Fault(Reset(), times=1, accepts_first=accepts_first))
+    provider = await bench.connect()
+    assert (await bench.ask(provider)).reset == INTERNAL
+    assert len(bench.delivered) == delivered
+    assert (await bench.ask(provider)).status == 200
+
+
+async def test_a_goaway_before_the_push_is_processed_excludes_it(bench) -> None:
+    provider = await bench.connect()
+    await bench.ask(provider)
+    bench.sandbox.faults.add(Fault(GoAway("Shutdown")))
+    answer = bench.push(provider)
+    await within(provider.lost)
+    assert not answer.done.done()
+    assert provider.goaway.last_stream_id == 1
+    assert len(bench.delivered) == 1
+
+
+async def test_a_connection_is_cut(bench) -> None:
+    bench.sandbox.faults.add(Fault(CloseConnection()))
+    provider = await bench.connect()
+    answer = bench.push(provider)
+    await within(provider.lost)
+    assert provider.goaway is None
+    assert not answer.done.done()
+
+
+async def test_a_stalled_push_is_never_answered_and_others_are(bench) -> None:
+    provider = await bench.connect()
+    await bench.ask(provider)
+    bench.sandbox.faults.add(Fault(Stall(), times=1))
+    stalled = bench.push(provider)
+    assert (await bench.ask(provider)).status == 200
+    await bench.clock.advance(3600)
+    assert not stalled.done.done()
+
+
+async def test_a_delayed_answer_for_a_connection_that_is_gone_is_dropped(bench) -> None:
+    bench.sandbox.faults.add(Fault(Delay(5)))
+    provider = await bench.connect()
+    bench.push(provider)
+    await eventually(lambda: bench.pushes())
+    provider.close()
+    await eventually(lambda: bench.journal.entries("apns", "connection_closed"))
+    await bench.clock.advance(10)
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("apns delay")]

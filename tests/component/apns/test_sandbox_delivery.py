@@ -59,19 +59,6 @@ async def test_the_journal_has_each_step_without_a_whole_token(bench, device) ->
     assert bench.token not in str([stored, sent])
 
 
-async def test_of_many_to_a_device_offline_the_newest_arrives(bench, device) -> None:
-    device.online = False
-    provider = await bench.connect()
-    first = await push(bench, provider, "one", apns_collapse_id="a")
-    second = await push(bench, provider, "two", apns_collapse_id="b")
-    device.reconnect()
-    assert texts(device) == ["two"]
-    assert outcomes(logged(bench, first)) == ["stored", "discarded: replaced"]
-    assert outcomes(logged(bench, second)) == ["stored", "sent"]
-    device.reconnect()
-    assert texts(device) == ["two"]
-
-
 async def test_what_waited_too_long_is_discarded_while_the_device_is_away(bench, device) -> None:
     device.online = False
     answer = await push(bench, await bench.connect(), apns_expiration=str(int(bench.clock.now()) + 60))
@@ -104,11 +91,6 @@ async def test_a_device_that_fails_is_no_fault_of_the_provider(bench, device) ->
     assert bench.token not in str(failed)
 
 
-async def test_a_token_that_leads_nowhere_takes_everything(bench) -> None:
-    bench.sandbox.registry.attach(bench.token, None)
-    assert outcomes(logged(bench, await push(bench, await bench.connect()))) == ["sent"]
-
-
 async def test_production_has_a_log_too_though_no_unique_id_goes_out(bench) -> None:
     token = bench.sandbox.registry.mint_token(TOPIC, "production")
     answer = await push(bench, await bench.connect("production"), path=f"/3/device/{token}")
@@ -119,13 +101,3 @@ async def test_production_has_a_log_too_though_no_unique_id_goes_out(bench) -> N
 
 
 # --- the app is removed -------------------------------------------------------------------------------------------
-
-
-async def test_what_waited_for_a_removed_app_is_discarded(bench, device) -> None:
-    device.online = False
-    answer = await push(bench, await bench.connect())
-    bench.sandbox.uninstall(bench.token)
-    assert outcomes(logged(bench, answer)) == ["stored", "discarded: unregistered"]
-    bench.sandbox.registry.reactivate(bench.token)
-    device.reconnect()
-    assert device.got == []

@@ -1,4 +1,4 @@
-"""Long runs: memory stays bounded, a seed repeats a day of faults, and nothing of it is a defect of ours."""
+"""Long runs: memory is bounded, a seed repeats a day of faults, and nothing of it is a defect of ours."""
 
 import asyncio
 import gc
@@ -69,7 +69,7 @@ class Flood:
             yield frames.data(self._stream, b'{"aps":{}}', end_stream=True)
 
 
-@pytest.mark.skipif(not STATM.exists(), reason="this system does not tell a process its memory in /proc")
+@pytest.mark.skipif(not STATM.exists(), reason="this system does not show a process its memory in /proc")
 @pytest.mark.usefixtures("untraced")
 async def test_fifty_thousand_pushes_leave_nothing_behind(bench) -> None:
     """Client and sandbox are one process; the two rings are full after the warm-up, so nothing has a reason to grow."""

@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulator.apns.http2 import frames
-from simulator.apns.http2.frames import FrameBuffer, FrameType
+from simulator.apns.http2.frames import FrameType
 from simulator.apns.http2.server import ServerConnection
 from simulator.apns.reasons import REASONS
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
 
-from .conftest import AUTHORITY, TOPIC
+from .conftest import AUTHORITY, TOPIC, Wire
 
 NAMES = [
     "authorization",
@@ -56,23 +56,6 @@ BODIES = st.one_of(
 )
 
 
-class Wire(asyncio.Transport):
-    """Remembers what was written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-
-    def write(self, data: Any) -> None:
-        self.written += data
-
-    def close(self) -> None:
-        pass
-
-    def abort(self) -> None:
-        pass
-
-
 class Lab:
     """One sandbox for all examples; each example has a connection of its own."""
 
@@ -103,14 +86,7 @@ class Lab:
         )
         await asyncio.sleep(0)
         connection.connection_lost(None)
-        return list(_frames(wire.written))
-
-
-def _frames(octets: bytes):
-    buffer = FrameBuffer()
-    buffer.feed(octets)
-    while (frame := buffer.next()) is not None:
-        yield frame
+        return wire.frames()
 
 
 LAB = Lab()

@@ -1,23 +1,23 @@
-"""TLS, SETTINGS, stream limits, PING, GOAWAY, and bytes that are no HTTP/2 at all."""
+"""Sockets: bytes that are no HTTP/2, clients that do not read, defects of ours; and the life of a sandbox and its ports."""
 
 import asyncio
+import gc
 import os
 import random
 
+import pytest
 from h2.settings import SettingCodes
 
-from simulator.apns.faults import Delay, Fault
+from simulator.apns.faults import Fault, Stall
 from simulator.apns.http2 import frames
 from simulator.apns.http2.server import ServerConnection
+from simulator.apns.sandbox import Sandbox
 from waiting import eventually
 
-from .conftest import within
+from .conftest import Wire, within
 
 MAX_STREAMS = int(SettingCodes.MAX_CONCURRENT_STREAMS)
 REFUSED, INTERNAL = 7, 2
-
-
-# --- TLS --------------------------------------------------------------------------------------------------------
 
 
 async def test_http1_never_gets_an_http1_answer(bench) -> None:
@@ -30,46 +30,6 @@ async def test_http1_never_gets_an_http1_answer(bench) -> None:
     writer.close()
     [entry] = bench.journal.entries("apns", "protocol_error")
     assert entry.detail["code"] == frames.ErrorCode.PROTOCOL_ERROR
-
-
-# --- stream limit -----------------------------------------------------------------------------------------------
-
-
-async def test_one_stream_at_first_and_a_thousand_before_the_first_200(bench) -> None:
-    provider = await bench.connect()
-    assert provider.settings[0][MAX_STREAMS] == 1
-    await bench.ask(provider)
-    assert provider.settings[1] == {MAX_STREAMS: 1000}
-    assert provider.log == ["settings", "settings", "answer"]
-    await bench.ask(provider)
-    assert len(provider.settings) == 2
-
-
-async def test_a_second_stream_is_refused_while_the_first_is_unanswered(bench) -> None:
-    bench.sandbox.faults.add(Fault(Delay(5), times=1))
-    provider = await bench.connect()
-    provider.forget_the_limit()
-    first, second = bench.push(provider), bench.push(provider)
-    assert (await within(second.done)).reset == REFUSED
-    assert len(provider.settings) == 1
-    await bench.clock.advance(5)
-    assert (await within(first.done)).status == 200
-    assert (await bench.ask(provider)).status == 200
-    assert len(bench.delivered) == 2
-    [entry] = bench.journal.entries("apns", "stream_refused")
-    assert entry.detail == {"limit": 1}
-
-
-async def test_two_thousand_refusals_on_one_connection_are_all_answered(bench) -> None:
-    bench.sandbox.registry.unregister(bench.token, 1.0)
-    provider = await bench.connect()
-    await bench.ask(provider)
-    for _ in range(10):
-        answers = [bench.push(provider) for _ in range(200)]
-        assert {(await within(each.done)).status for each in answers} == {410}
-
-
-# --- PING and GOAWAY ----------------------------------------------------------------------------------------------
 
 
 async def test_the_clients_own_goaway_is_no_error_of_the_protocol(bench) -> None:
@@ -85,19 +45,6 @@ async def test_a_stream_that_breaks_the_rules_leaves_the_connection_alive(bench)
     answer = provider.send([*bench.headers(), ("content-length", "3")], b"ab")
     assert (await within(answer.done)).reset == 1
     assert (await bench.ask(provider)).status == 200
-
-
-async def test_goaway_carries_its_reason_and_the_connection_closes(bench) -> None:
-    provider = await bench.connect()
-    await bench.ask(provider)
-    bench.sandbox.goaway("Shutdown")
-    await within(provider.lost)
-    assert provider.goaway.additional_data == b'{"reason":"Shutdown"}'
-    assert (provider.goaway.error_code, provider.goaway.last_stream_id) == (0, 1)
-    assert (await bench.ask(await bench.connect())).status == 200
-
-
-# --- robustness ---------------------------------------------------------------------------------------------------
 
 
 async def test_garbage_on_many_connections_harms_no_other(bench) -> None:
@@ -132,25 +79,8 @@ async def test_a_defect_of_ours_ends_one_connection_only(bench, monkeypatch) -> 
     assert bench.journal.entries("apns", "connection_crashed")
 
 
-class StuckTransport(asyncio.Transport):
-    """A socket whose other end does not read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[str] = []
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.calls.append("write")
-
-    def pause_reading(self) -> None:
-        self.calls.append("pause_reading")
-
-    def resume_reading(self) -> None:
-        self.calls.append("resume_reading")
-
-
 async def test_a_client_that_does_not_read_its_answers_is_not_read_from(bench) -> None:
-    connection, transport = ServerConnection(bench.sandbox._listeners["sandbox"].port), StuckTransport()
+    connection, transport = ServerConnection(bench.sandbox._listeners["sandbox"].port), Wire()
     connection.connection_made(transport)
     connection.pause_writing()
     connection.resume_writing()
@@ -164,7 +94,7 @@ async def test_a_client_that_does_not_read_its_answers_is_not_read_from(bench) -
 
 
 async def test_the_answers_of_one_turn_of_the_loop_are_one_write(bench) -> None:
-    connection, transport = ServerConnection(bench.sandbox._listeners["sandbox"].port), StuckTransport()
+    connection, transport = ServerConnection(bench.sandbox._listeners["sandbox"].port), Wire()
     connection.connection_made(transport)
     connection.data_received(frames.PREFACE + frames.settings({}))
     connection.data_received(frames.ping(bytes(8), ack=False) * 100)
@@ -179,3 +109,71 @@ async def test_the_answers_of_one_turn_of_the_loop_are_one_write(bench) -> None:
 async def test_the_sandbox_listens_on_loopback_only(bench) -> None:
     for listener in bench.sandbox._listeners.values():
         assert [each.getsockname()[0] for each in listener._server.sockets] == ["127.0.0.1"]
+
+
+# --- the life of a sandbox ---
+
+
+async def test_close_says_goaway_cuts_what_is_due_and_may_be_called_again(bench) -> None:
+    bench.sandbox.faults.add(Fault(Stall()))
+    provider, ports = await bench.connect(), dict(bench.sandbox.ports)
+    bench.push(provider)
+    await eventually(lambda: bench.pushes())
+    await bench.sandbox.close()
+    await bench.sandbox.close()
+    await within(provider.lost)
+    assert provider.goaway.additional_data == b'{"reason":"Shutdown"}'
+    assert bench.sandbox.ports == {}
+    for port in ports.values():
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_close_cuts_a_client_that_does_not_answer(bench, monkeypatch) -> None:
+    monkeypatch.setattr("simulator.apns.http2.listener.SHUTDOWN_TIMEOUT", 0.05)
+    monkeypatch.setattr(ServerConnection, "shut", lambda self: None)
+    await bench.connect()
+    await bench.sandbox.close()
+    assert not bench.sandbox._listeners["sandbox"].port.connections
+
+
+async def test_nothing_of_a_connection_is_kept(bench) -> None:
+    before = sum(isinstance(each, ServerConnection) for each in gc.get_objects())
+    for _ in range(5):
+        provider = await bench.connect()
+        await bench.ask(provider)
+        provider.close()
+    await eventually(lambda: not bench.sandbox._listeners["sandbox"].port.connections)
+    await asyncio.sleep(0)
+    gc.collect()
+    assert sum(isinstance(each, ServerConnection) for each in gc.get_objects()) == before
+
+
+async def test_the_ca_file_is_temporary_unless_a_folder_is_given(bench, tmp_path) -> None:
+    assert bench.sandbox.ca_file.read_text() == bench.sandbox.ca_pem
+    assert bench.sandbox.ca_file.parent == tmp_path
+    own = Sandbox(bench.clock, bench.journal, random=random.Random(1))
+    with pytest.raises(RuntimeError):
+        _ = own.ca_file
+    await own.start()
+    ca_file = own.ca_file
+    assert ca_file.read_text() == own.ca_pem
+    await own.close()
+    assert not ca_file.exists()
+    assert bench.sandbox.ca_file.exists()
+
+
+async def test_a_taken_port_is_an_error_and_close_still_tidies_up(bench) -> None:
+    own = Sandbox(bench.clock, bench.journal, random=random.Random(1))
+    with pytest.raises(OSError, match="address"):
+        await own.start(production_port=bench.sandbox.ports["sandbox"])
+    await own.close()
+    assert own.ports == {}
+
+
+async def test_the_same_ports_may_be_asked_for_again(bench) -> None:
+    ports = dict(bench.sandbox.ports)
+    await bench.sandbox.close()
+    await bench.sandbox.start(**{f"{name.replace('-', '_')}_port": port for name, port in ports.items()})
+    assert bench.sandbox.ports == ports
+    assert (await bench.ask(await bench.connect())).status == 200

@@ -9,8 +9,6 @@ import jwt
 import pytest
 import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from simulator.apns.authentication import (
@@ -97,15 +95,6 @@ def test_keys_and_algorithms_that_are_refused(case) -> None:
         handmade({"alg": "none", **kid}, claims),
     ]
     assert [case.reader.read(text) for text in texts] == [None] * len(texts)
-
-
-def test_a_signature_in_der_is_refused(case) -> None:
-    private_key = load_pem_private_key(case.key.private_key.encode(), None)
-    assert isinstance(private_key, ec.EllipticCurvePrivateKey)
-    text = handmade({"alg": "ES256", "kid": case.key.key_id}, {"iss": case.key.team_id, "iat": 1})
-    signed = text.rpartition(".")[0]
-    der = private_key.sign(signed.encode(), ec.ECDSA(hashes.SHA256()))
-    assert case.reader.read(f"{signed}.{b64(der)}") is None
 
 
 NO_TOKENS = [

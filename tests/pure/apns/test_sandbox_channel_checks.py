@@ -11,9 +11,6 @@ from simulator.apns.channels.checks import (
     MANAGE_CHECKS,
     MAX_BROADCAST,
     ChannelCheck,
-    Target,
-    broadcast_target,
-    manage_target,
 )
 from simulator.apns.channels.endpoint import BroadcastEndpoint, ChannelEndpoint
 from simulator.apns.channels.registry import MAX_CHANNELS, Channels
@@ -175,36 +172,6 @@ def test_each_fault_has_its_reason(case, operation: str, break_it, reason: str) 
     assert channel.reason() == reason
 
 
-def test_nothing_can_be_stored_where_nothing_is(case) -> None:
-    channel = ChannelCase(case, "send", policy=0)
-    assert channel.reason() is None
-    channel.case.set("apns-expiration", None)
-    assert channel.reason() is None
-    channel.case.set("apns-expiration", "1795230000")
-    assert channel.reason() == "BadExpirationDate"
-
-
-@pytest.mark.parametrize(
-    ("operation", "change"),
-    [
-        ("send", set_to("apns-expiration", "1795230000")),
-        ("send", set_to("apns-priority", None)),
-        ("send", set_to("apns-priority", "5")),
-        ("send", attribute("body_size", MAX_BROADCAST)),
-        ("send", key(topics=frozenset({APP}))),
-        ("create", key(topics=frozenset({LIVE}))),
-        ("create", made(**{"message-storage-policy": 0})),
-        ("create", set_to("apns-request-id", UUID)),
-        ("create", certificate(APP)),
-        ("read", full),
-    ],
-)
-def test_what_else_is_good(case, operation: str, change) -> None:
-    channel = ChannelCase(case, operation)
-    change(channel)
-    assert channel.reason() is None
-
-
 def test_every_reason_of_both_tables_is_provoked_but_those_of_the_provider() -> None:
     of_the_provider = {check.reason for check in MANAGE_CHECKS if check.stage == "provider"}
     rows = {check.reason for check in (*MANAGE_CHECKS, *BROADCAST_CHECKS)}
@@ -215,25 +182,6 @@ def test_every_reason_of_both_tables_is_provoked_but_those_of_the_provider() -> 
 def test_rows_have_names_of_their_own_and_a_source(checks: tuple[ChannelCheck, ...]) -> None:
     assert len({check.name for check in checks}) == len(checks)
     assert all(check.source for check in checks)
-
-
-@pytest.mark.parametrize(
-    ("find", "method", "path", "target"),
-    [
-        (manage_target, "POST", "/1/apps/a/channels", Target("a", "create")),
-        (manage_target, "GET", "/1/apps/a/channels", Target("a", "read")),
-        (manage_target, "DELETE", "/1/apps/a/channels", Target("a", "delete")),
-        (manage_target, "GET", "/1/apps/a/all-channels", Target("a", "list")),
-        (manage_target, "DELETE", "/1/apps/a/all-channels", Target("a", None)),
-        (manage_target, "GET", "/2/apps/a/channels", None),
-        (manage_target, "GET", "/1/apps/a/b/channels", None),
-        (broadcast_target, "POST", "/4/broadcasts/apps/a", Target("a", "send")),
-        (broadcast_target, "GET", "/4/broadcasts/apps/a", Target("a", None)),
-        (broadcast_target, "POST", "/4/broadcasts/apps/a/b", None),
-    ],
-)
-def test_what_a_path_is_about(find, method: str, path: str, target: Target | None) -> None:
-    assert find(method, path) == target
 
 
 # --- responses and deliveries ---------------------------------------------------------------------------------------

@@ -26,14 +26,6 @@ def test_a_channel_keeps_what_it_was_made_with(channels: Channels) -> None:
     assert len(base64.b64decode(channel_id, validate=True)) == 16
 
 
-def test_a_channel_belongs_to_one_app_in_one_environment(channels: Channels) -> None:
-    channel_id = channels.create("sandbox", APP, 0, 5.0)
-    assert channels.find("sandbox", APP, channel_id) is channels.channel(channel_id)
-    assert channels.find("production", APP, channel_id) is None
-    assert channels.find("sandbox", OTHER, channel_id) is None
-    assert channels.find("sandbox", APP, "other") is None
-
-
 def test_ids_come_in_the_order_of_their_making(channels: Channels) -> None:
     made = [channels.create("sandbox", APP, 0, 5.0) for _ in range(3)]
     channels.create("production", APP, 0, 5.0)

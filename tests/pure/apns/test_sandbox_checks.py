@@ -8,7 +8,6 @@ import pytest
 from simulator.apns.authentication import ProviderCertificate, ProviderState
 from simulator.apns.checks import CHECKS, MAX_PAYLOAD, PUSH_TYPES, SINGLE_FIELDS, first_failed
 from simulator.apns.reasons import REASONS
-from simulator.apns.registry import LIVE_ACTIVITY_SUFFIX
 
 TOPIC = "com.example.app"
 HOUR, MINUTE = 3600, 60
@@ -224,57 +223,6 @@ def test_every_apns_header_may_come_only_once(case, name: str) -> None:
     assert case.reason() == "DuplicateHeaders"
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (attribute("path", "/"), "BadPath"),
-        (attribute("path", "/3/device"), "BadPath"),
-        (attribute("path", "/3/device/ab/cd"), "BadPath"),
-        (attribute("authorization", "bearer "), "MissingProviderToken"),
-        (attribute("authorization", "Basic dXNlcjpwYXNz"), "MissingProviderToken"),
-        (header("apns-topic", ""), "MissingTopic"),
-        (header("apns-topic", "com.nobody"), "TopicDisallowed"),
-        (header("apns-id", "{123e4567-e89b-12d3-a456-426614174000}"), "BadMessageId"),
-        (header("apns-id", "123e4567e89b12d3a456426614174000"), "BadMessageId"),
-        (header("apns-priority", ""), "BadPriority"),
-        (header("apns-expiration", "-1"), "BadExpirationDate"),
-        (header("apns-expiration", "1.5"), "BadExpirationDate"),
-        (header("apns-expiration", "٣"), "BadExpirationDate"),
-        (header("apns-collapse-id", ""), "BadCollapseId"),
-        (header("apns-collapse-id", "é" * 33), "BadCollapseId"),
-        (attribute("body", b"{"), "PayloadEmpty"),
-        (attribute("body", b"\xff\xfe"), "PayloadEmpty"),
-        (attribute("body", b"[" * 5000), "PayloadTooLarge"),
-        (attribute("path", "/3/device/abc"), "BadDeviceToken"),
-        (attribute("realm", "production"), "BadDeviceToken"),
-        (header("apns-topic", TOPIC + LIVE_ACTIVITY_SUFFIX), "DeviceTokenNotForTopic"),
-    ],
-)
-def test_other_ways_to_break_a_row(case, change, reason: str) -> None:
-    change(case)
-    assert case.reason() == reason
-
-
-@pytest.mark.parametrize(("size", "reason"), [(5120, None), (5121, "PayloadTooLarge")])
-def test_voip_may_be_larger(case, size: int, reason: str | None) -> None:
-    token = case.registry.mint_token(TOPIC, "sandbox", "voip")
-    case.path = f"/3/device/{token}"
-    case.set("apns-topic", f"{TOPIC}.voip")
-    case.set("apns-push-type", "voip")
-    case.body_size = size
-    assert case.reason() == reason
-
-
-@pytest.mark.parametrize("kind", ["activity", "push-to-start"])
-def test_live_activity_tokens_take_the_live_activity_topic_only(case, kind: str) -> None:
-    token = case.registry.mint_token(TOPIC, "sandbox", kind)
-    case.path = f"/3/device/{token}"
-    case.set("apns-push-type", "liveactivity")
-    assert case.reason() == "DeviceTokenNotForTopic"
-    case.set("apns-topic", TOPIC + LIVE_ACTIVITY_SUFFIX)
-    assert case.reason() is None
-
-
 def test_related_keys_may_share_a_connection_either_way(case) -> None:
     first = case.registry.issue_key(topics=frozenset({TOPIC}))
     second = case.registry.issue_key(topics=frozenset({TOPIC}), related_to=first.key_id)
@@ -286,41 +234,9 @@ def test_related_keys_may_share_a_connection_either_way(case) -> None:
         assert case.reason() is None
 
 
-def test_two_team_keys_may_share_a_connection(case) -> None:
-    case.provider.first_key = case.registry.keys[case.key.key_id]
-    case.use(case.registry.issue_key())
-    assert case.reason() is None
-
-
 def test_a_request_is_checked_at_its_own_time(case) -> None:
     late = replace(case.context(), now=case.now + 2 * HOUR)
     assert first_failed(late).reason == "ExpiredProviderToken"
-
-
-@pytest.mark.parametrize("topics", [frozenset({TOPIC}), frozenset({TOPIC, "com.example.other"})])
-@pytest.mark.parametrize("team_key_first", [True, False])
-def test_a_team_key_and_a_topic_specific_one_never_share_a_connection(case, topics, team_key_first) -> None:
-    scoped = case.registry.issue_key(topics=topics, related_to=case.key.key_id)
-    first, second = (case.key, scoped) if team_key_first else (scoped, case.key)
-    case.provider.first_key = case.registry.keys[first.key_id]
-    case.use(second)
-    assert case.reason() == "UnrelatedKeyIdInToken"
-
-
-def test_a_certificate_stands_in_for_the_token(case) -> None:
-    by_certificate(TOPIC, TOPIC)(case)
-    assert case.reason() is None
-
-
-def test_a_token_goes_before_the_certificate(case) -> None:
-    case.provider = ProviderState(ProviderCertificate(TOPIC))
-    case.authorization = "bearer nonsense"
-    assert case.reason() == "InvalidProviderToken"
-
-
-def test_a_certificate_is_no_pass_for_a_location_query(case) -> None:
-    by_certificate(TOPIC, f"{TOPIC}.location-query")(case)
-    assert case.reason() == "TopicDisallowed"
 
 
 @pytest.mark.parametrize("kind", ["alert", "voip", "activity"])

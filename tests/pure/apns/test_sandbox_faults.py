@@ -108,7 +108,7 @@ def test_rules_are_removed_one_by_one_or_all(table: FaultTable) -> None:
     assert strike(table) is None
 
 
-def test_a_staged_answer_has_the_status_of_its_reason_unless_told_otherwise() -> None:
+def test_a_staged_answer_has_the_status_of_its_reason_unless_another_is_given() -> None:
     assert AnswerWith("Shutdown").code() == 503
     assert AnswerWith("Invented", status=599).code() == 599
 
@@ -145,7 +145,7 @@ def test_rules_are_named_and_removed_by_name(table: FaultTable) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "judged"),
+    ("fault", "processed"),
     [
         (Fault(Stall()), False),
         (Fault(Stall(), accepts_first=True), True),
@@ -155,5 +155,5 @@ def test_rules_are_named_and_removed_by_name(table: FaultTable) -> None:
         (Fault(AnswerWith("Shutdown")), False),
     ],
 )
-def test_what_only_bends_an_answer_needs_one(fault: Fault, judged: bool) -> None:
-    assert fault.is_processed is judged
+def test_what_only_changes_an_answer_needs_one(fault: Fault, processed: bool) -> None:
+    assert fault.is_processed is processed

@@ -9,7 +9,7 @@ from simulator.apns.http2.frames import MAX_WINDOW, ErrorCode
 from simulator.apns.http2.streams import ReceiveWindow, SendWindows
 
 
-def test_inflow_grants_back_what_was_used_once_it_is_half_the_window() -> None:
+def test_a_receive_window_grants_back_what_was_used_once_it_is_half() -> None:
     window = ReceiveWindow(100)
     assert window.receive(49)
     assert window.grant() == 0
@@ -19,14 +19,10 @@ def test_inflow_grants_back_what_was_used_once_it_is_half_the_window() -> None:
     assert window.receive(100)
 
 
-def test_inflow_sees_that_the_peer_sent_too_much() -> None:
+def test_a_receive_window_sees_that_the_peer_sent_too_much() -> None:
     window = ReceiveWindow(10)
     assert window.receive(10)
     assert not window.receive(1)
-
-
-def test_a_body_that_fits_goes_at_once() -> None:
-    assert SendWindows().send(1, b"abc") == [(1, b"abc", True)]
 
 
 def test_a_body_waits_for_its_stream() -> None:
@@ -45,14 +41,6 @@ def test_a_body_waits_for_the_connection_and_the_oldest_goes_first() -> None:
     assert send_windows.send(3, b"first") == []
     assert send_windows.send(5, b"second") == []
     assert send_windows.connection_update(7) == [(3, b"first", True), (5, b"se", False)]
-
-
-def test_forgotten_streams_send_no_more() -> None:
-    send_windows = SendWindows()
-    send_windows.initial_update(0)
-    send_windows.send(1, b"abc")
-    send_windows.forget(1)
-    assert send_windows.initial_update(100) == []
 
 
 def test_a_stream_may_be_granted_more_before_it_has_anything_to_send() -> None:

@@ -108,15 +108,6 @@ def test_the_reserved_bit_of_a_stream_id_is_ignored() -> None:
     assert buffer.next() == Frame(0, 0, 2**31 - 1, b"")
 
 
-def test_take_and_peek() -> None:
-    buffer = FrameBuffer()
-    buffer.feed(b"abc")
-    assert buffer.peek(2) == b"ab"
-    assert buffer.take(4) is None
-    assert buffer.take(2) == b"ab"
-    assert buffer.peek(9) == b"c"
-
-
 def test_readers_give_back_what_was_written() -> None:
     assert frames.read_settings(Frame(4, 0, 0, frames.settings({1: 2, 9: 2**32 - 1})[9:])) == [
         (1, 2),

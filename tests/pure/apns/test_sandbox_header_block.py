@@ -1,20 +1,21 @@
-"""Header blocks: joined, decompressed, judged for form, and written so that any HPACK decoder reads them."""
+"""Header blocks: joined, decompressed as the hpack package does it, checked for form, and written for any decoder."""
 
 import pytest
-from hpack import Decoder, Encoder
+from hpack import Decoder, Encoder, HPACKError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from simulator.apns.errors import ConnectionFailure, StreamFailure
-from simulator.apns.http2 import frames
 from simulator.apns.http2.frames import END_HEADERS, END_STREAM, ErrorCode, Frame, FrameType
-from simulator.apns.http2.header_block import BlockReader, checked_fields, literal_field, status_field
+from simulator.apns.http2.header_block import (
+    BlockReader,
+    HeaderDecoder,
+    checked_fields,
+    literal_field,
+    status_field,
+)
 
 GOOD = [(b":method", b"POST"), (b":scheme", b"https"), (b":path", b"/")]
-
-
-def test_a_block_in_one_frame() -> None:
-    block = BlockReader().on_headers(Frame(1, END_HEADERS | END_STREAM, 7, Encoder().encode(GOOD)))
-    assert block is not None
-    assert (block.stream_id, block.ends_stream, list(block.fields)) == (7, True, GOOD)
 
 
 def test_a_block_in_three_frames() -> None:
@@ -57,15 +58,6 @@ def test_a_block_that_inflates_without_end_is_stopped() -> None:
     assert caught.value.code == ErrorCode.ENHANCE_YOUR_CALM
 
 
-@pytest.mark.parametrize(
-    "octets", [b"\xff\xff\xff\xff\xff\xff\xff", b"\x80", b"\x00\x05ab", b"\x3f\xe1\xff\x03"]
-)
-def test_octets_that_are_no_hpack(octets: bytes) -> None:
-    with pytest.raises(ConnectionFailure) as caught:
-        BlockReader().on_headers(Frame(1, END_HEADERS, 1, octets))
-    assert caught.value.code == ErrorCode.COMPRESSION_ERROR
-
-
 def test_fields_become_text_and_odd_octets_survive() -> None:
     fields = checked_fields(
         1, [*GOOD, (b"host", b"h"), (b"te", b"trailers"), (b"apns-collapse-id", b"\xc3\xa9\xff")]
@@ -106,5 +98,81 @@ def test_literal_fields_leave_the_table_empty() -> None:
     assert len(decoder.header_table.dynamic_entries) == 0
 
 
-def test_unused_flag_of_frames_is_no_priority() -> None:
-    assert frames.PRIORITY_FLAG == 0x20
+# --- our HPACK decoder against the hpack package's, block by block ---
+
+TABLE, LIST = 4096, 65_536
+
+names = st.sampled_from([b":path", b":method", b"apns-id", b"x-own", b"authorization", b"a" * 200])
+values = st.one_of(
+    st.binary(max_size=30), st.sampled_from([b"POST", b"/3/device/ab", b"v" * 300, b"w" * 5000])
+)
+blocks = st.lists(st.lists(st.tuples(names, values, st.booleans()), max_size=8), max_size=8)
+
+
+@settings(deadline=None, max_examples=100)
+@given(blocks, st.booleans(), st.lists(st.sampled_from([0, 60, 500, 4096]), max_size=8))
+def test_what_an_encoder_writes_is_read_as_hpack_reads_it(fields, huffman: bool, sizes: list[int]) -> None:
+    encoder, ours, theirs = Encoder(), HeaderDecoder(TABLE, LIST), Decoder()
+    for number, block in enumerate(fields):
+        if number < len(sizes):
+            encoder.header_table_size = sizes[number]
+        octets = encoder.encode(block, huffman=huffman)
+        expected = [tuple(field) for field in theirs.decode(octets, raw=True)]
+        assert ours.decode(octets) == expected == [(name, value) for name, value, _ in block]
+    assert list(ours._dynamic) == [tuple(entry) for entry in theirs.header_table.dynamic_entries]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.binary(max_size=25), max_size=4))
+def test_on_any_octets_both_agree_or_both_refuse(octets: list[bytes]) -> None:
+    ours, theirs = HeaderDecoder(TABLE, LIST), Decoder()
+    for block in octets:
+        try:
+            expected = [tuple(field) for field in theirs.decode(block, raw=True)]
+        except HPACKError:
+            with pytest.raises(HPACKError):
+                ours.decode(block)
+            return
+        assert ours.decode(block) == expected
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"\x80",  # entry 0 does not exist
+        b"\xbe",  # nor does 62, in an empty table
+        b"\xff",  # an integer that stops
+        b"\xff\xff\xff\xff\xff\xff\x01",  # an integer that does not
+        b"\x40",  # no name
+        b"\x40\x01a",  # no value
+        b"\x40\x05ab",  # half a name
+        b"\x44\x05ab",  # half a value
+        b"\x40\x81\x00\x00",  # bad Huffman padding
+        b"\x82\x20",  # a size update after a field
+        b"\x3f\xe2\x1f",  # a table of 4097 octets
+        b"\x00\x7f",  # a length that stops
+    ],
+)
+def test_what_cannot_be_read(octets: bytes) -> None:
+    with pytest.raises(HPACKError):
+        HeaderDecoder(TABLE, LIST).decode(octets)
+    with pytest.raises(ConnectionFailure) as caught:
+        BlockReader().on_headers(Frame(1, END_HEADERS, 1, octets))
+    assert caught.value.code == ErrorCode.COMPRESSION_ERROR
+
+
+def test_long_integers_are_read() -> None:
+    value = b"v" * 1000
+    octets = Encoder().encode([(b"n" * 300, value)], huffman=False)
+    assert HeaderDecoder(TABLE, LIST).decode(octets) == [(b"n" * 300, value)]
+    assert HeaderDecoder(TABLE, LIST).decode(b"\x0f\x00\x01x") == [
+        (b"accept-charset", b"x")
+    ]  # name: entry 15
+
+
+def test_the_list_may_not_grow_without_end() -> None:
+    decoder = HeaderDecoder(TABLE, 100)
+    octets = Encoder().encode([(b"aaaa", b"bbbb")], huffman=False)
+    assert decoder.decode(octets) == [(b"aaaa", b"bbbb")]
+    with pytest.raises(HPACKError, match="100 octets"):
+        decoder.decode(b"\xbe" * 3)

@@ -36,7 +36,7 @@ def test_every_reason_is_compact_json() -> None:
         assert body == b'{"reason":"%s"}' % name.encode()
 
 
-def test_410_tells_when() -> None:
+def test_410_has_a_timestamp() -> None:
     _, body = read(Response(410, "Unregistered", ID, None, 1_795_226_400_123))
     assert json.loads(body) == {"reason": "Unregistered", "timestamp": 1_795_226_400_123}
 

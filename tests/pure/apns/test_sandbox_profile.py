@@ -60,13 +60,6 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         Profile.named("lax")
 
 
-def test_fields_are_set_by_name() -> None:
-    profile = Profile()
-    profile.set({"errors_before_close": 7, "wedge_after_expired": True, "idle": "silent", "idle_after_s": 60})
-    assert (profile.errors_before_close, profile.wedge_after_expired) == (7, True)
-    assert (profile.idle, profile.idle_after_s) == ("silent", 60.0)
-
-
 @pytest.mark.parametrize("rate", [{"burst": 5, "per_second": 0.5}, [5, 0.5], Rate(5, 0.5)])
 def test_a_rate_may_be_an_object_or_a_pair(rate: object) -> None:
     profile = Profile()
@@ -107,8 +100,3 @@ def test_every_field_is_explained() -> None:
         assert knob.confidence in ("documented", "observed", "assumed")
         assert (knob.source == "none") <= (knob.confidence == "assumed"), knob.name
     json.dumps(knobs)
-
-
-def test_named_profiles_name_only_fields_that_exist() -> None:
-    for values in PROFILES.values():
-        Profile().set(values)

@@ -55,32 +55,6 @@ def test_the_grace_of_an_activitys_token(token: DeviceToken, grace: float, later
     assert expired_at(token, Profile(token_grace_s=grace), NOW + later) == (NOW + grace if ended else None)
 
 
-def test_a_removed_app_is_answered_200_first_and_then_410_with_the_time_of_the_confirmation(case) -> None:
-    case.registry.uninstall(case.device, case.now)
-    assert case.decide().response.status == 200
-    case.profile.unregister_after_s = 0.5
-    case.now += 1
-    response = case.decide().response
-    assert (response.status, response.reason) == (410, "Unregistered")
-    assert response.timestamp == int((case.now - 0.5) * 1000)
-
-
-def test_the_token_of_an_ended_activity_is_answered_200_during_its_grace(case) -> None:
-    case.registry.expire(case.device, case.now)
-    case.profile.token_grace_s = 60
-    assert case.decide().response.status == 200
-    case.now += 60
-    response = case.decide().response
-    assert (response.reason, response.timestamp) == ("ExpiredToken", int(case.now * 1000))
-
-
-def test_a_new_registration_brings_the_token_back(case) -> None:
-    case.registry.uninstall(case.device, case.now - 90_000)
-    assert case.decide().response.status == 410
-    case.registry.reactivate(case.device)
-    assert case.decide().response.status == 200
-
-
 def test_an_accepted_push_is_answered_and_delivered(case) -> None:
     case.set("apns-id", ID)
     case.set("apns-priority", "5")
@@ -118,7 +92,7 @@ def test_a_refused_push_delivers_nothing_and_has_no_unique_id(case) -> None:
 
 
 @pytest.mark.parametrize(("method", "reason"), [("expire", "ExpiredToken"), ("unregister", "Unregistered")])
-def test_a_dead_token_tells_since_when_in_milliseconds(case, method: str, reason: str) -> None:
+def test_a_410_has_since_when_in_milliseconds(case, method: str, reason: str) -> None:
     case.set("apns-id", ID)
     getattr(case.registry, method)(case.device, case.now - 3600.5)
     response = case.decide().response

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from simulator.apns.delivery.device import AlwaysOnline, Delivery, Device, as_device
 from simulator.apns.errors import SandboxError, UnknownApp, UnknownToken
-from simulator.apns.registry import KINDS, REALMS, SUFFIXES, Registry
+from simulator.apns.registry import KINDS, SUFFIXES, Registry
 
 BUNDLE = "com.example.app"
 PUSH = Delivery("ID", None, "ab" * 32, BUNDLE, "alert", 10, None, None, {"aps": {}}, 1.0, "sandbox")
@@ -43,13 +43,6 @@ def test_tokens_have_the_length_and_topic_of_their_kind(
 def test_every_kind_has_a_topic_that_its_app_owns(registry: Registry) -> None:
     assert {shape.suffix for shape in KINDS.values()} <= set(SUFFIXES)
     assert {BUNDLE + suffix for suffix in SUFFIXES} == set(registry.topics)
-
-
-@pytest.mark.parametrize("realm", REALMS)
-def test_a_token_lives_in_one_realm(registry: Registry, realm) -> None:
-    token = registry.mint_token(BUNDLE, realm)
-    assert [each for each in REALMS if token in registry.tokens[each]] == [realm]
-    assert registry.token(token).realm == realm
 
 
 def test_the_seed_decides_every_id() -> None:
