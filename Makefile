@@ -6,7 +6,7 @@ NOTEBOOKS ?= notebooks/*.ipynb
 # Half of the tests wait for sockets and processes: two workers keep a core busy.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: help demo test check unit live-and-manual manual record notebooks live explore kills load-streams load-budget load-fanout load-mixed bench report mariadb clean
+.PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore kills load-streams load-budget load-fanout load-mixed bench report mariadb clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,11 +20,14 @@ test: check ## all checks and all tests; the real OpenCode and the notebooks run
 live-and-manual: live
 	@$(MAKE) --no-print-directory manual
 
-check: .venv/.dev ## format, lint, types, layers
+check: .venv/.dev docs ## format, lint, types, layers, and whether the pages can be built
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+docs: .venv/.dev ## README, docs/ and the notebooks as pages in site/; a broken link fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 unit: .venv/.dev mariadb ## the tests, with coverage
 	@rm -f .coverage .coverage.*
@@ -92,4 +95,4 @@ mariadb: ## MariaDB's server from the system's packages, where that may be insta
 	@touch $@ .venv/.demo
 
 clean: ## remove what the targets above made
-	rm -rf .venv .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache site *.egg-info

@@ -1,8 +1,10 @@
-"""The README says what there is: every setting, route, command and option, and nothing of any workplace."""
+"""README and docs say what there is: every setting, route, command and option, and nothing of any workplace."""
 
 import json
 import re
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -16,62 +18,115 @@ from simulator.scenario import scenarios
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+SOURCES = {
+    path.name: path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
+
+
+def _hooks() -> ModuleType:
+    """docs/hooks.py, which mkdocs loads by its path."""
+    spec = spec_from_file_location("docs_hooks", ROOT / "docs" / "hooks.py")
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+HOOKS = _hooks()
+MANUAL = "\n".join(HOOKS.expand(text) for text in SOURCES.values())
+"""README and pages with the tables that the build puts into them."""
 
 
 @pytest.mark.parametrize("name", VARIABLES)
-def test_every_setting_is_in_the_readme_with_its_default(name: str) -> None:
-    row = next((line for line in README.splitlines() if line.startswith(f"| `{name}` |")), None)
+def test_every_setting_is_documented_with_its_default(name: str) -> None:
+    row = next((line for line in MANUAL.splitlines() if line.startswith(f"| `{name}` |")), None)
     assert row, f"{name} is not documented"
     default = VARIABLES[name].default
     assert (default or ("required" if default is None else "system")) in row
 
 
-@pytest.mark.parametrize("command", ["serve", "bridge", "pair", "doctor", "migrate"])
-def test_every_command_of_the_relay_is_in_the_readme(command: str) -> None:
-    assert f"relay {command}" in README
+COMMANDS = [("relay", "serve"), ("relay", "bridge"), ("relay", "pair"), ("relay", "doctor"), ("relay", "migrate"),
+            ("simulator", "replay"), ("simulator", "demo"), ("simulator", "apns"), ("simulator", "opencode"),
+            ("simulator", "conform")]  # fmt: skip
 
 
-def test_every_option_of_the_bridge_is_in_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("program", "command"), COMMANDS)
+def test_every_command_is_in_the_readme(program: str, command: str) -> None:
+    assert f"{program} {command}" in README or f"make {command}" in README or f"{program} {command}" in MANUAL
+
+
+@pytest.mark.parametrize(
+    ("program", "command"), [one for one in COMMANDS if one[1] not in ("serve", "migrate", "conform")]
+)
+def test_every_option_is_documented(program: str, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = _parser({}.get) if program == "relay" else simulator_parser()
     with pytest.raises(SystemExit):
-        _parser({}.get).parse_args(["bridge", "--help"])
+        parser.parse_args([command, "--help"])
     options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
-    assert {option for option in options if f"`{option}" not in README} == set()
+    assert {option for option in options if f"`{option}" not in MANUAL} == set()
 
 
-@pytest.mark.parametrize("command", ["replay", "demo", "apns", "opencode", "conform"])
-def test_every_command_of_the_simulator_is_in_the_readme(command: str) -> None:
-    assert f"simulator {command}" in README or f"make {command}" in README
-
-
-def test_every_option_of_the_sandbox_is_in_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        simulator_parser().parse_args(["apns", "--help"])
-    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
-    assert {option for option in options if f"`{option}" not in README} == set()
-
-
-def test_every_control_route_is_in_the_readme_and_every_one_there_exists() -> None:
-    documented = set(re.findall(r"`((?:GET|POST|PATCH|DELETE) /control[^`]*)`", README))
+def test_every_control_route_is_documented_and_every_one_there_exists() -> None:
+    documented = set(re.findall(r"`((?:GET|POST|PATCH|DELETE) /control[^`]*)`", MANUAL))
     assert documented == {f"{route.method} {route.path}" for route in ROUTES}
 
 
 @pytest.mark.parametrize("key", SETTINGS)
-def test_every_setting_of_a_phone_is_in_the_readme(key: str) -> None:
-    [row] = [line for line in README.splitlines() if line.startswith("| `PATCH /control/devices/{name}`")]
-    assert f"`{key}`" in row
+def test_every_setting_of_a_phone_is_documented(key: str) -> None:
+    assert f"| `{key}` |" in MANUAL
 
 
-def test_the_faults_in_the_readme_are_rules() -> None:
-    rules = [json.loads(text) for text in re.findall(r"^fault '(.*)'$", README, re.MULTILINE)]
+def test_the_fields_of_a_route_are_the_contracts() -> None:
+    [row] = [line for line in MANUAL.splitlines() if line.startswith("| `POST /v1/activity/register` |")]
+    assert "`secret`, `sessionID`, `activityToken`" in row
+    assert "`deviceToken`?" in row
+
+
+@pytest.mark.parametrize("word", ["answer", "delay_s", "stall", "reset", "goaway", "close", "share", "times"])
+def test_what_a_fault_rule_can_say_is_documented(word: str) -> None:
+    assert f'"{word}"' in HOOKS.fault_rules()
+
+
+def test_every_marker_of_a_table_has_its_table() -> None:
+    assert "<!-- generated" not in MANUAL
+
+
+def test_every_page_is_in_the_navigation_and_every_notebook() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text()
+    pages = [path.name for path in (ROOT / "docs").glob("*.md")]
+    pages += [f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")]
+    assert {page for page in pages if f" {page}\n" not in navigation} == set()
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_link_to_a_file_leads_to_one(name: str) -> None:
+    home = ROOT if name == "README.md" else ROOT / "docs"
+    links = [link for link in re.findall(r"\]\(([^)#]+)", SOURCES[name]) if "://" not in link]
+    assert {link for link in links if not (home / link).exists()} == set()
+
+
+def test_the_readme_is_read_at_one_sitting() -> None:
+    assert len(README.splitlines()) <= 170
+
+
+def test_the_faults_in_the_pages_are_rules() -> None:
+    rules = [json.loads(text) for text in re.findall(r"^fault '(.*)'$", MANUAL, re.MULTILINE)]
     assert len(load(rules)) == len(rules) > 4
 
 
-def test_the_scenarios_in_the_readme_exist() -> None:
-    assert set(re.findall(r"simulator replay (\w+)", README)) <= set(scenarios())
+def test_the_scenarios_in_the_pages_exist() -> None:
+    assert set(re.findall(r"simulator replay ([a-z]\w+)", MANUAL)) <= set(scenarios())
 
 
-def test_the_folders_and_files_in_the_readme_exist() -> None:
-    for path in re.findall(r"`((?:relay|simulator)/[\w./]+)`", README):
+def test_the_make_targets_in_the_pages_exist() -> None:
+    targets = set(re.findall(r"^([\w./-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"(?:^|`)make ([\w./-]+)", MANUAL, re.MULTILINE)
+    assert set(named) <= targets
+
+
+def test_the_folders_and_files_in_the_pages_exist() -> None:
+    for path in re.findall(r"`((?:relay|simulator|tests|loadtests|notebooks|docs)/[\w./-]*)`", MANUAL):
         assert (ROOT / path).exists(), path
 
 
@@ -86,7 +141,7 @@ def test_nothing_in_the_project_names_a_package_host_or_a_path_of_one_machine() 
 
 def _project_files() -> list[Path]:
     """What the project consists of, without recordings (data of others) and this file."""
-    roots = [ROOT / name for name in ("relay", "simulator", "tests", "notebooks", "loadtests", ".ci")]
+    roots = [ROOT / name for name in ("relay", "simulator", "tests", "notebooks", "loadtests", "docs", ".ci")]
     files = [path for root in roots for path in root.rglob("*") if path.is_file()]
     files += [
         path for path in ROOT.iterdir() if path.is_file() and not path.name.startswith((".coverage", ".git"))

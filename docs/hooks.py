@@ -1,0 +1,172 @@
+"""Hooks of mkdocs: the tables that come from the code, the README as the first page, the notebooks as the manual.
+
+A page asks for a table with a comment, `<!-- generated: settings -->`; a comma joins commands. README and pages link to each
+other and to notebooks as files of the repository, so that the links work there too; here they become links of the site.
+"""
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.plugins import event_priority
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+from relay import contract
+from relay.__main__ import _parser as relay_parser
+from relay.server.settings import VARIABLES
+from simulator.__main__ import _parser as simulator_parser
+from simulator.apns.faults import load as load_faults
+from simulator.lab.control.table import ROUTES
+from simulator.phone.settings import SETTINGS
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+
+RELAY_ROUTES: tuple[tuple[str, type[contract.Message] | None, type[contract.Message]], ...] = (
+    ("POST /v1/device/register", contract.DeviceRegister, contract.Ok),
+    ("POST /v1/device/unregister", contract.DeviceUnregister, contract.Ok),
+    ("POST /v1/activity/register", contract.ActivityRegister, contract.Ok),
+    ("POST /v1/activity/unregister", contract.ActivityUnregister, contract.Ok),
+    ("POST /v1/event", contract.Event, contract.EventReply),
+    ("GET /health", None, contract.Health),
+)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table; a line break or bar in a cell would end it."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in line)} |"
+        for line in lines
+    )
+
+
+def settings() -> str:
+    """Every variable of the relay with its default."""
+    rows = [
+        (f"`{name}`", "required" if one.default is None else one.default or "the system's", one.about)
+        for name, one in VARIABLES.items()
+    ]
+    return _table(("Variable", "Default", ""), rows)
+
+
+def options(command: str) -> str:
+    """The options of `relay bridge`, `simulator apns` and so on, as their `--help` has them."""
+    program, name = command.split()
+    parser = (relay_parser({}.get) if program == "relay" else simulator_parser())._subparsers
+    assert parser is not None
+    choices = parser._group_actions[0].choices
+    assert isinstance(choices, dict)
+    actions = [one for one in choices[name]._actions if not isinstance(one, argparse._HelpAction)]
+    return _table((f"`{command}`", ""), [(_words(one), _help(one)) for one in actions])
+
+
+def _words(action: argparse.Action) -> str:
+    value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
+    if not action.option_strings:
+        return f"`{value}`"
+    return ", ".join(
+        f"`{word}`" if action.nargs == 0 else f"`{word} {value}`" for word in action.option_strings
+    )
+
+
+def _help(action: argparse.Action) -> str:
+    default = str(action.default).replace(str(Path.home()), "~")
+    return (action.help or "").replace("%(default)s", default).replace("%%", "%")
+
+
+def _fields(kind: Any) -> str:
+    """The wire names of a message's fields; `?` marks one that may be left out."""
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        return "" if kind is None else "an object"
+    fields = msgspec.structs.fields(kind)
+    return ", ".join(f"`{one.encode_name}`{'' if one.required else '?'}" for one in fields)
+
+
+def relay_routes() -> str:
+    """The relay's routes with the fields of body and reply."""
+    rows = [(f"`{route}`", _fields(body), _fields(reply)) for route, body, reply in RELAY_ROUTES]
+    return _table(("Route", "Body", "Reply"), rows)
+
+
+def control_routes() -> str:
+    """The sandbox's control routes, their summaries, and the fields of body and query."""
+    rows = [
+        (f"`{one.method} {one.path}`", one.summary, _fields(one.body) or "", _fields(one.query) or "")
+        for one in ROUTES
+    ]
+    return _table(("Route", "", "Body", "Query"), rows)
+
+
+def phone_settings() -> str:
+    """What a person can do to the simulated phone."""
+    return _table(("Key", "Value"), [(f"`{key}`", one.wanted) for key, one in SETTINGS.items()])
+
+
+def fault_rules() -> str:
+    """The grammar of a fault rule, as the module that reads them documents it."""
+    text = inspect.getdoc(sys.modules[load_faults.__module__]) or ""
+    return text.split("\n", 1)[1].strip("\n")
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "settings": settings,
+    "relay routes": relay_routes,
+    "control routes": control_routes,
+    "phone settings": phone_settings,
+    "fault rules": fault_rules,
+}
+
+
+def expand(markdown: str) -> str:
+    """The page with its tables in their places."""
+
+    def table(match: re.Match[str]) -> str:
+        names = match[1].split(", ")
+        return "\n\n".join(TABLES[name]() if name in TABLES else options(name) for name in names)
+
+    return re.sub(r"<!-- generated: (.*?) -->", table, markdown)
+
+
+@event_priority(100)  # before mkdocs-jupyter, which turns the notebooks among the files into pages
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """README and changelog as pages; notebooks and their pictures beside them."""
+    for name, source in (("index.md", "README.md"), ("changelog.md", "CHANGELOG.md")):
+        files.append(File.generated(config, name, content=(ROOT / source).read_text()))
+    for path in sorted([*NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("pictures/*.svg")]):
+        files.append(
+            File(path.relative_to(ROOT).as_posix(), str(ROOT), config.site_dir, config.use_directory_urls)
+        )
+    return files
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Tables in, and links of the repository turned into links of the site."""
+    links = (("(docs/)", "(develop.md)"), ("(docs/", "("), ("(CHANGELOG.md", "(changelog.md"))
+    for old, new in (*links, ("(../notebooks/", "(notebooks/")):
+        markdown = markdown.replace(f"]{old}", f"]{new}")
+    return expand(markdown)
+
+
+def on_page_content(html: str, **_: object) -> str:
+    """A notebook's link to the next notebook leads to its page; nbconvert's loader of diagrams, which none has, goes."""
+    html = re.sub(r'(href="[\w./-]+)\.ipynb"', r'\1.html"', html)
+    return re.sub(r'<script type="module">(?:(?!</script>).)*mermaid.*?</script>', "", html, flags=re.DOTALL)
+
+
+def on_post_page(output: str, page: Page, **_: object) -> str:
+    """Raises PluginError where a page would load something from elsewhere."""
+    found = re.search(
+        r'<(?:script|img|iframe)[^>]+src="(?:https?:)?//|<link[^>]+stylesheet[^>]+"https?:|cdnjs', output
+    )
+    if found:
+        raise PluginError(f"{page.url} loads something from elsewhere: {output[found.start() :][:120]}")
+    return output
