@@ -28,6 +28,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import trustme
 from aioapns import APNs as StockAPNs
 from aioapns import NotificationRequest, PushType
@@ -37,7 +38,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from loadtests.processes import ROOT
 from loadtests.push_servers import apns_sink, delaying_proxy, push_server
-from relay.apns.client import APNs as LeanAPNs
+from relay.apns.gateway import ApnsGateway
+from relay.apns.provider_token import ProviderToken
+from relay.apns.push import Push
 
 BASE: Final = "aioapns"
 CLIENTS: Final = (BASE, "lean", "node")
@@ -52,31 +55,63 @@ ALERT: Final = {"title": "Session done", "body": "Refactor the parser: all 41 te
 
 # --- clients ------------------------------------------------------------------------------------------------------
 
-Send = Callable[[NotificationRequest], Awaitable[Any]]
+KEY_ID: Final = "KEY1234567"
+TEAM_ID: Final = "TEAM123456"
+
+Send = Callable[[NotificationRequest], Awaitable[str]]
+"""Sends a notification; returns what was answered if that is not as it should be, else ''."""
 
 
 @asynccontextmanager
-async def stock(port: int, tls: ssl.SSLContext, key: str) -> AsyncIterator[Send]:
+async def stock(port: int, folder: Path) -> AsyncIterator[Send]:
     """aioapns 4.0 as it is installed; host and port by subclass, which is its way."""
-    apns = StockAPNs(key=key, key_id="KEY1234567", team_id="TEAM123456", topic=TOPIC, ssl_context=tls)
+    tls = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    tls.set_alpn_protocols(["h2"])
+    key = (folder / "key.p8").read_text()
+    apns = StockAPNs(key=key, key_id=KEY_ID, team_id=TEAM_ID, topic=TOPIC, ssl_context=tls)
     names = {"APNS_SERVER": "localhost", "APNS_PORT": port}
     apns.pool.protocol_class = type("Local", (APNsTLSClientProtocol,), names)
-    yield apns.send_notification
+
+    async def send(request: NotificationRequest) -> str:
+        result = await apns.send_notification(request)
+        good = result.is_successful and result.notification_id == request.notification_id
+        return "" if good else f"{result.status} {result.description}"
+
+    yield send
     apns.pool.close()
 
 
 @asynccontextmanager
-async def lean(port: int, tls: ssl.SSLContext, key: str) -> AsyncIterator[Send]:
-    """The relay's transport, behind the same interface."""
-    async with LeanAPNs(
-        key=key,
-        key_id="KEY1234567",
-        team_id="TEAM123456",
+async def lean(port: int, folder: Path) -> AsyncIterator[Send]:
+    """The relay's own transport; as with aioapns, the payload's JSON is made on the way."""
+    token = ProviderToken(private_key=(folder / "key.p8").read_text(), key_id=KEY_ID, team_id=TEAM_ID)
+    gateway = ApnsGateway(
+        hosts={"production": ("localhost", port)},
+        ca_file=folder / "ca.pem",
+        provider_token=token,
+        deadline=30.0,
+    )
+
+    async def send(request: NotificationRequest) -> str:
+        outcome = await gateway.send(_push(request))
+        return "" if outcome.status == 200 else str(outcome)
+
+    yield send
+    await gateway.close(5.0)
+
+
+def _push(request: NotificationRequest) -> Push:
+    return Push(
+        apns_id=request.notification_id,
+        device_token=request.device_token,
+        apns_env="production",
         topic=TOPIC,
-        ssl_context=tls,
-        server=("localhost", port),
-    ) as apns:
-        yield apns.send_notification
+        push_type="alert",
+        priority=10,
+        expiration=int(time.time()) + 3600,
+        collapse_id=request.collapse_key or "",
+        payload=msgspec.json.encode(request.message),
+    )
 
 
 def requests(count: int, size: int) -> list[NotificationRequest]:
@@ -102,9 +137,8 @@ async def send_all(send: Send, pushes: list[NotificationRequest], in_flight: int
 
     async def worker() -> None:
         for push in queue:
-            result = await send(push)
-            if not result.is_successful or result.notification_id != push.notification_id:
-                raise SystemExit(f"a push was answered {result.status} {result.description}")
+            if fault := await send(push):
+                raise SystemExit(f"a push was answered {fault}")
 
     await asyncio.gather(*(worker() for _ in range(in_flight)))
 
@@ -113,10 +147,7 @@ async def measure(
     client: str, port: int, folder: Path, count: int, in_flight: int, size: int
 ) -> dict[str, float]:
     """Seconds and processor seconds of so many pushes over an open connection, and by how many KB memory grew."""
-    tls = ssl.create_default_context(cafile=str(folder / "ca.pem"))
-    tls.set_alpn_protocols(["h2"])
-    key = (folder / "key.p8").read_text()
-    async with (stock if client == BASE else lean)(port, tls, key) as send:
+    async with (stock if client == BASE else lean)(port, folder) as send:
         await send_all(send, requests(min(count, 20), 0), min(in_flight, 5))
         pushes = requests(count, size)
         gc.freeze()  # the requests are ours, not the client's

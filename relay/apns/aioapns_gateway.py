@@ -12,10 +12,9 @@ from aioapns import exceptions as failures
 from aioapns.connection import APNsTLSClientProtocol, AuthorizationHeaderProvider
 from h2.exceptions import H2Error
 
-from relay.apns.http2.request_checks import refusal
-from relay.apns.http2.trust import client_tls
+from relay.apns.http2.connector import client_tls
 from relay.apns.provider_token import ProviderToken
-from relay.apns.push import Outcome, Push, answered, maybe_sent, not_sent
+from relay.apns.push import Outcome, Push, answered, maybe_sent, not_sent, refusal
 from relay.contract import ApnsEnv
 
 IDLE_SECONDS = 3600

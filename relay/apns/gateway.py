@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from relay.apns.aioapns_gateway import AioapnsGateway
-from relay.apns.http2.connector import Connector
+from relay.apns.http2.connector import Connector, client_tls
 from relay.apns.http2.pool import ConnectionPool
-from relay.apns.http2.renewal import RenewingSender
-from relay.apns.http2.request_checks import refusal
-from relay.apns.http2.trust import client_tls
 from relay.apns.provider_token import ProviderToken
-from relay.apns.push import Outcome, Push
+from relay.apns.push import Outcome, Push, refusal
+from relay.apns.reasons import Verdict
 from relay.contract import ApnsEnv
 
 Transport = Literal["lean", "aioapns"]
@@ -22,7 +20,7 @@ Transport = Literal["lean", "aioapns"]
 
 
 class Gateway(Protocol):
-    """What the dispatcher needs of APNs."""
+    """Sends a push to the environment that it names. Of the verdicts see `Environments`."""
 
     async def send(self, push: Push) -> Outcome:
         """What became of the push, within the gateway's deadline."""
@@ -60,7 +58,7 @@ class ApnsGateway:
         now: Callable[[], float] = time.time,
         jitter: random.Random | None = None,
     ) -> None:
-        self._deadline = deadline
+        self._deadline, self._token, self._now = deadline, provider_token, now
         tls, jitter = client_tls(ca_file), jitter or random.Random()
         self._pools = {
             env: ConnectionPool(
@@ -73,14 +71,29 @@ class ApnsGateway:
             )
             for env, (host, port) in hosts.items()
         }
-        self._senders = {env: RenewingSender(pool, provider_token, now) for env, pool in self._pools.items()}
 
     async def send(self, push: Push) -> Outcome:
         """What became of the push. What APNs is sure to refuse is not sent, but answered here as APNs would.
 
-        An expired provider token is renewed once, on a new connection.
+        If the provider token expired it is renewed, once, and the push sent again, on a new connection: APNs may go on
+        refusing every token on a connection that saw an expired one (jchambers/pushy#783). Both tries share the deadline.
         """
-        return refusal(push) or await self._senders[push.apns_env].send(push, self._deadline)
+        if (refused := refusal(push)) is not None:
+            return refused
+        pool, token = self._pools[push.apns_env], self._token
+        ends = pool.time() + self._deadline
+        if token.issued_at < 0:
+            token.authorization(self._now())
+        used = token.issued_at
+        outcome = await pool.send(push, ends)
+        if outcome.verdict is Verdict.NEW_PROVIDER_TOKEN and self._has_newer_token(used):
+            pool.replace_connections(opened_before=token.issued_at)
+            outcome = await pool.send(push, ends)
+        return outcome
+
+    def _has_newer_token(self, used: float) -> bool:
+        """True if another push renewed the token meanwhile, or this one may; False: too young, a clock is wrong."""
+        return self._token.issued_at != used or self._token.renew(self._now())
 
     async def close(self, grace: float) -> None:
         """Close every connection; pushes in flight get `grace` seconds to be answered."""

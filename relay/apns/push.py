@@ -1,11 +1,12 @@
-"""A push and what became of it, as data."""
+"""A push, what APNs is sure to refuse of it, and what became of it: as data. Pure."""
 
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
-from relay.apns.reasons import UNANSWERED, Verdict, judge
+from relay.apns.reasons import REASONS, UNANSWERED, Verdict, judge
 from relay.contract import ApnsEnv
 
 Transmission = Literal["answered", "not_sent", "maybe_sent"]
@@ -13,7 +14,7 @@ Transmission = Literal["answered", "not_sent", "maybe_sent"]
 6.8). `maybe_sent`: it went out, and the connection or the deadline ended before the answer came.
 """
 LATEST: Final = 2**53
-"""Milliseconds; more is no time and would not fit a table."""
+"""Seconds or milliseconds; more is no time and would not fit a table."""
 _REASON: Final = re.compile(r"[\x21-\x7e]{1,64}")
 
 
@@ -100,4 +101,69 @@ def read_answer(apns_env: ApnsEnv, status: int, body: bytes) -> Outcome:
         status,
         reason if isinstance(reason, str) and _REASON.fullmatch(reason) else None,
         timestamp if type(timestamp) is int and 0 < timestamp < LATEST else None,
+    )
+
+
+# --- What APNs is known to refuse is refused here, with APNs' own answer, before a stream is opened ---------------
+#
+# Source: Apple, "Sending notification requests to APNs" (the headers) and "Generating a remote notification" (the size of
+# a payload). A value that could break out of its header (CR, LF, NUL: RFC 9113 8.2.1) fits none of these forms.
+
+MAX_PAYLOAD: Final = 4096
+"""Bytes of JSON. Only VoIP pushes may have 5120, and the relay sends none."""
+MAX_COLLAPSE_ID: Final = 64
+"""Bytes of UTF-8."""
+PRIORITIES: Final = frozenset({1, 5, 10})
+MAX_TOKEN: Final = 512
+"""Bytes. Apple: "don't assume a size"; seen are 32 and 80, and this bound keeps a request in one frame."""
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_PLAIN: Final = re.compile(r"[\x21-\x7e]{0,64}").fullmatch
+_TOPIC: Final = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
+_PUSH_TYPE: Final = re.compile(r"[a-z]{0,32}").fullmatch  # empty: left out, and APNs assumes its default
+
+
+def refusal(push: Push) -> Outcome | None:
+    """The answer that APNs would give, if it is certain to refuse this push; else None."""
+    reason = _fault(push) or _fault_of_kind(push.topic, push.push_type, push.priority)
+    return answered(push.apns_env, REASONS[reason].status, reason) if reason else None
+
+
+def _fault(push: Push) -> str:
+    if not _is_token(push.device_token):
+        return "BadDeviceToken"
+    if not _UUID(push.apns_id):
+        return "BadMessageId"
+    if not 0 <= push.expiration < LATEST:
+        return "BadExpirationDate"
+    if not _is_collapse_id(push.collapse_id):
+        return "BadCollapseId"
+    if not push.payload:
+        return "PayloadEmpty"
+    return "PayloadTooLarge" if len(push.payload) > MAX_PAYLOAD else ""
+
+
+@lru_cache(maxsize=1024)
+def _fault_of_kind(topic: str, push_type: str, priority: int) -> str:
+    """The same for what many pushes share."""
+    if priority not in PRIORITIES:
+        return "BadPriority"
+    if not _PUSH_TYPE(push_type):
+        return "InvalidPushType"
+    if not topic:
+        return "MissingTopic"
+    return "" if _TOPIC(topic) else "BadTopic"
+
+
+def _is_token(text: str) -> bool:
+    try:
+        size = len(bytes.fromhex(text))
+    except ValueError:
+        return False
+    return 0 < size <= MAX_TOKEN and len(text) == 2 * size  # fromhex would also take spaces
+
+
+def _is_collapse_id(text: str) -> bool:
+    return _PLAIN(text) is not None or (
+        text.isprintable() and text == text.strip() and len(text.encode()) <= MAX_COLLAPSE_ID
     )

@@ -1,55 +1,87 @@
-"""One connection to APNs at its socket: HTTP/2 is next door (`http2.py`), here bytes are moved."""
+"""One connection to APNs at its socket: HTTP/2 is next door (`protocol.py`), here bytes are moved."""
 
 import asyncio
 import ssl
-from typing import Final, Protocol, cast
+from enum import Enum
+from typing import Final, Generic, Protocol, TypeVar, cast
 
-from relay.apns.http2.errand import Errand
-from relay.apns.http2.protocol import Http2, Result
+from relay.apns.http2.protocol import Http2
+from relay.apns.http2.response import Result
 from relay.apns.provider_token import SignedAt
+from relay.apns.push import Push
 
-MOST_UNREAD: Final = 16 * 2**20
+T = TypeVar("T")
+
+MAX_UNREAD: Final = 16 * 2**20
 """Octets written that a peer does not read. No burst of pushes comes near: a thousand streams have 5 MB."""
 
+PING_AFTER: Final = 60.0
+"""Seconds without a byte from the peer. Apple suggests to ping after an hour; but idle connections were seen to die
+without a word much sooner (golang/go#14607), and node-apn pings each minute without complaint.
+"""
+PING_ANSWER: Final = 10.0
+"""Seconds in which a living peer answers a ping."""
+IDLE_LIFE: Final = 3600.0
+"""Seconds without a push, after which the last connection is closed. Apple: keep connections open, for hours."""
+SPARE_LIFE: Final = 60.0
+"""The same for one of several connections: the load that called for it is over."""
 
-class Owner(Protocol):
-    """Who is told what becomes of a connection, and of the errands on it."""
 
-    def opened(self, connection: "ApnsConnection") -> None:
+class KeepAlive(Enum):
+    """What an idle connection needs now."""
+
+    NOTHING = "nothing"
+    PING = "ping"
+    DRAIN = "drain"
+    ABORT = "abort"
+
+
+def keep_alive(now: float, *, received: float, sent: float, pinged: float, spare: bool) -> KeepAlive:
+    """For a connection that last received a byte, sent a push, and sent a ping at these times of one clock. Pure."""
+    if pinged > received:
+        return KeepAlive.ABORT if now - pinged >= PING_ANSWER else KeepAlive.NOTHING
+    if now - sent >= (SPARE_LIFE if spare else IDLE_LIFE):
+        return KeepAlive.DRAIN
+    return KeepAlive.PING if now - received >= PING_AFTER else KeepAlive.NOTHING
+
+
+class Owner(Protocol[T]):
+    """Who is notified of what becomes of a connection, and of the pushes on it."""
+
+    def opened(self, connection: "ApnsConnection[T]") -> None:
         """The socket is open, and TLS agreed on."""
 
-    def settle(self, errand: Errand, result: Result) -> None:
-        """This is what became of the errand on that connection."""
+    def completed(self, ticket: T, result: Result) -> None:
+        """This is what became of the push with that ticket."""
 
-    def changed(self, connection: "ApnsConnection") -> None:
+    def changed(self, connection: "ApnsConnection[T]") -> None:
         """There may be room for more, or an end in sight."""
 
-    def lost(self, connection: "ApnsConnection") -> None:
-        """The socket is closed, and all its errands are settled."""
+    def lost(self, connection: "ApnsConnection[T]") -> None:
+        """The socket is closed, and all its pushes are completed."""
 
 
-class ApnsConnection(asyncio.Protocol):
-    """Carries errands. One alone leaves at once; those of one turn of the event loop leave with one write."""
+class ApnsConnection(asyncio.Protocol, Generic[T]):
+    """Carries pushes. One alone leaves at once; those of one turn of the event loop leave with one write."""
 
-    def __init__(self, *, authority: str, sign: SignedAt, owner: Owner, opened_at: float) -> None:
-        self._http2: Http2[Errand] = Http2(authority)
+    def __init__(self, *, authority: str, sign: SignedAt, owner: Owner[T], opened_at: float) -> None:
+        self._http2: Http2[T] = Http2(authority)
         self._sign, self._owner = sign, owner
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._flushing: asyncio.Handle | None = None
         self._written = -1  # the last stream whose request went to the socket
         self._paused = False
-        self._greeted: asyncio.Future[None] = self._loop.create_future()
+        self._settings_received: asyncio.Future[None] = self._loop.create_future()
         self.opened_at = opened_at
         """UNIX time."""
         self.answers = 0
         """How many pushes APNs answered here."""
         self.failed = False
         """It counts among the failures already."""
-        self.heard = self.pushed = self._loop.time()
-        """When the last byte came, and the last push went. Times of the event loop."""
-        self.pinged = float("-inf")
-        self._farewell = ""
+        self._received_at = self._sent_at = self._loop.time()  # the last byte, and the last push
+        self._pinged_at = float("-inf")
+        self._closing = ""
         self._authorization = ""
 
     @property
@@ -60,58 +92,63 @@ class ApnsConnection(asyncio.Protocol):
     @property
     def ending(self) -> str:
         """Why it takes no more pushes; empty while it does."""
-        return self._http2.ending or self._farewell
-
-    @property
-    def starved(self) -> bool:
-        """Nothing is in flight, so no answer will change what can be sent."""
-        return not self.in_flight
+        return self._http2.ending or self._closing
 
     def has_room(self, size: int) -> bool:
         """A push with a payload of so many bytes can go out now."""
-        return not self._paused and not self._farewell and self._http2.has_room(size)
+        return not self._paused and not self._closing and self._http2.has_room(size)
 
-    def carry(self, errand: Errand) -> None:
-        """Send the errand's push, for which there is room."""
-        errand.connection, errand.answers_before = self, self.answers
+    def keep_alive(self, *, spare: bool) -> KeepAlive:
+        """What it needs now. `spare`: there is an older connection that could take its pushes."""
+        return keep_alive(
+            self._loop.time(),
+            received=self._received_at,
+            sent=self._sent_at,
+            pinged=self._pinged_at,
+            spare=spare,
+        )
+
+    def send(self, push: Push, ticket: T) -> int:
+        """Send a push, for which there is room; the stream that it is on."""
         if not self._authorization:
             self._authorization = self._sign()  # once for all pushes of one write
         alone = not self._http2.in_flight and self._flushing is None
-        errand.stream_id = self._http2.open(errand.push, self._authorization, errand)
+        stream_id = self._http2.send_request(push, self._authorization, ticket)
         if alone:
             self._flush()
         else:
             self._flush_soon()
+        return stream_id
 
-    def give_up(self, errand: Errand) -> bool:
-        """Nobody waits for this errand any more. False: it was not sent whole, so it cannot have been processed."""
-        whole = self._http2.cancel(errand.stream_id)
+    def cancel(self, stream_id: int) -> bool:
+        """Nobody waits for this push any more. False: it was not sent whole, so it cannot have been processed."""
+        whole = self._http2.cancel(stream_id)
         self._flush_soon()
         self._close_if_drained()
         return whole
 
-    async def greeted(self) -> None:
+    async def settings_received(self) -> None:
         """Return when the server's SETTINGS are here. ConnectionError if the connection ends before."""
-        await self._greeted
+        await self._settings_received
 
     def ping(self) -> None:
         """Ask for a sign of life: any byte is one."""
-        self.pinged = self._loop.time()
+        self._pinged_at = self._loop.time()
         self._http2.ping()
         self._flush_soon()
 
     def drain(self, why: str) -> None:
         """Take no more pushes; close when the last answer is in."""
-        self._farewell = self._farewell or why
+        self._closing = self._closing or why
         self._close_if_drained()
 
     def abort(self) -> None:
         """Close the socket without waiting for anybody."""
-        self._farewell = self._farewell or "aborted"
+        self._closing = self._closing or "aborted"
         if self._transport is not None:
             self._transport.abort()
 
-    # What the socket says.
+    # What the socket reports (asyncio.Protocol).
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The TLS handshake is done."""
@@ -119,19 +156,19 @@ class ApnsConnection(asyncio.Protocol):
         self._owner.opened(self)
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         if tls is not None and tls.selected_alpn_protocol() != "h2":
-            self._ungreeted("the server does not speak HTTP/2 (ALPN did not choose h2)")
+            self._fail_settings("the server does not speak HTTP/2 (ALPN did not choose h2)")
             transport.abort()
             return
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        """Settle what is answered."""
-        self.heard = self._loop.time()
-        for errand, result in self._http2.receive(data):
+        """Complete what is answered."""
+        self._received_at = self._loop.time()
+        for ticket, result in self._http2.receive(data):
             self.answers += result.transmission == "answered"
-            self._owner.settle(errand, result)
-        if self._http2.greeted and not self._greeted.done():
-            self._greeted.set_result(None)
+            self._owner.completed(ticket, result)
+        if self._http2.settings_received and not self._settings_received.done():
+            self._settings_received.set_result(None)
         self._owner.changed(self)
         if self._http2.has_output:
             self._flush_soon()
@@ -151,10 +188,10 @@ class ApnsConnection(asyncio.Protocol):
         if self._flushing is not None:
             self._flushing.cancel()
         why = f"connection lost: {exc or self.ending or 'closed by the peer'}"
-        self._ungreeted(why)
-        self._farewell = self._farewell or why
-        for errand, result in self._http2.lose(why, written=self._written):
-            self._owner.settle(errand, result)
+        self._fail_settings(why)
+        self._closing = self._closing or why
+        for ticket, result in self._http2.connection_lost(why, written=self._written):
+            self._owner.completed(ticket, result)
         self._owner.lost(self)
 
     # Writing.
@@ -170,20 +207,20 @@ class ApnsConnection(asyncio.Protocol):
             return
         if self._http2.last_stream_id != self._written:
             self._written = self._http2.last_stream_id
-            self.pushed = self._loop.time()
+            self._sent_at = self._loop.time()
         transport.write(self._http2.take_output())
-        if self._paused and transport.get_write_buffer_size() > MOST_UNREAD:
+        if self._paused and transport.get_write_buffer_size() > MAX_UNREAD:
             transport.abort()
 
     def _close_if_drained(self) -> None:
         if self._transport is None or self._transport.is_closing():
             return
         if self._http2.broken or (self.ending and not self.in_flight):
-            self._http2.say_goodbye()
+            self._http2.send_goaway()
             self._flush()
             self._transport.close()
 
-    def _ungreeted(self, why: str) -> None:
-        if not self._greeted.done():
-            self._greeted.set_exception(ConnectionError(why))
-            self._greeted.exception()  # nobody may be waiting for it any more
+    def _fail_settings(self, why: str) -> None:
+        if not self._settings_received.done():
+            self._settings_received.set_exception(ConnectionError(why))
+            self._settings_received.exception()  # nobody may be waiting for it any more

@@ -1,12 +1,17 @@
-"""Opens connections to one host: TCP, TLS (always verified) and the server's first SETTINGS."""
+"""Opens connections to one host: TCP, TLS (always verified) and the server's first SETTINGS; and when the next attempt may be."""
 
 import asyncio
+import random
 import ssl
 from collections.abc import Callable
-from typing import Final
+from pathlib import Path
+from typing import Final, TypeVar
 
 from relay.apns.http2.connection import ApnsConnection, Owner
 from relay.apns.provider_token import SignedAt
+from relay.backoff import Backoff
+
+T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
 """For TCP, TLS and SETTINGS together."""
@@ -14,8 +19,61 @@ NEXT_ADDRESS_SECONDS: Final = 0.25
 """How long one address may take before the next is tried beside it (RFC 8305 5): a host of Apple's has many, and one
 that swallows packets, or IPv6 that leads nowhere, must not cost the connection.
 """
-GOODBYE_SECONDS: Final = 1.0
+TLS_CLOSE_SECONDS: Final = 1.0
 """How long the peer may take to end TLS when we close."""
+
+FIRST_PAUSE: Final = 0.25
+LONGEST_PAUSE: Final = 30.0
+"""Seconds, doubling from one to the other. Apple, "Troubleshooting push notifications": rapid reconnects count as a
+denial of service.
+"""
+_PAUSES: Final = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+BURST: Final = 20
+"""Attempts at once, more than a pool has connections; of those that succeed, too, so that a server which sends each
+connection away after a few answers is not besieged.
+"""
+ONE_MORE_EVERY: Final = 1.0
+"""Seconds after which there may be another."""
+
+
+def client_tls(ca_file: Path | None) -> ssl.SSLContext:
+    """Verifies the server against the system's CAs, or these; TLS 1.2 or newer and ALPN h2, as APNs demands."""
+    tls = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    tls.minimum_version = max(tls.minimum_version, ssl.TLSVersion.TLSv1_2)
+    tls.set_alpn_protocols(["h2"])
+    return tls
+
+
+class Attempts:
+    """Counts failures in a row, until something good happens, and how often there was an attempt. Times are UNIX seconds."""
+
+    def __init__(self, jitter: random.Random) -> None:
+        self._jitter = jitter
+        self._failures = 0
+        self._until = float("-inf")
+        self._attempts, self._last = 0.0, float("-inf")
+
+    def begin(self, now: float) -> None:
+        """An attempt begins."""
+        self._attempts, self._last = self._recent(now) + 1, now
+
+    def _recent(self, now: float) -> float:
+        """Attempts that are not forgotten yet; of a clock that was set back, all are."""
+        passed = now - self._last
+        return 0.0 if passed < 0 else max(0.0, self._attempts - passed / ONE_MORE_EVERY)
+
+    def failed(self, now: float) -> None:
+        """Pause from `now` on: half to all of the step, so that many relays do not come back as one."""
+        self._failures += 1
+        self._until = now + _PAUSES.delay(self._failures, self._jitter.random)
+
+    def succeeded(self) -> None:
+        """The next failure is the first again."""
+        self._failures = 0
+
+    def may_begin(self, now: float) -> bool:
+        """No pause is on. One that ends later than any can is of a clock that was set back, and does not count."""
+        return not now < self._until <= now + LONGEST_PAUSE and self._recent(now) <= BURST - 1
 
 
 class Connector:
@@ -28,11 +86,11 @@ class Connector:
         self._host_name = f"[{host}]" if ":" in host else host  # RFC 3986 3.2.2
         self.address: Final = f"{self._host_name}:{port}"
 
-    async def connect(self, owner: Owner) -> ApnsConnection:
+    async def connect(self, owner: Owner[T]) -> ApnsConnection[T]:
         """A connection over which pushes can be sent. OSError, with why there is none."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                return await self._greeted(owner)
+                return await self._connected(owner)
         except TimeoutError:
             raise TimeoutError("timed out") from None
         except UnicodeError as error:  # of a host name
@@ -40,7 +98,7 @@ class Connector:
         except ConnectionResetError as error:
             raise ConnectionResetError(str(error) or "reset during the TLS handshake") from error
 
-    async def _greeted(self, owner: Owner) -> ApnsConnection:
+    async def _connected(self, owner: Owner[T]) -> ApnsConnection[T]:
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: ApnsConnection(
                 authority=self._host_name if self._port == 443 else self.address,
@@ -52,10 +110,10 @@ class Connector:
             self._port,
             ssl=self._tls,
             happy_eyeballs_delay=NEXT_ADDRESS_SECONDS,
-            ssl_shutdown_timeout=GOODBYE_SECONDS,
+            ssl_shutdown_timeout=TLS_CLOSE_SECONDS,
         )
         try:
-            await connection.greeted()
+            await connection.settings_received()
         except BaseException:
             connection.abort()
             raise

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
-from relay.apns.http2.frames import DEFAULT_WINDOW, MAX_WINDOW, ConnectionFailure, ErrorCode
+from relay.apns.http2.frames import DEFAULT_WINDOW, MAX_WINDOW, ErrorCode, Http2ConnectionError
 
 
-class Inflow:
+class ReceiveWindow:
     """The connection's window for what the peer sends. Unless it is granted anew, it closes for good."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Inflow:
 
 
 @dataclass(slots=True)
-class _Upload:
+class _PartialBody:
     """What is left of a body that is larger than its stream's window. The connection's window was charged already."""
 
     rest: bytes
@@ -33,7 +33,7 @@ Piece = tuple[int, bytes, bool]
 """Stream, octets that may go out now, and whether they end the body."""
 
 
-class Outflow:
+class SendWindows:
     """The windows for what we send. The connection's is charged with a whole body when that is started.
 
     So it can go below zero, by the `debt`: with one body that no other is to follow (6.9: a peer may open a window as
@@ -43,7 +43,7 @@ class Outflow:
     def __init__(self) -> None:
         self.window: Final = _Window()
         self.initial = DEFAULT_WINDOW
-        self._uploads: dict[int, _Upload] = {}
+        self._partial_bodies: dict[int, _PartialBody] = {}
         self._debtor = 0
 
     def start(self, stream_id: int, body: bytes) -> Piece:
@@ -54,53 +54,53 @@ class Outflow:
         if self.window.left < 0:
             self._debtor = stream_id
         now = max(min(self.initial, len(body) + min(self.window.left, 0)), 0)
-        self._uploads[stream_id] = _Upload(body[now:], self.initial - now)
+        self._partial_bodies[stream_id] = _PartialBody(body[now:], self.initial - now)
         return stream_id, body[:now], False
 
     def open_connection(self, increment: int) -> list[Piece]:
         """WINDOW_UPDATE of the connection."""
         self.window.open(increment)
-        upload = self._uploads.get(self._debtor)
-        return self._go_on(self._debtor, upload) if upload else []
+        body = self._partial_bodies.get(self._debtor)
+        return self._send_more(self._debtor, body) if body else []
 
     def is_partial(self, stream_id: int) -> bool:
         """The end of this stream's body was not sent, so it cannot have been processed."""
-        return stream_id in self._uploads
+        return stream_id in self._partial_bodies
 
     def drop(self, stream_id: int) -> None:
         """The stream is over; what was reserved for the rest of its body is free again."""
-        upload = self._uploads.pop(stream_id, None)
-        self.window.left += len(upload.rest) if upload else 0
+        body = self._partial_bodies.pop(stream_id, None)
+        self.window.left += len(body.rest) if body else 0
 
     def open_stream(self, stream_id: int, increment: int) -> list[Piece]:
         """WINDOW_UPDATE of a stream (6.9.1). Of a body that is out, the window is of no interest any more."""
-        upload = self._uploads.get(stream_id)
-        if upload is None:
+        body = self._partial_bodies.get(stream_id)
+        if body is None:
             return []
-        upload.window = min(upload.window + increment, MAX_WINDOW)
-        return self._go_on(stream_id, upload)
+        body.window = min(body.window + increment, MAX_WINDOW)
+        return self._send_more(stream_id, body)
 
     def resize(self, initial: int) -> list[Piece]:
         """SETTINGS_INITIAL_WINDOW_SIZE: changes the windows of open streams too, even to below zero (6.9.2)."""
         if initial > MAX_WINDOW:
-            raise ConnectionFailure(ErrorCode.FLOW_CONTROL_ERROR, "initial window beyond 2^31-1")
+            raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "initial window beyond 2^31-1")
         change, self.initial = initial - self.initial, initial
         pieces: list[Piece] = []
-        for stream_id, upload in tuple(self._uploads.items()):
-            upload.window += change
-            pieces += self._go_on(stream_id, upload)
+        for stream_id, body in tuple(self._partial_bodies.items()):
+            body.window += change
+            pieces += self._send_more(stream_id, body)
         return pieces
 
-    def _go_on(self, stream_id: int, upload: _Upload) -> list[Piece]:
+    def _send_more(self, stream_id: int, body: _PartialBody) -> list[Piece]:
         debt = -min(self.window.left, 0) if stream_id == self._debtor else 0
-        size = min(upload.window, len(upload.rest) - debt)
+        size = min(body.window, len(body.rest) - debt)
         if size <= 0:
             return []
-        piece, upload.rest = upload.rest[:size], upload.rest[size:]
-        upload.window -= size
-        if not upload.rest:
-            del self._uploads[stream_id]
-        return [(stream_id, piece, not upload.rest)]
+        piece, body.rest = body.rest[:size], body.rest[size:]
+        body.window -= size
+        if not body.rest:
+            del self._partial_bodies[stream_id]
+        return [(stream_id, piece, not body.rest)]
 
 
 class _Window:
@@ -113,4 +113,4 @@ class _Window:
         """WINDOW_UPDATE of stream 0."""
         self.left += increment
         if self.left > MAX_WINDOW:
-            raise ConnectionFailure(ErrorCode.FLOW_CONTROL_ERROR, "connection window beyond 2^31-1")
+            raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "connection window beyond 2^31-1")

@@ -56,7 +56,7 @@ class Setting(IntEnum):
     MAX_FRAME_SIZE = 5
 
 
-class ConnectionFailure(Exception):
+class Http2ConnectionError(Exception):
     """The peer broke the protocol in a way that ends the connection (section 5.4.1)."""
 
     def __init__(self, code: ErrorCode, why: str) -> None:
@@ -64,7 +64,7 @@ class ConnectionFailure(Exception):
         self.code = code
 
 
-class StreamFailure(Exception):
+class Http2StreamError(Exception):
     """The peer broke the protocol in a way that ends only this stream (section 5.4.2)."""
 
 
@@ -82,14 +82,14 @@ class FrameReader:
         self._rest = b""
 
     def read(self, data: bytes) -> Iterator[Frame]:
-        """The frames that `data` completes. ConnectionFailure as soon as one is announced too long."""
+        """The frames that `data` completes. Http2ConnectionError as soon as one is announced too long."""
         held = self._rest + data if self._rest else data
         at, end = 0, len(held)
         while end - at >= _HEAD.size:
             high, low, kind, flags, stream_id = _HEAD.unpack_from(held, at)
             length = high << 16 | low
             if length > MAX_FRAME_SIZE:
-                raise ConnectionFailure(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
+                raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
             start = at + _HEAD.size
             if end - start < length:
                 break
@@ -103,7 +103,7 @@ def unpadded(flags: int, payload: bytes) -> bytes:
     if not flags & PADDED:
         return payload
     if not payload or payload[0] >= len(payload):
-        raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "padding longer than the frame")
+        raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "padding longer than the frame")
     return payload[1 : len(payload) - payload[0]]
 
 
@@ -113,7 +113,7 @@ def fragment(flags: int, payload: bytes) -> bytes:
     if not flags & PRIORITY:
         return block
     if len(block) < 5:
-        raise ConnectionFailure(ErrorCode.FRAME_SIZE_ERROR, "HEADERS too short for its priority")
+        raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "HEADERS too short for its priority")
     return block[5:]
 
 
@@ -121,8 +121,14 @@ def read_settings(flags: int, stream_id: int, payload: bytes) -> list[tuple[int,
     """Identifiers and values in order; empty for an acknowledgement (section 6.5)."""
     _on_connection("SETTINGS", stream_id)
     if len(payload) % _SETTING.size or (flags & ACK and payload):
-        raise ConnectionFailure(ErrorCode.FRAME_SIZE_ERROR, f"SETTINGS of {len(payload)} bytes")
-    return list(_SETTING.iter_unpack(payload))
+        raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, f"SETTINGS of {len(payload)} bytes")
+    values: list[tuple[int, int]] = list(_SETTING.iter_unpack(payload))
+    for setting, value in values:  # section 6.5.2
+        if setting == Setting.ENABLE_PUSH and value:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a server that enables push")
+        if setting == Setting.MAX_FRAME_SIZE and not MAX_FRAME_SIZE <= value < 2**24:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"a frame size of {value}")
+    return values
 
 
 def read_ping(stream_id: int, payload: bytes) -> bytes:
@@ -135,7 +141,7 @@ def read_goaway(stream_id: int, payload: bytes) -> tuple[int, int, bytes]:
     """The last stream that may have been processed, error code and debug data (section 6.8)."""
     _on_connection("GOAWAY", stream_id)
     if len(payload) < 8:
-        raise ConnectionFailure(ErrorCode.FRAME_SIZE_ERROR, f"GOAWAY of {len(payload)} bytes")
+        raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, f"GOAWAY of {len(payload)} bytes")
     last, code = struct.unpack_from("!LL", payload)
     return last & _31_BITS, code, payload[8:]
 
@@ -146,18 +152,18 @@ def read_code(payload: bytes) -> int:
 
 
 def read_increment(payload: bytes) -> int:
-    """By how much WINDOW_UPDATE opens the window; 0 is an error that the caller judges (section 6.9)."""
+    """By how much WINDOW_UPDATE opens the window; 0 is an error, of the connection or of the stream (section 6.9)."""
     return int.from_bytes(_exactly(4, "WINDOW_UPDATE", payload), "big") & _31_BITS
 
 
 def _on_connection(name: str, stream_id: int) -> None:
     if stream_id:
-        raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, f"{name} on stream {stream_id}")
+        raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"{name} on stream {stream_id}")
 
 
 def _exactly(size: int, name: str, payload: bytes) -> bytes:
     if len(payload) != size:
-        raise ConnectionFailure(ErrorCode.FRAME_SIZE_ERROR, f"{name} of {len(payload)} bytes")
+        raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, f"{name} of {len(payload)} bytes")
     return payload
 
 

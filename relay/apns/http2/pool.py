@@ -1,4 +1,6 @@
-"""The connections to one APNs environment: one when it is quiet, more under load, and a queue before them."""
+"""The connections to one APNs environment: one when it is quiet, more under load, and a queue before them. Here a
+response becomes an outcome: nobody above asks again what it means.
+"""
 
 import asyncio
 import logging
@@ -8,13 +10,10 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Final
 
-from relay.apns.http2.backoff import Backoff
-from relay.apns.http2.connection import ApnsConnection
-from relay.apns.http2.connector import Connector
-from relay.apns.http2.deadlines import Deadlines
-from relay.apns.http2.errand import Errand
-from relay.apns.http2.idle import Care, care
-from relay.apns.http2.protocol import OK, Result
+from relay.apns.http2.connection import ApnsConnection, KeepAlive
+from relay.apns.http2.connector import Attempts, Connector
+from relay.apns.http2.deadlines import Deadlines, PendingPush
+from relay.apns.http2.response import OK, Result
 from relay.apns.push import Outcome, Push, answered, maybe_sent, not_sent, read_answer
 from relay.apns.reasons import Verdict
 from relay.contract import ApnsEnv
@@ -27,8 +26,10 @@ MAX_WAITING: Final = 10_000
 """Pushes that wait for a stream. More are not taken: who sends them still has them, and can wait better."""
 GROW_SECONDS = 0.25
 """A push that waited so long for a stream calls for another connection; a short burst does not."""
-CARE_SECONDS = 5.0
-"""How often idle connections are looked at."""
+KEEP_ALIVE_SECONDS = 5.0
+"""How often idle connections are checked."""
+
+_Connection = ApnsConnection[PendingPush]
 
 
 class ConnectionPool:
@@ -47,16 +48,16 @@ class ConnectionPool:
         self._connector, self._now = connector, now
         self._env, self._delivered = apns_env, answered(apns_env, 200)
         self._max_connections, self._max_waiting = max_connections, max_waiting
-        self._backoff = Backoff(jitter)
-        self._usable: list[ApnsConnection] = []  # in the order of their age
-        self._open: set[ApnsConnection] = set()  # these, and those that drain
+        self._attempts = Attempts(jitter)
+        self._usable: list[_Connection] = []  # in the order of their age
+        self._open: set[_Connection] = set()  # these, and those that drain
         self._none_open = asyncio.Event()
         self._none_open.set()
-        self._waiting: OrderedDict[Errand, None] = OrderedDict()
+        self._waiting: OrderedDict[PendingPush, None] = OrderedDict()
         self._deadlines = Deadlines(self._expire)
         self._connecting: asyncio.Task[None] | None = None
         self._growing: asyncio.TimerHandle | None = None
-        self._caring: asyncio.TimerHandle | None = None
+        self._keeping_alive: asyncio.TimerHandle | None = None
         self._closed = False
 
     def time(self) -> float:
@@ -65,34 +66,34 @@ class ConnectionPool:
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.get_running_loop()  # remembered: each look for it is a call into the kernel
+        return asyncio.get_running_loop()  # remembered: each call for it goes into the kernel
 
     async def send(self, push: Push, ends: float) -> Outcome:
         """What became of the push until `time()` is `ends`. If it provably was not processed, it is sent once more."""
-        errand = Errand(push, self._loop.time(), ends, self._loop.create_future())
+        pending = PendingPush(push, self._loop.time(), ends, self._loop.create_future())
         if self._closed:
             return not_sent(self._env, "closed")
         if len(self._waiting) >= self._max_waiting:
             return not_sent(self._env, f"{self._max_waiting} pushes are waiting already")
-        if ends <= errand.began:
+        if ends <= pending.began:
             return not_sent(self._env, "no time was left to send it")
-        self._deadlines.add(errand)
+        self._deadlines.add(pending)
         connection = None if self._waiting else self._with_room(push)
         if connection is not None:
-            connection.carry(errand)
+            pending.send_over(connection)
         else:
-            self._waiting[errand] = None
-            self._pump()
+            self._waiting[pending] = None
+            self._send_waiting()
         try:
-            return await errand.outcome
+            return await pending.outcome
         except asyncio.CancelledError:
-            self._withdraw(errand)
+            self._withdraw(pending)
             raise
 
     def replace_connections(self, opened_before: float) -> None:
         """Send nothing more over connections that are older (UNIX time); what is in flight on them finishes."""
-        for connection in [each for each in self._usable if each.opened_at < opened_before]:
-            self._retire(connection, "replaced")
+        for old in [each for each in self._usable if each.opened_at < opened_before]:
+            self._retire(old, "replaced")
 
     async def close(self, grace: float) -> None:
         """Stop taking pushes, give those in flight `grace` seconds to be answered, close the sockets."""
@@ -103,6 +104,13 @@ class ConnectionPool:
         self._fail_waiting("closed")
         for connection in tuple(self._open):
             connection.drain("closed")
+        await self._wait_until_closed(grace)
+        self._deadlines.close()
+        for timer in (self._growing, self._keeping_alive):
+            if timer is not None:
+                timer.cancel()
+
+    async def _wait_until_closed(self, grace: float) -> None:
         try:
             async with asyncio.timeout(grace):
                 await self._none_open.wait()
@@ -110,117 +118,103 @@ class ConnectionPool:
             for connection in tuple(self._open):
                 connection.abort()
             await self._none_open.wait()
-        self._deadlines.close()
-        for timer in (self._growing, self._caring):
-            if timer is not None:
-                timer.cancel()
 
-    # Errands.
+    # Pushes.
 
-    def _with_room(self, push: Push) -> ApnsConnection | None:
+    def _with_room(self, push: Push) -> _Connection | None:
         """The connection with the fewest pushes in flight, the oldest among equals, if any can take this one."""
-        chosen = None
+        chosen, size = None, len(push.payload)
         for connection in self._usable:
-            if (chosen is None or connection.in_flight < chosen.in_flight) and connection.has_room(
-                len(push.payload)
-            ):
+            if (chosen is None or connection.in_flight < chosen.in_flight) and connection.has_room(size):
                 chosen = connection
         return chosen
 
-    def _pump(self) -> None:
+    def _send_waiting(self) -> None:
         """First come, first served; and for those who still wait, see that there is a connection."""
         now = self.time()
         while self._waiting:
-            errand = next(iter(self._waiting))
-            connection = self._with_room(errand.push)
+            pending = next(iter(self._waiting))
+            connection = self._with_room(pending.push)
             if connection is None:
                 self._want_connection()
                 return
-            del self._waiting[errand]
-            if errand.ends <= now:  # its deadline is about to be noticed: what is late is not sent any more
-                self._finish(errand, not_sent(self._env, f"no free stream within {errand.seconds:.1f} s"))
+            del self._waiting[pending]
+            if pending.ends <= now:  # its deadline is about to be noticed: what is late is not sent any more
+                self._finish(pending, not_sent(self._env, pending.within("free stream")))
             else:
-                connection.carry(errand)
+                pending.send_over(connection)
 
-    def _withdraw(self, errand: Errand) -> bool:
+    def _withdraw(self, pending: PendingPush) -> bool:
         """Its caller is gone, or its time is over. True if it may have been processed."""
-        self._deadlines.remove(errand)
-        self._waiting.pop(errand, None)
-        if errand.connection is None:
+        self._deadlines.remove(pending)
+        self._waiting.pop(pending, None)
+        if pending.connection is None:
             return False
-        whole = errand.connection.give_up(errand)
-        self._pump()
+        whole = pending.connection.cancel(pending.stream_id)
+        self._send_waiting()
         return whole
 
-    def _expire(self, errand: Errand) -> None:
-        """A connection that stays silent may be dead without a word (golang/go#14607): others take a new one."""
-        connection = errand.connection
-        sent = self._withdraw(errand)
+    def _expire(self, pending: PendingPush) -> None:
+        """A connection that stays silent, or has no room with nothing in flight, may be dead (golang/go#14607): take a new one."""
+        connection, whole = pending.connection, self._withdraw(pending)
         if connection is None:
-            self._finish(errand, not_sent(self._env, f"no free stream within {errand.seconds:.1f} s"))
-            size = len(errand.push.payload)
-            for stuck in [each for each in self._usable if each.starved and not each.has_room(size)]:
+            self._finish(pending, not_sent(self._env, pending.within("free stream")))
+            size = len(pending.push.payload)
+            for stuck in [each for each in self._usable if not each.in_flight and not each.has_room(size)]:
                 self._retire(stuck, "it took nothing", failed=not stuck.answers)
+            return
+        if whole:
+            self._finish(pending, maybe_sent(self._env, pending.within("answer")))
         else:
-            if sent:
-                self._finish(errand, maybe_sent(self._env, f"no answer within {errand.seconds:.1f} s"))
-            else:
-                self._finish(
-                    errand, not_sent(self._env, f"no window for all of it within {errand.seconds:.1f} s")
-                )
-            if connection.answers == errand.answers_before:
-                self._retire(connection, "silent", failed=not connection.answers)
+            self._finish(pending, not_sent(self._env, pending.within("window for all of it")))
+        if connection.answers == pending.answers_before:
+            self._retire(connection, "silent", failed=not connection.answers)
 
     def _fail_waiting(self, error: str) -> None:
         while self._waiting:
             self._finish(self._waiting.popitem()[0], not_sent(self._env, error))
 
-    def _finish(self, errand: Errand, outcome: Outcome) -> None:
-        self._deadlines.remove(errand)
-        if not errand.outcome.done():
-            errand.outcome.set_result(outcome)
+    def _finish(self, pending: PendingPush, outcome: Outcome) -> None:
+        self._deadlines.remove(pending)
+        if not pending.outcome.done():
+            pending.outcome.set_result(outcome)
 
-    # What a connection reports.
+    # What a connection reports (`Owner`).
 
-    def opened(self, connection: ApnsConnection) -> None:
+    def opened(self, connection: _Connection) -> None:
         """A socket more."""
         self._open.add(connection)
         self._none_open.clear()
 
-    def settle(self, errand: Errand, result: Result) -> None:
-        """Tell the caller; but what was provably not processed goes to the head of the queue, once."""
-        if result.transmission == "not_sent" and self._may_resend(errand):
-            errand.resent, errand.connection = True, None
-            self._waiting[errand] = None
-            self._waiting.move_to_end(errand, last=False)
+    def completed(self, ticket: PendingPush, result: Result) -> None:
+        """Give the caller its outcome; but what was provably not processed goes to the head of the queue, once."""
+        if result.transmission == "not_sent" and not self._closed and ticket.may_resend:
+            ticket.resent, ticket.connection = True, None
+            self._waiting[ticket] = None
+            self._waiting.move_to_end(ticket, last=False)
             return
         outcome = self._delivered if result is OK else self._outcome(result)
         if outcome.transmission == "answered":
-            self._backoff.succeeded()
+            self._attempts.succeeded()
         if outcome.verdict is Verdict.KEY_REFUSED:
-            # It is said of every push: those that wait for a stream would only hear the same.
+            # It concerns every push: those that wait for a stream would get the same answer.
             self._fail_waiting("APNs refuses the key")
-        self._finish(errand, outcome)
-
-    def _may_resend(self, errand: Errand) -> bool:
-        return not errand.resent and not self._closed and not errand.outcome.done()
+        self._finish(ticket, outcome)
 
     def _outcome(self, result: Result) -> Outcome:
         if result.transmission == "answered":
             return read_answer(self._env, result.status, result.body)
-        unanswered = not_sent if result.transmission == "not_sent" else maybe_sent
-        return unanswered(self._env, result.error)
+        return (not_sent if result.transmission == "not_sent" else maybe_sent)(self._env, result.error)
 
-    def changed(self, connection: ApnsConnection) -> None:
+    def changed(self, connection: _Connection) -> None:
         """There may be room, or the peer sends the connection away."""
         if connection.ending and connection in self._usable:
-            self._retire(
-                connection, connection.ending, failed=not connection.answers and not connection.in_flight
-            )
+            useless = not connection.answers and not connection.in_flight
+            self._retire(connection, connection.ending, failed=useless)
         elif self._waiting:
-            self._pump()
+            self._send_waiting()
 
-    def lost(self, connection: ApnsConnection) -> None:
+    def lost(self, connection: _Connection) -> None:
         """A socket less."""
         self._open.discard(connection)
         if not self._open:
@@ -232,28 +226,25 @@ class ConnectionPool:
 
     # Connections.
 
-    def _retire(self, connection: ApnsConnection, why: str, *, failed: bool = False) -> None:
-        """Give it no more errands; it closes when the last answer is in. `failed`: pause before the next one."""
+    def _retire(self, connection: _Connection, why: str, *, failed: bool = False) -> None:
+        """Give it no more pushes; it closes when the last answer is in. `failed`: pause before the next one."""
         if connection in self._usable:
             self._usable.remove(connection)
             if failed:
                 self._fail(connection)
             connection.drain(why)
-        self._pump()
+        self._send_waiting()
 
-    def _fail(self, connection: ApnsConnection) -> None:
+    def _fail(self, connection: _Connection) -> None:
         connection.failed = True
-        self._backoff.failed(self._now())
+        self._attempts.failed(self._now())
 
     def _want_connection(self) -> None:
         if self._usable:
             if self._growing is None:
                 self._growing = self._loop.call_later(GROW_SECONDS, self._grow)
-        elif self._connecting is None:
-            if self._backoff.may_try(self._now()):
-                self._connecting = asyncio.create_task(self._connect(), name="connect to APNs")
-            else:
-                self._fail_waiting("waiting before the next attempt to connect")
+        elif self._connecting is None and not self._try_to_connect():
+            self._fail_waiting("waiting before the next attempt to connect")
 
     def _grow(self) -> None:
         """One connection more, if the first in the queue waited long enough and all connections have proved good."""
@@ -262,45 +253,48 @@ class ConnectionPool:
             return
         late = self.time() - next(iter(self._waiting)).began >= GROW_SECONDS
         proved = all(connection.answers for connection in self._usable)
-        room = len(self._usable) < self._max_connections and self._connecting is None
-        if late and proved and room and self._backoff.may_try(self._now()):
-            self._connecting = asyncio.create_task(self._connect(), name="connect to APNs")
+        if late and proved and len(self._usable) < self._max_connections and self._connecting is None:
+            self._try_to_connect()
         self._want_connection()
 
+    def _try_to_connect(self) -> bool:
+        if not self._attempts.may_begin(self._now()):
+            return False
+        self._connecting = asyncio.create_task(self._connect(), name="connect to APNs")
+        return True
+
     async def _connect(self) -> None:
-        address = self._connector.address
-        self._backoff.tried(self._now())
+        self._attempts.begin(self._now())
         try:
             connection = await self._connector.connect(self)
         except OSError as error:
-            self._backoff.failed(self._now())
-            log.warning(line("connect failed", address=address, error=str(error)))
+            self._attempts.failed(self._now())
+            log.warning(line("connect failed", address=self._connector.address, error=str(error)))
             if not self._usable:
-                self._fail_waiting(f"cannot connect to {address}: {error}")
+                self._fail_waiting(f"cannot connect to {self._connector.address}: {error}")
         else:
-            log.info(line("connected", address=address))
+            log.info(line("connected", address=self._connector.address))
             self._usable.append(connection)
-            self._care_soon()
+            self._check_soon()
         finally:
             self._connecting = None
-        self._pump()
+        self._send_waiting()
 
-    def _care_soon(self) -> None:
-        if self._caring is None:
-            self._caring = self._loop.call_later(CARE_SECONDS, self._care)
+    def _check_soon(self) -> None:
+        if self._keeping_alive is None:
+            self._keeping_alive = self._loop.call_later(KEEP_ALIVE_SECONDS, self._keep_alive)
 
-    def _care(self) -> None:
+    def _keep_alive(self) -> None:
         """Ping the idle, send the spare away, cut off the dead."""
-        self._caring = None
-        now = self.time()
+        self._keeping_alive = None
         for age, each in enumerate(tuple(self._usable)):
-            match care(now, heard=each.heard, pushed=each.pushed, pinged=each.pinged, spare=age > 0):
-                case Care.PING:
+            match each.keep_alive(spare=age > 0):
+                case KeepAlive.PING:
                     each.ping()
-                case Care.DRAIN:
+                case KeepAlive.DRAIN:
                     self._retire(each, "idle")
-                case Care.ABORT:
+                case KeepAlive.ABORT:
                     self._retire(each, "no answer to a ping")
                     each.abort()
         if self._usable and not self._closed:
-            self._care_soon()
+            self._check_soon()

@@ -5,52 +5,29 @@ processed, or perhaps processed. Answers are matched by their stream.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from relay.apns.http2 import frames
-from relay.apns.http2.flow import Inflow, Outflow, Piece
+from relay.apns.http2.flow import Piece, ReceiveWindow, SendWindows
 from relay.apns.http2.frames import (
     END_HEADERS,
     END_STREAM,
-    ConnectionFailure,
     ErrorCode,
+    Http2ConnectionError,
+    Http2StreamError,
     Setting,
-    StreamFailure,
 )
-from relay.apns.http2.header_block import RequestBlocks, StatusReader
-from relay.apns.push import Push, Transmission
+from relay.apns.http2.header_block import RequestBlocks
+from relay.apns.http2.response import MAX_BODY, OK, PartialResponse, Result, StatusReader
+from relay.apns.push import Push
 
 T = TypeVar("T")
 
-STREAMS_UNLESS_TOLD: Final = 100
+DEFAULT_STREAM_LIMIT: Final = 100
 """A server that names no limit has none (6.5.2); this is the least that the RFC advises to allow."""
 MAX_HEADER_BLOCK: Final = 64 * 1024
-MAX_BODY: Final = 16 * 1024
-"""Octets. Apple's bodies have some 60; of a larger one only the status counts."""
 OUR_SETTINGS: Final = {Setting.HEADER_TABLE_SIZE: 0, Setting.ENABLE_PUSH: 0}
 """No table, so that answers' header blocks share no state; and no server push."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of a request: its response, or why there is none."""
-
-    transmission: Transmission
-    status: int = 0
-    body: bytes = b""
-    error: str = ""
-
-
-OK: Final = Result("answered", 200)
-"""The response to nearly every push; of a 200, the body says nothing."""
-
-
-class PartialResponse:
-    """A response of which more is to come."""
-
-    def __init__(self, status: int) -> None:
-        self.status, self.body = status, b""
 
 
 class Http2(Generic[T]):
@@ -59,7 +36,7 @@ class Http2(Generic[T]):
     def __init__(self, authority: str) -> None:
         self.stream_limit = 0
         """SETTINGS_MAX_CONCURRENT_STREAMS. APNs starts with 1 until the first accepted provider token."""
-        self.greeted = False
+        self.settings_received = False
         """The server's SETTINGS are here: its limits are known."""
         self.ending = ""
         """Why no further stream can be opened; empty while there can."""
@@ -68,8 +45,8 @@ class Http2(Generic[T]):
         self.last_stream_id = -1
         self._blocks, self._statuses = RequestBlocks(authority), StatusReader()
         self._reader = frames.FrameReader()
-        self._inflow, self._outflow = Inflow(), Outflow()
-        self._window = self._outflow.window
+        self._receive_window, self._send_windows = ReceiveWindow(), SendWindows()
+        self._window = self._send_windows.window
         self._tickets: dict[int, T] = {}
         self._partial: dict[int, PartialResponse] = {}
         self._block: tuple[int, int, bytes] | None = None  # flags, stream and so far, until END_HEADERS
@@ -83,7 +60,7 @@ class Http2(Generic[T]):
 
     def has_room(self, size: int) -> bool:
         """A push with a payload of so many bytes may be opened now: a stream and the window are free."""
-        wanted = size if self._tickets else 1  # nothing that is out would open the window: `Outflow`
+        wanted = size if self._tickets else 1  # nothing that is out would open the window: `SendWindows`
         return len(self._tickets) < self.stream_limit and wanted <= self._window.left and not self.ending
 
     def take_output(self) -> bytes:
@@ -99,13 +76,13 @@ class Http2(Generic[T]):
 
     # What we send.
 
-    def open(self, push: Push, authorization: str, ticket: T) -> int:
+    def send_request(self, push: Push, authorization: str, ticket: T) -> int:
         """Write the push, for which there is room, onto a new stream; its id."""
         stream_id = self.last_stream_id = self.last_stream_id + 2
         if stream_id >= frames.MAX_STREAM_ID:
             self.ending = "all stream ids are used"  # section 5.1.1: the next needs a new connection
         self._tickets[stream_id] = ticket
-        _, body, whole = self._outflow.start(stream_id, push.payload)
+        _, body, whole = self._send_windows.start(stream_id, push.payload)
         self._output.append(
             frames.request(stream_id, self._blocks.block(push, authorization), body, whole=whole)
         )
@@ -113,10 +90,10 @@ class Http2(Generic[T]):
 
     def cancel(self, stream_id: int) -> bool:
         """Reset the stream of a push that nobody waits for (5.1.2). False: it was not out whole, so not processed."""
-        whole = not self._outflow.is_partial(stream_id)
+        whole = not self._send_windows.is_partial(stream_id)
         if self._tickets.pop(stream_id, None) is not None:
             self._partial.pop(stream_id, None)
-            self._outflow.drop(stream_id)
+            self._send_windows.drop(stream_id)
             self._output.append(frames.rst_stream(stream_id, ErrorCode.CANCEL))
         return whole
 
@@ -124,49 +101,49 @@ class Http2(Generic[T]):
         """Ask for a sign of life (6.7)."""
         self._output.append(frames.ping(b"are you?", ack=False))
 
-    def say_goodbye(self) -> None:
+    def send_goaway(self) -> None:
         """GOAWAY, as the last frame before the socket closes (5.4.1, 6.8)."""
         if not self.broken:
             self._output.append(frames.goaway(ErrorCode.NO_ERROR))
             self.ending = self.ending or "closed"
 
-    def lose(self, why: str, *, written: int) -> list[tuple[T, Result]]:
+    def connection_lost(self, why: str, *, written: int) -> list[tuple[T, Result]]:
         """The socket is gone. What had been written whole, up to this stream, may have been processed."""
         self.ending = self.ending or why
         for stream_id in tuple(self._tickets):
-            whole = stream_id <= written and not self._outflow.is_partial(stream_id)
+            whole = stream_id <= written and not self._send_windows.is_partial(stream_id)
             self._drop(stream_id, Result("maybe_sent" if whole else "not_sent", error=why))
         return self._taken_results()
 
     # What we receive.
 
     def receive(self, data: bytes) -> list[tuple[T, Result]]:
-        """The pushes that these bytes settle. A peer that breaks the protocol leaves the connection `broken`."""
+        """The pushes that these bytes complete. A peer that breaks the protocol leaves the connection `broken`."""
         if self.broken:
             return []
         try:
             for kind, flags, stream_id, payload in self._reader.read(data):
-                if self._block is not None or not self.greeted:
+                if self._block is not None or not self.settings_received:
                     self._check_order(kind)
                 handler = _HANDLERS.get(kind)
                 if handler is None:
                     continue  # an unknown type is ignored (5.5)
                 try:
                     handler(self, flags, stream_id, payload)
-                except StreamFailure as failure:
+                except Http2StreamError as failure:
                     self._output.append(frames.rst_stream(stream_id, ErrorCode.PROTOCOL_ERROR))
                     self._drop(stream_id, Result("maybe_sent", error=f"malformed answer: {failure}"))
-        except ConnectionFailure as failure:
+        except Http2ConnectionError as failure:
             self._break(failure)
         return self._taken_results()
 
     def _check_order(self, kind: int) -> None:
-        if not self.greeted and kind != frames.SETTINGS:
-            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")  # 3.4
+        if not self.settings_received and kind != frames.SETTINGS:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")  # 3.4
         if self._block is not None and kind != frames.CONTINUATION:
-            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "a header block was interrupted")  # 4.3
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a header block was interrupted")  # 4.3
 
-    def _break(self, failure: ConnectionFailure) -> None:
+    def _break(self, failure: Http2ConnectionError) -> None:
         self.broken = True
         self.ending = f"protocol error: {failure}"
         self._output.append(frames.goaway(failure.code, str(failure)))
@@ -181,10 +158,10 @@ class Http2(Generic[T]):
 
     def _on_continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
         if self._block is None or self._block[1] != stream_id:  # section 6.10
-            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "CONTINUATION without its HEADERS")
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "CONTINUATION without its HEADERS")
         first_flags, _, so_far = self._block
         if len(so_far) + len(payload) > MAX_HEADER_BLOCK:
-            raise ConnectionFailure(ErrorCode.ENHANCE_YOUR_CALM, "endless header block")
+            raise Http2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "endless header block")
         self._block = first_flags, stream_id, so_far + payload
         if flags & END_HEADERS:
             self._block = None
@@ -199,7 +176,7 @@ class Http2(Generic[T]):
         partial = self._partial.get(stream_id)
         if partial is None:
             if not status or (status < 200 and flags & END_STREAM):
-                raise StreamFailure("no status")
+                raise Http2StreamError("no status")
             if status < 200:
                 return
             if not flags & END_STREAM:
@@ -210,7 +187,7 @@ class Http2(Generic[T]):
             self._answered(stream_id, partial.status, partial.body)
 
     def _on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if increment := self._inflow.take(len(payload)):
+        if increment := self._receive_window.take(len(payload)):
             self._output.append(frames.window_update(0, increment))
         body = frames.unpadded(flags, payload)
         if stream_id not in self._tickets:
@@ -218,7 +195,7 @@ class Http2(Generic[T]):
             return
         partial = self._partial.get(stream_id)
         if partial is None:
-            raise StreamFailure("a body without a status")  # section 8.1
+            raise Http2StreamError("a body without a status")  # section 8.1
         partial.body += body
         if flags & END_STREAM:
             self._answered(stream_id, partial.status, partial.body)
@@ -227,7 +204,7 @@ class Http2(Generic[T]):
             self._output.append(frames.rst_stream(stream_id, ErrorCode.CANCEL))
 
     def _answered(self, stream_id: int, status: int, body: bytes) -> None:
-        if self._outflow.is_partial(stream_id):  # 8.1: an answer may come before the request is complete
+        if self._send_windows.is_partial(stream_id):  # 8.1: an answer may come before the request is complete
             self._output.append(frames.rst_stream(stream_id, ErrorCode.CANCEL))
         self._drop(stream_id, OK if status == 200 else Result("answered", status, body))
 
@@ -246,8 +223,8 @@ class Http2(Generic[T]):
         if flags & frames.ACK:
             self._statuses.acknowledged()
             return
-        if not self.greeted:
-            self.greeted, self.stream_limit = True, STREAMS_UNLESS_TOLD
+        if not self.settings_received:
+            self.settings_received, self.stream_limit = True, DEFAULT_STREAM_LIMIT
         for setting, value in values:
             self._set(setting, value)
         self._output.append(frames.SETTINGS_ACK)
@@ -256,16 +233,12 @@ class Http2(Generic[T]):
         if setting == Setting.MAX_CONCURRENT_STREAMS:
             self.stream_limit = value
         elif setting == Setting.INITIAL_WINDOW_SIZE:
-            self._send_pieces(self._outflow.resize(value))
+            self._send_pieces(self._send_windows.resize(value))
         elif setting == Setting.HEADER_TABLE_SIZE:
             self._blocks.resize_table(value)
-        elif setting == Setting.ENABLE_PUSH and value:
-            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "a server that enables push")
-        elif setting == Setting.MAX_FRAME_SIZE and not frames.MAX_FRAME_SIZE <= value < 2**24:
-            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, f"a frame size of {value}")
 
     def _on_push_promise(self, _: int, __: int, ___: bytes) -> None:
-        raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "a push promise")  # 8.4: we disabled it
+        raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a push promise")  # 8.4: we disabled it
 
     def _on_ping(self, flags: int, stream_id: int, payload: bytes) -> None:
         opaque = frames.read_ping(stream_id, payload)
@@ -283,27 +256,27 @@ class Http2(Generic[T]):
         increment = frames.read_increment(payload)
         if stream_id == 0:
             if not increment:
-                raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, "window increment of 0")
-            self._send_pieces(self._outflow.open_connection(increment))
+                raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "window increment of 0")
+            self._send_pieces(self._send_windows.open_connection(increment))
             return
         self._check_not_idle(stream_id)
         if not increment:
-            raise StreamFailure("window increment of 0")
-        self._send_pieces(self._outflow.open_stream(stream_id, increment))
+            raise Http2StreamError("window increment of 0")
+        self._send_pieces(self._send_windows.open_stream(stream_id, increment))
 
     def _send_pieces(self, pieces: list[Piece]) -> None:
         self._output += [frames.data(stream_id, body, end_stream=end) for stream_id, body, end in pieces]
 
     def _check_not_idle(self, stream_id: int) -> None:
-        """A stream of ours that is over may still hear things (5.1); one that never was may not."""
+        """A stream of ours that is over may still receive frames (5.1); one that never was may not."""
         if stream_id > self.last_stream_id or stream_id % 2 == 0:
-            raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, f"a frame on idle stream {stream_id}")
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"a frame on idle stream {stream_id}")
 
     def _drop(self, stream_id: int, result: Result) -> None:
         ticket = self._tickets.pop(stream_id, None)
         if ticket is None:
             return
-        self._outflow.drop(stream_id)
+        self._send_windows.drop(stream_id)
         partial = self._partial.pop(stream_id, None)
         if partial is not None and partial.status == 200:
             result = OK  # the status is the answer; what was to follow it says nothing more

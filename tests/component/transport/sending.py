@@ -8,7 +8,7 @@ from typing import Any
 
 from outcomes import answered
 from relay.apns.gateway import ApnsGateway, Gateway
-from relay.apns.http2 import backoff
+from relay.apns.http2 import connector
 from relay.apns.push import Outcome, Push
 from waiting import PATIENCE, eventually
 
@@ -27,7 +27,7 @@ class Clock:
 
     def pass_every_pause(self) -> None:
         """The next attempt to connect is due."""
-        self.now += backoff.LONGEST_PAUSE
+        self.now += connector.LONGEST_PAUSE
 
 
 def push(**changes: Any) -> Push:

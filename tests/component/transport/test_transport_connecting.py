@@ -15,7 +15,7 @@ import trustme
 from component.transport.sending import BuildGateway, Clock, prime, push, reason, send_all
 from outcomes import answered
 from relay.apns.gateway import ApnsGateway
-from relay.apns.http2 import backoff, connector
+from relay.apns.http2 import connector
 from relay.apns.provider_token import MIN_AGE
 
 # Connecting.
@@ -34,8 +34,8 @@ async def test_nobody_listens(build: BuildGateway, clock: Clock, caplog: pytest.
         while "waiting" in ((outcome := await gateway.send(push())).error or ""):
             clock.now += 0.05
         pauses.append(clock.now - before)
-    assert pauses[0] <= backoff.FIRST_PAUSE + 0.1
-    assert backoff.LONGEST_PAUSE / 2 - 0.1 <= pauses[-1] <= backoff.LONGEST_PAUSE + 0.1
+    assert pauses[0] <= connector.FIRST_PAUSE + 0.1
+    assert connector.LONGEST_PAUSE / 2 - 0.1 <= pauses[-1] <= connector.LONGEST_PAUSE + 0.1
     assert caplog.text.count("connect failed") == 13
 
 

@@ -18,7 +18,8 @@ from component.transport.sending import (
     unanswered,
 )
 from outcomes import answered
-from relay.apns.gateway import Gateway
+from relay.apns.aioapns_gateway import AioapnsGateway
+from relay.apns.gateway import ApnsGateway, Gateway
 from relay.apns.provider_token import MIN_AGE
 from waiting import eventually
 
@@ -187,3 +188,8 @@ async def test_an_expired_provider_token_is_renewed_on_a_new_connection(
     apns.on_push = refuse_the_old
     assert await send_all(gateway, 10) == [OK] * 10
     assert len({request.headers["authorization"] for request in apns.requests}) == 2
+
+
+async def test_the_transport_is_chosen_by_its_name(build: BuildGateway) -> None:
+    assert isinstance(build(1), ApnsGateway)
+    assert isinstance(build(1, transport="aioapns"), AioapnsGateway)

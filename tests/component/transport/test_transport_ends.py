@@ -8,7 +8,7 @@ import pytest
 from component.transport.sending import BuildGateway, Clock, allow, prime, push, send_all, start, unanswered
 from outcomes import answered, not_sent
 from relay.apns.gateway import ApnsGateway
-from relay.apns.http2 import backoff
+from relay.apns.http2 import connector
 from waiting import eventually
 
 # Silence.
@@ -180,7 +180,7 @@ async def test_a_server_that_hangs_up_at_once_is_left_alone_for_a_while(
         assert (await gateway.send(push())).transmission == "not_sent"
     assert len(apns.peers) == 1
     apns.on_connect = lambda peer: peer.greet()
-    clock.now += backoff.LONGEST_PAUSE
+    clock.now += connector.LONGEST_PAUSE
     assert await gateway.send(push()) == answered(200)
 
 

@@ -101,5 +101,5 @@ async def test_two_hundred_thousand_pushes_leave_nothing(wired: Wired) -> None:
     assert wired.connections == 1
     (connection,) = pool._usable
     assert connection.in_flight == 0
-    assert not pool._deadlines._errands
+    assert not pool._deadlines._pending
     await pool.close(1.0)

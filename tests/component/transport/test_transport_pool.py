@@ -1,4 +1,4 @@
-"""Several connections under load and one when it is quiet, the queue before them, pings, and the care for the idle."""
+"""Several connections under load and one when it is quiet, the queue before them, and pings."""
 
 import asyncio
 import random
@@ -10,10 +10,9 @@ import pytest
 from component.transport.sending import BuildGateway, Clock, prime, push, send_all, start
 from outcomes import answered, not_sent
 from relay.apns.gateway import ApnsGateway
-from relay.apns.http2 import idle, pool
-from relay.apns.http2.connector import Connector
+from relay.apns.http2 import connection, pool
+from relay.apns.http2.connector import Connector, client_tls
 from relay.apns.http2.pool import ConnectionPool
-from relay.apns.http2.trust import client_tls
 from relay.apns.push import Outcome
 from waiting import eventually
 
@@ -162,7 +161,7 @@ async def test_a_full_queue_is_an_outcome(apns: Any, build_pool: Callable[..., C
     assert await asyncio.gather(*sending[:5]) == [OK] * 5
 
 
-async def test_cancelled_and_expired_errands_leave_nothing(
+async def test_cancelled_and_expired_pushes_leave_nothing(
     apns: Any, build_pool: Callable[..., ConnectionPool]
 ) -> None:
     apns.on_connect = lambda peer: peer.greet(streams=3)
@@ -175,7 +174,7 @@ async def test_cancelled_and_expired_errands_leave_nothing(
     outcomes = await asyncio.gather(*sending, return_exceptions=True)
     assert all(getattr(each, "transmission", "cancelled") != "answered" for each in outcomes)
     assert not it._waiting
-    assert not it._deadlines._errands
+    assert not it._deadlines._pending
     assert all(each.in_flight == 0 for each in it._open)
 
 
@@ -211,43 +210,43 @@ async def test_an_outage_of_one_environment_does_not_slow_the_other(
 
 
 @pytest.fixture
-def quick_care(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Idle connections are looked at all the time."""
-    monkeypatch.setattr(pool, "CARE_SECONDS", 0.001)
+def quick_checks(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Idle connections are checked all the time."""
+    monkeypatch.setattr(pool, "KEEP_ALIVE_SECONDS", 0.001)
     return monkeypatch
 
 
 async def test_an_idle_connection_is_pinged_and_lives(
-    gateway: ApnsGateway, apns: Any, quick_care: pytest.MonkeyPatch
+    gateway: ApnsGateway, apns: Any, quick_checks: pytest.MonkeyPatch
 ) -> None:
-    quick_care.setattr(idle, "PING_AFTER", 0.01)
+    quick_checks.setattr(connection, "PING_AFTER", 0.01)
     await prime(gateway, apns)
     it = gateway._pools["production"]
     (only,) = it._usable
     for _ in range(3):
-        before = only.pinged
-        await eventually(lambda before=before: only.pinged > before and only.heard > only.pinged)
+        before = only._pinged_at
+        await eventually(lambda before=before: only._received_at > only._pinged_at > before)
     assert await gateway.send(push()) == OK
     assert len(apns.peers) == 1
 
 
 async def test_a_dead_connection_is_found_by_its_ping(
-    gateway: ApnsGateway, apns: Any, quick_care: pytest.MonkeyPatch
+    gateway: ApnsGateway, apns: Any, quick_checks: pytest.MonkeyPatch
 ) -> None:
-    quick_care.setattr(idle, "PING_AFTER", 0.01)
-    quick_care.setattr(idle, "PING_ANSWER", 0.02)
+    quick_checks.setattr(connection, "PING_AFTER", 0.01)
+    quick_checks.setattr(connection, "PING_ANSWER", 0.02)
     await prime(gateway, apns)
     apns.peers[0].flush = lambda: None  # it reads, and says nothing any more
     await eventually(lambda: apns.peers[0].closed)
-    quick_care.setattr(idle, "PING_ANSWER", 5.0)
+    quick_checks.setattr(connection, "PING_ANSWER", 5.0)
     assert await gateway.send(push()) == OK
     assert len(apns.peers) == 2
 
 
 async def test_a_spare_connection_goes_when_it_is_quiet(
-    apns: Any, build_pool: Callable[..., ConnectionPool], quick_care: pytest.MonkeyPatch
+    apns: Any, build_pool: Callable[..., ConnectionPool], quick_checks: pytest.MonkeyPatch
 ) -> None:
-    quick_care.setattr(pool, "GROW_SECONDS", 0.01)
+    quick_checks.setattr(pool, "GROW_SECONDS", 0.01)
     apns.on_connect = lambda peer: peer.greet(streams=2)
     it = build_pool()
     await asyncio.gather(*send(it, 1))
@@ -256,15 +255,15 @@ async def test_a_spare_connection_goes_when_it_is_quiet(
     await eventually(lambda: spread(apns) == [2, 2])
     held.answer()
     await asyncio.gather(*sending)
-    quick_care.setattr(idle, "SPARE_LIFE", 0.0)
+    quick_checks.setattr(connection, "SPARE_LIFE", 0.0)
     await eventually(lambda: [peer.closed for peer in apns.peers] == [False, True])
 
 
 async def test_the_last_connection_goes_after_its_idle_life(
-    gateway: ApnsGateway, apns: Any, quick_care: pytest.MonkeyPatch
+    gateway: ApnsGateway, apns: Any, quick_checks: pytest.MonkeyPatch
 ) -> None:
     await prime(gateway, apns)
-    quick_care.setattr(idle, "IDLE_LIFE", 0.0)
+    quick_checks.setattr(connection, "IDLE_LIFE", 0.0)
     await eventually(lambda: apns.peers[0].closed)
-    quick_care.setattr(idle, "IDLE_LIFE", 3600.0)
+    quick_checks.setattr(connection, "IDLE_LIFE", 3600.0)
     assert await gateway.send(push()) == OK

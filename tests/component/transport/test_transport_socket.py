@@ -27,7 +27,7 @@ async def test_a_peer_that_does_not_read_gets_no_more_streams(
     await eventually(lambda: len(gateway._pools["production"]._waiting) == 3)
     only.resume_writing()
     assert await asyncio.gather(*sending) == [OK] * 3
-    monkeypatch.setattr(connection, "MOST_UNREAD", -1)
+    monkeypatch.setattr(connection, "MAX_UNREAD", -1)
     only.pause_writing()
     only.ping()
     await eventually(lambda: apns.peers[0].closed)

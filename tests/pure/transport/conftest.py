@@ -127,7 +127,7 @@ class Client:
         self.greeting = self.sent()
 
     def open(self, ticket: str, **changes: Any) -> int:
-        return self.http2.open(self._make_push(**changes), BEARER, ticket)
+        return self.http2.send_request(self._make_push(**changes), BEARER, ticket)
 
     def sent(self) -> list[Frame]:
         return Wire.read(self.http2.take_output())

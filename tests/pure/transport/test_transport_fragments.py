@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relay.apns.http2.protocol import OK, Result
+from relay.apns.http2.response import OK, Result
 
 PUSHES = 6
 STREAMS = st.integers(0, PUSHES).map(lambda number: 2 * number + 1)  # one of them is idle
@@ -47,7 +47,7 @@ def outcomes_of(make_client: Any, pieces: list[bytes]) -> tuple[Any, ...]:
     found = [each for piece in pieces for each in client.http2.receive(piece)]
     sent = client.http2.take_output()
     state = client.http2.ending, client.http2.broken, client.http2.stream_limit, client.http2.in_flight
-    left = client.http2.lose("cut", written=5)
+    left = client.http2.connection_lost("cut", written=5)
     return found, left, sent, state
 
 
@@ -83,7 +83,7 @@ def test_cut_at_every_octet_of_an_answer_nothing_is_forgotten_and_nothing_invent
         client = make_client()
         for ticket in "abcde":
             client.open(ticket)
-        found = dict(client.http2.receive(whole[:length]) + client.http2.lose("cut", written=9))
+        found = dict(client.http2.receive(whole[:length]) + client.http2.connection_lost("cut", written=9))
         assert sorted(found) == list("abcde")
         assert found["a"] in (OK, Result("maybe_sent", error="cut"))
         assert found["b"] in (

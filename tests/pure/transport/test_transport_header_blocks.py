@@ -8,9 +8,16 @@ from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.apns.http2.frames import ConnectionFailure
-from relay.apns.http2.header_block import MAX_TEMPLATES, RequestBlocks, status_of
-from relay.apns.http2.header_table import LARGEST, HeaderTable, integer, string
+from relay.apns.http2.frames import Http2ConnectionError
+from relay.apns.http2.header_block import (
+    MAX_TABLE,
+    MAX_TEMPLATES,
+    HeaderTable,
+    RequestBlocks,
+    integer,
+    string,
+)
+from relay.apns.http2.response import status_of
 
 BEARER = "bearer " + "t" * 180
 
@@ -46,7 +53,7 @@ PUSHES = st.fixed_dictionaries(
 )
 STEPS = st.lists(
     PUSHES
-    | st.sampled_from([0, 100, 300, 1000, LARGEST, 2**32 - 1])
+    | st.sampled_from([0, 100, 300, 1000, MAX_TABLE, 2**32 - 1])
     | st.sampled_from(["bearer a", "bearer b"]),
     max_size=40,
 )
@@ -106,7 +113,7 @@ def test_a_full_table_takes_no_more() -> None:
     for number in range(200):
         name, value = b"name", b"value %d" % number
         assert decoder.decode(table.repeated(name, value) * 2, raw=True)[0] == (name, value)
-    assert decoder.header_table._current_size <= LARGEST
+    assert decoder.header_table._current_size <= MAX_TABLE
 
 
 @given(st.integers(0, 2**32), st.sampled_from([(0x80, 7), (0x40, 6), (0x00, 4), (0x20, 5)]))
@@ -158,7 +165,7 @@ def test_no_status(block: bytes) -> None:
     "block", [b"\x08", b"\x08\x05410", b"\xbe", b"\xff\xff\xff\xff", b"\x08\x83\xff\xff\xff"]
 )
 def test_no_header_block(block: bytes) -> None:
-    with pytest.raises(ConnectionFailure):
+    with pytest.raises(Http2ConnectionError):
         status_of(block)
 
 

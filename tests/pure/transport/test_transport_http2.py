@@ -13,7 +13,8 @@ from hyperframe.frame import (
 )
 
 from relay.apns.http2 import frames
-from relay.apns.http2.protocol import OK, STREAMS_UNLESS_TOLD, Http2, Result
+from relay.apns.http2.protocol import DEFAULT_STREAM_LIMIT, Http2
+from relay.apns.http2.response import OK, Result
 
 DEAD = b'{"reason":"Unregistered","timestamp":1700000000000}'
 
@@ -57,7 +58,7 @@ def test_a_ping_of_ours(client: Any) -> None:
 
 
 def test_goodbye_is_a_goaway(client: Any) -> None:
-    client.http2.say_goodbye()
+    client.http2.send_goaway()
     (goaway,) = client.sent()
     assert (type(goaway), goaway.error_code, goaway.last_stream_id) == (GoAwayFrame, 0, 0)
     assert client.http2.ending == "closed"
@@ -92,7 +93,7 @@ def test_all_stream_ids_used(client: Any) -> None:
 def test_no_limit_named(wire: Any) -> None:
     http2: Http2[str] = Http2("localhost")
     http2.receive(wire.settings())
-    assert http2.stream_limit == STREAMS_UNLESS_TOLD
+    assert http2.stream_limit == DEFAULT_STREAM_LIMIT
 
 
 def test_the_stream_limit_may_change_at_any_time(make_client: Any, wire: Any) -> None:

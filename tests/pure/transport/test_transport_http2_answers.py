@@ -7,7 +7,8 @@ from hpack import Encoder
 from hyperframe.frame import HeadersFrame, RstStreamFrame
 
 from relay.apns.http2 import frames
-from relay.apns.http2.protocol import MAX_BODY, OK, Http2, Result
+from relay.apns.http2.protocol import Http2
+from relay.apns.http2.response import MAX_BODY, OK, Result
 
 DEAD = b'{"reason":"Unregistered","timestamp":1700000000000}'
 
@@ -71,7 +72,7 @@ def test_until_our_settings_are_acknowledged_answers_may_share_a_table(make_push
     http2, encoder = Http2[str]("localhost"), Encoder()
     http2.receive(wire.settings())
     for ticket in "abcd":
-        http2.open(make_push(), "bearer t", ticket)
+        http2.send_request(make_push(), "bearer t", ticket)
     fields = [(":status", "410"), ("apns-id", "x"), ("retry-after", "7")]
     ended = ("END_HEADERS", "END_STREAM")
     http2.cancel(1)
@@ -102,7 +103,7 @@ def test_a_200_counts_though_its_end_never_came(client: Any, wire: Any, frame: s
     head = wire.headers(1, flags=("END_HEADERS",))
     if frame == "lost":
         client.http2.receive(head)
-        assert client.http2.lose("cut", written=1) == [("a", OK)]
+        assert client.http2.connection_lost("cut", written=1) == [("a", OK)]
     elif frame == "reset":
         assert client.http2.receive(head + wire.reset(1, 2)) == [("a", OK)]
     else:

@@ -8,7 +8,8 @@ from hyperframe.frame import (
 )
 
 from relay.apns.http2 import frames
-from relay.apns.http2.protocol import MAX_HEADER_BLOCK, OK, Http2, Result
+from relay.apns.http2.protocol import MAX_HEADER_BLOCK, Http2
+from relay.apns.http2.response import OK, Result
 
 DEAD = b'{"reason":"Unregistered","timestamp":1700000000000}'
 
@@ -47,7 +48,7 @@ def test_a_lost_connection_may_have_taken_what_was_written_whole(make_client: An
     client.open("whole")
     client.open("partial", payload=b"x" * 200)
     client.open("unwritten")
-    assert client.http2.lose("cut", written=3) == [
+    assert client.http2.connection_lost("cut", written=3) == [
         ("whole", Result("maybe_sent", error="cut")),
         ("partial", Result("not_sent", error="cut")),
         ("unwritten", Result("not_sent", error="cut")),
@@ -117,16 +118,16 @@ def test_a_broken_protocol_ends_the_connection_but_not_what_was_answered(
     assert (type(goaway), goaway.error_code) == (GoAwayFrame, code)
     assert goaway.additional_data
     assert client.http2.receive(wire.answer(1)) == []
-    client.http2.say_goodbye()
+    client.http2.send_goaway()
     assert not client.http2.has_output
-    assert client.http2.lose("cut", written=3) == [("a", Result("maybe_sent", error="cut"))]
+    assert client.http2.connection_lost("cut", written=3) == [("a", Result("maybe_sent", error="cut"))]
 
 
 def test_a_greeting_that_is_no_settings(wire: Any) -> None:
     http2: Http2[str] = Http2("localhost")
     http2.receive(wire.raw(6, 0, 0, b"12345678"))
     assert http2.broken
-    assert not http2.greeted
+    assert not http2.settings_received
 
 
 def test_frames_of_unknown_types_and_settings_are_passed_over(client: Any, wire: Any) -> None:

@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outcomes import answered
-from relay.apns.http2.backoff import BURST, FIRST_PAUSE, LONGEST_PAUSE, Backoff
-from relay.apns.http2.idle import IDLE_LIFE, PING_AFTER, PING_ANSWER, SPARE_LIFE, Care, care
-from relay.apns.http2.request_checks import MAX_PAYLOAD, refusal
-from relay.apns.push import LATEST, Outcome, read_answer
+from relay.apns.http2.connection import IDLE_LIFE, PING_AFTER, PING_ANSWER, SPARE_LIFE, KeepAlive, keep_alive
+from relay.apns.http2.connector import BURST, FIRST_PAUSE, LONGEST_PAUSE, Attempts
+from relay.apns.push import LATEST, MAX_PAYLOAD, Outcome, read_answer, refusal
 from relay.apns.reasons import REASONS, Verdict
 
 # What is refused.
@@ -115,11 +114,11 @@ def test_of_a_200_only_the_status_counts() -> None:
 
 
 def pauses(failures: int) -> list[float]:
-    backoff, found, now = Backoff(random.Random(7)), [], 1000.0
+    attempts, found, now = Attempts(random.Random(7)), [], 1000.0
     for _ in range(failures):
-        backoff.failed(now)
+        attempts.failed(now)
         began = now
-        while not backoff.may_try(now):
+        while not attempts.may_begin(now):
             now += 0.01
         found.append(now - began)
     return found
@@ -137,33 +136,33 @@ def test_pauses_are_jittered() -> None:
 
 
 def test_at_first_and_after_success_there_is_no_long_pause() -> None:
-    backoff = Backoff(random.Random(7))
-    assert backoff.may_try(0)
+    attempts = Attempts(random.Random(7))
+    assert attempts.may_begin(0)
     for _ in range(10):
-        backoff.failed(0)
-    backoff.succeeded()
-    backoff.failed(0)
-    assert not backoff.may_try(0)
-    assert backoff.may_try(FIRST_PAUSE)
+        attempts.failed(0)
+    attempts.succeeded()
+    attempts.failed(0)
+    assert not attempts.may_begin(0)
+    assert attempts.may_begin(FIRST_PAUSE)
 
 
 def test_a_clock_that_is_set_back_does_not_prolong_a_pause() -> None:
-    backoff = Backoff(random.Random(7))
-    backoff.failed(1_000_000)
-    assert backoff.may_try(900_000)
+    attempts = Attempts(random.Random(7))
+    attempts.failed(1_000_000)
+    assert attempts.may_begin(900_000)
 
 
 def test_attempts_in_a_row_are_rationed_though_none_failed() -> None:
-    backoff, tries, now = Backoff(random.Random(7)), 0, 1000.0
+    attempts, tries, now = Attempts(random.Random(7)), 0, 1000.0
     while now < 1100.0:
-        if backoff.may_try(now):
-            backoff.tried(now)
-            backoff.succeeded()
+        if attempts.may_begin(now):
+            attempts.begin(now)
+            attempts.succeeded()
             tries += 1
         else:
             now += 0.25
     assert BURST + 99 <= tries <= BURST + 100
-    assert backoff.may_try(now - 500)  # a clock that was set back does not count
+    assert attempts.may_begin(now - 500)  # a clock that was set back does not count
 
 
 # Idle connections.
@@ -172,22 +171,25 @@ def test_attempts_in_a_row_are_rationed_though_none_failed() -> None:
 @pytest.mark.parametrize(
     ("times", "expected"),
     [
-        ({}, Care.NOTHING),
-        ({"now": PING_AFTER - 1}, Care.NOTHING),
-        ({"now": PING_AFTER}, Care.PING),
-        ({"now": PING_AFTER, "heard": 1.0}, Care.NOTHING),
-        ({"now": PING_AFTER + 5, "pinged": PING_AFTER}, Care.NOTHING),
-        ({"now": PING_AFTER + PING_ANSWER, "pinged": PING_AFTER}, Care.ABORT),
-        ({"now": PING_AFTER + PING_ANSWER, "pinged": PING_AFTER, "heard": PING_AFTER + 1}, Care.NOTHING),
-        ({"now": SPARE_LIFE, "heard": SPARE_LIFE, "spare": True}, Care.DRAIN),
-        ({"now": SPARE_LIFE, "heard": SPARE_LIFE}, Care.NOTHING),
-        ({"now": IDLE_LIFE, "heard": IDLE_LIFE}, Care.DRAIN),
-        ({"now": IDLE_LIFE, "heard": IDLE_LIFE, "pushed": 1.0}, Care.NOTHING),
+        ({}, KeepAlive.NOTHING),
+        ({"now": PING_AFTER - 1}, KeepAlive.NOTHING),
+        ({"now": PING_AFTER}, KeepAlive.PING),
+        ({"now": PING_AFTER, "received": 1.0}, KeepAlive.NOTHING),
+        ({"now": PING_AFTER + 5, "pinged": PING_AFTER}, KeepAlive.NOTHING),
+        ({"now": PING_AFTER + PING_ANSWER, "pinged": PING_AFTER}, KeepAlive.ABORT),
+        (
+            {"now": PING_AFTER + PING_ANSWER, "pinged": PING_AFTER, "received": PING_AFTER + 1},
+            KeepAlive.NOTHING,
+        ),
+        ({"now": SPARE_LIFE, "received": SPARE_LIFE, "spare": True}, KeepAlive.DRAIN),
+        ({"now": SPARE_LIFE, "received": SPARE_LIFE}, KeepAlive.NOTHING),
+        ({"now": IDLE_LIFE, "received": IDLE_LIFE}, KeepAlive.DRAIN),
+        ({"now": IDLE_LIFE, "received": IDLE_LIFE, "sent": 1.0}, KeepAlive.NOTHING),
     ],
 )
-def test_care(times: dict[str, Any], expected: Care) -> None:
-    found = care(
-        **({"now": 0.0, "heard": 0.0, "pushed": 0.0, "pinged": float("-inf"), "spare": False} | times)
+def test_keep_alive(times: dict[str, Any], expected: KeepAlive) -> None:
+    found = keep_alive(
+        **({"now": 0.0, "received": 0.0, "sent": 0.0, "pinged": float("-inf"), "spare": False} | times)
     )
     assert found is expected
 
