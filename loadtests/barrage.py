@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtests.accounts import Accounts, Reported, Shown, accounts
-from loadtests.processes import ROOT
-from loadtests.processor import Seconds, since, used
+from loadtests.processes import ROOT, Seconds, since, used
 from loadtests.servers import Servers
 
 BOTTLENECK: Final = 0.8

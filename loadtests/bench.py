@@ -16,10 +16,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from loadtests import comparisons, lookup, push_client
+from loadtests import comparisons, push_client
 from loadtests.accounts import median_ratio
-from loadtests.command import count, run
-from loadtests.conclusion import conclude
+from loadtests.command import conclude, count, run
 from loadtests.plots import plot
 from loadtests.servers import mariadb
 from loadtests.summary import OUT, Threshold, record
@@ -114,7 +113,7 @@ def measure(rounds: int, events: int, pushes: int, most_rows: int, most_phones: 
     yield from printed("phones", comparisons.fan_out(powers(most_phones, 1), events * 3))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         sizes = powers(most_rows, 1000)
-        yield from printed("rows", asyncio.run(lookup.growth(Path(folder), sizes)))
+        yield from printed("rows", asyncio.run(comparisons.growth(Path(folder), sizes)))
 
 
 def draw(rows: Sequence[Row], folder: Path) -> None:

@@ -28,8 +28,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-from loadtests.command import amount, amounts, run
-from loadtests.conclusion import conclude
+from loadtests.command import amount, amounts, conclude, run
 from loadtests.hour import AFTERWARDS, CIRCUMSTANCES, POLICIES, Circumstances, Hour, Policy, hour
 from loadtests.plots import plot
 from loadtests.staleness import staleness

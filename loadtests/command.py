@@ -1,10 +1,14 @@
-"""How every load test is run from a shell: its options are checked, and stopped it leaves nothing behind."""
+"""How every load test is run from a shell, and how it ends: files written, thresholds printed, exit status known."""
 
 import argparse
 import signal
 import sys
-from collections.abc import Callable
-from typing import Final, NoReturn
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from loadtests.sections import SECTIONS, page
+from loadtests.summary import OUT, Row, Threshold, passed, record
 
 STOPPED: Final = 130
 """The exit status of what Ctrl-C ended, as shells have it."""
@@ -51,3 +55,16 @@ def run(main: Callable[[], int]) -> NoReturn:
         print("stopped before its end: nothing was judged", file=sys.stderr)
         status = STOPPED
     sys.exit(status)
+
+
+def conclude(
+    name: str, rows: Sequence[Row], thresholds: Sequence[Threshold], *, folder: Path = OUT, **more: Any
+) -> int:
+    """Write `name`.json, .csv and .html, print how each threshold stands; the exit status, 1 if one was missed."""
+    summary = record(name, rows, thresholds, folder, **more)
+    paths = [path for picture in SECTIONS[name].pictures if (path := folder / picture).exists()]
+    pictures = {path.name: path.read_text() for path in paths}
+    (folder / f"{name}.html").write_text(page(summary, pictures))
+    held = passed(thresholds)
+    print(f"written: {folder / name}.json, .csv, .html")
+    return 0 if held else 1

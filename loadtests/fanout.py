@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from loadtests.barrage import barrage
-from loadtests.command import count, counts, run
-from loadtests.conclusion import conclude
+from loadtests.command import conclude, count, counts, run
 from loadtests.servers import Servers, mariadb, running
 from loadtests.summary import OUT, Threshold, cell, table
 

@@ -1,6 +1,7 @@
-"""One hour of one session and one card, on a virtual clock: agent, a way of forwarding, APNs, phone."""
+"""One hour of one session and one card, on a virtual clock: agent, a way of forwarding, APNs, phone, and what became of pushes."""
 
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,18 +9,69 @@ from pathlib import Path
 from random import Random
 from typing import Final, Literal
 
-from loadtests.agent import Change, hour_of_work
-from loadtests.direct_gateway import DirectGateway
-from loadtests.forwarding import Forwarding, Naive, relayed
+from loadtests.day import Change, hour_of_work
+from loadtests.forwarding import DirectGateway, Forwarding, Naive, relayed
 from loadtests.staleness import Showing
-from loadtests.tally import Tally
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
-from simulator.journal import Journal
+from simulator.journal import Entry, Journal
 from simulator.lab.device import DeviceSpec
 from simulator.lab.lab import Lab
 from simulator.phone.app.app import BUNDLE_ID
 from simulator.phone.phone import Phone
+
+
+class Tally:
+    """A listener of the journal. `sent`, `deferred` and `dropped` by priority, `refused` by priority and reason.
+
+    `deferred` are pushes that had to wait for power or budget, `dropped` those that the phone never applied. Starts by
+    push have a budget of their own and are counted as `starts`.
+    """
+
+    def __init__(self) -> None:
+        self.sent: Counter[int] = Counter()
+        self.refused: Counter[tuple[int, str]] = Counter()
+        self.deferred: Counter[int] = Counter()
+        self.dropped: Counter[int] = Counter()
+        self.starts = 0
+        self._priorities: dict[str, int] = {}
+        self._held_up: set[str] = set()
+
+    def hear(self, entry: Entry) -> None:
+        """Count an entry, if it is about a push."""
+        if entry.where == "apns" and entry.what == "push":
+            self._answered(entry)
+        elif entry.where == "phone" and "apnsID" in entry.detail:
+            self._befell(entry)
+
+    def _answered(self, entry: Entry) -> None:
+        priority = int(entry.detail["priority"])
+        self.sent[priority] += 1
+        self._priorities[entry.detail["apns_id"]] = priority
+        if entry.detail["status"] != 200:
+            self.refused[priority, entry.detail["reason"]] += 1
+            self._hold_up(entry.detail["apns_id"])
+
+    def _befell(self, entry: Entry) -> None:
+        priority = self._priorities[entry.detail["apnsID"]]
+        if entry.what == "started":
+            self.starts += 1
+        elif entry.what == "deferred":
+            self.deferred[priority] += 1
+            self._hold_up(entry.detail["apnsID"])
+        elif entry.what == "dropped":
+            self.dropped[priority] += 1
+            self._hold_up(entry.detail["apnsID"])
+
+    def _hold_up(self, apns_id: str) -> None:
+        if self._priorities[apns_id] == 10:
+            self._held_up.add(apns_id)
+
+    @property
+    def held_up(self) -> int:
+        """Priority 10 pushes that APNs refused, or that the phone deferred or dropped."""
+        return len(self._held_up)
+
 
 Policy = Literal["relay", "naive"]
 POLICIES: Final[tuple[Policy, ...]] = ("relay", "naive")

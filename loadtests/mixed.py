@@ -17,10 +17,8 @@ from random import Random
 from typing import Any, Final
 
 from loadtests.accounts import Alert, account
-from loadtests.agent import Change
-from loadtests.command import amount, count, run
-from loadtests.conclusion import conclude
-from loadtests.day import ALERTING, PHONES, Day, Deed, Session, day
+from loadtests.command import amount, conclude, count, run
+from loadtests.day import ALERTING, PHONES, Change, Day, Deed, Session, day
 from loadtests.fleet import Fleet
 from loadtests.servers import mariadb
 from loadtests.summary import OUT, Threshold, table

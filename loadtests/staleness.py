@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
-from loadtests.agent import Change
+from loadtests.day import Change
 
 
 @dataclass(frozen=True, slots=True)

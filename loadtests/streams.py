@@ -18,8 +18,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from loadtests.command import amount, count, run
-from loadtests.conclusion import conclude
+from loadtests.command import amount, conclude, count, run
 from loadtests.summary import OUT, Threshold
 from simulator.opencode.v1.wire import Frame
 from simulator.replay.world import ReplayWorld, WorldOptions

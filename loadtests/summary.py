@@ -5,13 +5,53 @@ Thresholds are counts, shares and ratios of one run, or times on a virtual clock
 
 import csv
 import json
+import os
+import platform
+import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from loadtests.machine import machine
+PACKAGES: Final = (
+    "quart",
+    "hypercorn",
+    "tortoise-orm",
+    "aiosqlite",
+    "aiomysql",
+    "aioapns",
+    "msgspec",
+    "locust",
+)
+
+
+def machine() -> dict[str, str]:
+    """By name, in words."""
+    return {
+        "processor": f"{os.cpu_count()} x {_processor()}",
+        "system": f"{platform.system()} {platform.machine()}",
+        "Python": platform.python_version(),
+        "SQLite": sqlite3.sqlite_version,
+        **{name: found for name in PACKAGES if (found := _version(name))},
+    }
+
+
+def _processor() -> str:
+    """Linux tells the model in /proc; elsewhere only the architecture is known."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or "processor")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
 
 OUT: Final = Path(__file__).with_name("out")
 

@@ -2,20 +2,51 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
 from simulator.journal import Journal
-from simulator.logline import parse
 from simulator.loopback import HOST, free_port
+
+_LINE = re.compile(
+    r"^(?P<date>\S+ \S+),(?P<ms>\d{3}) (?P<level>[A-Z]+) (?P<logger>[\w.]+) (?P<what>[^=]*?)(?P<fields>(?: [\w-]+=.*)?)$"
+)
+_FIELD = re.compile(r'([\w-]+)=("(?:[^"\\]|\\.)*"|\S*)')
+
+
+class LogLine(NamedTuple):
+    """One line: when (UNIX seconds), its level, the part of the program, what happened, and the fields as text."""
+
+    at: float
+    level: str
+    logger: str
+    what: str
+    fields: dict[str, str]
+
+
+def parse(line: str) -> LogLine | None:
+    """The parts of a log line; None for anything else, such as a traceback."""
+    match = _LINE.match(line.rstrip("\n"))
+    if match is None:
+        return None
+    fields = {name: _value(text) for name, text in _FIELD.findall(match["fields"])}
+    at = time.mktime(time.strptime(match["date"], "%Y-%m-%d %H:%M:%S")) + int(match["ms"]) / 1000
+    return LogLine(at, match["level"], match["logger"], match["what"].strip(), fields)
+
+
+def _value(text: str) -> str:
+    return str(json.loads(text)) if text.startswith('"') else text
+
 
 START_SECONDS = 60.0
 """A process that is not up after so long never will be, however busy the machine is."""

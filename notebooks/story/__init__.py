@@ -7,9 +7,8 @@ bridge as processes, a fake OpenCode that plays recordings, the sandbox and a ph
 nothing outlives `end`.
 """
 
-from story.charts import lanes, steps
 from story.live_story import LiveStory
-from story.pictures import Picture, Table, qr_code
+from story.pictures import Picture, Table, lanes, qr_code, steps
 from story.story import Story
 
 __all__ = ["LiveStory", "Picture", "Story", "Table", "lanes", "qr_code", "steps"]

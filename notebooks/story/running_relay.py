@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import sqlite3
+import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -11,7 +13,28 @@ from relay.server import settings
 from relay.server.serve import serve
 from simulator.clock import VirtualClock
 from simulator.loopback import free_port
-from story.waiting import until
+
+PATIENCE_SECONDS = 30.0
+TURNS = 10
+
+
+async def until(look: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Return when `look()` is true, plain or async. TimeoutError if it never is."""
+    gives_up_at = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        found = look()
+        if await found if isinstance(found, Awaitable) else found:
+            return
+        if time.monotonic() > gives_up_at:
+            raise TimeoutError(f"still waiting after {PATIENCE_SECONDS:g} s: {look.__qualname__}")
+        await asyncio.sleep(0.002)
+
+
+async def turns() -> None:
+    """Let whoever was just woken begin."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
 
 Json = dict[str, Any]
 

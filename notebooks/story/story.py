@@ -12,9 +12,8 @@ from simulator.phone.device import Realm
 from simulator.phone.phone import Phone
 from simulator.phone.push import Push
 from simulator.world import World
-from story.running_relay import RunningRelay
+from story.running_relay import RunningRelay, turns, until
 from story.stage import Stage
-from story.waiting import turns, until
 
 Json = dict[str, Any]
 

@@ -10,20 +10,25 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from simulator.apns.delivery.service import LogEntry
+from simulator.apns.registry import Realm
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import VirtualClock
 from simulator.conform.cases import Case, CaseError, Names
 from simulator.conform.client import Answer, Connection
-from simulator.conform.provider_tokens import ProviderTokens
-from simulator.conform.states import DAY, STATES, T0
-from simulator.conform.teams import APP, Issuer, register_teams
+from simulator.conform.provider_tokens import APP, ProviderTokens, register_teams
 from simulator.journal import Journal
-from simulator.lab.lab import turn
+from simulator.lab.device import DeviceSpec
+from simulator.lab.errors import Impossible
+from simulator.lab.lab import Lab
 from simulator.phone.activitykit.activity import Activity
 from simulator.phone.activitykit.payload import EXPO_WIDGETS, decode
 from simulator.phone.phone import Phone
 
 Json = dict[str, Any]
+
+T0 = 1_795_226_400
+"""UNIX seconds at which every case begins."""
+DAY = 86_400
 
 PORTS = {
     "api.sandbox.push.apple.com": "sandbox",
@@ -39,10 +44,10 @@ PHONE_PROFILE = frozenset({"update_budget", "la_allow_gate"})
 
 
 class Bench:
-    """`async with Bench(case) as bench`: everything as the case's token_state wants it, at time T0."""
+    """`async with Bench(case) as bench`: a day before T0 nothing has happened yet. `realm` and `bundle_id` are D1's tokens'."""
 
-    def __init__(self, case: Case) -> None:
-        self.case = case
+    def __init__(self, case: Case, realm: Realm = "sandbox", bundle_id: str = APP) -> None:
+        self.case, self.realm, self.bundle_id = case, realm, bundle_id
         self.request: Json = case.request or {}
         self.clock = VirtualClock(T0 - DAY)
         self.journal = Journal(self.clock)
@@ -51,7 +56,6 @@ class Bench:
         self.answer = Answer()
         self._activities_before: list[tuple[Activity, int]] = []
         self.ping_acknowledged = False
-        self.phones: list[Phone] = []
         self._stack = AsyncExitStack()
         self._connection: Connection | None = None
         self._of_case: Connection | None = None
@@ -59,7 +63,7 @@ class Bench:
         self._requested: Any = None
 
     async def __aenter__(self) -> Self:
-        """Build the world. Raises CaseError for a token_state that nobody knows."""
+        """Build the world."""
         async with self._stack:
             await self._build()
             self._stack = self._stack.pop_all()
@@ -70,18 +74,17 @@ class Bench:
         await self._stack.aclose()
 
     async def _build(self) -> None:
-        if self.case.token_state not in STATES:
-            raise CaseError(f"unknown token_state {self.case.token_state!r}")
-        state = STATES[self.case.token_state]
         folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="conform-")))
         self.sandbox = Sandbox(self.clock, self.journal, random=Random(self.case.id), folder=folder)
         await self.sandbox.start()
         self._stack.push_async_callback(self.sandbox.close)
         self.tokens = ProviderTokens(register_teams(self.sandbox), self.clock.now)
-        self.issuer = Issuer(self.sandbox, state.realm, state.bundle_id)
-        self.phone = self._add_phone("D1", self.issuer)
+        self.lab = Lab(self.clock, self.journal, self.sandbox)
+        self.phone = self.add_phone("D1")
         self.names.words["UNKNOWN_TOKEN"] = self.unknown_token(32)
-        await state.arrange(self)
+
+    async def begin(self) -> None:
+        """It is T0; what was before is kept for comparison."""
         await self.advance_to(T0)
         self.budgets_before = {kind: self.remaining(kind) for kind in ("update", "start")}
         self.wakes_before, self.nse_before = self.phone.background_wakes, self.phone.nse_invocations
@@ -89,41 +92,34 @@ class Bench:
 
     # The device.
 
-    def _add_phone(self, name: str, issuer: Issuer) -> Phone:
+    def add_phone(self, name: str) -> Phone:
         """As every iPhone of the case format: iOS 26, Live Activities and frequent updates on, no entitlement."""
-        phone = Phone(
-            self.clock,
-            self.journal,
-            issuer,
-            name=name,
-            os_version="26.0",
-            realm=issuer.realm,
-            bundle_id=issuer.bundle_id,
-            types=[EXPO_WIDGETS],
-        )
+        spec = DeviceSpec(name, self.bundle_id, self.realm, "26.0", activity_types=(EXPO_WIDGETS,))
+        phone = self.lab.add_device(spec).phone
         phone.device.time_sensitive_entitlement = False
-        issuer.phone = phone
-        self.phones.append(phone)
         return phone
 
-    def add_second_phone(self) -> None:
-        """D2, a like device."""
-        self._add_phone("D2", Issuer(self.sandbox, self.issuer.realm, self.issuer.bundle_id))
+    @property
+    def phones(self) -> list[Phone]:
+        """D1 and, for channels, D2."""
+        return [device.phone for device in self.lab.devices]
+
+    def unregister(self, since: float) -> None:
+        """The app was removed, and APNs has confirmed that at `since`, UNIX seconds."""
+        self.phone.device.app_installed = False
+        for token in self.lab.device("D1").tokens.values():
+            self.sandbox.registry.unregister(token, since)
 
     def unknown_token(self, size: int) -> str:
         """`size` bytes of hex that were never issued; always the same in one case."""
         return Random(f"unknown {size} {self.case.id}").randbytes(size).hex()
 
     def set_device(self, key: str, value: Any) -> None:
-        """Change D1, and let APNs hear of what it would hear of."""
+        """Change D1; what APNs would notice of that, it notices."""
         try:
-            self.phone.set(key, value)
-        except ValueError as error:
+            self.lab.change_device("D1", {key: value})
+        except Impossible as error:
             raise CaseError(str(error)) from None
-        if (key, value) in (("online", True), ("screen", "on")):
-            self.sandbox.reconnected(self.phone)
-        if key == "app_installed" and not value:
-            self.issuer.uninstall()
 
     def set_profile(self, key: str, value: Any) -> None:
         """Change the simulator's configuration: the phone's part or APNs'."""
@@ -172,18 +168,12 @@ class Bench:
 
     async def advance(self, seconds: float) -> None:
         """Turn the clock; all that is due on the way happens."""
-        if seconds > 0:
-            await turn(self.clock, seconds, self.sandbox, self.phones, self._settle_world)
+        await self.lab.advance(max(0.0, seconds))
         await self.settle()
-
-    def _settle_world(self) -> None:
-        self.sandbox.discard_expired()
-        for phone in self.phones:
-            phone.run_due()
 
     async def settle(self) -> None:
         """Finish what is due now, in the sandbox, on the phones and on the wire."""
-        self._settle_world()
+        self.lab.run_due()
         if self._connection is not None:
             await self._connection.settle()
 

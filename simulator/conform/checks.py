@@ -7,8 +7,8 @@ from typing import Any
 from simulator.conform.bench import Bench
 from simulator.conform.cases import CaseError
 from simulator.conform.client import goaway_reason
+from simulator.conform.provider_tokens import APP
 from simulator.conform.sending import send
-from simulator.conform.teams import APP
 
 Json = dict[str, Any]
 UPPER_UUID = re.compile(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}\Z")

@@ -1,4 +1,4 @@
-"""The authorization header of every jwt variant that a case may name."""
+"""The teams, apps and keys of every case, and the authorization header of every jwt variant that a case may name."""
 
 import base64
 import hmac
@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from simulator.apns.registry import SUFFIXES, ProviderKey
+from simulator.apns.sandbox import Sandbox
 from simulator.conform.cases import CaseError
 
 Json = dict[str, Any]
@@ -24,20 +26,43 @@ RENEWED_AFTER = 3000
 """Seconds after which a valid provider token is minted anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A provider key: its ids, and its private key as PEM."""
+APP, OTHER_APP, FOREIGN_APP = "com.example.app", "com.example.other", "com.other.app"
+TEAM_B = "TEAMB00000"
 
-    key_id: str
-    team_id: str
-    private_key: str
+
+def topics_of(bundle_id: str) -> frozenset[str]:
+    """The bundle id and its suffixed topics: all that a key scoped to this app may push to."""
+    return frozenset(bundle_id + suffix for suffix in SUFFIXES)
+
+
+KEYS: dict[str, dict[str, Any]] = {
+    "A1": {},
+    "A2": {"realm": "production"},
+    "A3": {"topics": topics_of(APP)},
+    "A4": {"topics": topics_of(APP)},
+    "A5": {"topics": topics_of(OTHER_APP)},
+    "A6": {},
+    "B1": {"team_id": TEAM_B},
+}
+"""The arguments of `issue_key` for each key of the case format."""
+REVOKED = ("A6",)
+
+
+def register_teams(sandbox: Sandbox) -> dict[str, ProviderKey]:
+    """Make the apps of both teams and every key; the keys by the names of the case format."""
+    for bundle_id, team_id in ((APP, None), (OTHER_APP, None), (FOREIGN_APP, TEAM_B)):
+        sandbox.add_app(bundle_id, team_id)
+    issued = {name: sandbox.issue_key(**options) for name, options in KEYS.items()}
+    for name in REVOKED:
+        sandbox.registry.keys[issued[name].key_id].revoked = True
+    return issued
 
 
 @dataclass(slots=True)
 class ProviderTokens:
     """Mints the tokens of one case. `keys` by the names of the case format: A1 to A6 and B1."""
 
-    keys: dict[str, Key]
+    keys: dict[str, ProviderKey]
     now: Callable[[], float]
     minted: int = 0
     _kept: dict[str, tuple[float, str]] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from simulator.conform.bench import Bench
 from simulator.conform.cases import SKIPPED_GROUPS, Case, CaseError, SkipCase
 from simulator.conform.checks import check
 from simulator.conform.sending import send
+from simulator.conform.states import arranged
 from simulator.conform.steps import perform
 
 CASE_SECONDS = 60.0
@@ -42,7 +43,7 @@ async def run_case(case: Case) -> Result:
     if case.broken:
         return _result(case, "failed", case.broken)
     try:
-        async with asyncio.timeout(CASE_SECONDS), Bench(case) as bench:
+        async with asyncio.timeout(CASE_SECONDS), arranged(case) as bench:
             await _run(case, bench)
     except SkipCase as reason:
         return _result(case, "skipped", str(reason))

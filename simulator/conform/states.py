@@ -1,18 +1,15 @@
 """Every token_state of the case format: what is registered, started, removed or expired when the case begins."""
 
 import re
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
 
 from simulator.apns.registry import Realm
-from simulator.conform.teams import APP, OTHER_APP
+from simulator.conform.bench import T0, Bench
+from simulator.conform.cases import Case, CaseError
+from simulator.conform.provider_tokens import APP, OTHER_APP
 
-if TYPE_CHECKING:
-    from simulator.conform.bench import Bench
-
-T0 = 1_795_226_400
-"""UNIX seconds at which every case begins."""
-DAY = 86_400
 UPDATE_TOKEN = re.compile(r"[0-9a-f]{160}")
 STATE = {"name": "Run", "props": '{"phase":"start"}'}
 FINAL = {"name": "Run", "props": '{"phase":"final"}'}
@@ -21,46 +18,44 @@ FINAL = {"name": "Run", "props": '{"phase":"final"}'}
 class TokenState(NamedTuple):
     """How the world is arranged before T0; `realm` and `bundle_id` are those of the phone's tokens."""
 
-    arrange: Callable[["Bench"], Awaitable[None]]
+    arrange: Callable[[Bench], Awaitable[None]]
     realm: Realm = "sandbox"
     bundle_id: str = APP
 
 
-async def _nothing(bench: "Bench") -> None:
+async def _nothing(bench: Bench) -> None:
     bench.names.words["PTS_TOKEN"] = bench.unknown_token(80)
 
 
-async def _registered(bench: "Bench") -> None:
+async def _registered(bench: Bench) -> None:
     """At T0 - 1 day the phone registered its tokens."""
-    token = bench.phone.device.token(bench.issuer.realm)
+    token = bench.phone.device.token(bench.realm)
     bench.names.words |= {"ALERT_TOKEN": token, "ALERT_TOKEN_UPPER": token.upper()}
     bench.names.words["VOIP_TOKEN"] = bench.phone.device.voip_token
 
 
-async def _unregistered(bench: "Bench") -> None:
+async def _unregistered(bench: Bench) -> None:
     await _registered(bench)
-    bench.phone.device.app_installed = False
-    bench.issuer.unregister(T0 - 3600)
+    bench.unregister(T0 - 3600)
 
 
-async def _uninstalled_recently(bench: "Bench") -> None:
+async def _uninstalled_recently(bench: Bench) -> None:
     await _registered(bench)
     await bench.advance_to(T0 - 300)
     bench.set_device("app_installed", False)
 
 
-async def _push_to_start(bench: "Bench") -> None:
+async def _push_to_start(bench: Bench) -> None:
     bench.names.words["PTS_TOKEN"] = bench.phone.device.push_to_start_token or ""
 
 
-async def _activity(bench: "Bench", started_at: int = T0 - 600, channel: str | None = None) -> None:
+async def _activity(bench: Bench, started_at: int = T0 - 600, channel: str | None = None) -> None:
     """The app started an activity; its update token is registered."""
     await _push_to_start(bench)
     await bench.advance_to(started_at)
     for phone in bench.phones:
         _start(phone, started_at, channel)
-        if channel is not None:
-            bench.sandbox.subscribe(channel, phone)
+    bench.lab.run_due()
     _name_token(bench)
 
 
@@ -71,7 +66,7 @@ def _start(phone: Any, started_at: int, channel: str | None) -> None:
     phone.device.app = before
 
 
-def _name_token(bench: "Bench") -> None:
+def _name_token(bench: Bench) -> None:
     activity = bench.phone.activities.newest
     token = activity.token if activity else None
     if token:
@@ -81,7 +76,7 @@ def _name_token(bench: "Bench") -> None:
         bench.names.words["LA_TOKEN_160HEX"] = token
 
 
-async def _expired(bench: "Bench") -> None:
+async def _expired(bench: Bench) -> None:
     await _activity(bench, T0 - 4200)
     await bench.advance_to(T0 - 3600)
     activity = bench.phone.activities.newest
@@ -89,7 +84,7 @@ async def _expired(bench: "Bench") -> None:
     bench.phone.activities.end(activity, dict(FINAL), dismissal_date=T0 - 3601)
 
 
-async def _rotated(bench: "Bench") -> None:
+async def _rotated(bench: Bench) -> None:
     await _activity(bench)
     await bench.advance_to(T0 - 10)
     bench.names.words["LA_TOKEN_OLD"] = bench.names.words["LA_TOKEN"]
@@ -99,16 +94,16 @@ async def _rotated(bench: "Bench") -> None:
     _name_token(bench)
 
 
-def _channel(policy: int) -> Callable[["Bench"], Awaitable[None]]:
-    async def arrange(bench: "Bench") -> None:
+def _channel(policy: int) -> Callable[[Bench], Awaitable[None]]:
+    async def arrange(bench: Bench) -> None:
         bench.names.words["CHANNEL_ID"] = bench.new_channel(policy)
-        bench.add_second_phone()
+        bench.add_phone("D2")
         await _activity(bench, channel=bench.names.words["CHANNEL_ID"])
 
     return arrange
 
 
-async def _channel_deleted(bench: "Bench") -> None:
+async def _channel_deleted(bench: Bench) -> None:
     bench.names.words["CHANNEL_ID"] = bench.new_channel(1)
     bench.delete_channel(bench.names.words["CHANNEL_ID"])
 
@@ -130,3 +125,15 @@ STATES: dict[str, TokenState] = {
     "channel_policy_1": TokenState(_channel(1)),
     "channel_deleted": TokenState(_channel_deleted),
 }
+
+
+@asynccontextmanager
+async def arranged(case: Case) -> AsyncIterator[Bench]:
+    """The case's world at T0, as its token_state wants it. Raises CaseError for one that nobody knows."""
+    if case.token_state not in STATES:
+        raise CaseError(f"unknown token_state {case.token_state!r}")
+    state = STATES[case.token_state]
+    async with Bench(case, state.realm, state.bundle_id) as bench:
+        await state.arrange(bench)
+        await bench.begin()
+        yield bench

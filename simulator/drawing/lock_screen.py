@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from simulator.drawing import colours, svg
-from simulator.drawing.activity_card import activity_card
-from simulator.drawing.notification_card import notification_card
+from simulator.drawing.cards import activity_card, notification_card
 from simulator.phone.notifications import Notification
 from simulator.phone.screen import Slots
 

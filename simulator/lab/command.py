@@ -17,8 +17,7 @@ from simulator.apns.registry import ProviderKey
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock, VirtualClock
 from simulator.journal import Journal
-from simulator.lab.control.app import create_app
-from simulator.lab.control.server import ControlServer
+from simulator.lab.control.app import ControlServer, create_app
 from simulator.lab.device import DeviceSpec
 from simulator.lab.guide import guide
 from simulator.lab.lab import Lab

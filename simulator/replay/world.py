@@ -12,7 +12,7 @@ from simulator.opencode.v1.server import OpenCodeServer
 from simulator.phone.app.content_state import KINDS, ActivityFormat
 from simulator.phone.phone import Phone
 from simulator.process import Command, RelayProcess
-from simulator.replay.activity_expectations import Audience
+from simulator.replay.expectations import Audience
 from simulator.scenario import Scenario
 from simulator.world import World
 

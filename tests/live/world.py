@@ -10,7 +10,7 @@ import aiohttp
 from live.desk import Desk
 from live.provider import KEY, Provider
 from live.server import PASSWORD, OpenCodeServe
-from simulator.replay.activity_report import activities
+from simulator.replay.report import activities
 from simulator.replay.world import ReplayWorld, WorldOptions
 from waiting import eventually
 
@@ -96,7 +96,7 @@ class LiveWorld(ReplayWorld):
         return [cards[-1] for cards in found]
 
     def cards(self, session_id: str) -> list[Json]:
-        """The session's Live Activities on the phone so far, as `simulator.replay.activity_report` tells of them."""
+        """The session's Live Activities on the phone so far, as `simulator.replay.report` tells of them."""
         found = activities(self.journal.entries("phone"))
         return [card for card in found if card["sessionID"] == session_id]
 

@@ -17,7 +17,7 @@ import aiohttp
 
 from simulator.opencode.ids import renamed
 from simulator.opencode.v1.replay import session_ids
-from simulator.replay.activity_report import activities
+from simulator.replay.report import activities
 from simulator.replay.world import ReplayWorld
 from simulator.scenario import Recording, Scenario, load, scenarios
 from waiting import PATIENCE, eventually

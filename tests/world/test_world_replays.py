@@ -9,11 +9,10 @@ import pytest
 import pytest_asyncio
 
 from mariadb import MariaDB
-from simulator.logline import parse
-from simulator.replay.activity_expectations import Audience, evaluate_activities
-from simulator.replay.activity_report import activities
+from simulator.process import parse
 from simulator.replay.command import ReplayOptions, replay
-from simulator.replay.report import report
+from simulator.replay.expectations import Audience, evaluate_activities
+from simulator.replay.report import activities, report
 from simulator.replay.world import ReplayWorld, WorldOptions
 from simulator.scenario import Scenario, load, scenarios
 from waiting import eventually

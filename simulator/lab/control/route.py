@@ -1,11 +1,14 @@
-"""A route of the control API, as data. The app, its OpenAPI document and the tests are made from the one table."""
+"""A route of the control API, as data, and the replies to what goes wrong. The app, its OpenAPI document and the tests are made from one table."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+from werkzeug.exceptions import HTTPException
 
+from simulator.apns.errors import SandboxError
+from simulator.lab.errors import Impossible, LabError, NotNow, RealTime, Taken, Unknown
 from simulator.lab.lab import Lab
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
@@ -64,3 +67,57 @@ class Route:
     def parameters(self) -> tuple[str, ...]:
         """The names in braces."""
         return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
+
+
+class Problem(NamedTuple):
+    """The reply's status, its stable `code`, and one sentence."""
+
+    status: int
+    code: str
+    error: str
+
+    def fields(self) -> dict[str, object]:
+        """The body of the reply."""
+        return {"ok": False, "error": self.error, "code": self.code}
+
+
+class Refusal(Exception):
+    """A request that is refused before it reaches its route."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.error)
+        self.problem = problem
+
+
+FOREIGN = Problem(403, "foreign_origin", "this API answers to programs of this machine, not to web pages")
+UNREADABLE = Problem(415, "unsupported_media_type", "send the body as application/json")
+
+KINDS: tuple[tuple[type[Exception], int, str], ...] = (
+    (Unknown, 404, "not_found"),
+    (Taken, 409, "taken"),
+    (RealTime, 409, "real_clock"),
+    (NotNow, 409, "not_now"),
+    (Impossible, 422, "impossible"),
+    (LabError, 500, "lab_failed"),
+    (msgspec.ValidationError, 400, "invalid_request"),
+    (msgspec.DecodeError, 400, "invalid_json"),
+    (UnicodeError, 400, "invalid_json"),
+    (RecursionError, 400, "invalid_json"),
+    (SandboxError, 422, "impossible"),
+)
+"""Exceptions that are somebody else's mistake; the first that fits counts."""
+
+CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 413: "body_too_large"}
+
+
+def problem(error: Exception) -> Problem:
+    """The reply to an exception. What is in no table is our own defect: 500, and its text is told, for this is a tool."""
+    if isinstance(error, Refusal):
+        return error.problem
+    if isinstance(error, HTTPException):
+        status = error.code or 500
+        return Problem(status, CODES.get(status, f"http_{status}"), error.description or error.name)
+    for kind, status, code in KINDS:
+        if isinstance(error, kind):
+            return Problem(status, code, str(error) or kind.__name__)
+    return Problem(500, "internal_error", f"{type(error).__name__}: {error}")

@@ -1,20 +1,95 @@
-"""The one table of all routes."""
+"""The one table of all routes, and the API described as OpenAPI 3.1, made from it. No I/O."""
 
-from simulator.lab.control import (
-    activities,
-    apps,
-    channels,
-    clock,
-    deliveries,
-    devices,
-    faults,
-    journal,
-    keys,
-    profile,
-    reset,
-)
-from simulator.lab.control.openapi import document
-from simulator.lab.control.route import Call, Fields, Raw, Route
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from simulator.lab.control import account, activities, behaviour, devices, history
+from simulator.lab.control.route import Body, Call, Fields, Raw, Route
+
+_REF: Final = "#/components/schemas/{name}"
+_PROBLEM: Final[Fields] = {
+    "type": "object",
+    "required": ["ok", "error", "code"],
+    "properties": {
+        "ok": {"const": False},
+        "error": {"type": "string", "description": "one sentence for people"},
+        "code": {"type": "string", "description": "stable, for programs"},
+    },
+}
+_OK: Final[Fields] = {"type": "object", "required": ["ok"], "properties": {"ok": {"const": True}}}
+_EVENTS: Final = "/control/events"
+
+
+def document(routes: Sequence[Route], url: str = "/") -> Fields:
+    """The whole document; `url` is where the API is served."""
+    bodies = sorted({route.body for route in routes if _is_named(route.body)}, key=lambda one: one.__name__)
+    _, schemas = msgspec.json.schema_components(bodies, ref_template=_REF)
+    paths: dict[str, Fields] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Control API of the APNs sandbox", "version": "1"},
+        "servers": [{"url": url}],
+        "paths": paths,
+        "components": {"schemas": schemas | {"Ok": _OK, "Problem": _PROBLEM}},
+    }
+
+
+def _is_named(body: Any) -> bool:
+    return isinstance(body, type) and issubclass(body, Body)
+
+
+def _operation(route: Route) -> Fields:
+    operation: Fields = {
+        "operationId": f"{route.method.lower()} {route.path}",
+        "summary": route.summary,
+        "description": (route.handle.__doc__ or "").strip(),
+        "parameters": [*map(_in_path, route.parameters), *_in_query(route)],
+        "responses": {
+            str(route.status): _reply(route),
+            "default": {"description": "what is wrong", "content": _json(_ref("Problem"))},
+        },
+    }
+    if route.body is not None:
+        operation["requestBody"] = {"content": _json(_body(route)), "required": False}
+    return operation
+
+
+def _in_path(name: str) -> Fields:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _in_query(route: Route) -> list[Fields]:
+    if route.query is None:
+        return []
+    _, schemas = msgspec.json.schema_components([route.query], ref_template=_REF)
+    found = schemas[route.query.__name__]
+    return [
+        {"name": name, "in": "query", "required": name in found.get("required", ()), "schema": schema}
+        for name, schema in found["properties"].items()
+    ]
+
+
+def _body(route: Route) -> Fields:
+    return _ref(route.body.__name__) if _is_named(route.body) else msgspec.json.schema(route.body)
+
+
+def _reply(route: Route) -> Fields:
+    content = (
+        {"text/event-stream": {"schema": {"type": "string"}}} if route.path == _EVENTS else _json(_ref("Ok"))
+    )
+    return {"description": route.summary, "content": content}
+
+
+def _ref(name: str) -> Fields:
+    return {"$ref": _REF.format(name=name)}
+
+
+def _json(schema: Fields) -> Fields:
+    return {"application/json": {"schema": schema}}
 
 
 async def index(call: Call) -> Fields:
@@ -35,15 +110,15 @@ async def openapi(_: Call) -> Raw:
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/control", "what there is", index),
     Route("GET", "/control/openapi.json", "the same as OpenAPI 3.1", openapi),
-    *keys.ROUTES,
-    *apps.ROUTES,
+    *account.KEY_ROUTES,
+    *account.APP_ROUTES,
     *devices.ROUTES,
     *activities.ROUTES,
-    *channels.ROUTES,
-    *faults.ROUTES,
-    *profile.ROUTES,
-    *clock.ROUTES,
-    *journal.ROUTES,
-    *deliveries.ROUTES,
-    *reset.ROUTES,
+    *account.CHANNEL_ROUTES,
+    *behaviour.FAULT_ROUTES,
+    *behaviour.PROFILE_ROUTES,
+    *history.CLOCK_ROUTES,
+    *history.JOURNAL_ROUTES,
+    *history.DELIVERY_ROUTES,
+    *history.RESET_ROUTES,
 )

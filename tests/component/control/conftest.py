@@ -20,8 +20,7 @@ from aioapns.connection import APNsTLSClientProtocol
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import Clock, RealClock, VirtualClock
 from simulator.journal import Journal
-from simulator.lab.control.app import create_app
-from simulator.lab.control.server import ControlServer
+from simulator.lab.control.app import ControlServer, create_app
 from simulator.lab.device import DeviceSpec
 from simulator.lab.feed import Feed
 from simulator.lab.lab import Lab

@@ -49,7 +49,7 @@ async def test_channels_are_made_listed_and_deleted(stage: Stage) -> None:
 
 
 async def test_an_app_has_only_so_many_channels(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulator.lab.control.channels.MAX_CHANNELS", 1)
+    monkeypatch.setattr("simulator.lab.control.account.MAX_CHANNELS", 1)
     assert (await stage.post("/channels", {"bundle_id": TOPIC})).status == 201
     assert (await stage.post("/channels", {"bundle_id": TOPIC})).problem == (422, "impossible")
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from loadtests import bench, comparisons, lookup
+from loadtests import bench, comparisons
 from loadtests.barrage import barrage, read
-from loadtests.processes import StartError, python, wait_for
-from loadtests.processor import used
+from loadtests.processes import StartError, python, used, wait_for
 from loadtests.servers import DatabaseServer, mariadb, running
 
 SECRET = "a-secret-of-this-test"
@@ -48,7 +47,7 @@ def test_locust_writes_its_report(tmp_path: Path) -> None:
 
 
 async def test_a_lookup_is_measured_with_as_many_rows_as_asked(tmp_path: Path) -> None:
-    rows = await lookup.growth(tmp_path, [300, 3000], lookups=20)
+    rows = await comparisons.growth(tmp_path, [300, 3000], lookups=20)
     assert [row["rows"] for row in rows] == [300, 3000]
     assert all(row["lookup_us"] > 0 for row in rows)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from loadtests.rationed import rationed
+from loadtests.processes import rationed
 from waiting import eventually
 
 

@@ -8,17 +8,18 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from simulator.apns.registry import ProviderKey
 from simulator.conform.cases import CaseError
-from simulator.conform.provider_tokens import VARIANTS, Key, ProviderTokens
+from simulator.conform.provider_tokens import VARIANTS, ProviderTokens
 
 NOW = 1_795_226_400
 
 
-def _key(key_id: str, team_id: str) -> tuple[Key, str]:
+def _key(key_id: str, team_id: str) -> tuple[ProviderKey, str]:
     private = ec.generate_private_key(ec.SECP256R1())
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    return Key(key_id, team_id, pem), public
+    return ProviderKey(key_id, team_id, pem), public
 
 
 PAIRS = {

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from simulator.lab.control.app import create_app
-from simulator.lab.control.openapi import document
 from simulator.lab.control.route import Body, Query, Route
-from simulator.lab.control.table import ROUTES
+from simulator.lab.control.table import ROUTES, document
 from simulator.lab.lab import Lab
 
 DOCUMENT = document(ROUTES, "http://127.0.0.1:8901")

@@ -5,7 +5,7 @@ import pytest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from simulator.apns.errors import BadFault, BadProfile, UnknownToken
-from simulator.lab.control.problems import CODES, FOREIGN, KINDS, Problem, Refusal, problem
+from simulator.lab.control.route import CODES, FOREIGN, KINDS, Problem, Refusal, problem
 from simulator.lab.errors import Impossible, LabError, NotNow, RealTime, StateError, Taken, Unknown
 
 CASES = [

@@ -5,10 +5,9 @@ from xml.etree import ElementTree
 import pytest
 
 from simulator.drawing import colours
-from simulator.drawing.activity_card import UNREADABLE, activity_card
+from simulator.drawing.cards import UNREADABLE, activity_card, notification_card
 from simulator.drawing.dynamic_island import dynamic_island
 from simulator.drawing.lock_screen import lock_screen
-from simulator.drawing.notification_card import notification_card
 from simulator.phone.activitykit.activity import Activity
 from simulator.phone.activitykit.payload import SESSION
 from simulator.phone.notifications import Notification

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.agent import LEAVES, hour_of_work
+from loadtests.day import LEAVES, hour_of_work
 
 
 @given(rate=st.floats(0.1, 20), seconds=st.floats(1, 300), seed=st.integers())

@@ -2,7 +2,7 @@ import pytest
 
 from loadtests.accounts import Reported, Shown, accounts
 from loadtests.barrage import Barrage
-from loadtests.processor import since
+from loadtests.processes import since
 
 TEN_SECONDS = accounts([Reported("e", 0, 1, 1, 0, 0)], [Shown("e", "phone", 10)], phones=1)
 

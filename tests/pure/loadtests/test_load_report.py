@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from loadtests import report
-from loadtests.page import page
-from loadtests.sections import SECTIONS, verdicts
+from loadtests.sections import SECTIONS, page, verdicts
 
 SUMMARY: dict[str, Any] = {
     "name": "bench",

@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.agent import Change
+from loadtests.day import Change
 from loadtests.staleness import Showing, behind, lateness, staleness, wrong
 from relay.contract import Status
 

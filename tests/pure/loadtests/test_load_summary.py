@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.conclusion import conclude
-from loadtests.machine import machine
-from loadtests.summary import Threshold, record, table
+from loadtests.command import conclude
+from loadtests.summary import Threshold, machine, record, table
 
 
 @pytest.mark.parametrize(

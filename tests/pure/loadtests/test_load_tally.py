@@ -1,7 +1,7 @@
 from collections import Counter
 from typing import Any
 
-from loadtests.tally import Tally
+from loadtests.hour import Tally
 from simulator.journal import Entry
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from simulator.replay.activity_expectations import SURELY_SHOWN, Audience, evaluate_activities
-from simulator.replay.expectations import held
+from simulator.replay.expectations import SURELY_SHOWN, Audience, evaluate_activities, held
 from simulator.scenario import ExpectedActivity, Phase, Recording, Scenario, load, scenarios
 
 PHONE = "iPhone"

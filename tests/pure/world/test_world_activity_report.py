@@ -5,7 +5,7 @@ from typing import Any
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
 from simulator.phone.app.session_activities import LATE, TAKEN
-from simulator.replay.activity_report import activities
+from simulator.replay.report import activities
 
 
 class Story:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from simulator.logline import parse
+from simulator.process import parse
 
 STAMP = "2026-11-21 03:37:01,026"
 

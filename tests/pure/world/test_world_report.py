@@ -3,7 +3,7 @@
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
 from simulator.opencode.v1.player import Played
-from simulator.replay.activity_expectations import Audience
+from simulator.replay.expectations import Audience
 from simulator.replay.report import latencies, percentiles, pushes, relay_events, report
 from simulator.scenario import load
 

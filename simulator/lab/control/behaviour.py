@@ -1,8 +1,9 @@
-"""What goes wrong on purpose: rules that strike pushes, and single blows at the open connections."""
+"""How APNs behaves: fault rules, disturbances of the open connections, and the numbers that Apple does not publish."""
 
 from collections.abc import Callable
 from typing import Any, Literal
 
+from simulator.apns.profile import explain
 from simulator.apns.sandbox import Sandbox
 from simulator.lab.control.route import Body, Call, Fields, Route
 from simulator.lab.errors import Unknown
@@ -27,49 +28,89 @@ BLOWS: dict[str, Callable[[Sandbox, Blow], object]] = {
 """GOAWAY; drain with 503 Shutdown; be idle for too long; hold back the next answer; send what is held back."""
 
 
-async def index(call: Call) -> Fields:
+async def list_faults(call: Call) -> Fields:
     """The rules in force, oldest first; `struck` is how often each has struck."""
     faults = call.lab.sandbox.faults
     struck = faults.struck()
     return {"faults": [rule | {"struck": struck[rule["id"]]} for rule in faults.dump()]}
 
 
-async def add(call: Call) -> Fields:
+async def add_faults(call: Call) -> Fields:
     """Put one rule in force, or a list of them: all or none."""
     given: Rule | list[Rule] = call.body
     return {"ids": call.lab.sandbox.faults.load(given if isinstance(given, list) else [given])}
 
 
-async def remove(call: Call) -> Fields:
+async def remove_fault(call: Call) -> Fields:
     """Take one rule out."""
     if not call.lab.sandbox.faults.remove(call.path["id"]):
         raise Unknown(f"no fault {call.path['id']!r} is in force")
     return {}
 
 
-async def clear(call: Call) -> Fields:
+async def clear_faults(call: Call) -> Fields:
     """Nothing goes wrong any more."""
     call.lab.sandbox.faults.clear()
     return {}
 
 
-async def strike(call: Call) -> Fields:
+async def disturb_connections(call: Call) -> Fields:
     """Once, now; `release` tells how many answers had been held back."""
     body: Blow = call.body
     result = BLOWS[body.do](call.lab.sandbox, body)
     return {} if result is None else {"count": result}
 
 
-ROUTES = (
-    Route("GET", "/control/faults", "fault rules in force", index),
-    Route("POST", "/control/faults", "add a rule, or a list of them", add, Rule | list[Rule], status=201),
-    Route("DELETE", "/control/faults", "clear all rules", clear),
-    Route("DELETE", "/control/faults/{id}", "remove one rule", remove),
+FAULT_ROUTES = (
+    Route("GET", "/control/faults", "fault rules in force", list_faults),
+    Route(
+        "POST", "/control/faults", "add a rule, or a list of them", add_faults, Rule | list[Rule], status=201
+    ),
+    Route("DELETE", "/control/faults", "clear all rules", clear_faults),
+    Route("DELETE", "/control/faults/{id}", "remove one rule", remove_fault),
     Route(
         "POST",
         "/control/connections",
         "now: goaway (reason), shutdown, idle_timeout, hold or release",
-        strike,
+        disturb_connections,
         Blow,
+    ),
+)
+
+
+class Choice(Body):
+    """documented, observed or strict."""
+
+    name: str
+
+
+def _profile(call: Call) -> Fields:
+    return {"profile": call.lab.sandbox.profile.dump()}
+
+
+async def show_profile(call: Call) -> Fields:
+    """Every value now, and what is known of each: meaning, source, and how sure it is."""
+    return _profile(call) | {"explained": [knob._asdict() for knob in explain()]}
+
+
+async def change_profile(call: Call) -> Fields:
+    """Change single values; the next request or connection sees them."""
+    changes: dict[str, Any] = call.body
+    call.lab.sandbox.profile.set(changes)
+    return _profile(call)
+
+
+async def choose_profile(call: Call) -> Fields:
+    """Take on a whole set."""
+    body: Choice = call.body
+    call.lab.sandbox.profile.become(body.name)
+    return _profile(call)
+
+
+PROFILE_ROUTES = (
+    Route("GET", "/control/profile", "APNs' adjustable values, each with its source", show_profile),
+    Route("PATCH", "/control/profile", "change single values", change_profile, dict[str, Any]),
+    Route(
+        "POST", "/control/profile", "choose documented, observed or strict by name", choose_profile, Choice
     ),
 )

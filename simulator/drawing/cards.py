@@ -1,6 +1,7 @@
-"""A Live Activity on the lock screen: its banner. No I/O."""
+"""The cards on the lock screen: a Live Activity's banner, and a notification. No I/O."""
 
 from simulator.drawing import colours, marks, svg, typeface
+from simulator.phone.notifications import Notification
 from simulator.phone.screen import Slots
 
 PADDING = 14.0
@@ -68,3 +69,39 @@ def _badge(slots: Slots, word: str) -> svg.Block:
 def _is_stale(slots: Slots) -> bool:
     """The app's widget says so by a question mark."""
     return slots.compact_trailing.endswith("?")
+
+
+ALERT_PADDING = 12.0
+ALERT_ICON = 32.0
+BODY_LINES = 3
+
+LEVELS = {"time-sensitive": "TIME SENSITIVE", "critical": "CRITICAL"}
+"""What iOS writes above the title, by the interruption-level."""
+
+
+def notification_card(notification: Notification, now: float, width: float) -> svg.Block:
+    """Title, age and text; above them the level, if it is one that breaks through Focus."""
+    left, room = ALERT_PADDING + ALERT_ICON + 10, width - 2 * ALERT_PADDING - ALERT_ICON - 10
+    level = LEVELS.get(notification.interruption_level)
+    when = notification.age(now)
+    title_room = room - typeface.width(when, 11) - 10
+    lines = [
+        line
+        for text in (notification.subtitle, notification.body)
+        for line in typeface.wrapped(text, room, 12.5, BODY_LINES)
+    ]
+    top = 38 if level else 24
+    height = max(ALERT_PADDING + ALERT_ICON + ALERT_PADDING, top + 17 * len(lines) + 12)
+    title = typeface.shortened(notification.title or "Control", title_room, 13.5, bold=True)
+    drawing = [
+        svg.rectangle(width, height, 20, fill=colours.WHITE, fill_opacity=0.2),
+        app_icon(ALERT_ICON).at(ALERT_PADDING, (height - ALERT_ICON) / 2),
+        svg.text(left, 20, level, size=9, fill=colours.YELLOW, font_weight=700, letter_spacing=0.6) if level else "",
+        svg.text(left, top, title, size=13.5, fill=colours.WHITE, font_weight=600),
+        svg.text(width - ALERT_PADDING, top, when, size=11, fill=colours.FAINT, text_anchor="end"),
+        *(
+            svg.text(left, top + 17 * number, line, size=12.5, fill=colours.WHITE)
+            for number, line in enumerate(lines, 1)
+        ),
+    ]  # fmt: skip
+    return svg.Block(width, height, "".join(drawing))
