@@ -127,12 +127,12 @@ class Scene:
             f'"relaySecret":"{secret}","hosts":["{host or self.opencode.url}"]}}'
         )
 
-    async def until(self, look: Callable[[], Any], within: float = 10.0) -> Any:
-        """The first true value of `look()`, while virtual time passes."""
+    async def until(self, condition: Callable[[], Any], within: float = 10.0) -> Any:
+        """The first true value of `condition()`, while virtual time passes."""
 
         async def turn() -> Any:
             await self.clock.advance(0.05)
-            return look()
+            return condition()
 
         return await eventually(turn, within=within)
 
@@ -160,7 +160,7 @@ class Scene:
         """The state of the newest card, as soon as it holds all of `more`."""
         await self.until(lambda: phone.activities.newest is not None and more.items() <= says(phone).items())
 
-    async def told(self, what: str, count: int = 1) -> list[dict[str, Any]]:
+    async def received(self, what: str, count: int = 1) -> list[dict[str, Any]]:
         """The bodies of the calls of this route, as soon as there are so many."""
         return await self.until(lambda: found if len(found := self.calls(what)) >= count else None)
 

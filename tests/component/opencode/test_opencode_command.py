@@ -1,4 +1,4 @@
-"""`simulator opencode`: a scripted server with a crowd, in this process and as one of its own."""
+"""`simulator opencode`: a scripted server with a load, in this process and as one of its own."""
 
 import asyncio
 import contextlib
@@ -72,13 +72,13 @@ async def test_options_that_mean_nothing() -> None:
             pass
 
 
-async def crowd_of(clock: VirtualClock, seed: int, crowd: Load) -> tuple[list[bytes], dict[str, int]]:
-    """All that was told while a crowd worked, and how many turns each session ended."""
+async def load_of(clock: VirtualClock, seed: int, load: Load) -> tuple[list[bytes], dict[str, int]]:
+    """All that was sent while a load worked, and how many turns each session ended."""
     writer = Writer(seed, rate=50)
     server = OpenCodeServer(clock, Journal(clock), model=writer.react)
     lines: list[bytes] = []
     server.process.streams.send = lambda frames: lines.extend(one.global_line for one in frames)
-    people = asyncio.create_task(run_load(crowd, server.api, writer, clock))
+    people = asyncio.create_task(run_load(load, server.api, writer, clock))
     for _ in range(1000):
         if people.done():
             break
@@ -87,18 +87,18 @@ async def crowd_of(clock: VirtualClock, seed: int, crowd: Load) -> tuple[list[by
     return lines, await people
 
 
-async def test_a_crowd_ends_all_its_turns() -> None:
-    _, ended = await crowd_of(VirtualClock(), 1, Load(20, turns=3, pause=2.0))
+async def test_a_load_ends_all_its_turns() -> None:
+    _, ended = await load_of(VirtualClock(), 1, Load(20, turns=3, pause=2.0))
     assert list(ended.values()) == [3] * 20
 
 
-async def test_the_same_seed_gives_the_same_crowd() -> None:
-    one, other, third = [(await crowd_of(VirtualClock(), seed, Load(5, turns=2)))[0] for seed in (1, 1, 2)]
+async def test_the_same_seed_gives_the_same_load() -> None:
+    one, other, third = [(await load_of(VirtualClock(), seed, Load(5, turns=2)))[0] for seed in (1, 1, 2)]
     assert one == other
     assert one != third
 
 
-async def test_a_crowd_gives_up_when_its_server_dies(clock) -> None:
+async def test_a_load_gives_up_when_its_server_dies(clock) -> None:
     writer = Writer(1, rate=1, scenario="text")
     server = OpenCodeServer(clock, Journal(clock), model=writer.react)
     people = asyncio.create_task(run_load(Load(5), server.api, writer, clock))
@@ -108,7 +108,7 @@ async def test_a_crowd_gives_up_when_its_server_dies(clock) -> None:
         assert list((await people).values()) == [0] * 5
 
 
-async def test_nobody_answers_a_crowd_without_a_model(clock) -> None:
+async def test_nobody_answers_a_load_without_a_model(clock) -> None:
     server = OpenCodeServer(clock, Journal(clock))
     people = asyncio.create_task(run_load(Load(2, turns=1, pause=0.0), server.api, Writer(1), clock))
     await clock.advance(5)
@@ -145,22 +145,22 @@ async def program(options: str = "") -> AsyncIterator[tuple[asyncio.subprocess.P
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGKILL, -9)])
 async def test_a_process_that_is_ended_says_no_farewell(http, number: signal.Signals, status: int) -> None:
-    heard: list[str] = []
+    received: list[str] = []
     async with program() as (process, warning, url):
         assert warning == WARNING
 
-        async def hear() -> None:
+        async def listen() -> None:
             async for event in events(url, http):
-                heard.append(event["type"])
-                if heard.count("message.part.delta") == 3:
+                received.append(event["type"])
+                if received.count("message.part.delta") == 3:
                     process.send_signal(number)
 
         with pytest.raises(aiohttp.ClientPayloadError):
-            await hear()
+            await listen()
         async with asyncio.timeout(PATIENCE):
             assert await process.wait() == status
-    assert heard[0] == "server.connected"
-    assert "server.instance.disposed" not in heard
+    assert received[0] == "server.connected"
+    assert "server.instance.disposed" not in received
 
 
 async def test_a_process_with_a_password_does_not_warn(http) -> None:

@@ -86,7 +86,7 @@ async def test_times_inside_are_those_of_the_play(player, listen, ticking, clock
     assert clock.now() * 1000 - info["time"]["updated"] == pytest.approx(0, abs=4_000)
 
 
-async def test_an_answer_given_by_a_person_is_told_once(player, listen, clock, ask) -> None:
+async def test_an_answer_given_by_a_person_is_sent_once(player, listen, clock, ask) -> None:
     listener = await listen()
     playing = asyncio.create_task(player.play(load("b_permission_once").recording))
     await asyncio.sleep(0)

@@ -180,7 +180,7 @@ async def test_requests_are_in_the_journal(ask, journal) -> None:
 
 
 async def test_a_connection_serves_many_requests(server, http) -> None:
-    """Hypercorn ends a connection after 1000 requests unless told otherwise."""
+    """Hypercorn ends a connection after 1000 requests unless configured otherwise."""
     for _ in range(1100):
         async with http.get(server.url + "/global/health") as response:
             assert "Connection" not in response.headers

@@ -56,7 +56,7 @@ async def waiting(ask, path: str) -> list:
 
 
 def statuses(listener, session: dict) -> list[str]:
-    """What the global stream told of the session's end and errors."""
+    """What the global stream sent of the session's end and errors."""
     found = []
     for event in listener.events:
         payload = event["payload"]

@@ -38,22 +38,22 @@ async def test_the_headers_are_the_recorded_ones(listen) -> None:
     }
 
 
-async def test_the_global_stream_is_deaf_at_first(listen, server, clock) -> None:
+async def test_the_global_stream_loses_events_at_first(listen, server, clock) -> None:
     """OpenCode 1.18.33 attaches its listener milliseconds after server.connected; events in between are lost."""
     both = [await listen("/global/event"), await listen("/event")]
     server.process.act(D, idle("ses_lost"))
     await clock.advance(PAST_THE_ATTACH_WINDOW)
-    server.process.act(D, idle("ses_heard"))
+    server.process.act(D, idle("ses_kept"))
     await both[0].count(2)
     await both[1].count(3)
     assert [event["payload"]["properties"].get("sessionID") for event in both[0].events] == [
         None,
-        "ses_heard",
+        "ses_kept",
     ]
     assert [event["properties"].get("sessionID") for event in both[1].events] == [
         None,
         "ses_lost",
-        "ses_heard",
+        "ses_kept",
     ]
 
 

@@ -31,11 +31,11 @@ async def test_without_live_activities_there_is_no_push_to_start_token(scene: Sc
     assert not any("pushToStartToken" in body for body in scene.calls("device/register"))
 
 
-async def test_a_push_starts_a_card_and_its_token_is_told(scene: Scene) -> None:
+async def test_a_push_starts_a_card_and_its_token_is_registered(scene: Scene) -> None:
     phone = scene.phone()
     card = scene.starts(phone)
     assert phone.background_wakes == 1
-    (body,) = await scene.told("activity/register")
+    (body,) = await scene.received("activity/register")
     assert (body["sessionID"], body["activityToken"], body["secret"]) == ("ses_1", card.token, SECRET)
     assert (body["deviceToken"], body["activityFormat"]) == (phone.app.token, scene.kind)
     scene.pushes(phone, card, status="permission", last_message="Allow bash?")
@@ -47,18 +47,18 @@ async def test_a_push_starts_a_card_and_its_token_is_told(scene: Scene) -> None:
     )
 
 
-async def test_an_update_token_that_rotates_is_told_again(scene: Scene) -> None:
+async def test_an_update_token_that_rotates_is_registered_again(scene: Scene) -> None:
     phone = scene.phone()
     card = scene.starts(phone)
-    await scene.told("activity/register")
+    await scene.received("activity/register")
     first = card.token
     phone.activities.rotate(card)
-    await scene.told("activity/register", 2)
+    await scene.received("activity/register", 2)
     assert [body["activityToken"] for body in scene.calls("activity/register")] == [first, card.token]
     assert first in scene.apns.expired
 
 
-async def test_the_newest_token_is_the_last_that_is_told_after_an_outage(scene: Scene) -> None:
+async def test_the_newest_token_is_registered_last_after_an_outage(scene: Scene) -> None:
     phone = scene.phone()
     await scene.relay.stop()
     card = scene.starts(phone)
@@ -72,14 +72,14 @@ async def test_the_newest_token_is_the_last_that_is_told_after_an_outage(scene: 
     assert len(scene.calls("activity/register")) <= 2
 
 
-async def test_a_second_card_by_push_is_taken_away_and_the_first_told_again(scene: Scene) -> None:
+async def test_a_second_card_by_push_is_taken_away_and_the_first_registered_again(scene: Scene) -> None:
     phone = scene.phone()
     first = scene.starts(phone)
     await scene.at_rest(phone)
     second = scene.starts(phone)
     assert phone.activities.visible == (first,)
     assert second.state == "dismissed"
-    await scene.told("activity/register", 2)
+    await scene.received("activity/register", 2)
     assert {body["activityToken"] for body in scene.calls("activity/register")} == {first.token}
 
 
@@ -93,7 +93,7 @@ async def test_the_next_turn_by_push_takes_the_place_of_a_card_that_ended(scene:
     assert scene.calls("activity/register")[-1]["activityToken"] == second.token
 
 
-async def test_after_force_quit_nothing_is_told_until_it_is_opened(scene: Scene) -> None:
+async def test_after_force_quit_nothing_is_registered_until_it_is_opened(scene: Scene) -> None:
     phone = scene.phone()
     scene.agent.session()
     scene.agent.busy()
@@ -102,9 +102,9 @@ async def test_after_force_quit_nothing_is_told_until_it_is_opened(scene: Scene)
     assert card.running
     assert scene.relay.calls == []
     await scene.open(phone)
-    (body,) = [body for body in await scene.told("activity/register") if body["activityToken"]][:1]
+    (body,) = [body for body in await scene.received("activity/register") if body["activityToken"]][:1]
     assert body["activityToken"] == card.token
-    await scene.told("device/register")
+    await scene.received("device/register")
     assert phone.app.live_sessions.monitored == {"ses_1"}
 
 
@@ -113,13 +113,13 @@ async def test_force_quit_forgets_what_was_monitored_but_not_the_cards(scene: Sc
     agent.session()
     await scene.open(phone)
     agent.busy()
-    await scene.told("activity/register")
+    await scene.received("activity/register")
     phone.set("app", "force_quit")
     assert phone.app.live_sessions.monitored == frozenset()
     (card,) = phone.activities.active
-    told = len(scene.calls("activity/register"))
+    received = len(scene.calls("activity/register"))
     await scene.open(phone)
-    await scene.told("activity/register", told + 1)
+    await scene.received("activity/register", received + 1)
     assert phone.app.live_sessions.monitored == {"ses_1"}
     assert phone.activities.active == (card,)
 
@@ -156,13 +156,13 @@ async def test_opened_again_it_ends_a_card_whose_turn_is_over(scene: Scene) -> N
     agent.session()
     agent.busy()
     card = scene.starts(phone)
-    await scene.told("activity/register")
+    await scene.received("activity/register")
     agent.says("All 42 tests pass.", completed=True)
     agent.idle()
     await scene.open(phone)
     await scene.follows(phone, status="complete", lastMessage="All 42 tests pass.")
     assert card.state == "ended"
-    await scene.told("activity/unregister")
+    await scene.received("activity/unregister")
 
 
 async def test_a_card_whose_session_no_server_knows_is_an_orphan(scene: Scene) -> None:
@@ -174,7 +174,7 @@ async def test_a_card_whose_session_no_server_knows_is_an_orphan(scene: Scene) -
     await scene.open(phone)
     assert phone.activities.visible == (known,)
     assert orphan.state == "dismissed"
-    (gone,) = await scene.told("activity/unregister")
+    (gone,) = await scene.received("activity/unregister")
     assert gone["sessionID"] == "ses_gone"
 
 
@@ -191,7 +191,7 @@ async def test_of_two_servers_both_must_say_that_they_do_not_know_it(scene: Scen
     phone = scene.phone()
     phone.app.scan(scene.link(OTHER_SERVER, "another-secret-another", "http://127.0.0.1:9"))
     card = scene.starts(phone)
-    await scene.told("activity/register", 2)
+    await scene.received("activity/register", 2)
     assert {body["secret"] for body in scene.calls("activity/register")} == {SECRET, "another-secret-another"}
     phone.set("app", "foreground")
     (mine, _) = phone.app.live_sessions._servers.values()
@@ -203,7 +203,7 @@ async def test_of_two_servers_both_must_say_that_they_do_not_know_it(scene: Scen
     await scene.until(lambda: not card.running)
 
 
-async def test_a_session_known_to_one_server_is_told_to_its_relay_only(scene: Scene) -> None:
+async def test_a_session_known_to_one_server_is_registered_at_its_relay_only(scene: Scene) -> None:
     phone, agent = scene.phone(), scene.agent
     phone.app.scan(scene.link(OTHER_SERVER, "another-secret-another", "http://127.0.0.1:9"))
     agent.session()
@@ -211,21 +211,21 @@ async def test_a_session_known_to_one_server_is_told_to_its_relay_only(scene: Sc
     (mine, _) = phone.app.live_sessions._servers.values()
     await scene.until(mine.live.is_set)
     agent.busy()
-    await scene.told("activity/register")
+    await scene.received("activity/register")
     assert {body["secret"] for body in scene.calls("activity/register")} == {SECRET}
 
 
 async def test_what_ended_meanwhile_is_unregistered_as_the_app_is_opened(scene: Scene) -> None:
     phone = scene.phone()
     scene.starts(phone)
-    await scene.told("activity/register")
+    await scene.received("activity/register")
     phone.set("la_dismissed_by_user", True)
     assert scene.calls("activity/unregister") == []
     phone.set("app", "foreground")
-    await scene.told("activity/unregister")
+    await scene.received("activity/unregister")
 
 
-async def test_a_refused_token_is_told_again_when_the_app_is_opened(scene: Scene) -> None:
+async def test_a_refused_token_is_registered_again_when_the_app_is_opened(scene: Scene) -> None:
     phone = scene.phone()
     scene.relay.script = [400]
     scene.starts(phone)
@@ -233,7 +233,7 @@ async def test_a_refused_token_is_told_again_when_the_app_is_opened(scene: Scene
     scene.agent.session()
     scene.agent.busy()
     await scene.open(phone)
-    await scene.told("activity/register", 2)
+    await scene.received("activity/register", 2)
 
 
 async def test_a_card_that_names_no_session_is_let_be(scene: Scene) -> None:
@@ -259,7 +259,7 @@ async def test_the_app_of_before_live_activities_does_none_of_it(scene: Scene, j
     await phone.app.close()
 
 
-async def test_a_strict_phone_tells_no_token_before_allow_is_tapped(
+async def test_a_strict_phone_registers_no_token_before_allow_is_tapped(
     scene: Scene, clock: VirtualClock
 ) -> None:
     phone = scene.phone(strictness="strict")
@@ -268,4 +268,4 @@ async def test_a_strict_phone_tells_no_token_before_allow_is_tapped(
     await clock.advance(1)
     assert scene.calls("activity/register") == []
     phone.set("la_allow_tapped", True)
-    await scene.told("activity/register")
+    await scene.received("activity/register")

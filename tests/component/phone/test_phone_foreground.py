@@ -40,7 +40,7 @@ async def test_its_token_is_registered_and_unregistered_at_the_end(scene: Scene)
     agent.session()
     await scene.open(phone)
     agent.busy()
-    (registered,) = await scene.told("activity/register")
+    (registered,) = await scene.received("activity/register")
     assert registered == {
         "secret": SECRET,
         "sessionID": "ses_1",
@@ -51,7 +51,7 @@ async def test_its_token_is_registered_and_unregistered_at_the_end(scene: Scene)
         "activityFormat": scene.kind,
     }
     agent.idle()
-    (gone,) = await scene.told("activity/unregister")
+    (gone,) = await scene.received("activity/unregister")
     assert gone == {"secret": SECRET, "sessionID": "ses_1", "deviceToken": phone.app.token}
     assert registered["activityToken"] in scene.apns.expired
 
@@ -147,7 +147,7 @@ async def test_without_begins_all_only_named_sessions_are_monitored(scene: Scene
     phone.app.live_sessions.stop("ses_2")
     assert (says(phone)["status"], says(phone)["lastMessage"]) == ("complete", STOPPED)
     assert phone.app.live_sessions.monitored == frozenset()
-    await scene.told("activity/unregister")
+    await scene.received("activity/unregister")
 
 
 async def test_a_session_that_is_not_there_cannot_be_begun(scene: Scene) -> None:
@@ -204,11 +204,11 @@ async def test_the_person_swipes_it_away_and_it_does_not_come_back(scene: Scene)
     agent.session()
     await scene.open(phone)
     agent.busy()
-    await scene.told("activity/register")
+    await scene.received("activity/register")
     phone.set("la_dismissed_by_user", True)
     agent.says("On and on")
     agent.idle()
-    await scene.told("activity/unregister")
+    await scene.received("activity/unregister")
     assert phone.activities.visible == ()
     assert len(phone.activities.all) == 1
 

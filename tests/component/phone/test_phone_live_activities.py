@@ -45,11 +45,11 @@ def by_app(phone: Phone, **more: Any) -> Any:
 
 
 def test_a_start_wakes_the_app_which_gets_its_token(phone, journal) -> None:
-    told: list[tuple[str, str]] = []
-    stop = phone.on_activity_token(lambda activity, token: told.append((activity.id, token)))
+    received: list[tuple[str, str]] = []
+    stop = phone.on_activity_token(lambda activity, token: received.append((activity.id, token)))
     activity = start(phone)
     assert (activity.state, activity.island, activity.update_token_known) == ("active", True, True)
-    assert told == [("activity-1", activity.token)]
+    assert received == [("activity-1", activity.token)]
     assert activity.token.startswith("activity-")
     assert phone.background_wakes == 1
     (entry,) = journal.entries("phone", "started")
@@ -62,7 +62,7 @@ def test_a_start_wakes_the_app_which_gets_its_token(phone, journal) -> None:
     }
     stop()
     start(phone)
-    assert len(told) == 1
+    assert len(received) == 1
 
 
 def test_an_update_to_its_token(phone, journal) -> None:
@@ -160,12 +160,12 @@ def test_a_profile_that_wakes_no_app(phone) -> None:
 
 
 def test_rotation(phone, apns, journal) -> None:
-    told: list[str] = []
-    phone.on_activity_token(lambda _activity, token: told.append(token))
+    received: list[str] = []
+    phone.on_activity_token(lambda _activity, token: received.append(token))
     activity = start(phone)
     old = activity.token
     new = phone.activities.rotate(activity)
-    assert (activity.token, told, apns.expired) == (new, [old, new], [old])
+    assert (activity.token, received, apns.expired) == (new, [old, new], [old])
     phone.receive(replace(push("update"), device_token=old))
     assert journal.entries("phone", "dropped")[0].detail["why"] == "the activity has another token now"
     change(phone, content_state=expo("two"))

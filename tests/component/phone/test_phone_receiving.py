@@ -7,7 +7,7 @@ import pytest
 SERVER_ID = "0123456789abcdef"
 
 
-def test_a_showing_tells_what_the_app_reads(phone, alert, link, clock) -> None:
+def test_a_showing_holds_what_the_app_reads(phone, alert, link, clock) -> None:
     phone.app.scan(link)
     phone.receive(alert("permission", "ses_7"))
     assert phone.showings == [
@@ -24,7 +24,7 @@ def test_a_showing_tells_what_the_app_reads(phone, alert, link, clock) -> None:
     ]
 
 
-def test_the_journal_tells_what_was_shown(phone, alert, journal) -> None:
+def test_the_journal_says_what_was_shown(phone, alert, journal) -> None:
     push = alert()
     phone.receive(push)
     (entry,) = journal.entries("phone")
@@ -47,7 +47,7 @@ def test_a_repeated_collapse_id_is_shown_again_in_place(phone, alert, journal) -
     phone.receive(alert(session_id="ses_2"))
     phone.receive(alert(title="Newer", collapse_id="a"))
     assert [held.title for held in phone.screen.notifications] == ["Fix it", "Newer"]
-    assert [(fact["title"], fact["replaced"]) for fact in phone.showings] == [
+    assert [(showing["title"], showing["replaced"]) for showing in phone.showings] == [
         ("Fix it", False),
         ("Fix it", False),
         ("Newer", True),
@@ -114,14 +114,14 @@ def test_a_tap_on_what_is_not_there(phone, alert) -> None:
 async def test_waiting_for_what_will_be_shown(phone, alert) -> None:
     waiting = [
         asyncio.create_task(phone.shown(2)),
-        asyncio.create_task(phone.shown(where=lambda fact: fact["sessionID"] == "ses_2")),
+        asyncio.create_task(phone.shown(where=lambda showing: showing["sessionID"] == "ses_2")),
     ]
     for session_id in ("ses_1", "ses_2"):
         await asyncio.sleep(0)
         phone.receive(alert(session_id=session_id))
     both, second = await asyncio.gather(*waiting)
-    assert [fact["sessionID"] for fact in both] == ["ses_1", "ses_2"]
-    assert [fact["sessionID"] for fact in second] == ["ses_2"]
+    assert [showing["sessionID"] for showing in both] == ["ses_1", "ses_2"]
+    assert [showing["sessionID"] for showing in second] == ["ses_2"]
 
 
 async def test_waiting_in_vain(phone, alert) -> None:

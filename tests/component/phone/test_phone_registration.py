@@ -14,7 +14,7 @@ SECRET = "s3cret-s3cret-s3cret-24"
 SERVER_ID = "0123456789abcdef"
 
 
-async def test_registering_tells_the_relay_where_the_phone_is(phone, relay, link) -> None:
+async def test_registering_the_phone_at_the_relay(phone, relay, link) -> None:
     phone.app.scan(link)
     (reply,) = await phone.app.register()
     assert (reply.outcome, reply.status, reply.attempts) == ("accepted", 200, 1)
@@ -43,7 +43,7 @@ async def test_a_development_build_is_of_the_sandbox(clock, journal, relay, link
     )
 
 
-async def test_an_app_that_is_not_paired_tells_nobody(phone, relay) -> None:
+async def test_an_app_that_is_not_paired_registers_nowhere(phone, relay) -> None:
     assert await phone.app.register() == []
     assert relay.calls == []
 
@@ -108,7 +108,7 @@ async def test_a_relay_that_never_answers_is_given_up(relay, clock) -> None:
     assert (reply.outcome, reply.status, reply.error) == ("unreachable", 0, "TimeoutError")
 
 
-async def test_the_journal_tells_of_all_but_the_secret(phone, relay, link, journal) -> None:
+async def test_the_journal_holds_all_but_the_secret(phone, relay, link, journal) -> None:
     phone.app.scan(link)
     await phone.app.register()
     await phone.app.rotate_token()

@@ -28,7 +28,7 @@ class Scripted:
         self.state = self.process.state
         self.agent = Agent(self.process, model or self._model, source)
         self.api = Api(self.process, self.agent)
-        self.told: list[dict] = []
+        self.sent: list[dict] = []
         self.lines: list[bytes] = []
         self.writes: list[tuple[float, int]] = []
         self.process.streams.send = self._send
@@ -37,7 +37,7 @@ class Scripted:
         return Reaction(parse(prompt) or Script(), "Title0 Title1 Title2")
 
     def _send(self, frames) -> None:
-        self.told += [one.payload for one in frames]
+        self.sent += [one.payload for one in frames]
         self.lines += [one.global_line for one in frames]
         self.writes.append((self.clock.now(), len(frames)))
 
@@ -63,9 +63,9 @@ class Scripted:
         return self.agent.reply(Reply(request_id, **given))
 
     def of(self, session: dict | str) -> list[dict]:
-        """What was told of a session, without twins."""
+        """What was sent of a session, without twins."""
         session_id = session if isinstance(session, str) else session["id"]
-        own = [one for one in self.told if one.get("properties", {}).get("sessionID") == session_id]
+        own = [one for one in self.sent if one.get("properties", {}).get("sessionID") == session_id]
         return [one for one in own if one["type"] != "sync"]
 
     def milestones(self, session: dict | str) -> list[str]:

@@ -21,7 +21,7 @@ async def test_aborting_the_parent_ends_the_child_first(scripted) -> None:
     (child,) = scripted.state.children(session["id"])
     for one in (child, session):
         assert scripted.milestones(one) == ["busy", "MessageAbortedError", *PAIR, *PAIR]
-    errors = [one["properties"]["sessionID"] for one in scripted.told if one["type"] == "session.error"]
+    errors = [one["properties"]["sessionID"] for one in scripted.sent if one["type"] == "session.error"]
     assert errors == [child["id"], session["id"]]
     assert turn.result().how == "aborted"
 
@@ -92,12 +92,12 @@ async def test_the_request_of_an_aborted_turn_is_a_ghost_until_somebody_answers(
     waiting = getattr(scripted.state, table)
     assert list(waiting) == [request_id]
     before = len(scripted.of(session))
-    answer_by_desk(scripted.api, waiting[request_id], how)
+    answer_by_api(scripted.api, waiting[request_id], how)
     assert not waiting
     assert [one["type"].rpartition(".")[0] for one in scripted.of(session)[before:]] == [table[:-1]]
 
 
-def answer_by_desk(api: Api, asked, how: dict) -> None:
+def answer_by_api(api: Api, asked, how: dict) -> None:
     if "word" in how:
         api.permission(asked, how["word"], None)
     else:
@@ -123,9 +123,9 @@ async def test_a_deleted_session_goes_on_streaming_and_fails_late(scripted) -> N
     turn = scripted.prompt(session, '[{"op": "text", "n": 100}]')
     await scripted.clock.advance(1)
     scripted.api.delete(scripted.state.sessions[session["id"]])
-    before = len(scripted.told)
+    before = len(scripted.sent)
     await scripted.clock.advance(0.5)
-    assert {one["type"] for one in scripted.told[before:]} == {"message.part.delta"}
+    assert {one["type"] for one in scripted.sent[before:]} == {"message.part.delta"}
     assert scripted.state.session_status(D) == {session["id"]: {"type": "busy"}}
     await scripted.clock.advance(10)
     assert scripted.milestones(session) == [
@@ -155,7 +155,7 @@ async def test_an_idle_session_is_deleted_without_further_ado(scripted) -> None:
     assert [one["type"] for one in scripted.of(session)] == ["session.created", "session.deleted"]
 
 
-async def test_who_no_longer_waits_for_the_end_is_not_told(scripted) -> None:
+async def test_who_no_longer_waits_for_the_end_is_left_out(scripted) -> None:
     session = scripted.session()
     gone, waits = scripted.prompt(session), scripted.prompt(session)
     gone.cancel()
@@ -170,7 +170,7 @@ async def test_a_deleted_parent_takes_its_working_child_along(scripted) -> None:
     await scripted.clock.advance(1)
     (child,) = scripted.state.children(session["id"])
     scripted.api.delete(scripted.state.sessions[session["id"]])
-    deleted = [one["properties"]["sessionID"] for one in scripted.told if one["type"] == "session.deleted"]
+    deleted = [one["properties"]["sessionID"] for one in scripted.sent if one["type"] == "session.deleted"]
     assert deleted == [child["id"], session["id"]]
     await scripted.clock.advance(60)
     assert scripted.state.statuses == {}

@@ -114,15 +114,15 @@ def test_the_recordings_are_as_documented(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", UNATTENDED)
-async def test_what_is_told_is_as_documented(scripted_by, kind: str) -> None:
+async def test_what_is_sent_is_as_documented(scripted_by, kind: str) -> None:
     writer = Writer(7, rate=1000, scenario=kind)
     scripted = scripted_by(writer.react)
     for directory in ("/code/demo", "/code/other"):
         scripted.prompt(scripted.session(None, directory))
     await scripted.clock.advance(120)
-    told = [json.loads(line.removeprefix(b"data: ")) for line in scripted.lines]
-    assert len(told) > 100  # the burst of two instances alone is as many
-    assert [fault for event in told for fault in faults(event, SCHEMAS["GlobalEvent"])] == []
+    sent = [json.loads(line.removeprefix(b"data: ")) for line in scripted.lines]
+    assert len(sent) > 100  # the burst of two instances alone is as many
+    assert [fault for event in sent for fault in faults(event, SCHEMAS["GlobalEvent"])] == []
 
 
 async def test_deletion_and_disposal_are_as_documented(scripted_by) -> None:
@@ -134,8 +134,8 @@ async def test_deletion_and_disposal_are_as_documented(scripted_by) -> None:
     scripted.api.delete(scripted.state.sessions[gone["id"]])
     await scripted.clock.advance(5)
     scripted.api.dispose_all()
-    told = [json.loads(line.removeprefix(b"data: ")) for line in scripted.lines]
+    sent = [json.loads(line.removeprefix(b"data: ")) for line in scripted.lines]
     assert {"session.deleted", "server.instance.disposed", "global.disposed"} <= {
-        one["payload"]["type"] for one in told
+        one["payload"]["type"] for one in sent
     }
-    assert [fault for event in told for fault in faults(event, SCHEMAS["GlobalEvent"])] == []
+    assert [fault for event in sent for fault in faults(event, SCHEMAS["GlobalEvent"])] == []

@@ -46,7 +46,7 @@ async def test_later_sessions_sort_first() -> None:
 
 
 def test_the_time_is_in_the_id_as_in_recorded_ones() -> None:
-    """The event evt_1fbd399200010... told of session ses_e042c66e1ffe..., created at 1795226310942 ms."""
+    """The event evt_1fbd399200010... was sent for session ses_e042c66e1ffe..., created at 1795226310942 ms."""
     maker = Ids(VirtualClock(1795226310.946), random.Random(0))
     assert maker.new("evt").startswith("evt_1fbd39922001")
     maker = Ids(VirtualClock(1795226310.942), random.Random(0))
@@ -91,7 +91,7 @@ def test_tool_calls_are_renamed_too() -> None:
 @pytest.mark.parametrize(
     "text", ["ses_x", "message_id", "processes_1234", "evt_", "evt_zzzzzzzzzzzzA5kSdypzdDanBw"]
 )
-def test_what_only_looks_like_an_id_stays(text: str) -> None:
+def test_what_is_only_like_an_id_is_kept(text: str) -> None:
     assert renamed(text, 1) == text
 
 

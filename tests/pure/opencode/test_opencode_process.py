@@ -88,7 +88,7 @@ def test_acting_continues_the_recorded_sequence(process: Process) -> None:
 
 def test_the_project_of_a_directory(process: Process) -> None:
     assert process.project_of(D) == DEFAULT_PROJECT
-    told = {"id": "evt_1", "type": "project.updated", "properties": {"id": "abc", "worktree": "/code/other"}}
-    process.publish([frame({"directory": "global", "project": "abc", "payload": told})])
+    sent = {"id": "evt_1", "type": "project.updated", "properties": {"id": "abc", "worktree": "/code/other"}}
+    process.publish([frame({"directory": "global", "project": "abc", "payload": sent})])
     assert process.project_of("/code/other") == "abc"
     assert process.project_of(D) == DEFAULT_PROJECT

@@ -50,13 +50,13 @@ def test_how_a_tool_ends_is_what_was_recorded(name: str) -> None:
         assert done.title == state["title"]
 
 
-def test_a_file_that_was_written_is_told_and_counted() -> None:
+def test_a_file_that_was_written_is_announced_and_counted() -> None:
     ((tool, state),) = tool_states("b_permission_edit", "completed")
     done = tools.done(tool, state["input"], D)
-    told = [
+    sent = [
         (kind, recorded("b_permission_edit", kind)[0]) for kind in ("file.edited", "file.watcher.updated")
     ]
-    assert list(done.events) == told
+    assert list(done.events) == sent
     last = recorded("b_permission_edit", "message.updated")[-1]
     assert list(done.diffs) == last["info"]["summary"]["diffs"]
     assert done.files == ("/code/demo/new.txt",)

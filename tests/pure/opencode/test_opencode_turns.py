@@ -100,8 +100,8 @@ async def test_events_that_nobody_knows(scripted) -> None:
         session, f'[{strange}, {{"op": "fail", "status": 503, "times": 1}}, {strange}, {{"op": "text"}}]'
     )
     await scripted.clock.advance(30)
-    told = [one["properties"] for one in scripted.told if one["type"] == "moon.risen"]
-    assert told == [{"sessionID": session["id"], "phase": "full"}] * 2
+    sent = [one["properties"] for one in scripted.sent if one["type"] == "moon.risen"]
+    assert sent == [{"sessionID": session["id"], "phase": "full"}] * 2
     assert scripted.milestones(session) == ["busy", "retry", "busy", *PAIR]
 
 
@@ -117,7 +117,7 @@ async def test_a_childs_error_is_not_its_parents(scripted) -> None:
     assert tool["state"]["error"] == f"Subagent failed (task_id: {child['id']}): Incorrect API key provided"
 
 
-async def test_the_same_seed_tells_the_same(scripted_by) -> None:
+async def test_the_same_seed_sends_the_same(scripted_by) -> None:
     lines = []
     for _ in range(2):
         server = scripted_by(None)

@@ -67,7 +67,7 @@ def test_what_was_too_short_may_be_missing(letters: str) -> None:
         ("", "ended with complete, but it was nothing"),
     ],
 )
-def test_what_never_was_shown_or_turned_back_is_told(letters: str, sentence: str) -> None:
+def test_what_never_was_shown_or_turned_back_is_found(letters: str, sentence: str) -> None:
     assert any(sentence in what for what in broken(card(letters)))
 
 
@@ -138,7 +138,7 @@ def test_times_must_not_go_back() -> None:
     assert any("went as recorded" in what for what in broken(turned))
 
 
-def test_a_renamed_play_is_judged_by_its_own_ids() -> None:
+def test_a_renamed_play_is_checked_by_its_own_ids() -> None:
     cards = [card("wpwc", sessionID="ses_new")]
     assert held(evaluate_activities(scenario(RUN), cards, LOOKING, {"ses_1": "ses_new"}))
     assert not held(evaluate_activities(scenario(RUN), cards, LOOKING))

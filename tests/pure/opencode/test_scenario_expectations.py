@@ -20,7 +20,7 @@ TWO_SESSIONS = scenario(
 )
 
 
-def fact(
+def showing(
     event_type: str | None, session_id: str | None = "ses_1", title: str = "Fix it", at: float = 1.0
 ) -> dict:
     return {"title": title, "body": "", "eventType": event_type, "sessionID": session_id, "at": at}
@@ -30,11 +30,11 @@ def broken(expectations: list[Expectation]) -> list[str]:
     return [expectation.what for expectation in expectations if not expectation.ok]
 
 
-def both(demanded: Scenario, facts: list[dict]) -> list[Expectation]:
-    return evaluate(demanded, facts, facts)
+def both(demanded: Scenario, showings: list[dict]) -> list[Expectation]:
+    return evaluate(demanded, showings, showings)
 
 
-GOOD = [fact("permission", title="Action Needed: Fix it"), fact("complete")]
+GOOD = [showing("permission", title="Action Needed: Fix it"), showing("complete")]
 
 
 def test_what_was_demanded_passes() -> None:
@@ -64,34 +64,34 @@ def test_every_expectation_is_a_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "sentence"),
+    ("showings", "sentence"),
     [
         ([], "the phone showed 1 complete, but it was 0"),
-        ([*GOOD, fact("complete")], "the phone showed 1 complete, but it was 2"),
+        ([*GOOD, showing("complete")], "the phone showed 1 complete, but it was 2"),
         (GOOD[:1], "the phone showed permission, then complete in ses_1, but it was permission"),
         (
             GOOD[::-1],
             "the phone showed permission, then complete in ses_1, but it was complete, then permission",
         ),
-        ([*GOOD, fact("error")], "the phone showed 0 error, but it was 1"),
-        ([*GOOD, fact(None)], "the phone showed nothing else, but it was None"),
-        ([*GOOD, fact("complete", "ses_9")], "the phone showed no other session, but it was ses_9"),
-        ([GOOD[0], fact("complete", None)], "the phone showed no other session, but it was None"),
+        ([*GOOD, showing("error")], "the phone showed 0 error, but it was 1"),
+        ([*GOOD, showing(None)], "the phone showed nothing else, but it was None"),
+        ([*GOOD, showing("complete", "ses_9")], "the phone showed no other session, but it was ses_9"),
+        ([GOOD[0], showing("complete", None)], "the phone showed no other session, but it was None"),
         (
-            [GOOD[0], fact("complete", title="Session complete")],
+            [GOOD[0], showing("complete", title="Session complete")],
             "the title of complete in ses_1 holds 'Fix it', but it was 'Session complete'",
         ),
         ([GOOD[0]], "the title of complete in ses_1 holds 'Fix it', but it was nothing"),
     ],
 )
-def test_what_goes_wrong_on_the_phone_is_told(facts: list[dict], sentence: str) -> None:
-    expectations = evaluate(PERMISSION_THEN_COMPLETE, GOOD, facts)
+def test_what_goes_wrong_on_the_phone_is_found(showings: list[dict], sentence: str) -> None:
+    expectations = evaluate(PERMISSION_THEN_COMPLETE, GOOD, showings)
     assert sentence in broken(expectations)
     assert all("phone" in what or "title" in what for what in broken(expectations))
 
 
-def test_what_goes_wrong_on_the_way_to_the_relay_is_told_apart() -> None:
-    expectations = evaluate(PERMISSION_THEN_COMPLETE, [*GOOD, fact("complete")], GOOD)
+def test_what_goes_wrong_on_the_way_to_the_relay_is_found_apart() -> None:
+    expectations = evaluate(PERMISSION_THEN_COMPLETE, [*GOOD, showing("complete")], GOOD)
     assert broken(expectations) == [
         "the relay was told of 1 complete, but it was 2",
         "the relay was told of permission, then complete in ses_1, "
@@ -100,7 +100,7 @@ def test_what_goes_wrong_on_the_way_to_the_relay_is_told_apart() -> None:
 
 
 def test_an_alert_shown_again_in_place_counts_twice() -> None:
-    again = {**fact("complete"), "replaced": True}
+    again = {**showing("complete"), "replaced": True}
     assert "the phone showed 1 complete, but it was 2" in broken(
         both(PERMISSION_THEN_COMPLETE, [*GOOD, again])
     )
@@ -115,25 +115,25 @@ def test_an_alert_shown_again_in_place_counts_twice() -> None:
     ],
 )
 def test_sessions_at_the_same_time_may_come_in_any_order(order: list[tuple[str, str]]) -> None:
-    assert held(both(TWO_SESSIONS, [fact(*one) for one in order]))
+    assert held(both(TWO_SESSIONS, [showing(*one) for one in order]))
 
 
 def test_the_right_number_in_the_wrong_session_is_wrong() -> None:
-    facts = [fact("permission", "ses_2"), fact("complete", "ses_1"), fact("complete", "ses_2")]
-    assert broken(both(TWO_SESSIONS, facts))
+    showings = [showing("permission", "ses_2"), showing("complete", "ses_1"), showing("complete", "ses_2")]
+    assert broken(both(TWO_SESSIONS, showings))
 
 
 def test_several_in_a_row() -> None:
     demanded = scenario(ExpectedAlert("permission", "ses_1", count=2))
-    assert held(both(demanded, [fact("permission"), fact("permission")]))
-    assert not held(both(demanded, [fact("permission")]))
+    assert held(both(demanded, [showing("permission"), showing("permission")]))
+    assert not held(both(demanded, [showing("permission")]))
 
 
 @pytest.mark.parametrize("silent", ["start", "progress"])
 def test_what_is_about_live_activities_passes_on_the_way_but_never_rings(silent: str) -> None:
     nothing = scenario()
-    assert held(evaluate(nothing, [fact(silent)], []))
-    assert broken(evaluate(nothing, [], [fact(silent)])) == [
+    assert held(evaluate(nothing, [showing(silent)], []))
+    assert broken(evaluate(nothing, [], [showing(silent)])) == [
         f"the phone showed nothing else, but it was {silent}",
         "the phone showed no other session, but it was ses_1",
     ]
@@ -141,23 +141,23 @@ def test_what_is_about_live_activities_passes_on_the_way_but_never_rings(silent:
 
 def test_nothing_demanded_means_nothing() -> None:
     assert held(both(scenario(), []))
-    assert not held(both(scenario(), [fact("complete")]))
+    assert not held(both(scenario(), [showing("complete")]))
 
 
-def test_a_renamed_play_is_judged_by_its_own_ids() -> None:
-    facts = [fact("permission", "ses_new"), fact("complete", "ses_new")]
-    assert held(evaluate(PERMISSION_THEN_COMPLETE, facts, facts, {"ses_1": "ses_new"}))
-    assert not held(evaluate(PERMISSION_THEN_COMPLETE, facts, facts))
+def test_a_renamed_play_is_checked_by_its_own_ids() -> None:
+    showings = [showing("permission", "ses_new"), showing("complete", "ses_new")]
+    assert held(evaluate(PERMISSION_THEN_COMPLETE, showings, showings, {"ses_1": "ses_new"}))
+    assert not held(evaluate(PERMISSION_THEN_COMPLETE, showings, showings))
 
 
 @pytest.mark.parametrize("name", scenarios())
 def test_every_scenario_can_be_fulfilled(name: str) -> None:
     demanded = load(name)
-    facts = [
-        fact(alert.event_type, alert.session_id, f"Error: {alert.title}")
+    showings = [
+        showing(alert.event_type, alert.session_id, f"Error: {alert.title}")
         for alert in demanded.alerts
         for _ in range(alert.count)
     ]
-    assert held(both(demanded, facts))
-    if facts:
-        assert not held(both(demanded, facts[:-1]))
+    assert held(both(demanded, showings))
+    if showings:
+        assert not held(both(demanded, showings[:-1]))

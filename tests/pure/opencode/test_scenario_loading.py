@@ -121,7 +121,7 @@ def test_every_scenario_says_what_it_is_about(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", scenarios())
-def test_requests_are_told_of_at_once(name: str) -> None:
+def test_requests_are_forwarded_at_once(name: str) -> None:
     """The recorder answered within a second, so a bridge that waits would have nothing to tell."""
     assert load(name).permission_delay == 0.0
 

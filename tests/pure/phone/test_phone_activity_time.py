@@ -14,7 +14,7 @@ def kit() -> Kit:
     return kit
 
 
-def told(kit: Kit) -> list[tuple[float, str]]:
+def outcome(kit: Kit) -> list[tuple[float, str]]:
     return [(one.at - T0, one.what) for one in kit.happened if one.what != "budget reset"]
 
 
@@ -25,7 +25,7 @@ def test_it_becomes_stale(kit: Kit) -> None:
     kit.pass_time(1)
     assert (kit.newest.state, kit.newest.visible, kit.newest.running) == ("stale", True, True)
     kit.pass_time(600)
-    assert told(kit) == [(0, "started"), (0, "updated"), (60, "stale")]
+    assert outcome(kit) == [(0, "started"), (0, "updated"), (60, "stale")]
 
 
 @pytest.mark.parametrize("stale_date", [None, T0 + 1_000])
@@ -49,11 +49,11 @@ def test_updates_do_not_lengthen_it(kit: Kit) -> None:
     assert kit.newest.state == "ended"
 
 
-def test_all_at_once_is_told_in_order(kit: Kit) -> None:
+def test_all_at_once_happens_in_order(kit: Kit) -> None:
     kit.changes(bright=False)
     kit.change(push("update", T0 + 1, priority=5, stale_date=T0 + 300))
     kit.pass_time(24 * HOUR)
-    assert told(kit)[1:] == [
+    assert outcome(kit)[1:] == [
         (0, "deferred"),
         (120, "updated"),
         (300, "stale"),

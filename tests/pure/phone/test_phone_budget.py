@@ -68,7 +68,7 @@ def test_a_bucket_of_nothing_holds_nothing() -> None:
 
 
 @given(st.lists(st.integers(0, 20_000), max_size=60), st.integers(1, 10))
-def test_who_stays_below_the_capacity_is_never_refused(times: list[int], capacity: int) -> None:
+def test_below_the_capacity_nothing_is_refused(times: list[int], capacity: int) -> None:
     """In any window, wherever it begins: then both ways take the same."""
     kept: list[float] = []
     for now in sorted(times):

@@ -42,7 +42,7 @@ def test_an_unknown_status() -> None:
     assert slots(activity({**FLAT, "status": "dancing"}), T0).minimal == "·"
 
 
-def test_both_formats_look_the_same() -> None:
+def test_both_formats_show_the_same() -> None:
     assert slots(activity(EXPO), T0) == slots(activity(FLAT), T0)
 
 

@@ -2,7 +2,7 @@
 events must follow in the same order. Identifiers, texts and the number of words may differ.
 
 Two races of the real server are set aside: the summary of changes runs beside the turn and is compared by itself, and a tool
-is told running shortly before or after its permission is asked.
+is sent running shortly before or after its permission is asked.
 """
 
 import json
@@ -128,8 +128,8 @@ DESCRIBED = {
 NOISE = ("plugin.", "catalog.", "reference.", "integration.", "project.", "sync", "server.")
 
 
-def lane_of(payload: dict) -> str:
-    """The session's changes, and the message that gets them, are told beside the turn, each in its own time."""
+def strand_of(payload: dict) -> str:
+    """The session's changes, and the message that gets them, are sent beside the turn, each in its own time."""
     info = payload.get("properties", {}).get("info", {})
     counted = "summary" in info and info.get("role") != "assistant"
     if payload["type"] == "session.diff" or (counted and "role" not in info):
@@ -137,38 +137,38 @@ def lane_of(payload: dict) -> str:
     return "message" if counted else "turn"
 
 
-def lanes(payloads: list[dict]) -> dict[tuple[str, str], list[str]]:
-    """The labels by session (in order of appearance) and lane; of repeated ones of a turn (running tools) only the first."""
+def strands(payloads: list[dict]) -> dict[tuple[str, str], list[str]]:
+    """The labels by session (in order of appearance) and strand; of repeated ones of a turn (running tools) only the first."""
     found: dict[tuple[str, str], list[str]] = {}
     for payload in payloads:
         if payload["type"].startswith(NOISE) or payload["type"] == "message.part.delta":
             continue
-        lane = found.setdefault((payload["properties"].get("sessionID", ""), lane_of(payload)), [])
-        if not lane or lane[-1] != label(payload) or lane_of(payload) != "turn":
-            lane.append(label(payload))
+        strand = found.setdefault((payload["properties"].get("sessionID", ""), strand_of(payload)), [])
+        if not strand or strand[-1] != label(payload) or strand_of(payload) != "turn":
+            strand.append(label(payload))
     return found
 
 
-def orders(payloads: list[dict]) -> list[list[str]]:
-    return [settled(lane) for lane in lanes(payloads).values()]
+def sequences(payloads: list[dict]) -> list[list[str]]:
+    return [settled(strand) for strand in strands(payloads).values()]
 
 
-def settled(lane: list[str]) -> list[str]:
+def settled(strand: list[str]) -> list[str]:
     """With the permission always after the running tool."""
-    for index in range(len(lane) - 1):
-        if lane[index].startswith(("permission.asked", "question.asked")) and lane[index + 1].endswith(
+    for index in range(len(strand) - 1):
+        if strand[index].startswith(("permission.asked", "question.asked")) and strand[index + 1].endswith(
             "running"
         ):
-            lane[index : index + 2] = [lane[index + 1], lane[index]]
-    return lane
+            strand[index : index + 2] = [strand[index + 1], strand[index]]
+    return strand
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
 async def test_the_order_is_the_recorded_one(scripted, name: str) -> None:
     recording = load(name).recording
     await Person(scripted).do(recording)
-    expected = sorted(orders([line.event["payload"] for line in recording.events]))
-    assert sorted(orders(scripted.told)) == expected
+    expected = sorted(sequences([line.event["payload"] for line in recording.events]))
+    assert sorted(sequences(scripted.sent)) == expected
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
@@ -176,9 +176,9 @@ async def test_the_events_have_the_recorded_fields(scripted, name: str) -> None:
     """Every kind of event has the same fields, at any depth, in a scripted turn as in the recorded one."""
     recording = load(name).recording
     await Person(scripted).do(recording)
-    told = [json.loads(line.removeprefix(b"data: "))["payload"] for line in scripted.lines]
+    sent = [json.loads(line.removeprefix(b"data: "))["payload"] for line in scripted.lines]
     mine, theirs = (
-        fields_by_label(told),
+        fields_by_label(sent),
         fields_by_label([line.event["payload"] for line in recording.events]),
     )
     assert {kind: fields for kind, fields in mine.items() if kind in theirs} == theirs

@@ -75,26 +75,26 @@ def test_what_always_holds(steps: list[Any], name: str, frequent: bool, seed: in
             assert activity.running or not activity.island
         assert sum(activity.island for activity in kit.activities.all) == bool(kit.activities.running)
         times = [one.at for one in kit.happened[seen:] if one.what != "budget reset"]
-        assert times == sorted(times), "something was told out of order"
+        assert times == sorted(times), "something was outcome out of order"
         assert all(at <= kit.now for at in times)
         seen = len(kit.happened)
 
 
 @settings(max_examples=100, deadline=None)
 @given(STEPS)
-def test_every_push_has_one_fate(steps: list[Any]) -> None:
+def test_every_push_has_one_outcome(steps: list[Any]) -> None:
     """Started, updated, ended or dropped, exactly once; deferred at most once before; or still waiting."""
     kit = Kit()
     for number, step in enumerate(steps):
         play(kit, step, number)
-    fates: dict[int, list[str]] = {}
+    outcomes: dict[int, list[str]] = {}
     for one in kit.happened:
         if one.push is not None:
-            fates.setdefault(id(one.push), []).append(one.what)
+            outcomes.setdefault(id(one.push), []).append(one.what)
     waiting = {id(one.waiting.message.push) for one in kit.activities.all if one.waiting is not None}
-    for found, told in fates.items():
-        assert told.count("deferred") <= 1
-        final = [what for what in told if what != "deferred"]
+    for found, outcome in outcomes.items():
+        assert outcome.count("deferred") <= 1
+        final = [what for what in outcome if what != "deferred"]
         assert len(final) == (0 if found in waiting else 1)
 
 

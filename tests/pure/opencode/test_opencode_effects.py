@@ -22,21 +22,21 @@ D = "/code/demo"
 
 
 def state_before(name: str, kind: str) -> tuple[State, list[tuple[str, dict]]]:
-    """The state when the first event of a kind happened in a recording, and what was told of its session since."""
+    """The state when the first event of a kind happened in a recording, and what was sent of its session since."""
     state, events = State(), [line.event["payload"] for line in load(name).recording.events]
     position = next(index for index, event in enumerate(events) if event["type"] == kind)
     for event in events[:position]:
         state.fold(D, event)
     session_id = events[position]["properties"]["sessionID"]
-    told = [
+    sent = [
         (event["type"], event["properties"])
         for event in events[position:]
         if event["type"] != "sync" and event["properties"].get("sessionID") == session_id
     ]
-    return state, told
+    return state, sent
 
 
-TOLD_OF_TURNS = {
+OF_TURNS = {
     "permission.replied",
     "question.replied",
     "question.rejected",
@@ -47,7 +47,7 @@ TOLD_OF_TURNS = {
 
 
 def turns(events) -> list[tuple[str, dict]]:
-    return [event for event in events if event[0] in TOLD_OF_TURNS]
+    return [event for event in events if event[0] in OF_TURNS]
 
 
 def only_session(state: State) -> str:
@@ -58,18 +58,18 @@ def only_session(state: State) -> str:
 @pytest.mark.parametrize(
     ("name", "reply"), [("b_permission_once", "once"), ("b_permission_always", "always")]
 )
-def test_giving_permission_is_told_and_the_turn_goes_on(name: str, reply: str) -> None:
-    state, told = state_before(name, "permission.replied")
+def test_a_permission_is_answered_and_the_turn_goes_on(name: str, reply: str) -> None:
+    state, sent = state_before(name, "permission.replied")
     (request_id,) = state.permissions
     answer = permission_reply(state, request_id, reply)
-    assert answer == Effect((told[0],))
+    assert answer == Effect((sent[0],))
 
 
 def test_refusing_permission_ends_the_turn_without_error() -> None:
-    state, told = state_before("b_permission_reject", "permission.replied")
+    state, sent = state_before("b_permission_reject", "permission.replied")
     (request_id,) = state.permissions
     answer = permission_reply(state, request_id, "reject")
-    assert list(answer.events) == turns(told)
+    assert list(answer.events) == turns(sent)
     assert answer.stopped == {only_session(state)}
 
 
@@ -84,42 +84,42 @@ def test_refusing_one_of_several_refuses_all_of_the_session() -> None:
     assert answer.stopped == {"ses_1"}
 
 
-def test_answering_a_question_is_told_and_the_turn_goes_on() -> None:
-    state, told = state_before("h_question", "question.replied")
+def test_a_question_is_answered_and_the_turn_goes_on() -> None:
+    state, sent = state_before("h_question", "question.replied")
     (request_id,) = state.questions
-    assert question_reply(state, request_id, [["Blue"]]) == Effect((told[0],))
+    assert question_reply(state, request_id, [["Blue"]]) == Effect((sent[0],))
 
 
 def test_dismissing_a_question_ends_the_turn_without_error() -> None:
-    state, told = state_before("h_question_reject", "question.rejected")
+    state, sent = state_before("h_question_reject", "question.rejected")
     (request_id,) = state.questions
     answer = question_reject(state, request_id)
-    assert list(answer.events) == turns(told)
+    assert list(answer.events) == turns(sent)
     assert answer.stopped == {only_session(state)}
 
 
 def test_an_abort_while_streaming_is_an_error_and_two_ends() -> None:
-    state, told = state_before("e_abort", "session.error")
+    state, sent = state_before("e_abort", "session.error")
     answer = abort(state, only_session(state))
     extra_abort_at_the_end = 2
-    assert list(answer.events) == turns(told)[:-extra_abort_at_the_end]
+    assert list(answer.events) == turns(sent)[:-extra_abort_at_the_end]
 
 
 def test_an_abort_while_a_retry_waits_is_no_error() -> None:
-    state, told = state_before("d_retry_connection_refused", "session.status")
+    state, sent = state_before("d_retry_connection_refused", "session.status")
     state = State()
     for line in load("d_retry_connection_refused").recording.events:
         state.fold(D, line.event["payload"])
         if state.statuses and next(iter(state.statuses.values()))["type"] == "retry":
             break
     answer = abort(state, only_session(state))
-    assert list(answer.events) == turns(told)[-2:]
+    assert list(answer.events) == turns(sent)[-2:]
 
 
 def test_an_abort_leaves_requests_pending() -> None:
-    state, told = state_before("b_permission_then_abort", "session.error")
+    state, sent = state_before("b_permission_then_abort", "session.error")
     answer = abort(state, only_session(state))
-    assert list(answer.events) == turns(told)
+    assert list(answer.events) == turns(sent)
     assert "permission.replied" not in dict(answer.events)
 
 

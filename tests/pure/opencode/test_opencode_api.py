@@ -22,20 +22,20 @@ def noise(payloads: list[dict]) -> list[tuple[str, dict]]:
 
 async def test_an_instance_starts_with_the_recorded_burst(scripted) -> None:
     scripted.api.visit(D)
-    assert [one["type"] for one in scripted.told] == ["project.updated"]
+    assert [one["type"] for one in scripted.sent] == ["project.updated"]
     await scripted.clock.advance(TO_BURST + 0.1)
     recorded = [line.event["payload"] for line in load("a_text").recording.events]
-    assert noise(scripted.told) == noise(recorded)
+    assert noise(scripted.sent) == noise(recorded)
     assert len(noise(recorded)) == 49
 
 
 async def test_an_instance_starts_once_until_it_is_disposed_of(scripted) -> None:
     for _ in range(3):
         scripted.api.visit(D)
-    assert len(scripted.told) == 1
+    assert len(scripted.sent) == 1
     scripted.api.dispose(D)
     scripted.api.visit(D)
-    assert [one["type"] for one in scripted.told] == [
+    assert [one["type"] for one in scripted.sent] == [
         "project.updated", "server.instance.disposed", "project.updated",
     ]  # fmt: skip
 
@@ -57,8 +57,8 @@ async def test_disposal_aborts_what_works_there_and_forgets_what_waits(scripted)
     assert [turn.result().how for turn in turns] == ["aborted", "aborted"]
     for session in (busy, asking):
         assert scripted.milestones(session)[-5:] == ["MessageAbortedError", *["idle", "session.idle"] * 2]
-    assert scripted.told[-1] == {
-        **scripted.told[-1],
+    assert scripted.sent[-1] == {
+        **scripted.sent[-1],
         "type": "server.instance.disposed",
         "properties": {"directory": D},
     }
@@ -67,13 +67,13 @@ async def test_disposal_aborts_what_works_there_and_forgets_what_waits(scripted)
     assert list(scripted.state.statuses) == [elsewhere["id"]]
 
 
-async def test_disposing_of_everything_tells_of_each_instance_and_then_of_all(scripted) -> None:
+async def test_disposing_of_everything_announces_each_instance_and_then_all(scripted) -> None:
     for directory in ("/code/b", "/code/a"):
         scripted.session(directory=directory)
-    before = len(scripted.told)
+    before = len(scripted.sent)
     scripted.api.dispose_all()
-    told = [(one["type"], one["properties"]) for one in scripted.told[before:]]
-    assert told == [
+    sent = [(one["type"], one["properties"]) for one in scripted.sent[before:]]
+    assert sent == [
         ("server.instance.disposed", {"directory": "/code/a"}),
         ("server.instance.disposed", {"directory": "/code/b"}),
         ("global.disposed", {}),
@@ -109,7 +109,7 @@ def recorded() -> Process:
     return process
 
 
-async def test_without_a_model_no_instance_is_told_of(recorded: Process) -> None:
+async def test_without_a_model_no_instance_is_announced(recorded: Process) -> None:
     sent: list = []
     recorded.streams.send = sent.append
     Api(recorded, None).visit("/code/other")

@@ -38,7 +38,7 @@ def start(stage: Scheduler, beats) -> list:
 
 async def test_beats_without_pause_go_out_at_once_and_together(scripted, stage) -> None:
     ended = start(stage, says(0.0, 0.0, 0.0))
-    assert [one["type"] for one in scripted.told] == ["e0", "e1", "e2"]
+    assert [one["type"] for one in scripted.sent] == ["e0", "e1", "e2"]
     assert [count for _, count in scripted.writes] == [3]
     assert ended == [None]
 
@@ -49,7 +49,7 @@ async def test_what_is_due_within_a_tick_is_one_write(scripted, stage) -> None:
         start(stage, says(*[0.01 / 3] * 60))
     begun = len(scripted.writes)
     await scripted.clock.advance(1.0)
-    assert len(scripted.told) == 100 * 60
+    assert len(scripted.sent) == 100 * 60
     assert len(scripted.writes) - begun <= 0.2 / TICK + 2
     assert max(at for at, _ in scripted.writes) <= began + 0.2 + 2 * TICK
 
@@ -64,7 +64,7 @@ async def test_who_waits_is_not_woken_by_time(scripted, stage) -> None:
     await scripted.clock.advance(1e6)
     assert running.waits == {"per_1"}
     stage.resume(running, "it")
-    assert [one["type"] for one in scripted.told] == ["got it"]
+    assert [one["type"] for one in scripted.sent] == ["got it"]
 
 
 async def test_who_was_answered_early_is_not_woken_again_by_the_old_time(scripted, stage) -> None:
@@ -78,9 +78,9 @@ async def test_who_was_answered_early_is_not_woken_again_by_the_old_time(scripte
     await scripted.clock.advance(1.0)
     stage.resume(running, "it")
     await scripted.clock.advance(30.0)
-    assert [one["type"] for one in scripted.told] == ["got it"]
+    assert [one["type"] for one in scripted.sent] == ["got it"]
     await scripted.clock.advance(60.0)
-    assert [one["type"] for one in scripted.told] == ["got it", "later"]
+    assert [one["type"] for one in scripted.sent] == ["got it", "later"]
 
 
 async def test_work_beside_begins_at_once_and_goes_its_own_way(scripted, stage) -> None:
@@ -90,7 +90,7 @@ async def test_work_beside_begins_at_once_and_goes_its_own_way(scripted, stage) 
 
     start(stage, main())
     await scripted.clock.advance(5.0)
-    assert [one["type"] for one in scripted.told] == ["a", "e0", "b", "e1"]
+    assert [one["type"] for one in scripted.sent] == ["a", "e0", "b", "e1"]
 
 
 async def test_a_stop_is_thrown_where_the_beats_are(scripted, stage) -> None:
@@ -105,7 +105,7 @@ async def test_a_stop_is_thrown_where_the_beats_are(scripted, stage) -> None:
     running = Running(stubborn(), D, endings.append)
     stage.resume(running)
     stage.resume(running, Aborted("ses_1"))
-    assert [one["type"] for one in scripted.told] == ["a", "aborted ses_1"]
+    assert [one["type"] for one in scripted.sent] == ["a", "aborted ses_1"]
     assert endings == [Ending("aborted")]
 
 
@@ -120,7 +120,7 @@ async def test_a_turn_that_breaks_does_not_stop_the_others(scripted, stage) -> N
     start(stage, says(2.0, 0.0))
     await scripted.clock.advance(3.0)
     gc.collect()
-    assert [one["type"] for one in scripted.told] == ["a", "e0", "e1"]
+    assert [one["type"] for one in scripted.sent] == ["a", "e0", "e1"]
     assert [type(one) for one in reported] == [LookupError]
 
 
@@ -128,7 +128,7 @@ async def test_nothing_plays_after_clear(scripted, stage) -> None:
     start(stage, says(1.0, 1.0, 1.0))
     stage.clear()
     await scripted.clock.advance(10.0)
-    assert len(scripted.told) == 1
+    assert len(scripted.sent) == 1
     assert scripted.clock.sleepers == 0
 
 
