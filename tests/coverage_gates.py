@@ -27,7 +27,6 @@ PURE = (
     "relay/server/live_activities/settlement.py",
     "relay/server/live_activities/throttle.py",
     "relay/server/live_activities/tokens.py",
-    "relay/apns/activity_payload.py",
     "relay/apns/environments.py",
     "relay/apns/http2/flow.py",
     "relay/apns/http2/frames.py",

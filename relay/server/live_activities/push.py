@@ -2,7 +2,7 @@
 
 import uuid
 
-from relay.apns.activity_payload import ActivityContent, activity_payload
+from relay.apns.payload import ActivityContent, activity_payload
 from relay.apns.push import Push
 from relay.contract import Status, session_link
 from relay.server.live_activities.life import LONGEST_MS, Kind, kind, priority

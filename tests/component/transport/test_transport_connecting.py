@@ -99,13 +99,6 @@ async def test_a_server_that_resets_the_handshake_is_said_to(build: BuildGateway
     assert "reset" in outcome.error.lower()
 
 
-async def test_the_deadline_holds_while_connecting(build: BuildGateway) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        gateway = build(listener.getsockname()[1], deadline=0.1)
-        outcomes = await send_all(gateway, 50)
-    assert all(outcome.transmission == "not_sent" for outcome in outcomes)
-
-
 async def test_a_caller_cancelled_while_connecting_harms_nobody(gateway: ApnsGateway, apns: Any) -> None:
     tasks = [asyncio.create_task(gateway.send(push())) for _ in range(5)]
     await asyncio.sleep(0)
@@ -145,17 +138,6 @@ def only_tokens_from(iat: float) -> Callable[[Any], None]:
             request.answer()
 
     return judge
-
-
-async def test_an_expired_provider_token_is_renewed_once_on_a_new_connection(
-    gateway: ApnsGateway, apns: Any, clock: Clock
-) -> None:
-    await prime(gateway, apns)
-    clock.now += MIN_AGE
-    apns.on_push = only_tokens_from(clock.now)
-    assert await send_all(gateway, 10) == [answered(200)] * 10
-    assert len(apns.peers) == 2
-    assert len({request.headers["authorization"] for request in apns.requests}) == 2
 
 
 async def test_the_other_environments_connection_is_replaced_too(

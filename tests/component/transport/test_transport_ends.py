@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from component.transport.sending import BuildGateway, Clock, allow, prime, push, send_all, start, unanswered
+from component.transport.sending import BuildGateway, Clock, allow, prime, push, start, unanswered
 from outcomes import answered, not_sent
 from relay.apns.gateway import ApnsGateway
 from relay.apns.http2 import connector
@@ -113,36 +113,6 @@ async def test_a_server_without_settings(build: BuildGateway, apns: Any) -> None
 # The end of a connection.
 
 
-async def test_a_graceful_goaway_loses_and_doubles_nothing(gateway: ApnsGateway, apns: Any) -> None:
-    sending, waiting = await unanswered(gateway, apns, 5)
-    old = apns.peers[0]
-    old.go_away(2**31 - 1, b'{"reason":"Shutdown"}')
-    await eventually(lambda: not gateway._pools["production"]._usable)
-    apns.on_push = lambda request: request.answer()
-    assert await gateway.send(push()) == answered(200)
-    assert len(apns.peers) == 2
-    for request in waiting:
-        request.answer()
-    assert await asyncio.gather(*sending) == [answered(200)] * 5
-    assert len(apns.requests) == 6
-    await eventually(lambda: old.closed)
-
-
-async def test_streams_above_a_goaway_are_sent_again_and_the_others_are_not(
-    gateway: ApnsGateway, apns: Any
-) -> None:
-    sending, waiting = await unanswered(gateway, apns, 4)
-    first = {request.stream_id: request for request in waiting}
-    apns.on_push = lambda request: request.answer()
-    apns.peers[0].go_away(3)
-    first[1].answer()
-    first[3].answer()
-    assert await asyncio.gather(*sending) == [answered(200)] * 4
-    again = {request.apns_id for request in apns.peers[1].requests.values()}
-    assert again == {first[5].apns_id, first[7].apns_id}
-    assert len(apns.requests) == 6
-
-
 async def test_an_abrupt_goaway(gateway: ApnsGateway, apns: Any) -> None:
     await prime(gateway, apns)
     sending, waiting = await unanswered(gateway, apns, 4)
@@ -153,23 +123,6 @@ async def test_an_abrupt_goaway(gateway: ApnsGateway, apns: Any) -> None:
     assert sum(outcome.transmission == "maybe_sent" for outcome in outcomes) == 2
     assert outcomes.count(answered(200)) == 2
     assert len(apns.requests) == 1 + 6
-
-
-async def test_a_cut_connection_may_have_taken_what_was_written(gateway: ApnsGateway, apns: Any) -> None:
-    await prime(gateway, apns)
-    apns.on_push = lambda request: request.peer.transport.abort()
-    outcomes = await send_all(gateway, 3)
-    assert all(outcome.transmission == "maybe_sent" for outcome in outcomes)
-    apns.on_push = lambda request: request.answer()
-    assert await gateway.send(push()) == answered(200)
-    assert len(apns.peers) == 2
-
-
-async def test_a_connection_closed_while_idle_costs_nothing(gateway: ApnsGateway, apns: Any) -> None:
-    await prime(gateway, apns)
-    apns.peers[0].transport.close()
-    await eventually(lambda: apns.peers[0].closed)
-    assert await gateway.send(push()) == answered(200)
 
 
 async def test_a_server_that_hangs_up_at_once_is_left_alone_for_a_while(
@@ -201,37 +154,7 @@ async def test_what_is_no_http2_is_not_sent(build: BuildGateway, apns: Any) -> N
     assert (await gateway.send(push())).transmission == "not_sent"
 
 
-async def test_a_protocol_error_amid_answers_loses_no_push(gateway: ApnsGateway, apns: Any) -> None:
-    sending, waiting = await unanswered(gateway, apns, 3)
-    waiting[0].answer()
-    await eventually(lambda: not apns.peers[0].closed)
-    apns.peers[0].transport.write(b"\x00\x00\x01\x06\x00\x00\x00\x00\x07!")  # PING on a stream, of one byte
-    outcomes = await asyncio.gather(*sending)
-    assert outcomes.count(answered(200)) + sum(o.transmission == "maybe_sent" for o in outcomes) == 3
-    await eventually(lambda: apns.peers[0].closed)
-
-
 # Closing.
-
-
-async def test_close_waits_for_the_answers(gateway: ApnsGateway, apns: Any) -> None:
-    sending, waiting = await unanswered(gateway, apns, 3)
-    closing = asyncio.create_task(gateway.close(5.0))
-    for request in waiting:
-        request.answer()
-    assert await asyncio.gather(*sending) == [answered(200)] * 3
-    await closing
-    assert len(apns.requests) == 3
-    await eventually(lambda: apns.peers[0].closed)
-
-
-async def test_close_ends_when_its_grace_is_over(gateway: ApnsGateway, apns: Any) -> None:
-    apns.on_push = lambda request: None
-    sending = asyncio.create_task(send_all(gateway, 3))
-    await eventually(lambda: len(apns.requests) == 3)
-    await gateway.close(0.1)
-    assert all(outcome.transmission == "maybe_sent" for outcome in await sending)
-    assert len(apns.requests) == 3
 
 
 async def test_no_environment_waits_for_the_other_to_close(gateway: ApnsGateway, apns: Any) -> None:

@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activity_values import HOUR, NOW, QUESTION, activity, phone, pushing, state, told
-from relay.apns.activity_payload import LENGTHS, ActivityContent, activity_payload
-from relay.apns.payload import MAX_PAYLOAD
+from relay.apns.payload import LENGTHS, MAX_PAYLOAD, ActivityContent, activity_payload
 from relay.contract import ActivityFormat, ContentState, EventType, Status, session_link
 from relay.server.live_activities.life import Kind, observe, opened
 from relay.server.live_activities.push import push
-from relay.server.live_activities.record import Activity, Alert
+from relay.server.live_activities.record import Activity
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 FORMATS: tuple[ActivityFormat, ...] = get_args(ActivityFormat)
@@ -217,13 +216,6 @@ def test_where_the_names_leave_little_room_texts_are_halved_until_it_fits(
     assert 0 < len(shown["lastMessage"]) < LENGTHS["last_message"] // 2
 
 
-@pytest.mark.parametrize("activity_format", FORMATS)
-def test_no_retry_is_null(activity_format: ActivityFormat) -> None:
-    content = ActivityContent(event="update", timestamp=1, state=state(), session_id="s", url="u")
-    payload = activity_payload(content, activity_format)
-    assert fields_of(json.loads(payload)["aps"]["content-state"], activity_format)["retryInfo"] is None
-
-
 @pytest.mark.parametrize("event_type", ["start", "progress", "permission"])
 @pytest.mark.parametrize("activity_format", FORMATS)
 def test_every_start_has_words_and_asks_for_an_update_token(
@@ -241,8 +233,3 @@ def test_every_start_has_words_and_asks_for_an_update_token(
         assert aps["input-push-token"] == 1
         assert all(aps["alert"].values())
         assert aps["stale-date"] > NOW // 1000
-
-
-def test_the_alert_is_the_questions() -> None:
-    aps = json.loads(payload_of(GOLDEN_ACTIVITIES["permission"]("flat")))["aps"]
-    assert Alert(**aps["alert"]) == QUESTION

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.apns.payload import MAX_PAYLOAD, alert_payload, encode
+from relay.apns.payload import MAX_PAYLOAD, alert_payload
 from relay.contract import ALERT_TYPES, EVENT_KINDS, Event
 from relay.server.alerts.planner import Recipient, plan
 
@@ -141,7 +141,3 @@ def test_where_there_is_no_room_at_all_the_text_is_dropped() -> None:
         title="T", body="B", event_type="error", session_id="s" * 1900, server_id=None, url="u"
     )
     assert json.loads(payload)["aps"]["alert"] == {"title": "", "body": ""}
-
-
-def test_json_is_compact_and_utf_8() -> None:
-    assert encode({"a": [1, "ä😀"]}) == '{"a":[1,"ä😀"]}'.encode()

@@ -65,14 +65,6 @@ def test_any_split_gives_the_same(wire: Any, make_client: Any, data: st.DataObje
     assert len(left) == in_flight
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.data())
-def test_octet_by_octet(wire: Any, make_client: Any, data: st.DataObject) -> None:
-    whole = data.draw(octets(wire))
-    pieces = [whole[at : at + 1] for at in range(len(whole))]
-    assert outcomes_of(make_client, pieces) == outcomes_of(make_client, [whole])
-
-
 def test_cut_at_every_octet_of_an_answer_nothing_is_forgotten_and_nothing_invented(
     wire: Any, make_client: Any
 ) -> None:
