@@ -13,7 +13,6 @@ from relay.bridge.pairing.hosts import (
     host_list,
     is_local,
     own_addresses,
-    port_of,
     tier,
 )
 
@@ -100,13 +99,6 @@ def test_host_list(url: str, advertised: list[str], answering: list[str], hosts:
 )  # fmt: skip
 def test_local_hosts(host: str, local: bool) -> None:
     assert is_local(host) is local
-
-
-@pytest.mark.parametrize(
-    ("url", "port"), [("http://a", 80), ("https://a", 443), ("http://a:4096/x", 4096), ("https://[::1]:8", 8)]
-)
-def test_ports(url: str, port: int) -> None:
-    assert port_of(url) == port
 
 
 LAPTOP = Tailnet("laptop.tail1234.ts.net", ("100.101.102.103", "fd7a:115c:a1e0::1"))

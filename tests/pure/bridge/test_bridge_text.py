@@ -1,25 +1,27 @@
-"""Texts that fit a notification."""
+"""Texts that fit a notification or a card, and hold no secrets."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.notify.text import MAX_UNITS, MAX_WORDS, fit, shorten
-from relay.text import ELLIPSIS
+from relay.bridge.notify.text import (
+    MAX_REDACTED,
+    MAX_UNITS,
+    MAX_WORDS,
+    card_title,
+    fit,
+    redact,
+    redact_addresses,
+    shorten,
+)
 
-any_text = st.text(st.characters() | st.characters(categories=["Cs"]))
-
-
-def utf16_units(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
+ANY_TEXT = st.text(st.characters() | st.characters(categories=["Cs"]))
 
 
 @pytest.mark.parametrize(
     ("text", "short"),
     [
-        ("", ""),
         ("  \n\t ", ""),
-        ("one", "one"),
         (" one \n\n two\tthree ", "one two three"),
         (" ".join(["w"] * 18), " ".join(["w"] * 18)),
         (" ".join(["w"] * 19), " ".join(["w"] * 18) + "…"),
@@ -29,52 +31,21 @@ def utf16_units(text: str) -> int:
         ("🙂" * 70, "🙂" * 70),
         ("🙂" * 71, "🙂" * 69 + "…"),
         ("x" + "🙂" * 70, "x" + "🙂" * 69 + "…"),
-        ("\ud83d", "\ufffd"),
         ("a\udc00b", "a\ufffdb"),
+        (" ".join([*["wwwwwww"] * 17, "wwww", "more"]), " ".join([*["wwwwwww"] * 17, "www"]) + "…"),
     ],
 )
-def test_shorten(text: str, short: str) -> None:
+def test_a_text_for_a_notification(text: str, short: str) -> None:
     assert shorten(text) == short
 
 
-def test_a_cut_by_words_counts_its_ellipsis() -> None:
-    words = ["wwwwwww"] * 17 + ["wwww"]  # 17 * 8 + 4 = 140 units: no room for the ellipsis
-    assert utf16_units(" ".join(words)) == 140
-    short = shorten(" ".join([*words, "more"]))
-    assert short.endswith("www…")
-    assert utf16_units(short) == 140
-
-
-@settings(deadline=None, max_examples=60)
-@given(any_text)
-def test_never_longer_than_allowed(text: str) -> None:
+@settings(deadline=None, max_examples=100)
+@given(ANY_TEXT)
+def test_any_text_becomes_one_line_that_fits_and_can_be_sent(text: str) -> None:
     short = shorten(text)
-    assert utf16_units(short) <= MAX_UNITS
+    assert len(short.encode("utf-16-le")) // 2 <= MAX_UNITS
     assert len(short.split()) <= MAX_WORDS
-
-
-@settings(deadline=None, max_examples=60)
-@given(any_text)
-def test_always_one_clean_line_that_can_be_sent(text: str) -> None:
-    short = shorten(text)
-    assert short == " ".join(short.split())
-    short.encode("utf-8")
-
-
-@settings(deadline=None, max_examples=60)
-@given(any_text)
-def test_shortening_twice_changes_nothing(text: str) -> None:
-    assert shorten(shorten(text)) == shorten(text)
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.text())
-def test_what_is_kept_is_the_beginning(text: str) -> None:
-    line = " ".join(text.split())
-    short = shorten(text)
-    if short != line:
-        assert short.endswith(ELLIPSIS)
-        assert line.startswith(short.removesuffix(ELLIPSIS))
+    assert short == " ".join(short.split()) == shorten(short)
 
 
 @pytest.mark.parametrize(
@@ -88,5 +59,59 @@ def test_what_is_kept_is_the_beginning(text: str) -> None:
         ("half \ud83d", "half \ufffd"),
     ],
 )
-def test_a_cards_text_fits(text: str, fitted: str) -> None:
+def test_a_text_for_a_card(text: str, fitted: str) -> None:
     assert fit(text) == fitted
+
+
+def test_the_title_of_a_card() -> None:
+    assert [card_title(title) for title in ("Fix\nit", " ", None)] == [
+        "Fix it",
+        "OpenCode session",
+        "OpenCode session",
+    ]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "sk-proj-AbCd1234efgh5678",
+        "ghp_abcdefghijklmnop1234",
+        "github_pat_11ABCDEFG0abcdef",
+        "xoxb-123456789-abcdefgh",
+        "AKIAIOSFODNN7EXAMPLE",
+        "AIzaSyA1234567890abcdefgh",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+        "hf_abcdefghijklmnop",
+        "aB3" * 12,
+        "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END PRIVATE KEY-----",
+    ],
+)
+def test_keys_are_masked_by_their_shape(secret: str) -> None:
+    masked = redact(f"before {secret} after")
+    assert secret not in masked
+    assert masked.startswith("before ")
+    assert masked.endswith("after")
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("api_key=hunter2", "api_key=***"),
+        ('{"token": "hunter2"}', '{"token": ***}'),
+        ("OPENAI_API_KEY='two words'", "OPENAI_API_KEY=***"),
+        ("x-api-key: hunter2, next", "x-api-key: ***, next"),
+        ("password: hunter2", "password: ***"),
+        ("Authorization: Basic aHVudGVyMg==", "Authorization: *** ***"),
+        ("postgres://me:hunter2@db/x", "postgres://***@db/x"),
+        ("max_tokens: 4096 are fine", "max_tokens: 4096 are fine"),
+        ("git show 45a8658666813b49e67f025f87d963632dcd50b5", "git show 45a8658666813b49e67f025f87d963632dcd50b5"),
+        ("a risk-averse basic idea", "a risk-averse basic idea"),
+    ],
+)  # fmt: skip
+def test_values_are_masked_by_their_names(text: str, masked: str) -> None:
+    assert redact(text) == masked
+
+
+def test_a_very_long_text_is_cut_before_it_is_searched() -> None:
+    assert len(redact("word " * 10_000)) == MAX_REDACTED
+    assert len(redact_addresses("a." * 100_000)) == MAX_REDACTED

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.notify.text import MAX_REDACTED, redact, redact_addresses
 from relay.bridge.sources.opencode1 import wording
 from relay.bridge.sources.opencode1.wire import (
     PartUpdated,
@@ -136,52 +135,6 @@ def test_why_and_when_it_is_tried_again() -> None:
     assert wording.retry_info(2, 8000, 7001.0) == "Retry 2 in 1s"
     assert wording.retry_info(2, 8000, 9999.0) == "Retry 2 in 0s"
     assert wording.retry_info(3, None, 0.0) == "Retry 3"
-
-
-@pytest.mark.parametrize(
-    "secret",
-    [
-        "sk-proj-AbCd1234efgh5678",
-        "ghp_abcdefghijklmnop1234",
-        "github_pat_11ABCDEFG0abcdef",
-        "xoxb-123456789-abcdefgh",
-        "AKIAIOSFODNN7EXAMPLE",
-        "AIzaSyA1234567890abcdefgh",
-        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
-        "hf_abcdefghijklmnop",
-        "aB3" * 12,
-        "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END PRIVATE KEY-----",
-    ],
-)
-def test_keys_are_masked_by_their_shape(secret: str) -> None:
-    masked = redact(f"before {secret} after")
-    assert secret not in masked
-    assert masked.startswith("before ")
-    assert masked.endswith("after")
-
-
-@pytest.mark.parametrize(
-    ("text", "masked"),
-    [
-        ("api_key=hunter2", "api_key=***"),
-        ('{"token": "hunter2"}', '{"token": ***}'),
-        ("OPENAI_API_KEY='two words'", "OPENAI_API_KEY=***"),
-        ("x-api-key: hunter2, next", "x-api-key: ***, next"),
-        ("password: hunter2", "password: ***"),
-        ("Authorization: Basic aHVudGVyMg==", "Authorization: *** ***"),
-        ("postgres://me:hunter2@db/x", "postgres://***@db/x"),
-        ("max_tokens: 4096 are fine", "max_tokens: 4096 are fine"),
-        ("git show 45a8658666813b49e67f025f87d963632dcd50b5", "git show 45a8658666813b49e67f025f87d963632dcd50b5"),
-        ("a risk-averse basic idea", "a risk-averse basic idea"),
-    ],
-)  # fmt: skip
-def test_values_are_masked_by_their_names(text: str, masked: str) -> None:
-    assert redact(text) == masked
-
-
-def test_a_very_long_text_is_cut_before_it_is_searched() -> None:
-    assert len(redact("word " * 10_000)) == MAX_REDACTED
-    assert len(redact_addresses("a." * 100_000)) == MAX_REDACTED
 
 
 @settings(deadline=None, max_examples=60)

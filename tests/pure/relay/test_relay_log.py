@@ -6,9 +6,11 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from relay import log as log_module
-from relay.log import FORMAT, Formatter, TurnHandler
+from relay.log import FORMAT, Formatter, TurnHandler, line
 
 
 class Stream(io.StringIO):
@@ -107,3 +109,26 @@ def test_installed(monkeypatch: pytest.MonkeyPatch, stream: Stream) -> None:
     logging.getLogger("relay.tests.installed").info("said")
     (line,) = stream.writes
     assert line.endswith(" INFO relay.tests.installed said\n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, "sent"),
+        ({"eventID": "ab12", "count": 2}, "sent eventID=ab12 count=2"),
+        ({"reason": "no answer"}, 'sent reason="no answer"'),
+        ({"reason": 'say "hi"\nnow'}, r'sent reason="say \"hi\"\nnow"'),
+        ({"reason": ""}, 'sent reason=""'),
+        ({"a": "x=y", "b": None, "c": False}, 'sent a="x=y" c=False'),
+        ({"retry_in": 0.123456}, "sent retry_in=0.123"),
+        ({"reason": "schön"}, "sent reason=schön"),
+    ],
+)
+def test_keys_and_values(fields: dict[str, object], text: str) -> None:
+    assert line("sent", **fields) == text
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.text())
+def test_a_line_is_one_line(value: str) -> None:
+    assert len(line("sent", value=value).splitlines()) == 1
