@@ -41,7 +41,7 @@ class FakeRelay(LoopbackServer):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    def told(self) -> list[tuple[str, str]]:
+    def rang(self) -> list[tuple[str, str]]:
         """(eventType, sessionID) of all that rang, in order."""
         return [(event.eventType, event.sessionID) for event in self.accepted]
 

@@ -24,7 +24,7 @@ class TestGap:
             fake_opencode.status("ses_a", "idle")
             await cut(fake_opencode)
             await caught_up(fake_opencode)
-        assert fake_relay.told() == [("complete", "ses_a")]
+        assert fake_relay.rang() == [("complete", "ses_a")]
         assert fake_relay.accepted[0].body == "It is fixed."
 
     async def test_a_whole_turn_in_the_gap_is_told_once(
@@ -43,7 +43,7 @@ class TestGap:
             await eventually(lambda: fake_relay.accepted)
             await cut(fake_opencode)
             await caught_up(fake_opencode)
-        assert fake_relay.told() == [("error", "ses_a")]
+        assert fake_relay.rang() == [("error", "ses_a")]
         assert (fake_relay.accepted[0].title, fake_relay.accepted[0].body) == (
             "Error: Fix the parser",
             "Bad key",
@@ -62,7 +62,7 @@ class TestGap:
             fake_opencode.ask("ses_a", "per_1")
             fake_opencode.ask("ses_b", "per_ghost")
             await eventually(lambda: fake_relay.accepted)
-        assert fake_relay.told() == [("permission", "ses_a")]
+        assert fake_relay.rang() == [("permission", "ses_a")]
         assert fake_relay.accepted[0].body == "bash: npm test"
 
     async def test_an_answer_in_the_gap_is_noticed(
@@ -112,7 +112,7 @@ class TestGap:
             await cut(fake_opencode)
             await caught_up(fake_opencode)
         assert fake_relay.shown("ses_a") == [STARTED]
-        assert fake_relay.told() == [("permission", "ses_a"), ("error", "ses_a")]
+        assert fake_relay.rang() == [("permission", "ses_a"), ("error", "ses_a")]
         assert (fake_relay.accepted[1].body, fake_relay.accepted[1].state["status"]) == (INTERRUPTED, "error")
         assert f"another OpenCode url={fake_opencode.url} version=1.19.0 before=1.18.33" in caplog.text
 
@@ -130,7 +130,7 @@ class TestGap:
             failure = {"name": "APIError", "data": {"message": "Bad key"}}
             fake_opencode.messages["ses_a"][-1]["info"]["error"] = failure
             await eventually(lambda: fake_relay.accepted)
-        assert fake_relay.told() == [("error", "ses_a")]
+        assert fake_relay.rang() == [("error", "ses_a")]
 
 
 async def not_found(request: web.Request) -> web.StreamResponse:

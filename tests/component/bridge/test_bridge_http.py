@@ -12,7 +12,7 @@ from aiohttp import encode_basic_auth
 
 from component.bridge.fake_opencode import FakeOpenCode
 from component.bridge.fake_relay import FakeRelay
-from component.bridge.running import SECRET
+from component.bridge.running import SECRET, Running
 from waiting import PATIENCE, eventually
 
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
@@ -38,7 +38,7 @@ def ask(http: aiohttp.ClientSession, port: int) -> Ask:
 
 class TestHealth:
     async def test_it_tells_of_the_stream_the_outbox_and_the_relay(
-        self, fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Any, ask: Ask, port: int
+        self, fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running, ask: Ask, port: int
     ) -> None:
         async with running(port=port):
             await eventually(lambda: fake_opencode.streams)
@@ -69,7 +69,7 @@ class TestHealth:
             assert said["relay"]["at"] >= heard
 
     async def test_without_opencode_it_is_not_well(
-        self, fake_opencode: FakeOpenCode, running: Any, ask: Ask, port: int
+        self, fake_opencode: FakeOpenCode, running: Running, ask: Ask, port: int
     ) -> None:
         await fake_opencode.stop()
         async with running(connect=False, port=port) as bridge:
@@ -87,11 +87,6 @@ class TestHealth:
             )
             await fake_opencode.start()
             await eventually(lambda: fake_opencode.streams)
-
-    async def test_a_stream_that_ended_shows(
-        self, fake_opencode: FakeOpenCode, running: Any, ask: Ask, port: int
-    ) -> None:
-        async with running(port=port):
             assert (await ask("GET", "/health"))[0] == 200
             await fake_opencode.crash()
             async with asyncio.timeout(PATIENCE):
@@ -102,7 +97,7 @@ class TestHealth:
 
 class TestPushTest:
     async def test_it_says_what_the_relay_counted(
-        self, fake_relay: FakeRelay, running: Any, ask: Ask, port: int
+        self, fake_relay: FakeRelay, running: Running, ask: Ask, port: int
     ) -> None:
         fake_relay.answers = [(200, {"ok": True, "sent": 2, "failed": 1, "queued": 3})]
         async with running(port=port):
@@ -111,22 +106,16 @@ class TestPushTest:
                 200,
                 {"ok": True, "enabled": True, "sent": 2, "failed": 1, "queued": 3},
             )
-        (event,) = fake_relay.posted
-        assert event.eventType == "permission"
-        assert event.sessionID.startswith("test-")
-        assert event.state["status"] == "complete"  # no Live Activity begins with it
-
-    async def test_type_and_session_can_be_chosen(
-        self, fake_relay: FakeRelay, running: Any, ask: Ask, port: int
-    ) -> None:
-        body = {"secret": SECRET, "sessionID": "ses_x", "eventType": "error", "more": 1}
-        async with running(port=port):
-            assert (await ask("POST", "/experimental/push/test", json=body))[0] == 200
-        assert fake_relay.told() == [("error", "ses_x")]
+            chosen = {"secret": SECRET, "sessionID": "ses_x", "eventType": "error", "more": 1}
+            assert (await ask("POST", "/experimental/push/test", json=chosen))[0] == 200
+        first, second = fake_relay.posted
+        assert (first.eventType, first.sessionID.startswith("test-")) == ("permission", True)
+        assert first.state["status"] == "complete"  # no Live Activity begins with it
+        assert (second.eventType, second.sessionID) == ("error", "ses_x")
 
     @pytest.mark.parametrize("secret", ["", "wrong", SECRET + "x", "ü" * 20])
     async def test_another_secret_is_refused_as_it_ever_was(
-        self, fake_relay: FakeRelay, running: Any, ask: Ask, port: int, secret: str
+        self, fake_relay: FakeRelay, running: Running, ask: Ask, port: int, secret: str
     ) -> None:
         sentence = "Invalid push relay secret"
         async with running(port=port):
@@ -149,7 +138,7 @@ class TestPushTest:
         ],
     )
     async def test_ok_is_only_what_the_relay_called_ok(
-        self, fake_relay: FakeRelay, running: Any, ask: Ask, port: int, answer: Any, code: str, words: str
+        self, fake_relay: FakeRelay, running: Running, ask: Ask, port: int, answer: Any, code: str, words: str
     ) -> None:
         fake_relay.answers = [answer]
         async with running(port=port):
@@ -162,7 +151,7 @@ class TestPushTest:
         "body", [b"", b"{", b"[]", b'{"secret": 1}', b'{"secret": "x", "eventType": "ring"}']
     )
     async def test_a_body_that_is_none_has_the_relays_envelope(
-        self, running: Any, ask: Ask, port: int, body: bytes
+        self, running: Running, ask: Ask, port: int, body: bytes
     ) -> None:
         async with running(port=port):
             status, said = await ask("POST", "/experimental/push/test", data=body)
@@ -179,19 +168,15 @@ class TestErrors:
             ("GET", "/", 404, "not_found"),
             ("POST", "/health", 405, "method_not_allowed"),
             ("GET", "/experimental/push/test", 405, "method_not_allowed"),
+            ("POST", "/experimental/push/test", 413, "body_too_large"),
         ],
     )
     async def test_every_error_has_the_envelope(
-        self, running: Any, ask: Ask, port: int, method: str, path: str, status: int, code: str
+        self, running: Running, ask: Ask, port: int, method: str, path: str, status: int, code: str
     ) -> None:
         async with running(port=port):
-            got, said = await ask(method, path)
+            got, said = await ask(method, path, data=b"x" * 20_000 if status == 413 else None)
         assert (got, said["ok"], said["code"]) == (status, False, code)
-
-    async def test_a_large_body_is_refused(self, running: Any, ask: Ask, port: int) -> None:
-        async with running(port=port):
-            status, said = await ask("POST", "/experimental/push/test", data=b"x" * 20_000)
-        assert (status, said["code"]) == (413, "body_too_large")
 
     async def test_a_fault_of_ours_says_nothing_of_the_inside(
         self,
@@ -212,7 +197,7 @@ class TestErrors:
         assert "request broken" in caplog.text
 
     async def test_with_a_password_the_push_routes_want_it(
-        self, fake_opencode: FakeOpenCode, running: Any, ask: Ask, port: int
+        self, fake_opencode: FakeOpenCode, running: Running, ask: Ask, port: int
     ) -> None:
         fake_opencode.authorization = encode_basic_auth("opencode", "geheim")
         headers = {"Authorization": fake_opencode.authorization}

@@ -39,7 +39,7 @@ class TestRestartOfTheBridge:
             await eventually(lambda: len(fake_relay.accepted) == 2 and len(fake_relay.cards) >= 5)
             fake_opencode.status("ses_works", "idle")
             await eventually(lambda: len(fake_relay.accepted) == 3)
-        assert sorted(fake_relay.told()) == [
+        assert sorted(fake_relay.rang()) == [
             ("complete", "ses_done"),
             ("complete", "ses_works"),
             ("permission", "ses_asks"),
@@ -64,7 +64,7 @@ class TestRestartOfTheBridge:
             await eventually(lambda: fake_relay.accepted)
         async with running():
             await caught_up(fake_opencode)
-        assert fake_relay.told() == [("complete", "ses_a")]
+        assert fake_relay.rang() == [("complete", "ses_a")]
 
     async def test_every_heartbeat_keeps_until_when_all_is_known(
         self, fake_opencode: FakeOpenCode, running: Running, state_home: Path

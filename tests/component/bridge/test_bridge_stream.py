@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import encode_basic_auth, web
 
-from component.bridge.fake_opencode import FakeOpenCode
+from component.bridge.fake_opencode import FakeOpenCode, hang
 from relay.backoff import Backoff
 from relay.bridge.address import Address, address
 from relay.bridge.errors import NotFound, NotOpenCode, Refused, Unreachable
@@ -60,39 +60,29 @@ async def reading() -> AsyncIterator[Callable[[Reader], Reader]]:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_events_come_in_order_without_sync_twins_and_bad_lines(
-    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any
-) -> None:
+@pytest.fixture
+async def reader(
+    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Callable[[Reader], Reader]
+) -> Reader:
+    """It is connected."""
     reader = reading(Reader(opencode))
     await eventually(lambda: fake_opencode.streams)
+    return reader
+
+
+async def test_events_come_in_order_without_sync_twins_and_bad_lines(
+    fake_opencode: FakeOpenCode, reader: Reader
+) -> None:
     fake_opencode.say("one")
     fake_opencode.send(b'data: {"payload":{"type":"sync","syncEvent":{}}}\n\n')
     fake_opencode.send(b": heartbeat\n\ndata: {broken\n\ndata: 7\n\n")
-    fake_opencode.say("two")
-    await eventually(lambda: len(reader.events) == 3)
-    assert reader.types() == ["server.connected", "one", "two"]
-
-
-async def test_boundaries_inside_utf8_and_json(
-    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any
-) -> None:
-    reader = reading(Reader(opencode))
-    await eventually(lambda: fake_opencode.streams)
-    wire = 'data: {"payload":{"id":"evt_1","type":"täst🙂","properties":{"sessionID":"ses_é"}}}\n\n'.encode()
-    for byte in wire:
+    for byte in 'data: {"payload":{"type":"täst🙂","properties":{"sessionID":"ses_é"}}}\n\n'.encode():
         fake_opencode.send(bytes([byte]))
-    await eventually(lambda: len(reader.events) == 2)
-    assert reader.events[1].type == "täst🙂"
-    assert json.loads(bytes(reader.events[1].properties)) == {"sessionID": "ses_é"}
-
-
-async def test_lines_of_a_megabyte(fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any) -> None:
-    reader = reading(Reader(opencode))
-    await eventually(lambda: fake_opencode.streams)
-    for _ in range(3):
-        fake_opencode.say("message.part.updated", text="ü" * 1_000_000)
+    fake_opencode.say("message.part.updated", text="ü" * 1_000_000)
     await eventually(lambda: len(reader.events) == 4)
-    assert all(len(bytes(event.properties)) > 1_000_000 for event in reader.events[1:])
+    assert reader.types() == ["server.connected", "one", "täst🙂", "message.part.updated"]
+    assert json.loads(bytes(reader.events[2].properties)) == {"sessionID": "ses_é"}
+    assert len(bytes(reader.events[3].properties)) > 1_000_000
 
 
 async def test_it_reconnects_after_the_end_of_the_stream(
@@ -107,11 +97,7 @@ async def test_it_reconnects_after_the_end_of_the_stream(
         fake_opencode.cut()
         await eventually(lambda: not fake_opencode.streams)
     await eventually(lambda: fake_opencode.connections == 4)
-    assert reader.pauses == [
-        1.0,
-        1.0,
-        1.0,
-    ]  # every connection that brought something starts the backoff afresh
+    assert reader.pauses == [1.0] * 3  # every connection that brought something starts the backoff afresh
     assert caplog.text.count(f"connected url={fake_opencode.url} version=1.18.33") >= 3
     assert "ended the stream of events" in caplog.text
 
@@ -138,10 +124,8 @@ async def test_heartbeats_keep_the_connection(
 
 
 async def test_it_waits_longer_and_longer_while_opencode_is_away(
-    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any, caplog: pytest.LogCaptureFixture
+    fake_opencode: FakeOpenCode, reader: Reader, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reader = reading(Reader(opencode))
-    await eventually(lambda: fake_opencode.streams)
     await fake_opencode.stop()
     await eventually(lambda: len(reader.pauses) >= 6)
     await fake_opencode.start()
@@ -153,37 +137,35 @@ async def test_it_waits_longer_and_longer_while_opencode_is_away(
     assert len(warned) < len(reader.pauses)  # not again and again all night
 
 
-async def test_a_stream_that_is_a_web_page_is_tried_again(
-    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({"text": "<html>", "content_type": "text/html"}, "text/html instead of text/event-stream"),
+        ({"status": 401}, "answered 401"),
+    ],
+)
+async def test_a_stream_that_is_refused_is_tried_again(
+    fake_opencode: FakeOpenCode,
+    opencode: OpenCode,
+    reading: Any,
+    caplog: pytest.LogCaptureFixture,
+    answer: dict[str, Any],
+    reason: str,
 ) -> None:
-    async def page(request: web.Request) -> web.StreamResponse:
-        return web.Response(text="<html>", content_type="text/html")
+    async def refuse(_: web.Request) -> web.StreamResponse:
+        return web.Response(**answer)
 
-    fake_opencode.broken["event"] = page
+    fake_opencode.broken["event"] = refuse
     reader = reading(Reader(opencode))
     await eventually(lambda: len(reader.pauses) >= 2)
-    assert "text/html instead of text/event-stream" in caplog.text
+    assert reason in caplog.text
     fake_opencode.broken.clear()
     await eventually(lambda: reader.types() == ["server.connected"])
 
 
-async def test_a_password_that_stops_working_is_tried_again(
-    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any
-) -> None:
-    reader = reading(Reader(opencode))
-    await eventually(lambda: fake_opencode.streams)
-    fake_opencode.authorization = "Basic other"
-    fake_opencode.cut()
-    await eventually(lambda: len(reader.pauses) >= 2)
-    fake_opencode.authorization = None
-    await eventually(lambda: len(reader.events) == 2)
-
-
 async def test_a_stream_cut_in_the_middle_of_a_line_loses_only_that_line(
-    fake_opencode: FakeOpenCode, opencode: OpenCode, reading: Any
+    fake_opencode: FakeOpenCode, reader: Reader
 ) -> None:
-    reader = reading(Reader(opencode))
-    await eventually(lambda: fake_opencode.streams)
     fake_opencode.send(b'data: {"payload":{"type":"half')
     fake_opencode.cut()
     await eventually(lambda: fake_opencode.connections == 2 and fake_opencode.streams)
@@ -248,22 +230,14 @@ class TestRest:
         with pytest.raises(error, match=text):
             await opencode.health()
 
-    async def test_silence_has_a_deadline(
-        self, fake_opencode: FakeOpenCode, http: aiohttp.ClientSession
+    async def test_silence_and_absence_are_unreachable(
+        self, fake_opencode: FakeOpenCode, http: aiohttp.ClientSession, opencode: OpenCode
     ) -> None:
-        async def silent(request: web.Request) -> web.StreamResponse:
-            await asyncio.sleep(5)
-            return web.Response()
-
-        fake_opencode.broken["health"] = silent
+        fake_opencode.broken["health"] = hang
         with pytest.raises(Unreachable, match="/global/health is silent"):
             await OpenCode(http, address(fake_opencode.url), deadline=0.05).health()
-
-    async def test_nobody_there(self, fake_opencode: FakeOpenCode, opencode: OpenCode) -> None:
         await fake_opencode.stop()
         with pytest.raises(Unreachable, match="does not answer"):
             await opencode.health()
-
-    async def test_a_name_that_does_not_exist(self, http: aiohttp.ClientSession) -> None:
         with pytest.raises(Unreachable, match="does not answer"):
             await OpenCode(http, Address("http://host.invalid", "opencode", None)).health()

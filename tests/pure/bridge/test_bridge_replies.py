@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay import contract
-from relay.bridge.address import address, http_url, port_of
 from relay.backoff import Backoff
+from relay.bridge.address import address, http_url, port_of
 from relay.bridge.errors import OptionError
 from relay.bridge.http.replies import bridge_health, push_test_event, push_test_reply
 from relay.bridge.notify.mapping import Sender
