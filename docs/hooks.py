@@ -70,7 +70,9 @@ def options(command: str) -> str:
 
 
 def _words(action: argparse.Action) -> str:
-    value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
+    value = action.metavar or (
+        f"{{{','.join(map(str, action.choices))}}}" if action.choices else action.dest.upper()
+    )
     if not action.option_strings:
         return f"`{value}`"
     return ", ".join(
