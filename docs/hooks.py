@@ -102,10 +102,9 @@ def relay_routes() -> str:
 def control_routes() -> str:
     """The sandbox's control routes, their summaries, and the fields of body and query."""
     rows = [
-        (f"`{one.method} {one.path}`", one.summary, _fields(one.body) or "", _fields(one.query) or "")
-        for one in ROUTES
+        (f"`{one.method} {one.path}`", one.summary, _fields(one.body) or _fields(one.query)) for one in ROUTES
     ]
-    return _table(("Route", "", "Body", "Query"), rows)
+    return _table(("Route", "", "Body, or query of GET and DELETE"), rows)
 
 
 def phone_settings() -> str:
