@@ -68,16 +68,6 @@ async def test_the_first_play_keeps_the_ids_and_the_next_has_its_own(player, lis
     assert [len(one) for one in messages] == [2, 2, 2]
 
 
-async def test_play_numbers_are_the_servers_not_the_players(
-    player, listen, ticking, server, clock, journal
-) -> None:
-    await listen()
-    recording = load("a_reason").recording
-    await player.play(recording, math.inf)
-    other = type(player)(server, clock, journal)
-    assert (await other.play(recording, math.inf)).number == 1
-
-
 async def test_times_inside_are_those_of_the_play(player, listen, ticking, clock, ask) -> None:
     """The recording is a minute and a half older than the clock."""
     await listen()
@@ -138,16 +128,6 @@ async def test_the_last_words_arrive_even_at_infinite_speed(player, listen, tick
     played = await player.play(load(name).recording, math.inf)
     await listener.end()
     assert len(without_own(listener.events)) == played.events
-
-
-async def test_a_restarted_server_shows_its_unfinished_session(player, listen, ticking, ask) -> None:
-    await listen()
-    played = await player.play(load("i_after_restart").recording)
-    (session_id,) = played.sessions
-    _, info = await ask("GET", f"/session/{session_id}")
-    assert info["title"] == "pending at kill"
-    _, messages = await ask("GET", f"/session/{session_id}/message")
-    assert messages[-1]["parts"][-1]["state"]["status"] == "running"
 
 
 async def test_it_shows_it_before_anybody_listens(player, ask) -> None:

@@ -53,15 +53,6 @@ async def test_sessions_of_a_directory(server, ask) -> None:
     assert len(of_the_project) == 2
 
 
-async def test_a_session_and_its_children(server, ask) -> None:
-    played(server, "g_child_session")
-    _, (parent,) = await ask("GET", "/session?roots=true")
-    _, (child,) = await ask("GET", f"/session/{parent['id']}/children")
-    assert child["parentID"] == parent["id"]
-    assert await ask("GET", f"/session/{child['id']}") == (200, child)
-    assert await ask("GET", f"/session/{child['id']}/children?directory=/anywhere") == (200, [])
-
-
 async def test_all_sessions_of_all_projects(server, ask) -> None:
     played(server, "g_child_session")
     _, (root,) = await ask("GET", "/experimental/session?roots=true&limit=100")

@@ -14,7 +14,6 @@ from waiting import PATIENCE
 D = "/code/demo"
 PAIR = ["idle", "session.idle"]
 ASKING = '[{"op": "bash", "command": "echo x"}]'
-QUESTION = '[{"op": "question"}]'
 LONG = '[{"op": "text", "n": 5000}]'
 
 

@@ -65,14 +65,6 @@ def test_a_start_wakes_the_app_which_gets_its_token(phone, journal) -> None:
     assert len(received) == 1
 
 
-def test_an_update_to_its_token(phone, journal) -> None:
-    activity = start(phone)
-    change(phone, content_state=expo("two"))
-    assert activity.content_state == expo("two")
-    assert journal.entries("phone", "updated")[0].detail["activity"] == activity.id
-    assert phone.activities.active == phone.activities.visible == phone.activities.all == (activity,)
-
-
 def test_what_was_started_since(phone, clock) -> None:
     first = start(phone)
     assert phone.activities.started_since(clock.now()) == (first,)
@@ -129,36 +121,6 @@ def test_offline_and_removed(phone, journal) -> None:
 # Tokens.
 
 
-def test_after_force_quit_the_token_waits_for_the_app(phone) -> None:
-    phone.set("app", "force_quit")
-    activity = start(phone)
-    assert (activity.running, activity.update_token_known, phone.background_wakes) == (True, False, 0)
-    phone.set("app", "foreground")
-    assert activity.update_token_known
-
-
-def test_the_allow_gate(phone) -> None:
-    phone.profile.set("la_allow_gate", True)
-    activity = start(phone)
-    assert not activity.update_token_known
-    phone.set("la_allow_tapped", True)
-    assert activity.update_token_known
-    assert start(phone).update_token_known
-
-
-def test_the_app_s_own_has_no_gate(phone) -> None:
-    phone.profile.set("la_allow_gate", True)
-    assert by_app(phone).update_token_known
-
-
-def test_a_profile_that_wakes_no_app(phone) -> None:
-    phone.profile.set("start_wakes_app", False)
-    activity = start(phone)
-    assert (activity.update_token_known, phone.background_wakes) == (False, 0)
-    phone.set("app", "foreground")
-    assert activity.update_token_known
-
-
 def test_rotation(phone, apns, journal) -> None:
     received: list[str] = []
     phone.on_activity_token(lambda _activity, token: received.append(token))
@@ -170,15 +132,6 @@ def test_rotation(phone, apns, journal) -> None:
     assert journal.entries("phone", "dropped")[0].detail["why"] == "the activity has another token now"
     change(phone, content_state=expo("two"))
     assert activity.content_state == expo("two")
-
-
-def test_rotation_while_the_app_cannot_run(phone) -> None:
-    activity = start(phone)
-    phone.set("app", "force_quit")
-    phone.activities.rotate(activity)
-    assert not activity.update_token_known
-    phone.set("app", "background")
-    assert activity.update_token_known
 
 
 def test_there_is_nothing_to_rotate(phone) -> None:
@@ -243,11 +196,6 @@ def test_the_app_starts_changes_and_ends_its_own(phone, clock) -> None:
         phone.activities.update(activity, expo("late"))
 
 
-def test_the_app_cannot_start_from_the_background(phone) -> None:
-    with pytest.raises(NotPossible, match="foreground"):
-        phone.activities.start("LiveActivityAttributes", {}, expo("x"))
-
-
 def test_opening_the_app_fills_the_budget(phone) -> None:
     start(phone)
     phone.set("app", "foreground")
@@ -280,12 +228,6 @@ def test_live_activities_off(phone, journal) -> None:
     assert start(phone).running
 
 
-def test_swiping(phone, apns) -> None:
-    activity = start(phone)
-    phone.set("la_dismissed_by_user", True)
-    assert (activity.state, apns.expired) == ("dismissed", [activity.token])
-
-
 def test_the_screen(phone, clock) -> None:
     phone.set("screen", "off")
     activity = start(phone)
@@ -310,6 +252,7 @@ def test_a_reinstalled_app_has_new_tokens(phone, alert) -> None:
     [
         ("online", False),
         ("screen", "off"),
+        ("low_power", True),
         ("ios", "17.1"),
         ("app", "force_quit"),
         ("app_installed", False),
@@ -373,3 +316,43 @@ def test_a_background_push(phone, alert, journal) -> None:
     phone.receive(quiet)
     assert phone.background_wakes == 1
     assert journal.entries("phone", "dropped")[0].detail["why"] == "the app was force-quit"
+
+
+HELD_BACK = {
+    "after force-quit, until the app is opened": (
+        lambda phone: phone.set("app", "force_quit"),
+        lambda phone: phone.set("app", "foreground"),
+        0,
+    ),
+    "until Allow was tapped": (
+        lambda phone: phone.profile.set("la_allow_gate", True),
+        lambda phone: phone.set("la_allow_tapped", True),
+        1,
+    ),
+    "until the app is opened, if a start does not wake it": (
+        lambda phone: phone.profile.set("start_wakes_app", False),
+        lambda phone: phone.set("app", "foreground"),
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("when", HELD_BACK)
+def test_when_the_token_is_held_back(phone, when: str) -> None:
+    hold, release, wakes = HELD_BACK[when]
+    hold(phone)
+    activity = start(phone)
+    assert (activity.running, activity.update_token_known, phone.background_wakes) == (True, False, wakes)
+    release(phone)
+    assert activity.update_token_known
+    phone.set("app", "force_quit")
+    phone.activities.rotate(activity)
+    assert not activity.update_token_known
+    phone.set("app", "foreground")
+    assert activity.update_token_known
+    assert by_app(phone).update_token_known
+
+
+def test_the_apps_own_activity_has_no_gate(phone) -> None:
+    phone.profile.set("la_allow_gate", True)
+    assert by_app(phone).update_token_known

@@ -46,15 +46,6 @@ def test_events_that_change_nothing(kind: str) -> None:
     assert state_of((kind, {"sessionID": "ses_1"})) == State()
 
 
-def test_a_session_is_as_last_updated() -> None:
-    state = state_of(
-        ("session.created", session("ses_1")), ("session.updated", session("ses_1", title="named"))
-    )
-    assert state.sessions["ses_1"]["title"] == "named"
-    assert state.directory_of("ses_1") == D
-    assert state.directory_of("ses_2") is None
-
-
 def test_sessions_come_newest_first() -> None:
     state = state_of(
         ("session.created", session("ses_1", updated=1)),
@@ -72,20 +63,6 @@ def test_a_deleted_session_is_gone_with_all_that_is_stored() -> None:
         ("session.deleted", {"sessionID": "ses_1", "info": {}}),
     )
     assert (state.sessions, state.messages, state.todos) == ({}, {}, {})
-
-
-def test_only_sessions_that_are_not_idle_have_a_status() -> None:
-    retry = {"sessionID": "ses_2", "status": {"type": "retry", "attempt": 1, "message": "m", "next": 5}}
-    state = state_of(
-        ("session.created", session("ses_1")),
-        ("session.created", session("ses_2")),
-        ("session.status", busy("ses_1")),
-        ("session.status", retry),
-    )
-    assert state.session_status(D) == {"ses_1": {"type": "busy"}, "ses_2": retry["status"]}
-    state.fold(D, event("session.status", {"sessionID": "ses_1", "status": {"type": "idle"}}))
-    state.fold(D, event("session.status", {"sessionID": "ses_1", "status": {"type": "idle"}}))
-    assert set(state.session_status(D)) == {"ses_2"}
 
 
 def test_statuses_are_those_of_one_directory() -> None:

@@ -216,13 +216,6 @@ def test_over_the_budget_is_like_priority_5() -> None:
     assert kit.phase == "over"
 
 
-def test_over_the_budget_with_the_screen_on_there_is_an_opportunity_at_once() -> None:
-    kit = Kit()
-    kit.profile.set("update_budget", 0)
-    kit.start()
-    assert whats(kit.update("two")) == ["updated"]
-
-
 @pytest.mark.parametrize(("frequent", "capacity"), [(True, 240), (False, 15)])
 def test_the_budget_of_an_activity(frequent: bool, capacity: int) -> None:
     kit = Kit(frequent_updates=frequent)
@@ -258,37 +251,6 @@ def strict() -> Kit:
     for step in range(2):
         kit.update(step, T0 + step)
     return kit
-
-
-def test_strict_waits_for_the_window() -> None:
-    kit = strict()
-    (happened,) = kit.update("over", T0 + 9)
-    assert (happened.what, happened.until) == ("deferred", T0 + HOUR)
-    kit.activities.power(kit.phone, kit.now)
-    assert kit.pass_time(HOUR - 1) == []
-    assert "updated" in whats(kit.pass_time(1))
-    assert kit.phase == "over"
-
-
-def test_strict_waits_for_a_window_also_without_any_budget() -> None:
-    kit = Kit(profile("strict"))
-    kit.profile.set("update_budget", 0)
-    kit.start()
-    assert kit.update("over")[0].until == T0 + HOUR
-
-
-def test_a_bucket_gives_a_waiting_update_its_turn_sooner() -> None:
-    kit = Kit(profile("strict"))
-    kit.profile.set("refill", "bucket")
-    kit.profile.set("update_budget", 2)
-    kit.start()
-    for step in range(2):
-        kit.update(step, T0 + step)
-    (happened,) = kit.update("over", T0 + 9)
-    assert (happened.what, happened.until) == ("deferred", T0 + HOUR / 2)
-    kit.pass_time(HOUR / 2)
-    assert kit.phase == "over"
-    assert kit.activities.remaining("update", kit.phone) == 1
 
 
 # An end that waits.
@@ -357,3 +319,31 @@ def test_a_local_change_can_be_newer_than_what_waits() -> None:
     (happened,) = kit.pass_time(120)
     assert (happened.what, happened.why) == ("dropped", "its timestamp is older than the last")
     assert kit.newest.content_state == expo("start")
+
+
+# Over the budget: when the next update is applied, by the profile's way to fill it again.
+
+
+@pytest.mark.parametrize(
+    ("name", "refill", "budget", "waits"),
+    [
+        ("strict", "window", 2, HOUR),
+        ("strict", "bucket", 2, HOUR / 2),
+        ("strict", "window", 0, HOUR),
+        ("default", "window", 0, 0),  # with the screen on there is an opportunity at once
+    ],
+)
+def test_an_update_over_the_budget(name: str, refill: str, budget: int, waits: float) -> None:
+    kit = Kit(profile(name))
+    kit.profile.set("refill", refill)
+    kit.profile.set("update_budget", budget)
+    kit.start()
+    for step in range(budget):
+        kit.update(step, T0 + step)
+    (happened,) = kit.update("over", T0 + 9)
+    assert (happened.what, happened.until) == (("deferred", T0 + waits) if waits else ("updated", None))
+    if waits:
+        kit.activities.power(kit.phone, kit.now)
+        assert kit.pass_time(waits - 1) == []
+        kit.pass_time(1)
+    assert kit.phase == "over"

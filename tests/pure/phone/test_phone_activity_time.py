@@ -18,16 +18,6 @@ def outcome(kit: Kit) -> list[tuple[float, str]]:
     return [(one.at - T0, one.what) for one in kit.happened if one.what != "budget reset"]
 
 
-def test_it_becomes_stale(kit: Kit) -> None:
-    kit.update(stale_date=T0 + 60)
-    kit.pass_time(59)
-    assert kit.newest.state == "active"
-    kit.pass_time(1)
-    assert (kit.newest.state, kit.newest.visible, kit.newest.running) == ("stale", True, True)
-    kit.pass_time(600)
-    assert outcome(kit) == [(0, "started"), (0, "updated"), (60, "stale")]
-
-
 @pytest.mark.parametrize("stale_date", [None, T0 + 1_000])
 def test_an_update_makes_it_fresh_again(kit: Kit, stale_date: float | None) -> None:
     kit.update(stale_date=T0 + 60)
