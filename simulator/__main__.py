@@ -175,7 +175,11 @@ def _add_apns(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--control-port", type=_port, default=8901, metavar="N", help="default 8901")
     command.add_argument("--clock", choices=("real", "virtual"), default="real", help="default real")
-    command.add_argument("--profile", choices=("documented", "observed", "strict"), help="APNs' manners")
+    command.add_argument(
+        "--profile",
+        choices=("documented", "observed", "strict"),
+        help="how APNs behaves where Apple publishes no numbers",
+    )
     command.add_argument("--state", type=Path, metavar="FILE", help="keys, apps, tokens: kept in this file")
     command.add_argument("--faults", type=Path, metavar="FILE", help="a JSON list of fault rules")
     command.add_argument("--sink", action="store_true", help="200 for everything, unread: for load tests")

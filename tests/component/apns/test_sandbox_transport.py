@@ -138,6 +138,7 @@ async def test_close_cuts_a_client_that_does_not_answer(bench, monkeypatch) -> N
 
 
 async def test_nothing_of_a_connection_is_kept(bench) -> None:
+    gc.collect()
     before = sum(isinstance(each, ServerConnection) for each in gc.get_objects())
     for _ in range(5):
         provider = await bench.connect()
