@@ -69,7 +69,7 @@ _ADDRESSES = re.compile(
 ADDRESS_MASK = "[address]"
 
 MAX_REDACTED = 4000
-"""Characters of a text that are looked at; a notification shows fewer than 200."""
+"""Characters of a text that are read; a notification shows fewer than 200."""
 
 
 def redact(text: str) -> str:

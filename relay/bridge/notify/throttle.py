@@ -75,7 +75,7 @@ class Cards:
         return shown
 
     def ask(self, session_id: str, request_id: str, state: ContentState, now: float) -> None:
-        """An event is on its way that reports a request; its state stays until it is answered."""
+        """An event is on its way that reports a request; its state is shown until it is answered."""
         self._asked.setdefault(session_id, {})[request_id] = state
         self._throttle.sent(session_id, state, now)
 

@@ -24,7 +24,7 @@ from waiting import eventually
 
 @pytest.fixture(autouse=True)
 def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the bridge keeps its secret and state unless it is told otherwise."""
+    """Where the bridge keeps its secret and state unless its options say otherwise."""
     home = tmp_path / "state-home"
     monkeypatch.setenv("XDG_STATE_HOME", str(home))
     return home

@@ -44,6 +44,6 @@ async def caught_up(fake_opencode: FakeOpenCode) -> None:
 
 
 async def cut(fake_opencode: FakeOpenCode) -> None:
-    """End the stream, so that nobody hears what is said until the bridge is back."""
+    """End the stream, so that nobody receives what is sent until the bridge is back."""
     fake_opencode.cut()
     await eventually(lambda: not fake_opencode.streams)

@@ -37,13 +37,13 @@ def ask(http: aiohttp.ClientSession, port: int) -> Ask:
 
 
 class TestHealth:
-    async def test_it_tells_of_the_stream_the_outbox_and_the_relay(
+    async def test_it_shows_the_stream_the_outbox_and_the_relay(
         self, fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running, ask: Ask, port: int
     ) -> None:
         async with running(port=port):
             await eventually(lambda: fake_opencode.streams)
             status, said = await ask("GET", "/health")
-            heard = said.pop("lastEventAt")
+            received = said.pop("lastEventAt")
             assert (status, said) == (
                 200,
                 {"ok": True, "stream": "connected", "version": "1.18.33", "outbox": 0, "relay": None},
@@ -58,7 +58,7 @@ class TestHealth:
                 while (said := (await ask("GET", "/health"))[1])["outbox"] < 2:
                     pass
             assert (said["outbox"], said["relay"]) == (2, None)
-            assert said["lastEventAt"] >= heard
+            assert said["lastEventAt"] >= received
             fake_relay.answers = [(503, {})]
             fake_relay.gate.set()
             await eventually(lambda: fake_relay.accepted)
@@ -66,7 +66,7 @@ class TestHealth:
                 while (said := (await ask("GET", "/health"))[1])["outbox"]:
                     pass
             assert (said["relay"]["verdict"], said["relay"]["reason"]) == ("delivered", "")
-            assert said["relay"]["at"] >= heard
+            assert said["relay"]["at"] >= received
 
     async def test_without_opencode_it_is_not_well(
         self, fake_opencode: FakeOpenCode, running: Running, ask: Ask, port: int

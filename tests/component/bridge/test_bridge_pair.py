@@ -63,7 +63,7 @@ class TestCommand:
         assert pair.hosts[:3] == ["http://a:4096", "http://b:4096", "http://c:4096"]
         assert max(len(text) for text in out.splitlines() if "█" in text) <= 80
 
-    async def test_a_new_secret_stays(self, run: Run, tmp_path: Path) -> None:
+    async def test_a_new_secret_is_kept(self, run: Run, tmp_path: Path) -> None:
         file = tmp_path / "relay-secret"
         _, before, _ = await run(f"--secret-file={file}")
         status, out, err = await run(f"--secret-file={file}", "--rotate-secret")

@@ -18,7 +18,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_new_secret_is_private_and_stays(tmp_path: Path) -> None:
+def test_a_new_secret_is_private_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "relay-secret"
     secret = load_secret(path)
     assert len(secret) == 24

@@ -58,8 +58,8 @@ def test_a_flag_wins_over_a_variable(
 
 
 def test_advertised_hosts_are_those_of_the_flags_and_then_those_of_the_environment() -> None:
-    told = options("--advertise-host", "a", "--advertise-host=b", **{f"{FIRST}ADVERTISE_HOSTS": "c, d"})
-    assert told.advertise_hosts == ("a", "b", "c", "d")
+    given = options("--advertise-host", "a", "--advertise-host=b", **{f"{FIRST}ADVERTISE_HOSTS": "c, d"})
+    assert given.advertise_hosts == ("a", "b", "c", "d")
 
 
 @pytest.mark.parametrize("delay", ["-1", "nan", "inf", "soon"])
@@ -100,12 +100,12 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
 
 
 def test_secrets_do_not_show() -> None:
-    told = repr(options("--relay-secret", "geheim", "--password", "kennwort"))
-    assert "geheim" not in told
-    assert "kennwort" not in told
+    given = repr(options("--relay-secret", "geheim", "--password", "kennwort"))
+    assert "geheim" not in given
+    assert "kennwort" not in given
 
 
-def test_the_help_tells_no_secret() -> None:
+def test_the_help_shows_no_secret() -> None:
     parser = ArgumentParser()
     add_bridge_arguments(parser, {"RELAY_SECRET": "geheim", "OPENCODE_SERVER_PASSWORD": "kennwort"}.get)
     assert "geheim" not in parser.format_help()
@@ -125,6 +125,6 @@ def test_relay_pair_can_write_a_picture_and_renew_the_secret() -> None:
     add_pair_arguments(parser, {}.get)
     plain = parser.parse_args([])
     assert (plain.output, plain.rotate_secret) == (None, False)
-    told = parser.parse_args(["--output", "pair.png", "--rotate-secret"])
-    assert (told.output, told.rotate_secret) == (Path("pair.png"), True)
-    assert pairing_options(told) == pairing_options(plain)
+    given = parser.parse_args(["--output", "pair.png", "--rotate-secret"])
+    assert (given.output, given.rotate_secret) == (Path("pair.png"), True)
+    assert pairing_options(given) == pairing_options(plain)

@@ -138,7 +138,7 @@ class TestRunning:
         busy.play("busy")
         assert busy.resync(mark=mark) == ""
 
-    def test_a_deleted_session_stays_deleted(self, busy: World) -> None:
+    def test_a_deleted_session_does_not_come_back(self, busy: World) -> None:
         busy.play("deleted")
         assert busy.resync("a", request("p1")) == ""
 

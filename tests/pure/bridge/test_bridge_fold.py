@@ -103,7 +103,7 @@ TREES = {
         "c: ask p1; c: learnt b; b: learnt a; learnt",
         "c: unknown; b: unknown; unknown; asked p1",
     ),
-    "an unknown child that ends stays silent": ("b: busy; b: idle; b: learnt a; learnt", "b: unknown; unknown"),
+    "an unknown child that ends is silent": ("b: busy; b: idle; b: learnt a; learnt", "b: unknown; unknown"),
     "others do not wait for an unknown one": ("new; b: busy; b: idle; busy; idle", "b: unknown; started; complete"),
     "the tail of a deleted session is dropped": (
         "new; busy; deleted; retry; error; ask p1; step m1; busy; idle; new; yes p1",
@@ -250,7 +250,7 @@ class TestMemory:
         ]
         assert play("0: busy", sessions) == "0: unknown"  # and asked for again when it moves
 
-    def test_sessions_in_which_something_goes_on_stay(self) -> None:
+    def test_sessions_in_which_something_goes_on_are_kept(self) -> None:
         sessions = Sessions(Runs(max_sessions=2))
         play("new; busy; b: new; b: ask p1; c: ask p2; 0: new; 1: new; 2: new; 3: new", sessions)
         assert play("idle; b: yes p1; c: lost", sessions) == "complete; b: answered p1; c: asked p2"

@@ -1,4 +1,4 @@
-"""Every recording with a piece of its stream missing: what still holds is told, once, and nothing else is.
+"""Every recording with a piece of its stream missing: what still holds is reported, once, and nothing else is.
 
 The server's answers after the gap are those of the simulator's own reading of OpenCode.
 """
@@ -28,7 +28,7 @@ DEAF_SECONDS = 0.06
 GAPS = 40
 """For each recording, and as many restarts of the bridge."""
 
-Fact = tuple[str, str, str]
+Subject = tuple[str, str, str]
 
 
 def parsed(line: Line) -> Event | None:
@@ -42,10 +42,10 @@ def parsed(line: Line) -> Event | None:
 
 @dataclass
 class Bridge:
-    """The pure half of a bridge and the server that it watches; `told` is what rang."""
+    """The pure half of a bridge and the server that it watches; `rung` is what rang."""
 
     recording: Recording
-    told: list[Fact] = field(default_factory=list)
+    rung: list[Subject] = field(default_factory=list)
     server: State = field(default_factory=State)
     position: int = 0
     deaf: bool = False
@@ -77,7 +77,7 @@ class Bridge:
                 known = msgspec.convert(info, Info) if info else None
                 self.act(self.sessions.learn(change.session_id, known))
             elif change.kind in RINGS:
-                self.told.append((change.kind, change.session_id, change.subject_id))
+                self.rung.append((change.kind, change.session_id, change.subject_id))
             if change.kind == "started":
                 self.open_runs.begin(change.session_id)
             elif change.kind in ("complete", "error", "stopped", "interrupted"):
@@ -150,10 +150,10 @@ def with_gap(recording: Recording, start: float, end: float, *, restart: bool) -
     return bridge
 
 
-def excused(recording: Recording, fact: Fact, start: float, end: float) -> bool:
-    """Whether a fact did not hold any more when the server was asked."""
-    kind, session_id, _ = fact
-    looked = end + SNAPSHOT_DELAY + RECHECK_SECONDS
+def excused(recording: Recording, subject: Subject, start: float, end: float) -> bool:
+    """Whether a subject did not hold any more when the server was asked."""
+    kind, session_id, _ = subject
+    asked_until = end + SNAPSHOT_DELAY + RECHECK_SECONDS
     if kind == "asked":
         ends = ("permission.replied", "question.replied", "question.rejected", "session.idle")
     else:
@@ -163,13 +163,13 @@ def excused(recording: Recording, fact: Fact, start: float, end: float) -> bool:
         and (kind == "asked" or line.event["payload"]["properties"].get("status") == {"type": "busy"})
         and (kind == "asked" or line.event["payload"]["properties"]["sessionID"] == session_id)
         for line in recording.events
-        if start <= line.t < looked
+        if start <= line.t < asked_until
     )
 
 
-def kind_of(fact: Fact) -> tuple[str, str]:
-    """What a person hears of a fact."""
-    return fact[:2]
+def kind_of(subject: Subject) -> tuple[str, str]:
+    """What a person notices of a subject."""
+    return subject[:2]
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -185,9 +185,11 @@ def test_a_gap_loses_nothing_that_holds_and_repeats_nothing(name: str, restart: 
             end = min(end, start + source.uniform(0.01, 0.4))  # short ones are the tricky ones
         bridge = with_gap(recording, start, end, restart=restart)
         where = f"{name}: {start:.3f} to {end:.3f}"
-        if not restart:  # the relay rings once for one fact, but the same bridge does not even tell it twice
-            assert len(set(bridge.told)) == len(bridge.told), where
-        told, expected = Counter(map(kind_of, set(bridge.told))), Counter(map(kind_of, whole.told))
-        assert told <= expected, where
-        lost = [fact for fact in whole.told if told[kind_of(fact)] < expected[kind_of(fact)]]
-        assert [fact for fact in lost if not excused(recording, fact, start, end)] == [], where
+        if (
+            not restart
+        ):  # the relay rings once for one subject, but the same bridge does not even send it twice
+            assert len(set(bridge.rung)) == len(bridge.rung), where
+        rung, expected = Counter(map(kind_of, set(bridge.rung))), Counter(map(kind_of, whole.rung))
+        assert rung <= expected, where
+        lost = [subject for subject in whole.rung if rung[kind_of(subject)] < expected[kind_of(subject)]]
+        assert [subject for subject in lost if not excused(recording, subject, start, end)] == [], where

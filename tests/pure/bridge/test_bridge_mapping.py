@@ -1,4 +1,4 @@
-"""What the relay gets for a change: type, title, body, card, and an id that stays."""
+"""What the relay gets for a change: type, title, body, card, and an id that never changes."""
 
 import pytest
 from hypothesis import given, settings
@@ -137,7 +137,7 @@ def test_an_unknown_alert_type_is_one_sentence() -> None:
         alert_types("complete,progress,done")
 
 
-def test_event_ids_stay_the_same_in_every_version() -> None:
+def test_event_ids_are_the_same_in_every_version() -> None:
     """They are written here as they were: another hash would ring again for what was sent before an update."""
     ids = {
         mapped("complete"): "bdd4ea19eb9077d9e491c59ccd0d0043",

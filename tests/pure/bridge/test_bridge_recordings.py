@@ -102,26 +102,24 @@ def folded(wire: bytes, chunk_size: int) -> list[Change]:
     return changes
 
 
-def counts(changes: list[Change]) -> dict[str, int]:
-    return dict(Counter(EVENT_TYPES[change.kind] for change in changes if change.kind in EVENT_TYPES))
-
-
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_recording_rings_as_often_as_a_person_would_want(name: str) -> None:
-    assert counts(folded(wire_bytes(name), 65536)) == EXPECTED[name]
+    """No session has to be asked for, every request is answered or withdrawn, and every run begins and ends once.
 
-
-@pytest.mark.parametrize("name", EXPECTED)
-def test_every_session_of_a_recording_is_known_without_asking(name: str) -> None:
-    assert [change for change in folded(wire_bytes(name), 65536) if change.kind == "unknown"] == []
-
-
-@pytest.mark.parametrize("name", EXPECTED)
-def test_every_request_is_answered_or_withdrawn_at_the_end(name: str) -> None:
+    Except where the server was killed. An ended run's subject is its newest message, the same after a restart.
+    """
     changes = folded(wire_bytes(name), 65536)
-    asked = [change.subject_id for change in changes if change.kind == "asked"]
-    answered = [change.subject_id for change in changes if change.kind == "answered"]
-    assert sorted(asked) == sorted(answered)
+    assert Counter(EVENT_TYPES[one.kind] for one in changes if one.kind in EVENT_TYPES) == EXPECTED[name]
+    subjects = {
+        kind: sorted(one.subject_id for one in changes if one.kind == kind) for kind in ("asked", "answered")
+    }
+    assert subjects["asked"] == subjects["answered"]
+    assert "unknown" not in {one.kind for one in changes}
+    for session in {one.session_id for one in changes}:
+        own = [one for one in changes if one.session_id == session and one.kind in RUN_KINDS]
+        assert [one.kind == "started" for one in own] == [position % 2 == 0 for position in range(len(own))]
+        assert len(own) % 2 == name.startswith("i_sig")
+        assert all(one.subject_id.startswith("msg_") for one in own if one.kind != "started")
 
 
 @pytest.mark.parametrize("chunk_size", [1, 7, 1000])
@@ -130,7 +128,7 @@ def test_chunk_boundaries_change_nothing(chunk_size: int) -> None:
     assert folded(wire, chunk_size) == folded(wire, len(wire))
 
 
-def test_a_childs_request_is_told_under_its_parent() -> None:
+def test_a_childs_request_is_reported_under_its_parent() -> None:
     created = [
         event["payload"]["properties"]["info"]
         for line in (RECORDINGS / "g_child_session.global.ndjson").read_text().splitlines()
@@ -138,8 +136,8 @@ def test_a_childs_request_is_told_under_its_parent() -> None:
     ]
     parent, child = created
     assert child["parentID"] == parent["id"]
-    told = [change for change in folded(wire_bytes("g_child_session"), 65536) if change.kind in EVENT_TYPES]
-    assert [(change.kind, change.session_id) for change in told] == [
+    rung = [change for change in folded(wire_bytes("g_child_session"), 65536) if change.kind in EVENT_TYPES]
+    assert [(change.kind, change.session_id) for change in rung] == [
         ("asked", parent["id"]),
         ("complete", parent["id"]),
     ]
@@ -150,22 +148,9 @@ def test_all_recordings_are_expected_somehow() -> None:
     assert set(EXPECTED) <= recorded
 
 
-def test_the_alert_is_told_before_the_second_idle() -> None:
+def test_the_alert_comes_before_the_second_idle() -> None:
     changes = folded(wire_bytes("c_error_401"), 65536)
     assert [change.kind for change in changes] == ["started", "error"]
-
-
-@pytest.mark.parametrize("name", EXPECTED)
-def test_every_run_begins_and_ends_once(name: str) -> None:
-    """Except where the server was killed; an ended run's fact is its newest message, which is the same after a restart."""
-    runs = [change for change in folded(wire_bytes(name), 65536) if change.kind in RUN_KINDS]
-    for session in {change.session_id for change in runs}:
-        own = [change for change in runs if change.session_id == session]
-        assert [change.kind == "started" for change in own] == [True, False] * (len(own) // 2) + [True] * (
-            len(own) % 2
-        )
-        assert len(own) % 2 == name.startswith("i_sig")
-        assert all(change.subject_id.startswith("msg_") for change in own if change.kind != "started")
 
 
 @pytest.mark.parametrize(("name", "words"), ASKED.items())
@@ -175,7 +160,7 @@ def test_a_request_says_what_is_asked(name: str, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("name", "words"), FAILED.items())
-def test_an_error_is_told_in_its_own_words(name: str, words: str) -> None:
+def test_an_error_is_reported_in_its_own_words(name: str, words: str) -> None:
     assert [change.text for change in folded(wire_bytes(name), 65536) if change.kind == "error"] == [words]
 
 

@@ -128,7 +128,7 @@ class TestCards:
         assert cards.begin("ses_a", ONE, 0.0) == ONE
         return cards
 
-    def test_a_request_stays_on_the_card_until_it_is_answered(self, cards: Cards) -> None:
+    def test_a_request_is_on_the_card_until_it_is_answered(self, cards: Cards) -> None:
         cards.ask("ses_a", "per_1", state("bash: rm", "permission"), 1.0)
         assert cards.offer("ses_a", TWO, 2.0) is None
         assert cards.answer("ses_a", "per_1")

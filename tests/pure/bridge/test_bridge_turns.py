@@ -15,7 +15,7 @@ ENDED: dict[Phase, Outcome | None] = {
     "retry": None,  # the user stopped it
     "rejected": None,
     "aborted": None,
-    "failed": None,  # told already
+    "failed": None,  # reported already
     "recovered": "complete",
 }
 
@@ -45,7 +45,7 @@ LATER: dict[Signal, dict[Phase, Phase]] = {
     "rejected": {"unknown": "rejected", "busy": "rejected", "retry": "rejected", "recovered": "rejected"},
     "approved": {"rejected": "busy"},
 }
-"""The phase after a signal that never tells anything; phases that are left out stay."""
+"""The phase after a signal that never reports anything; phases that are left out do not change."""
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -54,7 +54,7 @@ def test_every_phase_ends_with_an_idle(phase: Phase) -> None:
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_an_error_is_told_once_a_turn(phase: Phase) -> None:
+def test_an_error_is_reported_once_a_turn(phase: Phase) -> None:
     assert step(phase, "error") == ERRED[phase]
 
 
@@ -78,15 +78,15 @@ def test_the_table_lists_only_what_changes_something() -> None:
 @given(st.lists(st.sampled_from(SIGNALS)))
 def test_a_turn_rings_at_most_for_one_error_and_one_end(signals: list[Signal]) -> None:
     phase: Phase = "unknown"
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
     for signal in signals:
         phase, outcome = step(phase, signal)
-        told += [outcome] if outcome else []
+        reported += [outcome] if outcome else []
         if signal == "idle":
             # More than one error needs a second start after an abort or a no within the same turn.
-            assert told.count("complete") <= 1
+            assert reported.count("complete") <= 1
             assert phase == "idle"
-            told = []
+            reported = []
 
 
 @settings(deadline=None, max_examples=60)

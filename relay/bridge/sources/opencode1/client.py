@@ -141,7 +141,7 @@ def newest_text(messages: Sequence[Message], last_id: str = "") -> str:
     """The assistant's newest text since the user said something, else what the user said, else "". `messages`: oldest first.
 
     What came after the message `last_id` belongs to a later run, if there is such a message. An answer to something
-    earlier is not looked for: it would be taken for the end of this run.
+    earlier is not searched: it would be taken for the end of this run.
     """
     for message in reversed(_run(messages, last_id)):
         text = _text(message) if message.info.role in ("assistant", "user") else ""
