@@ -1,4 +1,7 @@
-"""`relay serve | bridge | pair | doctor | migrate`: argument parsing only."""
+"""`relay serve | bridge | pair | doctor | migrate`: argument parsing only.
+
+A command's modules are imported when it is called, so that the bridge needs no package of the server.
+"""
 
 import argparse
 import asyncio
@@ -9,7 +12,6 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 from relay import __version__, log
-from relay.bridge.errors import BridgeError
 from relay.bridge.options import (
     Environment,
     add_bridge_arguments,
@@ -18,16 +20,8 @@ from relay.bridge.options import (
     bridge_options,
     pairing_options,
 )
-from relay.bridge.pairing.pairing import pairing_of, rotate_secret, save_pairing, show_pairing
-from relay.bridge.run import run_bridge
-from relay.doctor.case import Case
-from relay.doctor.command import doctor
-from relay.server import settings
-from relay.server.serve import StartError, serve
-from relay.server.settings import SettingsError
-from relay.server.store.database import DatabaseError, close_database, open_database
+from relay.errors import CommandError, server_packages
 
-FAULTS = (SettingsError, DatabaseError, StartError, BridgeError)
 Run = Callable[[argparse.Namespace, asyncio.Event], Awaitable[int | None]]
 
 
@@ -38,28 +32,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser(os.environ.get).parse_args(argv)
     log.install(arguments.log_level, sys.stderr)
-    logging.getLogger("tortoise").setLevel(logging.WARNING)
     try:
         return asyncio.run(_until_signal(arguments.run, arguments)) or 0
-    except FAULTS as error:
+    except CommandError as error:
         print(f"relay: {error}", file=sys.stderr)
         return 1
 
 
 async def _serve(_: argparse.Namespace, stop: asyncio.Event) -> None:
+    with server_packages():
+        from relay.server import settings
+        from relay.server.serve import serve
+    logging.getLogger("tortoise").setLevel(logging.WARNING)
     await serve(settings.load(os.environ), stop)
 
 
 async def _migrate(_: argparse.Namespace, __: asyncio.Event) -> None:
+    with server_packages():
+        from relay.server import settings
+        from relay.server.store.database import close_database, open_database
+    logging.getLogger("tortoise").setLevel(logging.WARNING)
     await open_database(settings.load(os.environ).database_url)
     await close_database()
 
 
 async def _bridge(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
+    from relay.bridge.run import run_bridge
+
     await run_bridge(bridge_options(arguments), stop=stop, out=sys.stdout)
 
 
 async def _pair(arguments: argparse.Namespace, _: asyncio.Event) -> None:
+    from relay.bridge.pairing.pairing import pairing_of, rotate_secret, save_pairing, show_pairing
+
     options = pairing_options(arguments)
     if arguments.rotate_secret:
         rotate_secret(options)
@@ -73,6 +78,9 @@ async def _pair(arguments: argparse.Namespace, _: asyncio.Event) -> None:
 
 
 async def _doctor(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
+    from relay.doctor.command import doctor
+    from relay.doctor.finding import Case
+
     case = Case(pairing_options(arguments), os.environ, push=arguments.push)
     return await doctor(case, stop=stop, out=sys.stdout, as_json=arguments.json)
 
@@ -95,7 +103,7 @@ def _parser(environment: Environment) -> argparse.ArgumentParser:
     command = commands.add_parser("migrate", help="bring the database's tables up to date")
     command.set_defaults(run=_migrate)
     command = commands.add_parser(
-        "bridge", help="run beside `opencode serve` and tell the relay what happens"
+        "bridge", help="run beside `opencode serve` and report to the relay what happens"
     )
     add_bridge_arguments(command, environment)
     command.set_defaults(run=_bridge)

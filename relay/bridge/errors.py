@@ -11,9 +11,11 @@ BridgeError                 one sentence for the person who started the bridge
     └── NotFound            404: OpenCode does not know (any more) what was asked for
 """
 
+from relay.errors import CommandError
 
-class BridgeError(Exception):
-    """The bridge cannot work like this; the text is one sentence that says what to do."""
+
+class BridgeError(CommandError):
+    """The bridge cannot work like this."""
 
 
 class OptionError(BridgeError):

@@ -1,19 +1,20 @@
 """The relay's APNs key, where its settings are at hand: can it be used, and does Apple take it?
 
-A push to a device token that no phone has tells: APNs looks at the key before the token, so BadDeviceToken means that
-the key is good (observed; Apple documents no order of its checks). Nobody's phone hears of it.
+A push to a device token that no phone has shows it: APNs checks the key before the token, so BadDeviceToken means that
+the key is good (observed; Apple documents no order of its checks). It reaches nobody's phone.
 """
 
 import uuid
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from relay.apns.push import Outcome, Push
 from relay.contract import ApnsEnv
-from relay.doctor.case import Case
-from relay.doctor.finding import Finding
-from relay.server import settings
-from relay.server.app import apns_gateway
-from relay.server.settings import Settings, SettingsError
+from relay.doctor.finding import Case, Finding
+from relay.errors import CommandError, ServerNotInstalled, server_packages
+
+if TYPE_CHECKING:
+    from relay.apns.push import Outcome, Push
+    from relay.server.settings import Settings
 
 NOBODY = "00" * 32
 """A device token."""
@@ -32,13 +33,19 @@ async def check_apns(case: Case) -> Finding:
             "apns", "skipped", "the relay's settings are not here", "run this where APNS_KEY_ID is set"
         )
     try:
+        with server_packages():
+            from relay.server import app, settings  # noqa: F401 - app: what it imports is needed below
         configured = settings.load(case.environment)
-    except SettingsError as error:
+    except ServerNotInstalled as error:
+        return Finding(
+            "apns", "skipped", "not checked: the relay's packages are not installed here", error.REMEDY
+        )
+    except CommandError as error:
         return Finding("apns", "fails", str(error), "correct the environment of the relay")
-    return judge_key(await _ask(configured, case.clock()), configured)
+    return key_finding(await _ask(configured, case.clock()), configured)
 
 
-def judge_key(outcomes: Mapping[ApnsEnv, Outcome], configured: Settings) -> Finding:
+def key_finding(outcomes: Mapping[ApnsEnv, "Outcome"], configured: "Settings") -> Finding:
     """What the answers of the environments say of the key. Pure."""
     good = [env for env, outcome in outcomes.items() if outcome.reason in KEY_IS_GOOD]
     bad = [
@@ -52,7 +59,9 @@ def judge_key(outcomes: Mapping[ApnsEnv, Outcome], configured: Settings) -> Find
     return Finding("apns", "ok", f"key {configured.apns_key_id} is accepted by {' and '.join(good)}")
 
 
-async def _ask(configured: Settings, now: float) -> dict[ApnsEnv, Outcome]:
+async def _ask(configured: "Settings", now: float) -> dict[ApnsEnv, "Outcome"]:
+    from relay.server.app import apns_gateway
+
     gateway = apns_gateway(configured)
     try:
         return {env: await gateway.send(_push(env, configured, now)) for env in ENVIRONMENTS}
@@ -60,7 +69,9 @@ async def _ask(configured: Settings, now: float) -> dict[ApnsEnv, Outcome]:
         await gateway.close(CLOSE_SECONDS)
 
 
-def _push(env: ApnsEnv, configured: Settings, now: float) -> Push:
+def _push(env: ApnsEnv, configured: "Settings", now: float) -> "Push":
+    from relay.apns.push import Push
+
     return Push(
         apns_id=str(uuid.uuid4()),
         device_token=NOBODY,
@@ -74,14 +85,14 @@ def _push(env: ApnsEnv, configured: Settings, now: float) -> Push:
     )
 
 
-def _words(outcome: Outcome, configured: Settings, env: ApnsEnv) -> str:
+def _words(outcome: "Outcome", configured: "Settings", env: ApnsEnv) -> str:
     if outcome.status is not None:
         return f"answers {outcome.status} {outcome.reason or ''}".rstrip()
     host, port = configured.apns_hosts[env]
     return f"({host}:{port}) cannot be asked: {outcome.error}"
 
 
-def _remedy(outcome: Outcome) -> str:
+def _remedy(outcome: "Outcome") -> str:
     if outcome.status is not None:
         return outcome.advice or "try again later"
     return "is the network, or a firewall, in the way of HTTP/2 to APNs?"

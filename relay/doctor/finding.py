@@ -1,15 +1,28 @@
-"""What the doctor found at one step, and how a person and a program read it. Pure."""
+"""What the doctor examines, what it found at one step, and how a person and a program read that. Pure."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Literal
+
+from relay.bridge.options import BridgeOptions
 
 Step = Literal["opencode", "relay", "secret", "apns", "devices", "push"]
 Result = Literal["ok", "fails", "skipped"]
 
 STEPS: tuple[Step, ...] = ("opencode", "relay", "secret", "apns", "devices", "push")
-"""In the order in which they are looked at."""
+"""In the order in which they are checked."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """The bridge's options, the environment that may hold the relay's settings, and whether the phones may ring."""
+
+    options: BridgeOptions
+    environment: Mapping[str, str] = field(repr=False)
+    push: bool = True
+    clock: Callable[[], float] = time.time
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,10 @@
-"""A test push: does the relay know phones under this secret, and does APNs take it for them?"""
+"""A test push: does the relay know phones under this secret, and does APNs take it for them?
+
+Where the relay's settings are at hand, its own database says why a push was not sent.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
 
 import aiohttp
 
@@ -6,9 +12,8 @@ from relay import contract
 from relay.bridge.http.replies import push_test_event
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.relay_client import PostResult, RelayClient
-from relay.doctor.case import Case
-from relay.doctor.finding import Finding
-from relay.doctor.ledger import unsent
+from relay.doctor.finding import Case, Finding
+from relay.errors import CommandError, ServerNotInstalled, server_packages
 
 NO_PHONE = "scan the code of relay pair with the app; it has to be the same --relay-url and secret"
 RELAY_LOG = "the relay's log names APNs' reason; so does relay doctor, run with the relay's environment"
@@ -23,7 +28,7 @@ async def check_push(http: aiohttp.ClientSession, case: Case, secret: str | None
     # Not a permission: it begins no Live Activity, and the app asks for no decision.
     event = push_test_event(sender, int(case.clock() * 1000), event_type="complete")
     result = await RelayClient(http, case.options.relay_url).post(event)
-    findings = judge_push(result)
+    findings = push_findings(result)
     if findings[-1].result == "fails" and (reasons := await unsent(case.environment, event)):
         findings[-1] = Finding(
             "push", "fails", f"{findings[-1].said}: {'; '.join(reasons)}", findings[-1].remedy
@@ -31,7 +36,7 @@ async def check_push(http: aiohttp.ClientSession, case: Case, secret: str | None
     return findings
 
 
-def judge_push(result: PostResult) -> list[Finding]:
+def push_findings(result: PostResult) -> list[Finding]:
     """What the relay's answer says. Pure."""
     if result.verdict != "delivered":
         said = f"the relay did not take the test push: {result.reason}"
@@ -51,3 +56,47 @@ def _pushed(sent: int, failed: int, queued: int) -> Finding:
         said = f"APNs took {sent}, refused {failed}, and {queued} are still being tried"
         return Finding("push", "fails", said, RELAY_LOG)
     return Finding("push", "ok", f"APNs took {sent}", "look at the phone: a notification says Push test")
+
+
+_UNSENT = """
+    SELECT token_suffix, apns_env, status, http_status, reason, error FROM delivery_log
+    WHERE secret_hash = ? AND event_id = ? AND status <> 'sent'"""
+
+
+async def unsent(environment: Mapping[str, str], event: contract.Event) -> list[str]:
+    """For each push of the event that was not sent, why; empty if the database is not here, or does not say."""
+    try:
+        with server_packages():
+            from relay.server import settings
+            from relay.server.store.sql import Unavailable
+        database_url = settings.load(environment).database_url
+        return await _read(database_url, event) if _is_there(database_url) else []
+    except ServerNotInstalled:
+        return ["the reason was not checked, the relay's packages are not installed here"]
+    except (CommandError, Unavailable):
+        return []
+
+
+async def _read(database_url: str, event: contract.Event) -> list[str]:
+    from relay.server.store.database import close_database, open_database
+    from relay.server.store.sql import Database
+
+    connection = await open_database(database_url)
+    try:
+        values = [contract.secret_hash(event.secret), event.event_id]
+        _, rows = await Database(connection).execute(_UNSENT, values)
+        return [_reason(dict(row)) for row in rows]
+    finally:
+        await close_database()
+
+
+def _reason(row: Mapping[str, object]) -> str:
+    said = [str(row[name]) for name in ("http_status", "reason", "error") if row[name]]
+    return f"…{row['token_suffix']} ({row['apns_env']}) {row['status']}: {' '.join(said) or 'no answer yet'}"
+
+
+def _is_there(database_url: str) -> bool:
+    """The doctor makes no database."""
+    if not database_url.startswith("sqlite://"):
+        return True
+    return Path(database_url.removeprefix("sqlite://").partition("?")[0]).exists()

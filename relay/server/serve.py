@@ -8,6 +8,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
 from relay.clock import Clock
+from relay.errors import CommandError
 from relay.log import line
 from relay.server.app import running_app
 from relay.server.settings import Settings
@@ -17,7 +18,7 @@ log = logging.getLogger("relay.server.serve")
 BACKLOG = 1024
 
 
-class StartError(Exception):
+class StartError(CommandError):
     """The relay cannot start; the text says why and what to do."""
 
 

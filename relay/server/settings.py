@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from relay.contract import ApnsEnv
+from relay.errors import CommandError
 
 
-class SettingsError(Exception):
+class SettingsError(CommandError):
     """The environment cannot be used; the text lists every variable and what was expected of it."""
 
 

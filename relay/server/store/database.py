@@ -14,6 +14,8 @@ from tortoise.connection import get_connection
 from tortoise.exceptions import BaseORMException
 from tortoise.migrations.executor import MigrationExecutor
 
+from relay.errors import CommandError
+
 APP = "relay"
 CONNECT_SECONDS = 10.0
 MIGRATE_PAUSE = 1.0
@@ -21,7 +23,7 @@ SQLITE_DEFAULTS = {"synchronous": "NORMAL", "busy_timeout": "5000"}
 """WAL is Tortoise's default; with it, NORMAL survives a killed process and halves the cost of a write."""
 
 
-class DatabaseError(Exception):
+class DatabaseError(CommandError):
     """The database cannot be used; the text says what failed, without the password in its URL."""
 
 

@@ -22,14 +22,12 @@ from relay.bridge.http.replies import push_test_event
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.relay_client import PostResult
 from relay.bridge.options import BridgeOptions
-from relay.doctor.apns import judge_key
-from relay.doctor.case import Case
-from relay.doctor.chain import walk
+from relay.doctor.apns import key_finding
 from relay.doctor.command import doctor as doctor_command
-from relay.doctor.finding import STEPS, Finding, finding_line, holds, report
-from relay.doctor.ledger import unsent
-from relay.doctor.push import judge_push
-from relay.doctor.secret import check_secret
+from relay.doctor.command import walk
+from relay.doctor.connections import check_secret
+from relay.doctor.finding import STEPS, Case, Finding, finding_line, holds, report
+from relay.doctor.push import push_findings, unsent
 from relay.server import settings
 from simulator.apns.faults import AnswerWith, Fault
 from simulator.replay.world import ReplayWorld, WorldOptions
@@ -227,7 +225,7 @@ class TestKey:
         self, environment: Build, sandbox: Outcome, production: Outcome, result: str, said: str, remedy: str
     ) -> None:
         configured = settings.load(environment())
-        found = judge_key({"sandbox": sandbox, "production": production}, configured)
+        found = key_finding({"sandbox": sandbox, "production": production}, configured)
         assert found.result == result
         assert said in found.said
         assert remedy in found.remedy
@@ -253,11 +251,11 @@ class TestPush:
         ],
     )
     def test_every_phone_counts(self, counts: dict[str, Any], devices: str, push: str) -> None:
-        found = judge_push(PostResult("delivered", counts=counts))
+        found = push_findings(PostResult("delivered", counts=counts))
         assert [one.result for one in found] == [devices, push]
 
     def test_a_relay_that_refuses_is_quoted(self) -> None:
-        devices, push = judge_push(PostResult("refused", "status 400: secret too short"))
+        devices, push = push_findings(PostResult("refused", "status 400: secret too short"))
         assert (devices.result, push.result) == ("fails", "skipped")
         assert "secret too short" in devices.said
 

@@ -1,4 +1,4 @@
-"""The two servers that the bridge talks to: are they there, are they what they should be, and do they let us in?"""
+"""What the bridge needs: OpenCode and the relay answer and let it in, and there is a secret. The doctor makes none."""
 
 import aiohttp
 import msgspec
@@ -7,8 +7,9 @@ from relay import contract
 from relay.bridge.address import address, http_url
 from relay.bridge.errors import BridgeError, NotOpenCode, OpenCodeError, OptionError, Refused, Unreachable
 from relay.bridge.options import BridgeOptions
+from relay.bridge.pairing.secret_file import checked_secret, default_secret_file, load_secret
 from relay.bridge.sources.probe import find_source
-from relay.doctor.finding import Finding
+from relay.doctor.finding import Case, Finding
 
 DEADLINE = aiohttp.ClientTimeout(total=10.0)
 
@@ -63,3 +64,18 @@ def _words(error: Exception, url: str) -> str:
         return str(error)
     reason = "is silent" if isinstance(error, TimeoutError) else f"does not answer ({type(error).__name__})"
     return f"{url} {reason}"
+
+
+def check_secret(case: Case) -> tuple[str | None, Finding]:
+    """The secret, None if there is none that a relay would take, and what was found."""
+    given, file = case.options.relay_secret, case.options.secret_file
+    file = file or default_secret_file(case.environment)
+    if not given and not file.exists():
+        remedy = "relay pair makes one, and shows it to the phone"
+        return None, Finding("secret", "fails", f"there is none in {file}", remedy)
+    try:
+        secret = checked_secret(given, "the relay secret") if given else load_secret(file)
+    except BridgeError as error:
+        remedy = "give a longer one" if given else "relay pair --rotate-secret makes a new one"
+        return None, Finding("secret", "fails", str(error), remedy)
+    return secret, Finding("secret", "ok", "it is given" if given else f"it is in {file}")
