@@ -88,36 +88,6 @@ def test_the_log_of_the_phone(phone) -> None:
     assert phone.activities.newest.update_token_known is False
 
 
-@pytest.mark.parametrize(
-    ("wrong", "why"),
-    [
-        ({"topic": BUNDLE_ID}, "no app has this topic"),
-        ({"push_type": "alert"}, "it is not a Live Activity push"),
-        ({"accepted_at": 0.0, "expiration": 1}, "it has expired"),
-        ({"payload": None}, "it is neither update nor end"),
-    ],
-)
-def test_what_never_reaches_the_activity(phone, journal, wrong: dict[str, Any], why: str) -> None:
-    activity = start(phone)
-    phone.receive(replace(push("update"), **{"device_token": activity.token, **wrong}))
-    assert journal.entries("phone", "dropped")[0].detail["why"] == why
-    assert activity.content_state == expo("start")
-
-
-def test_offline_and_removed(phone, journal) -> None:
-    activity = start(phone)
-    phone.set("online", False)
-    change(phone)
-    phone.set("online", True)
-    phone.set("app_installed", False)
-    change(phone)
-    assert [entry.detail["why"] for entry in journal.entries("phone", "dropped")] == [
-        "the phone is offline",
-        "the app is not installed",
-    ]
-    assert (activity.state, phone.activities.active) == ("dismissed", ())
-
-
 # Tokens.
 
 
@@ -207,25 +177,6 @@ def test_opening_the_app_fills_the_budget(phone) -> None:
 
 
 # What the person sets.
-
-
-def test_frequent_updates_end_everything_when_changed(phone, apns) -> None:
-    activity = start(phone)
-    phone.set("frequent_updates", True)
-    assert activity.running
-    phone.set("frequent_updates", False)
-    assert (activity.state, apns.expired) == ("ended", [activity.token])
-    assert phone.activities.remaining("update") == 14 + 1
-
-
-def test_live_activities_off(phone, journal) -> None:
-    activity = start(phone)
-    phone.set("live_activities", False)
-    assert (activity.state, activity.visible) == ("dismissed", False)
-    start(phone)
-    assert journal.entries("phone", "dropped")[-1].detail["why"] == "Live Activities are off"
-    phone.set("live_activities", True)
-    assert start(phone).running
 
 
 def test_the_screen(phone, clock) -> None:
@@ -356,3 +307,56 @@ def test_when_the_token_is_held_back(phone, when: str) -> None:
 def test_the_apps_own_activity_has_no_gate(phone) -> None:
     phone.profile.set("la_allow_gate", True)
     assert by_app(phone).update_token_known
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong", "why"),
+    [
+        ({}, {"topic": BUNDLE_ID}, "no app has this topic"),
+        ({}, {"push_type": "alert"}, "it is not a Live Activity push"),
+        ({}, {"accepted_at": 0.0, "expiration": 1}, "it has expired"),
+        ({}, {"payload": None}, "it is neither update nor end"),
+        ({"online": False}, {}, "the phone is offline"),
+        ({"app_installed": False}, {}, "the app is not installed"),
+    ],
+)
+def test_what_never_reaches_the_activity(phone, journal, setting: dict, wrong: dict, why: str) -> None:
+    activity = start(phone)
+    for key, value in setting.items():
+        phone.set(key, value)
+    phone.receive(replace(push("update"), **{"device_token": activity.token, **wrong}))
+    assert journal.entries("phone", "dropped")[0].detail["why"] == why
+    assert activity.content_state == expo("start")
+
+
+@pytest.mark.parametrize(
+    ("key", "states"),
+    [
+        ("frequent_updates", ["ended", "ended"]),
+        ("live_activities", ["dismissed", "dismissed"]),
+        ("app_installed", ["dismissed", "dismissed"]),
+        ("notifications", ["active", "active"]),
+    ],
+)
+def test_which_settings_end_everything_when_they_are_changed(
+    phone, apns, key: str, states: list[str]
+) -> None:
+    activities = [start(phone), start(phone)]
+    phone.set(key, True)
+    assert [activity.state for activity in activities] == ["active", "active"]
+    phone.set(key, False)
+    assert [activity.state for activity in activities] == states
+    assert apns.expired == [activity.token for activity in activities if not activity.running]
+
+
+def test_live_activities_off_and_on(phone, journal) -> None:
+    phone.set("live_activities", False)
+    start(phone)
+    assert journal.entries("phone", "dropped")[-1].detail["why"] == "Live Activities are off"
+    phone.set("live_activities", True)
+    assert start(phone).running
+
+
+def test_the_budget_of_updates_is_that_of_the_setting(phone) -> None:
+    phone.set("frequent_updates", False)
+    assert phone.activities.remaining("update") == 15

@@ -1,4 +1,4 @@
-"""What the app makes of OpenCode's events: made-up turns, and every turn that was recorded."""
+"""What the app makes of OpenCode's events (recorded turns: tests/world/test_world_replays.py)."""
 
 from typing import Any
 
@@ -16,7 +16,6 @@ from simulator.phone.app.monitored_session import (
     STOPPED,
     MonitoredSession,
 )
-from simulator.scenario import load, scenarios
 
 NOW = 1000.0
 CHILD = "ses_child"
@@ -230,40 +229,3 @@ def test_whatever_comes_the_state_is_sound(events) -> None:
         assert state.last_message
         assert (state.retry_info is not None) == (state.status == "retry")
         assert not session.over or state.ends
-
-
-def _turns(name: str) -> dict[str, list[list[str]]]:
-    """The statuses of every recorded turn of a root session, as the app sees them."""
-    running: dict[str, MonitoredSession] = {}
-    children: set[str] = set()
-    turns: dict[str, list[list[str]]] = {}
-    for line in load(name).recording.events:
-        payload = line.event["payload"]
-        if payload["type"] == "sync":
-            continue
-        known = payload["properties"]
-        session_id, found = known.get("sessionID", ""), known.get("info") or {}
-        children |= {session_id} if found.get("parentID") and "message" not in payload["type"] else set()
-        busy = payload["type"] == "session.status" and known["status"]["type"] != "idle"
-        if busy and session_id not in children and session_id not in running:
-            running[session_id] = MonitoredSession(session_id)
-            turns.setdefault(session_id, []).append(["working"])
-        for one, session in list(running.items()):
-            session.fold(payload, line.t)
-            if session.content_state.status != turns[one][-1][-1]:
-                turns[one][-1].append(session.content_state.status)
-            if session.over:
-                del running[one]
-    return turns
-
-
-@pytest.mark.parametrize("name", scenarios())
-def test_the_scenarios_demand_what_the_app_reads_in_their_recordings(name: str) -> None:
-    scenario = load(name)
-    demanded = {
-        activity.session_id: [[phase.status for phase in run] for run in activity.runs]
-        for activity in scenario.activities
-    }
-    if scenario.recording.killed_at is not None:
-        demanded = {session_id: [run[:-1] for run in runs] for session_id, runs in demanded.items()}
-    assert _turns(name) == demanded

@@ -1,66 +1,155 @@
-"""The lock screen, as data and as text."""
+"""The lock screen, as data and as text: its notifications, and what the widget shows of a Live Activity in each slot."""
+
+import json
+from typing import Any
 
 import pytest
 
+from phone_pushes import EXPO, FLAT, T0
+from simulator.phone.activitykit.activity import Activity
+from simulator.phone.activitykit.payload import EXPO_WIDGETS, SESSION
+from simulator.phone.app.content_state import session_props
 from simulator.phone.notifications import Notification
-from simulator.phone.screen import Screen
-
-NOW = 1_795_226_400.0
+from simulator.phone.screen import STATUS, Screen, Slots, elapsed, slots
 
 
-def notification(title: str = "Done", body: str = "", at: float = NOW, **more) -> Notification:
+def activity(content_state: dict[str, Any] = FLAT, **more: Any) -> Activity:
+    known = EXPO_WIDGETS if "props" in content_state else SESSION
+    return Activity("a", known, {}, content_state, started_at=T0, timestamp=T0, **more)
+
+
+def test_every_slot_as_text() -> None:
+    state = {**FLAT, "status": "retry", "retryInfo": "Retry 2/5 in 8s"}
+    shown = Screen(lambda: [activity(state)]).slots(T0 + 65)
+    assert shown["a"].lines() == [
+        "banner: Fix it · Retrying · Reading · Retry 2/5 in 8s",
+        "compact leading: OC",
+        "compact trailing: Retrying",
+        "minimal: ↻",
+        "expanded leading: Fix it · Retrying",
+        "expanded trailing: 1:05",
+        "expanded bottom: Reading · Retry 2/5 in 8s",
+    ]
+
+
+@pytest.mark.parametrize("status", STATUS)
+def test_every_status_has_a_word_and_a_mark(status: str) -> None:
+    shown = slots(activity({**FLAT, "status": status}), T0)
+    assert (shown.compact_trailing, shown.minimal) == STATUS[status]
+
+
+def test_an_unknown_status() -> None:
+    assert slots(activity({**FLAT, "status": "dancing"}), T0).minimal == "·"
+
+
+def test_both_formats_show_the_same() -> None:
+    assert slots(activity(EXPO), T0) == slots(activity(FLAT), T0)
+
+
+@pytest.mark.parametrize(
+    "content_state",
+    [
+        {"name": "Run", "props": "{}"},
+        {"name": "SessionActivity", "props": "not JSON"},
+        {"name": "SessionActivity", "props": "[]"},
+        {"name": "SessionActivity", "props": None},
+        {"phase": "x"},
+    ],
+)
+def test_what_the_widget_cannot_read(content_state: dict[str, Any]) -> None:
+    assert session_props(content_state) is None
+    assert slots(activity(content_state), T0) == Slots()
+    assert Screen(lambda: [activity(content_state)]).lines(T0, 20) == ["· OpenCode          "]
+
+
+def test_stale_is_doubtful() -> None:
+    assert slots(activity(state="stale"), T0).compact_trailing == "Working?"
+
+
+def test_what_was_drawn_counts() -> None:
+    held = activity()
+    held.content_state = {**FLAT, "lastMessage": "newer"}
+    assert slots(held, T0).expanded_bottom == ("Reading",)
+
+
+def test_props_of_another_kind_are_left_out() -> None:
+    props = json.dumps({"status": "working", "sessionTitle": 7, "lastMessage": "x"})
+    assert slots(activity({"name": "SessionActivity", "props": props}), T0).banner == ("", "Working", "x")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-1, "0:00"), (0, "0:00"), (59, "0:59"), (3_599, "59:59"), (3_661, "1:01:01")]
+)
+def test_elapsed(seconds: float, text: str) -> None:
+    assert elapsed(seconds) == text
+
+
+def test_the_lock_screen_shows_activities_first() -> None:
+    screen = Screen(lambda: [activity()])
+    screen.show(Notification("Done", "All green.", T0, apns_id="x"))
+    assert screen.lines(T0, 24) == [
+        "● Fix it         Working",
+        "Reading",
+        "",
+        "Done                 now",
+        "All green.",
+    ]
+
+
+def test_a_long_title_is_cut() -> None:
+    long = activity({**FLAT, "sessionTitle": "word " * 20, "lastMessage": "many " * 40})
+    lines = Screen(lambda: [long]).lines(T0, 30)
+    assert all(len(line) <= 30 for line in lines)
+    assert len(lines) == 3
+    assert lines[0].endswith(" Working")
+
+
+@pytest.mark.parametrize(
+    ("shown", "places", "arrivals"),
+    [
+        ({"one": None, "two": None, "three": ""}, "three two one", "three two one"),
+        ({"one": "", "two": ""}, "two one", "two one"),
+        ({"one": "a", "two": "b", "again": "a"}, "two again", "again two"),
+        ({"one": "a", "-": None, "two": "a"}, "two", "two"),
+    ],
+)
+def test_the_same_collapse_id_takes_the_place(
+    shown: dict[str, str | None], places: str, arrivals: str
+) -> None:
+    """ "-" takes away what arrived last; the newest is on top."""
+    screen = Screen()
+    for title, collapse_id in shown.items():
+        if title == "-":
+            screen.remove(screen.newest_first[0])
+            continue
+        replaced = screen.show(notification(title, collapse_id=collapse_id))
+        assert (replaced is not None) == (title == "again")
+    assert " ".join(held.title for held in screen.notifications) == places
+    assert " ".join(held.title for held in screen.newest_first) == arrivals
+    screen.clear()
+    assert (screen.newest_first, screen.notifications) == ([], ())
+
+
+# Notifications.
+
+
+def notification(title: str = "Done", body: str = "", at: float = T0, **more) -> Notification:
     return Notification(title, body, at, apns_id=title, **more)
-
-
-def titles(screen: Screen) -> list[str]:
-    return [held.title for held in screen.notifications]
 
 
 def test_a_new_screen_is_empty() -> None:
     assert Screen().notifications == ()
-    assert Screen().lines(NOW) == ["No notifications"]
-
-
-def test_the_newest_is_on_top() -> None:
-    screen = Screen()
-    for title in ("one", "two", "three"):
-        assert screen.show(notification(title)) is None
-    assert titles(screen) == ["three", "two", "one"]
-
-
-def test_the_same_collapse_id_takes_the_place() -> None:
-    screen = Screen()
-    first = notification("one", collapse_id="a")
-    screen.show(first)
-    screen.show(notification("two", collapse_id="b"))
-    assert screen.show(notification("again", collapse_id="a")) == first
-    assert titles(screen) == ["two", "again"]
-
-
-def test_without_a_collapse_id_nothing_is_replaced() -> None:
-    screen = Screen()
-    for collapse_id in (None, None, ""):
-        assert screen.show(notification("same", collapse_id=collapse_id)) is None
-    assert titles(screen) == ["same", "same", "same"]
-
-
-def test_what_was_removed_is_not_replaced() -> None:
-    screen = Screen()
-    first = notification("one", collapse_id="a")
-    screen.show(first)
-    screen.remove(first)
-    assert screen.show(notification("two", collapse_id="a")) is None
-    assert titles(screen) == ["two"]
+    assert Screen().lines(T0) == ["No notifications"]
 
 
 def test_the_screen_as_text() -> None:
     screen = Screen()
-    screen.show(notification("Fix the build", "All tests are green again.", NOW - 130))
+    screen.show(notification("Fix the build", "All tests are green again.", T0 - 130))
     asks = notification(
         "Action Needed: deploy", "bash: git push", subtitle="build", interruption_level="time-sensitive"
     )
     screen.show(asks)
-    assert screen.lines(NOW, 32) == [
+    assert screen.lines(T0, 32) == [
         "! Action Needed: deploy      now",
         "build",
         "bash: git push",
@@ -73,7 +162,7 @@ def test_the_screen_as_text() -> None:
 def test_long_texts_are_cut_to_the_width() -> None:
     screen = Screen()
     screen.show(notification("word " * 30, "many words " * 30))
-    lines = screen.lines(NOW, 40)
+    lines = screen.lines(T0, 40)
     assert len(lines) == 3
     assert all(len(line) <= 40 for line in lines)
     assert lines[-1].endswith("…")
@@ -82,7 +171,7 @@ def test_long_texts_are_cut_to_the_width() -> None:
 def test_without_a_title_the_app_is_named() -> None:
     screen = Screen()
     screen.show(notification("", "only a body"))
-    assert screen.lines(NOW, 30)[0].startswith("Control")
+    assert screen.lines(T0, 30)[0].startswith("Control")
 
 
 @pytest.mark.parametrize(
@@ -99,5 +188,5 @@ def test_without_a_title_the_app_is_named() -> None:
 )
 def test_ages(seconds: float, age: str) -> None:
     screen = Screen()
-    screen.show(notification(at=NOW - seconds))
-    assert screen.lines(NOW)[0].endswith(f" {age}")
+    screen.show(notification(at=T0 - seconds))
+    assert screen.lines(T0)[0].endswith(f" {age}")
