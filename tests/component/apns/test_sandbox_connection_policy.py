@@ -51,6 +51,13 @@ async def test_a_certificate_needs_no_token_and_gets_1000_streams_at_once(bench)
     assert len(bench.delivered) == 20
 
 
+async def test_a_certificate_of_the_other_environment_ends_the_connection(bench) -> None:
+    provider = await with_certificate(bench, "production", realm="sandbox")
+    assert await closed(provider) == because("BadCertificateEnvironment")
+    assert provider.goaway.last_stream_id == 0
+    assert provider.goaway.error_code == 0
+
+
 async def test_a_certificate_of_a_stranger_is_refused(bench) -> None:
     tls = bench.tls("h2")
     issue_client_certificate(trustme.CA(), ProviderCertificate(TOPIC)).configure_cert(tls)
@@ -138,6 +145,15 @@ async def test_a_dead_connection_sends_nothing_that_is_still_due(bench) -> None:
     await asyncio.sleep(0.05)
     assert not answer.done.done()
     assert len(provider.settings) == 1
+
+
+async def test_idleness_may_be_forbidden_while_it_is_watched(bench) -> None:
+    bench.sandbox.profile.set({"idle_after_s": 60})
+    provider = await bench.connect()
+    bench.sandbox.profile.set({"idle_after_s": None})
+    await bench.clock.advance(100_000)
+    assert (await bench.ask(provider)).status == 200
+    assert provider.goaway is None
 
 
 # --- draining and keys --------------------------------------------------------------------------------------------
@@ -297,3 +313,12 @@ async def test_a_delayed_answer_for_a_connection_that_is_gone_is_dropped(bench) 
     await eventually(lambda: bench.journal.entries("apns", "connection_closed"))
     await bench.clock.advance(10)
     assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("apns delay")]
+
+
+async def test_a_stream_limit_as_a_fault(bench) -> None:
+    bench.sandbox.faults.load([{"do": {"stream_limit": 2}, "times": 1}])
+    provider = await bench.connect()
+    assert (await bench.ask(provider)).status == 200
+    assert [each.get(MAX_STREAMS) for each in provider.settings] == [1, 2]
+    assert (await bench.ask(provider)).status == 200
+    assert provider.settings[-1] == {MAX_STREAMS: 1000}

@@ -86,10 +86,11 @@ def test_split_header_blocks_and_resets(sink) -> None:
         frames.headers(3, b"\x83", end_stream=False)
         + frames.rst_stream(3, 8)
         + frames.ping(bytes(8), ack=True)
+        + frames.ping(b"12345678", ack=False)
         + frames.settings_ack()
         + frames.frame(0xEE, 0, 0, b"extension")
     )
-    assert wire.frames() == []
+    assert wire.frames() == [frames.Frame(FrameType.PING, frames.ACK, 0, b"12345678")]
     assert connection._ids == {}
 
 
