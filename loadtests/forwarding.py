@@ -14,9 +14,9 @@ from relay.apns.gateway import Gateway
 from relay.apns.provider_token import ProviderToken
 from relay.apns.push import Outcome, Push, answered
 from relay.contract import ActivityRegister, ContentState, DeviceRegister, Event
-from relay.server.live_activities.activities import Activities
+from relay.server.live_activities.registration import Activities
 from relay.server.live_activities.sender import ActivitySender
-from relay.server.store import devices
+from relay.server.store import activities, devices
 from relay.server.store.database import close_database, open_database
 from relay.server.store.sql import Database
 from simulator.apns.authentication import ProviderState
@@ -91,7 +91,9 @@ class Relayed:
     def __init__(self, db: Database, gateway: Gateway, clock: Clock) -> None:
         self._db, self._clock = db, clock
         self._sender = ActivitySender(db, Environments(gateway), owner="load", push_deadline=10, clock=clock)
-        self._activities = Activities(db, default_bundle_id=BUNDLE_ID, now=clock.now, look=self._sender.look)
+        self._activities = Activities(
+            db, default_bundle_id=BUNDLE_ID, now=clock.now, wake=self._sender.engine.wake
+        )
         self._hash = contract.secret_hash(SECRET)
 
     async def begin(self, device_token: str, push_to_start_token: str) -> None:
@@ -121,15 +123,15 @@ class Relayed:
                 status=change.status, session_title=TITLE, last_message=str(change.number)
             ),
         )
-        (known,) = await self._activities.of_sessions([(self._hash, SESSION)])
-        await self._activities.hear(
+        known = await activities.of_session(self._db, self._hash, SESSION)
+        await self._activities.receive(
             event, event_id=str(change.number), secret_hash=self._hash, recipients=self._phones, known=known
         )
 
     async def push_due(self) -> float:
-        """One look of the relay's sender, and all that follows from it."""
-        seconds = await self._sender.push_due()
-        await self._sender.idle()
+        """One poll of the relay's sender, and all that follows from it."""
+        seconds = await self._sender.engine.poll()
+        await self._sender.engine.idle()
         return seconds
 
 

@@ -8,8 +8,8 @@ from relay import contract
 from relay.apns.environments import Environments
 from relay.apns.push import Push
 from relay.contract import ActivityRegister, ActivityUnregister, DeviceRegister, Event
-from relay.server.live_activities.activities import Activities
 from relay.server.live_activities.record import Activity
+from relay.server.live_activities.registration import Activities
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.store import activities, devices
 from relay.server.store.sql import Database
@@ -30,10 +30,12 @@ class Relay:
     def __init__(self, db: Database, gateway: FakeGateway, clock: VirtualClock, owner: str) -> None:
         self.db, self.clock = db, clock
         self.sender = ActivitySender(db, Environments(gateway), owner=owner, push_deadline=10, clock=clock)
-        self.activities = Activities(db, default_bundle_id=BUNDLE, now=clock.now, look=self.sender.look)
+        self.activities = Activities(
+            db, default_bundle_id=BUNDLE, now=clock.now, wake=self.sender.engine.wake
+        )
         self._events = 0
 
-    async def tell(
+    async def receive(
         self, event_type: str, event_id: str | None = None, session: str = SESSION, **texts: Any
     ) -> int:
         """An event comes in; how many activities it changed."""
@@ -41,15 +43,15 @@ class Relay:
         event_id = event_id or f"{id(self)}-{self._events}"
         event = Event(secret=SECRET, event_type=event_type, session_id=session, **texts)  # type: ignore[arg-type]
         phones = await devices.recipients(self.db, HASH)
-        (known,) = await self.activities.of_sessions([(HASH, session)])
-        return await self.activities.hear(
+        known = await activities.of_session(self.db, HASH, session)
+        return await self.activities.receive(
             event, event_id=event_id, secret_hash=HASH, recipients=phones, known=known
         )
 
     async def push(self) -> None:
         """Everything that is due by now is pushed and answered."""
-        await self.sender.push_due()
-        await self.sender.idle()
+        await self.sender.engine.poll()
+        await self.sender.engine.idle()
 
     async def register(self, token: str = UPDATE_TOKEN, session: str = SESSION, **fields: Any) -> None:
         fields = {"device_token": PHONE} | fields
@@ -80,11 +82,11 @@ def aps(push: Push) -> dict[str, Any]:
     return json.loads(push.payload)["aps"]  # type: ignore[no-any-return]
 
 
-def told(gateway: FakeGateway) -> list[tuple[str, str, str]]:
+def pushed(gateway: FakeGateway) -> list[tuple[str, str, str]]:
     """Event, status and message of every push."""
     return [
-        (said["event"], said["content-state"]["status"], said["content-state"]["lastMessage"])
-        for said in map(aps, gateway.sent)
+        (each["event"], each["content-state"]["status"], each["content-state"]["lastMessage"])
+        for each in map(aps, gateway.sent)
     ]
 
 
@@ -97,7 +99,7 @@ async def run(relay: Relay, clock: VirtualClock, seconds: int) -> None:
 
 async def active(relay: Relay, gateway: FakeGateway, clock: VirtualClock) -> None:
     """The phone has a card with its update token, and nothing waits."""
-    await relay.tell("start", title="Fix bug")
+    await relay.receive("start", title="Fix bug")
     await relay.push()
     await relay.register()
     await run(relay, clock, 20)

@@ -1,16 +1,17 @@
-"""Live Activities, news and answers as values, for the tests of the relay's pure code; each takes what matters to the test."""
+"""Live Activities, news and outcomes as values, for the tests of the relay's pure code; each takes what matters to the test."""
 
 from dataclasses import replace
 from typing import Any
 
-from relay.contract import ContentState, EventType, Status
+from outcomes import answered, maybe_sent, not_sent
+from relay.apns.push import Outcome
+from relay.contract import ApnsEnv, ContentState, EventType, Status
+from relay.server.delivery import Recipient
 from relay.server.live_activities.life import begun
 from relay.server.live_activities.record import Activity, Alert, activity_id
-from relay.server.live_activities.settlement import Answer, UnderWay, settled
-from relay.server.live_activities.settlement import Word as Word
-from relay.server.live_activities.tokens import Registration
+from relay.server.live_activities.registration import Registration
+from relay.server.live_activities.settlement import Disposition, settled
 from relay.server.live_activities.updates import News
-from relay.server.recipient import Recipient
 
 NOW = 1_800_000_000_000
 """UTC ms, on a full second."""
@@ -38,7 +39,7 @@ def state(
     return ContentState(status=status, session_title=title, last_message=message, retry_info=retry)
 
 
-def told(
+def news(
     event_type: EventType = "progress",
     event_id: str = "evt_2",
     *,
@@ -104,13 +105,23 @@ def pushing(before: Activity, now_ms: int = NOW) -> Activity:
     return under_way
 
 
-def said(word: Word, **changes: Any) -> Answer:
-    """What APNs said, in the activity's own environment."""
-    return Answer(**({"word": word, "apns_env": "production"} | changes))
+OUTCOMES: dict[Disposition, Outcome] = {
+    "sent": answered(200),
+    "maybe sent": maybe_sent("connection lost"),
+    "not sent": not_sent("connection refused"),
+    "later": answered(503, "ServiceUnavailable"),
+    "dead": answered(410, "Unregistered"),
+    "refused": answered(400, "BadTopic"),
+}
 
 
-def answered(
-    now: Activity, before: Activity, kind: Any, answer: Answer, now_ms: int = NOW
-) -> Activity | None:
-    """The activity after the answer to the push of `before`."""
-    return settled(now, UnderWay(before, kind), answer, now_ms)
+def outcome(
+    disposition: Disposition, *, dead_since: int | None = None, apns_env: ApnsEnv = "production"
+) -> Outcome:
+    """What became of a push, in the activity's own environment."""
+    return replace(OUTCOMES[disposition], timestamp=dead_since, apns_env=apns_env)
+
+
+def after_push(now: Activity, before: Activity, outcome: Outcome, now_ms: int = NOW) -> Activity | None:
+    """The activity after the push of `before`."""
+    return settled(now, before, outcome, now_ms)

@@ -28,14 +28,7 @@ SECRET = "a-secret-of-the-acceptance-cases"
 BUNDLE_ID = "com.example.app"
 
 LOOPS = 4
-"""Tasks of the relay that sleep when it has nothing to do: polls and sweeps of the dispatcher and of the activity sender."""
-
-_IN_FLIGHT = """
-    SELECT (SELECT COUNT(*) FROM delivery_log WHERE status = 'queued' AND lease_until > ?)
-         + (SELECT COUNT(*) FROM activity_registration WHERE lease_until > ?) AS n"""
-_NEXT_DUE = """
-    SELECT MIN(due_at) AS at FROM (SELECT due_at FROM delivery_log WHERE status = 'queued'
-                                   UNION ALL SELECT due_at FROM activity_registration)"""
+"""Tasks of the relay that sleep when it has nothing to do: polls and sweeps of the two engines."""
 
 
 class Arrival(NamedTuple):
@@ -134,7 +127,7 @@ class RelayCase:
     async def phones(self, count: int) -> list[str]:
         return [await self.phone() for _ in range(count)]
 
-    async def tell(self, event_type: str = "complete", **fields: Any) -> tuple[int, int, int]:
+    async def event(self, event_type: str = "complete", **fields: Any) -> tuple[int, int, int]:
         """Something happened in a session; how many pushes were sent, failed, and are queued."""
         said = await self.post("event", **{"eventType": event_type, "sessionID": "ses_1"} | fields)
         return said["sent"], said["failed"], said["queued"]
@@ -175,13 +168,12 @@ class RelayCase:
         assert condition(), f"not within {within:g} s"
 
     async def _until_due(self) -> float:
-        """Seconds until a push is due; where one is already, the second in which the relay looks again."""
-        (row,) = await self.rows(_NEXT_DUE)
-        return float("inf") if row["at"] is None else max(1.0, row["at"] / 1000 - self.clock.now())
+        """Seconds until a push is due; where one is already, the second in which the relay polls again."""
+        due_at = await self._app.next_due_at()
+        return float("inf") if due_at is None else max(1.0, due_at / 1000 - self.clock.now())
 
-    async def _quiet(self) -> bool:
-        now_ms = int(self.clock.now() * 1000)
-        return self.clock.sleepers >= LOOPS and (await self.rows(_IN_FLIGHT, now_ms, now_ms))[0]["n"] == 0
+    def _quiet(self) -> bool:
+        return self.clock.sleepers >= LOOPS and self._app.is_idle
 
     # What there is to see.
 

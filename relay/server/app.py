@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from quart import Quart
 
@@ -14,14 +15,15 @@ from relay.apns.key_pause import KeyPause
 from relay.apns.provider_token import ProviderToken
 from relay.clock import Clock, SystemClock
 from relay.server.alerts.dispatcher import Dispatcher
-from relay.server.intake import Intake
-from relay.server.live_activities.activities import Activities
+from relay.server.background import BackgroundTasks
+from relay.server.engine import DeliveryEngine
+from relay.server.live_activities.registration import Activities
 from relay.server.live_activities.sender import ActivitySender
-from relay.server.routes import activities, devices, events, health
+from relay.server.routes import events
 from relay.server.routes.envelope import install_error_replies
-from relay.server.routes.events import EventRoute
+from relay.server.routes.events import EventRoute, Intake
+from relay.server.routes.registrations import activity_routes, device_routes, health_route
 from relay.server.settings import Settings
-from relay.server.shelter import Shelter
 from relay.server.store.database import DatabaseError, close_database, open_database
 from relay.server.store.sql import Database, Unavailable
 
@@ -33,10 +35,28 @@ DATABASE_SECONDS = 10.0
 STOP_SECONDS = 10.0
 
 
+class RelayApp(Quart):
+    """The relay's HTTP app. What it still has to send can be asked of it, on its own clock."""
+
+    def __init__(self, *outboxes: DeliveryEngine[Any]) -> None:
+        super().__init__("relay", static_folder=None)
+        self._outboxes = outboxes
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no push is being claimed, sent or written down."""
+        return all(engine.is_idle for engine in self._outboxes)
+
+    async def next_due_at(self) -> int | None:
+        """When the next push is due or was (UTC ms); None: none waits."""
+        due = [await engine.next_due_at() for engine in self._outboxes]
+        return min((at for at in due if at is not None), default=None)
+
+
 @asynccontextmanager
 async def running_app(
     settings: Settings, *, clock: Clock | None = None, gateway: Gateway | None = None
-) -> AsyncIterator[Quart]:
+) -> AsyncIterator[RelayApp]:
     """The relay, ready to serve. Raises DatabaseError if its database cannot be used."""
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
@@ -51,9 +71,11 @@ class _Parts:
     """What the routes work with."""
 
     db: Database
+    dispatcher: Dispatcher
+    sender: ActivitySender
     intake: Intake
     activities: Activities
-    shelter: Shelter
+    background: BackgroundTasks
     now: Callable[[], float]
 
 
@@ -68,18 +90,20 @@ async def _start_parts(
         db, apns, owner=owner, push_deadline=deadline, keep_days=settings.relay_delivery_days, clock=clock
     )
     sender = ActivitySender(db, apns, owner=owner, push_deadline=deadline, clock=clock)
-    for part in (dispatcher, sender):
-        stack.push_async_callback(part.stop, STOP_SECONDS)
+    for engine in (dispatcher.engine, sender.engine):
+        stack.push_async_callback(engine.stop, STOP_SECONDS)
         try:
-            await part.start()
+            await engine.start()
         except Unavailable as error:
             raise DatabaseError(f"the database went away: {error}") from error
-    shelter = Shelter(DATABASE_SECONDS)
-    stack.push_async_callback(shelter.close)
-    cards = Activities(db, default_bundle_id=settings.apns_default_bundle_id, now=clock.now, look=sender.look)
-    intake = Intake(db, dispatcher, cards, deadline=settings.relay_event_deadline, now=clock.now)
+    background = BackgroundTasks(DATABASE_SECONDS)
+    stack.push_async_callback(background.close)
+    activities = Activities(
+        db, default_bundle_id=settings.apns_default_bundle_id, now=clock.now, wake=sender.engine.wake
+    )
+    intake = Intake(db, dispatcher, activities, deadline=settings.relay_event_deadline, now=clock.now)
     stack.push_async_callback(intake.close)
-    return _Parts(db, intake, cards, shelter, clock.now)
+    return _Parts(db, dispatcher, sender, intake, activities, background, clock.now)
 
 
 def apns_gateway(settings: Settings, now: Callable[[], float] = time.time) -> Gateway:
@@ -97,16 +121,15 @@ def apns_gateway(settings: Settings, now: Callable[[], float] = time.time) -> Ga
     )
 
 
-def _create_app(settings: Settings, parts: _Parts) -> Quart:
-    app = Quart("relay", static_folder=None)
+def _create_app(settings: Settings, parts: _Parts) -> RelayApp:
+    app = RelayApp(parts.dispatcher.engine, parts.sender.engine)
     app.url_map.merge_slashes = False  # a redirect would not be our JSON
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
-    db, shelter, now = parts.db, parts.shelter, parts.now
-    bundle_id = settings.apns_default_bundle_id
-    app.register_blueprint(devices.blueprint(db, shelter, default_bundle_id=bundle_id, now=now))
-    app.register_blueprint(activities.blueprint(parts.activities, shelter))
-    app.register_blueprint(health.blueprint(db, shelter))
+    db, background, bundle_id = parts.db, parts.background, settings.apns_default_bundle_id
+    app.register_blueprint(device_routes(db, background, default_bundle_id=bundle_id, now=parts.now))
+    app.register_blueprint(activity_routes(parts.activities, background))
+    app.register_blueprint(health_route(db, background))
     app.add_url_rule(events.PATH, "event", methods=["POST"])  # for Quart to answer its other methods with 405
     app.asgi_app = EventRoute(app.asgi_app, parts.intake, max_body=MAX_BODY, body_timeout=BODY_SECONDS)  # type: ignore[method-assign]
     install_error_replies(app)

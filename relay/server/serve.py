@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
@@ -10,7 +11,7 @@ from hypercorn.config import Config
 from relay.clock import Clock
 from relay.errors import CommandError
 from relay.log import line
-from relay.server.app import running_app
+from relay.server.app import RelayApp, running_app
 from relay.server.settings import Settings
 
 log = logging.getLogger("relay.server.serve")
@@ -22,13 +23,20 @@ class StartError(CommandError):
     """The relay cannot start; the text says why and what to do."""
 
 
-async def serve(settings: Settings, stop: asyncio.Event, clock: Clock | None = None) -> None:
-    """Serve until `stop` is set. Raises StartError or DatabaseError if it cannot begin.
+async def serve(
+    settings: Settings,
+    stop: asyncio.Event,
+    clock: Clock | None = None,
+    started: Callable[[RelayApp], None] | None = None,
+) -> None:
+    """Serve until `stop` is set; `started` is called with the app that serves. Raises StartError or DatabaseError.
 
     The address is bound first: whoever holds it is the only relay of that name, so leases of a killed one are free.
     """
     with _bind(settings.relay_host, settings.port) as listener:
         async with running_app(settings, clock=clock) as app:
+            if started:
+                started(app)
             log.info(line("listening", url=f"http://{settings.relay_host}:{settings.port}"))
             await hypercorn_serve(app, _hypercorn(listener, settings), shutdown_trigger=stop.wait)
 

@@ -28,7 +28,7 @@ class Endpoint(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything the relay is told at start. The private key never shows in a repr."""
+    """Everything that is configured. The private key never shows in a repr."""
 
     apns_team_id: str
     apns_key_id: str

@@ -105,7 +105,7 @@ class Cards(RuleBasedStateMachine):
     async def _close(self) -> None:
         self.gateway.release()
         for relay in self.relays:
-            await relay.sender.stop(1)
+            await relay.sender.engine.stop(1)
         await close_database()
 
     # What the app does.
@@ -129,7 +129,7 @@ class Cards(RuleBasedStateMachine):
 
     @rule(one=RELAYS, session=st.sampled_from(SESSIONS), event=st.sampled_from(EVENTS), then=st.booleans())
     def an_event(self, one: int, session: str, event: str, then: bool) -> None:
-        self._tell(one, session, event)
+        self._receive(one, session, event)
         if then:
             self.do(self._push())
 
@@ -137,7 +137,7 @@ class Cards(RuleBasedStateMachine):
     def steady_work(self, one: int, session: str, seconds: int) -> None:
         """The app is quick to register, and every second something is done."""
         for _ in range(seconds):
-            self._tell(one, session, "progress")
+            self._receive(one, session, "progress")
             self.do(self._push())
             self.the_app_registers_what_it_has(one)
             self.time_passes(1)
@@ -145,17 +145,17 @@ class Cards(RuleBasedStateMachine):
     @rule(one=RELAYS, session=st.sampled_from(SESSIONS), questions=st.integers(1, 12))
     def many_questions(self, one: int, session: str, questions: int) -> None:
         for event in ["permission", "progress"] * questions:
-            self._tell(one, session, event)
+            self._receive(one, session, event)
             self.do(self._push())
             self.the_app_registers_what_it_has(one)
             self.time_passes(2)
 
-    def _tell(self, one: int, session: str, event: str) -> None:
+    def _receive(self, one: int, session: str, event: str) -> None:
         self.messages += 1
         message = f"message {self.messages}"
         event_type, status = WIRE[event]
         state = ContentState(status=status, session_title=session, last_message=message)
-        self.do(self.relays[one].tell(event_type, session=session, content_state=state))
+        self.do(self.relays[one].receive(event_type, session=session, content_state=state))
         self.last[session] = message
 
     @rule(session=st.sampled_from(SESSIONS))
@@ -164,7 +164,7 @@ class Cards(RuleBasedStateMachine):
 
         async def both() -> None:
             await asyncio.gather(
-                *(relay.tell("progress", session=session, content_state=state) for relay in self.relays)
+                *(relay.receive("progress", session=session, content_state=state) for relay in self.relays)
             )
 
         self.do(both())
@@ -184,7 +184,7 @@ class Cards(RuleBasedStateMachine):
     @rule(one=RELAYS)
     def a_relay_is_killed(self, one: int) -> None:
         async def restart() -> None:
-            await self.relays[one].sender.stop(0)
+            await self.relays[one].sender.engine.stop(0)
             self.relays[one] = self._relay(one)
             await activities.release_leases(self.db, f"host:{one}")
 
@@ -233,14 +233,14 @@ class Cards(RuleBasedStateMachine):
 
     async def _push(self) -> None:
         """Both look at the same time; pushes that are slow stay in flight, all others are settled."""
-        await asyncio.gather(*(relay.sender.push_due() for relay in self.relays))
+        await asyncio.gather(*(relay.sender.engine.poll() for relay in self.relays))
         await self._settled()
 
     async def _settled(self) -> None:
         await eventually(lambda: self._in_flight() == self.gateway.held)
 
     def _in_flight(self) -> int:
-        return sum(len(relay.sender._pushes) for relay in self.relays)
+        return sum(200 - relay.sender.engine.room for relay in self.relays)
 
     # What must hold.
 

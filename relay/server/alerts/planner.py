@@ -2,31 +2,14 @@
 
 import hashlib
 import uuid
-from dataclasses import dataclass
 
 from relay.apns.payload import alert_payload
 from relay.apns.push import Push
 from relay.contract import ALERT_TYPES, EVENT_KINDS, Event, session_link
-from relay.server.recipient import Recipient
+from relay.server.delivery import Delivery, Recipient
 
 ALERT_SECONDS = 24 * 3600
-"""How long APNs keeps trying a phone that is off: a day later nobody wants to hear of it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """One push of one event to one phone. `created_at` is UTC milliseconds; `attempts` counts finished tries."""
-
-    push: Push
-    secret_hash: str
-    event_id: str
-    event_type: str
-    session_id: str
-    device_id: str
-    created_at: int
-    registered_at: int
-    attempts: int = 0
-
+"""How long APNs keeps trying a phone that is off: a day later nobody wants it any more."""
 
 _NAMESPACE = uuid.UUID("6f1d9c52-6d1e-5b0e-9b2e-5f0d1b7c3a11")
 

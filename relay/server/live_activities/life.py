@@ -1,13 +1,14 @@
-"""Pure: how an activity goes on when its session has news, when its push goes out, and when the push was answered."""
+"""Pure: how an activity goes on when its session has news, when its push goes out, and what begins with an event."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from relay.contract import ContentState
+from relay.contract import ContentState, Event
+from relay.server.delivery import Recipient
 from relay.server.live_activities import throttle
 from relay.server.live_activities.record import Activity, activity_id
-from relay.server.live_activities.updates import DEFAULT_TITLE, News, start_alert
-from relay.server.recipient import Recipient
+from relay.server.live_activities.updates import DEFAULT_TITLE, News, news_of, start_alert
 
 Kind = Literal["start", "update", "end"]
 """`aps.event`."""
@@ -28,7 +29,41 @@ TIMED_OUT = "Timed out"
 # News of the session.
 
 
-def opened(told: News, phone: Recipient, *, secret_hash: str, session_id: str, now_ms: int) -> Activity:
+def concerned(recipients: Sequence[Recipient], known: Sequence[Activity]) -> bool:
+    """Whether an event can change anything: there is an activity, or a phone on which one can be started."""
+    return bool(known) or any(phone.push_to_start_token for phone in recipients)
+
+
+def after_event(
+    event: Event,
+    *,
+    event_id: str,
+    secret_hash: str,
+    recipients: Sequence[Recipient],
+    known: Sequence[Activity],
+    now_ms: int,
+) -> tuple[list[Activity], list[Activity]]:
+    """The activities that begin with an event, and those of its session that go on differently."""
+    latest = max(known, key=lambda one: one.updated_at, default=None)
+    news = news_of(event, event_id, latest.state if latest else None)
+    startable = {phone.device_token: phone for phone in recipients if phone.push_to_start_token}
+    after = [
+        (before, observe(before, news, can_start=before.device_token in startable, now_ms=now_ms))
+        for before in known
+    ]
+    changed = [now for before, now in after if now is not before]
+    if news.ends or any(one.device_token == "" and one.stage == "active" for one in known):
+        return [], changed  # the app that does not name its phone has its activity already
+    there = {one.device_token for one in known}
+    begun = [
+        opened(news, phone, secret_hash=secret_hash, session_id=event.session_id, now_ms=now_ms)
+        for token, phone in startable.items()
+        if token not in there
+    ]
+    return begun, changed
+
+
+def opened(news: News, phone: Recipient, *, secret_hash: str, session_id: str, now_ms: int) -> Activity:
     """The activity that begins with this news on a phone that can be started by push."""
     return Activity(
         id=activity_id(secret_hash, session_id, phone.device_token),
@@ -39,51 +74,51 @@ def opened(told: News, phone: Recipient, *, secret_hash: str, session_id: str, n
         apns_env=phone.apns_env,
         activity_format=phone.activity_format,
         stage="starting",
-        event_type=told.event_type,
-        event_id=told.event_id,
-        state=told.state,
-        alert=start_alert(told),
+        event_type=news.event_type,
+        event_id=news.event_id,
+        state=news.state,
+        alert=start_alert(news),
         due_at=now_ms,
         began_at=now_ms,
         updated_at=now_ms,
     )
 
 
-def observe(activity: Activity, told: News, *, can_start: bool, now_ms: int) -> Activity:
+def observe(activity: Activity, news: News, *, can_start: bool, now_ms: int) -> Activity:
     """The activity after the news; the same one if they are old or change nothing.
 
     `can_start`: the phone has a push-to-start token, so that an activity that is over can begin anew.
     """
-    if told.event_id == activity.event_id or _is_late(activity, told, now_ms):
+    if news.event_id == activity.event_id or _is_late(activity, news, now_ms):
         return activity
-    if can_start and _brings_a_card(activity, told):
-        return _restarted(activity, told, now_ms)
-    return activity if activity.stage == "ended" else _with_state(activity, told, now_ms)
+    if can_start and _brings_a_card(activity, news):
+        return _restarted(activity, news, now_ms)
+    return activity if activity.stage == "ended" else _with_state(activity, news, now_ms)
 
 
-def _is_late(activity: Activity, told: News, now_ms: int) -> bool:
-    """After its end an activity hears nothing more of that run, whatever overtook what."""
+def _is_late(activity: Activity, news: News, now_ms: int) -> bool:
+    """After its end an activity takes no more news of that run, whatever overtook what."""
     over = activity.stage == "ended" or activity.ends
     # abs: of a clock that was set back meanwhile, and of another relay's that is a little ahead.
-    new_run = told.event_type == "start" or abs(now_ms - activity.ended_at) >= REOPEN_MS
-    return over and (told.ends or not new_run)
+    new_run = news.event_type == "start" or abs(now_ms - activity.ended_at) >= REOPEN_MS
+    return over and (news.ends or not new_run)
 
 
-def _brings_a_card(activity: Activity, told: News) -> bool:
+def _brings_a_card(activity: Activity, news: News) -> bool:
     if activity.stage == "ended" or (activity.stage == "lost" and activity.ends):
         return True
-    return activity.stage in ("dismissed", "lost") and told.event_type == "start"
+    return activity.stage in ("dismissed", "lost") and news.event_type == "start"
 
 
-def _restarted(activity: Activity, told: News, now_ms: int) -> Activity:
+def _restarted(activity: Activity, news: News, now_ms: int) -> Activity:
     return replace(
         activity,
         stage="starting",
         activity_token=None,
-        event_id=told.event_id,
-        event_type=told.event_type,
-        state=told.state,
-        alert=start_alert(told),
+        event_id=news.event_id,
+        event_type=news.event_type,
+        state=news.state,
+        alert=start_alert(news),
         ends=False,
         due_at=max(now_ms, activity.retry_at),
         pushed_status=None,
@@ -93,24 +128,24 @@ def _restarted(activity: Activity, told: News, now_ms: int) -> Activity:
     )
 
 
-def _with_state(activity: Activity, told: News, now_ms: int) -> Activity:
+def _with_state(activity: Activity, news: News, now_ms: int) -> Activity:
     changed = replace(
         activity,
-        event_id=told.event_id,
-        event_type=told.event_type,
-        state=told.state,
-        alert=told.alert or (activity.alert if told.state.status == "permission" else None),
-        ends=told.ends,
-        ended_at=now_ms if told.ends else 0,
+        event_id=news.event_id,
+        event_type=news.event_type,
+        state=news.state,
+        alert=news.alert or (activity.alert if news.state.status == "permission" else None),
+        ends=news.ends,
+        ended_at=now_ms if news.ends else 0,
         updated_at=now_ms,
     )
-    if told.ends and activity.stage in (
+    if news.ends and activity.stage in (
         "starting",
         "dismissed",
     ):  # over before there was a card, or long after
         return replace(changed, stage="ended", alert=None, due_at=None)
     if activity.stage == "starting":
-        return replace(changed, alert=start_alert(told))
+        return replace(changed, alert=start_alert(news))
     return replace(changed, due_at=due_at(changed, now_ms))
 
 

@@ -12,7 +12,7 @@ _START = EVENT_KINDS["start"]
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What one event says to the activities of its session. `alert` is there where a person must look."""
+    """What one event says to the activities of its session. `alert` is there where a person must decide."""
 
     event_id: str
     event_type: EventType
@@ -25,7 +25,7 @@ class News:
         return self.event_type in FINAL_STATUSES or self.state.status in FINAL_STATUSES
 
 
-def news(event: Event, event_id: str, known: ContentState | None) -> News:
+def news_of(event: Event, event_id: str, known: ContentState | None) -> News:
     """The news in an event; `known` is the newest state of the session so far, from which an old server's gaps are filled."""
     state = event.content_state or _derived(event, known)
     return News(event_id, event.event_type, state, _question(event, state))
@@ -45,6 +45,6 @@ def _question(event: Event, state: ContentState) -> Alert | None:
     return Alert(event.title or state.session_title, event.body or EVENT_KINDS["permission"].message)
 
 
-def start_alert(told: News) -> Alert:
+def start_alert(news: News) -> Alert:
     """The text of a start, which iOS drops without one (observed on iOS 26); the words are the plan's."""
-    return told.alert or Alert(_START.title, _START.body + told.state.session_title)
+    return news.alert or Alert(_START.title, _START.body + news.state.session_title)

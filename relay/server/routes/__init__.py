@@ -1,1 +1,1 @@
-"""The relay HTTP routes: thin, one file per resource."""
+"""The relay HTTP routes: events, registrations, and the JSON around all of them."""

@@ -19,7 +19,7 @@ REFUSALS: dict[int, Refusal] = {
     500: Refusal(error="Internal error", code="internal_error"),
     503: Refusal(error="The database is not available, try again", code="database_unavailable"),
 }
-"""Replies by status. None says anything of the inside."""
+"""Replies by status. None shows anything of the inside."""
 
 
 def reply(message: Message, status: int = 200) -> Response:
@@ -28,7 +28,7 @@ def reply(message: Message, status: int = 200) -> Response:
 
 
 def refusal(error: Exception) -> tuple[Refusal, int]:
-    """What the caller is told of an error, and the status. What is the relay's own fault is logged."""
+    """The reply to an error, and its status. What is the relay's own fault is logged."""
     if isinstance(error, ContractError):
         return Refusal(error="Invalid request body", code="invalid_body", details=str(error)), 400
     if isinstance(error, Unavailable | TimeoutError):

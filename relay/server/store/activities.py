@@ -90,6 +90,12 @@ async def due(db: Database, *, until_ms: int, limit: int) -> list[Activity]:
     return [_activity(row) for row in rows]
 
 
+async def next_due_at(db: Database) -> int | None:
+    """When the next push is due or was (UTC ms); of one that is being pushed, when its lease ends. None: none is."""
+    _, rows = await db.execute(f"SELECT MIN(due_at) AS due_at FROM {TABLE}")
+    return rows[0]["due_at"] and int(rows[0]["due_at"])
+
+
 async def began_before(db: Database, *, before_ms: int, limit: int) -> list[Activity]:
     """Activities that run so long already and have no end yet."""
     _, rows = await db.execute(

@@ -97,7 +97,7 @@ async def migrate() -> list[str]:
         try:
             await executor.migrate(direction="forward")
         except BaseORMException:
-            # Another process is creating the same tables: look again when it had time to finish.
+            # Another process is creating the same tables: plan again when it had time to finish.
             if attempt == 2:
                 raise
             await asyncio.sleep(MIGRATE_PAUSE * (1 + attempt))

@@ -2,27 +2,15 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from relay.apns.push import Push
-from relay.server.alerts.planner import Delivery
-from relay.server.alerts.settlement import Settlement, Status
+from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus
 from relay.server.store.sql import Database, chunks, marks
 
-_SETTLED = ("apns_env", "payload", "status", "attempts", "http_status", "reason", "error", "latency_ms", "due_at",
+_SAVED = ("apns_env", "payload", "status", "attempts", "http_status", "reason", "error", "latency_ms", "due_at",
             "lease_owner", "lease_until", "updated_at")  # fmt: skip
 _FREE = "status = 'queued' AND due_at <= ? AND lease_until <= ?"
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A delivery that was tried, and how that went."""
-
-    delivery: Delivery
-    settlement: Settlement
-    latency_ms: int
-    now_ms: int
 
 
 async def enqueue(
@@ -49,7 +37,7 @@ async def _claimed(db: Database, ids: Sequence[str], claim: str) -> list[str]:
     return [row["id"] for row in rows]
 
 
-async def statuses(db: Database, *, secret_hash: str, event_id: str) -> dict[str, Status]:
+async def statuses(db: Database, *, secret_hash: str, event_id: str) -> dict[str, DeliveryStatus]:
     """The deliveries of an event by id. MySQL's `=` ignores case, an event id does not."""
     _, rows = await db.execute(
         "SELECT id, event_id, status FROM delivery_log WHERE secret_hash = ? AND event_id = ?",
@@ -103,10 +91,10 @@ async def release_leases(db: Database, owner: str) -> None:
     )
 
 
-async def save(db: Database, settled: Sequence[Settled]) -> None:
-    """Write down how deliveries went."""
-    for rows in chunks([_settled_row(entry) for entry in settled]):
-        await db.upsert("delivery_log", rows, key="id", updated=_SETTLED)
+async def save(db: Database, results: Sequence[DeliveryResult]) -> None:
+    """Write down how attempts ended."""
+    for rows in chunks([_saved_row(result) for result in results]):
+        await db.upsert("delivery_log", rows, key="id", updated=_SAVED)
 
 
 async def forget(db: Database, *, before_ms: int, limit: int) -> int:
@@ -117,6 +105,12 @@ async def forget(db: Database, *, before_ms: int, limit: int) -> int:
         [before_ms, limit],
     )
     return count
+
+
+async def next_due_at(db: Database) -> int | None:
+    """When the next queued delivery is due or was (UTC ms); None: none is queued."""
+    _, rows = await db.execute("SELECT MIN(due_at) AS due_at FROM delivery_log WHERE status = 'queued'")
+    return rows[0]["due_at"] and int(rows[0]["due_at"])
 
 
 async def count(db: Database) -> int:
@@ -160,21 +154,19 @@ def _row(delivery: Delivery, claim: str | None, lease_until: int) -> dict[str, A
     }
 
 
-def _settled_row(entry: Settled) -> dict[str, Any]:
-    settlement = entry.settlement
-    http_status, reason, error = settlement.told
-    row = _row(entry.delivery, None, 0)
+def _saved_row(result: DeliveryResult) -> dict[str, Any]:
+    row = _row(result.delivery, None, 0)
     return row | {
-        "apns_env": settlement.apns_env,
-        "payload": row["payload"] if settlement.status == "queued" else None,
-        "status": settlement.status,
-        "attempts": entry.delivery.attempts + 1,
-        "http_status": http_status,
-        "reason": reason,
-        "error": error,
-        "latency_ms": entry.latency_ms,
-        "due_at": settlement.due_at,
-        "updated_at": entry.now_ms,
+        "apns_env": result.apns_env,
+        "payload": row["payload"] if result.status == "queued" else None,
+        "status": result.status,
+        "attempts": result.delivery.attempts + 1,
+        "http_status": result.outcome.status,
+        "reason": result.reason,
+        "error": result.error,
+        "latency_ms": result.latency_ms,
+        "due_at": result.due_at,
+        "updated_at": result.at,
     }
 
 

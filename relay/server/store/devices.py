@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from relay.contract import ApnsEnv, DeviceRegister
-from relay.server.recipient import Recipient
+from relay.server.delivery import Recipient
 from relay.server.store.sql import Database, marks
 
 _REGISTERED_AGAIN = ("bundle_id", "apns_env", "updated_at")

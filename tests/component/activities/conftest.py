@@ -42,7 +42,7 @@ async def make(db: Database, gateway: FakeGateway, clock: VirtualClock) -> Async
     yield build
     gateway.gate.set()
     for relay in made:
-        await relay.sender.stop(5)
+        await relay.sender.engine.stop(5)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from activity_relay import HASH, NEW_TOKEN, SESSION, Relay, active, aps, run, told
+from activity_relay import HASH, NEW_TOKEN, SESSION, Relay, active, aps, pushed, run
 from fake_gateway import FakeGateway
 from relay.contract import ContentState
 from relay.server.live_activities import sender as activity_sender
@@ -23,10 +23,10 @@ class TestEnds:
     ) -> None:
         await active(relay, gateway, clock)
         for _ in range(3):
-            await relay.tell(event_type, body="over")
+            await relay.receive(event_type, body="over")
             await run(relay, clock, 15)
         (end,) = gateway.sent
-        assert told(gateway) == [("end", event_type, "over")]
+        assert pushed(gateway) == [("end", event_type, "over")]
         assert 0 < aps(end)["dismissal-date"] - aps(end)["timestamp"] <= 4 * 3600
         assert end.priority == 10
         assert (await relay.row()).activity_token is None
@@ -36,49 +36,49 @@ class TestEnds:
     ) -> None:
         await active(relay, gateway, clock)
         stopped = ContentState(status="complete", session_title="T", last_message="Stopped")
-        await relay.tell("progress", content_state=stopped)
+        await relay.receive("progress", content_state=stopped)
         await run(relay, clock, 1)
-        assert told(gateway) == [("end", "complete", "Stopped")]
+        assert pushed(gateway) == [("end", "complete", "Stopped")]
 
     async def test_late_progress_does_not_bring_it_back_and_a_new_run_does(
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock
     ) -> None:
         await active(relay, gateway, clock)
-        await relay.tell("complete")
+        await relay.receive("complete")
         await run(relay, clock, 2)
-        await relay.tell("progress", body="late")
+        await relay.receive("progress", body="late")
         await run(relay, clock, 5)
-        assert [event for event, _, _ in told(gateway)] == ["end"]
-        await relay.tell("start", title="again")
+        assert [event for event, _, _ in pushed(gateway)] == ["end"]
+        await relay.receive("start", title="again")
         await relay.push()
         await relay.register(NEW_TOKEN)
         await run(relay, clock, 2)
-        assert [event for event, _, _ in told(gateway)] == ["end", "start", "update"]
+        assert [event for event, _, _ in pushed(gateway)] == ["end", "start", "update"]
 
     async def test_a_run_that_begins_while_the_end_is_in_flight_gets_a_new_card(
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock
     ) -> None:
         await active(relay, gateway, clock)
         gateway.gate.clear()
-        await relay.tell("complete")
-        await relay.sender.push_due()
+        await relay.receive("complete")
+        await relay.sender.engine.poll()
         await eventually(lambda: gateway.sent)
-        await relay.tell("start", title="again")
+        await relay.receive("start", title="again")
         gateway.gate.set()
-        await relay.sender.idle()
+        await relay.sender.engine.idle()
         await run(relay, clock, 2)
-        assert [event for event, _, _ in told(gateway)] == ["end", "start"]
+        assert [event for event, _, _ in pushed(gateway)] == ["end", "start"]
 
     async def test_an_end_that_came_before_the_token_is_sent_with_it(
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock
     ) -> None:
-        await relay.tell("start")
+        await relay.receive("start")
         await relay.push()
-        await relay.tell("complete", body="done")
+        await relay.receive("complete", body="done")
         await run(relay, clock, 5)
         await relay.register()
         await run(relay, clock, 2)
-        assert told(gateway)[1:] == [("end", "complete", "done")]
+        assert pushed(gateway)[1:] == [("end", "complete", "done")]
 
     async def test_near_eight_hours_it_times_out_and_the_session_gets_another(
         self, make: Make, relay: Relay, gateway: FakeGateway, clock: VirtualClock
@@ -92,11 +92,11 @@ class TestEnds:
         await clock.advance(60)
         await asyncio.gather(relay.sender.sweep(), other.sender.sweep())
         await asyncio.gather(relay.push(), other.push())
-        assert told(gateway) == [("end", "working", "Timed out")]
+        assert pushed(gateway) == [("end", "working", "Timed out")]
         await clock.advance(20)
-        await relay.tell("progress", body="still at it")
+        await relay.receive("progress", body="still at it")
         await relay.push()
-        assert told(gateway)[1:] == [("start", "working", "still at it")]
+        assert pushed(gateway)[1:] == [("start", "working", "still at it")]
 
     async def test_any_number_times_out_in_one_sweep(
         self,
@@ -106,7 +106,7 @@ class TestEnds:
         clock: VirtualClock,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(activity_sender, "AT_ONCE", 3)
+        monkeypatch.setattr(activity_sender, "ROWS", 3)
         other = make("host:2")
         sessions = [f"ses_{number}" for number in range(10)]
         for number, session in enumerate(sessions):
@@ -116,7 +116,7 @@ class TestEnds:
         assert all([(await relay.row(session)).ends for session in sessions])
 
     async def test_what_is_long_over_is_forgotten(self, relay: Relay, clock: VirtualClock) -> None:
-        await relay.tell("start")
+        await relay.receive("start")
         await clock.advance(25 * 3600)
         await relay.sender.sweep()
         assert await activities.of_session(relay.db, HASH, SESSION) == []

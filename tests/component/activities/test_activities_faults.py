@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from activity_relay import NEW_TOKEN, OTHER_PHONE, OTHER_START_TOKEN, Relay, active, run, told
+from activity_relay import NEW_TOKEN, OTHER_PHONE, OTHER_START_TOKEN, Relay, active, pushed, run
 from fake_gateway import FakeGateway
 from relay.server.live_activities.record import Activity
 from relay.server.store import activities
@@ -24,41 +24,41 @@ class TestKilled:
         await active(relay, gateway, clock)
         await relay.add_phone(OTHER_PHONE, OTHER_START_TOKEN)
         gateway.gate.clear()
-        await relay.tell("progress", body="a")
-        await relay.sender.push_due()
+        await relay.receive("progress", body="a")
+        await relay.sender.engine.poll()
         await eventually(lambda: len(gateway.sent) == 2)
-        await relay.sender.stop(0)
+        await relay.sender.engine.stop(0)
         gateway.gate.set()
         again = make("host:1")
-        await again.sender.start()
+        await again.sender.engine.start()
         await run(again, clock, 60)
-        assert sorted(event for event, _, _ in told(gateway)) == ["start", "update", "update"]
+        assert sorted(event for event, _, _ in pushed(gateway)) == ["start", "update", "update"]
 
     async def test_another_relay_takes_over_when_the_lease_ends(
         self, make: Make, relay: Relay, gateway: FakeGateway, clock: VirtualClock
     ) -> None:
         await active(relay, gateway, clock)
         gateway.gate.clear()
-        await relay.tell("progress", body="a")
-        await relay.sender.push_due()
+        await relay.receive("progress", body="a")
+        await relay.sender.engine.poll()
         await eventually(lambda: gateway.sent)
-        await relay.sender.stop(0)
+        await relay.sender.engine.stop(0)
         gateway.gate.set()
         other = make("host:2")
         await run(other, clock, 20)
         assert len(gateway.sent) == 1
         await run(other, clock, 5)
-        assert told(gateway) == [("update", "working", "a")] * 2
+        assert pushed(gateway) == [("update", "working", "a")] * 2
 
     async def test_a_gateway_that_breaks_is_like_one_that_cannot_reach_apns(
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock
     ) -> None:
         await active(relay, gateway, clock)
         gateway.answers = [ZeroDivisionError("x")]
-        await relay.tell("progress", body="a")
+        await relay.receive("progress", body="a")
         await relay.push()
         await run(relay, clock, 13)
-        assert told(gateway) == [("update", "working", "a")] * 2
+        assert pushed(gateway) == [("update", "working", "a")] * 2
 
 
 class TestDatabase:
@@ -66,7 +66,7 @@ class TestDatabase:
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await active(relay, gateway, clock)
-        monkeypatch.setattr("relay.server.live_activities.sender.DATABASE_PAUSE", 0.001)
+        monkeypatch.setattr("relay.server.engine.DATABASE_PAUSE", 0.001)
         find, failures = activities.find, iter([Unavailable("gone"), Unavailable("gone")])
 
         async def flaky(db: Database, activity_id: str) -> Activity | None:
@@ -75,7 +75,7 @@ class TestDatabase:
             return await find(db, activity_id)
 
         monkeypatch.setattr(activities, "find", flaky)
-        await relay.tell("progress")
+        await relay.receive("progress")
         await relay.push()
         row = await relay.row()
         assert (row.due_at, row.lease_until) == (None, 0)
@@ -92,8 +92,8 @@ class TestDatabase:
             return await due(db, until_ms=until_ms, limit=limit)
 
         monkeypatch.setattr(activities, "due", flaky)
-        await relay.sender.start()
-        await relay.tell("start")
+        await relay.sender.engine.start()
+        await relay.receive("start")
         for _ in range(500):
             await clock.advance(1)
             await asyncio.sleep(0.002)
@@ -114,7 +114,7 @@ class TestDatabase:
             return await change(db, stale)
 
         monkeypatch.setattr(activities, "change", contended)
-        assert await relay.tell("progress", body="a") == 1
+        assert await relay.receive("progress", body="a") == 1
         await relay.register(NEW_TOKEN)
         await run(relay, clock, 1)
         assert [push.device_token for push in gateway.sent] == [NEW_TOKEN]
@@ -128,7 +128,7 @@ class TestDatabase:
         await relay.register()
         monkeypatch.setattr(activities, "change", never)
         with pytest.raises(Unavailable):
-            await relay.tell("progress")
+            await relay.receive("progress")
         with pytest.raises(Unavailable):
             await relay.register(NEW_TOKEN)
         with pytest.raises(Unavailable):

@@ -14,8 +14,8 @@ from activity_relay import (
     UPDATE_TOKEN,
     Relay,
     active,
+    pushed,
     run,
-    told,
 )
 from fake_gateway import FakeGateway
 from outcomes import answered
@@ -32,32 +32,32 @@ class TestTokens:
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock
     ) -> None:
         await relay.register()
-        await relay.tell("progress", body="a")
+        await relay.receive("progress", body="a")
         await run(relay, clock, 1)
-        assert told(gateway) == [("update", "working", "a")]
+        assert pushed(gateway) == [("update", "working", "a")]
 
     async def test_a_rotated_token_takes_the_place_of_the_old(
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock
     ) -> None:
         await active(relay, gateway, clock)
         await relay.register(NEW_TOKEN)
-        await relay.tell("progress", body="a")
+        await relay.receive("progress", body="a")
         await run(relay, clock, 1)
         assert [push.device_token for push in gateway.sent] == [NEW_TOKEN]
 
     async def test_the_plans_app_does_not_say_which_phone_it_is(
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock
     ) -> None:
-        await relay.tell("start")
+        await relay.receive("start")
         await relay.push()
         await relay.register(device_token=None)
         await run(relay, clock, 13)
         await relay.register(NEW_TOKEN, device_token=None)
-        await relay.tell("progress", body="a")
+        await relay.receive("progress", body="a")
         await run(relay, clock, 13)
         assert [push.device_token for push in gateway.sent] == [START_TOKEN, UPDATE_TOKEN, NEW_TOKEN]
         await relay.unregister(None)
-        await relay.tell("progress", body="b")
+        await relay.receive("progress", body="b")
         await run(relay, clock, 13)
         assert len(gateway.sent) == 3
 
@@ -91,14 +91,14 @@ class TestTokens:
         await active(relay, gateway, clock)
         await relay.register("9a" * 80, session="ses_2")
         gateway.answers = [dead]
-        await relay.tell("progress")
+        await relay.receive("progress")
         await relay.push()
         assert (await relay.row()).activity_token is None
         assert (await relay.row("ses_2")).activity_token == "9a" * 80
         phone = await devices.find(relay.db, secret_hash=HASH, device_token=PHONE)
         assert phone is not None
         assert phone.push_to_start_token == START_TOKEN
-        await relay.tell("progress")
+        await relay.receive("progress")
         await run(relay, clock, 60)
         assert len(gateway.sent) == 1
 
@@ -107,12 +107,12 @@ class TestTokens:
     ) -> None:
         await active(relay, gateway, clock)
         gateway.answers = [answered(400, "BadDeviceToken"), answered(200)]
-        await relay.tell("progress")
+        await relay.receive("progress")
         await relay.push()
         assert [push.apns_env for push in gateway.sent] == ["production", "sandbox"]
         assert (await relay.row()).apns_env == "sandbox"
         gateway.answers = [answered(400, "BadDeviceToken"), answered(400, "BadDeviceToken")]
-        await relay.tell("permission")
+        await relay.receive("permission")
         await run(relay, clock, 2)
         assert (await relay.row()).activity_token is None
 
@@ -122,11 +122,11 @@ class TestTokens:
         await active(relay, gateway, clock)
         long_ago = int(clock.now() * 1000) - 3_600_000
         gateway.answers = [answered(410, "ExpiredToken", long_ago)]
-        await relay.tell("progress", body="a")
+        await relay.receive("progress", body="a")
         await relay.push()
         assert (await relay.row()).activity_token == UPDATE_TOKEN
         await run(relay, clock, 13)
-        assert told(gateway) == [("update", "working", "a")] * 2
+        assert pushed(gateway) == [("update", "working", "a")] * 2
 
     async def test_a_token_that_rotates_while_the_old_one_dies(
         self, relay: Relay, gateway: FakeGateway, clock: VirtualClock
@@ -134,12 +134,12 @@ class TestTokens:
         await active(relay, gateway, clock)
         gateway.answers = [answered(410, "ExpiredToken", 2_000_000_000_000)]
         gateway.gate.clear()
-        await relay.tell("progress", body="a")
-        await relay.sender.push_due()
+        await relay.receive("progress", body="a")
+        await relay.sender.engine.poll()
         await eventually(lambda: gateway.sent)
         await relay.register(NEW_TOKEN)
         gateway.gate.set()
-        await relay.sender.idle()
+        await relay.sender.engine.idle()
         await run(relay, clock, 2)
         assert [push.device_token for push in gateway.sent] == [UPDATE_TOKEN, NEW_TOKEN]
 
@@ -150,12 +150,12 @@ class TestTokens:
         await active(relay, gateway, clock)
         for _ in range(2):
             await relay.unregister()
-        await relay.tell("progress")
+        await relay.receive("progress")
         await run(relay, clock, 30)
         assert not gateway.sent
-        await relay.tell("start")
+        await relay.receive("start")
         await relay.push()
-        assert [event for event, _, _ in told(gateway)] == ["start"]
+        assert [event for event, _, _ in pushed(gateway)] == ["start"]
 
     async def test_a_phone_that_unregisters_takes_its_activities_along(self, relay: Relay) -> None:
         await relay.register()
@@ -165,7 +165,7 @@ class TestTokens:
     async def test_sessions_whose_names_differ_in_case_are_two(
         self, relay: Relay, gateway: FakeGateway
     ) -> None:
-        await relay.tell("start", session="ses_a")
-        await relay.tell("start", session="ses_A")
+        await relay.receive("start", session="ses_a")
+        await relay.receive("start", session="ses_A")
         await relay.push()
         assert len(gateway.sent) == 2

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from activity_relay import Relay, active, aps, run, told
+from activity_relay import Relay, active, aps, pushed, run
 from fake_gateway import FakeGateway
 from outcomes import answered, maybe_sent, not_sent
 from relay.apns.push import Outcome
@@ -23,12 +23,12 @@ class TestUpdates:
         await active(relay, gateway, clock)
         began = clock.now()
         for second in range(30):
-            await relay.tell("progress", body=f"at {second}")
+            await relay.receive("progress", body=f"at {second}")
             await relay.push()
             await run(relay, clock, 1)
         await run(relay, clock, 12)
         assert [aps(push)["timestamp"] - began for push in gateway.sent] == [0, 12, 24, 36]
-        assert [message for _, _, message in told(gateway)] == ["at 0", "at 11", "at 23", "at 29"]
+        assert [message for _, _, message in pushed(gateway)] == ["at 0", "at 11", "at 23", "at 29"]
         assert {push.priority for push in gateway.sent} == {5}
 
     async def test_a_phase_change_waits_a_second_at_most(
@@ -36,9 +36,9 @@ class TestUpdates:
     ) -> None:
         await active(relay, gateway, clock)
         began = clock.now()
-        await relay.tell("progress", body="a")
+        await relay.receive("progress", body="a")
         await relay.push()
-        await relay.tell("permission", title="Bash", body="rm -rf build")
+        await relay.receive("permission", title="Bash", body="rm -rf build")
         await relay.push()
         assert len(gateway.sent) == 1
         await run(relay, clock, 1)
@@ -53,7 +53,7 @@ class TestUpdates:
         await active(relay, gateway, clock)
         relays = [relay, make("host:2")]
         for second in range(36):
-            await asyncio.gather(*(one.tell("progress", body=f"{second}") for one in relays))
+            await asyncio.gather(*(one.receive("progress", body=f"{second}") for one in relays))
             await asyncio.gather(*(one.push() for one in relays))
             await clock.advance(1)
         assert len(gateway.sent) == 3
@@ -65,14 +65,14 @@ class TestUpdates:
     ) -> None:
         await active(relay, gateway, clock)
         for _ in range(12):
-            await relay.tell("permission")
+            await relay.receive("permission")
             await run(relay, clock, 2)
-            await relay.tell("progress")
+            await relay.receive("progress")
             await run(relay, clock, 2)
         questions = [push.priority for push in gateway.sent if "alert" in aps(push)]
         assert questions == [10] * 10 + [5] * 2
         await clock.advance(3600)
-        await relay.tell("permission")
+        await relay.receive("permission")
         await relay.push()
         assert gateway.sent[-1].priority == 10
 
@@ -81,15 +81,15 @@ class TestUpdates:
     ) -> None:
         await active(relay, gateway, clock)
         gateway.gate.clear()
-        await relay.tell("progress", body="first")
-        await relay.sender.push_due()
+        await relay.receive("progress", body="first")
+        await relay.sender.engine.poll()
         await eventually(lambda: gateway.sent)
-        await relay.tell("progress", body="second")
-        await relay.sender.push_due()
+        await relay.receive("progress", body="second")
+        await relay.sender.engine.poll()
         gateway.gate.set()
-        await relay.sender.idle()
+        await relay.sender.engine.idle()
         await run(relay, clock, 12)
-        assert [message for _, _, message in told(gateway)] == ["first", "second"]
+        assert [message for _, _, message in pushed(gateway)] == ["first", "second"]
 
     @pytest.mark.parametrize(
         "failure", [answered(500, "InternalServerError"), maybe_sent("lost"), not_sent("down")]
@@ -99,7 +99,7 @@ class TestUpdates:
     ) -> None:
         await active(relay, gateway, clock)
         gateway.answers = [failure] * 3
-        await relay.tell("permission", title="Bash", body="?")
+        await relay.receive("permission", title="Bash", body="?")
         await relay.push()
         await run(relay, clock, 120)
         assert len(gateway.sent) == 4
@@ -114,9 +114,9 @@ class TestUpdates:
     ) -> None:
         await active(relay, gateway, clock)
         gateway.answers = [answered(400, "BadPriority")]
-        await relay.tell("progress")
+        await relay.receive("progress")
         await run(relay, clock, 30)
         assert len(gateway.sent) == 1
-        await relay.tell("progress", body="next")
+        await relay.receive("progress", body="next")
         await run(relay, clock, 1)
-        assert told(gateway)[-1] == ("update", "working", "next")
+        assert pushed(gateway)[-1] == ("update", "working", "next")

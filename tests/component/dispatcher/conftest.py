@@ -8,8 +8,9 @@ import pytest
 from component.dispatcher.dispatching import DEADLINE, Clock, Make, NoJitter, Watch, register
 from fake_gateway import FakeGateway
 from relay.apns.environments import Environments
-from relay.server.alerts import dispatcher as module
-from relay.server.alerts.dispatcher import Dispatcher
+from relay.server import engine
+from relay.server.alerts.dispatcher import LIMITS, Dispatcher
+from relay.server.engine import Limits
 from relay.server.store.database import close_database, open_database
 from relay.server.store.sql import Database
 
@@ -26,9 +27,9 @@ def gateway() -> FakeGateway:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks into the database often; when something is due says the test's clock."""
-    monkeypatch.setattr(module, "POLL_SECONDS", 0.005)
-    monkeypatch.setattr(module, "DATABASE_PAUSE", 0.005)
+    """It polls often; when something is due says the test's clock."""
+    monkeypatch.setattr(engine, "POLL_SECONDS", 0.005)
+    monkeypatch.setattr(engine, "DATABASE_PAUSE", 0.005)
 
 
 @pytest.fixture
@@ -43,10 +44,12 @@ async def make(gateway: FakeGateway, clock: Clock) -> AsyncIterator[Make]:
     """Dispatchers that are stopped at the end."""
     made: list[Dispatcher] = []
 
-    def build(db: Database, owner: str = "host:1", way: FakeGateway | None = None) -> Dispatcher:
+    def build(
+        db: Database, owner: str = "host:1", way: FakeGateway | None = None, limits: Limits = LIMITS
+    ) -> Dispatcher:
         dispatcher = Dispatcher(
             db, Environments(way or gateway), owner=owner, push_deadline=DEADLINE, keep_days=30, clock=Watch(clock),
-            jitter=NoJitter(),  # type: ignore[arg-type]
+            jitter=NoJitter(), limits=limits,  # type: ignore[arg-type]
         )  # fmt: skip
         made.append(dispatcher)
         return dispatcher
@@ -54,7 +57,7 @@ async def make(gateway: FakeGateway, clock: Clock) -> AsyncIterator[Make]:
     yield build
     gateway.gate.set()
     for dispatcher in made:
-        await dispatcher.stop(5)
+        await dispatcher.engine.stop(5)
 
 
 @pytest.fixture
@@ -62,5 +65,5 @@ async def dispatcher(db: Database, make: Make) -> Dispatcher:
     """Started, with one phone in the database."""
     await register(db)
     started = make(db)
-    await started.start()
+    await started.engine.start()
     return started

@@ -9,10 +9,10 @@ from fake_gateway import FakeGateway
 from relay.apns.push import Push
 from relay.contract import DeviceRegister
 from relay.server.alerts.dispatcher import Dispatcher
-from relay.server.alerts.planner import Delivery
+from relay.server.delivery import Delivery
 from relay.server.store import devices
 from relay.server.store.sql import Database
-from waiting import PATIENCE, eventually
+from waiting import eventually
 
 START = 1_800_000_000.0
 SECRET = "a" * 64
@@ -98,38 +98,16 @@ def environments(gateway: FakeGateway) -> list[str]:
 
 
 async def polled(dispatcher: Dispatcher) -> None:
-    """Return when the dispatcher has looked into the database from now on."""
-    looked = asyncio.Event()
-    claim = dispatcher._claim
-
-    async def watched() -> None:
-        await claim()
-        looked.set()
-
-    dispatcher._claim = watched  # type: ignore[method-assign]
-    dispatcher.look_for_due()
-    await asyncio.wait_for(looked.wait(), PATIENCE)
-    looked.clear()
-    await asyncio.wait_for(looked.wait(), PATIENCE)
-    dispatcher._claim = claim  # type: ignore[method-assign]
-
-
-async def crash(dispatcher: Dispatcher) -> None:
-    """End it without its stop."""
-    for task in dispatcher._tasks:
-        task.cancel()
-    await asyncio.gather(*dispatcher._tasks, return_exceptions=True)
-    dispatcher._tasks.clear()
-    while not dispatcher._jobs.empty():
-        dispatcher._jobs.get_nowait()
-        dispatcher._jobs.task_done()
+    """Return when all that was due has been claimed, sent and written down."""
+    await dispatcher.engine.poll()
+    await dispatcher.engine.idle()
 
 
 async def crashed_amid_a_push(db: Database, dispatcher: Dispatcher, gateway: FakeGateway) -> Delivery:
-    """A delivery whose push is under way, and is never answered, as the dispatcher crashes."""
+    """A delivery whose push is under way, and is never answered, as the dispatcher ends."""
     gateway.gate.clear()
     planned = await delivery(db)
     await dispatcher.enqueue([[planned]])
     await eventually(lambda: gateway.sent)
-    await crash(dispatcher)
+    await dispatcher.engine.stop(0)
     return planned

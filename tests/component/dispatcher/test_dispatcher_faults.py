@@ -1,6 +1,7 @@
 """A database that goes away, a memory that is full, defects: no delivery is lost, and no task ends."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from component.dispatcher.dispatching import (
     Clock,
     Make,
     delivery,
-    polled,
     register,
     row,
     send,
@@ -19,7 +19,7 @@ from component.dispatcher.dispatching import (
 )
 from fake_gateway import FakeGateway
 from relay.server.alerts import dispatcher as module
-from relay.server.alerts.dispatcher import Dispatcher
+from relay.server.alerts.dispatcher import LIMITS, Dispatcher
 from relay.server.store import deliveries
 from relay.server.store.sql import Database, Unavailable
 from waiting import eventually
@@ -44,7 +44,7 @@ class TestFaults:
         await register(db)
         failing = Failing(db._connection)
         dispatcher = make(failing)
-        await dispatcher.start()
+        await dispatcher.engine.start()
         gateway.gate.clear()
         planned = await delivery(db)
         sending = asyncio.create_task(send(dispatcher, planned))
@@ -57,7 +57,7 @@ class TestFaults:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(deliveries, "save", unavailable)
             failing.down = False
-            await polled(dispatcher)
+            await dispatcher.engine.poll()
             assert (await row(db, planned.push.apns_id))["status"] == "queued"
         assert deliveries.save is save
         assert await sending == ["sent"]
@@ -69,9 +69,9 @@ class TestFaults:
         await register(db)
         failing = Failing(db._connection)
         dispatcher = make(failing)
-        await dispatcher.start()
+        await dispatcher.engine.start()
         failing.down = True
-        dispatcher.look_for_due()
+        dispatcher.engine.wake()
         await eventually(lambda: "database unavailable" in caplog.text)
         failing.down = False
         planned = await delivery(db)
@@ -79,35 +79,28 @@ class TestFaults:
         await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
 
     async def test_what_does_not_fit_in_memory_waits_in_the_database_for_room(
-        self, db: Database, gateway: FakeGateway, make: Make, monkeypatch: pytest.MonkeyPatch
+        self, db: Database, gateway: FakeGateway, make: Make
     ) -> None:
-        monkeypatch.setattr(module, "QUEUE_SIZE", 2)
-        monkeypatch.setattr(module, "WORKERS", 1)
-        monkeypatch.setattr(
-            module, "CLAIM_LIMIT", 0
-        )  # a poll would take the third as soon as the first is being sent
         await register(db)
-        dispatcher = make(db)
-        await dispatcher.start()
+        dispatcher = make(db, limits=replace(LIMITS, held=2, in_flight=1))
+        await dispatcher.engine.start()
         gateway.gate.clear()
         planned = [await delivery(db) for _ in range(5)]
         (futures,) = await dispatcher.enqueue([planned])
         assert [future.result() for future in futures.values() if future.done()] == ["queued"] * 3
         leases = [(await row(db, one.push.apns_id))["lease_until"] for one in planned]
         assert [bool(lease) for lease in leases] == [True, True, False, False, False]
-        monkeypatch.setattr(module, "CLAIM_LIMIT", 500)
         gateway.gate.set()
         for one in planned:
             await eventually(lambda one=one: status_is(db, one.push.apns_id, "sent"))  # type: ignore[misc]
         assert sorted(push.apns_id for push in gateway.sent) == sorted(futures)
 
     async def test_what_waited_too_long_in_memory_is_left_to_its_lease(
-        self, db: Database, gateway: FakeGateway, make: Make, clock: Clock, monkeypatch: pytest.MonkeyPatch
+        self, db: Database, gateway: FakeGateway, make: Make, clock: Clock
     ) -> None:
-        monkeypatch.setattr(module, "WORKERS", 1)
         await register(db)
-        dispatcher = make(db)
-        await dispatcher.start()
+        dispatcher = make(db, limits=replace(LIMITS, in_flight=1))
+        await dispatcher.engine.start()
         gateway.gate.clear()
         first, second = await delivery(db), await delivery(db)
         sending = asyncio.create_task(send(dispatcher, first, second))
@@ -139,13 +132,12 @@ class TestFaults:
             broken += 1
             raise ValueError("a defect")
 
-        monkeypatch.setattr(module, "SWEEP_SECONDS", 0.005)
         await register(db)
         planned = await delivery(db)
-        dispatcher = make(db)
+        dispatcher = make(db, limits=replace(LIMITS, sweep_seconds=0.005))
         with monkeypatch.context() as patch:
             patch.setattr(deliveries, name, break_down)
-            await dispatcher.start()
+            await dispatcher.engine.start()
             assert await send(dispatcher, planned) == ["queued" if name == "save" else "sent"]
             await eventually(lambda: broken > (0 if name == "save" else 1))
         clock.now = START + LEASE

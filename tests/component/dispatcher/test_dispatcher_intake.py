@@ -1,4 +1,4 @@
-"""Events in front of a dispatcher: alerts wait for no card, cards outlive who told of them."""
+"""Events in front of a dispatcher: alerts wait for no card, cards outlive their caller."""
 
 import asyncio
 from typing import Any
@@ -10,8 +10,8 @@ from fake_gateway import FakeGateway
 from relay import contract
 from relay.contract import DeviceRegister, Event, EventReply
 from relay.server.alerts.dispatcher import Dispatcher
-from relay.server.intake import Intake
-from relay.server.live_activities.activities import Activities
+from relay.server.live_activities.registration import Activities
+from relay.server.routes.events import Intake
 from relay.server.store import devices
 from relay.server.store.sql import Database
 from waiting import eventually
@@ -24,13 +24,13 @@ class SlowCards(Activities):
     """Writes no card before the test opens the gate."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
-        super().__init__(db, default_bundle_id="com.example.app", now=lambda: clock.now, look=lambda: None)
-        self.gate, self.heard, self.written = asyncio.Event(), 0, 0
+        super().__init__(db, default_bundle_id="com.example.app", now=lambda: clock.now, wake=lambda: None)
+        self.gate, self.received, self.written = asyncio.Event(), 0, 0
 
-    async def hear(self, *arguments: Any, **named: Any) -> int:
-        self.heard += 1
+    async def receive(self, *arguments: Any, **named: Any) -> int:
+        self.received += 1
         await self.gate.wait()
-        changed = await super().hear(*arguments, **named)
+        changed = await super().receive(*arguments, **named)
         self.written += changed
         return changed
 
@@ -59,7 +59,7 @@ async def test_a_card_that_is_not_written_holds_up_no_alert_of_its_own_event_or_
     intake: Intake, cards: SlowCards, gateway: FakeGateway
 ) -> None:
     waiting = asyncio.create_task(intake.accept(event(SECRET)))
-    await eventually(lambda: cards.heard)
+    await eventually(lambda: cards.received)
     assert await intake.accept(event(QUIET)) == EventReply(sent=1, failed=0, queued=0)
     assert len(gateway.sent) == 2
     cards.gate.set()
@@ -70,14 +70,14 @@ async def test_an_event_that_can_change_no_card_is_not_held_against_any(
     intake: Intake, cards: SlowCards
 ) -> None:
     assert await intake.accept(event(QUIET, "progress")) == EventReply(sent=0, failed=0, queued=0)
-    assert not cards.heard
+    assert not cards.received
 
 
 async def test_a_caller_who_hangs_up_takes_no_card_with_it(
     intake: Intake, cards: SlowCards, caplog: pytest.LogCaptureFixture
 ) -> None:
     caller = asyncio.create_task(intake.accept(event(SECRET, "progress")))
-    await eventually(lambda: cards.heard)
+    await eventually(lambda: cards.received)
     caller.cancel()
     await asyncio.gather(caller, return_exceptions=True)
     closing = asyncio.create_task(intake.close())

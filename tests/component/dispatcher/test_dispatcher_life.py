@@ -20,8 +20,8 @@ from component.dispatcher.dispatching import (
 from fake_gateway import FakeGateway
 from mariadb import MariaDB
 from outcomes import answered, not_sent
-from relay.server.alerts import dispatcher as module
-from relay.server.alerts.dispatcher import Dispatcher
+from relay.server import engine
+from relay.server.alerts.dispatcher import LIMITS, Dispatcher
 from relay.server.store import deliveries, devices
 from relay.server.store.database import close_database, open_database
 from relay.server.store.sql import Database
@@ -46,8 +46,8 @@ class TestLife:
         gateway.gate.clear()
         planned = [await delivery(db) for _ in range(150)]
         await dispatcher.enqueue([planned])
-        stopping = asyncio.create_task(dispatcher.stop(5))
-        await eventually(lambda: len(gateway.sent) == module.WORKERS)
+        stopping = asyncio.create_task(dispatcher.engine.stop(5))
+        await eventually(lambda: len(gateway.sent) == LIMITS.in_flight)
         gateway.gate.set()
         await stopping
         assert len(gateway.sent) == 150
@@ -61,7 +61,7 @@ class TestLife:
         planned = await delivery(db)
         await dispatcher.enqueue([[planned]])
         await eventually(lambda: gateway.sent)
-        await dispatcher.stop(0.01)
+        await dispatcher.engine.stop(0.01)
         assert "stop unfinished=1" in caplog.text
         assert (await row(db, planned.push.apns_id))["status"] == "queued"
 
@@ -71,12 +71,12 @@ class TestLife:
         planned = await crashed_amid_a_push(db, dispatcher, gateway)
         other_way = FakeGateway()
         other = make(db, "host:10", other_way)
-        await other.start()
+        await other.engine.start()
         clock.now = START + LEASE - 1
         await polled(other)
         assert not other_way.sent
         again_way = FakeGateway()
-        await make(db, "host:1", again_way).start()
+        await make(db, "host:1", again_way).engine.start()
         await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
         assert [push.apns_id for push in other_way.sent + again_way.sent] == [planned.push.apns_id]
 
@@ -86,9 +86,9 @@ class TestLife:
     ) -> None:  # fmt: skip
         """A relay that waited for its first poll sent the request of a turn after the turn's end."""
         late = await crashed_amid_a_push(db, dispatcher, gateway)
-        monkeypatch.setattr(module, "POLL_SECONDS", 3600.0)
+        monkeypatch.setattr(engine, "POLL_SECONDS", 3600.0)
         way = FakeGateway()
-        await make(db, "host:1", way).start()
+        await make(db, "host:1", way).engine.start()
         await eventually(lambda: way.sent == [late.push])
 
     async def test_another_relay_takes_over_when_the_lease_ran_out(
@@ -96,7 +96,7 @@ class TestLife:
     ) -> None:
         planned = await crashed_amid_a_push(db, dispatcher, gateway)
         other_way = FakeGateway()
-        await make(db, "host:2", other_way).start()
+        await make(db, "host:2", other_way).engine.start()
         clock.now = START + LEASE
         await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
         assert other_way.sent == [planned.push]
@@ -106,7 +106,7 @@ class TestLife:
     ) -> None:
         assert await send(dispatcher, await delivery(db)) == ["sent"]
         clock.now = START + 30 * 86_400 + 1
-        await make(db, "host:2").start()
+        await make(db, "host:2").engine.start()
 
         async def gone() -> bool:
             return await deliveries.count(db) == 0
@@ -119,7 +119,7 @@ class TestLife:
         db = Database(await open_database(url))
         await register(db)
         dispatcher = make(db)
-        await dispatcher.start()
+        await dispatcher.engine.start()
         gateway.answers = [answered(400, "BadDeviceToken"), not_sent("refused")]
         planned = await delivery(db)
         assert await send(dispatcher, planned) == ["queued"]
@@ -128,6 +128,6 @@ class TestLife:
         gateway.answers = [answered(410, "Unregistered")]
         assert await send(dispatcher, await delivery(db)) == ["failed"]
         assert await devices.count(db) == 0
-        await dispatcher.stop(5)
+        await dispatcher.engine.stop(5)
         await close_database()
         mariadb.drop_database(url)

@@ -67,7 +67,7 @@ class TestRetries:
         await register(db)
         planned = await delivery(db, at=START - 86_400)
         await deliveries.enqueue(db, [planned], owner="host:1", lease_until=0)
-        await make(db).start()
+        await make(db).engine.start()
         await eventually(lambda: status_is(db, planned.push.apns_id, "failed"))
         found = await row(db, planned.push.apns_id)
         assert (found["error"], found["payload"]) == ("it expired before it could be sent", None)

@@ -13,8 +13,7 @@ import pytest
 from outcomes import answered
 from relay.apns import provider_token
 from relay.apns.http2 import pool
-from relay.server.alerts import dispatcher
-from relay.server.live_activities import sender as activity_sender
+from relay.server import engine
 from relay_case import RelayCase, relay_case
 from simulator.apns.faults import AnswerWith, Delay, Fault, GoAway
 from waiting import eventually
@@ -26,7 +25,7 @@ CASES = {
 _BOTH_SPELLINGS = {"BadEnvironmentKeyIdInToken": "BadEnvironmentKeyInToken"}
 MINUTE, DAY = 60, 86_400
 SENT, FAILED, QUEUED = (1, 0, 0), (0, 1, 0), (0, 0, 1)
-"""What the relay answers to an event of which one phone is told."""
+"""What the relay answers to an event with an alert for one phone."""
 
 
 @pytest.fixture(autouse=True)
@@ -72,11 +71,11 @@ async def test_C150_a_token_registered_after_the_time_of_its_410_is_kept(
 ) -> None:
     token = await case.phone()
     case.sandbox.registry.unregister(token, case.clock.now() - MINUTE)
-    assert await case.tell() == FAILED
+    assert await case.event() == FAILED
     assert case.arrivals[0].reason == "Unregistered"
     assert await case.device_tokens() == {token}
     case.sandbox.registry.reactivate(token)
-    assert await case.tell() == SENT
+    assert await case.event() == SENT
     assert len(case.arrivals) == 2
     assert for_the_operator(caplog) == []
 
@@ -87,11 +86,11 @@ async def test_C151_a_token_registered_before_the_time_of_its_410_is_removed_and
     token, other = await case.phones(2)
     await case.turn(MINUTE)
     case.sandbox.registry.unregister(token, case.clock.now())
-    assert await case.tell() == (1, 1, 0)
+    assert await case.event() == (1, 1, 0)
     assert await case.device_tokens() == {other}
     case.sandbox.registry.reactivate(token)
     await case.turn(DAY)
-    assert await case.tell() == SENT
+    assert await case.event() == SENT
     assert Counter(each.request.token for each in case.arrivals) == {token: 1, other: 2}
 
 
@@ -108,7 +107,7 @@ async def test_C152_an_expired_update_token_takes_nothing_else_along(case: Relay
     case.sandbox.expire(expired)
 
     for session in ("ses_1", "ses_2"):
-        await case.tell("progress", sessionID=session, contentState=state("working"))
+        await case.event("progress", sessionID=session, contentState=state("working"))
     await case.turn(2)
     await eventually(lambda: len(case.arrivals) == 2)
     said = {each.request.token: (each.status, each.reason) for each in case.arrivals}
@@ -121,8 +120,8 @@ async def test_C152_an_expired_update_token_takes_nothing_else_along(case: Relay
     (device,) = await case.rows("SELECT * FROM device_registration")
     assert (device["device_token"], device["push_to_start_token"]) == (phone, to_start)
 
-    await case.tell("start", sessionID="ses_3", contentState=state("new"))
-    await case.tell("complete", sessionID="ses_1", contentState=state("done", "complete"))
+    await case.event("start", sessionID="ses_3", contentState=state("new"))
+    await case.event("complete", sessionID="ses_1", contentState=state("done", "complete"))
     await eventually(lambda: len(case.arrivals) == 4)
     last = {(each.request.token, each.status) for each in case.arrivals[2:]}
     assert last == {(phone, 200), (to_start, 200)}
@@ -134,17 +133,17 @@ async def test_C153_a_bad_token_is_tried_in_the_other_environment_once_and_then_
     case: RelayCase,
 ) -> None:
     moved = await case.phone("production", apnsEnv="sandbox")
-    assert await case.tell() == SENT
+    assert await case.event() == SENT
     assert [(each.realm, each.reason) for each in case.arrivals] == [
         ("sandbox", "BadDeviceToken"),
         ("production", None),
     ]
-    assert await case.tell() == SENT
+    assert await case.event() == SENT
     assert [each.realm for each in case.arrivals[2:]] == ["production"]
 
     unknown = "ab" * 32
     await case.post("device/register", deviceToken=unknown, apnsEnv="production")
-    assert await case.tell() == (1, 1, 0)
+    assert await case.event() == (1, 1, 0)
     await case.turn(DAY)
     tried = [(each.realm, each.reason) for each in case.arrivals if each.request.token == unknown]
     assert tried == [("production", "BadDeviceToken"), ("sandbox", "BadDeviceToken")]
@@ -154,10 +153,10 @@ async def test_C153_a_bad_token_is_tried_in_the_other_environment_once_and_then_
 async def test_C154_too_many_requests_for_one_token_hold_back_no_other(case: RelayCase) -> None:
     busy, other = await case.phones(2)
     case.sandbox.faults.add(Fault(AnswerWith("TooManyRequests"), token=busy, times=1))
-    assert await case.tell() == (1, 0, 1)
+    assert await case.event() == (1, 0, 1)
     await case.turn(50)
     (first,) = [each for each in case.arrivals if each.status == 429]
-    await case.tell("error", sessionID="ses_2")
+    await case.event("error", sessionID="ses_2")
     assert Counter(device.device_token for device in case.received)[other] == 2
     await case.turn(100)
     _, again = [each for each in case.arrivals if each.apns_id == first.apns_id]
@@ -174,10 +173,10 @@ async def test_C155_after_too_many_provider_token_updates_the_last_one_goes_on_b
 ) -> None:
     await case.phone()
     for _ in range(3):
-        assert await case.tell() == SENT
+        assert await case.event() == SENT
         case.gateway._token.issued_at = float("-inf")  # as if each push came from another process
-    assert await case.tell() == QUEUED
-    assert await case.tell() == QUEUED
+    assert await case.event() == QUEUED
+    assert await case.event() == QUEUED
     await case.turn(19 * MINUTE)
     assert case.statuses() == [200] * 3 + [429] * 2
     await case.turn(15 * MINUTE)
@@ -196,9 +195,9 @@ async def test_C156_an_expired_provider_token_is_renewed_on_a_new_connection(
     monkeypatch.setattr(provider_token, "MAX_AGE", float("inf"))  # only APNs' word renews it
     case.sandbox.profile.wedge_after_expired = True
     await case.phones(5)
-    assert await case.tell() == (5, 0, 0)
+    assert await case.event() == (5, 0, 0)
     await case.turn(3660)
-    assert await case.tell() == (5, 0, 0)
+    assert await case.event() == (5, 0, 0)
     old, new = dict.fromkeys(each.provider for each in case.arrivals)
     late = case.arrivals[5:]
     refused = [each for each in late if each.status == 403]
@@ -218,7 +217,7 @@ async def test_C157_while_the_key_is_refused_the_sender_pauses_and_loses_nothing
     token = await case.phone()
     good = case.refuse_key()
     for number in range(30):
-        assert await case.tell(sessionID=f"ses_{number}") == QUEUED
+        assert await case.event(sessionID=f"ses_{number}") == QUEUED
     assert [each.reason for each in case.arrivals] == ["InvalidProviderToken"]
     assert len(for_the_operator(caplog, "sending paused")) == 1
 
@@ -240,7 +239,7 @@ async def test_C157_pushes_that_wait_for_a_stream_are_held_back_too(
 ) -> None:
     phones = await case.phones(30)
     good = case.refuse_key()
-    assert await case.tell() == (0, 0, 30)
+    assert await case.event() == (0, 0, 30)
     assert case.statuses() == [403]
     assert len(for_the_operator(caplog)) == 2  # the push that was refused, and the pause
     case.key.public_key = good
@@ -252,7 +251,7 @@ async def test_C157_pushes_that_wait_for_a_stream_are_held_back_too(
 async def test_C157_the_push_that_asked_is_sent_with_the_others(case: RelayCase) -> None:
     await case.phone()
     good = case.refuse_key()
-    assert await case.tell() == QUEUED
+    assert await case.event() == QUEUED
     await case.turn_until(lambda: len(case.arrivals) == 6, within=60 * MINUTE)
     case.key.public_key = good
     await case.turn(16 * MINUTE)  # no pause is longer than a quarter of an hour
@@ -269,7 +268,7 @@ async def test_C158_a_key_of_the_other_environment_is_the_operators_business(
     case.sandbox.profile.become(profile)
     case.key.realm = "production"
     token = await case.phone()
-    assert await case.tell() == FAILED
+    assert await case.event() == FAILED
     assert [(each.realm, each.reason) for each in case.arrivals] == [
         ("sandbox", spelling),
         ("production", "BadDeviceToken"),
@@ -280,7 +279,7 @@ async def test_C158_a_key_of_the_other_environment_is_the_operators_business(
     assert len(case.arrivals) == 2
     assert await case.device_tokens() == {token}
     case.key.realm = None
-    assert await case.tell() == SENT
+    assert await case.event() == SENT
 
 
 # Try again later.
@@ -289,7 +288,7 @@ async def test_C158_a_key_of_the_other_environment_is_the_operators_business(
 async def test_C159_after_a_500_the_same_push_comes_again_a_quarter_of_an_hour_later(case: RelayCase) -> None:
     await case.phone()
     case.sandbox.faults.add(Fault(AnswerWith("InternalServerError"), times=1))
-    assert await case.tell() == QUEUED
+    assert await case.event() == QUEUED
     await case.turn(15 * MINUTE - 1)
     assert case.statuses() == [500]
     await case.turn(8 * MINUTE)
@@ -303,7 +302,7 @@ async def test_C159_retries_are_ever_rarer_and_end_with_the_expiration(
 ) -> None:
     await case.phone()
     case.sandbox.faults.add(Fault(AnswerWith("InternalServerError")))
-    assert await case.tell() == QUEUED
+    assert await case.event() == QUEUED
     await case.turn(2 * DAY)
     expires = int(case.arrivals[0].request.headers["apns-expiration"])
     assert len(case.arrivals) > 15
@@ -322,10 +321,10 @@ async def test_C159_a_live_activity_then_shows_the_newest_state_instead(case: Re
     phone, token = await case.phone(), case.token(kind="activity")
     await case.post("activity/register", sessionID="ses_1", activityToken=token, deviceToken=phone)
     case.sandbox.faults.add(Fault(AnswerWith("InternalServerError"), times=1))
-    await case.tell("progress", contentState=state("old"))
+    await case.event("progress", contentState=state("old"))
     await eventually(lambda: case.statuses() == [500])
     for message in ("newer", "newest"):
-        await case.tell("progress", contentState=state(message))
+        await case.event("progress", contentState=state(message))
     await case.turn(15 * MINUTE)
     assert [(each.message, each.status) for each in case.arrivals] == [("old", 500), ("newest", 200)]
     assert len(case.received) == 1
@@ -336,18 +335,18 @@ async def test_C159_a_live_activity_then_shows_the_newest_state_instead(case: Re
 
 async def test_C160_what_a_goaway_left_unprocessed_is_sent_again_and_nothing_else(case: RelayCase) -> None:
     phones = await case.phones(6)
-    assert await case.tell() == (6, 0, 0)  # the stream limit is raised
+    assert await case.event() == (6, 0, 0)  # the stream limit is raised
     (old,) = case.connected
     case.sandbox.faults.add(Fault(GoAway("Shutdown"), nth=3, times=1))
     case.sandbox.faults.add(Fault(Delay(5), times=2))
-    telling = asyncio.create_task(case.tell("error"))
+    asking = asyncio.create_task(case.event("error"))
     await eventually(lambda: len(case.arrivals) == 6 + 7)
     below, cut, again = case.arrivals[6:8], case.arrivals[8], case.arrivals[9:]
     assert cut.status is None
     assert old._http2._streams.last == 23  # all twelve went out there
     assert old._http2.open_streams == 2  # and two are owed their answer
     await case.clock.advance(5)
-    assert await telling == (6, 0, 0)
+    assert await asking == (6, 0, 0)
     assert {each.provider for each in (*below, cut)} == {old.provider}
     assert {each.provider for each in again} == {case.arrivals[-1].provider} != {old.provider}
     assert cut.apns_id in {each.apns_id for each in again}
@@ -359,7 +358,7 @@ async def test_C161_never_more_pushes_are_in_flight_than_the_server_allows(case:
     case.sandbox.profile.stream_limit = 8
     await case.phones(50)
     case.sandbox.faults.add(Fault(Delay(1)))
-    telling = asyncio.create_task(case.tell())
+    asking = asyncio.create_task(case.event())
     waiting = case.gateway._pools["sandbox"]._waiting
     arrived = 0
     for expected in (1, 8, 8, 8, 8, 8, 8, 1):  # 1 until the first answer, then as many as are allowed
@@ -370,7 +369,7 @@ async def test_C161_never_more_pushes_are_in_flight_than_the_server_allows(case:
         (connection,) = case.connected
         assert connection._http2.open_streams == expected
         await case.clock.advance(1)
-    assert await telling == (50, 0, 0)
+    assert await asking == (50, 0, 0)
     assert len(case.journal.entries("apns", "connection_opened")) == 1
     assert case.journal.entries("apns", "stream_refused") == []
 
@@ -378,17 +377,13 @@ async def test_C161_never_more_pushes_are_in_flight_than_the_server_allows(case:
 async def test_C162_provider_tokens_live_from_twenty_to_sixty_minutes_one_at_a_time(
     case: RelayCase, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (
-        dispatcher,
-        activity_sender,
-    ):  # nothing is ever due: to look for it every second takes seconds
-        monkeypatch.setattr(module, "POLL_SECONDS", 10.0 * MINUTE)
-        monkeypatch.setattr(module, "SWEEP_SECONDS", 60.0 * MINUTE)
+    # Nothing is ever due: to poll every second takes seconds.
+    monkeypatch.setattr(engine, "POLL_SECONDS", 10.0 * MINUTE)
     case.sandbox.profile.become("documented")  # a second token within 20 minutes is one too many
     for realm in ("sandbox", "production"):
         await case.phone(realm)
     for _ in range(DAY // (10 * MINUTE)):
-        assert await case.tell() == (2, 0, 0)
+        assert await case.event() == (2, 0, 0)
         await case.turn(10 * MINUTE)
     used = [each for _, (each, *_) in itertools.groupby(case.arrivals, lambda each: each.authorization)]
     assert len({each.authorization for each in used}) == len(used)  # none comes back, in either environment
@@ -407,7 +402,7 @@ async def test_C163_a_payload_that_is_too_large_is_cut_beforehand_and_never_sent
 ) -> None:
     token = await case.phone()
     for title in ("x" * 60_000, "🦊" * 15_000):
-        assert await case.tell(title=title) == SENT
+        assert await case.event(title=title) == SENT
         assert 3900 < len(case.arrivals[-1].request.body) <= 4096
         shown = case.received[-1].payload["aps"]["alert"]["title"]
         assert shown == title[: len(shown) - 1] + "…"
@@ -419,7 +414,7 @@ async def test_C163_a_payload_that_is_too_large_is_cut_beforehand_and_never_sent
     assert await case.gateway.send(case.push(token, size=4096)) == answered(200, apns_env="sandbox")
 
     case.sandbox.faults.add(Fault(AnswerWith("PayloadTooLarge"), times=1))
-    assert await case.tell() == FAILED
+    assert await case.event() == FAILED
     assert len(for_the_operator(caplog, "reason=PayloadTooLarge")) == 1
     await case.turn(DAY)
     assert case.statuses() == [200, 200, 200, 413]

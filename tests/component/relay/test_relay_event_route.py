@@ -65,7 +65,7 @@ def intake() -> Intake:
     return Intake()
 
 
-async def tell(
+async def post(
     intake: Intake, *messages: dict[str, Any], body_timeout: float = 60, **scope: str
 ) -> tuple[int, dict[str, Any]]:
     async def elsewhere(_: Any, __: Any, send: Any) -> None:
@@ -95,24 +95,24 @@ ACCEPTED = (200, {"ok": True, "sent": 1, "failed": 0, "queued": 0})
     ids=["as Hypercorn sends it", "in pieces", "at once", "as large as may be"],
 )
 async def test_an_event_is_answered(intake: Intake, messages: list[dict[str, Any]]) -> None:
-    assert await tell(intake, *messages) == ACCEPTED
+    assert await post(intake, *messages) == ACCEPTED
     assert [event.session_id for event in intake.events] == ["ses_1"]
 
 
 async def test_a_body_that_is_too_large_is_not_read_to_its_end(intake: Intake) -> None:
-    status, said = await tell(intake, *pieces(b" " * 600, b" " * 401))
+    status, said = await post(intake, *pieces(b" " * 600, b" " * 401))
     assert (status, said["code"]) == (413, "body_too_large")
     assert not intake.events
 
 
 async def test_a_body_that_does_not_come(intake: Intake) -> None:
-    status, said = await tell(intake, *pieces(BODY), body_timeout=0.001)
+    status, said = await post(intake, *pieces(BODY), body_timeout=0.001)
     assert (status, said["code"]) == (408, "request_timeout")
     assert not intake.events
 
 
-async def test_a_caller_who_breaks_off_told_nothing(intake: Intake) -> None:
-    status, said = await tell(intake, *pieces(BODY[:-1]), GONE)
+async def test_a_body_that_breaks_off_is_no_event(intake: Intake) -> None:
+    status, said = await post(intake, *pieces(BODY[:-1]), GONE)
     assert (status, said["code"]) == (400, "invalid_body")
     assert not intake.events
 
@@ -127,11 +127,11 @@ async def test_a_caller_who_breaks_off_told_nothing(intake: Intake) -> None:
 )
 async def test_a_fault_is_an_honest_status(intake: Intake, fault: Exception, status: int, code: str) -> None:
     intake.fault = fault
-    found, said = await tell(intake, *pieces(BODY), END)
+    found, said = await post(intake, *pieces(BODY), END)
     assert (found, said["code"], said["ok"]) == (status, code, False)
     assert "inside" not in str(said)
 
 
 @pytest.mark.parametrize("scope", [{"method": "GET"}, {"path": "/v1/event/"}, {"type": "websocket"}])
 async def test_everything_else_is_for_quart(intake: Intake, scope: dict[str, str]) -> None:
-    assert await tell(intake, *pieces(BODY), END, **scope) == (299, "elsewhere")
+    assert await post(intake, *pieces(BODY), END, **scope) == (299, "elsewhere")

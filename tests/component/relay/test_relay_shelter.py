@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from relay.server.shelter import Shelter
+from relay.server.background import BackgroundTasks
 from waiting import eventually
 
 
@@ -12,7 +12,7 @@ async def test_the_caller_gets_the_result() -> None:
     async def work() -> int:
         return 7
 
-    assert await Shelter(1.0).run(work()) == 7
+    assert await BackgroundTasks(1.0).run(work()) == 7
 
 
 async def test_a_cancelled_caller_cancels_nothing() -> None:
@@ -22,13 +22,13 @@ async def test_a_cancelled_caller_cancels_nothing() -> None:
         await go.wait()
         done.set()
 
-    shelter = Shelter(5.0)
-    caller = asyncio.create_task(shelter.run(work()))
+    background = BackgroundTasks(5.0)
+    caller = asyncio.create_task(background.run(work()))
     await asyncio.sleep(0)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
-    closing = asyncio.create_task(shelter.close())
+    closing = asyncio.create_task(background.close())
     go.set()
     await closing
     assert done.is_set()
@@ -44,7 +44,7 @@ async def test_the_deadline_ends_the_work_too() -> None:
             cancelled.set()
 
     with pytest.raises(TimeoutError):
-        await Shelter(0.01).run(work())
+        await BackgroundTasks(0.01).run(work())
     assert cancelled.is_set()
 
 
@@ -52,23 +52,23 @@ async def test_an_error_reaches_the_caller_and_nobody_else(caplog: pytest.LogCap
     async def work() -> None:
         raise ValueError("no")
 
-    shelter = Shelter(1.0)
+    background = BackgroundTasks(1.0)
     with pytest.raises(ValueError, match="no"):
-        await shelter.run(work())
-    caller = asyncio.create_task(shelter.run(work()))
+        await background.run(work())
+    caller = asyncio.create_task(background.run(work()))
     await asyncio.sleep(0)
     caller.cancel()
     await asyncio.gather(caller, return_exceptions=True)
-    await shelter.close()
-    await eventually(lambda: not shelter._tasks)
+    await background.close()
+    await eventually(lambda: not background._tasks)
     assert "never retrieved" not in caplog.text
 
 
 async def test_a_task_that_is_cancelled_at_the_end_of_the_loop_is_no_error() -> None:
-    shelter = Shelter(5.0)
-    caller = asyncio.create_task(shelter.run(asyncio.Event().wait()))
-    await eventually(lambda: shelter._tasks)
-    for task in shelter._tasks:
+    background = BackgroundTasks(5.0)
+    caller = asyncio.create_task(background.run(asyncio.Event().wait()))
+    await eventually(lambda: background._tasks)
+    for task in background._tasks:
         task.cancel()
     await asyncio.gather(caller, return_exceptions=True)
-    assert not shelter._tasks
+    assert not background._tasks

@@ -16,18 +16,17 @@ from tortoise.exceptions import OperationalError
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
 
-from relay.apns.push import Push
+from outcomes import answered, not_sent
+from relay.apns.push import Outcome, Push
 from relay.contract import DeviceRegister
-from relay.server.alerts.planner import Delivery
-from relay.server.alerts.settlement import Settlement
+from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus
 from relay.server.store import database, deliveries, devices
 from relay.server.store.database import DatabaseError, close_database, migrate, open_database, orm_config
-from relay.server.store.deliveries import Settled
 from relay.server.store.sql import Database
 
 NOW = 1_800_000_000_000
 SECRET, OTHER_SECRET = "a" * 64, "b" * 64
-SENT = Settlement(status="sent", apns_env="production", told=(200, None, None))
+SENT = answered(200)
 
 
 @pytest.fixture
@@ -72,6 +71,13 @@ def delivery(device_id: str, apns_id: str = "", **changes: Any) -> Delivery:
         registered_at=NOW,
     )
     return replace(made, **changes)
+
+
+def result(
+    one: Delivery, status: DeliveryStatus = "sent", outcome: Outcome = SENT, **changes: int
+) -> DeliveryResult:
+    made = DeliveryResult(delivery=one, outcome=outcome, status=status, at=NOW, latency_ms=1)
+    return replace(made, **changes)  # type: ignore[arg-type]
 
 
 async def enqueue(db: Database, planned: list[Delivery], owner: str = "host:1") -> list[Delivery]:
@@ -171,7 +177,7 @@ class TestEnqueue:
         orders = [Random(number).sample(planned, len(planned)) for number in range(12)]
         shares = await asyncio.gather(
             *(enqueue(db, order, owner=f"host:{number}") for number, order in enumerate(orders)),
-            *(deliveries.save(db, [Settled(one, SENT, 1, NOW) for one in order]) for order in orders),
+            *(deliveries.save(db, [result(one) for one in order]) for order in orders),
         )
         held = Counter(one.push.apns_id for share in shares for one in share or ())
         assert set(held.values()) <= {1}
@@ -181,7 +187,7 @@ class TestEnqueue:
         planned = [delivery(f"d{number}") for number in range(600)]
         assert await enqueue(db, planned[:250]) == planned[:250]
         assert await enqueue(db, planned) == planned[250:]
-        await deliveries.save(db, [Settled(one, SENT, 1, NOW) for one in planned])
+        await deliveries.save(db, [result(one) for one in planned])
         found = await deliveries.statuses(db, secret_hash=SECRET, event_id="e1")
         assert found == {one.push.apns_id: "sent" for one in planned}
 
@@ -254,7 +260,7 @@ class TestSave:
     async def test_sent_is_written_without_the_text(self, db: Database) -> None:
         planned = delivery(await phone(db), attempts=2)
         await enqueue(db, [planned])
-        await deliveries.save(db, [Settled(planned, SENT, 12, NOW + 7)])
+        await deliveries.save(db, [result(planned, latency_ms=12, at=NOW + 7)])
         (row,) = await rows(db)
         assert (row["status"], row["http_status"], row["reason"], row["error"]) == ("sent", 200, None, None)
         assert (row["attempts"], row["latency_ms"], row["updated_at"]) == (3, 12, NOW + 7)
@@ -264,8 +270,8 @@ class TestSave:
     async def test_failed_says_why_and_in_which_environment(self, db: Database) -> None:
         planned = delivery("d1")
         await enqueue(db, [planned])
-        failed = Settlement(status="failed", apns_env="sandbox", told=(400, "BadTopic", "é" * 1024))
-        await deliveries.save(db, [Settled(planned, failed, 1, NOW)])
+        outcome = replace(answered(400, "BadTopic", apns_env="sandbox"), error="é" * 1024)
+        await deliveries.save(db, [result(planned, "failed", outcome)])
         (row,) = await rows(db)
         assert (row["status"], row["apns_env"], row["reason"]) == ("failed", "sandbox", "BadTopic")
         assert (row["error"], row["payload"]) == ("é" * 1024, None)
@@ -273,17 +279,15 @@ class TestSave:
     async def test_queued_again_keeps_its_text_and_is_due_later(self, db: Database) -> None:
         planned = delivery(await phone(db))
         await enqueue(db, [planned])
-        again = Settlement(
-            status="queued", apns_env="production", told=(None, None, "refused"), due_at=NOW + 900
-        )
-        await deliveries.save(db, [Settled(planned, again, 1, NOW)])
+        await deliveries.save(db, [result(planned, "queued", not_sent("refused"), due_at=NOW + 900)])
+        assert await deliveries.next_due_at(db) == NOW + 900
         assert await claim(db, "host:2", NOW + 899) == []
         assert await claim(db, "host:2", NOW + 900) == [replace(planned, attempts=1)]
 
     async def test_old_rows_go_in_portions_but_never_queued_ones(self, db: Database) -> None:
         planned = [delivery("d1", created_at=NOW + number) for number in range(5)]
         await enqueue(db, planned)
-        await deliveries.save(db, [Settled(one, SENT, 1, NOW) for one in planned[1:]])
+        await deliveries.save(db, [result(one) for one in planned[1:]])
         assert await deliveries.forget(db, before_ms=NOW + 4, limit=2) == 2
         assert await deliveries.forget(db, before_ms=NOW + 4, limit=2) == 1
         assert await deliveries.forget(db, before_ms=NOW + 4, limit=2) == 0

@@ -40,7 +40,7 @@ async def register(app: Quart, token: str = TOKEN, **fields: Any) -> None:
     assert await post(app, REGISTER, secret=SECRET, deviceToken=token, **fields) == (200, {"ok": True})
 
 
-async def tell(app: Quart, event_id: str | None = "e1", **fields: Any) -> dict[str, Any]:
+async def post_event(app: Quart, event_id: str | None = "e1", **fields: Any) -> dict[str, Any]:
     event = {"secret": SECRET, "eventType": "complete", "sessionID": "ses_1"} | fields
     status, said = await post(app, EVENT, **event | ({"eventID": event_id} if event_id else {}))
     assert status == 200, said

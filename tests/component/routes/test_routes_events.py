@@ -11,9 +11,9 @@ from quart import Quart
 from component.routes.calls import (
     NOTHING,
     Start,
+    post_event,
     register,
     table,
-    tell,
 )
 from fake_gateway import FakeGateway
 from outcomes import answered, maybe_sent, not_sent
@@ -29,7 +29,12 @@ class TestEvents:
 
     async def test_delivered_is_logged(self, app: Quart, gateway: FakeGateway) -> None:
         await register(app)
-        assert await tell(app, title="Title 👩‍👩‍👧") == {"ok": True, "sent": 1, "failed": 0, "queued": 0}
+        assert await post_event(app, title="Title 👩‍👩‍👧") == {
+            "ok": True,
+            "sent": 1,
+            "failed": 0,
+            "queued": 0,
+        }
         (push,), (row,) = gateway.sent, await table()
         assert uuid.UUID(row["id"]).version == 5
         assert row["id"] == push.apns_id
@@ -42,40 +47,40 @@ class TestEvents:
     async def test_refused_is_failed(self, app: Quart, gateway: FakeGateway) -> None:
         await register(app)
         gateway.answers = [answered(400, "BadTopic")]
-        assert await tell(app) == NOTHING | {"failed": 1}
+        assert await post_event(app) == NOTHING | {"failed": 1}
         (row,) = await table()
         assert (row["status"], row["http_status"], row["reason"]) == ("failed", 400, "BadTopic")
 
     async def test_slow_is_queued_and_settled_later(self, app: Quart, gateway: FakeGateway) -> None:
         await register(app)
         gateway.gate.clear()
-        assert await tell(app) == NOTHING | {"queued": 1}
-        assert await tell(app) == NOTHING | {"queued": 1}
+        assert await post_event(app) == NOTHING | {"queued": 1}
+        assert await post_event(app) == NOTHING | {"queued": 1}
         assert [row["status"] for row in await table()] == ["queued"]
         gateway.gate.set()
         await eventually(lambda: statuses_are("sent"))
-        assert await tell(app) == NOTHING | {"sent": 1}
+        assert await post_event(app) == NOTHING | {"sent": 1}
         assert len(gateway.sent) == 1
 
     async def test_not_reached_is_queued(self, app: Quart, gateway: FakeGateway) -> None:
         await register(app)
         gateway.answers = [not_sent("refused")]
-        assert await tell(app) == NOTHING | {"queued": 1}
+        assert await post_event(app) == NOTHING | {"queued": 1}
         (row,) = await table()
         assert (row["status"], row["attempts"], row["error"]) == ("queued", 1, "refused")
 
     async def test_without_a_phone_nothing_happens(self, app: Quart, gateway: FakeGateway) -> None:
         await register(app)
-        assert await tell(app, secret="o" * 24) == NOTHING
-        assert await tell(app, eventType="progress") == NOTHING
-        assert await tell(app, None, eventType="start", contentState=None) == NOTHING
+        assert await post_event(app, secret="o" * 24) == NOTHING
+        assert await post_event(app, eventType="progress") == NOTHING
+        assert await post_event(app, None, eventType="start", contentState=None) == NOTHING
         assert (gateway.sent, await table()) == ([], [])
 
     async def test_each_phone_for_itself(self, app: Quart, gateway: FakeGateway) -> None:
         for token in ("aa", "bb", "cc"):
             await register(app, token)
         gateway.answers = [answered(200), answered(400, "BadTopic"), maybe_sent("lost")]
-        assert await tell(app) == {"ok": True, "sent": 1, "failed": 1, "queued": 1}
+        assert await post_event(app) == {"ok": True, "sent": 1, "failed": 1, "queued": 1}
         assert {push.device_token for push in gateway.sent} == {"aa", "bb", "cc"}
         assert len({push.collapse_id for push in gateway.sent}) == 1
 
@@ -85,33 +90,33 @@ class TestEvents:
         await register(app, "aa")
         await register(app, "bb")
         gateway.answers = [answered(400, "BadTopic")]
-        first = await tell(app)
+        first = await post_event(app)
         assert first == NOTHING | {"sent": 1, "failed": 1}
-        assert await tell(app) == first
-        assert await tell(app, title="Other text") == first
+        assert await post_event(app) == first
+        assert await post_event(app, title="Other text") == first
         assert len(gateway.sent) == 2
-        assert await tell(app, "E1") == NOTHING | {"sent": 2}
+        assert await post_event(app, "E1") == NOTHING | {"sent": 2}
 
     async def test_a_resend_after_the_dead_token_went_reports_the_same(
         self, app: Quart, gateway: FakeGateway
     ) -> None:
         await register(app)
         gateway.answers = [answered(410, "Unregistered", None)]
-        assert await tell(app) == NOTHING | {"failed": 1}
+        assert await post_event(app) == NOTHING | {"failed": 1}
         assert await table("device_registration") == []
-        assert await tell(app) == NOTHING | {"failed": 1}
+        assert await post_event(app) == NOTHING | {"failed": 1}
 
     async def test_a_resend_reaches_the_phone_that_came_since(self, app: Quart, gateway: FakeGateway) -> None:
         await register(app, "aa")
-        await tell(app)
+        await post_event(app)
         for token in ("bb", "cc"):
             await register(app, token)
-        assert await tell(app) == NOTHING | {"sent": 3}
+        assert await post_event(app) == NOTHING | {"sent": 3}
         assert sorted(push.device_token for push in gateway.sent) == ["aa", "bb", "cc"]
 
     async def test_events_without_an_id_are_all_new(self, app: Quart, gateway: FakeGateway) -> None:
         await register(app)
-        assert [await tell(app, None), await tell(app, None)] == [NOTHING | {"sent": 1}] * 2
+        assert [await post_event(app, None), await post_event(app, None)] == [NOTHING | {"sent": 1}] * 2
         assert len({push.apns_id for push in gateway.sent}) == 2
 
     async def test_fifty_copies_at_once_are_one_push_for_each_phone(
@@ -119,22 +124,22 @@ class TestEvents:
     ) -> None:
         for token in ("aa", "bb"):
             await register(app, token)
-        answers = await asyncio.gather(*(tell(app) for _ in range(50)))
+        answers = await asyncio.gather(*(post_event(app) for _ in range(50)))
         assert sorted(push.device_token for push in gateway.sent) == ["aa", "bb"]
         assert {said["sent"] + said["failed"] + said["queued"] for said in answers} == {2}
-        assert await tell(app) == NOTHING | {"sent": 2}
+        assert await post_event(app) == NOTHING | {"sent": 2}
 
     async def test_a_caller_who_hangs_up_loses_nothing(self, app: Quart, gateway: FakeGateway) -> None:
         await register(app)
         gateway.gate.clear()
         for turns in range(40):
-            request = asyncio.create_task(tell(app, f"e{turns}"))
+            request = asyncio.create_task(post_event(app, f"e{turns}"))
             for _ in range(turns):
                 await asyncio.sleep(0)
             request.cancel()
             await asyncio.gather(request, return_exceptions=True)
         gateway.gate.set()
-        last = await tell(app, "last")
+        last = await post_event(app, "last")
         assert last["sent"] == 1
         await eventually(lambda: statuses_are("sent"))
         logged = [row["id"] for row in await table()]
@@ -144,7 +149,7 @@ class TestEvents:
     async def test_a_caller_who_hangs_up_while_apns_is_slow(self, app: Quart, gateway: FakeGateway) -> None:
         await register(app)
         gateway.gate.clear()
-        request = asyncio.create_task(tell(app))
+        request = asyncio.create_task(post_event(app))
         await eventually(lambda: gateway.sent)
         request.cancel()
         await asyncio.gather(request, return_exceptions=True)

@@ -7,7 +7,7 @@ import pytest
 from quart import Quart
 from tortoise.connection import get_connection
 
-from component.routes.calls import GOOD, Start, post, register, tell
+from component.routes.calls import GOOD, Start, post, post_event, register
 from fake_gateway import FakeGateway
 from mariadb import MariaDB
 from relay.server.store import activities, deliveries, devices
@@ -67,6 +67,6 @@ class TestFaults:
                     assert (await post(app, path, **body))[0] == 503
             finally:
                 mariadb.start()
-            assert (await tell(app))["sent"] == 1
+            assert (await post_event(app))["sent"] == 1
             assert len(gateway.sent) == 1
         mariadb.drop_database(url)

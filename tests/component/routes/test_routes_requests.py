@@ -18,10 +18,10 @@ from component.routes.calls import (
     UNREGISTER,
     everything,
     post,
+    post_event,
     post_raw,
     register,
     table,
-    tell,
 )
 from fake_gateway import FakeGateway
 from relay.server.app import MAX_BODY
@@ -42,7 +42,7 @@ class TestDevices:
     async def test_health_counts_rows(self, app: Quart) -> None:
         client = app.test_client()
         await register(app)
-        await tell(app)
+        await post_event(app)
         said = await (await client.get("/health")).get_json()
         assert said == {"ok": True, "devices": 1, "deliveries": 1}
 
@@ -51,7 +51,7 @@ class TestDevices:
     ) -> None:
         caplog.set_level(logging.INFO)
         await register(app)
-        await tell(app, title="Geheim", body="Ganz geheim")
+        await post_event(app, title="Geheim", body="Ganz geheim")
         await post(app, UNREGISTER, secret=SECRET, deviceToken=TOKEN)
         assert "…abababab" in caplog.text
         for private in (SECRET, TOKEN, "geheim", "Geheim"):

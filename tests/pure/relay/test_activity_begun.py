@@ -15,9 +15,9 @@ from activity_values import (
     SECOND,
     TOKEN,
     activity,
+    news,
     pushing,
     state,
-    told,
 )
 from relay.contract import ContentState, Status
 from relay.server.live_activities.life import (
@@ -127,9 +127,9 @@ def test_only_the_last_hour_of_the_budget_is_kept() -> None:
 
 def test_news_while_a_push_is_under_way_wait_for_its_window() -> None:
     under_way = pushing(activity(due_at=NOW))
-    later = observe(under_way, told("progress"), can_start=True, now_ms=NOW + SECOND)
+    later = observe(under_way, news("progress"), can_start=True, now_ms=NOW + SECOND)
     assert (later.due_at, later.lease_until) == (NOW + 12 * SECOND, NOW + LEASE_MS)
-    asked = observe(under_way, told("permission"), can_start=True, now_ms=NOW + 200)
+    asked = observe(under_way, news("permission"), can_start=True, now_ms=NOW + 200)
     assert asked.due_at == NOW + SECOND
 
 
@@ -192,6 +192,6 @@ def test_the_relay_ends_it_before_the_system_does() -> None:
 
 def test_work_that_goes_on_after_the_time_out_starts_another() -> None:
     ended = activity(stage="ended", ends=True, ended_at=NOW, state=state("working", "Timed out"))
-    assert observe(ended, told("progress"), can_start=True, now_ms=NOW + 11 * SECOND) is ended
-    again = observe(ended, told("progress"), can_start=True, now_ms=NOW + 12 * SECOND)
+    assert observe(ended, news("progress"), can_start=True, now_ms=NOW + 11 * SECOND) is ended
+    again = observe(ended, news("progress"), can_start=True, now_ms=NOW + 12 * SECOND)
     assert (again.stage, again.began_at, again.due_at) == ("starting", NOW + 12 * SECOND, NOW + 12 * SECOND)

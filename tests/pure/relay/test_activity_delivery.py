@@ -19,10 +19,10 @@ from activity_values import (
     SESSION,
     TOKEN,
     activity,
+    news,
     phone,
     pushing,
     state,
-    told,
 )
 from relay.apns.push import Push
 from relay.contract import EventType, Status
@@ -31,7 +31,7 @@ from relay.server.live_activities.push import DISMISS_SECONDS, STALE_SECONDS, pu
 from relay.server.live_activities.record import Activity
 
 NOW_S = NOW // 1000
-START = opened(told("start"), phone(apns_env="sandbox"), secret_hash=SECRET, session_id=SESSION, now_ms=NOW)
+START = opened(news("start"), phone(apns_env="sandbox"), secret_hash=SECRET, session_id=SESSION, now_ms=NOW)
 UPDATE = activity(due_at=NOW, began_at=NOW - HOUR)
 QUESTION_ASKED = replace(UPDATE, state=state("permission"), alert=QUESTION)
 END = replace(UPDATE, state=state("complete"), ends=True, event_type="complete")

@@ -18,10 +18,10 @@ from activity_values import (
     STATUS,
     TOKEN,
     activity,
+    news,
     phone,
     row,
     state,
-    told,
 )
 from relay.contract import EventType
 from relay.server.live_activities.life import observe, opened
@@ -211,7 +211,7 @@ def test_the_table_has_every_stage_and_every_event() -> None:
 @pytest.mark.parametrize("stands", STANDS)
 def test_every_stage_and_every_event(stands: str, event_type: EventType) -> None:
     before, expected = STANDS[stands], TABLE[stands][event_type]
-    after = observe(before, told(event_type), can_start=True, now_ms=NOW)
+    after = observe(before, news(event_type), can_start=True, now_ms=NOW)
     if expected is SAME:
         assert after is before
         return
@@ -226,9 +226,9 @@ def test_every_stage_and_every_event(stands: str, event_type: EventType) -> None
 @pytest.mark.parametrize("stands", STANDS)
 def test_a_resend_changes_nothing(stands: str, event_type: EventType) -> None:
     before = STANDS[stands]
-    after = observe(before, told(event_type), can_start=True, now_ms=NOW)
+    after = observe(before, news(event_type), can_start=True, now_ms=NOW)
     if after is not before:
-        assert observe(after, told(event_type), can_start=True, now_ms=NOW + 90 * SECOND) is after
+        assert observe(after, news(event_type), can_start=True, now_ms=NOW + 90 * SECOND) is after
 
 
 OVER = [stands for stands, one in STANDS.items() if one.stage == "ended"]
@@ -238,13 +238,13 @@ OVER = [stands for stands, one in STANDS.items() if one.stage == "ended"]
 @pytest.mark.parametrize("stands", OVER)
 def test_what_is_over_stays_so_on_a_phone_that_cannot_be_started(stands: str, event_type: EventType) -> None:
     before = STANDS[stands]
-    assert observe(before, told(event_type), can_start=False, now_ms=NOW + HOUR) is before
+    assert observe(before, news(event_type), can_start=False, now_ms=NOW + HOUR) is before
 
 
 def test_a_lost_one_keeps_the_newest_state_on_a_phone_that_cannot_be_started() -> None:
-    """Its token died; the next that the phone registers is told."""
+    """Its token died; the next that the phone registers is news."""
     for stands in ("lost", "lost, over"):
-        after = observe(STANDS[stands], told("start"), can_start=False, now_ms=NOW)
+        after = observe(STANDS[stands], news("start"), can_start=False, now_ms=NOW)
         assert (after.stage, after.due_at, after.ends, after.state) == (
             "lost",
             None,
@@ -257,14 +257,14 @@ def test_a_lost_one_keeps_the_newest_state_on_a_phone_that_cannot_be_started() -
 def test_a_silent_end_ends_like_complete(stands: str) -> None:
     """Progress with status complete: the person stopped the run. Never the beginning of another."""
     before = STANDS[stands]
-    stopped = observe(before, told("progress", status="complete"), can_start=True, now_ms=NOW)
-    completed = observe(before, told("complete"), can_start=True, now_ms=NOW)
+    stopped = observe(before, news("progress", status="complete"), can_start=True, now_ms=NOW)
+    completed = observe(before, news("complete"), can_start=True, now_ms=NOW)
     assert stopped == (before if completed is before else replace(completed, event_type="progress"))
 
 
 def test_a_start_that_is_the_end_begins_nothing() -> None:
     before = STANDS["ended 12 s ago"]
-    assert observe(before, told("start", status="error"), can_start=True, now_ms=NOW) is before
+    assert observe(before, news("start", status="error"), can_start=True, now_ms=NOW) is before
 
 
 # The alert that waits on the activity after an event: what its next push says aloud.
@@ -273,28 +273,28 @@ def test_a_start_that_is_the_end_begins_nothing() -> None:
 @pytest.mark.parametrize("stands", ["started", "pushed 2 s ago", "asking"])
 @pytest.mark.parametrize("event_type", get_args(EventType))
 def test_only_a_question_is_said_aloud(stands: str, event_type: EventType) -> None:
-    after = observe(STANDS[stands], told(event_type), can_start=True, now_ms=NOW)
+    after = observe(STANDS[stands], news(event_type), can_start=True, now_ms=NOW)
     assert after.alert == (QUESTION if event_type == "permission" else None)
 
 
 def test_a_question_keeps_its_words_while_it_stands() -> None:
     """Progress with status permission follows on the question and does not silence it; work that goes on does."""
-    asked = observe(STANDS["pushed 2 s ago"], told("permission"), can_start=True, now_ms=NOW)
-    still = observe(asked, told("progress", "evt_3", status="permission"), can_start=True, now_ms=NOW)
+    asked = observe(STANDS["pushed 2 s ago"], news("permission"), can_start=True, now_ms=NOW)
+    still = observe(asked, news("progress", "evt_3", status="permission"), can_start=True, now_ms=NOW)
     assert still.alert == QUESTION
-    assert observe(still, told("progress", "evt_4"), can_start=True, now_ms=NOW).alert is None
+    assert observe(still, news("progress", "evt_4"), can_start=True, now_ms=NOW).alert is None
 
 
 def test_a_start_always_has_words() -> None:
     """iOS 26 drops a start without an alert (observed)."""
     for stands in ("starting", "ended 12 s ago"):
         for event_type, words in (("progress", STARTED_ALERT), ("permission", QUESTION)):
-            after = observe(STANDS[stands], told(event_type), can_start=True, now_ms=NOW)  # type: ignore[arg-type]
+            after = observe(STANDS[stands], news(event_type), can_start=True, now_ms=NOW)  # type: ignore[arg-type]
             assert after.alert == words
 
 
 def test_one_that_ended_before_it_started_says_nothing() -> None:
-    assert observe(STANDS["starting"], told("complete"), can_start=True, now_ms=NOW).alert is None
+    assert observe(STANDS["starting"], news("complete"), can_start=True, now_ms=NOW).alert is None
 
 
 # How an activity begins.
@@ -303,7 +303,7 @@ def test_one_that_ended_before_it_started_says_nothing() -> None:
 @pytest.mark.parametrize("event_type", ["start", "progress", "permission"])
 def test_opened_with_the_first_news(event_type: EventType) -> None:
     where = phone(device_token=OTHER_PHONE, apns_env="sandbox", activity_format="expo-widgets")
-    one = opened(told(event_type), where, secret_hash=SECRET, session_id=SESSION, now_ms=NOW)
+    one = opened(news(event_type), where, secret_hash=SECRET, session_id=SESSION, now_ms=NOW)
     assert one == row(
         OTHER_PHONE,
         apns_env="sandbox",
@@ -335,7 +335,7 @@ def test_begun_anew_it_forgets_the_last_run_and_keeps_what_apple_counts() -> Non
         stage="ended", ends=True, ended_at=NOW - HOUR, began_at=NOW - 2 * HOUR, pushed_status="complete end",
         pushed_at=NOW - HOUR, timestamp=NOW // 1000, priority_10_at=(NOW - MINUTE,), revision=7, activity_token=TOKEN,
     )  # fmt: skip
-    after = observe(before, told("start"), can_start=True, now_ms=NOW)
+    after = observe(before, news("start"), can_start=True, now_ms=NOW)
     assert (after.stage, after.activity_token, after.pushed_status) == ("starting", None, None)
     assert (after.began_at, after.ended_at, after.ends, after.due_at) == (NOW, 0, False, NOW)
     assert (after.id, after.timestamp, after.priority_10_at, after.revision) == (
@@ -352,5 +352,5 @@ def test_begun_anew_it_forgets_the_last_run_and_keeps_what_apple_counts() -> Non
 def test_how_long_news_after_an_end_are_late(ago: int, late: bool) -> None:
     """-50 ms: another relay's clock is ahead. -1 h: this one's was set back, and the end may be long ago."""
     over = activity(stage="ended", ends=True, state=state("complete"), ended_at=NOW - ago)
-    after = observe(over, told("progress"), can_start=True, now_ms=NOW)
+    after = observe(over, news("progress"), can_start=True, now_ms=NOW)
     assert after.stage == ("ended" if late else "starting")

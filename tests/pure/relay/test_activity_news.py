@@ -7,7 +7,7 @@ import pytest
 from activity_values import state
 from relay.contract import FINAL_STATUSES, ContentState, Event, EventType, Status
 from relay.server.live_activities.record import Alert
-from relay.server.live_activities.updates import DEFAULT_TITLE, News, news, start_alert
+from relay.server.live_activities.updates import DEFAULT_TITLE, News, news_of, start_alert
 
 GIVEN = state("retry", "Trying again", title="Fix auth bug", retry="Retry 2 in 8s")
 KNOWN = state("working", "Reading files", title="Known title")
@@ -18,7 +18,7 @@ def event(event_type: EventType, **fields: Any) -> Event:
 
 
 def state_of(event_type: EventType, known: ContentState | None = None, **fields: Any) -> ContentState:
-    return news(event(event_type, **fields), "evt_1", known).state
+    return news_of(event(event_type, **fields), "evt_1", known).state
 
 
 # What an old server's event says without title and body: status, message.
@@ -59,8 +59,8 @@ def test_a_content_state_is_taken_as_given(event_type: EventType) -> None:
 
 
 def test_news_name_their_event() -> None:
-    told = news(event("progress", content_state=GIVEN), "evt_7", None)
-    assert told == News("evt_7", "progress", GIVEN)
+    found = news_of(event("progress", content_state=GIVEN), "evt_7", None)
+    assert found == News("evt_7", "progress", GIVEN)
 
 
 @pytest.mark.parametrize("status", get_args(Status))
@@ -69,28 +69,28 @@ def test_a_run_ends_by_the_event_or_by_the_state_that_comes_with_progress(
     event_type: EventType, status: Status
 ) -> None:
     """Progress with status complete is a silent end: the person stopped the run and needs no alert."""
-    told = news(event(event_type, content_state=state(status)), "evt_1", None)
-    assert told.ends == (event_type in ("complete", "error") or status in FINAL_STATUSES)
+    found = news_of(event(event_type, content_state=state(status)), "evt_1", None)
+    assert found.ends == (event_type in ("complete", "error") or status in FINAL_STATUSES)
 
 
 @pytest.mark.parametrize("event_type", DERIVED)
 def test_only_a_question_lights_up_the_screen(event_type: EventType) -> None:
-    asked = news(
+    asked = news_of(
         event(event_type, title="Run make?", body="In /src", content_state=GIVEN), "evt_1", None
     ).alert
     assert asked == (Alert("Run make?", "In /src") if event_type == "permission" else None)
 
 
 def test_a_question_without_words_has_the_session_and_the_plans_sentence() -> None:
-    told = news(event("permission", content_state=GIVEN), "evt_1", None)
-    assert told.alert == Alert("Fix auth bug", "Needs your decision")
+    found = news_of(event("permission", content_state=GIVEN), "evt_1", None)
+    assert found.alert == Alert("Fix auth bug", "Needs your decision")
 
 
 def test_a_start_has_the_plans_words() -> None:
-    told = news(event("start", content_state=GIVEN), "evt_1", None)
-    assert start_alert(told) == Alert("Session Started", "OpenCode is working on: Fix auth bug")
+    found = news_of(event("start", content_state=GIVEN), "evt_1", None)
+    assert start_alert(found) == Alert("Session Started", "OpenCode is working on: Fix auth bug")
 
 
 def test_a_start_by_a_question_asks_it() -> None:
-    told = news(event("permission", title="Run make?", body="In /src"), "evt_1", None)
-    assert start_alert(told) == Alert("Run make?", "In /src")
+    found = news_of(event("permission", title="Run make?", body="In /src"), "evt_1", None)
+    assert start_alert(found) == Alert("Run make?", "In /src")

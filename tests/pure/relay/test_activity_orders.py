@@ -14,18 +14,18 @@ from activity_values import (
     SECOND,
     SECRET,
     SESSION,
-    answered,
+    after_push,
+    news,
+    outcome,
     phone,
     registration,
-    said,
-    told,
 )
 from relay.contract import ContentState, EventType, Status
 from relay.server.live_activities.life import TIMED_OUT_MS, Kind, begun, kind, observe, opened, timed_out
 from relay.server.live_activities.push import push
 from relay.server.live_activities.record import Activity
-from relay.server.live_activities.settlement import Word
-from relay.server.live_activities.tokens import dismissed, registered
+from relay.server.live_activities.registration import dismissed, registered
+from relay.server.live_activities.settlement import Disposition
 
 EVENTS: list[EventType] = [*get_args(EventType), "start", "progress", "progress", "permission"]
 """Twice or more what keeps a run going, or most runs would be over before anything can happen to them."""
@@ -79,20 +79,18 @@ class OneActivity:
     # The session.
 
     def news(self, event_type: EventType, status: Status | None) -> None:
-        heard = told(event_type, f"evt_{self.number()}", status=status, message=f"Message {self.count}")
+        what = news(event_type, f"evt_{self.number()}", status=status, message=f"Message {self.count}")
         if self.row is None:
-            if self.can_start and not heard.ends:
-                self.row = Row(
-                    opened(heard, phone(), secret_hash=SECRET, session_id=SESSION, now_ms=self.now)
-                )
-                self.newest = heard.state
+            if self.can_start and not what.ends:
+                self.row = Row(opened(what, phone(), secret_hash=SECRET, session_id=SESSION, now_ms=self.now))
+                self.newest = what.state
             return
         before = self.row.activity
-        after = observe(before, heard, can_start=self.can_start, now_ms=self.now)
-        assert observe(after, heard, can_start=self.can_start, now_ms=self.now) is after or after is before
+        after = observe(before, what, can_start=self.can_start, now_ms=self.now)
+        assert observe(after, what, can_start=self.can_start, now_ms=self.now) is after or after is before
         if after is not before:
             self.write(after)
-            self.newest = heard.state
+            self.newest = what.state
 
     # The relay.
 
@@ -157,7 +155,7 @@ class OneActivity:
             return  # another relay goes on with it
         dead_since = None if dead_for is None else self.now - dead_for
         before = self.row.activity
-        after = answered(before, sent.before, sent.kind, said(word, dead_since=dead_since), self.now)
+        after = after_push(before, sent.before, outcome(word, dead_since=dead_since), self.now)
         if sent.kind == "start" and word not in ("sent", "maybe sent") and before.stage not in ("active",):
             self.card = False
         if after is None:
@@ -251,7 +249,7 @@ PUSH = step("push_what_is_due", waits=st.sampled_from([True, True, False]))
 TIMES = [1, 200, 999, SECOND, 5 * SECOND, 12 * SECOND, LEASE_MS, MINUTE, 15 * MINUTE, 8 * HOUR]
 ANSWER = step(
     "answer",
-    word=st.sampled_from([*get_args(Word), "sent", "sent", LOST]),
+    word=st.sampled_from([*get_args(Disposition), "sent", "sent", LOST]),
     dead_for=st.none() | st.sampled_from([0, SECOND, HOUR]),
     which=st.integers(0, 5),
 )

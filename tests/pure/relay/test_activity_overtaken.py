@@ -12,17 +12,17 @@ from activity_values import (
     QUESTION,
     SECOND,
     activity,
-    answered,
+    after_push,
+    news,
+    outcome,
     pushing,
     registration,
-    said,
     state,
-    told,
 )
 from relay.server.live_activities.life import Kind, observe
 from relay.server.live_activities.record import Activity
-from relay.server.live_activities.settlement import Word
-from relay.server.live_activities.tokens import dismissed, registered
+from relay.server.live_activities.registration import dismissed, registered
+from relay.server.live_activities.settlement import Disposition
 
 SENT_AT, MEANWHILE_AT = NOW - 300, NOW - 200
 BEFORE: dict[Kind, Activity] = {
@@ -40,7 +40,7 @@ def gone(one: Activity) -> Activity:
 
 
 def new_run(one: Activity) -> Activity:
-    return observe(one, told("start"), can_start=True, now_ms=MEANWHILE_AT)
+    return observe(one, news("start"), can_start=True, now_ms=MEANWHILE_AT)
 
 
 OVERTAKEN: dict[str, tuple[Callable[[Activity], Activity], tuple[str, str | None, bool]]] = {
@@ -53,12 +53,12 @@ OVERTAKEN: dict[str, tuple[Callable[[Activity], Activity], tuple[str, str | None
 
 
 @pytest.mark.parametrize("kind", BEFORE)
-@pytest.mark.parametrize("word", get_args(Word))
+@pytest.mark.parametrize("word", get_args(Disposition))
 @pytest.mark.parametrize("name", OVERTAKEN)
-def test_overtaken(name: str, word: Word, kind: Kind) -> None:
+def test_overtaken(name: str, word: Disposition, kind: Kind) -> None:
     meanwhile, (stage, token, due) = OVERTAKEN[name]
     before = BEFORE[kind]
-    after = answered(meanwhile(pushing(before, SENT_AT)), before, kind, said(word))
+    after = after_push(meanwhile(pushing(before, SENT_AT)), before, outcome(word))
     assert after is not None
     due = due and after.state is not None  # of a session that is over nothing is left to show
     assert (after.stage, after.activity_token, after.due_at is not None) == (stage, token, due)
@@ -68,7 +68,7 @@ def test_overtaken(name: str, word: Word, kind: Kind) -> None:
 
 def test_a_new_token_keeps_the_environment_that_it_was_registered_with() -> None:
     before = BEFORE["update"]
-    after = answered(rotated(pushing(before, SENT_AT)), before, "update", said("sent", apns_env="sandbox"))
+    after = after_push(rotated(pushing(before, SENT_AT)), before, outcome("sent", apns_env="sandbox"))
     assert after is not None
     assert after.apns_env == "production"
 
@@ -76,21 +76,21 @@ def test_a_new_token_keeps_the_environment_that_it_was_registered_with() -> None
 def test_what_is_due_always_has_a_state() -> None:
     """The sender cannot push an activity without one; it would try for ever."""
     for kind in BEFORE:
-        for word in get_args(Word):
+        for word in get_args(Disposition):
             own = rotated(gone(pushing(BEFORE[kind], SENT_AT)))
-            after = answered(own, BEFORE[kind], kind, said(word))
+            after = after_push(own, BEFORE[kind], outcome(word))
             assert after is not None
             assert after.due_at is None or after.state is not None, (kind, word)
 
 
 def test_a_run_that_began_while_its_end_met_a_dead_token_gets_a_card() -> None:
     before = BEFORE["end"]
-    after = answered(new_run(pushing(before, SENT_AT)), before, "end", said("dead"))
+    after = after_push(new_run(pushing(before, SENT_AT)), before, outcome("dead"))
     assert after is not None
     assert (after.stage, after.due_at) == ("starting", NOW)
 
 
 def test_a_question_asked_before_the_token_came_is_said_aloud() -> None:
     started = activity(stage="started", pushed_status="working", pushed_at=NOW - HOUR)
-    asked = observe(started, told("permission"), can_start=True, now_ms=NOW - SECOND)
+    asked = observe(started, news("permission"), can_start=True, now_ms=NOW - SECOND)
     assert registered([asked], registration(), NOW)[0].alert == QUESTION

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activity_values import HOUR, NOW, QUESTION, activity, phone, pushing, state, told
+from activity_values import HOUR, NOW, QUESTION, activity, news, phone, pushing, state
 from relay.apns.payload import LENGTHS, MAX_PAYLOAD, ActivityContent, activity_payload
 from relay.contract import ActivityFormat, ContentState, EventType, Status, session_link
 from relay.server.live_activities.life import Kind, observe, opened
@@ -23,7 +23,7 @@ UPDATE_TOKEN = "01" * 80
 
 def started(activity_format: ActivityFormat) -> Activity:
     return opened(
-        told("start", message="Starting..."), phone(activity_format=activity_format),
+        news("start", message="Starting..."), phone(activity_format=activity_format),
         secret_hash="5" * 64, session_id='ses_a/b"c', now_ms=NOW,
     )  # fmt: skip
 
@@ -226,7 +226,7 @@ def test_every_start_has_words_and_asks_for_an_update_token(
     over = activity(activity_format=activity_format, stage="ended", ends=True, ended_at=NOW - HOUR)
     for one in (
         before,
-        *(observe(was, told(event_type), can_start=True, now_ms=NOW) for was in (before, over)),
+        *(observe(was, news(event_type), can_start=True, now_ms=NOW) for was in (before, over)),
     ):
         aps = json.loads(payload_of(one))["aps"]
         assert aps["event"] == "start"

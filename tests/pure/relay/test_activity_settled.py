@@ -11,26 +11,28 @@ from activity_values import (
     MINUTE,
     NEW_TOKEN,
     NOW,
+    OUTCOMES,
     QUESTION,
     SECOND,
     TOKEN,
     activity,
-    answered,
+    after_push,
+    news,
+    outcome,
     pushing,
     registration,
-    said,
     state,
-    told,
 )
+from relay.apns.reasons import Verdict
 from relay.server.live_activities.life import Kind, observe
 from relay.server.live_activities.record import Activity, Alert, Stage
-from relay.server.live_activities.settlement import _NEXT, DOUBTS, Word
+from relay.server.live_activities.registration import dismissed, registered
+from relay.server.live_activities.settlement import _NEXT, DOUBTS, Disposition, disposition
 from relay.server.live_activities.throttle import FIRST_PAUSE_MS
-from relay.server.live_activities.tokens import dismissed, registered
 
 SENT_AT = NOW - 300
 """When the pushes of these tests began; their answers come now."""
-HEARD = 200
+AGO = 200
 """News that came in between: 200 ms ago."""
 
 BEFORE: dict[Kind, Activity] = {
@@ -40,21 +42,21 @@ BEFORE: dict[Kind, Activity] = {
 }  # fmt: skip
 
 
-def hears(event_type: Any, **about: Any) -> Callable[[Activity], Activity]:
-    return lambda one: observe(one, told(event_type, **about), can_start=True, now_ms=NOW - HEARD)
+def takes(event_type: Any, **about: Any) -> Callable[[Activity], Activity]:
+    return lambda one: observe(one, news(event_type, **about), can_start=True, now_ms=NOW - AGO)
 
 
 def registers(token: str) -> Callable[[Activity], Activity]:
-    return lambda one: registered([one], registration(activity_token=token), NOW - HEARD)[0]
+    return lambda one: registered([one], registration(activity_token=token), NOW - AGO)[0]
 
 
 MEANWHILE: dict[str, Callable[[Activity], Activity]] = {
     "nothing": lambda one: one,
-    "progress": hears("progress"),
-    "question": hears("permission", message="Another"),
-    "end": hears("complete"),
-    "new run": hears("start"),
-    "dismissed": lambda one: dismissed(one, NOW - HEARD),
+    "progress": takes("progress"),
+    "question": takes("permission", message="Another"),
+    "end": takes("complete"),
+    "new run": takes("start"),
+    "dismissed": lambda one: dismissed(one, NOW - AGO),
 }
 
 Next = tuple[Stage, int | None] | None
@@ -69,7 +71,7 @@ PHASE, EQUAL = 1_000 - 300, 12_000 - 300
 STARTED, ACTIVE, LOST = ("started", None), ("active", None), ("lost", None)
 ENDED, DISMISSED = ("ended", None), ("dismissed", None)
 
-HEARD_IT = {
+SEEN = {
     "nothing": ACTIVE, "progress": ("active", PHASE), "question": ("active", EQUAL), "end": ("active", PHASE),
     "new run": ("active", PHASE), "dismissed": DISMISSED,
 }  # fmt: skip
@@ -81,7 +83,7 @@ OVER = dict.fromkeys(["nothing", "progress", "question", "end", "dismissed"], EN
 CARD_MAY_BE_THERE = dict.fromkeys(MEANWHILE, STARTED) | {"dismissed": DISMISSED}
 NO_CARD = dict.fromkeys(MEANWHILE, FORGOTTEN) | {"dismissed": DISMISSED}
 
-TABLE: dict[tuple[Kind, Word], dict[str, Any]] = {
+TABLE: dict[tuple[Kind, Disposition], dict[str, Any]] = {
     ("start", "sent"): CARD_MAY_BE_THERE,
     ("start", "maybe sent"): CARD_MAY_BE_THERE,
     ("start", "not sent"): dict.fromkeys(MEANWHILE, ("starting", SOON))
@@ -90,12 +92,12 @@ TABLE: dict[tuple[Kind, Word], dict[str, Any]] = {
     | {"end": ENDED, "dismissed": DISMISSED},
     ("start", "dead"): NO_CARD,
     ("start", "refused"): NO_CARD,
-    ("update", "sent"): HEARD_IT,
+    ("update", "sent"): SEEN,
     ("update", "maybe sent"): LATER | {"dismissed": DISMISSED},
     ("update", "not sent"): AT_ONCE | {"dismissed": DISMISSED},
     ("update", "later"): LATER | {"dismissed": DISMISSED},
     ("update", "dead"): dict.fromkeys(MEANWHILE, LOST) | {"dismissed": DISMISSED, "new run": ("starting", 0)},
-    ("update", "refused"): HEARD_IT,
+    ("update", "refused"): SEEN,
     ("end", "sent"): OVER,
     ("end", "maybe sent"): LATER | {"dismissed": ENDED},
     ("end", "not sent"): AT_ONCE | {"dismissed": ENDED},
@@ -107,18 +109,45 @@ TABLE: dict[tuple[Kind, Word], dict[str, Any]] = {
 CELLS = [(kind, word, meanwhile) for (kind, word), row in TABLE.items() for meanwhile in row]
 
 
-def settle(kind: Kind, word: Word, meanwhile: str, **about: Any) -> Activity | None:
+def settle(kind: Kind, word: Disposition, meanwhile: str, **about: Any) -> Activity | None:
     before = BEFORE[kind]
     now = MEANWHILE[meanwhile](pushing(before, SENT_AT))
-    return answered(now, before, kind, said(word, **about))
+    return after_push(now, before, outcome(word, **about))
+
+
+VERDICTS: dict[Verdict, Disposition] = {
+    Verdict.DELIVERED: "sent",
+    Verdict.TOKEN_DEAD: "dead",
+    Verdict.RETRY_LATER: "later",
+    Verdict.KEY_REFUSED: "later",
+    Verdict.NEW_PROVIDER_TOKEN: "later",
+    Verdict.OUR_FAULT: "refused",
+}
+"""Of an answer. Which environment a token is of, `relay.apns` has found out before."""
+
+
+@pytest.mark.parametrize(
+    "verdict", [one for one in Verdict if one is not Verdict.WRONG_ENVIRONMENT], ids=lambda it: it.name
+)
+def test_every_verdict_of_an_answer(verdict: Verdict) -> None:
+    assert disposition(replace(OUTCOMES["sent"], verdict=verdict)) == VERDICTS[verdict]
+
+
+@pytest.mark.parametrize("how", get_args(Disposition))
+def test_where_no_answer_came_it_counts_how_far_the_push_came(how: Disposition) -> None:
+    assert disposition(OUTCOMES[how]) == how
 
 
 def test_the_table_has_every_kind_and_every_word() -> None:
-    assert set(TABLE) == set(_NEXT) == {(kind, word) for kind in get_args(Kind) for word in get_args(Word)}
+    assert (
+        set(TABLE)
+        == set(_NEXT)
+        == {(kind, word) for kind in get_args(Kind) for word in get_args(Disposition)}
+    )
 
 
 @pytest.mark.parametrize(("kind", "word", "meanwhile"), CELLS)
-def test_every_answer_and_whatever_happened_meanwhile(kind: Kind, word: Word, meanwhile: str) -> None:
+def test_every_answer_and_whatever_happened_meanwhile(kind: Kind, word: Disposition, meanwhile: str) -> None:
     after = settle(kind, word, meanwhile)
     assert stands(after) == TABLE[kind, word][meanwhile]
     assert after is None or (after.lease_owner, after.lease_until) == (None, 0)
@@ -138,27 +167,27 @@ def test_a_newer_state_is_the_one_that_goes_out_next() -> None:
 # A token that came while the push was under way.
 
 
-@pytest.mark.parametrize("word", get_args(Word))
-def test_a_start_whose_card_is_registered_already_is_a_start(word: Word) -> None:
+@pytest.mark.parametrize("word", get_args(Disposition))
+def test_a_start_whose_card_is_registered_already_is_a_start(word: Disposition) -> None:
     under_way = pushing(BEFORE["start"], SENT_AT)
-    after = answered(registers(NEW_TOKEN)(under_way), BEFORE["start"], "start", said(word))
+    after = after_push(registers(NEW_TOKEN)(under_way), BEFORE["start"], outcome(word))
     assert stands(after) == ("active", PHASE)
     assert after is not None
     assert after.activity_token == NEW_TOKEN
 
 
-@pytest.mark.parametrize("word", get_args(Word))
-def test_a_start_that_the_app_made_way_for_does_not_come_back(word: Word) -> None:
+@pytest.mark.parametrize("word", get_args(Disposition))
+def test_a_start_that_the_app_made_way_for_does_not_come_back(word: Disposition) -> None:
     """The app unregistered the session and registered a card of its own while APNs was asked."""
     under_way = pushing(BEFORE["start"], SENT_AT)
-    own = registers(NEW_TOKEN)(dismissed(under_way, NOW - HEARD))
-    assert stands(answered(own, BEFORE["start"], "start", said(word))) == ("active", PHASE)
+    own = registers(NEW_TOKEN)(dismissed(under_way, NOW - AGO))
+    assert stands(after_push(own, BEFORE["start"], outcome(word))) == ("active", PHASE)
 
 
 @pytest.mark.parametrize("kind", ["update", "end"])
 def test_a_dead_token_does_not_take_the_new_one_with_it(kind: Kind) -> None:
     now = registers(NEW_TOKEN)(pushing(BEFORE[kind], SENT_AT))
-    after = answered(now, BEFORE[kind], kind, said("dead", dead_since=NOW))
+    after = after_push(now, BEFORE[kind], outcome("dead", dead_since=NOW))
     assert stands(after) == ("active", 0)
     assert after is not None
     assert (after.activity_token, after.ends) == (NEW_TOKEN, kind == "end")
@@ -178,7 +207,7 @@ DEAD_SINCE = {
 def test_a_token_goes_only_if_it_died_after_its_registration(since: str, kind: Kind) -> None:
     dead_since, gone = DEAD_SINCE[since]
     before = replace(BEFORE[kind], registered_at=NOW - MINUTE)
-    after = answered(pushing(before, SENT_AT), before, kind, said("dead", dead_since=dead_since))
+    after = after_push(pushing(before, SENT_AT), before, outcome("dead", dead_since=dead_since))
     assert after is not None
     assert after.activity_token == (None if gone else TOKEN)
     assert (after.state, after.ends) == (before.state, before.ends)  # kept for the next token
@@ -188,8 +217,8 @@ def test_a_token_goes_only_if_it_died_after_its_registration(since: str, kind: K
 @pytest.mark.parametrize(("attempts", "gone"), [(0, False), (DOUBTS - 1, False), (DOUBTS, True)])
 def test_apns_is_believed_in_the_end_that_a_token_is_dead(attempts: int, gone: bool) -> None:
     before = activity(due_at=SENT_AT, registered_at=NOW - MINUTE, attempts=attempts)
-    said_dead = said("dead", dead_since=NOW - HOUR)
-    after = answered(pushing(before, SENT_AT), before, "update", said_dead)
+    said_dead = outcome("dead", dead_since=NOW - HOUR)
+    after = after_push(pushing(before, SENT_AT), before, said_dead)
     assert after is not None
     assert (after.stage, after.activity_token) == (("lost", None) if gone else ("active", TOKEN))
 
@@ -197,11 +226,10 @@ def test_apns_is_believed_in_the_end_that_a_token_is_dead(attempts: int, gone: b
 @pytest.mark.parametrize("meanwhile", ["nothing", "progress", "question"])
 def test_a_run_that_began_on_a_dead_token_gets_a_card(meanwhile: str) -> None:
     before = activity(event_type="start", due_at=SENT_AT, registered_at=NOW - HOUR, updated_at=SENT_AT)
-    after = answered(
+    after = after_push(
         MEANWHILE[meanwhile](pushing(before, SENT_AT)),
         before,
-        "update",
-        said("dead", dead_since=NOW - MINUTE),
+        outcome("dead", dead_since=NOW - MINUTE),
     )
     assert stands(after) == ("starting", 0)
     assert after is not None
@@ -211,14 +239,14 @@ def test_a_run_that_began_on_a_dead_token_gets_a_card(meanwhile: str) -> None:
 def test_a_run_whose_card_is_gone_has_had_its_card() -> None:
     """Its token was registered for a card of this run: the person swiped it away."""
     before = activity(event_type="start", due_at=SENT_AT, registered_at=SENT_AT, updated_at=SENT_AT)
-    assert stands(answered(pushing(before, SENT_AT), before, "update", said("dead"))) == LOST
+    assert stands(after_push(pushing(before, SENT_AT), before, outcome("dead"))) == LOST
 
 
 # The fence.
 
 
-@pytest.mark.parametrize("word", get_args(Word))
-def test_only_a_start_that_apns_certainly_refused_frees_the_fence(word: Word) -> None:
+@pytest.mark.parametrize("word", get_args(Disposition))
+def test_only_a_start_that_apns_certainly_refused_frees_the_fence(word: Disposition) -> None:
     """One that may have arrived keeps it: one card too few is better than two."""
     assert (settle("start", word, "nothing") is None) == (word in ("dead", "refused"))
 
@@ -245,7 +273,7 @@ def test_a_new_run_after_the_end_has_words_for_its_start() -> None:
 # Trying again.
 
 
-def test_a_question_that_was_not_heard_keeps_its_words() -> None:
+def test_a_question_that_nobody_saw_keeps_its_words() -> None:
     for word in ("later", "maybe sent", "not sent"):
         after = settle("update", word, "nothing")
         assert after is not None
@@ -262,9 +290,9 @@ def test_a_question_that_was_answered_meanwhile_is_not_asked_again() -> None:
     ("word", "first"), [(word, first) for word, first in FIRST_PAUSE_MS.items() if word != "dead"]
 )
 @pytest.mark.parametrize("attempts", [*range(12), 5000])
-def test_each_failure_in_a_row_waits_longer(attempts: int, word: Word, first: int) -> None:
+def test_each_failure_in_a_row_waits_longer(attempts: int, word: Disposition, first: int) -> None:
     before = activity(due_at=SENT_AT, attempts=attempts)
-    after = answered(pushing(before, SENT_AT), before, "update", said(word))
+    after = after_push(pushing(before, SENT_AT), before, outcome(word))
     assert after is not None
     assert after.attempts == attempts + 1
     assert after.retry_at == after.due_at == NOW + min(first * 2 ** min(attempts, 12), 900_000)
@@ -273,13 +301,13 @@ def test_each_failure_in_a_row_waits_longer(attempts: int, word: Word, first: in
 def test_a_success_forgets_the_failures() -> None:
     for kind, word in (("update", "sent"), ("update", "refused"), ("end", "sent")):
         before = replace(BEFORE[kind], attempts=3, retry_at=SENT_AT)  # type: ignore[index]
-        after = answered(pushing(before, SENT_AT), before, kind, said(word))  # type: ignore[arg-type]
+        after = after_push(pushing(before, SENT_AT), before, outcome(word))  # type: ignore[arg-type]
         assert after is not None
         assert (after.attempts, after.retry_at) == (0, 0)
 
 
 def test_the_environment_that_worked_is_remembered() -> None:
     before = BEFORE["update"]
-    after = answered(pushing(before, SENT_AT), before, "update", said("sent", apns_env="sandbox"))
+    after = after_push(pushing(before, SENT_AT), before, outcome("sent", apns_env="sandbox"))
     assert after is not None
     assert after.apns_env == "sandbox"

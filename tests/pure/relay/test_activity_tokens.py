@@ -26,7 +26,7 @@ from activity_values import (
 )
 from relay.server.live_activities.life import OVER
 from relay.server.live_activities.record import Activity, Stage, activity_id
-from relay.server.live_activities.tokens import dismissed, named, registered
+from relay.server.live_activities.registration import dismissed, named, registered
 
 OTHER_TOKEN = "03" * 80
 

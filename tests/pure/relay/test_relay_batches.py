@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.server.batches import Batches
+from relay.server.background import Batches
 
 
 class Ask:

@@ -15,7 +15,7 @@ BARE = OperationalError("no such table: phones")
 
 
 class Connection:
-    """Fails as it is told, then works."""
+    """Fails as often as it should, then works."""
 
     capabilities = SimpleNamespace(dialect="mysql")
 

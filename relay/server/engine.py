@@ -1,0 +1,265 @@
+"""The delivery engine: claims what is due, sends it, and writes down how that ended until the database takes it.
+
+Alerts and Live Activities are two outboxes over it. Pushes and writes run in its tasks and never in a request's: a caller
+who hangs up must not cancel them. Every push is sent at least once, on each attempt with the same apns-id.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Container, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from relay.apns.gateway import Gateway
+from relay.apns.push import Outcome
+from relay.clock import Clock, sleep_unless
+from relay.log import line
+from relay.server.delivery import (
+    MAX_LATENCY,
+    DeliveryAttempt,
+    DeliveryResult,
+    DeliveryStatus,
+    expired,
+    log_result,
+)
+from relay.server.store.sql import Unavailable
+
+log = logging.getLogger("relay.server.engine")
+
+POLL_SECONDS = 1.0
+"""How late a relay may see what another one wrote."""
+DATABASE_PAUSE = 0.5
+"""Seconds before the database is asked again that could not be."""
+SAVE_LIMIT = 200
+WRITE_MS = 2500
+"""What writing a result down may take before another relay may think that there was none."""
+
+A = TypeVar("A", bound=DeliveryAttempt)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """`held`: attempts in memory, what does not fit waits in the database; `in_flight`: pushes that APNs has at once; `claimed`:
+    attempts that one poll takes.
+    """
+
+    held: int
+    in_flight: int
+    claimed: int
+    sweep_seconds: float
+
+
+class Outbox(Protocol[A]):
+    """One kind of push: what is due, what an outcome means for it, and where both are kept."""
+
+    async def release_leases(self) -> None:
+        """What this relay held when it was killed is free again."""
+        ...
+
+    async def claim(self, limit: int, held: Container[str]) -> tuple[Sequence[A], float]:
+        """Take over what is due, and no key that is held; and the seconds in which to poll again."""
+        ...
+
+    def settle(self, attempt: A, outcome: Outcome, *, at: int, latency_ms: int) -> DeliveryResult:
+        """How the attempt ended. Pure."""
+        ...
+
+    async def save(self, results: Sequence[tuple[A, DeliveryResult]]) -> None:
+        """Write the results down. Raises Unavailable; it is then called again with the same."""
+        ...
+
+    async def sweep(self) -> None:
+        """Forget what is old."""
+        ...
+
+    async def next_due_at(self) -> int | None:
+        """When the next push is due or was (UTC ms); None: none waits."""
+        ...
+
+
+class DeliveryEngine(Generic[A]):
+    """Owns every push of one outbox between the database and APNs. `name` is that of its tasks and in its log lines."""
+
+    def __init__(
+        self, outbox: Outbox[A], gateway: Gateway, clock: Clock, *, name: str, limits: Limits
+    ) -> None:
+        self._outbox, self._gateway, self._clock = outbox, gateway, clock
+        self._name, self._limits = name, limits
+        self._waiting: deque[A] = deque()
+        self._unsaved: list[tuple[A, DeliveryResult]] = []
+        self._held: dict[str, asyncio.Future[DeliveryStatus]] = {}
+        """By key all that is in memory, so that none is sent twice when its lease runs out before its result is saved."""
+        self._wake = asyncio.Event()
+        self._loops: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._sending, self._saving = 0, False
+
+    # Life.
+
+    async def start(self) -> None:
+        """Begin with what the last run left behind: it is late already, and must not arrive after what is new."""
+        await self._outbox.release_leases()
+        for work, name in ((self._poll_for_ever(), "poll"), (self._sweep_for_ever(), "sweep")):
+            self._loops.append(asyncio.create_task(work, name=f"{self._name}-{name}-loop"))
+
+    async def stop(self, grace: float) -> None:
+        """Finish what is in memory within `grace` seconds; the rest stays in the database for the next start."""
+        await _cancelled(self._loops)
+        try:
+            async with asyncio.timeout(grace):
+                await self.idle()
+        except TimeoutError:
+            log.warning(line("stop", unfinished=len(self._held)))
+        await _cancelled(self._tasks)
+
+    # Questions.
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being claimed, sent or written down, and nothing asks it to poll."""
+        return not self._tasks and not self._wake.is_set()
+
+    async def idle(self) -> None:
+        """Return when nothing is being claimed, sent or written down."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def next_due_at(self) -> int | None:
+        """When the next push is due or was (UTC ms); None: none waits. Raises Unavailable."""
+        return await self._outbox.next_due_at()
+
+    @property
+    def room(self) -> int:
+        """Attempts that fit in memory now."""
+        return max(0, self._limits.held - len(self._held))
+
+    # What is due.
+
+    def wake(self) -> None:
+        """Something may be due: poll now instead of at the next second."""
+        self._wake.set()
+
+    async def poll(self) -> float:
+        """Claim what is due and begin to send it; returns the seconds in which to poll again."""
+        limit = min(self._limits.claimed, self.room)
+        if not limit:
+            return POLL_SECONDS
+        attempts, seconds = await self._outbox.claim(limit, self._held)
+        for attempt in attempts:
+            self.send(attempt)
+        return seconds
+
+    def send(self, attempt: A) -> asyncio.Future[DeliveryStatus]:
+        """Send it; the status comes once it is written down. What does not fit is left to its lease."""
+        status: asyncio.Future[DeliveryStatus] = asyncio.get_running_loop().create_future()
+        if not self.room:
+            status.set_result("queued")
+            return status
+        self._held[attempt.key] = status
+        self._waiting.append(attempt)
+        if self._sending < self._limits.in_flight:
+            self._sending += 1
+            self._run(self._send_waiting(), "send")
+        return status
+
+    async def _poll_for_ever(self) -> None:
+        while True:
+            # In a task of its own: a claim that is cut off when the relay stops would lose what it took.
+            polling = self._run(self._guarded(self.poll()), "poll")
+            seconds = await asyncio.shield(polling)
+            await sleep_unless(self._clock, POLL_SECONDS if seconds is None else seconds, self._wake)
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await self._guarded(self._outbox.sweep())
+            await self._clock.sleep(self._limits.sweep_seconds)
+
+    # Sending.
+
+    async def _send_waiting(self) -> None:
+        try:
+            while self._waiting:
+                await self._deliver(self._waiting.popleft())
+        finally:
+            self._sending -= 1
+
+    async def _deliver(self, attempt: A) -> None:
+        try:
+            result = await self._attempted(attempt)
+        except Exception:
+            log.exception(line("delivery broken", apnsID=attempt.delivery.push.apns_id))
+            result = None
+        if result is None:
+            self._finish(attempt, "queued")
+            return
+        self._unsaved.append((attempt, result))
+        if not self._saving:
+            self._saving = True
+            self._run(self._save_all(), "save")
+
+    async def _attempted(self, attempt: A) -> DeliveryResult | None:
+        """How it ended; None if its lease is too short by now."""
+        push, began = attempt.delivery.push, self._clock.now()
+        if attempt.send_before is not None and began * 1000 >= attempt.send_before:
+            return None
+        outcome = expired(push, int(began * 1000)) or await self._gateway.send(push)
+        now = self._clock.now()
+        latency_ms = max(0, min(int((now - began) * 1000), MAX_LATENCY))
+        result = self._outbox.settle(attempt, outcome, at=int(now * 1000), latency_ms=latency_ms)
+        log_result(result)
+        return result
+
+    # Writing down.
+
+    async def _save_all(self) -> None:
+        """At once all that ended while the last ones were saved."""
+        try:
+            while self._unsaved:
+                batch = self._unsaved[:SAVE_LIMIT]
+                del self._unsaved[:SAVE_LIMIT]
+                saved = await self._guarded(self._save(batch))
+                for attempt, result in batch:
+                    self._finish(attempt, result.status if saved else "queued")
+        finally:
+            self._saving = False
+
+    async def _save(self, batch: Sequence[tuple[A, DeliveryResult]]) -> bool:
+        """Try until the database takes it: an answer of APNs must not be forgotten, or the push is sent again."""
+        while True:
+            try:
+                await self._outbox.save(batch)
+            except Unavailable as error:
+                log.error(line("database unavailable", error=error, then="trying again"))  # noqa: TRY400 - one line
+                await asyncio.sleep(DATABASE_PAUSE)
+            else:
+                return True
+
+    def _finish(self, attempt: A, status: DeliveryStatus) -> None:
+        self._held.pop(attempt.key).set_result(status)
+
+    # Tasks.
+
+    async def _guarded(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Its result; None if it failed. No fault and no defect may end the one task that polls, saves or sweeps."""
+        try:
+            return await work
+        except Unavailable as error:
+            log.error(line("database unavailable", error=error))  # noqa: TRY400 - one line
+        except Exception:
+            log.exception(line(f"{self._name} broken"))
+        return None
+
+    def _run(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        task = asyncio.create_task(work, name=f"{self._name}-{name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+async def _cancelled(tasks: "Sequence[asyncio.Task[Any]] | set[asyncio.Task[Any]]") -> None:
+    found = list(tasks)
+    for task in found:
+        task.cancel()
+    await asyncio.gather(*found, return_exceptions=True)
