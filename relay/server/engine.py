@@ -7,9 +7,9 @@ who hangs up must not cancel them. Every push is sent at least once, on each att
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Container, Coroutine, Sequence
+from collections.abc import Container, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from relay.apns.gateway import Gateway
 from relay.apns.push import Outcome
@@ -113,6 +113,7 @@ class DeliveryEngine(Generic[A]):
         except TimeoutError:
             log.warning(line("stop", unfinished=len(self._held)))
         await _cancelled(self._tasks)
+        self._tasks.clear()
 
     # Questions.
 
@@ -167,9 +168,14 @@ class DeliveryEngine(Generic[A]):
     async def _poll_for_ever(self) -> None:
         while True:
             # In a task of its own: a claim that is cut off when the relay stops would lose what it took.
-            polling = self._run(self._guarded(self.poll()), "poll")
-            seconds = await asyncio.shield(polling)
+            seconds = await asyncio.shield(self._run(self._poll_once(), "poll"))
             await sleep_unless(self._clock, POLL_SECONDS if seconds is None else seconds, self._wake)
+
+    async def _poll_once(self) -> float | None:
+        try:
+            return await self._guarded(self.poll())
+        finally:
+            self._ended()
 
     async def _sweep_for_ever(self) -> None:
         while True:
@@ -184,6 +190,7 @@ class DeliveryEngine(Generic[A]):
                 await self._deliver(self._waiting.popleft())
         finally:
             self._sending -= 1
+            self._ended()
 
     async def _deliver(self, attempt: A) -> None:
         try:
@@ -224,6 +231,7 @@ class DeliveryEngine(Generic[A]):
                     self._finish(attempt, result.status if saved else "queued")
         finally:
             self._saving = False
+            self._ended()
 
     async def _save(self, batch: Sequence[tuple[A, DeliveryResult]]) -> bool:
         """Try until the database takes it: an answer of APNs must not be forgotten, or the push is sent again."""
@@ -254,11 +262,14 @@ class DeliveryEngine(Generic[A]):
     def _run(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         task = asyncio.create_task(work, name=f"{self._name}-{name}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
         return task
 
+    def _ended(self) -> None:
+        """Of the task that runs now. Not a callback of the task: that costs a turn of the loop for each push."""
+        self._tasks.discard(cast(asyncio.Task[Any], asyncio.current_task()))
 
-async def _cancelled(tasks: "Sequence[asyncio.Task[Any]] | set[asyncio.Task[Any]]") -> None:
+
+async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
     found = list(tasks)
     for task in found:
         task.cancel()
