@@ -173,7 +173,7 @@ VARIABLES: dict[str, Variable] = {
     "APNS_TRANSPORT": Variable("lean", _transport, "lean: the relay's own HTTP/2; aioapns: that of the package"),
     "APNS_PUSH_DEADLINE": Variable("10", _seconds, "seconds until an unanswered push counts as maybe sent"),
     "RELAY_EVENT_DEADLINE": Variable("5", _seconds, "seconds after which /v1/event answers and reports the rest as queued"),
-    "RELAY_DELIVERY_DAYS": Variable("30", _days, "days that settled rows stay in delivery_log"),
+    "RELAY_DELIVERY_DAYS": Variable("30", _days, "days that the row of a finished push stays in delivery_log"),
 }  # fmt: skip
 
 _NOTHING = {"", "undefined", "null"}
