@@ -1,6 +1,7 @@
 """Hooks of mkdocs: the tables that come from the code, the README as the first page, the notebooks as the manual.
 
-A page asks for a table with a comment, `<!-- generated: settings -->`; a comma joins commands. README and pages link to each
+A page asks for a table with a comment, `<!-- generated: settings -->`; a comma joins commands, and `relay pair beyond relay bridge`
+leaves out what the second command has, too. README and pages link to each
 other and to notebooks as files of the repository, so that the links work there too; here they become links of the site.
 """
 
@@ -60,13 +61,19 @@ def settings() -> str:
 
 def options(command: str) -> str:
     """The options of `relay bridge`, `simulator apns` and so on, as their `--help` has them."""
+    command, _, known = command.partition(" beyond ")
+    left_out = {_words(one) for one in _actions(known)} if known else set()
+    rows = [(words, _help(one)) for one in _actions(command) if (words := _words(one)) not in left_out]
+    return _table((f"`{command}`", ""), rows)
+
+
+def _actions(command: str) -> list[argparse.Action]:
     program, name = command.split()
     parser = (relay_parser({}.get) if program == "relay" else simulator_parser())._subparsers
     assert parser is not None
     choices = parser._group_actions[0].choices
     assert isinstance(choices, dict)
-    actions = [one for one in choices[name]._actions if not isinstance(one, argparse._HelpAction)]
-    return _table((f"`{command}`", ""), [(_words(one), _help(one)) for one in actions])
+    return [one for one in choices[name]._actions if not isinstance(one, argparse._HelpAction)]
 
 
 def _words(action: argparse.Action) -> str:
@@ -104,7 +111,7 @@ def control_routes() -> str:
     rows = [
         (f"`{one.method} {one.path}`", one.summary, _fields(one.body) or _fields(one.query)) for one in ROUTES
     ]
-    return _table(("Route", "", "Body, or query of GET and DELETE"), rows)
+    return _table(("Route", "", "Body, query"), rows)
 
 
 def phone_settings() -> str:
