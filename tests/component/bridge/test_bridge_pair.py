@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from component.bridge.fake_opencode import FakeOpenCode
 from component.bridge.running import SECRET
 from relay import contract
 from relay.bridge.errors import OptionError, SecretFileError
@@ -118,7 +119,30 @@ class TestSecret:
             rotate_secret(options)
 
 
-class TestHosts:
+class TestPairing:
+    async def test_the_secret_file_is_made_and_kept(
+        self, fake_opencode: FakeOpenCode, state_home: Path
+    ) -> None:
+        options = BridgeOptions(fake_opencode.url, "https://relay.example.org/", relay_secret="")
+        first, second = await pairing_of(options), await pairing_of(options)
+        assert first == second
+        assert (first.relay_url, first.hosts) == ("https://relay.example.org", [fake_opencode.url])
+        assert len(first.relay_secret) == 24
+        path = state_home / "opencode-push-relay" / "relay-secret"
+        assert path.read_text() == first.relay_secret + "\n"
+
+    async def test_an_address_that_is_not_local_stands_for_itself(self) -> None:
+        options = BridgeOptions("http://192.0.2.77:4096", "https://relay.example.org", relay_secret=SECRET)
+        assert (await pairing_of(options)).hosts == ["http://192.0.2.77:4096"]
+
+    async def test_what_cannot_be_paired_is_one_sentence(self, tmp_path: Path) -> None:
+        with pytest.raises(SecretFileError, match="Is a directory"):
+            await pairing_of(
+                BridgeOptions("http://127.0.0.1:1", "https://relay.example.org", secret_file=tmp_path)
+            )
+        with pytest.raises(OptionError, match="the relay URL"):
+            await pairing_of(BridgeOptions("http://127.0.0.1:1", "relay", relay_secret=SECRET))
+
     async def test_every_named_address_takes_a_connection(self, monkeypatch: pytest.MonkeyPatch) -> None:
         async def tailnet() -> Tailnet:
             return Tailnet("laptop.ts.net", ("127.0.0.2", "127.0.0.3"))

@@ -18,7 +18,7 @@ from relay.bridge.address import Address
 from relay.bridge.errors import ServeError
 from relay.bridge.options import BridgeOptions
 from relay.bridge.run import run_bridge
-from relay.bridge.sources.opencode1.serve import OpenCodeServe, serve_command
+from relay.bridge.sources.opencode1.serve import START_SECONDS, OpenCodeServe, serve_command
 from waiting import PATIENCE, eventually
 
 HERE = Address("http://127.0.0.1:4096", "opencode", None)
@@ -139,12 +139,19 @@ class TestProcess:
         await eventually(lambda: not alive(note()["pid"]) and not alive(note()["tool"]))
         await process.stop()  # once more is harmless
 
-    async def test_one_that_ends_at_once_is_quoted(
-        self, note: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        ("mode", "reason"),
+        [
+            ("fails", "ended with status 3 before it listened: Error: port in use"),
+            ("silent", r"did not listen within 0\.2 s"),
+        ],
+    )
+    async def test_one_that_does_not_listen_is_given_up(
+        self, note: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch, mode: str, reason: str
     ) -> None:
-        monkeypatch.setenv("MODE", "fails")
-        process = serve()
-        with pytest.raises(ServeError, match="ended with status 3 before it listened: Error: port in use"):
+        monkeypatch.setenv("MODE", mode)
+        process = serve(start_seconds=0.2 if mode == "silent" else START_SECONDS)
+        with pytest.raises(ServeError, match=reason):
             await process.start()
         await process.stop()
 
@@ -154,15 +161,6 @@ class TestProcess:
         monkeypatch.setenv("MODE", "fails")
         process = OpenCodeServe(serve_command(Address(fake_relay.url, "opencode", None), [], os.environ))
         with pytest.raises(ServeError, match=f"something else listens on 127.0.0.1:{fake_relay.port}"):
-            await process.start()
-        await process.stop()
-
-    async def test_one_that_never_listens_is_given_up(
-        self, note: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("MODE", "silent")
-        process = serve(start_seconds=0.2)
-        with pytest.raises(ServeError, match=r"did not listen within 0\.2 s"):
             await process.start()
         await process.stop()
 

@@ -11,22 +11,22 @@ from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1.catch_up import CatchUp, Ending, Snapshot, ending
 from relay.bridge.sources.opencode1.fold import Sessions
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.wire import Info, Message, PendingRequest, RetryStatus, decode
+from relay.bridge.sources.opencode1.wire import Info, PendingRequest, RetryStatus, SessionMessage, decode
 
 HERE = "/code/demo"
 BUSY, RETRY = RetryStatus(type="busy"), RetryStatus(type="retry", attempt=2, next=8000)
 SINCE = 1000.0
 
 
-def message(message_id: str, role: str = "assistant", **info: Any) -> Message:
-    return decode(json.dumps({"info": {"id": message_id, "role": role} | info}).encode(), Message)
+def message(message_id: str, role: str = "assistant", **info: Any) -> SessionMessage:
+    return decode(json.dumps({"info": {"id": message_id, "role": role} | info}).encode(), SessionMessage)
 
 
-def done(message_id: str = "m1", at: float = SINCE) -> Message:
+def done(message_id: str = "m1", at: float = SINCE) -> SessionMessage:
     return message(message_id, finish="stop", time={"completed": at})
 
 
-def failed(name: str, words: str = "no", **more: Any) -> Message:
+def failed(name: str, words: str = "no", **more: Any) -> SessionMessage:
     return message("m1", error={"name": name, "data": {"message": words}}, **more)
 
 
@@ -62,7 +62,7 @@ class World:
         changes, ended = self.catch_up.resync(snapshot, self.mark() if mark is None else mark)
         return text(changes) + "".join(f"|{one}" for one in ended)
 
-    def ended(self, newest: Message | None, mark: int | None = None) -> str:
+    def ended(self, newest: SessionMessage | None, mark: int | None = None) -> str:
         return text(self.catch_up.ended("a", newest, self.mark() if mark is None else mark, SINCE))
 
 
@@ -86,7 +86,7 @@ def unobserved() -> World:
     return World("new; busy; connected")
 
 
-ENDINGS: list[tuple[Message | None, Ending]] = [
+ENDINGS: list[tuple[SessionMessage | None, Ending]] = [
     (None, "interrupted"),
     (message("m1", "user"), "interrupted"),
     (message("m1"), "interrupted"),
@@ -105,7 +105,7 @@ ENDINGS: list[tuple[Message | None, Ending]] = [
 
 
 @pytest.mark.parametrize(("newest", "how"), ENDINGS)
-def test_how_a_run_ended(newest: Message | None, how: Ending) -> None:
+def test_how_a_run_ended(newest: SessionMessage | None, how: Ending) -> None:
     assert ending(newest) == how
 
 
@@ -159,7 +159,9 @@ class TestEnded:
             (message("m1"), "interrupted", ""),
         ],
     )
-    def test_the_newest_message_says_how(self, busy: World, newest: Message, kind: str, words: str) -> None:
+    def test_the_newest_message_says_how(
+        self, busy: World, newest: SessionMessage, kind: str, words: str
+    ) -> None:
         assert busy.resync() == "|a"
         (change,) = busy.catch_up.ended("a", newest, busy.mark(), SINCE)
         assert (named(change), change.text) == (f"{kind} m1", words)
@@ -260,7 +262,7 @@ class TestMissed:
             failed("MessageAbortedError", time={"completed": SINCE}),
         ],
     )
-    def test_what_nobody_needs_to_know(self, idle: World, newest: Message | None) -> None:
+    def test_what_nobody_needs_to_know(self, idle: World, newest: SessionMessage | None) -> None:
         assert idle.ended(newest) == ""
 
     def test_an_end_of_which_only_the_last_echo_came_is_reported(self, idle: World) -> None:

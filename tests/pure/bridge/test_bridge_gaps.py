@@ -15,7 +15,7 @@ from relay.bridge.sources.opencode1.catch_up import CatchUp, Snapshot, ending
 from relay.bridge.sources.opencode1.fold import Sessions
 from relay.bridge.sources.opencode1.resync import RECHECK_SECONDS, SNAPSHOT_DELAY
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.wire import Event, Info, Message, PendingRequest, RetryStatus
+from relay.bridge.sources.opencode1.wire import Event, Info, PendingRequest, RetryStatus, SessionMessage
 from relay.bridge.state_file import OpenRuns
 from relay.contract import Event as Sent
 from simulator.opencode.v1.replay import recorded_start_ms
@@ -124,9 +124,11 @@ class Bridge:
             self.play_until(t + RECHECK_SECONDS)
         self.act(self.catch_up.ended(session_id, self.newest(session_id), mark, since_ms))
 
-    def newest(self, session_id: str) -> Message | None:
+    def newest(self, session_id: str) -> SessionMessage | None:
         messages = self.server.message_list(session_id, 1)
-        return msgspec.json.decode(msgspec.json.encode(messages[0]), type=Message) if messages else None
+        return (
+            msgspec.json.decode(msgspec.json.encode(messages[0]), type=SessionMessage) if messages else None
+        )
 
     def snapshot(self) -> Snapshot:
         waiting = [*self.server.permissions.values(), *self.server.questions.values()]

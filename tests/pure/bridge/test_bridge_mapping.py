@@ -19,7 +19,7 @@ from relay.bridge.notify.mapping import (
 )
 from relay.bridge.notify.source import Change, Kind
 from relay.bridge.sources.opencode1.client import newest_text
-from relay.bridge.sources.opencode1.wire import Info, Message, Part
+from relay.bridge.sources.opencode1.wire import Info, Part, SessionMessage
 from relay.contract import ALERT_TYPES
 from relay.text import utf16_units
 
@@ -176,9 +176,9 @@ def test_titles_and_bodies_always_fit_and_are_never_empty(kind: Kind, title: str
     assert contract.decode(contract.encode(sent), contract.Event) == sent
 
 
-def message(role: str, *parts: Part | str, message_id: str = "msg_1") -> Message:
+def message(role: str, *parts: Part | str, message_id: str = "msg_1") -> SessionMessage:
     pieces = [Part(type="text", text=part) if isinstance(part, str) else part for part in parts]
-    return Message(info=Info(id=message_id, role=role), parts=pieces)
+    return SessionMessage(info=Info(id=message_id, role=role), parts=pieces)
 
 
 SYNTHETIC = Part(type="text", text="x", synthetic=True)
@@ -205,7 +205,7 @@ TOOL = Part(type="tool")
         ([message("system", "x")], ""),
     ],
 )  # fmt: skip
-def test_the_newest_text_of_messages(messages: list[Message], body: str) -> None:
+def test_the_newest_text_of_messages(messages: list[SessionMessage], body: str) -> None:
     assert newest_text(messages) == body
 
 

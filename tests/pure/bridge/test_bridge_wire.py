@@ -13,7 +13,7 @@ from relay.bridge.sources.opencode1.wire import (
     Health,
     Info,
     Malformed,
-    Message,
+    SessionMessage,
     decode,
     parse,
     properties,
@@ -138,7 +138,9 @@ def test_sessions_messages_and_health_of_the_rest_routes() -> None:
     info = decode(b'{"id":"ses_1","title":"Fix","parentID":"ses_0","time":{"created":1,"updated":2}}', Info)
     assert (info.id, info.title, info.parent_id, info.time.completed) == ("ses_1", "Fix", "ses_0", None)
     parts = b'[{"type":"text","text":"hi"},{"type":"tool","tool":"bash","state":{}}]'
-    (message,) = decode(b'[{"info":{"id":"msg_1","role":"user"},"parts":' + parts + b"}]", list[Message])
+    (message,) = decode(
+        b'[{"info":{"id":"msg_1","role":"user"},"parts":' + parts + b"}]", list[SessionMessage]
+    )
     assert [part.text for part in message.parts] == ["hi", None]
     assert decode(b'{"healthy":true,"version":"1.18.33"}', Health).version == "1.18.33"
 

@@ -10,10 +10,10 @@ from relay.bridge.sources.opencode1.runs import Runs
 from relay.bridge.sources.opencode1.session import RUNNING, Session
 from relay.bridge.sources.opencode1.wire import (
     FailureData,
-    Message,
     PendingRequest,
     RetryStatus,
     SessionError,
+    SessionMessage,
     details,
 )
 
@@ -43,7 +43,7 @@ class Snapshot:
     requests: Sequence[PendingRequest]
 
 
-def ending(newest: Message | None) -> Ending:
+def ending(newest: SessionMessage | None) -> Ending:
     """How the run ended whose newest message this is; None: it has none."""
     if newest is None or newest.info.role != "assistant":
         return "interrupted"
@@ -54,7 +54,7 @@ def ending(newest: Message | None) -> Ending:
     return "stopped" if newest.info.finish in STOPPED_FINISHES else "complete"
 
 
-def failure_of(message: Message) -> FailureData | None:
+def failure_of(message: SessionMessage) -> FailureData | None:
     """The error in a message, if there is one."""
     raw = bytes(message.info.error)
     return details(raw, FailureData) if raw not in (b"", b"null") else None
@@ -119,7 +119,9 @@ class CatchUp:
                 changes += self._runs.ask(asking)
         return changes, ended
 
-    def ended(self, session_id: str, newest: Message | None, mark: int, since_ms: float) -> list[Change]:
+    def ended(
+        self, session_id: str, newest: SessionMessage | None, mark: int, since_ms: float
+    ) -> list[Change]:
         """What the newest message of a session that is idle says about its end, unless that was reported before.
 
         Of a session that was not known to run, only an end after `since_ms` (UNIX milliseconds) counts.
@@ -139,7 +141,7 @@ class CatchUp:
         missed = (newest.info.time.completed or 0) >= since_ms
         return self._end(session_id, session, newest, how) if missed else []
 
-    def note(self, session_id: str, newest: Message | None) -> None:
+    def note(self, session_id: str, newest: SessionMessage | None) -> None:
         """The newest message of a session that runs: its end is named by it if no newer one comes."""
         session = self._runs.tree.session(session_id)
         session.newest_id = max(session.newest_id, newest.info.id if newest else "")
@@ -179,7 +181,9 @@ class CatchUp:
         session.phase, session.running, session.unobserved = "idle", False, False
         return self._runs.withdraw(session_id, session)
 
-    def _end(self, session_id: str, session: Session, newest: Message | None, how: Ending) -> list[Change]:
+    def _end(
+        self, session_id: str, session: Session, newest: SessionMessage | None, how: Ending
+    ) -> list[Change]:
         failure = failure_of(newest) if newest and how == "error" else None
         session.newest_id = max(session.newest_id, newest.info.id if newest else "")
         session.phase, session.running, session.unobserved = "idle", False, False

@@ -16,9 +16,9 @@ from relay.bridge.sources.opencode1.wire import (
     Health,
     Info,
     Malformed,
-    Message,
     PendingRequest,
     RetryStatus,
+    SessionMessage,
     decode,
 )
 
@@ -48,9 +48,11 @@ class OpenCode:
         """GET /session/:id, which finds the session whatever directory it belongs to."""
         return await self._get(f"/session/{quote(session_id, safe='')}", Info)
 
-    async def messages(self, session_id: str, limit: int) -> list[Message]:
+    async def messages(self, session_id: str, limit: int) -> list[SessionMessage]:
         """GET /session/:id/message: the newest `limit` messages, oldest first."""
-        return await self._get(f"/session/{quote(session_id, safe='')}/message?limit={limit}", list[Message])
+        return await self._get(
+            f"/session/{quote(session_id, safe='')}/message?limit={limit}", list[SessionMessage]
+        )
 
     async def newest_text(self, session_id: str, last_id: str) -> str:
         """What was said last in the run that ended with the message `last_id`; "" if nothing was."""
@@ -137,7 +139,7 @@ def _reason(error: Exception) -> str:
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
 
 
-def newest_text(messages: Sequence[Message], last_id: str = "") -> str:
+def newest_text(messages: Sequence[SessionMessage], last_id: str = "") -> str:
     """The assistant's newest text since the user said something, else what the user said, else "". `messages`: oldest first.
 
     What came after the message `last_id` belongs to a later run, if there is such a message. An answer to something
@@ -150,7 +152,7 @@ def newest_text(messages: Sequence[Message], last_id: str = "") -> str:
     return ""
 
 
-def _run(messages: Sequence[Message], last_id: str) -> Sequence[Message]:
+def _run(messages: Sequence[SessionMessage], last_id: str) -> Sequence[SessionMessage]:
     """Without later messages, and without what the user said last if the model never saw it (OpenCode 1.18 drops a prompt
     that waits when the turn fails)."""
     ids = [message.info.id for message in messages]
@@ -159,7 +161,7 @@ def _run(messages: Sequence[Message], last_id: str) -> Sequence[Message]:
     return own[: answers[-1] + 1] if answers else own
 
 
-def _text(message: Message) -> str:
+def _text(message: SessionMessage) -> str:
     texts = [
         part.text
         for part in message.parts

@@ -12,7 +12,7 @@ from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1.catch_up import CatchUp, Snapshot, ending
 from relay.bridge.sources.opencode1.client import OpenCode
 from relay.bridge.sources.opencode1.fold import Sessions
-from relay.bridge.sources.opencode1.wire import Info, Message, PendingRequest, RetryStatus
+from relay.bridge.sources.opencode1.wire import Info, PendingRequest, RetryStatus, SessionMessage
 from relay.log import line
 
 log = logging.getLogger("relay.bridge.sources.opencode1.resync")
@@ -149,7 +149,7 @@ class Resync:
         newest = await self._newest(session_id)
         self._act(self._catch_up.ended(session_id, newest, mark, since_ms))
 
-    async def _newest(self, session_id: str) -> Message | None:
+    async def _newest(self, session_id: str) -> SessionMessage | None:
         try:
             return next(reversed(await self._opencode.messages(session_id, 1)), None)
         except NotFound:

@@ -1,11 +1,9 @@
-"""The life of one turn, from the first busy to the first idle, as a table. Pure.
+"""One session: the life of a turn, from the first busy to the first idle, as a table, and what its card shows. Pure.
 
 Why it is not simply "idle means complete" (all observed on OpenCode 1.18): busy is repeated before and after every
 step; errors and aborts give idle twice; a rejected permission and an abort during a retry end in idle without any
 error; an unknown model gives a second error after the idle; ContextOverflowError is followed by a compaction and the
 turn goes on; an error or an abort is over for good unless a new step begins.
-
-What is remembered of one session while it runs, and what its card shows of that. Pure.
 """
 
 from dataclasses import dataclass, field
@@ -96,12 +94,16 @@ class Retry:
 
 @dataclass(slots=True)
 class Session:
-    """One session. `learnt`: its parent and title are known, or cannot be.
+    """One session.
 
-    `running`: its beginning was reported, and not yet its end. `doing`: its newest tool or text in words.
-    `newest_id` is its newest message's, `ended_id` what that was when a run last ended. `touched`: the number of the
-    newest event by which its phase or requests may have changed; `ended_at`: what that was when a run last ended. `unobserved`: a root that ran when the stream was cut, and the server
-    was not asked since, so that an idle does not say how the run ended.
+    - `learnt`: its parent and title are known, or cannot be; `requested`: they are being asked for.
+    - `running`: its beginning was reported, and not yet its end. `doing`: its newest tool or text in words.
+    - `newest_id`: its newest message; `ended_id`: what that was when a run last ended.
+    - `touched`: the number of the newest event by which its phase or requests may have changed; `ended_at`: what that was
+      when a run last ended.
+    - `unobserved`: a root that ran when the stream was cut, and the server was not asked since, so that an idle does not
+      say how the run ended.
+    - `pending`: open requests, oldest first, each with what `touched` was when it was asked.
     """
 
     phase: Phase = "unknown"
@@ -119,9 +121,7 @@ class Session:
     retry: Retry | None = None
     touched: int = 0
     ended_at: int = 0
-    pending: dict[str, int] = field(
-        default_factory=dict
-    )  # open requests, oldest first, with `touched` when asked
+    pending: dict[str, int] = field(default_factory=dict)
 
     @property
     def quiet(self) -> bool:

@@ -167,7 +167,7 @@ class Part(Wire, frozen=True, kw_only=True):
     synthetic: bool | None = None
 
 
-class Message(Wire, frozen=True, kw_only=True):
+class SessionMessage(Wire, frozen=True, kw_only=True):
     """One message of GET /session/:id/message."""
 
     info: Info
