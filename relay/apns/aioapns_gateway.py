@@ -73,7 +73,7 @@ class AioapnsGateway:
         return client
 
     async def send(self, push: Push) -> Outcome:
-        """What became of the push, as far as aioapns can tell."""
+        """What became of the push, as far as aioapns knows."""
         if (refused := refusal(push)) is not None:
             return refused
         if self._closed:

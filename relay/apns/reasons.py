@@ -96,7 +96,7 @@ UNANSWERED: Final = Verdict.RETRY_LATER
 
 
 def judge(status: int, reason: str | None) -> Reason:
-    """The row for an answer. A reason that Apple adds one day is judged by its status."""
+    """The row for an answer. A reason that Apple adds one day gets the verdict of its status."""
     if status == 200:
         return _DELIVERED
     if reason in REASONS:

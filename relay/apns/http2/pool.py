@@ -163,10 +163,8 @@ class ConnectionPool:
             for stuck in [each for each in self._usable if not each.in_flight and not each.has_room(size)]:
                 self._retire(stuck, "it took nothing", failed=not stuck.answers)
             return
-        if whole:
-            self._finish(pending, maybe_sent(self._env, pending.within("answer")))
-        else:
-            self._finish(pending, not_sent(self._env, pending.within("window for all of it")))
+        unanswered, missing = (maybe_sent, "answer") if whole else (not_sent, "window for all of it")
+        self._finish(pending, unanswered(self._env, pending.within(missing)))
         if connection.answers == pending.answers_before:
             self._retire(connection, "silent", failed=not connection.answers)
 
@@ -188,23 +186,25 @@ class ConnectionPool:
 
     def completed(self, ticket: PendingPush, result: Result) -> None:
         """Give the caller its outcome; but what was provably not processed goes to the head of the queue, once."""
-        if result.transmission == "not_sent" and not self._closed and ticket.may_resend:
+        if result is OK:
+            self._attempts.succeeded()
+            self._finish(ticket, self._delivered)
+        elif result.transmission == "not_sent" and not self._closed and ticket.may_resend:
             ticket.resent, ticket.connection = True, None
             self._waiting[ticket] = None
             self._waiting.move_to_end(ticket, last=False)
-            return
-        outcome = self._delivered if result is OK else self._outcome(result)
-        if outcome.transmission == "answered":
-            self._attempts.succeeded()
+        else:
+            self._finish(ticket, self._outcome(result))
+
+    def _outcome(self, result: Result) -> Outcome:
+        if result.transmission != "answered":
+            return (not_sent if result.transmission == "not_sent" else maybe_sent)(self._env, result.error)
+        self._attempts.succeeded()
+        outcome = read_answer(self._env, result.status, result.body)
         if outcome.verdict is Verdict.KEY_REFUSED:
             # It concerns every push: those that wait for a stream would get the same answer.
             self._fail_waiting("APNs refuses the key")
-        self._finish(ticket, outcome)
-
-    def _outcome(self, result: Result) -> Outcome:
-        if result.transmission == "answered":
-            return read_answer(self._env, result.status, result.body)
-        return (not_sent if result.transmission == "not_sent" else maybe_sent)(self._env, result.error)
+        return outcome
 
     def changed(self, connection: _Connection) -> None:
         """There may be room, or the peer sends the connection away."""

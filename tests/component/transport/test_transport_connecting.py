@@ -129,7 +129,7 @@ def only_tokens_from(iat: float) -> Callable[[Any], None]:
     """APNs that knows a token as expired if it is older, and goes on refusing on that connection."""
     wedged: set[Any] = set()
 
-    def judge(request: Any) -> None:
+    def answer(request: Any) -> None:
         token = request.headers["authorization"].removeprefix("bearer ")
         if request.peer in wedged or jwt.decode(token, options={"verify_signature": False})["iat"] < iat:
             wedged.add(request.peer)
@@ -137,7 +137,7 @@ def only_tokens_from(iat: float) -> Callable[[Any], None]:
         else:
             request.answer()
 
-    return judge
+    return answer
 
 
 async def test_the_other_environments_connection_is_replaced_too(
@@ -159,7 +159,9 @@ async def test_a_young_token_is_not_renewed(gateway: ApnsGateway, apns: Any, clo
     assert len(apns.requests) == 1
 
 
-async def test_still_expired_after_renewal_is_told(gateway: ApnsGateway, apns: Any, clock: Clock) -> None:
+async def test_still_expired_after_renewal_is_the_outcome(
+    gateway: ApnsGateway, apns: Any, clock: Clock
+) -> None:
     await prime(gateway, apns)
     clock.now += MIN_AGE
     apns.on_push = only_tokens_from(clock.now + 1)

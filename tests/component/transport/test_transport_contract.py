@@ -42,7 +42,7 @@ ANSWERS: dict[str, tuple[str, Any]] = {
 
 
 @each(ANSWERS)
-async def test_every_answer_is_told_and_leaves_its_stream_free(
+async def test_every_answer_is_the_outcome_and_leaves_its_stream_free(
     build: BuildGateway, apns: Any, transport: str, case: Any
 ) -> None:
     """The server allows one stream, so that the next push shows whether it is free again."""
@@ -57,7 +57,7 @@ async def test_every_answer_is_told_and_leaves_its_stream_free(
     assert len(apns.peers) == 1
 
 
-@both("received DATA is never acknowledged: after 64 KiB of bodies no error is heard any more")
+@both("received DATA is never acknowledged: after 64 KiB of bodies no error is received any more")
 async def test_two_thousand_errors_on_one_connection(build: BuildGateway, apns: Any, transport: str) -> None:
     gateway = build(apns.port, transport=transport, hang=1.5)
     apns.on_push = lambda request: request.answer(410, UNREGISTERED)

@@ -129,7 +129,7 @@ async def test_closing_gives_up_what_is_not_answered(build: BuildGateway, apns: 
 
 # Connecting.
 
-UNREACHABLE = "a push that cannot have left is not told from one that may have"
+UNREACHABLE = "a push that cannot have left is not distinguished from one that may have"
 
 
 def refused() -> tuple[int, Callable[[], None]]:

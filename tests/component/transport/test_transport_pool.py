@@ -124,16 +124,16 @@ async def test_an_unproved_connection_is_not_multiplied(
     it = build_pool()
     sending = send(it, 5)
     await eventually(lambda: len(held) == 1)
-    looks = 0
+    wakings = 0
     grow = it._grow
-    monkeypatch.setattr(it, "_grow", lambda: looks_again())
+    monkeypatch.setattr(it, "_grow", lambda: wake_again())
 
-    def looks_again() -> None:
-        nonlocal looks
-        looks += 1
+    def wake_again() -> None:
+        nonlocal wakings
+        wakings += 1
         grow()
 
-    await eventually(lambda: looks > 5)
+    await eventually(lambda: wakings > 5)
     assert len(apns.peers) == 1
     held.answer()
     assert await asyncio.gather(*sending) == [OK] * 5

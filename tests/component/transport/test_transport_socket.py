@@ -114,7 +114,7 @@ async def test_a_push_written_to_a_dying_connection_before_its_octets_left_is_se
 
 
 class Nobody:
-    """Hears that the connection was lost a second time."""
+    """Receives that the connection was lost a second time."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_: None

@@ -35,7 +35,7 @@ async def test_an_event_rings_on_the_phones_and_a_dead_token_is_forgotten(
             said: dict[str, Any] = json.loads(await response.get_data())
             return said
 
-        async def tell() -> tuple[int, int, int]:
+        async def send_event() -> tuple[int, int, int]:
             said = await post("event", eventType="complete", sessionID="ses_1", eventID=str(uuid.uuid4()))
             return said["sent"], said["failed"], said["queued"]
 
@@ -43,9 +43,9 @@ async def test_an_event_rings_on_the_phones_and_a_dead_token_is_forgotten(
         for token in tokens:
             registry.attach(token, rung.append)
             await post("device/register", deviceToken=token, apnsEnv="sandbox")
-        assert await tell() == (4, 0, 0)
+        assert await send_event() == (4, 0, 0)
         await eventually(lambda: len(rung) == 4)
         await post("device/register", deviceToken="ab" * 32, apnsEnv="sandbox")  # nobody's
-        assert await tell() == (4, 1, 0)
-        assert await tell() == (4, 0, 0)  # it was forgotten
+        assert await send_event() == (4, 1, 0)
+        assert await send_event() == (4, 0, 0)  # it was forgotten
         await eventually(lambda: len(rung) == 12)

@@ -118,18 +118,18 @@ async def test_one_push_probes_while_the_others_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    "unheard", [not_sent("connection refused"), maybe_sent("connection lost"), RuntimeError("broken")]
+    "unanswered", [not_sent("connection refused"), maybe_sent("connection lost"), RuntimeError("broken")]
 )
-async def test_a_probe_that_was_not_answered_leaves_it_to_the_next(unheard: Outcome | Exception) -> None:
+async def test_a_probe_that_was_not_answered_leaves_it_to_the_next(unanswered: Outcome | Exception) -> None:
     scene = Scene(REFUSED)
-    scene.gateway.answers.extend([unheard, SENT])
+    scene.gateway.answers.extend([unanswered, SENT])
     await scene.send()
     scene.now += 60
-    if isinstance(unheard, Exception):
+    if isinstance(unanswered, Exception):
         with pytest.raises(RuntimeError):
             await scene.send()
     else:
-        assert await scene.send() == unheard
+        assert await scene.send() == unanswered
     assert await scene.send() == SENT
 
 

@@ -1,4 +1,4 @@
-"""The table of APNs' answers: complete, and every row judged."""
+"""The table of APNs' answers: complete, and a verdict in every row."""
 
 import pytest
 
