@@ -1,13 +1,16 @@
 """What people install: the built package stands alone, and the container files say what they should."""
 
+import os
 import shutil
 import subprocess
 import sys
 import venv
 import zipfile
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from simulator.scenario import scenarios
 
@@ -45,6 +48,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_recordings_migrations_and_types(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"relay/py.typed", "simulator/py.typed", "relay/server/store/migrations/0001_initial.py"} <= names
+    assert {"relay/server/store/migrations/0002_live_activities.py"} <= names
     for scenario in scenarios():
         assert f"simulator/scenarios/{scenario}.json" in names
         assert f"simulator/scenarios/recordings/{scenario}.global.ndjson" in names
@@ -53,20 +57,119 @@ def test_the_wheel_holds_recordings_migrations_and_types(wheel: Path) -> None:
 
 def test_the_installed_commands_work_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
     """Installed into a new environment that borrows only the third-party packages of this one."""
-    venv.create(tmp_path / "env", with_pip=False)
-    python = tmp_path / "env" / "bin" / "python"
+    python = _environment(tmp_path, wheel)
     site = next((tmp_path / "env" / "lib").glob("python*/site-packages"))
-    zipfile.ZipFile(wheel).extractall(site)
-    own = next(Path(path) for path in sys.path if path.endswith("site-packages"))
-    (site / "borrowed.pth").write_text(f"{own}\n")
-    for arguments, words in (
-        (["relay", "--version"], "relay 0."),
-        (["simulator", "replay", "--list"], "a_text"),
-    ):
-        done = subprocess.run(
-            [python, "-m", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60
-        )
-        assert words in done.stdout, done.stderr
+    borrowed = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "borrowed.pth").write_text("\n".join(borrowed))
+    for arguments, words in (("relay --version", "relay 0."), ("simulator replay --list", "a_text")):
+        assert words in _run(python, arguments).stdout
+
+
+SERVER_ONLY = ("tortoise", "aiosqlite", "aiomysql", "pymysql", "aioapns", "jwt", "cryptography")
+"""Packages of the extra `server`. h2 is none: Hypercorn, which serves the bridge's own routes, needs it."""
+
+
+@pytest.fixture(scope="module")
+def lean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with the wheel and what it needs without extras, and nothing else."""
+    folder = tmp_path_factory.mktemp("lean")
+    python = _environment(folder, wheel)
+    site = next((folder / "env" / "lib").glob("python*/site-packages"))
+    for name in _needed_without_extras(wheel):
+        found = distribution(name)
+        for top in {
+            file.parts[0] for file in found.files or [] if file.parts[0] not in ("..", "__pycache__")
+        }:
+            if not (site / top).exists():
+                (site / top).symlink_to(found.locate_file(top))
+    return python
+
+
+def _needed_without_extras(wheel: Path) -> set[str]:
+    """The distributions that pip would install with the wheel, as this environment has them."""
+    metadata = next(name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("METADATA"))
+    lines = zipfile.ZipFile(wheel).read(metadata).decode().splitlines()
+    wanted = [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")]
+    needed: set[str] = set()
+    while wanted:
+        requirement = Requirement(wanted.pop())
+        name = requirement.name.lower()
+        if name not in needed and (not requirement.marker or requirement.marker.evaluate({"extra": ""})):
+            needed.add(name)
+            wanted += distribution(name).requires or []
+    return needed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("relay --version", "relay 0."),
+        ("relay bridge --help", "--opencode-url"),
+        ("relay pair --relay-secret 0123456789abcdef", "mobilevoice:///?pair="),
+        (
+            "relay doctor --opencode-url http://127.0.0.1:9 --relay-url http://127.0.0.1:9",
+            "the relay's settings",
+        ),
+    ],
+)
+def test_bridge_pair_and_doctor_need_no_package_of_the_server(lean: Path, arguments: str, words: str) -> None:
+    done = _run(lean, arguments)
+    assert words in done.stdout, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+def test_the_server_says_what_is_to_be_installed(lean: Path, command: str) -> None:
+    done = _run(lean, f"relay {command}")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "relay: the packages of the relay's server are not installed: pip install 'opencode-push-relay[server]'\n"
+    )
+
+
+def test_the_doctor_says_what_it_cannot_check(lean: Path) -> None:
+    """Where the server's settings are at hand, but not its packages."""
+    arguments = "relay doctor --opencode-url http://127.0.0.1:9 --relay-url http://127.0.0.1:9"
+    done = _run(lean, arguments, APNS_KEY_ID="KEY1234567")
+    assert "not checked: the relay's packages are not installed here" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("modules", "foreign"),
+    [
+        ("relay.bridge.run", SERVER_ONLY),
+        ("relay.bridge.pairing.pairing, relay.doctor.command", (*SERVER_ONLY, "h2", "hypercorn", "quart")),
+    ],
+)
+def test_a_command_imports_its_own_packages_only(modules: str, foreign: tuple[str, ...]) -> None:
+    """In the environment of the tests, which has them all."""
+    source = f"import sys, relay.__main__, {modules}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    imported = set(done.stdout.split())
+    assert "relay.bridge.options" in imported, done.stderr
+    assert not imported & {*foreign, "relay.server", "relay.apns"}
+
+
+def _environment(folder: Path, wheel: Path) -> Path:
+    """The Python of a new environment that has the wheel alone."""
+    venv.create(folder / "env", with_pip=False)
+    zipfile.ZipFile(wheel).extractall(next((folder / "env" / "lib").glob("python*/site-packages")))
+    return folder / "env" / "bin" / "python"
+
+
+def _run(python: Path, arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`python -m ARGUMENTS` outside the checkout, with no settings but these variables."""
+    home = {"PATH": os.environ["PATH"], "HOME": str(python.parent), "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(
+        [python, "-m", *arguments.split()],
+        cwd=python.parent,
+        env=home | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 def test_compose_understands_its_file() -> None:
