@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,14 @@ from relay.bridge.http.replies import push_test_event
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.relay_client import PostResult
 from relay.bridge.options import BridgeOptions
+from relay.doctor import apns, push
 from relay.doctor.apns import key_finding
 from relay.doctor.command import doctor as doctor_command
 from relay.doctor.command import walk
 from relay.doctor.connections import check_secret
 from relay.doctor.finding import STEPS, Case, Finding, finding_line, holds, report
 from relay.doctor.push import push_findings, unsent
+from relay.errors import ServerNotInstalled
 from relay.server import settings
 from simulator.apns.faults import AnswerWith, Fault
 from simulator.replay.world import ReplayWorld, WorldOptions
@@ -283,6 +285,23 @@ class TestLedger:
     async def test_one_that_is_away_is_no_error(self, environment: Build) -> None:
         there = "mysql://relay:geheim@127.0.0.1:9/relay"
         assert await unsent(environment(DATABASE_URL=there), self.EVENT) == []
+
+
+async def test_without_the_servers_packages_it_says_what_it_did_not_check(
+    environment: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def missing() -> Iterator[None]:
+        raise ServerNotInstalled
+        yield
+
+    for module in (apns, push):
+        monkeypatch.setattr(module, "server_packages", missing)
+    options = BridgeOptions(opencode_url=NOWHERE, relay_url=NOWHERE)
+    found = await apns.check_apns(Case(options, environment()))
+    assert (found.result, found.remedy) == ("skipped", ServerNotInstalled.REMEDY)
+    assert "not checked" in found.said
+    assert "not checked" in (await unsent(environment(), TestLedger.EVENT))[0]
 
 
 class TestReport:
