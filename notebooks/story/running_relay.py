@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 from relay.server import settings
+from relay.server.app import RelayApp
 from relay.server.serve import serve
 from simulator.clock import VirtualClock
 from simulator.loopback import free_port
@@ -39,19 +40,7 @@ async def turns() -> None:
 Json = dict[str, Any]
 
 SLEEPERS = 4
-"""Tasks of a relay with nothing to do that wait for the clock: its dispatcher and its activity sender each look for what is
-due, and sweep."""
-
-WORK = """
-SELECT (SELECT count(*) FROM activity_registration WHERE lease_until > 0 OR due_at <= ?1)
-     + (SELECT count(*) FROM delivery_log
-        WHERE status = 'queued' AND (lease_until > ?1 OR attempts = 0 AND due_at <= ?1)) AS pushes"""
-"""Pushes that are due or under way. What is tried again goes at a moment that is drawn, so nobody waits for that."""
-
-NEXT = """
-SELECT min(due_at) AS at FROM (
-    SELECT due_at FROM activity_registration UNION ALL SELECT due_at FROM delivery_log WHERE status = 'queued'
-) WHERE due_at > ?1"""
+"""Tasks of a relay with nothing to do that wait for the clock: of alerts and of Live Activities, one polls and one sweeps."""
 
 
 class RunningRelay:
@@ -79,7 +68,7 @@ class RunningRelay:
         self._stop = asyncio.Event()
         self._database = environment["DATABASE_URL"].removeprefix("sqlite://")
         configured = settings.load(environment | {"PORT": str(self._port)})
-        self._serving = asyncio.create_task(serve(configured, self._stop, self._clock))
+        self._serving = asyncio.create_task(serve(configured, self._stop, self._clock, self._keep))
         await until(self._answers)
 
     async def stop(self) -> None:
@@ -108,19 +97,16 @@ class RunningRelay:
 
     @property
     def is_idle(self) -> bool:
-        """It sleeps, and nothing is due or under way."""
-        (waiting,) = self.ask(WORK, self._now_ms)
-        return self._clock.sleepers >= SLEEPERS and not waiting["pushes"]
+        """It sleeps, and nothing is under way."""
+        return self._clock.sleepers >= SLEEPERS and self._app.is_idle
 
-    @property
-    def next_push(self) -> float | None:
+    async def next_push(self) -> float | None:
         """Seconds until it has something to send; None if it has nothing."""
-        (due,) = self.ask(NEXT, self._now_ms)
-        return None if due["at"] is None else (due["at"] - self._now_ms) / 1000
+        due_at = await self._app.next_due_at()
+        return None if due_at is None else due_at / 1000 - self._clock.now()
 
-    @property
-    def _now_ms(self) -> int:
-        return int(self._clock.now() * 1000)
+    def _keep(self, app: RelayApp) -> None:
+        self._app = app
 
     async def _answers(self) -> bool:
         try:

@@ -169,7 +169,7 @@ class Story(Stage):
         ends = self.now() + hours * 3600 + minutes * 60 + seconds
         await self.settle()
         while (left := ends - self.now()) > 0:
-            await self.clock.advance(min(left, self._leap()))
+            await self.clock.advance(min(left, await self._leap()))
             await self.settle()
 
     async def settle(self) -> None:
@@ -183,12 +183,12 @@ class Story(Stage):
         for phone in self.phones:
             phone.run_due()
 
-    def _leap(self) -> float:
+    async def _leap(self) -> float:
         """Seconds until the second before the relay has something to send, or that one second.
 
-        Whoever is woken on the way looks at the database, and the clock does not wait for that.
+        Whoever is woken on the way polls the database, and the clock does not wait for that.
         """
-        due = self.relay.next_push
+        due = await self.relay.next_push()
         return LEAP_SECONDS if due is None else max(1, min(LEAP_SECONDS, due // 1 - 1))
 
     def _nothing_waits(self) -> bool:

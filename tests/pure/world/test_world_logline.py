@@ -11,10 +11,10 @@ STAMP = "2026-11-21 03:37:01,026"
 
 def test_a_line_of_the_relay() -> None:
     line = parse(
-        f"{STAMP} INFO relay.server.intake event event_id=e1 event_type=complete secret_hash=9f9f... deliveries=2\n"
+        f"{STAMP} INFO relay.server.routes.events event event_id=e1 event_type=complete secret_hash=9f9f... deliveries=2\n"
     )
     assert line is not None
-    assert line[1:4] == ("INFO", "relay.server.intake", "event")
+    assert line[1:4] == ("INFO", "relay.server.routes.events", "event")
     assert line.fields == {
         "event_id": "e1",
         "event_type": "complete",
