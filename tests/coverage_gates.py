@@ -1,106 +1,55 @@
-"""The coverage gates: 95 % of each package, and every branch of the pure modules. Exits 1 and says where it falls short."""
+"""The coverage gates: 99 % of each package, and every branch of the pure modules. Exits 1 and says where it falls short."""
 
 import sys
+from pathlib import Path
 
 from coverage import Coverage
 from coverage.results import Numbers
 
+ROOT = Path(__file__).parents[1]
 PACKAGES = ("relay", "simulator")
-PACKAGE_GATE = 95.0
-PURE = (
-    "loadtests/accounts.py",
-    "loadtests/day.py",
-    "loadtests/sections.py",
-    "loadtests/staleness.py",
-    "relay/backoff.py",
-    "relay/server/background.py",
-    "relay/server/delivery.py",
-    "relay/contract.py",
-    "relay/log.py",
-    "relay/text.py",
-    "relay/server/alerts/planner.py",
-    "relay/server/settings.py",
-    "relay/server/alerts/settlement.py",
-    "relay/server/live_activities/push.py",
-    "relay/server/live_activities/life.py",
-    "relay/server/live_activities/updates.py",
-    "relay/server/live_activities/record.py",
-    "relay/server/live_activities/settlement.py",
-    "relay/server/live_activities/throttle.py",
-    "relay/apns/environments.py",
-    "relay/apns/http2/flow.py",
-    "relay/apns/http2/frames.py",
-    "relay/apns/http2/header_block.py",
-    "relay/apns/http2/protocol.py",
-    "relay/apns/http2/response.py",
-    "relay/apns/key_pause.py",
-    "relay/apns/payload.py",
-    "relay/apns/provider_token.py",
-    "relay/apns/push.py",
-    "relay/apns/reasons.py",
-    "relay/bridge/address.py",
-    "relay/bridge/http/replies.py",
-    "relay/bridge/keyed.py",
-    "relay/bridge/notify/mapping.py",
-    "relay/bridge/notify/outbox.py",
-    "relay/bridge/notify/source.py",
-    "relay/bridge/notify/text.py",
-    "relay/bridge/notify/throttle.py",
-    "relay/bridge/options.py",
-    "relay/bridge/sources/opencode1/catch_up.py",
-    "relay/bridge/sources/opencode1/fold.py",
-    "relay/bridge/sources/opencode1/runs.py",
-    "relay/bridge/sources/opencode1/session.py",
-    "relay/bridge/sources/opencode1/wire.py",
-    "relay/bridge/sources/opencode1/wording.py",
-    "relay/bridge/state_file.py",
-    "relay/doctor/finding.py",
-    "simulator/replay/expectations.py",
-    "simulator/lab/guide.py",
-    "simulator/replay/report.py",
-    "simulator/apns/channels/checks.py",
-    "simulator/apns/channels/registry.py",
-    "simulator/apns/authentication.py",
-    "simulator/apns/channels/endpoint.py",
-    "simulator/apns/checks.py",
-    "simulator/apns/delivery/service.py",
-    "simulator/apns/endpoints.py",
-    "simulator/apns/messages.py",
-    "simulator/apns/http2/header_block.py",
-    "simulator/apns/http2/policy.py",
-    "simulator/apns/http2/streams.py",
-    "simulator/apns/http2/connection.py",
-    "simulator/apns/http2/frames.py",
-    "simulator/apns/delivery/mailbox.py",
-    "simulator/apns/profile.py",
-    "simulator/apns/reasons.py",
-    "simulator/apns/registry.py",
-    "simulator/lab/feed.py",
-    "simulator/opencode/scheduler.py",
-    "simulator/opencode/v1/failures.py",
-    "simulator/opencode/v1/shapes.py",
-    "simulator/opencode/v1/api.py",
-    "simulator/opencode/v1/scene.py",
-    "simulator/opencode/script.py",
-    "simulator/opencode/v1/state.py",
-    "simulator/opencode/v1/toolbox.py",
-    "simulator/opencode/v1/tools.py",
-    "simulator/opencode/v1/turn.py",
-    "simulator/phone/live_activities.py",
-    "simulator/phone/app/content_state.py",
-    "simulator/phone/notifications.py",
-    "simulator/phone/profile.py",
-    "simulator/phone/app/monitored_session.py",
-    "simulator/phone/screen.py",
-    "simulator/apns/faults/document.py",
-    "simulator/apns/faults/rule.py",
-    "simulator/apns/faults/table.py",
-    "simulator/phone/activitykit/activities.py",
-    "simulator/phone/activitykit/activity.py",
-    "simulator/phone/activitykit/due.py",
-    "simulator/phone/activitykit/payload.py",
-    "simulator/phone/activitykit/refusals.py",
-)
+PACKAGE_GATE = 99.0
+PURE: dict[str, str] = {
+    "relay/*.py": "__main__ clock",
+    "relay/apns/*.py": "aioapns_gateway gateway",
+    "relay/apns/http2/*.py": "connection connector deadlines pool",
+    "relay/bridge/*.py": "errors run",
+    "relay/bridge/http/*.py": "app",
+    "relay/bridge/notify/*.py": "notifier relay_client",
+    "relay/bridge/sources/opencode1/*.py": "client resync serve source stream",
+    "relay/server/*.py": "app engine serve",
+    "relay/server/alerts/*.py": "dispatcher",
+    "relay/server/live_activities/*.py": "registration sender",
+    "simulator/apns/*.py": "certificates errors hosts sandbox",
+    "simulator/apns/channels/*.py": "",
+    "simulator/apns/delivery/*.py": "device",
+    "simulator/apns/faults/*.py": "",
+    "simulator/apns/http2/*.py": "listener server sink",
+    "simulator/phone/*.py": "device phone push settings",
+    "simulator/phone/activitykit/*.py": "",
+    "loadtests/accounts.py": "",
+    "loadtests/day.py": "",
+    "loadtests/sections.py": "",
+    "loadtests/staleness.py": "",
+    "relay/doctor/finding.py": "",
+    "simulator/lab/guide.py": "",
+    "simulator/lab/feed.py": "",
+    "simulator/opencode/scheduler.py": "",
+    "simulator/opencode/script.py": "",
+    "simulator/opencode/v1/failures.py": "",
+    "simulator/opencode/v1/shapes.py": "",
+    "simulator/opencode/v1/api.py": "",
+    "simulator/opencode/v1/scene.py": "",
+    "simulator/opencode/v1/state.py": "",
+    "simulator/opencode/v1/toolbox.py": "",
+    "simulator/opencode/v1/tools.py": "",
+    "simulator/opencode/v1/turn.py": "",
+    "simulator/phone/app/content_state.py": "",
+    "simulator/phone/app/monitored_session.py": "",
+    "simulator/replay/expectations.py": "",
+    "simulator/replay/report.py": "",
+}
+"""Files that decide and do nothing else, by folder, with those in the folder that do I/O; a new file counts as pure."""
 
 
 def main() -> int:
@@ -109,10 +58,25 @@ def main() -> int:
     coverage.load()
     measured = {name: coverage._analyze(name).numbers for name in coverage.get_data().measured_files()}
     faults = [fault for package in PACKAGES if (fault := _package_fault(package, measured))]
-    faults += [fault for path in PURE if (fault := _pure_fault(path, measured))]
+    pure, absent = pure_files(PURE)
+    faults += absent
+    faults += [fault for path in pure if (fault := _pure_fault(path, measured))]
     for fault in faults:
         print(f"coverage: {fault}", file=sys.stderr)
     return 1 if faults else 0
+
+
+def pure_files(rooms: dict[str, str]) -> tuple[list[str], list[str]]:
+    """The pure files, and what is wrong with the table: a pattern or an exception that matches no file."""
+    pure: list[str] = []
+    absent: list[str] = []
+    for pattern, exceptions in rooms.items():
+        found = {path.stem: str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(pattern))}
+        found.pop("__init__", None)
+        absent += [] if found else [f"no file is {pattern}"]
+        absent += [f"{name}.py is not in {pattern}" for name in exceptions.split() if name not in found]
+        pure += [path for name, path in found.items() if name not in exceptions.split()]
+    return pure, absent
 
 
 def _package_fault(package: str, measured: dict[str, Numbers]) -> str | None:
