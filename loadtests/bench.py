@@ -50,7 +50,7 @@ def thresholds(rows: Sequence[Row]) -> Iterator[Threshold]:
     if found := parts["builds"]:
         ratio = times(found, "build", "relay", "naive", "events_per_second")
         yield Threshold("events a second, relay / naive", ratio, "at least", GOALS["builds"])
-    for share, words in judged_shares(os.cpu_count() or 1).items():
+    for share, words in shares_with_threshold(os.cpu_count() or 1).items():
         if found := [row for row in parts["processes"] if row["share_of_core"] == share]:
             ratio = times(found, "processes", 2, 1, "events_per_second")
             what = f"events a second on MariaDB, two processes / one, {words}"
@@ -72,7 +72,7 @@ def thresholds(rows: Sequence[Row]) -> Iterator[Threshold]:
     yield Threshold("events refused, lost, doubled or miscounted", faults, "at most", 0)
 
 
-def judged_shares(cores: int) -> dict[float, str]:
+def shares_with_threshold(cores: int) -> dict[float, str]:
     """By share of a core: two processes with all the machine has left are judged where there is a core for each part.
 
     Two relays, MariaDB, phones and generator. On fewer cores two relays get hardly more processor than one, which has what the

@@ -47,7 +47,7 @@ class Log:
             self.lag = max(self.lag, time.perf_counter() - asked - LAG_STEP)
 
     def over(self) -> None:
-        """Nothing is left to tell: what follows is not counted."""
+        """Nothing is left to report: what follows is not counted."""
         self.cpu = time.process_time() - self.began_cpu
 
     def write(self, path: Path) -> None:
@@ -80,15 +80,15 @@ class Server(User):
         self.relay = KeepAlive(urls[next(places) % len(urls)])
 
     @task
-    def tell_all(self) -> None:
+    def report_all(self) -> None:
         """Tell events as long as there are any, then end."""
         for number in numbers:
-            self._tell(f"{LOAD['name']}-{number}", number)
+            self._report(f"{LOAD['name']}-{number}", number)
         self.relay.close()
         self.environment.process_exit_code = 0
         self.stop(force=False)
 
-    def _tell(self, session: str, number: int) -> None:
+    def _report(self, session: str, number: int) -> None:
         body = event(session, number)
         began = time.time()
         reply, error = self._post(body)
@@ -129,7 +129,7 @@ def event(session: str, number: int) -> bytes:
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def begin(environment: Environment, **_: Any) -> None:
-    """Watch ourselves; end when nobody has anything left to tell."""
+    """Watch ourselves; end when nobody has anything left to report."""
     gevent.spawn(log.watch)
 
     def end_when_reported() -> None:

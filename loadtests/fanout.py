@@ -3,8 +3,8 @@
     python -m loadtests.fanout [--phones 1,3,100] [--alerts 6000] [--users 32] [--out FOLDER]
 
 Real relays (one process on SQLite; one and two on MariaDB where it is installed), the APNs sandbox with phones in a
-process of its own, Locust as the servers that tell of events. Latencies are from telling to the answer ("accept") and
-from telling to the phone's screen, as the sandbox's journal has it ("delivery"). An event that is not shown exactly once
+process of its own, Locust as the servers that report events. Latencies are from the report to the answer ("accept") and
+from the report to the phone's screen, as the sandbox's journal has it ("delivery"). An event that is not shown exactly once
 on each phone, or whose reply counts otherwise, fails the run; times are reported, not judged. `loadtests/out` gets JSON,
 CSV, and Locust's HTML report and CSV of each run.
 """
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--phones", type=counts, default=",".join(map(str, PHONES)), help="of each secret")
     parser.add_argument("--alerts", type=count, default=6000, help="of each run")
-    parser.add_argument("--users", type=count, default=32, help="servers that tell at the same time")
+    parser.add_argument("--users", type=count, default=32, help="servers that report at the same time")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     out = options.out.resolve()

@@ -76,7 +76,7 @@ class Forwarding(Protocol):
         """The app registers the card's update token."""
         ...
 
-    async def tell(self, change: Change) -> None:
+    async def report(self, change: Change) -> None:
         """The agent's server tells of a change."""
         ...
 
@@ -113,7 +113,7 @@ class Relayed:
         )
         await self._activities.register(request)
 
-    async def tell(self, change: Change) -> None:
+    async def report(self, change: Change) -> None:
         """As POST /v1/event."""
         event = Event(
             secret=SECRET,
@@ -160,7 +160,7 @@ class Naive:
         """Remember where it is changed."""
         self._token = token
 
-    async def tell(self, change: Change) -> None:
+    async def report(self, change: Change) -> None:
         """Push it."""
         if change.event_type == "start":
             alert = {"title": "Session Started", "body": TITLE}

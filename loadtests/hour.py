@@ -37,7 +37,7 @@ class Tally:
         self._priorities: dict[str, int] = {}
         self._held_up: set[str] = set()
 
-    def hear(self, entry: Entry) -> None:
+    def count(self, entry: Entry) -> None:
         """Count an entry, if it is about a push."""
         if entry.where == "apns" and entry.what == "push":
             self._answered(entry)
@@ -101,7 +101,7 @@ class Card:
         self.held: list[Showing] = []
         self.drawn: list[Showing] = []
 
-    def look(self) -> None:
+    def read(self) -> None:
         """Write down what is new on it."""
         self._phone.run_due()
         activity = self._phone.activities.newest
@@ -123,7 +123,7 @@ async def hour(
     """
     clock = VirtualClock()
     journal, tally = Journal(clock, size=1), Tally()
-    journal.listen(tally.hear)
+    journal.listen(tally.count)
     sandbox = Sandbox(clock, journal, random=Random(seed))
     sandbox.add_app(BUNDLE_ID)
     watched = _phone(Lab(clock, journal, sandbox), phone)
@@ -168,13 +168,13 @@ async def _live(
     change = next(coming, None)
     while (passed := clock.now() - began) < changes[-1].at + AFTERWARDS:
         if change is not None and change.at <= passed:
-            await way.tell(change)
+            await way.report(change)
             change = next(coming, None)
         wait = await way.push_due()
         while tokens:
             await way.token_came(tokens.pop())
             wait = 0.0
-        card.look()
+        card.read()
         until_change = change.at - passed if change else wait
         await clock.advance(max(0.001, min(wait, until_change)))
-        card.look()
+        card.read()

@@ -74,10 +74,10 @@ def _close(pipe: IO[str] | None) -> None:
             pipe.close()
 
 
-def wait_for(look: Callable[[], bool], process: subprocess.Popen[str], log: Path) -> None:
-    """Return when `look` says so. StartError if the process ends before, or after 30 s."""
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], log: Path) -> None:
+    """Return when `condition` is true. StartError if the process ends before, or after 30 s."""
     ends = time.monotonic() + START_SECONDS
-    while not look():
+    while not condition():
         if process.poll() is not None or time.monotonic() > ends:
             raise StartError(f"{process.args!r} did not come up: {log.read_text()[-2000:]}")
         time.sleep(0.05)

@@ -151,16 +151,16 @@ async def measure(
         await send_all(send, requests(min(count, 20), 0), min(in_flight, 5))
         pushes = requests(count, size)
         gc.freeze()  # the requests are ours, not the client's
-        before, began, began_cpu = resident(), time.perf_counter(), time.process_time()
+        before, began, began_cpu = rss(), time.perf_counter(), time.process_time()
         await send_all(send, pushes, in_flight)
         return {
             "seconds": time.perf_counter() - began,
             "cpu": time.process_time() - began_cpu,
-            "grown": resident() - before,
+            "grown": rss() - before,
         }
 
 
-def resident() -> int:
+def rss() -> int:
     """KB in memory now; 0 where the system does not say."""
     with contextlib.suppress(OSError):
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") // 1024

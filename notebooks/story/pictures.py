@@ -61,8 +61,10 @@ def qr_code(link: str) -> Picture:
     return Picture(file.getvalue().decode())
 
 
-def lanes(rows: Mapping[str, Iterable[float]], *, title: str, ends: float, unit: str = "minutes") -> Picture:
-    """A chart of moments from 0 to `ends`: one lane for each name, with a mark at each moment and their number."""
+def timeline(
+    rows: Mapping[str, Iterable[float]], *, title: str, ends: float, unit: str = "minutes"
+) -> Picture:
+    """A chart of moments from 0 to `ends`: one line for each name, with a mark at each moment and their number."""
     figure, axes = _chart(title, 0.9 + 0.42 * len(rows), unit)
     for height, moments in enumerate(rows.values()):
         found = list(moments)

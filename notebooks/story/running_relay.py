@@ -19,15 +19,15 @@ PATIENCE_SECONDS = 30.0
 TURNS = 10
 
 
-async def until(look: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Return when `look()` is true, plain or async. TimeoutError if it never is."""
+async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Return when `condition()` is true, plain or async. TimeoutError if it never is."""
     gives_up_at = time.monotonic() + PATIENCE_SECONDS
     while True:
-        found = look()
+        found = condition()
         if await found if isinstance(found, Awaitable) else found:
             return
         if time.monotonic() > gives_up_at:
-            raise TimeoutError(f"still waiting after {PATIENCE_SECONDS:g} s: {look.__qualname__}")
+            raise TimeoutError(f"still waiting after {PATIENCE_SECONDS:g} s: {condition.__qualname__}")
         await asyncio.sleep(0.002)
 
 

@@ -73,7 +73,7 @@ class Story(Stage):
         """Start the relay, for the first time or again; return when it answers."""
         self.journal.record("world", "relay started")
         await self.relay.start(self.world.relay_environment)
-        await self.settle()
+        await self.until_idle()
 
     async def stop_relay(self) -> None:
         """Stop the relay; what it still had to send stays in its database."""
@@ -113,7 +113,7 @@ class Story(Stage):
 
     # What happens.
 
-    async def tell(
+    async def report(
         self,
         event_type: str,
         message: str,
@@ -122,12 +122,12 @@ class Story(Stage):
         title: str = TITLE,
         retry: str | None = None,
         status: str | None = None,
-        settle: bool = True,
+        wait: bool = True,
     ) -> Json:
-        """Tell the relay what the bridge would, and let all that follows from it happen; the relay's reply.
+        """Report to the relay what the bridge would, and let all that follows from it happen; the relay's reply.
 
         `message` is the session's newest text, `retry` when OpenCode asks the model again ("Retry 2 in 8s"), `status`
-        what the card shows where the event alone does not say it. Without `settle` nobody waits for the pushes. Raises
+        what the card shows where the event alone does not say it. Without `wait` nobody waits for the pushes. Raises
         RuntimeError if the relay refuses the event.
         """
         self._events += 1
@@ -148,8 +148,8 @@ class Story(Stage):
         reply = await self.relay.post("event", event)
         if not reply["ok"]:
             raise RuntimeError(f"the relay refuses the event: {reply['error']}")
-        if settle:
-            await self.settle()
+        if wait:
+            await self.until_idle()
         return reply
 
     def fault(self, **rule: Any) -> None:
@@ -160,19 +160,19 @@ class Story(Stage):
     async def online(self, phone: Phone, *, online: bool = True) -> None:
         """Switch a phone's radio on or off; what APNs kept for it arrives."""
         self.world.lab.change_device(phone.name, {"online": online})
-        await self.settle()
+        await self.until_idle()
 
     # Time.
 
     async def wait(self, *, hours: int = 0, minutes: int = 0, seconds: int = 0) -> None:
         """Let time pass, and everything due happen at its own time. Whole seconds: the relay looks once a second."""
         ends = self.now() + hours * 3600 + minutes * 60 + seconds
-        await self.settle()
+        await self.until_idle()
         while (left := ends - self.now()) > 0:
             await self.clock.advance(min(left, await self._leap()))
-            await self.settle()
+            await self.until_idle()
 
-    async def settle(self) -> None:
+    async def until_idle(self) -> None:
         """Return when nothing is left to do now: at APNs, at the relay, and on the phones."""
         self.world.lab.run_due()
         while self.relay.runs:
@@ -192,8 +192,8 @@ class Story(Stage):
         return LEAP_SECONDS if due is None else max(1, min(LEAP_SECONDS, due // 1 - 1))
 
     def _nothing_waits(self) -> bool:
-        """The relay is idle, and has been told every token that an app was handed."""
-        handed, told = (
+        """The relay is idle, and has been registered every token that an app was handed."""
+        handed, registered = (
             len(self.journal.entries("phone", what)) for what in ("activity token", "activity register")
         )
-        return told >= handed and self.relay.is_idle
+        return registered >= handed and self.relay.is_idle

@@ -169,13 +169,13 @@ class Bench:
     async def advance(self, seconds: float) -> None:
         """Turn the clock; all that is due on the way happens."""
         await self.lab.advance(max(0.0, seconds))
-        await self.settle()
+        await self.finish()
 
-    async def settle(self) -> None:
+    async def finish(self) -> None:
         """Finish what is due now, in the sandbox, on the phones and on the wire."""
         self.lab.run_due()
         if self._connection is not None:
-            await self._connection.settle()
+            await self._connection.finish()
 
     async def connect(
         self, *, alpn: Sequence[str] = ("h2",), tls_max: str | None = None, client_cert: bool | None = None

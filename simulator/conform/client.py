@@ -153,7 +153,7 @@ class Connection:
         await self._until(lambda: self.pings > before)
         return self.pings > before
 
-    async def settle(self) -> None:
+    async def finish(self) -> None:
         """Read what is on its way: until a PING comes back, or the connection is at its end.
 
         First what the server has sent of itself: a PING into a connection that it is closing would be answered by a

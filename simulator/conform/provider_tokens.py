@@ -78,8 +78,8 @@ class ProviderTokens:
         self.minted += 1
         owner = self.keys[key]
         heads = {"alg": "ES256", "kid": owner.key_id} | (header or {})
-        facts = {"iss": owner.team_id, "iat": int(self.now())} | (claims or {})
-        return sign(_present(heads), _present(facts), owner.private_key)
+        body = {"iss": owner.team_id, "iat": int(self.now())} | (claims or {})
+        return sign(_present(heads), _present(body), owner.private_key)
 
     def kept(self, name: str, mint: Callable[[], str], renewed_after: float = RENEWED_AFTER) -> str:
         """The token of this name, minted at first use and again when it is too old."""

@@ -64,11 +64,11 @@ async def _run(case: Case, bench: Bench) -> None:
         bench.mark()
         answer = await send(bench, bench.request)
         bench.sent(answer)
-        await bench.settle()
+        await bench.finish()
         _compare(case, answer.status, answer.fields.get("reason"))
     for step in case.then:
         await perform(bench, step)
-    await bench.settle()
+    await bench.finish()
     for assertion in case.asserts:
         await check(bench, assertion)
 
@@ -82,12 +82,12 @@ def _result(case: Case, verdict: Verdict, why: str = "") -> Result:
     return Result(case.id, case.group, case.confidence, case.description, verdict, why)
 
 
-async def run_cases(cases: Iterable[Case], tell: Callable[[Result], None]) -> list[Result]:
-    """All cases, one after the other; `tell` hears of each."""
+async def run_cases(cases: Iterable[Case], report: Callable[[Result], None]) -> list[Result]:
+    """All cases, one after the other; `report` is called with each result."""
     results = []
     for case in cases:
         result = await run_case(case)
-        tell(result)
+        report(result)
         results.append(result)
     return results
 

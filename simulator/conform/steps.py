@@ -37,7 +37,7 @@ async def _send(bench: Bench, options: Json) -> None:
     request = _changed(bench.request, options)
     if options.get("wait", True):
         _compare(await send(bench, request, options.get("jwt")), options.get("expect"))
-        await bench.settle()
+        await bench.finish()
     elif "expect" in options:
         raise CaseError("a send that does not wait for its answer cannot expect one")
     else:
@@ -90,7 +90,7 @@ async def _device(bench: Bench, options: Json) -> None:
     _only(options, "set")
     for key, value in options["set"].items():
         bench.set_device(key, value)
-    await bench.settle()
+    await bench.finish()
 
 
 async def _profile(bench: Bench, options: Json) -> None:
@@ -109,7 +109,7 @@ async def _fault(bench: Bench, options: Json) -> None:
     if missing:
         raise CaseError(f"fault {kind!r} has no {', '.join(missing)}")
     arm(bench, options)
-    await bench.settle()
+    await bench.finish()
 
 
 async def _seed_channels(bench: Bench, options: Json) -> None:
@@ -119,7 +119,7 @@ async def _seed_channels(bench: Bench, options: Json) -> None:
 
 async def _expect(bench: Bench, options: Json) -> None:
     _only(options, "assert")
-    await bench.settle()
+    await bench.finish()
     for assertion in options["assert"]:
         await check(bench, assertion)
 

@@ -68,7 +68,7 @@ def _opencode(entry: Entry) -> Message | None:
     return Message(entry.at, "opencode", "bridge", kind) if kind in NOTED else None
 
 
-def _told(entry: Entry) -> Message:
+def _reported(entry: Entry) -> Message:
     says = entry.detail.get("says")
     text = entry.detail["eventType"] + (f": {says}" if says else "")
     return Message(entry.at, "bridge", "relay", text)
@@ -82,7 +82,7 @@ def _push(entry: Entry) -> Message:
     return Message(entry.at, "relay", "apns", text, refused=status != 200)
 
 
-def _fate(entry: Entry) -> Message | None:
+def _disposition(entry: Entry) -> Message | None:
     """What became of an accepted push if it was not handed over."""
     detail = entry.detail
     if detail["outcome"] == "sent":
@@ -134,10 +134,10 @@ def _why(detail: Json) -> str:
 
 ROWS: dict[tuple[str, str], Row] = {
     ("opencode", "event"): Row(0, _opencode),
-    ("bridge", "tells"): Row(0, _told),
-    ("relay", "event"): Row(1, _told),
+    ("bridge", "tells"): Row(0, _reported),
+    ("relay", "event"): Row(1, _reported),
     ("apns", "push"): Row(2, _push),
-    ("apns", "delivery"): Row(3, _fate),
+    ("apns", "delivery"): Row(3, _disposition),
     ("phone", "shown"): Row(3, _to_phone("shows ", _title)),
     ("phone", "replaced"): Row(3, _to_phone("shows again ", _title)),
     ("phone", "dropped"): Row(5, _to_phone("drops it: ", _why, refused=True)),

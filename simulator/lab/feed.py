@@ -37,12 +37,12 @@ class Feed:
         """
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(self._size)
 
-        def hear(entry: Entry) -> None:
+        def receive(entry: Entry) -> None:
             chunk = encode(entry)
             if chunk is not None:
                 _put(queue, chunk)
 
-        return self._chunks(queue, hear)
+        return self._chunks(queue, receive)
 
     def close(self) -> None:
         """End all streams."""
@@ -50,9 +50,9 @@ class Feed:
             _put(queue, None)
 
     async def _chunks(
-        self, queue: asyncio.Queue[bytes | None], hear: Callable[[Entry], None]
+        self, queue: asyncio.Queue[bytes | None], receive: Callable[[Entry], None]
     ) -> AsyncGenerator[bytes, None]:
-        stop_listening = self._journal.listen(hear)
+        stop_listening = self._journal.listen(receive)
         self._queues.add(queue)
         try:
             yield HELLO
@@ -70,7 +70,7 @@ class Feed:
 
 
 def _put(queue: asyncio.Queue[bytes | None], chunk: bytes | None) -> None:
-    """A reader that does not keep up loses what it has not read, and is told."""
+    """A reader that does not keep up loses what it has not read, and a comment says so."""
     if queue.full():
         while not queue.empty():
             queue.get_nowait()

@@ -43,7 +43,7 @@ async def replay(scenario: Scenario, options: ReplayOptions | None = None) -> Js
     )
     async with ReplayWorld(world_options) as world:
         played = await world.play(scenario, chosen.speed)
-        showings = [fact for phone in world.phones for fact in phone.showings]
+        showings = [one for phone in world.phones for one in phone.showings]
         return report(scenario, played, world.journal, showings, audience=world.audience(chosen.speed))
 
 

@@ -1,4 +1,4 @@
-"""Whether what the relay was told and what the phone showed is what a scenario demands. No I/O.
+"""Whether the events that reached the relay, the alerts and the cards on the phone are is what a scenario demands. No I/O.
 
 Relay events are dicts `{"eventType", "sessionID", "at"}`, one for each event the bridge posted (start and progress are
 let pass: they are about Live Activities). Notifications are dicts `{"title", "body", "eventType", "sessionID", "at"}`,
@@ -39,12 +39,12 @@ def evaluate(
 ) -> list[Expectation]:
     """All expectations of a scenario. `sessions` gives the played id of a recorded session, if it was renamed."""
     expected = _flat(scenario.alerts, sessions or {})
-    told = [event for event in relay_events if event["eventType"] not in SILENT]
+    reported = [event for event in relay_events if event["eventType"] not in SILENT]
     return [
-        *_counts("the relay was told of", expected, told),
+        *_counts("the relay was told of", expected, reported),
         *_counts("the phone showed", expected, notifications),
-        *_orders("the relay was told of", expected, told),
-        *_orders("the phone showed", expected, notifications),
+        *_sequences("the relay was told of", expected, reported),
+        *_sequences("the phone showed", expected, notifications),
         *_titles(expected, notifications),
     ]
 
@@ -80,17 +80,17 @@ def _counts(who: str, expected: Sequence[ExpectedAlert], rows: Sequence[Fields])
     return counts
 
 
-def _orders(who: str, expected: Sequence[ExpectedAlert], rows: Sequence[Fields]) -> list[Expectation]:
+def _sequences(who: str, expected: Sequence[ExpectedAlert], rows: Sequence[Fields]) -> list[Expectation]:
     """The sequence of event types in each session; sessions that run at the same time may interleave freely."""
     named = dict.fromkeys([alert.session_id for alert in expected])
-    orders = []
+    sequences = []
     for session_id in named:
         wanted = [alert.event_type for alert in expected if alert.session_id == session_id]
         found = [str(row["eventType"]) for row in rows if row["sessionID"] == session_id]
-        orders.append(expect(f"{who} {_then(wanted)} in {session_id}", wanted == found, _then(found)))
+        sequences.append(expect(f"{who} {_then(wanted)} in {session_id}", wanted == found, _then(found)))
     strangers = [str(row["sessionID"]) for row in rows if row["sessionID"] not in named]
-    orders.append(expect(f"{who} no other session", not strangers, ", ".join(strangers)))
-    return orders
+    sequences.append(expect(f"{who} no other session", not strangers, ", ".join(strangers)))
+    return sequences
 
 
 def _titles(expected: Sequence[ExpectedAlert], notifications: Sequence[Fields]) -> list[Expectation]:

@@ -57,7 +57,7 @@ class OpenCodeServe:
             "--print-logs",
         ]
         with self.log.open("ab") as log:
-            said_before = log.tell()
+            said_before = log.say()
             self._process = await asyncio.create_subprocess_exec(
                 *command, env=self._environment(), cwd=self.directory, stdin=asyncio.subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,

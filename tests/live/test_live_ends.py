@@ -38,61 +38,61 @@ class End:
 async def refused_key(world: LiveWorld, title: str) -> str:
     """OpenCode 1.18 ends a turn that failed twice."""
     world.provider.learn(title, Refuse(401, f"Incorrect API key provided: {KEY}"))
-    return await world.desk.begin(title, title)
+    return await world.client.begin(title, title)
 
 
 async def rejected(world: LiveWorld, title: str) -> str:
     """The turn just stops: no error, and no other model call."""
     world.provider.learn(title, bash("rm -rf ."))
-    session = await world.desk.begin(title, title)
+    session = await world.client.begin(title, title)
     await world.shows(session, "permission")
-    await world.desk.reply(await world.desk.asked(session), "reject")
+    await world.client.reply(await world.client.asked(session), "reject")
     return session
 
 
 async def answered_question(world: LiveWorld, title: str) -> str:
     world.provider.learn(title, question("Which colour?", "Red", "Blue"), Say("It is blue now."))
-    session = await world.desk.begin(title, title)
+    session = await world.client.begin(title, title)
     await world.shows(session, "permission")
-    await world.desk.answer(await world.desk.asked(session, "question"), "Blue")
+    await world.client.answer(await world.client.asked(session, "question"), "Blue")
     return session
 
 
 async def abort(world: LiveWorld, title: str) -> str:
     world.provider.learn(title, endless())
-    session = await world.desk.begin(title, title)
+    session = await world.client.begin(title, title)
     await eventually(lambda: world.provider.calls(title))
     await world.shows(session, "working")
-    await world.desk.abort(session)
+    await world.client.abort(session)
     return session
 
 
 async def abort_in_retry(world: LiveWorld, title: str) -> str:
     """OpenCode 1.18 reports no error then."""
     world.provider.learn(title, Refuse(429, "Slowly", {"retry-after": "60"}))
-    session = await world.desk.begin(title, title)
+    session = await world.client.begin(title, title)
     await world.shows(session, "retry")
-    await world.desk.abort(session)
+    await world.client.abort(session)
     return session
 
 
 async def abort_in_tool(world: LiveWorld, title: str) -> str:
     world.provider.learn(title, bash("sleep 60"))
-    session = await world.desk.begin(title, title)
+    session = await world.client.begin(title, title)
     await world.shows(session, "permission")
-    await world.desk.reply(await world.desk.asked(session), "once")
+    await world.client.reply(await world.client.asked(session), "once")
     await world.shows(session, "working")
-    await world.desk.abort(session)
+    await world.client.abort(session)
     return session
 
 
 async def abort_with_child(world: LiveWorld, title: str) -> str:
     world.provider.learn(title, task(f"{title}: child"))
     world.provider.learn(f"{title}: child", endless())
-    session = await world.desk.begin(title, title)
+    session = await world.client.begin(title, title)
     await eventually(lambda: world.provider.calls(f"{title}: child"))
     await world.shows(session, "working")
-    await world.desk.abort(session)
+    await world.client.abort(session)
     return session
 
 
@@ -100,29 +100,29 @@ async def failed_child(world: LiveWorld, title: str) -> str:
     """The parent goes on, and knows."""
     world.provider.learn(title, task(f"{title}: child"), Say("It could not be done."))
     world.provider.learn(f"{title}: child", Refuse(401, "Incorrect API key provided"))
-    return await world.desk.begin(title, title)
+    return await world.client.begin(title, title)
 
 
 async def dismissed_question(world: LiveWorld, title: str) -> str:
     world.provider.learn(title, question("Which one?", "Left", "Right"))
-    session = await world.desk.begin(title, title)
+    session = await world.client.begin(title, title)
     await world.shows(session, "permission")
-    await world.desk.dismiss(await world.desk.asked(session, "question"))
+    await world.client.dismiss(await world.client.asked(session, "question"))
     return session
 
 
 async def rejected_with_a_message(world: LiveWorld, title: str) -> str:
     """Then the model is called again."""
     world.provider.learn(title, bash("rm -rf ."), Say("Then I will not."))
-    session = await world.desk.begin(title, title)
+    session = await world.client.begin(title, title)
     await world.shows(session, "permission")
-    await world.desk.reply(await world.desk.asked(session), "reject", "Never do that")
+    await world.client.reply(await world.client.asked(session), "reject", "Never do that")
     return session
 
 
 async def unknown_model(world: LiveWorld, title: str) -> str:
     """OpenCode 1.18 sends the error again after the end."""
-    return await world.desk.begin(title, title, model={"providerID": "scripted", "modelID": "unheard"})
+    return await world.client.begin(title, title, model={"providerID": "scripted", "modelID": "unheard"})
 
 
 async def two_prompts(world: LiveWorld, title: str) -> str:
@@ -130,9 +130,9 @@ async def two_prompts(world: LiveWorld, title: str) -> str:
     seen = asyncio.Event()
     world.provider.learn(title, Say("The first answer.", after=seen))
     world.provider.learn(f"{title}: more", Say("The second answer."))
-    session = await world.desk.begin(title, title)
+    session = await world.client.begin(title, title)
     await eventually(lambda: world.provider.calls(title))
-    await world.desk.prompt(session, f"{title}: more")
+    await world.client.prompt(session, f"{title}: more")
     await world.shows(session, "working")
     seen.set()
     return session
@@ -141,9 +141,9 @@ async def two_prompts(world: LiveWorld, title: str) -> str:
 async def deleted(world: LiveWorld, title: str) -> str:
     """OpenCode 1.18 works on for a while, and fails at last."""
     world.provider.learn(title, endless(), Refuse(400, "It cannot be kept"))
-    session = await world.desk.begin(title, title)
+    session = await world.client.begin(title, title)
     await world.shows(session, "working")
-    await world.desk.delete(session)
+    await world.client.delete(session)
     return session
 
 
@@ -175,7 +175,7 @@ ENDS = (
 )  # fmt: skip
 
 
-async def test_every_end_is_told_as_what_it_was(world: LiveWorld) -> None:
+async def test_every_end_is_reported_as_what_it_was(world: LiveWorld) -> None:
     """All of them at the same time, so that nothing of one session may count for another."""
     sessions = await asyncio.gather(*(end.happen(world, end.title) for end in ENDS))
     cards = await world.all_ended(sessions)
@@ -189,10 +189,10 @@ async def test_every_end_is_told_as_what_it_was(world: LiveWorld) -> None:
 async def test_a_disposed_directory_stops_its_sessions(world: LiveWorld) -> None:
     """As a change of the configuration does it."""
     world.provider.learn("Think", endless())
-    session = await world.desk.begin("Thinking", "Think")
+    session = await world.client.begin("Thinking", "Think")
     await eventually(lambda: world.provider.calls("Think"))
     await world.shows(session, "working")
-    await world.desk.dispose()
+    await world.client.dispose()
     card = await world.ended(session)
     assert world.alerts(session) == []
     assert (went(card), card["states"][-1]["lastMessage"]) == ("working complete", "Stopped")
@@ -201,13 +201,13 @@ async def test_a_disposed_directory_stops_its_sessions(world: LiveWorld) -> None
 async def test_an_abort_before_the_model_is_called_does_not_ring(world: LiveWorld) -> None:
     """No session.error then (1.18.33): only the assistant's message has a MessageAbortedError, before the one idle."""
     world.provider.learn("Never mind", endless())
-    session = await world.desk.begin("Changed mind", "Never mind")
+    session = await world.client.begin("Changed mind", "Never mind")
     await eventually(lambda: _busy(world, session))
-    await world.desk.abort(session)
+    await world.client.abort(session)
     card = await world.ended(session)
     assert world.alerts(session) == []
     assert card["states"][-1]["lastMessage"] == "Stopped"
 
 
 async def _busy(world: LiveWorld, session_id: str) -> bool:
-    return not await world.desk.idle(session_id)
+    return not await world.client.idle(session_id)

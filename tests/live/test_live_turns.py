@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_a_text_answer_rings_once_with_the_models_title_and_last_words(world: LiveWorld) -> None:
     seen = asyncio.Event()
     world.provider.learn("Are we done?", Say("Yes, all 12 tests pass.", after=seen))
-    session = await world.desk.begin(None, "Are we done?")
+    session = await world.client.begin(None, "Are we done?")
     await world.shows(session, "working")
     seen.set()
     card = await world.ended(session)
@@ -29,22 +29,22 @@ async def test_turns_in_quick_succession_each_ring_with_their_own_words(world: L
     answers = [f"Answer {number}." for number in range(5)]
     for number, answer in enumerate(answers):
         world.provider.learn(f"Question {number}", Say(answer))
-    session = await world.desk.begin("Quick", "Question 0")
+    session = await world.client.begin("Quick", "Question 0")
     for number in range(1, len(answers)):
         await eventually(lambda before=number - 1: world.provider.calls(f"Question {before}"))
-        await eventually(lambda: world.desk.idle(session))
-        await world.desk.prompt(session, f"Question {number}")
+        await eventually(lambda: world.client.idle(session))
+        await world.client.prompt(session, f"Question {number}")
     await world.all_rang(session, len(answers))
     assert world.alerts(session) == [("complete", "Quick", answer) for answer in answers]
 
 
 async def test_several_requests_at_once_each_ring(world: LiveWorld) -> None:
     world.provider.learn("Do both", Calls(bash("ls one"), bash("ls two")), Say("Both done."))
-    session = await world.desk.begin("Both", "Do both")
+    session = await world.client.begin("Both", "Do both")
     await world.all_rang(session, 2)
-    requests = [one for one in await world.desk.listed("permission") if one["sessionID"] == session]
+    requests = [one for one in await world.client.listed("permission") if one["sessionID"] == session]
     for request in requests:
-        await world.desk.reply(request, "once")
+        await world.client.reply(request, "once")
     card = await world.ended(session)
     (first, second, last) = world.alerts(session)
     assert {first, second} == {
@@ -59,12 +59,12 @@ async def test_what_a_child_of_a_child_asks_of_a_root_that_does_not_run_leaves_n
 ) -> None:
     """Somebody goes on with a subagent's session while the session that it belongs to is idle."""
     world.provider.learn("Go on below", bash("ls below"), Say("Done below."))
-    root = await world.desk.create("Root")
-    child = await world.desk.create("Child", await world.desk.create("Parent", root))
-    await world.desk.prompt(child, "Go on below")
-    request = await world.desk.asked(child)
+    root = await world.client.create("Root")
+    child = await world.client.create("Child", await world.client.create("Parent", root))
+    await world.client.prompt(child, "Go on below")
+    request = await world.client.asked(child)
     await world.shows(root, "permission")
-    await world.desk.reply(request, "once")
+    await world.client.reply(request, "once")
     card = await world.ended(root)
     assert world.alerts(root) == [("permission", "Action Needed: Root", "bash: ls below")]
     assert (went(card), card["states"][-1]["lastMessage"]) == ("permission complete", "Answered")
@@ -74,10 +74,10 @@ async def test_what_a_child_of_a_child_asks_of_a_root_that_does_not_run_leaves_n
 async def test_a_permission_given_once_lets_the_agent_go_on(world: LiveWorld) -> None:
     seen = asyncio.Event()
     world.provider.learn("Run the tests", bash("echo 12 passed"), Say("They pass.", after=seen))
-    session = await world.desk.begin("Tests", "Run the tests")
-    request = await world.desk.asked(session)
+    session = await world.client.begin("Tests", "Run the tests")
+    request = await world.client.asked(session)
     await world.shows(session, "permission")
-    await world.desk.reply(request, "once")
+    await world.client.reply(request, "once")
     await world.shows(session, "working")
     seen.set()
     card = await world.ended(session)
@@ -88,10 +88,10 @@ async def test_a_permission_given_once_lets_the_agent_go_on(world: LiveWorld) ->
     assert went(card) == "working permission working complete"
 
 
-async def test_a_permission_answered_at_the_desk_does_not_ring(world: LiveWorld) -> None:
+async def test_a_permission_answered_at_the_computer_does_not_ring(world: LiveWorld) -> None:
     world.provider.learn("List the files", bash("ls"), Say("One file."))
-    session = await world.desk.begin("Files", "List the files")
-    await world.desk.reply(await world.desk.asked(session), "once")
+    session = await world.client.begin("Files", "List the files")
+    await world.client.reply(await world.client.asked(session), "once")
     card = await world.ended(session)
     assert world.alerts(session) == [("complete", "Files", "One file.")]
     assert went(card) == "working complete"
@@ -101,7 +101,7 @@ async def test_a_rate_limit_is_waited_for_without_ringing(world: LiveWorld) -> N
     limited = Refuse(429, "Rate limit reached for requests", {"retry-after": "3"})
     seen = asyncio.Event()
     world.provider.learn("Hurry up", limited, Say("Here I am again.", after=seen))
-    session = await world.desk.begin("Limited", "Hurry up")
+    session = await world.client.begin("Limited", "Hurry up")
     waiting = await world.shows(session, "retry")
     await world.shows(session, "working")
     seen.set()
@@ -116,11 +116,11 @@ async def test_two_sessions_at_once_each_ring_for_themselves(world: LiveWorld) -
     seen = asyncio.Event()
     world.provider.learn("Write the first", Say("First written.", after=seen))
     world.provider.learn("Write the second", bash("echo second"), Say("Second written."))
-    first = await world.desk.begin("First", "Write the first")
-    second = await world.desk.begin("Second", "Write the second")
+    first = await world.client.begin("First", "Write the first")
+    second = await world.client.begin("Second", "Write the second")
     await world.shows(first, "working")
     await world.shows(second, "permission")
-    await world.desk.reply(await world.desk.asked(second), "once")
+    await world.client.reply(await world.client.asked(second), "once")
     seen.set()
     cards = await world.all_ended([first, second])
     assert world.alerts(first) == [("complete", "First", "First written.")]
@@ -135,11 +135,11 @@ async def test_two_sessions_at_once_each_ring_for_themselves(world: LiveWorld) -
 async def test_a_subagent_asks_and_ends_under_its_parents_name(world: LiveWorld) -> None:
     world.provider.learn("Have them counted", task("Count the lines"), Say("There are 3 lines."))
     world.provider.learn("Count the lines", bash("echo 3"), Say("3 lines, says the child."))
-    parent = await world.desk.begin("Counting lines", "Have them counted")
-    child = await world.desk.child(parent)
-    request = await world.desk.asked(child)
+    parent = await world.client.begin("Counting lines", "Have them counted")
+    child = await world.client.child(parent)
+    request = await world.client.asked(child)
     await world.shows(parent, "permission")
-    await world.desk.reply(request, "once")
+    await world.client.reply(request, "once")
     card = await world.ended(parent)
     assert world.alerts(parent) == [
         ("permission", "Action Needed: Counting lines", "bash: echo 3"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from live.desk import Desk
+from live.client import OpenCodeClient
 from live.provider import KEY, Provider
 from live.server import PASSWORD, OpenCodeServe
 from simulator.replay.report import activities
@@ -17,13 +17,13 @@ from waiting import eventually
 Json = dict[str, Any]
 
 PERMISSION_DELAY = 1.0
-"""Seconds that the bridge gives the person at the desk to answer before the phone rings."""
+"""Seconds that the bridge gives the person at the computer to answer before the phone rings."""
 STILL_SECONDS = 1.5
 """Seconds without any movement after which nothing more comes: the relay holds a change back for one at the most."""
 
 
 class LiveWorld(ReplayWorld):
-    """A ReplayWorld whose `opencode` is the real one; `desk` is who works with it, `provider` its model."""
+    """A ReplayWorld whose `opencode` is the real one; `client` is a person who works with it, `provider` its model."""
 
     def __init__(self, program: Path) -> None:
         # Lenient, because so many cards in a few minutes are too many for a phone.
@@ -44,7 +44,7 @@ class LiveWorld(ReplayWorld):
         await self.opencode.start()
         headers = {"Authorization": aiohttp.encode_basic_auth("opencode", PASSWORD)}
         http = await self._stack.enter_async_context(aiohttp.ClientSession(headers=headers))
-        self.desk = Desk(http, self.opencode.url, str(self.opencode.directory))
+        self.client = OpenCodeClient(http, self.opencode.url, str(self.opencode.directory))
 
     async def restart_opencode(self) -> None:
         """Start OpenCode again after it was stopped or killed; return when the bridge watches it."""
@@ -62,14 +62,14 @@ class LiveWorld(ReplayWorld):
     async def shows(self, session_id: str, status: str) -> Json:
         """The session's newest card, as soon as it shows this status."""
 
-        def look() -> Json | None:
+        def ready() -> Json | None:
             cards = self.cards(session_id)
             assert cards, f"{session_id} has no card"
             states = [state["status"] for state in cards[-1]["states"]]
             assert states[-1] == status, f"the card shows {states}"
             return cards[-1]
 
-        return await eventually(look)
+        return await eventually(ready)
 
     async def all_rang(self, session_id: str, count: int) -> None:
         """Return when the phone has rung so often for the session, and nothing moves any more."""
@@ -84,12 +84,12 @@ class LiveWorld(ReplayWorld):
     async def all_ended(self, session_ids: Sequence[str], runs: int = 1) -> list[Json]:
         """`ended` of several sessions."""
 
-        def look() -> bool:
+        def ready() -> bool:
             ends = [[card["ended"] for card in self.cards(session_id)] for session_id in session_ids]
             assert all(len(one) >= runs and None not in one for one in ends), f"cards ended at {ends}"
             return True
 
-        await eventually(look)
+        await eventually(ready)
         await self.still(STILL_SECONDS)
         found = [self.cards(session_id) for session_id in session_ids]
         assert [len(cards) for cards in found] == [runs] * len(found)
@@ -103,9 +103,9 @@ class LiveWorld(ReplayWorld):
     def alerts(self, session_id: str) -> list[tuple[str, str, str]]:
         """`(eventType, title, body)` of every time the phone rang for the session, oldest first."""
         return [
-            (fact["eventType"], fact["title"], fact["body"])
-            for fact in self.phones[0].showings
-            if fact["sessionID"] == session_id
+            (one["eventType"], one["title"], one["body"])
+            for one in self.phones[0].showings
+            if one["sessionID"] == session_id
         ]
 
     def flaws(self) -> list[object]:

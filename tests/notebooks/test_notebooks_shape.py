@@ -77,7 +77,7 @@ class TestNotebook:
         code = "\n".join(map(source, cells(notebook, "code")))
         assert code.count("Story.begin(") == code.count("await story.end()")
 
-    def test_tells_nothing_of_the_machine_it_ran_on(self, notebook: Path) -> None:
+    def test_says_nothing_of_the_machine_it_ran_on(self, notebook: Path) -> None:
         text = notebook.read_text(encoding="utf-8")
         assert not re.search(r"/(home|root|work|tmp|Users)/|0x[0-9a-f]{6,}", text)
 

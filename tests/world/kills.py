@@ -21,7 +21,7 @@ from simulator.replay.report import activities
 from simulator.replay.world import ReplayWorld
 from simulator.scenario import Recording, Scenario, load, scenarios
 from waiting import PATIENCE, eventually
-from world.facts import ASKED, Fact, Key, facts, interruptions, misheard, running, survivors
+from world.rings import ASKED, Key, Ring, interruptions, rings, running, survivors, wrong_rings
 
 Json = dict[str, Any]
 
@@ -121,12 +121,12 @@ class Round:
         return replace(scenario, recording=replace(_until(scenario.recording, died_at), killed_at=died_at))
 
     @property
-    def facts(self) -> list[Fact]:
+    def rings(self) -> list[Ring]:
         """What rings in it. A run that a death broke off may have begun too late for the bridge to hear of it."""
-        known, died_at = facts(self._whole), self._died_at
+        known, died_at = rings(self._whole), self._died_at
         if died_at is None:
             return known
-        broken_off = (replace(fact, ends=died_at) for fact in interruptions(self.scenario.recording))
+        broken_off = (replace(ring, ends=died_at) for ring in interruptions(self.scenario.recording))
         return [*survivors(known, died_at), *broken_off]
 
     @property
@@ -190,9 +190,9 @@ class Played:
     ) -> None:
         self._world, self.round, self._sessions = world, one, sessions
         self.in_doubt = in_doubt or Counter()
-        self._facts = one.facts
+        self._rings = one.rings
         self._turns = {sessions[card.session_id]: card for card in one.scenario.activities}
-        self._asking = {sessions[fact.session_id] for fact in self._facts if fact.holds and fact.request_id}
+        self._asking = {sessions[ring.session_id] for ring in self._rings if ring.holds and ring.request_id}
         self.waiting = {sessions[session_id] for session_id in one.waiting}
 
     def wrong(self) -> list[str]:
@@ -208,7 +208,7 @@ class Played:
     def wrong_alerts(self) -> list[str]:
         """What rang too often, too seldom, or should not have rung, until now."""
         showings = _without_doubtful(self._world.phones[0].showings, self.in_doubt)
-        return misheard(self._facts, self._sessions, showings)
+        return wrong_rings(self._rings, self._sessions, showings)
 
     async def stop(self) -> None:
         """Somebody stops the sessions that wait."""

@@ -86,7 +86,7 @@ async def test_a_relay_stopped_politely_says_so_with_status_0() -> None:
         assert len(world.phones[0].showings) == 1
 
 
-async def test_every_phone_of_the_secret_is_told() -> None:
+async def test_every_phone_of_the_secret_is_reported() -> None:
     scenario = load("b_permission_once")
     async with ReplayWorld(WorldOptions(phones=3)) as world:
         played = await world.play(scenario, speed=20)
@@ -111,7 +111,7 @@ async def test_a_token_of_the_other_environment_is_found_and_remembered() -> Non
         assert len(world.phones[0].showings) == 2
 
 
-async def test_a_dead_token_is_removed_and_the_others_are_told() -> None:
+async def test_a_dead_token_is_removed_and_the_others_are_reported() -> None:
     async with ReplayWorld(WorldOptions(phones=2)) as world:
         gone, left = world.phones
         world.apns.registry.unregister(gone.app.token, world.clock.now() + 1)

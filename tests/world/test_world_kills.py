@@ -15,8 +15,8 @@ from simulator.journal import Entry, Journal
 from simulator.opencode.v1.replay import known_before
 from simulator.replay.world import ReplayWorld, WorldOptions
 from simulator.scenario import load, scenarios
-from world.facts import Key, facts, interruptions, misheard, running, survivors
 from world.kills import KILLS, Played, Round, draw, play, played_ids
+from world.rings import Key, interruptions, rings, running, survivors, wrong_rings
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "6"))
 SEED = int(os.environ.get("KILL_SEED", "20261121"))
@@ -60,18 +60,18 @@ async def test_a_death_at_any_moment_loses_nothing_that_holds_and_lets_nothing_r
 
 
 @pytest.mark.parametrize("name", scenarios())
-def test_the_facts_of_a_scenario_are_its_alerts(name: str) -> None:
+def test_the_rings_of_a_scenario_are_its_alerts(name: str) -> None:
     scenario = load(name)
     alerts = Counter[tuple[str, str]]()
     for alert in scenario.alerts:
         alerts[alert.event_type, alert.session_id] += alert.count
-    found = [*facts(scenario), *interruptions(scenario.recording)]
-    assert Counter((fact.event_type, fact.session_id) for fact in found) == alerts
-    assert all(fact.known <= fact.begins < fact.ends for fact in found)
+    found = [*rings(scenario), *interruptions(scenario.recording)]
+    assert Counter((ring.event_type, ring.session_id) for ring in found) == alerts
+    assert all(ring.known <= ring.begins < ring.ends for ring in found)
 
 
 def test_a_request_lives_until_it_is_answered() -> None:
-    asked, done = facts(load("b_permission_once"))
+    asked, done = rings(load("b_permission_once"))
     assert asked.event_type == "permission"
     assert asked.ends < done.begins
     assert done.holds
@@ -79,40 +79,40 @@ def test_a_request_lives_until_it_is_answered() -> None:
 
 def test_a_request_that_nobody_answers_dies_with_its_turn() -> None:
     recording = load("b_permission_then_abort").recording
-    (asked,) = facts(load("b_permission_then_abort"))
+    (asked,) = rings(load("b_permission_then_abort"))
     idle = next(line.t for line in recording.events if line.event["payload"]["type"] == "session.idle")
     assert asked.ends == idle
 
 
-def test_a_request_of_a_child_is_told_under_its_root_and_outlives_no_answer() -> None:
-    asked, done = facts(load("g_child_session"))
+def test_a_request_of_a_child_is_reported_under_its_root_and_outlives_no_answer() -> None:
+    asked, done = rings(load("g_child_session"))
     assert asked.session_id == done.session_id
     assert asked.ends < done.begins
 
 
 def test_an_end_is_of_no_interest_once_the_next_turn_began() -> None:
-    first, second = facts(load("c_error_context_overflow"))
+    first, second = rings(load("c_error_context_overflow"))
     assert first.ends < second.begins
     assert second.holds
 
 
 def test_of_a_dead_server_only_what_it_has_written_down_holds() -> None:
-    asked, done = facts(load("b_permission_once"))
+    asked, done = rings(load("b_permission_once"))
     (waiting,) = survivors([asked, done], asked.begins)
     assert waiting.ends == asked.begins
-    assert [fact.holds for fact in survivors([asked, done], done.begins)] == [False, True]
+    assert [ring.holds for ring in survivors([asked, done], done.begins)] == [False, True]
     assert list(survivors([asked, done], asked.begins - 0.001)) == []
 
 
 def test_an_end_holds_if_the_server_dies_before_the_next_turn() -> None:
-    first, second = facts(load("c_error_context_overflow"))
+    first, second = rings(load("c_error_context_overflow"))
     assert first.ends > first.begins
     (left,) = survivors([first, second], first.begins)
     assert left.holds
 
 
 def test_an_end_that_is_only_written_down_may_ring() -> None:
-    _, done = facts(load("g_child_session"))
+    _, done = rings(load("g_child_session"))
     assert done.known < done.begins
     (may,) = survivors([done], done.known)
     assert may.ends == done.known
@@ -120,12 +120,12 @@ def test_an_end_that_is_only_written_down_may_ring() -> None:
 
 def test_a_death_breaks_off_what_runs_unless_that_has_failed_already() -> None:
     whole = load("c_error_401").recording
-    (failed,) = facts(load("c_error_401"))
+    (failed,) = rings(load("c_error_401"))
     before, after = (
         replace(whole, events=tuple(line for line in whole.events if line.t <= at), killed_at=at)
         for at in (failed.begins - 0.001, failed.begins)
     )
-    assert [(fact.event_type, fact.session_id) for fact in interruptions(before)] == [
+    assert [(ring.event_type, ring.session_id) for ring in interruptions(before)] == [
         ("error", failed.session_id)
     ]
     assert interruptions(after) == interruptions(whole) == []
@@ -155,8 +155,8 @@ def shown(event_type: str, session_id: str = "played", *, replaced: bool = False
     ],
 )
 def test_what_is_lost_repeated_or_noise_is_found(showings: list[dict[str, Any]], wrong: list[str]) -> None:
-    told = facts(load("b_permission_once"))
-    assert misheard(told, {told[0].session_id: "played"}, showings) == wrong
+    expected = rings(load("b_permission_once"))
+    assert wrong_rings(expected, {expected[0].session_id: "played"}, showings) == wrong
 
 
 class Shown:
@@ -249,7 +249,7 @@ def test_a_strangers_alert_and_an_error_in_a_log_are_found() -> None:
     ]
 
 
-def test_what_the_bridge_could_not_tell_yet_is_waited_for() -> None:
+def test_what_the_bridge_could_not_report_yet_is_waited_for() -> None:
     world = Shown()
     event = {"eventType": "progress", "sessionID": "played"}
     world.journal.record("bridge", "retry", **event)
@@ -279,7 +279,7 @@ def test_every_round_can_be_drawn_again_and_every_part_dies() -> None:
 
 def test_a_server_that_dies_before_its_first_session_rings_for_none() -> None:
     early = Round(1, 1, "a_text", "opencode", at=0.1, speed=5.0, unanswered=False)
-    assert early.facts == []
+    assert early.rings == []
     ids = played_ids(early, 7)
     assert set(ids) == {card.session_id for card in early.scenario.activities}
     assert Played(Shown(), early, ids).wrong() == []  # type: ignore[arg-type]
@@ -290,6 +290,6 @@ def test_an_unanswered_round_ends_with_a_request_that_waits_unless_opencode_died
     unanswered = [one for number in range(100) if (one := draw(1, number)).unanswered]
     assert {one.part for one in unanswered} == set(KILLS)
     for one in unanswered:
-        waits = {fact.session_id for fact in one.facts if fact.holds}
+        waits = {ring.session_id for ring in one.rings if ring.holds}
         assert len(waits) == (one.part != "opencode")
         assert waits <= one.waiting

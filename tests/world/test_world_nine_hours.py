@@ -49,13 +49,13 @@ class Day:
 
     # What happens.
 
-    async def tell(self, event_type: str, message: str, status: str = "working") -> None:
+    async def report(self, event_type: str, message: str, status: str = "working") -> None:
         """OpenCode has news, and all that follows from it has happened."""
         state = {"status": status, "sessionTitle": "Long work", "lastMessage": message, "retryInfo": None}
         event = {"secret": SECRET, "sessionID": SESSION, "eventType": event_type, "contentState": state}
         async with self.http.post(f"{self.url}/v1/event", json=event) as response:
             assert response.status == 200
-        await self.settle()
+        await self.until_idle()
 
     async def until(self, seconds: float) -> None:
         """Let time pass, a minute at a time, up to so many seconds after the beginning."""
@@ -63,13 +63,13 @@ class Day:
             waiting = self.clock.sleepers
             await self.clock.advance(min(left, MINUTE))
             await self._asleep_again(waiting)
-            await self.settle()
+            await self.until_idle()
 
     async def _asleep_again(self, sleepers: int) -> None:
         """Whoever the clock woke has done what it woke for."""
         await eventually(lambda: self.clock.sleepers >= sleepers)
 
-    async def settle(self) -> None:
+    async def until_idle(self) -> None:
         self.world.apns.discard_expired()
         await eventually(self._nothing_waits)
         self.phone.run_due()
@@ -118,44 +118,44 @@ async def day() -> AsyncIterator[Day]:
 async def test_progress_rotation_stale_timed_out_and_dismissed(
     day: Day, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await day.tell("start", "Starting...")
+    await day.report("start", "Starting...")
     first = day.card
     assert (first.started_by, first.content_state["lastMessage"]) == ("push", "Starting...")
 
     for minute in range(5, 120, 5):  # work, for two hours
         await day.until(minute * MINUTE)
-        await day.tell("progress", f"minute {minute}")
+        await day.report("progress", f"minute {minute}")
         await day.until(minute * MINUTE + 3 * MINUTE)
         assert day.card.content_state["lastMessage"] == f"minute {minute}"
 
     old = first.token
     new = day.phone.activities.rotate(first)
-    await day.settle()
+    await day.until_idle()
     await day.until(2 * HOUR)
-    await day.tell("progress", "after the rotation")
+    await day.report("progress", "after the rotation")
     await day.until(2 * HOUR + 3 * MINUTE)
     assert first.content_state["lastMessage"] == "after the rotation"
     assert old != new
 
     await day.until(3 * HOUR)  # silence: the card says that it is stale
     assert first.state == "stale"
-    await day.tell("permission", "May I?", status="permission")
+    await day.report("permission", "May I?", status="permission")
     assert (first.state, first.content_state["status"]) == ("active", "permission")
 
     for half_hour in range(7, 16):
         await day.until(half_hour * HOUR / 2)
-        await day.tell("progress", f"half hour {half_hour}")
+        await day.report("progress", f"half hour {half_hour}")
     await day.until(8 * HOUR - 2 * MINUTE)
     assert first.state == "ended"
     assert first.content_state["lastMessage"] == "Timed out"
     assert day.running == []
 
-    await day.tell("progress", "still at it")  # the session gets another card
+    await day.report("progress", "still at it")  # the session gets another card
     second = day.card
     await day.until(8 * HOUR + 10 * MINUTE)
     assert not first.visible
     await day.until(9 * HOUR)
-    await day.tell("complete", "Done", status="complete")
+    await day.report("complete", "Done", status="complete")
     assert (second.state, second.content_state["lastMessage"]) == ("ended", "Done")
     assert second.visible
     await day.until(9 * HOUR + 20 * MINUTE)

@@ -73,8 +73,8 @@ async def test_the_phone_shows_exactly_what_the_scenario_says(pocket: ReplayWorl
     result = await _played(pocket, name)
     assert all(push["status"] == 200 for push in result["pushes"])
     alerts = [push for push in result["pushes"] if push["pushType"] == "alert"]
-    told = [event for event in result["relay_events"] if event["eventType"] not in {"start", "progress"}]
-    assert len(alerts) == len(result["notifications"]) == len(told)
+    reported = [event for event in result["relay_events"] if event["eventType"] not in {"start", "progress"}]
+    assert len(alerts) == len(result["notifications"]) == len(reported)
     assert len(result["activities"]) == len(load(name).activities)
     if result["notifications"] and load(name).recording.killed_at is None:  # no event tells of a death
         assert 0 < result["latency_ms"]["event_to_phone"]["p50"] < 5000
@@ -108,11 +108,11 @@ async def test_in_the_foreground_the_app_does_it_itself(hand: ReplayWorld, name:
 
 async def test_both_relays_were_at_work(hand: ReplayWorld) -> None:
     """The bridge told the first, the phones registered at the second: what they share is in the database."""
-    heard = [{line.what for text in relay.log if (line := parse(text))} for relay in hand.relays]
-    assert "event" in heard[0]
-    assert "activity registered" not in heard[0]
-    assert "activity registered" in heard[1]
-    assert "event" not in heard[1]
+    received = [{line.what for text in relay.log if (line := parse(text))} for relay in hand.relays]
+    assert "event" in received[0]
+    assert "activity registered" not in received[0]
+    assert "activity registered" in received[1]
+    assert "event" not in received[1]
 
 
 async def test_what_lasts_is_seen_at_the_recorded_speed() -> None:
@@ -124,18 +124,18 @@ async def test_what_lasts_is_seen_at_the_recorded_speed() -> None:
 
 
 async def _cards_after_a_killed_relay(
-    world: ReplayWorld, name: str, *, heard: int, speed: float
+    world: ReplayWorld, name: str, *, received: int, speed: float
 ) -> list[dict[str, Any]]:
     """The cards, all of which are right in the end, if the relay is killed as it has heard of so many events."""
     scenario, began = load(name), world.clock.now()
     playing = asyncio.create_task(world.player.play(scenario.recording, speed))
-    await eventually(lambda: len(world.journal.entries("relay", "event", began)) >= heard)
+    await eventually(lambda: len(world.journal.entries("relay", "event", began)) >= received)
     await world.relay.kill()
     await world.relay.start()
     played = await playing
 
     def cards() -> list[dict[str, Any]]:
-        assert _untold(world, began) == set(), "the bridge still tries to tell the relay of them"
+        assert _unreported(world, began) == set(), "the bridge still tries to tell the relay of them"
         found = activities(world.journal.entries("phone", since=began))
         assert _wrong(scenario, found, played.sessions) == []
         return found
@@ -145,7 +145,7 @@ async def _cards_after_a_killed_relay(
     return cards()
 
 
-def _untold(world: ReplayWorld, began: float) -> set[str]:
+def _unreported(world: ReplayWorld, began: float) -> set[str]:
     """The sessions whose newest event the relay was told of in vain so far."""
     tries = [entry for entry in world.journal.entries("bridge", since=began) if entry.what in TRIES]
     newest = {entry.detail["sessionID"]: entry.what for entry in tries}
@@ -157,19 +157,19 @@ def _wrong(scenario: Scenario, cards: list[dict[str, Any]], sessions: dict[str, 
     shown = {card["sessionID"] for card in cards}
     started = tuple(one for one in scenario.activities if sessions[one.session_id] in shown)
     demanded = replace(scenario, activities=started)
-    judged = evaluate_activities(demanded, cards, Audience(("iPhone",), speed=100), sessions)
-    return [one.what for one in judged if not one.ok]
+    found = evaluate_activities(demanded, cards, Audience(("iPhone",), speed=100), sessions)
+    return [one.what for one in found if not one.ok]
 
 
 @pytest.mark.parametrize("name", ["a_text", "c_error_400", "e_abort", "f_two_sessions"])
-@pytest.mark.parametrize("heard", [1, 2])
-async def test_a_killed_relay_leaves_no_card_behind(pocket: ReplayWorld, name: str, heard: int) -> None:
+@pytest.mark.parametrize("received", [1, 2])
+async def test_a_killed_relay_leaves_no_card_behind(pocket: ReplayWorld, name: str, received: int) -> None:
     """A turn that is over before the relay is back may have had no card; one that has a card ends it, once."""
-    await _cards_after_a_killed_relay(pocket, name, heard=heard, speed=4.0)
+    await _cards_after_a_killed_relay(pocket, name, received=received, speed=4.0)
 
 
 async def test_a_killed_relay_does_not_forget_to_start_the_card(pocket: ReplayWorld) -> None:
-    assert len(await _cards_after_a_killed_relay(pocket, "d_retry_503_backoff", heard=1, speed=2.0)) == 1
+    assert len(await _cards_after_a_killed_relay(pocket, "d_retry_503_backoff", received=1, speed=2.0)) == 1
 
 
 @pytest.mark.mariadb

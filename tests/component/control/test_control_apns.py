@@ -86,8 +86,8 @@ async def test_of_two_faults_with_one_wrong_none_is_in_force(stage: Stage) -> No
 
 
 async def _closed_connections(stage: Stage) -> list[Json]:
-    told = await stage.get("/journal", params={"what": "connection_closed", "where": "apns"})
-    return told["entries"]
+    reported = await stage.get("/journal", params={"what": "connection_closed", "where": "apns"})
+    return reported["entries"]
 
 
 async def test_goaway_ends_the_connections(stage: Stage) -> None:
@@ -104,7 +104,7 @@ async def test_shutdown_is_503_for_the_next_push(stage: Stage) -> None:
     assert (sent.status, sent.description) == ("503", "Shutdown")
 
 
-async def test_an_idle_connection_is_told_so_and_ends(stage: Stage) -> None:
+async def test_an_idle_connection_gets_a_goaway_and_ends(stage: Stage) -> None:
     assert (await stage.push(apns=stage.provider())).is_successful
     await stage.post("/connections", {"do": "idle_timeout"})
     [idle] = (await stage.get("/journal", params={"what": "connection_idle"}))["entries"]

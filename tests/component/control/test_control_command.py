@@ -109,8 +109,8 @@ async def test_a_provider_that_only_knows_what_was_printed_reaches_the_phone(run
     )
     request = NotificationRequest(sandbox.row("Token alert"), {"aps": {"alert": "Hello"}})
     assert (await apns.send_notification(request)).is_successful
-    told = sandbox.control("GET", f"/deliveries/{request.notification_id}")
-    assert [entry["what"] for entry in told["phone"]] == ["shown"]
+    reported = sandbox.control("GET", f"/deliveries/{request.notification_id}")
+    assert [entry["what"] for entry in reported["phone"]] == ["shown"]
     apns.pool.close()
 
 
@@ -142,11 +142,11 @@ def _filled(example: str, sandbox: Running) -> str:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_printed_lines_of_curl_work(run: Any) -> None:
     sandbox = run()
-    push, look = (shlex.split(line) for line in sandbox.lines if line.startswith("curl "))
+    push, condition = (shlex.split(line) for line in sandbox.lines if line.startswith("curl "))
     if "HTTP2" not in subprocess.run(["curl", "--version"], capture_output=True, text=True).stdout:
         pytest.skip("this curl cannot speak HTTP/2")
     subprocess.run([*push, "--fail", "-s"], check=True, timeout=PATIENCE)
-    shown = subprocess.run([*look, "-s"], check=True, timeout=PATIENCE, capture_output=True, text=True)
+    shown = subprocess.run([*condition, "-s"], check=True, timeout=PATIENCE, capture_output=True, text=True)
     assert [one["title"] for one in json.loads(shown.stdout)["device"]["notifications"]] == ["Hello"]
 
 

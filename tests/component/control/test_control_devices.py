@@ -45,7 +45,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("key", SETTINGS)
-async def test_every_setting_of_a_phone_is_changed_and_told(stage: Stage, key: str) -> None:
+async def test_every_setting_of_a_phone_is_changed_and_listed(stage: Stage, key: str) -> None:
     before = (await stage.get("/devices/iPhone"))["device"]["state"]
     assert set(before) == set(SETTINGS)
     after = (await stage.patch("/devices/iPhone", {key: SETTINGS[key]}))["device"]["state"]

@@ -55,7 +55,7 @@ async def _listening(stage: Stage, query: str = "") -> AsyncIterator[Listener]:
         yield listener
 
 
-async def test_a_push_is_heard_at_apns_and_on_the_phone(stage: Stage) -> None:
+async def test_a_push_is_received_at_apns_and_on_the_phone(stage: Stage) -> None:
     token = await stage.token()
     async with _listening(stage, "?what=shown") as phone, _listening(stage, "?where=apns&what=push") as apns:
         sent = await stage.push("Hello", token=token)
@@ -67,13 +67,13 @@ async def test_a_push_is_heard_at_apns_and_on_the_phone(stage: Stage) -> None:
     assert written == shown
 
 
-async def test_all_is_heard_without_a_filter_in_the_order_of_the_journal(stage: Stage) -> None:
+async def test_all_is_received_without_a_filter_in_the_order_of_the_journal(stage: Stage) -> None:
     async with _listening(stage) as listener:
         since = len(stage.journal.entries())
         for name in ("one", "two", "three"):
             stage.journal.record("world", name)
-        heard = [(await listener.next())["what"] for _ in range(3)]
-    assert heard == [entry.what for entry in stage.journal.entries()[since:]] == ["one", "two", "three"]
+        received = [(await listener.next())["what"] for _ in range(3)]
+    assert received == [entry.what for entry in stage.journal.entries()[since:]] == ["one", "two", "three"]
 
 
 async def test_what_json_has_no_word_for_is_text(stage: Stage) -> None:
@@ -104,14 +104,14 @@ async def test_open_streams_end_with_the_lab_and_do_not_hold_up_its_end(stage: S
         assert await listener.response.content.read() in (b"", b"\n")
 
 
-async def test_thirty_readers_hear_everything(stage: Stage) -> None:
-    async def hear() -> int:
+async def test_thirty_readers_receive_everything(stage: Stage) -> None:
+    async def receive() -> int:
         async with _listening(stage, "?where=world") as listener:
             ready.append(listener)
             return sum([(await listener.next())["detail"]["number"] for _ in range(50)])
 
     ready: list[Listener] = []
-    readers = [asyncio.create_task(hear()) for _ in range(30)]
+    readers = [asyncio.create_task(receive()) for _ in range(30)]
     await eventually(lambda: len(ready) == 30)
     for number in range(50):
         stage.journal.record("world", "count", number=number)

@@ -103,7 +103,7 @@ async def test_a_wrong_method_says_which_are_right(stage: Stage) -> None:
     assert set(reply.headers["Allow"].split(", ")) >= {"GET", "POST"}
 
 
-async def test_a_defect_of_ours_is_500_and_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_defect_of_ours_is_500_and_listed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise ZeroDivisionError("oh")
 

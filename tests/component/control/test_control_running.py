@@ -91,7 +91,7 @@ async def test_an_unknown_profile_is_one_sentence(tmp_path: Path) -> None:
         await _once(_options(tmp_path, profile="mild"))
 
 
-async def test_a_state_that_cannot_be_saved_at_the_end_is_told(tmp_path: Path) -> None:
+async def test_a_state_that_cannot_be_saved_at_the_end_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="cannot be written"):
         await _once(_options(tmp_path, state=tmp_path / "folder" / "state.json"), _spoil)
 

@@ -22,15 +22,15 @@ async def test_a_phone_that_was_offline_shows_only_the_newest_push(stage: Stage)
     online = await stage.patch("/devices/iPhone", {"online": True})
     assert [one["title"] for one in online["device"]["notifications"]] == ["second"]
 
-    told = await stage.get(f"/deliveries/{first.notification_id}")
-    assert [step["outcome"] for step in told["deliveries"][0]["steps"]] == ["stored", "discarded"]
-    assert told["deliveries"][0]["why"] == "replaced"
-    assert told["phone"] == []
+    reported = await stage.get(f"/deliveries/{first.notification_id}")
+    assert [step["outcome"] for step in reported["deliveries"][0]["steps"]] == ["stored", "discarded"]
+    assert reported["deliveries"][0]["why"] == "replaced"
+    assert reported["phone"] == []
 
-    told = await stage.get(f"/deliveries/{second.notification_id}")
-    assert [answer["detail"]["status"] for answer in told["answers"]] == [200]
-    assert [step["outcome"] for step in told["deliveries"][0]["steps"]] == ["stored", "sent"]
-    assert [entry["what"] for entry in told["phone"]] == ["shown"]
+    reported = await stage.get(f"/deliveries/{second.notification_id}")
+    assert [answer["detail"]["status"] for answer in reported["answers"]] == [200]
+    assert [step["outcome"] for step in reported["deliveries"][0]["steps"]] == ["stored", "sent"]
+    assert [entry["what"] for entry in reported["phone"]] == ["shown"]
 
 
 async def test_both_halves_are_found_by_the_unique_id_too(stage: Stage) -> None:
@@ -46,9 +46,9 @@ async def test_both_halves_are_found_by_the_unique_id_too(stage: Stage) -> None:
 async def test_a_refused_push_has_an_answer_and_nothing_else(stage: Stage) -> None:
     refused = await stage.push(token="ab" * 32)
     assert refused.description == "BadDeviceToken"
-    told = await stage.get(f"/deliveries/{refused.notification_id}")
-    assert [answer["detail"]["reason"] for answer in told["answers"]] == ["BadDeviceToken"]
-    assert (told["deliveries"], told["phone"]) == ([], [])
+    reported = await stage.get(f"/deliveries/{refused.notification_id}")
+    assert [answer["detail"]["reason"] for answer in reported["answers"]] == ["BadDeviceToken"]
+    assert (reported["deliveries"], reported["phone"]) == ([], [])
 
 
 async def test_a_push_in_production_has_no_unique_id_for_the_phone_and_is_found_all_the_same(
@@ -57,8 +57,8 @@ async def test_a_push_in_production_has_no_unique_id_for_the_phone_and_is_found_
     await stage.post("/devices", {"name": "Store", "bundle_id": TOPIC, "realm": "production"})
     token = await stage.token(name="Store")
     sent = await stage.push(token=token, apns=stage.provider(realm="production"))
-    told = await stage.get(f"/deliveries/{sent.notification_id}")
-    assert [entry["what"] for entry in told["phone"]] == ["shown"]
+    reported = await stage.get(f"/deliveries/{sent.notification_id}")
+    assert [entry["what"] for entry in reported["phone"]] == ["shown"]
     assert (await stage.get("/devices/iPhone"))["device"]["notifications"] == []
 
 
@@ -68,8 +68,8 @@ async def test_sleeping_phones_get_pushes_of_priority_1_when_they_wake(stage: St
         sent = await stage.push("quiet", priority=1)
         assert (await stage.get(f"/deliveries/{sent.notification_id}"))["phone"] == []
         await stage.patch("/devices/iPhone", {"screen": "on", "low_power": False})
-        told = await stage.get(f"/deliveries/{sent.notification_id}")
-        assert [entry["what"] for entry in told["phone"]] == ["shown"]
+        reported = await stage.get(f"/deliveries/{sent.notification_id}")
+        assert [entry["what"] for entry in reported["phone"]] == ["shown"]
 
 
 async def test_a_removed_app_is_410_in_the_end_and_new_tokens_come_with_the_next_installation(
@@ -132,12 +132,15 @@ async def test_a_stored_push_expires_as_time_goes_by(stage: Stage) -> None:
     sent = await stage.push(time_to_live=60)
     await stage.post("/clock/advance", {"seconds": 120})
     await stage.patch("/devices/iPhone", {"online": True})
-    told = await stage.get(f"/deliveries/{sent.notification_id}")
-    assert (told["deliveries"][0]["outcome"], told["deliveries"][0]["why"]) == ("discarded", "expired")
-    assert told["phone"] == []
+    reported = await stage.get(f"/deliveries/{sent.notification_id}")
+    assert (reported["deliveries"][0]["outcome"], reported["deliveries"][0]["why"]) == (
+        "discarded",
+        "expired",
+    )
+    assert reported["phone"] == []
 
 
-async def test_an_activity_on_a_channel_hears_what_is_broadcast(stage: Stage) -> None:
+async def test_an_activity_on_a_channel_receives_what_is_broadcast(stage: Stage) -> None:
     channel_id = (await stage.post("/channels", {"bundle_id": TOPIC, "policy": 1}))["channel"]["channel_id"]
     await stage.patch("/devices/iPhone", {"app": "foreground"})
     started = await stage.post(
@@ -167,6 +170,6 @@ async def test_on_real_time_the_lab_does_by_itself_what_is_due(real_stage: Stage
     await eventually(expired)
 
 
-async def test_the_topic_of_an_activity_is_told_among_those_of_the_app(stage: Stage) -> None:
+async def test_the_topic_of_an_activity_is_reported_among_those_of_the_app(stage: Stage) -> None:
     [app] = (await stage.get("/apps"))["apps"]
     assert ACTIVITY_TOPIC in app["topics"]

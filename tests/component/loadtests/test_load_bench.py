@@ -40,8 +40,8 @@ def test_locust_writes_its_report(tmp_path: Path) -> None:
     assert found.accounts.faults == 0
     assert {path.name for path in tmp_path.glob("fanout*")} >= {"fanout.html", "fanout_stats.csv"}
     assert "/v1/event,10,0," in (tmp_path / "fanout_stats.csv").read_text()
-    told, cpu, lag = read(tmp_path / "sent.txt")
-    assert len(told) == 10
+    reported, cpu, lag = read(tmp_path / "sent.txt")
+    assert len(reported) == 10
     assert cpu > 0
     assert lag >= 0
 

@@ -16,7 +16,7 @@ def figures(found: Hour, rate: float, policy: str, phone: str) -> dict[str, Any]
 
 
 @pytest.mark.parametrize("phone", CIRCUMSTANCES)
-async def test_the_relay_stays_within_the_budget(phone: Circumstances) -> None:
+async def test_the_relay_keeps_within_the_budget(phone: Circumstances) -> None:
     found = await hour(1.0, "relay", phone, seconds=MINUTES * 60)
     one = figures(found, 1.0, "relay", phone)
     assert [str(each) for each in budget.thresholds([one]) if not each.held] == []
@@ -46,7 +46,7 @@ async def test_the_same_seed_gives_the_same_hour() -> None:
     assert [shown.number for shown in one.drawn] == [shown.number for shown in other.drawn]
 
 
-def test_a_policy_that_misses_its_promises_is_told(tmp_path: Path) -> None:
+def test_a_policy_that_misses_its_promises_is_reported(tmp_path: Path) -> None:
     bad = {
         "rate": 1.0, "policy": "relay", "phone": "on", "held_up_10": 1, "refused": 2,
         "late_longest": 1.0,

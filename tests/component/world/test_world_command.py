@@ -44,7 +44,7 @@ async def test_a_line_that_never_comes_is_an_error(tmp_path: Path) -> None:
     assert await command.stop() == 0
 
 
-async def test_the_journal_hears_of_the_process_and_of_its_log(tmp_path: Path) -> None:
+async def test_the_journal_has_entries_of_the_process_and_of_its_log(tmp_path: Path) -> None:
     journal = Journal(RealClock())
     command = _command(
         tmp_path,

@@ -70,7 +70,7 @@ async def test_a_stream_that_is_never_read_costs_nothing() -> None:
     assert (feed.readers, journal._listeners) == (0, [])
 
 
-async def test_a_reader_that_is_too_slow_is_told_what_it_lost() -> None:
+async def test_a_reader_that_is_too_slow_is_reported_what_it_lost() -> None:
     journal = _journal()
     stream = Feed(journal, size=3).stream(_word)
     await anext(stream)
@@ -79,7 +79,7 @@ async def test_a_reader_that_is_too_slow_is_told_what_it_lost() -> None:
     assert [await anext(stream) for _ in range(3)] == [BEHIND, b"3", b"4"]
 
 
-async def test_two_readers_hear_the_same() -> None:
+async def test_two_readers_receive_the_same() -> None:
     journal = _journal()
     feed = Feed(journal)
     streams = [feed.stream(_word), feed.stream(lambda entry: entry.where.encode())]

@@ -61,7 +61,7 @@ def test_the_line_that_pushes(running: Lab) -> None:
     assert claims == {"iss": running.keys[key_id].team_id, "iat": int(NOW)}
 
 
-def test_the_line_that_looks_quotes_the_name(running: Lab) -> None:
+def test_the_line_that_asks_quotes_the_name(running: Lab) -> None:
     running.add_device(DeviceSpec("Ann's iPhone", TOPIC))
     text, _ = _guide(running)
     assert text.splitlines()[-1] == f"curl {URL}/devices/Ann%27s%20iPhone"

@@ -205,7 +205,7 @@ def test_a_phone_listens_to_the_channel_of_its_activity_as_long_as_that_runs(lab
     assert _listeners(lab, channel_id) == []
 
 
-def test_a_channel_of_another_app_or_realm_is_not_heard(lab: Lab) -> None:
+def test_a_channel_of_another_app_or_realm_is_not_received(lab: Lab) -> None:
     lab.sandbox.add_app("com.other")
     phone = lab.add_device(DeviceSpec("iPhone", TOPIC)).phone
     foreign = [

@@ -106,7 +106,7 @@ def test_events_are_a_stream() -> None:
     assert set(OPERATIONS["GET", "/control/events"]["responses"]["200"]["content"]) == {"text/event-stream"}
 
 
-def test_types_of_bodies_and_queries_are_told_apart_by_name() -> None:
+def test_types_of_bodies_and_queries_are_kept_apart_by_name() -> None:
     kinds = [one for route in ROUTES for one in (route.body, route.query) if isinstance(one, type)]
     names = {kind.__name__: kind for kind in kinds}
     assert len(names) == len(set(kinds))

@@ -37,7 +37,7 @@ def test_what_an_exception_becomes(error: Exception, status: int, code: str) -> 
     assert found.error
 
 
-def test_every_exception_of_the_lab_is_somebody_elses_mistake_or_told_as_ours() -> None:
+def test_every_exception_of_the_lab_is_somebody_elses_mistake_or_named_as_ours() -> None:
     subclasses = set(LabError.__subclasses__())
     tried = {type(error) for error, _, _ in CASES}
     assert subclasses <= tried

@@ -161,7 +161,7 @@ def test_nothing_is_written_when_nothing_changed(full: Lab, authority: trustme.C
     assert file.save(authority, state_of(full))
 
 
-def test_the_old_file_stays_when_the_new_one_cannot_be_written(
+def test_the_old_file_keeps_when_the_new_one_cannot_be_written(
     full: Lab, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = StateFile(tmp_path / "state.json")

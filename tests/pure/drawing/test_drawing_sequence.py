@@ -114,7 +114,7 @@ def test_a_push_without_priority_has_that_of_apple_s_default() -> None:
     assert row("apns", "push", **PUSH | {"priority": None})[2] == "alert, priority 10: 200"
 
 
-def test_a_push_that_was_handed_over_is_told_by_the_phone() -> None:
+def test_a_push_that_was_handed_over_is_reported_by_the_phone() -> None:
     assert messages([entry("apns", "delivery", outcome="sent", why=None)]) == []
     assert row("apns", "delivery", outcome="discarded", why="expired")[2:] == ("discarded: expired", True)
 
@@ -141,7 +141,7 @@ STORY = [
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_step_is_told_in_the_order_of_cause_and_effect(seed: int) -> None:
+def test_a_step_is_reported_in_the_order_of_cause_and_effect(seed: int) -> None:
     begun, *rest = STORY
     random.Random(seed).shuffle(rest)
     assert messages([begun, *rest]) == messages(STORY)
@@ -151,9 +151,9 @@ def test_a_step_is_told_in_the_order_of_cause_and_effect(seed: int) -> None:
 
 
 def test_steps_keep_their_order_also_at_one_time() -> None:
-    told = [entry("bridge", "tells", eventType=kind) for kind in ("start", "error")]
+    reported = [entry("bridge", "tells", eventType=kind) for kind in ("start", "error")]
     pushed = entry("apns", "push", **PUSH)
-    found = [message.text.split(",")[0] for message in messages([told[0], pushed, told[1], pushed])]
+    found = [message.text.split(",")[0] for message in messages([reported[0], pushed, reported[1], pushed])]
     assert found == ["start", "alert", "error", "alert"]
 
 

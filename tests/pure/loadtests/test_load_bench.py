@@ -25,7 +25,7 @@ def test_a_ratio_is_of_single_rounds() -> None:
     assert verdicts(rows)["events a second, relay / naive"] == (3.5, True)
 
 
-def test_a_relay_that_is_too_slow_is_told() -> None:
+def test_a_relay_that_is_too_slow_is_reported() -> None:
     rows = rounds("builds", "build", {"relay": [340], "naive": [100]})
     assert verdicts(rows)["events a second, relay / naive"] == (3.4, False)
 
@@ -38,8 +38,8 @@ def test_two_processes_beside_one(two: float, held: bool) -> None:
 
 
 @pytest.mark.parametrize(("cores", "shares"), [(2, [0.25]), (4, [0.25]), (5, [0.25, 1.0]), (16, [0.25, 1.0])])
-def test_two_free_processes_are_judged_where_every_part_has_a_core(cores: int, shares: list[float]) -> None:
-    assert list(bench.judged_shares(cores)) == shares
+def test_two_free_processes_are_measured_where_every_part_has_a_core(cores: int, shares: list[float]) -> None:
+    assert list(bench.shares_with_threshold(cores)) == shares
 
 
 @pytest.mark.parametrize(("last", "held"), [(150, True), (151, False)])

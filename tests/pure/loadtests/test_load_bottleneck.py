@@ -23,7 +23,7 @@ def test_whoever_is_busy_beside_the_servers_is_named(
     assert found.row()["bottleneck"] == ", ".join(said)
 
 
-def test_a_row_tells_what_an_event_costs_each_part() -> None:
+def test_a_row_says_what_an_event_costs_each_part() -> None:
     cpu = {"relay": 0.004, "phones": 0.001, "database": 0.002, "generator": 0.00025}
     row = Barrage(TEN_SECONDS, cpu, lag=0.0).row()
     figures = {name: row[name] for name in row if name.endswith("_us")}

@@ -9,7 +9,7 @@ from simulator.apns.faults.document import load
 
 
 @given(seconds=st.floats(60, 600), households=st.integers(1, 6), seed=st.integers())
-def test_a_day_stays_within_its_bounds(seconds: float, households: int, seed: int) -> None:
+def test_a_day_keeps_within_its_bounds(seconds: float, households: int, seed: int) -> None:
     plan = day(seconds, households, Random(seed))
     assert [deed.at for deed in plan.deeds] == sorted(deed.at for deed in plan.deeds)
     assert all(0 < deed.at < seconds and deed.phone < PHONES for deed in plan.deeds)

@@ -57,7 +57,7 @@ def test_what_waits_hides_no_other_loss() -> None:
         ([], 0),
     ],
 )
-def test_only_what_was_told_while_the_phone_was_registered_must_ring(
+def test_only_what_was_reported_while_the_phone_was_registered_must_ring(
     lifetimes: list[Lifetime], alerts: int
 ) -> None:
     assert found(A, B, lifetimes=lifetimes).get("alerts", 0) == alerts

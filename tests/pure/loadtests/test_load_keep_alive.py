@@ -25,6 +25,6 @@ def test_a_refusal_is_a_reply_too() -> None:
 @pytest.mark.parametrize(
     "head", [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked", b"SSH-2.0-x\r\ncontent-length: 1"]
 )
-def test_what_has_no_length_or_is_no_http_is_told(head: bytes) -> None:
+def test_what_has_no_length_or_is_no_http_is_reported(head: bytes) -> None:
     with pytest.raises(ReplyError, match="Content-Length"):
         reply_in(head + b"\r\n\r\n")

@@ -13,9 +13,9 @@ ALERT: dict[str, Any] = {
 
 
 def push(payload: dict[str, Any] = ALERT, **changed: Any) -> Any:
-    told = {"device_token": "ab" * 32, "topic": "com.example.app", "push_type": "alert", "apns_id": "a",
+    reported = {"device_token": "ab" * 32, "topic": "com.example.app", "push_type": "alert", "apns_id": "a",
             "expiration": None, "collapse_id": None, "priority": 10, "accepted_at": 98.0}  # fmt: skip
-    return SimpleNamespace(payload=payload, **told | changed)
+    return SimpleNamespace(payload=payload, **reported | changed)
 
 
 def shown(*pushes: Any) -> list[tuple[str, str, float]]:

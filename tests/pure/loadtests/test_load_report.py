@@ -24,7 +24,7 @@ SUMMARY: dict[str, Any] = {
 }
 
 
-def test_thresholds_are_told_by_their_worst_value() -> None:
+def test_thresholds_are_reported_by_their_worst_value() -> None:
     assert verdicts(SUMMARY["thresholds"]) == [
         {"threshold": "ratio", "worst": "3.4", "limit": "at least 3.5", "held": "NO", "cases": "0 of 1"},
         {"threshold": "faults", "worst": "2", "limit": "at most 0", "held": "NO", "cases": "1 of 2"},

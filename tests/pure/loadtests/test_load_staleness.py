@@ -70,7 +70,7 @@ STATUSES: st.SearchStrategy[Status] = st.sampled_from(["working", "retry", "perm
 @given(
     steps=st.lists(st.tuples(st.integers(1, 9), STATUSES, st.integers(0, 5)), min_size=2, max_size=12),
 )
-def test_against_a_look_at_every_second(steps: list[tuple[int, Status, int]]) -> None:
+def test_against_every_second(steps: list[tuple[int, Status, int]]) -> None:
     at, phases = 0, []
     for gap, status, _ in steps:
         phases.append((float(at), status))

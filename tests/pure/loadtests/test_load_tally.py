@@ -18,7 +18,7 @@ def phone(what: str, **detail: Any) -> Entry:
 def tally(*entries: Entry) -> Tally:
     found = Tally()
     for entry in entries:
-        found.hear(entry)
+        found.count(entry)
     return found
 
 

@@ -14,12 +14,14 @@ class Story:
     def __init__(self) -> None:
         self.journal = Journal(VirtualClock(0.0))
 
-    def tell(self, at: float, what: str, activity: str = "activity-1", status: str = "", **more: Any) -> None:
+    def report(
+        self, at: float, what: str, activity: str = "activity-1", status: str = "", **more: Any
+    ) -> None:
         said = {"contentState": {"status": status, "lastMessage": "m"}, "by": "push"} if status else {}
         detail = {"phone": "iPhone", "activity": activity, "sessionID": "ses_1", **said, **more}
         self.journal.record_at(at, "phone", what, **detail)
 
-    def told(self) -> list[dict[str, Any]]:
+    def reported(self) -> list[dict[str, Any]]:
         return activities(self.journal.entries("phone"))
 
 
@@ -29,14 +31,14 @@ def state(status: str, at: float, by: str = "push") -> dict[str, Any]:
 
 def test_a_card_from_start_to_dismissal() -> None:
     story = Story()
-    story.tell(1.0, "started", status="working", why="by the push")
-    story.tell(1.1, "activity token", token="ab")
-    story.tell(2.0, "updated", status="working")
-    story.tell(2.5, "deferred", why="priority 5")
-    story.tell(3.0, "updated", status="permission", by="app")
-    story.tell(4.0, "ended", status="complete")
-    story.tell(9.0, "dismissed", why="its time on the lock screen is over")
-    assert story.told() == [
+    story.report(1.0, "started", status="working", why="by the push")
+    story.report(1.1, "activity token", token="ab")
+    story.report(2.0, "updated", status="working")
+    story.report(2.5, "deferred", why="priority 5")
+    story.report(3.0, "updated", status="permission", by="app")
+    story.report(4.0, "ended", status="complete")
+    story.report(9.0, "dismissed", why="its time on the lock screen is over")
+    assert story.reported() == [
         {
             "sessionID": "ses_1",
             "phone": "iPhone",
@@ -52,10 +54,10 @@ def test_a_card_from_start_to_dismissal() -> None:
 
 def test_cards_of_two_phones_have_the_same_ids() -> None:
     story = Story()
-    story.tell(1.0, "started", status="working")
-    story.tell(1.0, "started", status="working", phone="iPhone 2", by="app")
-    story.tell(2.0, "ended", status="error", phone="iPhone 2")
-    first, second = story.told()
+    story.report(1.0, "started", status="working")
+    story.report(1.0, "started", status="working", phone="iPhone 2", by="app")
+    story.report(2.0, "ended", status="error", phone="iPhone 2")
+    first, second = story.reported()
     assert (first["phone"], first["how"], first["ended"]) == ("iPhone", "push-to-start", None)
     assert (second["phone"], second["how"], second["ended"]) == ("iPhone 2", "app", 2.0)
 
@@ -63,20 +65,20 @@ def test_cards_of_two_phones_have_the_same_ids() -> None:
 def test_what_the_app_took_away() -> None:
     story = Story()
     for number, why in enumerate((TAKEN, LATE, "8 hours are over")):
-        story.tell(1.0, "started", f"a{number}", "working")
-        story.tell(2.0, "ended", f"a{number}", "working", why=why)
-    assert [card["replaced"] for card in story.told()] == [True, True, False]
+        story.report(1.0, "started", f"a{number}", "working")
+        story.report(2.0, "ended", f"a{number}", "working", why=why)
+    assert [card["replaced"] for card in story.reported()] == [True, True, False]
 
 
 def test_a_card_from_before_and_entries_of_none() -> None:
     story = Story()
-    story.tell(1.0, "updated", status="working")
+    story.report(1.0, "updated", status="working")
     story.journal.record_at(1.0, "phone", "dropped", why="it has expired")
-    assert story.told() == []
+    assert story.reported() == []
 
 
 def test_a_card_that_the_widget_cannot_read() -> None:
     story = Story()
-    story.tell(1.0, "started", by="push", sessionID=None)
-    (card,) = story.told()
+    story.report(1.0, "started", by="push", sessionID=None)
+    (card,) = story.reported()
     assert (card["states"], card["sessionID"]) == ([], None)

@@ -76,25 +76,25 @@ def test_the_journal_is_a_ring() -> None:
     assert [entry.what for entry in journal.entries()] == ["2", "3", "4"]
 
 
-def test_listeners_hear_until_they_stop() -> None:
+def test_listeners_receive_until_they_stop() -> None:
     journal = Journal(VirtualClock())
-    heard: list[str] = []
-    stop = journal.listen(lambda entry: heard.append(entry.what))
+    received: list[str] = []
+    stop = journal.listen(lambda entry: received.append(entry.what))
     journal.record("world", "one")
     stop()
     journal.record("world", "two")
-    assert heard == ["one"]
+    assert received == ["one"]
 
 
 def test_a_cleared_journal_goes_on() -> None:
     journal = Journal(VirtualClock())
-    heard: list[str] = []
-    journal.listen(lambda entry: heard.append(entry.what))
+    received: list[str] = []
+    journal.listen(lambda entry: received.append(entry.what))
     journal.record("world", "one")
     journal.clear()
     journal.record("world", "two")
     assert [entry.what for entry in journal.entries()] == ["two"]
-    assert heard == ["one", "two"]
+    assert received == ["one", "two"]
 
 
 async def test_everybody_sleeps_again_when_all_is_done() -> None:

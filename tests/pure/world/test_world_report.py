@@ -41,7 +41,7 @@ def test_the_report_of_a_scenario_that_went_well() -> None:
     assert result["latency_ms"] == {"event_to_phone": {"p50": 500.0, "p99": 500.0}}
 
 
-def test_the_cards_are_judged_if_anybody_looks() -> None:
+def test_the_cards_are_measured_if_there_is_an_audience() -> None:
     journal = _journal()
     state = {"status": "error", "lastMessage": "No"}
     card = {"phone": "iPhone", "activity": "a", "sessionID": SESSION, "contentState": state, "by": "push"}

@@ -1,4 +1,4 @@
-"""Who sits at the desk: what a person does with OpenCode, over its REST routes."""
+"""What a person does with OpenCode, over its REST routes."""
 
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +10,7 @@ from waiting import eventually
 Json = dict[str, Any]
 
 
-class Desk:
+class OpenCodeClient:
     """One person, working on one directory of one server."""
 
     def __init__(self, http: aiohttp.ClientSession, url: str, directory: str) -> None:
@@ -41,10 +41,10 @@ class Desk:
     async def asked(self, session_id: str, kind: str = "permission") -> Json:
         """What a session waits for, as soon as it does; `kind` is permission or question."""
 
-        async def look() -> list[Json]:
+        async def ready() -> list[Json]:
             return [one for one in await self.listed(kind) if one["sessionID"] == session_id]
 
-        (request,) = await eventually(look)
+        (request,) = await eventually(ready)
         return request
 
     async def listed(self, kind: str) -> list[Json]:
