@@ -23,27 +23,21 @@ def test_both_builds_carry_every_event_to_every_phone_once() -> None:
     assert all(row["events"] == 20 and row["relay_us"] > 0 for row in rows)
 
 
-def test_phones_that_the_relay_does_not_know_count_as_lost_and_miscounted(tmp_path: Path) -> None:
-    with running(tmp_path) as servers:
-        servers.phones.pair(servers.urls[0], SECRET, 1)
-        found = barrage(servers, tmp_path, name="x", secrets=[SECRET], phones=2, events=5, straggle=0.5)
-    assert (found.accounts.lost, found.accounts.miscounted, found.accounts.refused) == (5, 5, 0)
-
-
-def test_locust_writes_its_report(tmp_path: Path) -> None:
+def test_locust_writes_its_report_and_an_unknown_phone_counts_as_lost_and_miscounted(tmp_path: Path) -> None:
     with running(tmp_path, processes=2) as servers:
         servers.phones.pair(servers.urls[0], SECRET, 1)
+        load: dict[str, Any] = {"secrets": [SECRET], "events": 10, "users": 4}
         report = tmp_path / "fanout"
-        found = barrage(
-            servers, tmp_path, name="x", secrets=[SECRET], phones=1, events=10, users=4, report=report
-        )
-    assert found.accounts.faults == 0
+        whole = barrage(servers, tmp_path, name="x", phones=1, report=report, **load)
+        reported, cpu, lag = read(tmp_path / "sent.txt")
+        missing = barrage(servers, tmp_path, name="y", phones=2, straggle=0.5, **load)
+    assert whole.accounts.faults == 0
     assert {path.name for path in tmp_path.glob("fanout*")} >= {"fanout.html", "fanout_stats.csv"}
     assert "/v1/event,10,0," in (tmp_path / "fanout_stats.csv").read_text()
-    reported, cpu, lag = read(tmp_path / "sent.txt")
     assert len(reported) == 10
     assert cpu > 0
     assert lag >= 0
+    assert (missing.accounts.lost, missing.accounts.miscounted, missing.accounts.refused) == (10, 10, 0)
 
 
 async def test_a_lookup_is_measured_with_as_many_rows_as_asked(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ GOOD: dict[str, Any] = {"setup": "one", "phone": "all", "alerts": 5, "cards": 3}
 
 
 async def test_a_short_day_loses_nothing(tmp_path: Path) -> None:
-    whole = day(24, 2, Random(1))
+    whole = day(16, 2, Random(1))
     plan = Day(whole.seconds, whole.sessions, whole.deeds, [])
     async with Fleet(2, 3) as fleet:
         rows = await mixed.completed(fleet, plan, await mixed.live(fleet, plan))
