@@ -54,6 +54,9 @@ def test_a_lost_connection_may_have_taken_what_was_written_whole(make_client: An
         ("unwritten", Result("not_sent", error="cut")),
     ]
     assert client.http2.ending == "cut"
+    client = make_client()
+    client.open("last")
+    assert client.http2.connection_lost("cut", written=1) == [("last", Result("maybe_sent", error="cut"))]
 
 
 BREAKING: dict[str, tuple[frames.ErrorCode, Any]] = {

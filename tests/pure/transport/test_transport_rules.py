@@ -48,6 +48,7 @@ def test_what_apns_refuses_is_refused_with_its_answer(
     [
         {},
         {"device_token": "AB" * 80},
+        {"device_token": "ab" * 512},
         {"device_token": "00"},
         {"apns_id": "0123ABCD-4567-89EF-0123-456789ABCDEF"},
         {"expiration": 0},
