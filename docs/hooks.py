@@ -69,7 +69,7 @@ def options(command: str) -> str:
 
 def _actions(command: str) -> list[argparse.Action]:
     program, name = command.split()
-    parser = (relay_parser({}.get) if program == "relay" else simulator_parser())._subparsers
+    parser = (relay_parser(lambda _: None) if program == "relay" else simulator_parser())._subparsers
     assert parser is not None
     choices = parser._group_actions[0].choices
     assert isinstance(choices, dict)
