@@ -24,9 +24,9 @@ from quart import Quart, Response, request
 
 from relay import contract
 from relay.contract import EVENT_KINDS, DeviceRegister, Event, EventReply, Health, Ok
+from relay.http_errors import reply
 from relay.log import line
 from relay.server import settings
-from relay.server.routes.envelope import reply
 from relay.server.settings import Settings
 from relay.server.store.database import close_database, open_database
 from relay.server.store.models import DeliveryLog, DeviceRegistration

@@ -14,13 +14,14 @@ from relay.apns.gateway import Gateway, build_gateway
 from relay.apns.key_pause import KeyPause
 from relay.apns.provider_token import ProviderToken
 from relay.clock import Clock, SystemClock
+from relay.http_errors import install_error_replies
 from relay.server.alerts.dispatcher import Dispatcher
 from relay.server.background import BackgroundTasks
 from relay.server.engine import DeliveryEngine
 from relay.server.live_activities.registration import Activities
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.routes import events
-from relay.server.routes.envelope import install_error_replies
+from relay.server.routes.envelope import refusal
 from relay.server.routes.events import EventRoute, Intake
 from relay.server.routes.registrations import activity_routes, device_routes, health_route
 from relay.server.settings import Settings
@@ -132,5 +133,5 @@ def _create_app(settings: Settings, parts: _Parts) -> RelayApp:
     app.register_blueprint(health_route(db, background))
     app.add_url_rule(events.PATH, "event", methods=["POST"])  # for Quart to answer its other methods with 405
     app.asgi_app = EventRoute(app.asgi_app, parts.intake, max_body=MAX_BODY, body_timeout=BODY_SECONDS)  # type: ignore[method-assign]
-    install_error_replies(app)
+    install_error_replies(app, refusal)
     return app

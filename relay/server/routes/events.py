@@ -17,6 +17,7 @@ from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallabl
 
 from relay import contract
 from relay.contract import ALERT_TYPES, Event, EventReply, Message
+from relay.http_errors import REFUSALS
 from relay.log import line
 from relay.server.alerts.dispatcher import Dispatcher
 from relay.server.alerts.planner import plan
@@ -24,7 +25,7 @@ from relay.server.background import BackgroundTasks, Batches
 from relay.server.delivery import Delivery, DeliveryStatus, Recipient
 from relay.server.live_activities.life import concerned
 from relay.server.live_activities.registration import Activities
-from relay.server.routes.envelope import REFUSALS, refusal
+from relay.server.routes.envelope import refusal
 from relay.server.store import activities as activity_table
 from relay.server.store import deliveries, devices
 from relay.server.store.sql import Database

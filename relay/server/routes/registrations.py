@@ -14,10 +14,10 @@ from relay.contract import (
     Health,
     Ok,
 )
+from relay.http_errors import reply
 from relay.log import line
 from relay.server.background import BackgroundTasks
 from relay.server.live_activities.registration import Activities
-from relay.server.routes.envelope import reply
 from relay.server.store import activities as activity_table
 from relay.server.store import deliveries, devices
 from relay.server.store.sql import Database
