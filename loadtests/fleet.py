@@ -14,8 +14,9 @@ from relay.server.store.sql import Database
 from simulator.apns.delivery.service import token_suffix
 from simulator.clock import RealClock
 from simulator.journal import Journal
-from simulator.phone.app.content_state import FLAT, session_of
+from simulator.phone.app.content_state import FLAT
 from simulator.phone.phone import Phone
+from simulator.phone.push import session_of
 from simulator.world import World
 
 REQUEST_SECONDS: Final = 20.0

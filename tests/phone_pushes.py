@@ -6,9 +6,9 @@ from random import Random
 from typing import Any
 
 from simulator.phone.activitykit.activities import Activities
-from simulator.phone.activitykit.activity import Activity, Conditions, Happened
-from simulator.phone.activitykit.payload import APP_TYPES, read
-from simulator.phone.profile import Profile
+from simulator.phone.activitykit.activity import Activity, Happened
+from simulator.phone.profile import Conditions, Profile
+from simulator.phone.push import APP_TYPES, read
 
 BUNDLE_ID = "com.anomalyco.mobilevoice"
 TOPIC = f"{BUNDLE_ID}.push-type.liveactivity"

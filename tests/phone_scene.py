@@ -11,9 +11,10 @@ from simulator.journal import Journal
 from simulator.opencode.v1.effects import Effect
 from simulator.opencode.v1.server import OpenCodeServer
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.app.content_state import KINDS, ContentState, session_props
+from simulator.phone.app.content_state import KINDS, ContentState
 from simulator.phone.phone import Phone
 from simulator.phone.profile import profile
+from simulator.phone.push import session_props
 from waiting import eventually
 
 DIRECTORY = "/code/demo"

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from simulator.phone.activitykit.activity import Activity, Conditions, version
-from simulator.phone.profile import Profile
+from simulator.phone.activitykit.activity import Activity
+from simulator.phone.profile import Conditions, Profile, version
 
 TokenKind = Literal["alert", "voip", "push-to-start", "activity"]
 

@@ -8,11 +8,18 @@ from simulator.clock import Clock
 from simulator.journal import Journal
 from simulator.phone.activitykit.activities import Activities
 from simulator.phone.activitykit.activity import Activity, Happened
-from simulator.phone.activitykit.payload import ActivityMessage, ActivityType, read
-from simulator.phone.app.content_state import session_of, session_props
 from simulator.phone.device import Device, OnToken, UpdateTokens
 from simulator.phone.profile import Profile
-from simulator.phone.push import Push, expired, ids
+from simulator.phone.push import (
+    ActivityMessage,
+    ActivityType,
+    Push,
+    expired,
+    ids,
+    read,
+    session_of,
+    session_props,
+)
 
 TOPIC_SUFFIX = ".push-type.liveactivity"
 

@@ -8,9 +8,8 @@ from typing import Any
 from simulator.clock import Clock
 from simulator.journal import Journal
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.activitykit.payload import APP_TYPES, ActivityType
 from simulator.phone.app.app import BUNDLE_ID, App
-from simulator.phone.app.content_state import AppKind, session_link, session_of
+from simulator.phone.app.content_state import AppKind
 from simulator.phone.device import Device, OnToken, Realm, TokenIssuer
 from simulator.phone.live_activities import LiveActivities
 from simulator.phone.notifications import (
@@ -23,7 +22,7 @@ from simulator.phone.notifications import (
     interpret,
 )
 from simulator.phone.profile import Profile
-from simulator.phone.push import Push, ids
+from simulator.phone.push import APP_TYPES, ActivityType, Push, ids, session_link, session_of
 from simulator.phone.screen import Screen
 from simulator.phone.settings import Settings
 

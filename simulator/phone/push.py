@@ -1,5 +1,13 @@
-"""What a phone gets from APNs, and what the app's own code gets to see of it. No I/O."""
+"""What a phone gets from APNs, and what is read of it: by ActivityKit, and by the app's own code. No I/O.
 
+Documented (Apple, "Starting and updating Live Activities with ActivityKit push notifications"): the keys of `aps`;
+`attributes-type` is the exact name of the type; what cannot be decoded fails silently. Keys that a type does not know are
+ignored (Swift's Decodable); a key whose value has the wrong type counts as missing (assumed). All times are UNIX seconds.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,6 +56,138 @@ def ids(push: Push | None) -> dict[str, str]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class ActivityMessage:
+    """One push, decoded as far as it goes without knowing the app's types; or the same said by the app, without `push`.
+
+    `raw_*` are as sent, None if missing. `urgent`: priority 10, which counts against the hourly budget; 5 does not
+    (documented).
+    """
+
+    event: str
+    timestamp: float | None
+    raw_content_state: Any = None
+    raw_attributes: Any = None
+    attributes_type: str | None = None
+    alert: bool = False
+    quiet: bool = False
+    stale_date: float | None = None
+    dismissal_date: float | None = None
+    relevance_score: float = 0.0
+    input_push_token: bool = False
+    input_push_channel: str | None = None
+    urgent: bool = True
+    push: Push | None = None
+
+    @property
+    def lights(self) -> bool:
+        """Whether it lights the screen up; `interruption-level: passive` keeps an alert quiet (observed)."""
+        return self.alert and not self.quiet
+
+    @property
+    def ends(self) -> bool:
+        """Whether it ends the activity."""
+        return self.event == "end"
+
+
+def read(push: Push) -> ActivityMessage:
+    """The message of a push; what is no Live Activity payload at all has the event ""."""
+    payload = push.payload
+    found = payload.get("aps") if isinstance(payload, dict) else None
+    aps: dict[str, Any] = found if isinstance(found, dict) else {}
+    return ActivityMessage(
+        event=_text(aps.get("event")) or "",
+        timestamp=_number(aps.get("timestamp")),
+        raw_content_state=aps.get("content-state"),
+        raw_attributes=aps.get("attributes"),
+        attributes_type=_text(aps.get("attributes-type")),
+        alert=bool(aps.get("alert")) and isinstance(aps.get("alert"), str | dict),
+        quiet=aps.get("interruption-level") == "passive",
+        stale_date=_number(aps.get("stale-date")),
+        dismissal_date=_number(aps.get("dismissal-date")),
+        relevance_score=_number(aps.get("relevance-score")) or 0.0,
+        input_push_token=_number(aps.get("input-push-token")) == 1,
+        input_push_channel=_text(aps.get("input-push-channel")),
+        urgent=push.priority == 10,
+        push=push,
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+Fields = Mapping[str, str]
+"""Field name -> kind: string, int, double or bool; a trailing `?` makes it optional (it may be missing or null)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityType:
+    """One ActivityAttributes type of an app: its Swift name, its static fields and those of its ContentState."""
+
+    name: str
+    attributes: Fields
+    content_state: Fields
+
+
+SESSION = ActivityType(
+    "SessionActivityAttributes",
+    {"sessionId": "string"},
+    {"status": "string", "sessionTitle": "string", "lastMessage": "string", "retryInfo": "string?"},
+)
+"""An app with a type of its own for sessions."""
+
+EXPO_WIDGETS = ActivityType(
+    "LiveActivityAttributes", {"url": "string?"}, {"name": "string", "props": "string"}
+)
+"""expo-widgets 55 to 57, ios/Widgets/WidgetLiveActivity.swift: `props` is JSON in a string."""
+
+EXPO_WIDGETS_58 = ActivityType(
+    "LiveActivityAttributes", {"url": "string?"}, {"name": "string", "props": "string?"}
+)
+"""From expo-widgets 58 on `props` may be missing."""
+
+APP_TYPES = (SESSION, EXPO_WIDGETS)
+"""Both spellings a relay may send to our app."""
+
+
+def decode(value: Any, fields: Fields) -> dict[str, Any] | None:
+    """The object as the app holds it: only the fields of its type; None if it cannot be decoded."""
+    if not isinstance(value, dict):
+        return None
+    if not all(_fits(value.get(name), kind) for name, kind in fields.items()):
+        return None
+    return {name: value[name] for name in fields if name in value}
+
+
+def _fits(value: Any, kind: str) -> bool:
+    if value is None:
+        return kind.endswith("?")
+    return _KINDS[kind.removesuffix("?")](value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "string": lambda value: isinstance(value, str),
+    "bool": lambda value: isinstance(value, bool),
+    "double": _is_number,
+    "int": lambda value: _is_number(value) and float(value).is_integer(),
+}
+
+
 _FIELDS = ("serverID", "eventType", "sessionID", "url")
 
 
@@ -75,8 +215,45 @@ def content(payload: dict[str, Any]) -> Content:
 
 
 def _fields(data: dict[str, Any]) -> list[str | None]:
-    return [_string(data.get(name)) for name in _FIELDS]
+    return [_text(data.get(name)) for name in _FIELDS]
 
 
-def _string(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+_SESSION = "mobilevoice://session/"
+
+
+def session_link(session_id: str) -> str:
+    """The link to a session, as notifications and Live Activities carry it."""
+    return _SESSION + session_id
+
+
+def linked_session(url: object) -> str | None:
+    """The session that a link opens; None for any other value."""
+    if not isinstance(url, str) or not url.startswith(_SESSION):
+        return None
+    return url.removeprefix(_SESSION) or None
+
+
+LAYOUT = "SessionActivity"
+"""The name the app gives to createLiveActivity."""
+
+
+def session_of(attributes: Mapping[str, Any]) -> str | None:
+    """The session of an activity with these attributes, of either kind; None if they name none.
+
+    Assumed for expo-widgets: its one static field is the link that a tap opens, and the session is read from that.
+    """
+    session_id = attributes.get("sessionId")
+    return session_id if isinstance(session_id, str) else linked_session(attributes.get("url"))
+
+
+def session_props(content_state: dict[str, Any]) -> dict[str, Any] | None:
+    """What the app's widget gets to read, of either format; None if it reads nothing."""
+    if "props" not in content_state:
+        return content_state if "status" in content_state else None
+    if content_state.get("name") != LAYOUT:
+        return None
+    try:
+        props = json.loads(content_state["props"])
+    except (TypeError, ValueError):
+        return None
+    return props if isinstance(props, dict) else None

@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.app.content_state import session_props
 from simulator.phone.notifications import Notification
+from simulator.phone.push import session_props
 
 STATUS = {
     "working": ("Working", "●"),

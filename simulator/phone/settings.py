@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.phone.activitykit.activity import version
 from simulator.phone.app.app import App
 from simulator.phone.device import Device
 from simulator.phone.live_activities import LiveActivities
+from simulator.phone.profile import version
 from simulator.phone.screen import Screen
 
 

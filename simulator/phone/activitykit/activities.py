@@ -6,11 +6,20 @@ Every method that changes something takes `now` (UNIX seconds) and returns what 
 from collections.abc import Sequence
 from random import Random
 
-from simulator.phone.activitykit import due
-from simulator.phone.activitykit.activity import Activity, By, Conditions, Happened, Waiting
-from simulator.phone.activitykit.payload import ActivityMessage, ActivityType
+from simulator.phone.activitykit.activity import (
+    Activity,
+    By,
+    Happened,
+    Waiting,
+    applied,
+    dismissed,
+    ended,
+    first_due,
+    sooner,
+)
 from simulator.phone.activitykit.refusals import Change, Start, against_change, against_start
-from simulator.phone.profile import Budget, Profile
+from simulator.phone.profile import Budget, Conditions, Profile
+from simulator.phone.push import ActivityMessage, ActivityType
 
 
 class Activities:
@@ -128,7 +137,7 @@ class Activities:
 
     def _apply_now(self, activity: Activity, waiting: Waiting, now: float) -> list[Happened]:
         older = activity.waiting
-        happened = [due.applied(activity, waiting, now, self._profile)]
+        happened = [applied(activity, waiting, now, self._profile)]
         if older is not None and (not activity.running or _stamp(older) <= _stamp(waiting)):
             activity.waiting = None
             happened.append(Happened(now, "dropped", "a newer one came first", activity, older.message.push))
@@ -141,20 +150,20 @@ class Activities:
         happened: list[Happened] = []
         for activity in self.all:
             if activity.running:
-                happened += due.ended(activity, now, why)
+                happened += ended(activity, now, why)
             if remove and activity.visible:
-                happened += due.dismissed(activity, now, why)
+                happened += dismissed(activity, now, why)
         return happened
 
     def remove(self, activity: Activity, now: float, why: str) -> list[Happened]:
         """The app takes one away: it ends if it runs, and leaves every screen."""
-        ends = due.ended(activity, now, why) if activity.running else []
-        return ends + (due.dismissed(activity, now, why) if activity.visible else [])
+        ends = ended(activity, now, why) if activity.running else []
+        return ends + (dismissed(activity, now, why) if activity.visible else [])
 
     def swipe(self, now: float) -> list[Happened]:
         """The person swipes the newest visible activity away."""
         activity = next((found for found in reversed(self.all) if found.visible), None)
-        return [] if activity is None else due.dismissed(activity, now, "swiped away")
+        return [] if activity is None else dismissed(activity, now, "swiped away")
 
     def power(self, phone: Conditions, now: float) -> None:
         """The screen went on or off: what waits for power waits no longer than it would if it came now."""
@@ -162,12 +171,12 @@ class Activities:
             waiting = activity.waiting
             if waiting is not None and not waiting.pinned:
                 soonest = now + phone.power_delay(self._profile).draw(self._random)
-                activity.waiting = due.sooner(waiting, soonest)
+                activity.waiting = sooner(waiting, soonest)
 
     def run_due(self, now: float) -> list[Happened]:
         """All that is due by now, each at its own time and in the order of those times."""
         happened: list[Happened] = []
-        while (next_one := due.first(self.all, self.starts, self._profile, now)) is not None:
+        while (next_one := first_due(self.all, self.starts, self._profile, now)) is not None:
             happened += next_one()
         return happened
 
@@ -193,7 +202,7 @@ def _defer(activity: Activity, waiting: Waiting, why: str, now: float) -> list[H
     held = activity.waiting
     if held is not None and _stamp(waiting) < _stamp(held):
         return [Happened(now, "dropped", "a newer one waits", activity, waiting.message.push)]
-    activity.waiting = waiting if held is None else due.sooner(waiting, held.due)
+    activity.waiting = waiting if held is None else sooner(waiting, held.due)
     happened = [Happened(now, "deferred", why, activity, waiting.message.push, until=activity.waiting.due)]
     if held is not None:
         happened.append(Happened(now, "dropped", "a newer one waits", activity, held.message.push))

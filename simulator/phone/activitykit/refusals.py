@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from simulator.phone.activitykit.activity import Activity, By, Conditions
-from simulator.phone.activitykit.payload import ActivityMessage, ActivityType, decode
+from simulator.phone.activitykit.activity import Activity, By
+from simulator.phone.profile import Conditions
+from simulator.phone.push import ActivityMessage, ActivityType, decode
 
 LARGEST = 4096
 """Bytes of attributes and content-state together (Apple, "Displaying live data with Live Activities": 4 KB)."""

@@ -5,31 +5,13 @@ has registered under `name`; a name it has not registered shows nothing (expo-wi
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from simulator.phone.activitykit.payload import EXPO_WIDGETS, SESSION, ActivityType
-
-_SESSION = "mobilevoice://session/"
-
-
-def session_link(session_id: str) -> str:
-    """The link to a session, as notifications and Live Activities carry it."""
-    return _SESSION + session_id
-
-
-def linked_session(url: object) -> str | None:
-    """The session that a link opens; None for any other value."""
-    if not isinstance(url, str) or not url.startswith(_SESSION):
-        return None
-    return url.removeprefix(_SESSION) or None
-
+from simulator.phone.push import EXPO_WIDGETS, LAYOUT, SESSION, ActivityType, session_link
 
 Status = Literal["working", "retry", "permission", "complete", "error"]
-
-LAYOUT = "SessionActivity"
-"""The name the app gives to createLiveActivity."""
 
 LONGEST_MESSAGE = 120
 """Characters of `last_message`: what fits on the card."""
@@ -98,25 +80,3 @@ EXPO = AppKind(
 """An app with expo-widgets 57: one Swift type for all, `props` as JSON in a string (src/Widgets.ts)."""
 
 KINDS: dict[str, AppKind] = {kind.activity_format: kind for kind in (FLAT, EXPO)}
-
-
-def session_of(attributes: Mapping[str, Any]) -> str | None:
-    """The session of an activity with these attributes, of either kind; None if they name none.
-
-    Assumed for expo-widgets: its one static field is the link that a tap opens, and the session is read from that.
-    """
-    session_id = attributes.get("sessionId")
-    return session_id if isinstance(session_id, str) else linked_session(attributes.get("url"))
-
-
-def session_props(content_state: dict[str, Any]) -> dict[str, Any] | None:
-    """What the app's widget gets to read, of either format; None if it reads nothing."""
-    if "props" not in content_state:
-        return content_state if "status" in content_state else None
-    if content_state.get("name") != LAYOUT:
-        return None
-    try:
-        props = json.loads(content_state["props"])
-    except (TypeError, ValueError):
-        return None
-    return props if isinstance(props, dict) else None

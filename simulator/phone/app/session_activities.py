@@ -4,8 +4,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.app.content_state import AppKind, ContentState, session_of
+from simulator.phone.app.content_state import AppKind, ContentState
 from simulator.phone.live_activities import LiveActivities, NotPossible
+from simulator.phone.push import session_of
 
 OnToken = Callable[[str, str], None]
 """Called with a session id and the update token of its activity."""

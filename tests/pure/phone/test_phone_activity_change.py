@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from phone_pushes import T0, Kit, expo, push, whats
-from simulator.phone.activitykit.payload import ActivityMessage
 from simulator.phone.activitykit.refusals import AGAINST_CHANGE, LARGEST
 from simulator.phone.profile import profile
+from simulator.phone.push import ActivityMessage
 
 HOUR = 3_600
 

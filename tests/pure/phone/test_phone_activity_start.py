@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from phone_pushes import FLAT, T0, Kit, aps, expo, push, whats
-from simulator.phone.activitykit.activity import version
-from simulator.phone.activitykit.payload import ActivityMessage
 from simulator.phone.activitykit.refusals import AGAINST_START, LARGEST, NO_ALERT, size
+from simulator.phone.profile import version
+from simulator.phone.push import ActivityMessage
 
 
 def test_a_start() -> None:

@@ -5,14 +5,7 @@ from typing import Any
 import pytest
 
 from phone_pushes import EXPO, FLAT, T0, Delivered, aps
-from simulator.phone.activitykit.payload import (
-    EXPO_WIDGETS,
-    EXPO_WIDGETS_58,
-    SESSION,
-    ActivityType,
-    decode,
-    read,
-)
+from simulator.phone.push import EXPO_WIDGETS, EXPO_WIDGETS_58, SESSION, ActivityType, decode, read
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,8 @@ import pytest
 
 from phone_pushes import EXPO, FLAT, T0
 from simulator.phone.activitykit.activity import Activity
-from simulator.phone.activitykit.payload import EXPO_WIDGETS, SESSION
-from simulator.phone.app.content_state import session_props
 from simulator.phone.notifications import Notification
+from simulator.phone.push import EXPO_WIDGETS, SESSION, session_props
 from simulator.phone.screen import STATUS, Screen, Slots, elapsed, slots
 
 
