@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from relay import contract
 from relay.bridge.errors import OptionError
 from relay.bridge.notify.source import Change, Kind
-from relay.bridge.notify.text import MAX_UNITS, MAX_WORDS, card_title, fit, redact, shorten
 from relay.contract import ALERT_TYPES, EVENT_KINDS, FINAL_STATUSES
-from relay.text import utf16_units
+from relay.text import MAX_UNITS, MAX_WORDS, card_title, fit, redact, shorten, utf16_units
 
 EVENT_TYPES: dict[Kind, contract.EventType] = {
     "complete": "complete",

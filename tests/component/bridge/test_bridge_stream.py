@@ -15,7 +15,7 @@ from relay.backoff import Backoff
 from relay.bridge.address import Address, address
 from relay.bridge.errors import NotFound, NotOpenCode, Refused, Unreachable
 from relay.bridge.sources.opencode1.client import OpenCode
-from relay.bridge.sources.opencode1.stream import EventStream
+from relay.bridge.sources.opencode1.source import EventStream
 from relay.bridge.sources.opencode1.wire import Event
 from waiting import eventually
 

@@ -10,8 +10,7 @@ import pytest
 from relay.bridge.notify.mapping import EVENT_TYPES
 from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1.fold import Sessions
-from relay.bridge.sources.opencode1.stream import Splitter
-from relay.bridge.sources.opencode1.wire import parse
+from relay.bridge.sources.opencode1.wire import Splitter, parse
 
 RECORDINGS = Path(__file__).parents[3] / "simulator" / "scenarios" / "recordings"
 

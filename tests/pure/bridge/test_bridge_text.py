@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.notify.text import (
+from relay.text import (
     MAX_REDACTED,
     MAX_UNITS,
     MAX_WORDS,

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.sources.opencode1.stream import BOM, Splitter
 from relay.bridge.sources.opencode1.wire import (
+    BOM,
     Event,
     Health,
     Info,
     Malformed,
     SessionMessage,
+    Splitter,
     decode,
     parse,
     properties,

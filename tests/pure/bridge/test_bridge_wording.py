@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.sources.opencode1 import wording
+from relay.bridge.sources.opencode1 import session as wording
 from relay.bridge.sources.opencode1.wire import (
     PartUpdated,
     PendingRequest,
@@ -61,7 +61,7 @@ def question(text: str, *labels: str) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_what_is_asked(properties: dict[str, Any], words: str) -> None:
-    assert wording.asked(asking(**properties), "/code/demo") == words
+    assert wording.request_words(asking(**properties), "/code/demo") == words
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,12 @@ def test_what_is_asked(properties: dict[str, Any], words: str) -> None:
     ],
 )
 def test_an_errors_own_words(message: Any, words: str) -> None:
-    assert wording.failed(failing(message, responseBody="canary", metadata={"url": "canary"})) == words
+    assert wording.error_words(failing(message, responseBody="canary", metadata={"url": "canary"})) == words
 
 
 def test_an_error_of_another_shape_has_no_words() -> None:
-    assert wording.failed(details(b'{"error": "odd"}', SessionError)) == ""
-    assert wording.failed(details(b"[]", SessionError)) == ""
+    assert wording.error_words(details(b'{"error": "odd"}', SessionError)) == ""
+    assert wording.error_words(details(b"[]", SessionError)) == ""
 
 
 @pytest.mark.parametrize(
@@ -142,6 +142,6 @@ def test_why_and_when_it_is_tried_again() -> None:
 def test_no_shape_breaks_the_words(odd: Any) -> None:
     for properties in (odd, {"error": odd}, {"error": {"data": odd}}, {"metadata": odd, "questions": [odd]}):
         raw = json.dumps(properties).encode()
-        assert isinstance(wording.failed(details(raw, SessionError)), str)
-        assert isinstance(wording.asked(details(raw, PendingRequest), None), str)
+        assert isinstance(wording.error_words(details(raw, SessionError)), str)
+        assert isinstance(wording.request_words(details(raw, PendingRequest), None), str)
     assert isinstance(wording.tool_line(doing(tool=odd, state={"input": {"command": odd}}).part, "/x"), str)

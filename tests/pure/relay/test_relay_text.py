@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.apns.payload import cut_json
-from relay.bridge.notify.text import fit, shorten
-from relay.text import cut, utf16_units
+from relay.text import cut, fit, shorten, utf16_units
 
 CLUSTERS = {
     "family": "👩‍👩‍👧",

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from relay.bridge.notify.source import Change
-from relay.bridge.sources.opencode1 import wording
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.session import RUNNING, Session
+from relay.bridge.sources.opencode1.session import RUNNING, Session, error_words
 from relay.bridge.sources.opencode1.wire import (
     FailureData,
     PendingRequest,
@@ -187,7 +186,7 @@ class CatchUp:
         failure = failure_of(newest) if newest and how == "error" else None
         session.newest_id = max(session.newest_id, newest.info.id if newest else "")
         session.phase, session.running, session.unobserved = "idle", False, False
-        words = wording.failed(SessionError(error=failure)) if failure else ""
+        words = error_words(SessionError(error=failure)) if failure else ""
         event_id = session.end_subject(self._runs.fresh_id())
         session.ended_at = self._runs.events + 1
         return self._runs.withdraw(session_id, session) + self._runs.tree.report(

@@ -10,9 +10,8 @@ from msgspec.structs import replace
 
 from relay import contract
 from relay.bridge.notify.source import Change
-from relay.bridge.sources.opencode1 import wording
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.session import Session, Signal
+from relay.bridge.sources.opencode1.session import Session, Signal, error_words, last_line, tool_line
 from relay.bridge.sources.opencode1.wire import (
     Disposed,
     Event,
@@ -104,7 +103,8 @@ class Sessions:
 
     def _on_error(self, event_id: str, known: Properties, event: Event) -> list[Change]:
         signal = ERROR_SIGNALS.get(known.error.name if known.error else "", "error")
-        return self._runs.signal(known.session_id, signal, event_id, _error_words(event))
+        words = error_words(details(event.properties, SessionError))
+        return self._runs.signal(known.session_id, signal, event_id, words)
 
     def _on_message(self, event_id: str, known: Properties, _: Event) -> list[Change]:
         message = known.info
@@ -167,16 +167,12 @@ class Sessions:
         return changes
 
 
-def _error_words(event: Event) -> str:
-    return wording.failed(details(event.properties, SessionError))
-
-
 def _doing_words(doing: PartUpdated, session: Session) -> str:
     if doing.part.type == "tool":
-        return wording.tool_line(doing.part, session.directory)
+        return tool_line(doing.part, session.directory)
     # A user's text is a part, too; only that of an assistant's message is progress.
     said = doing.part.type == "text" and not doing.part.synthetic and doing.part.message_id == session.step_id
-    return wording.last_line(doing.part.text) if said else ""
+    return last_line(doing.part.text) if said else ""
 
 
 HANDLERS: dict[str, Callable[[Sessions, str, Properties, Event], list[Change]]] = {

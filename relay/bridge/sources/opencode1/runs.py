@@ -8,8 +8,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
 from relay.bridge.notify.source import Change, Kind
-from relay.bridge.sources.opencode1 import wording
-from relay.bridge.sources.opencode1.session import RUNNING, STARTING, Outcome, Retry, Session, Signal, step
+from relay.bridge.sources.opencode1.session import (
+    RUNNING,
+    STARTING,
+    Outcome,
+    Retry,
+    Session,
+    Signal,
+    request_words,
+    retry_words,
+    step,
+)
 from relay.bridge.sources.opencode1.wire import Info, PendingRequest, RetryStatus
 
 CHILD_KINDS: frozenset[Kind] = frozenset({"asked", "answered"})
@@ -177,7 +186,7 @@ class Runs:
         """The session is busy, idle, or tries again; other words mean nothing."""
         signal = STATUS_SIGNALS.get(status.type)
         if signal == "retry" and not self.tree.deleted(session_id):
-            reason = wording.retry_words(status)
+            reason = retry_words(status)
             self.tree.session(session_id).retry = Retry(status.attempt, status.next, reason)
         return self.signal(session_id, signal, event_id)
 
@@ -190,7 +199,7 @@ class Runs:
         remember(self._requests, asking.id, self._max)
         session = self.tree.session(asking.session_id)
         session.pending[asking.id] = self._touch(session)
-        words = wording.asked(asking, session.directory)
+        words = request_words(asking, session.directory)
         return self.tree.report(asking.session_id, "asked", asking.id, words)
 
     def answer(self, session_id: str, request: str) -> list[Change]:
