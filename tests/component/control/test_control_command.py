@@ -233,32 +233,23 @@ def test_a_port_that_is_taken_is_one_line(
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("option", "text", "wanted"),
     [
-        (None, "cannot be read"),
-        ("{", "no JSON list"),
-        ("{}", "no JSON list"),
-        ('[{"do": {"explode": true}}]', "explode"),
+        ("--faults", None, "cannot be read"),
+        ("--faults", "{", "no JSON list"),
+        ("--faults", "{}", "no JSON list"),
+        ("--faults", '[{"do": {"explode": true}}]', "explode"),
+        ("--state", "{}", "no state of an APNs sandbox"),
+        ("--folder", "", "given"),
     ],
 )
-def test_faults_that_are_none_are_one_line(
-    text: str | None, wanted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_file_that_is_none_is_one_line(
+    option: str, text: str | None, wanted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "faults.json"
+    given = tmp_path / "given"
     if text is not None:
-        path.write_text(text)
-    assert wanted in _fails(capsys, tmp_path, "--faults", str(path))
-
-
-def test_a_state_file_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "state.json"
-    path.write_text("{}")
-    assert "no state of an APNs sandbox" in _fails(capsys, tmp_path, "--state", str(path))
-
-
-def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "file").write_text("")
-    assert "file" in _fails(capsys, tmp_path / "file" / "apns")
+        given.write_text(text)
+    assert wanted in _fails(capsys, tmp_path, option, str(given))
 
 
 @pytest.mark.parametrize(

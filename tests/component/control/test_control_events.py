@@ -67,26 +67,12 @@ async def test_a_push_is_received_at_apns_and_on_the_phone(stage: Stage) -> None
     assert written == shown
 
 
-async def test_all_is_received_without_a_filter_in_the_order_of_the_journal(stage: Stage) -> None:
-    async with _listening(stage) as listener:
-        since = len(stage.journal.entries())
-        for name in ("one", "two", "three"):
-            stage.journal.record("world", name)
-        received = [(await listener.next())["what"] for _ in range(3)]
-    assert received == [entry.what for entry in stage.journal.entries()[since:]] == ["one", "two", "three"]
-
-
 async def test_what_json_has_no_word_for_is_text(stage: Stage) -> None:
     async with _listening(stage) as listener:
         stage.journal.record("world", "odd", thing=ValueError("x"))
         assert (await listener.next())["detail"] == {"thing": "x"}
     [entry] = (await stage.get("/journal", params={"what": "odd"}))["entries"]
     assert entry["detail"] == {"thing": "x"}
-
-
-async def test_a_silent_stream_gives_signs_of_life(stage: Stage) -> None:
-    async with _listening(stage, "?what=never") as listener:
-        assert [await listener.comment() for _ in range(2)] == [": still here"] * 2
 
 
 async def test_the_stream_of_a_reader_that_goes_is_closed(stage: Stage) -> None:

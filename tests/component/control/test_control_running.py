@@ -33,14 +33,6 @@ async def test_all_is_gone_afterwards_and_what_changed_is_saved(tmp_path: Path) 
             assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-async def test_without_a_state_file_tokens_are_new(tmp_path: Path) -> None:
-    tokens = []
-    for _ in range(2):
-        async with running(_options(tmp_path)) as sandbox:
-            tokens.append(sandbox.lab.device("iPhone").tokens)
-    assert tokens[0] != tokens[1]
-
-
 async def test_a_new_key_is_made_when_all_were_revoked(tmp_path: Path) -> None:
     options = _options(tmp_path, state=tmp_path / "state.json")
     async with running(options) as sandbox:

@@ -4,7 +4,7 @@ import time
 
 from waiting import eventually
 
-from .conftest import ACTIVITY_TOPIC, TOPIC, Stage
+from .conftest import TOPIC, Stage
 
 HOUR = 3600.0
 STATE = {"status": "working", "sessionTitle": "Build", "lastMessage": "…"}
@@ -62,16 +62,6 @@ async def test_a_push_in_production_has_no_unique_id_for_the_phone_and_is_found_
     assert (await stage.get("/devices/iPhone"))["device"]["notifications"] == []
 
 
-async def test_sleeping_phones_get_pushes_of_priority_1_when_they_wake(stage: Stage) -> None:
-    for settings in ({"screen": "off"}, {"low_power": True}):
-        await stage.patch("/devices/iPhone", settings)
-        sent = await stage.push("quiet", priority=1)
-        assert (await stage.get(f"/deliveries/{sent.notification_id}"))["phone"] == []
-        await stage.patch("/devices/iPhone", {"screen": "on", "low_power": False})
-        reported = await stage.get(f"/deliveries/{sent.notification_id}")
-        assert [entry["what"] for entry in reported["phone"]] == ["shown"]
-
-
 async def test_a_removed_app_is_410_in_the_end_and_new_tokens_come_with_the_next_installation(
     stage: Stage,
 ) -> None:
@@ -127,19 +117,6 @@ async def test_an_activity_from_its_start_by_push_to_the_end_of_its_time(stage: 
     assert activity["state"] == "dismissed"
 
 
-async def test_a_stored_push_expires_as_time_goes_by(stage: Stage) -> None:
-    await stage.patch("/devices/iPhone", {"online": False})
-    sent = await stage.push(time_to_live=60)
-    await stage.post("/clock/advance", {"seconds": 120})
-    await stage.patch("/devices/iPhone", {"online": True})
-    reported = await stage.get(f"/deliveries/{sent.notification_id}")
-    assert (reported["deliveries"][0]["outcome"], reported["deliveries"][0]["why"]) == (
-        "discarded",
-        "expired",
-    )
-    assert reported["phone"] == []
-
-
 async def test_an_activity_on_a_channel_receives_what_is_broadcast(stage: Stage) -> None:
     channel_id = (await stage.post("/channels", {"bundle_id": TOPIC, "policy": 1}))["channel"]["channel_id"]
     await stage.patch("/devices/iPhone", {"app": "foreground"})
@@ -168,8 +145,3 @@ async def test_on_real_time_the_lab_does_by_itself_what_is_due(real_stage: Stage
         return entry.why == "expired"
 
     await eventually(expired)
-
-
-async def test_the_topic_of_an_activity_is_reported_among_those_of_the_app(stage: Stage) -> None:
-    [app] = (await stage.get("/apps"))["apps"]
-    assert ACTIVITY_TOPIC in app["topics"]

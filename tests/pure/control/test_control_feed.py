@@ -63,13 +63,6 @@ async def test_a_reader_that_waits_can_be_cancelled() -> None:
     assert feed.readers == 0
 
 
-async def test_a_stream_that_is_never_read_costs_nothing() -> None:
-    journal = _journal()
-    feed = Feed(journal)
-    feed.stream(_word)
-    assert (feed.readers, journal._listeners) == (0, [])
-
-
 async def test_a_reader_that_is_too_slow_is_reported_what_it_lost() -> None:
     journal = _journal()
     stream = Feed(journal, size=3).stream(_word)
@@ -77,13 +70,3 @@ async def test_a_reader_that_is_too_slow_is_reported_what_it_lost() -> None:
     for number in range(5):
         journal.record("apns", str(number))
     assert [await anext(stream) for _ in range(3)] == [BEHIND, b"3", b"4"]
-
-
-async def test_two_readers_receive_the_same() -> None:
-    journal = _journal()
-    feed = Feed(journal)
-    streams = [feed.stream(_word), feed.stream(lambda entry: entry.where.encode())]
-    for stream in streams:
-        await anext(stream)
-    journal.record("apns", "push")
-    assert [await anext(stream) for stream in streams] == [b"push", b"apns"]

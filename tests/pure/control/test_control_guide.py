@@ -37,11 +37,6 @@ def test_everything_a_provider_needs_is_there(running: Lab) -> None:
     ]  # fmt: skip
     assert [one for one in wanted if one not in text] == []
     assert "virtual time" in text.splitlines()[0]
-
-
-def test_the_private_key_is_not(running: Lab) -> None:
-    running.add_device(DeviceSpec("iPhone", TOPIC))
-    text, _ = _guide(running)
     assert "PRIVATE KEY" not in text
 
 

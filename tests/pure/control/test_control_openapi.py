@@ -27,17 +27,8 @@ def test_every_route_of_the_app_is_in_the_document_and_the_other_way_round(lab: 
     rules = create_app(lab).url_map.iter_rules()
     served = {(method, _named(rule.rule)) for rule in rules for method in (rule.methods or set()) - {"HEAD"}}
     assert served == set(OPERATIONS)
-    assert len(ROUTES) == len(OPERATIONS)
-
-
-def test_every_route_lies_under_control() -> None:
-    assert all(route.path == "/control" or route.path.startswith("/control/") for route in ROUTES)
-
-
-def test_the_version_is_3_1_and_says_where_the_api_is_served() -> None:
-    assert DOCUMENT["openapi"] == "3.1.0"
+    assert len(ROUTES) == len(OPERATIONS) == len({one["operationId"] for one in OPERATIONS.values()})
     assert DOCUMENT["servers"] == [{"url": "http://127.0.0.1:8901"}]
-    assert set(DOCUMENT["info"]) >= {"title", "version"}
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
@@ -49,11 +40,7 @@ def test_every_operation_is_described(route: Route) -> None:
     assert operation["responses"]["default"]["content"]["application/json"]["schema"] == {
         "$ref": "#/components/schemas/Problem"
     }
-
-
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-def test_every_parameter_is_described(route: Route) -> None:
-    parameters = OPERATIONS[route.method, route.path]["parameters"]
+    parameters = operation["parameters"]
     in_path = [one["name"] for one in parameters if one["in"] == "path"]
     in_query = {one["name"] for one in parameters if one["in"] == "query"}
     assert in_path == PARAMETER.findall(route.path) == list(route.parameters)
@@ -83,11 +70,6 @@ def _references(value: Any) -> list[str]:
     return []
 
 
-def test_ids_of_operations_are_distinct() -> None:
-    ids = [operation["operationId"] for operation in OPERATIONS.values()]
-    assert len(ids) == len(set(ids))
-
-
 def test_bodies_are_described_by_their_types() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     bodies = {route.body for route in ROUTES if isinstance(route.body, type) and issubclass(route.body, Body)}
@@ -95,14 +77,8 @@ def test_bodies_are_described_by_their_types() -> None:
     assert set(schemas["NewKey"]["properties"]) == {"team", "realm", "topics", "related_to"}
     assert schemas["NewKey"]["additionalProperties"] is False
     assert schemas["NewApp"]["required"] == ["bundle_id"]
-
-
-def test_a_body_of_free_fields_is_an_object() -> None:
-    body = OPERATIONS["PATCH", "/control/devices/{name}"]["requestBody"]["content"]
-    assert body["application/json"]["schema"]["type"] == "object"
-
-
-def test_events_are_a_stream() -> None:
+    free = OPERATIONS["PATCH", "/control/devices/{name}"]["requestBody"]["content"]
+    assert free["application/json"]["schema"]["type"] == "object"
     assert set(OPERATIONS["GET", "/control/events"]["responses"]["200"]["content"]) == {"text/event-stream"}
 
 

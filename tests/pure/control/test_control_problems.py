@@ -47,10 +47,6 @@ def test_an_exception_without_a_text_is_called_by_its_kind() -> None:
     assert problem(Unknown()).error == "Unknown"
 
 
-def test_the_fields_of_an_error_reply() -> None:
-    assert Problem(404, "not_found", "no").fields() == {"ok": False, "error": "no", "code": "not_found"}
-
-
 def test_a_status_that_is_in_no_table_names_itself() -> None:
     class Teapot(HTTPException):
         code = 418

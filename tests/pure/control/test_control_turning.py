@@ -92,9 +92,3 @@ async def test_a_stored_push_is_given_up_at_its_time(lab: Lab, device: Device) -
         (expiration, "discarded", "expired"),
     ]
     assert lab.sandbox.next_expiry is None
-
-
-async def test_a_turn_that_ends_where_something_is_due(lab: Lab, device: Device) -> None:
-    token = _start(device)
-    await lab.advance(8 * HOUR)
-    assert lab.sandbox.registry.token(token).expired_since == NOW + 8 * HOUR

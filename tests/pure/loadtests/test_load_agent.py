@@ -22,11 +22,6 @@ def test_an_hour_begins_ends_and_goes_only_where_its_phases_lead(
         assert (after.event_type == "permission") == (after.status == "permission" != before.status)
 
 
-def test_the_same_seed_makes_the_same_hour_and_another_another() -> None:
-    assert hour_of_work(1, 60, Random(1)) == hour_of_work(1, 60, Random(1))
-    assert hour_of_work(1, 60, Random(1)) != hour_of_work(1, 60, Random(2))
-
-
 @pytest.mark.parametrize("rate", [0.1, 2, 20])
 def test_it_changes_as_often_as_asked(rate: float) -> None:
     assert len(hour_of_work(rate, 3600, Random(1))) == pytest.approx(rate * 3600, rel=0.15)

@@ -2,7 +2,6 @@ import pytest
 
 from loadtests.accounts import Reported, Shown, accounts
 from loadtests.barrage import Barrage
-from loadtests.processes import since
 
 TEN_SECONDS = accounts([Reported("e", 0, 1, 1, 0, 0)], [Shown("e", "phone", 10)], phones=1)
 
@@ -29,15 +28,3 @@ def test_a_row_says_what_an_event_costs_each_part() -> None:
     figures = {name: row[name] for name in row if name.endswith("_us")}
     assert figures == {"relay_us": 4000, "phones_us": 1000, "database_us": 2000, "generator_us": 250}
     assert row["events_per_core"] == 250
-
-
-def test_without_events_nothing_is_divided() -> None:
-    row = Barrage(accounts([], [], phones=1), {"relay": 0.0, "phones": 0.0, "generator": 0.0}, 0.0).row()
-    assert (row["relay_us"], row["events_per_core"], row["bottleneck"]) == (0, 0.0, "")
-
-
-def test_what_was_used_is_the_difference_of_two_readings() -> None:
-    assert since({"relay": 1.0, "phones": 2.0}, {"relay": 4.0, "phones": 2.5}) == {
-        "relay": 3.0,
-        "phones": 0.5,
-    }

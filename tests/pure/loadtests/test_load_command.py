@@ -6,12 +6,7 @@ import signal
 
 import pytest
 
-from loadtests.command import STOPPED, amount, amounts, count, counts, run
-
-
-def test_what_an_option_takes() -> None:
-    assert (count("3"), counts("1,3,100")) == (3, [1, 3, 100])
-    assert (amount("0.5"), amounts("0.1,20")) == (0.5, [0.1, 20.0])
+from loadtests.command import STOPPED, amount, count, run
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "", "1.5"])
@@ -24,11 +19,6 @@ def test_a_count_is_a_whole_number_from_1_on(text: str) -> None:
 def test_an_amount_is_above_0(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="above 0"):
         amount(text)
-
-
-def test_one_wrong_part_of_a_list_is_named() -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="'abc'"):
-        counts("1,abc")
 
 
 @pytest.fixture(autouse=True)

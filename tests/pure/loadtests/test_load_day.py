@@ -1,11 +1,9 @@
 from random import Random
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.day import ALERTING, PHONES, day
-from simulator.apns.faults.document import load
 
 
 @given(seconds=st.floats(60, 600), households=st.integers(1, 6), seed=st.integers())
@@ -32,13 +30,3 @@ def test_everything_that_may_befall_does() -> None:
         "offline", "online", "new token", "uninstall", "restart", "kill",
     }  # fmt: skip
     assert {session.ending for session in plan.sessions} == {"complete", "error"}
-
-
-def test_its_faults_are_rules_of_the_sandbox_within_the_day() -> None:
-    rules = load(day(180, 2, Random(1)).faults)
-    assert all(0 < rule.after_s < rule.until_s < 180 for rule in rules)
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_same_seed_is_the_same_day(seed: int) -> None:
-    assert day(60, 3, Random(seed)) == day(60, 3, Random(seed))

@@ -47,7 +47,3 @@ def test_every_alert_that_ios_would_show_is_noted() -> None:
 )
 def test_what_ios_would_not_show_as_an_alert_is_not(one: Any) -> None:
     assert shown(one) == []
-
-
-def test_an_alert_without_a_session_is_of_none() -> None:
-    assert shown(push({"aps": {"alert": "Hello"}})) == [("", "phone-1", 100.0)]

@@ -25,32 +25,6 @@ def test_a_card_is_behind_since_the_agent_left_the_state_that_it_shows() -> None
     assert behind(CHANGES, [Showing(0, 0), Showing(13, 1)], 30, step=5) == [0, 0, 0, 0, 0, 5, 10]
 
 
-def test_a_new_message_of_the_same_phase_is_behind_but_not_late() -> None:
-    showings = [Showing(0, 0), Showing(19.5, 1), Showing(20, 2), Showing(50, 3)]
-    found = staleness(CHANGES, showings, 100)
-    assert (found.longest, found.late) == (9.5, 0)
-
-
-def test_a_phase_change_is_late_until_the_card_shows_it() -> None:
-    assert lateness(CHANGES, [Showing(0, 0), Showing(27, 2), Showing(51, 3)], 100) == [7, 1]
-
-
-def test_something_newer_does_as_well() -> None:
-    assert lateness(CHANGES, [Showing(0, 0), Showing(30, 3)], 100) == [10, 0]
-
-
-def test_what_is_never_shown_is_late_until_the_end() -> None:
-    assert lateness(CHANGES[:3], [Showing(0, 0)], 100) == [80]
-
-
-def test_a_phase_that_is_over_again_need_not_be_shown_any_more() -> None:
-    assert lateness(CHANGES, [Showing(0, 0)], 100) == [30, 0]
-
-
-def test_a_card_that_goes_back_to_an_older_state_has_shown_the_newer() -> None:
-    assert lateness(CHANGES, [Showing(0, 0), Showing(21, 2), Showing(22, 1), Showing(50, 3)], 100) == [1, 0]
-
-
 def test_a_card_is_wrong_as_long_as_its_phase_is_not_the_agents() -> None:
     assert wrong(CHANGES, [Showing(0, 0), Showing(27, 2), Showing(60, 3)], 100) == 10
     assert wrong(CHANGES, [Showing(0, 0)], 100) == 30

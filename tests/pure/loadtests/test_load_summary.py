@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loadtests.command import conclude
-from loadtests.summary import Threshold, machine, record, table
+from loadtests.summary import Threshold, record, table
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,3 @@ def test_a_table_is_markdown_with_readable_numbers() -> None:
         "| 1,234 |  | naive | 3 |",
     ]
     assert table([]) == "|  |\n|  |"
-
-
-def test_the_machine_names_itself_and_what_is_measured() -> None:
-    found = machine()
-    assert {"processor", "system", "Python", "SQLite", "quart", "hypercorn"} <= found.keys()
-    assert all(found.values())

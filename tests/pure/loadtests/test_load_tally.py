@@ -1,5 +1,6 @@
-from collections import Counter
 from typing import Any
+
+import pytest
 
 from loadtests.hour import Tally
 from simulator.journal import Entry
@@ -15,40 +16,25 @@ def phone(what: str, **detail: Any) -> Entry:
     return Entry(0, "phone", what, detail)
 
 
-def tally(*entries: Entry) -> Tally:
+WAITED = [phone("deferred", apnsID="a"), phone("dropped", apnsID="a")]
+NO_PUSH = [phone("deferred"), Entry(0, "apns", "delivery", {}), Entry(0, "relay", "push", {})]
+TOO_MANY = {"status": 429, "reason": "TooManyRequests"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "counted"),
+    [
+        ([push("a"), push("b", "5"), push("c", "5")], {"sent": {10: 1, 5: 2}}),
+        ([push("a", **TOO_MANY)], {"refused": {(10, "TooManyRequests"): 1}, "held_up": 1}),
+        ([push("a", "5", **TOO_MANY)], {"refused": {(5, "TooManyRequests"): 1}, "held_up": 0}),
+        ([push("a"), *WAITED], {"deferred": {10: 1}, "dropped": {10: 1}, "held_up": 1}),
+        ([push("a", "5"), *WAITED], {"deferred": {5: 1}, "dropped": {5: 1}, "held_up": 0}),
+        ([push("a"), phone("started", apnsID="a"), phone("updated", apnsID="a")], {"starts": 1}),
+        (NO_PUSH, {"sent": {}, "deferred": {}, "dropped": {}, "starts": 0}),
+    ],
+)
+def test_what_became_of_the_pushes_is_counted(entries: list[Entry], counted: dict[str, Any]) -> None:
     found = Tally()
     for entry in entries:
         found.count(entry)
-    return found
-
-
-def test_pushes_are_counted_by_priority() -> None:
-    found = tally(push("a"), push("b", "5"), push("c", "5"))
-    assert dict(found.sent) == {10: 1, 5: 2}
-    assert found.held_up == 0
-
-
-def test_a_refused_push_is_counted_with_its_reason() -> None:
-    found = tally(push("a", status=429, reason="TooManyRequests"), push("b", "5", 429, "TooManyRequests"))
-    assert dict(found.refused) == {(10, "TooManyRequests"): 1, (5, "TooManyRequests"): 1}
-    assert found.held_up == 1
-
-
-def test_a_push_that_waits_and_is_dropped_is_held_up_once() -> None:
-    found = tally(push("a"), phone("deferred", apnsID="a"), phone("dropped", apnsID="a"))
-    assert (found.deferred[10], found.dropped[10], found.held_up) == (1, 1, 1)
-
-
-def test_priority_5_may_wait() -> None:
-    found = tally(push("a", "5"), phone("deferred", apnsID="a"), phone("dropped", apnsID="a"))
-    assert (found.deferred[5], found.dropped[5], found.held_up) == (1, 1, 0)
-
-
-def test_a_start_is_counted_apart() -> None:
-    assert tally(push("a"), phone("started", apnsID="a"), phone("updated", apnsID="a")).starts == 1
-
-
-def test_what_is_about_no_push_is_not_counted() -> None:
-    found = tally(phone("deferred"), Entry(0, "apns", "delivery", {}), Entry(0, "relay", "push", {}))
-    assert found.sent + found.deferred + found.dropped == Counter()
-    assert found.starts == 0
+    assert {name: getattr(found, name) for name in counted} == counted
