@@ -63,9 +63,6 @@ def test_the_parts_of_a_case_for_the_relay_are_not_looked_at(tmp_path: Path) -> 
 def test_anything_else_is_one_clear_error(tmp_path: Path, content: str) -> None:
     with pytest.raises(CaseFileError):
         load(_file(tmp_path, content))
-
-
-def test_a_missing_file_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(CaseFileError, match="cannot read"):
         load(tmp_path / "none.json")
 
@@ -87,11 +84,9 @@ def test_a_missing_file_is_one_clear_error(tmp_path: Path) -> None:
     ],
 )
 def test_placeholders(value: object, filled: object) -> None:
-    assert Names(lambda: 1000.9, {"I": "7"}).filled(value) == filled
-
-
-def test_in_a_header_a_time_is_text() -> None:
-    assert Names(lambda: 1000.0).text("${NOW+60}") == "1060"
+    names = Names(lambda: 1000.9, {"I": "7"})
+    assert names.filled(value) == filled
+    assert names.text("${NOW+60}") == "1060"  # in a header a time is text
 
 
 @pytest.mark.parametrize("value", ["${NOPE}", "${I+1}", "${now}", "${}", "${NOW+5ms}", "${NOW/2}"])

@@ -63,6 +63,9 @@ def test_valid(tokens: ProviderTokens) -> None:
     assert (scheme, header) == ("bearer", {"alg": "ES256", "kid": "KEY00000A1"})
     assert claims == {"iss": "TEAM00000A", "iat": NOW}
     assert len(signature) == 64
+    valid, capital = tokens.authorization("valid"), tokens.authorization("valid_capital_bearer")
+    assert valid
+    assert capital == "Bearer " + valid.removeprefix("bearer ")
     _verify(tokens.authorization("valid"), "A1")
 
 
@@ -85,75 +88,30 @@ def test_fresh_is_never_the_same_and_ever_older(tokens: ProviderTokens) -> None:
     assert [claim["iat"] for claim in claims] == [NOW, NOW - 1, NOW - 2]
 
 
-def test_the_capital_scheme_has_the_same_token(tokens: ProviderTokens) -> None:
-    valid, capital = tokens.authorization("valid"), tokens.authorization("valid_capital_bearer")
-    assert valid
-    assert capital == "Bearer " + valid.removeprefix("bearer ")
-
-
-@pytest.mark.parametrize(
-    ("variant", "seconds"),
-    [("iat_minus_3540", -3540), ("iat_minus_3660", -3660), ("iat_plus_60", 60), ("iat_plus_7200", 7200)],
-)
-def test_age(tokens: ProviderTokens, variant: str, seconds: int) -> None:
-    assert _parts(tokens.authorization(variant))[2]["iat"] == NOW + seconds
-    _verify(tokens.authorization(variant), "A1")
-
-
-def test_extra_claims(tokens: ProviderTokens) -> None:
-    _, header, claims, _ = _parts(tokens.authorization("extra_claims"))
-    assert (header["typ"], claims["exp"]) == ("JWT", NOW + 3600)
-    _verify(tokens.authorization("extra_claims"), "A1")
-
-
 @pytest.mark.parametrize(
     ("variant", "part", "name", "value"),
     [
-        ("unknown_kid", 1, "kid", "ZZZZZZZZZZ"),
-        ("missing_kid", 1, "kid", None),
-        ("wrong_iss", 2, "iss", "ZZZZZZZZZZ"),
-        ("missing_iat", 2, "iat", None),
-        ("alg_none", 1, "alg", "none"),
-        ("alg_hs256", 1, "alg", "HS256"),
+        ("unknown_kid", 1, "kid", "ZZZZZZZZZZ"), ("missing_kid", 1, "kid", None), ("alg_none", 1, "alg", "none"),
+        ("wrong_iss", 2, "iss", "ZZZZZZZZZZ"), ("missing_iat", 2, "iat", None), ("alg_hs256", 1, "alg", "HS256"),
+        ("iat_minus_3540", 2, "iat", NOW - 3540), ("iat_minus_3660", 2, "iat", NOW - 3660),
+        ("iat_plus_60", 2, "iat", NOW + 60), ("iat_plus_7200", 2, "iat", NOW + 7200),
+        ("extra_claims", 2, "exp", NOW + 3600), ("extra_claims", 1, "typ", "JWT"),
     ],
-)
-def test_one_thing_is_wrong(
-    tokens: ProviderTokens, variant: str, part: int, name: str, value: str | None
+)  # fmt: skip
+def test_one_thing_is_not_as_usual(
+    tokens: ProviderTokens, variant: str, part: int, name: str, value: object
 ) -> None:
     assert _parts(tokens.authorization(variant))[part].get(name) == value
+    if variant.startswith(("iat_", "extra_")):
+        _verify(tokens.authorization(variant), "A1")
 
 
-@pytest.mark.parametrize("variant", sorted(set(VARIANTS) - {"fresh"}))
-def test_every_other_variant_is_one_string_for_the_whole_case(
-    tokens: ProviderTokens, time: _Time, variant: str
-) -> None:
-    first = tokens.authorization(variant)
-    time.now += 60
-    assert tokens.authorization(variant) == first
-
-
-def test_another_keys_signature(tokens: ProviderTokens) -> None:
+def test_wrong_signatures(tokens: ProviderTokens) -> None:
     with pytest.raises(jwt.InvalidSignatureError):
         _verify(tokens.authorization("bad_signature"), "A1")
-
-
-def test_a_der_signature_is_no_raw_one(tokens: ProviderTokens) -> None:
     signature = _parts(tokens.authorization("sig_der"))[3]
     assert signature[0] == 0x30
     assert len(signature) > 64
-
-
-@pytest.mark.parametrize(
-    ("variant", "key"),
-    [
-        ("other_team", "B1"), ("topic_scoped_key", "A3"), ("unrelated_key", "A4"), ("other_topic_key", "A5"),
-        ("production_only_key", "A2"), ("revoked_key", "A6"),
-    ],
-)  # fmt: skip
-def test_other_keys(tokens: ProviderTokens, variant: str, key: str) -> None:
-    _, header, claims, _ = _parts(tokens.authorization(variant))
-    assert (header["kid"], claims["iss"]) == (KEYS[key].key_id, KEYS[key].team_id)
-    _verify(tokens.authorization(variant), key)
 
 
 @pytest.mark.parametrize(
@@ -167,10 +125,26 @@ def test_no_token_at_all(tokens: ProviderTokens, variant: str, value: str | None
     assert tokens.authorization(variant) == value
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_every_variant_can_be_made(tokens: ProviderTokens, variant: str) -> None:
-    authorization = tokens.authorization(variant)
-    assert authorization is None or isinstance(authorization, str)
+@pytest.mark.parametrize("variant", sorted(set(VARIANTS) - {"fresh"}))
+def test_every_other_variant_is_one_string_for_the_whole_case(
+    tokens: ProviderTokens, time: _Time, variant: str
+) -> None:
+    first = tokens.authorization(variant)
+    time.now += 60
+    assert tokens.authorization(variant) == first
+
+
+@pytest.mark.parametrize(
+    ("variant", "key"),
+    [
+        ("other_team", "B1"), ("topic_scoped_key", "A3"), ("unrelated_key", "A4"), ("other_topic_key", "A5"),
+        ("production_only_key", "A2"), ("revoked_key", "A6"),
+    ],
+)  # fmt: skip
+def test_other_keys(tokens: ProviderTokens, variant: str, key: str) -> None:
+    _, header, claims, _ = _parts(tokens.authorization(variant))
+    assert (header["kid"], claims["iss"]) == (KEYS[key].key_id, KEYS[key].team_id)
+    _verify(tokens.authorization(variant), key)
 
 
 def test_an_unknown_variant_fails_the_case(tokens: ProviderTokens) -> None:

@@ -46,14 +46,6 @@ def test_time_cards_and_notifications_from_top_to_bottom() -> None:
     assert "<title>iPhone: 1 Live Activities, 1 notifications</title>" in screen
 
 
-def test_the_same_is_drawn_the_same() -> None:
-    assert lock_screen([notification()], [shown()], NOW) == lock_screen([notification()], [shown()], NOW)
-
-
-def test_nothing_is_said_to_be_nothing() -> None:
-    assert texts(lock_screen([], [], NOW))[-1] == "No notifications"
-
-
 @pytest.mark.parametrize("count", [1, 4, 5, 6, 30])
 def test_what_has_no_place_is_counted(count: int) -> None:
     found = texts(lock_screen([notification(f"Title {number}") for number in range(count)], [], NOW))
@@ -88,12 +80,6 @@ def test_a_notification_without_title_stands_under_the_name_of_the_app() -> None
     assert texts(card.drawing) == ["OC", "Control", "now", "Sub", "Text"]
 
 
-def test_a_long_notification_is_higher_and_cut() -> None:
-    long = notification_card(notification(body="many words " * 40), NOW, 290)
-    assert long.height > notification_card(notification(), NOW, 290).height
-    assert texts(long.drawing)[-1].endswith("…")
-
-
 # A Live Activity.
 
 
@@ -121,19 +107,19 @@ def test_a_stale_card_is_paler() -> None:
 
 
 def test_a_card_that_cannot_be_read_says_so() -> None:
+    assert "OpenCode" in texts(dynamic_island([Slots()]))
+    assert colours.GREY in activity_card(shown("dreaming"), 290).drawing
     drawing = activity_card(Slots(), 290).drawing
     assert " ".join(texts(drawing)[1:]) == f"OpenCode {UNREADABLE}"
     assert colours.GREY in drawing
-
-
-def test_a_status_nobody_knows_is_grey() -> None:
-    assert colours.GREY in activity_card(shown("dreaming"), 290).drawing
 
 
 # The Dynamic Island.
 
 
 def test_one_activity_is_compact_and_expanded() -> None:
+    assert texts(dynamic_island([])) == ["no Live Activity"]
+    assert texts(lock_screen([], [], NOW))[-1] == "No notifications"
     assert texts(dynamic_island([shown()])) == [
         "OC", "Working", "compact", "Fix it", "Working", "1:15", "Reads", "expanded",
     ]  # fmt: skip
@@ -144,11 +130,3 @@ def test_of_several_two_are_minimal_and_the_first_can_be_expanded() -> None:
     assert texts(picture) == ["minimal", "Fix it", "Needs input", "1:15", "Reads", "expanded"]
     assert colours.STATUS["retry"] in picture
     assert colours.STATUS["error"] not in picture
-
-
-def test_without_activities_it_is_empty() -> None:
-    assert texts(dynamic_island([])) == ["no Live Activity"]
-
-
-def test_what_cannot_be_read_expands_to_the_name() -> None:
-    assert "OpenCode" in texts(dynamic_island([Slots()]))

@@ -20,11 +20,6 @@ def test_any_text_gives_a_document_that_can_be_read(title: str, content: str) ->
     assert [child.tag.rpartition("}")[2] for child in root] == ["title", "text"]
 
 
-def test_markup_in_a_text_is_text() -> None:
-    document = svg.picture(svg.Block(1, 1, svg.text(0, 0, "<b>&\"'", size=1, fill="red")), "<t>")
-    assert ["".join(child.itertext()) for child in ElementTree.fromstring(document)] == ["<t>", "<b>&\"'"]
-
-
 def test_names_values_and_what_is_left_out() -> None:
     assert svg.element("g", font_size=1.0, class_="a", fill=None) == '<g font-size="1" class="a"/>'
     assert svg.element("g", "<a/>", "<b/>") == "<g><a/><b/></g>"
@@ -81,13 +76,3 @@ def test_lines_fit_and_lose_nothing_unless_they_say_so(content: str, most: float
         assert len("".join(found)) <= len(whole) + 1
     else:
         assert "".join("".join(found).split()) == whole
-
-
-def test_a_word_wider_than_a_line_is_broken() -> None:
-    found = typeface.wrapped("a " + "n" * 40, 100, 12, 3)
-    assert len(found) == 3
-    assert all(typeface.width(line, 12) <= 100 for line in found)
-
-
-def test_nothing_is_no_line() -> None:
-    assert typeface.wrapped(" ", 100, 12, 3) == []

@@ -37,14 +37,10 @@ def both(demanded: Scenario, showings: list[dict]) -> list[Expectation]:
 GOOD = [showing("permission", title="Action Needed: Fix it"), showing("complete")]
 
 
-def test_what_was_demanded_passes() -> None:
+def test_every_expectation_is_a_sentence() -> None:
     expectations = both(PERMISSION_THEN_COMPLETE, GOOD)
     assert held(expectations)
-    assert broken(expectations) == []
-
-
-def test_every_expectation_is_a_sentence() -> None:
-    whats = [expectation.what for expectation in both(PERMISSION_THEN_COMPLETE, GOOD)]
+    whats = [expectation.what for expectation in expectations]
     assert whats == [
         "the relay was told of 1 complete",
         "the relay was told of 1 permission",
@@ -73,6 +69,7 @@ def test_every_expectation_is_a_sentence() -> None:
             GOOD[::-1],
             "the phone showed permission, then complete in ses_1, but it was complete, then permission",
         ),
+        ([*GOOD, {**showing("complete"), "replaced": True}], "the phone showed 1 complete, but it was 2"),
         ([*GOOD, showing("error")], "the phone showed 0 error, but it was 1"),
         ([*GOOD, showing(None)], "the phone showed nothing else, but it was None"),
         ([*GOOD, showing("complete", "ses_9")], "the phone showed no other session, but it was ses_9"),
@@ -99,13 +96,6 @@ def test_what_goes_wrong_on_the_way_to_the_relay_is_found_apart() -> None:
     ]
 
 
-def test_an_alert_shown_again_in_place_counts_twice() -> None:
-    again = {**showing("complete"), "replaced": True}
-    assert "the phone showed 1 complete, but it was 2" in broken(
-        both(PERMISSION_THEN_COMPLETE, [*GOOD, again])
-    )
-
-
 @pytest.mark.parametrize(
     "order",
     [
@@ -118,17 +108,6 @@ def test_sessions_at_the_same_time_may_come_in_any_order(order: list[tuple[str, 
     assert held(both(TWO_SESSIONS, [showing(*one) for one in order]))
 
 
-def test_the_right_number_in_the_wrong_session_is_wrong() -> None:
-    showings = [showing("permission", "ses_2"), showing("complete", "ses_1"), showing("complete", "ses_2")]
-    assert broken(both(TWO_SESSIONS, showings))
-
-
-def test_several_in_a_row() -> None:
-    demanded = scenario(ExpectedAlert("permission", "ses_1", count=2))
-    assert held(both(demanded, [showing("permission"), showing("permission")]))
-    assert not held(both(demanded, [showing("permission")]))
-
-
 @pytest.mark.parametrize("silent", ["start", "progress"])
 def test_what_is_about_live_activities_passes_on_the_way_but_never_rings(silent: str) -> None:
     nothing = scenario()
@@ -137,17 +116,6 @@ def test_what_is_about_live_activities_passes_on_the_way_but_never_rings(silent:
         f"the phone showed nothing else, but it was {silent}",
         "the phone showed no other session, but it was ses_1",
     ]
-
-
-def test_nothing_demanded_means_nothing() -> None:
-    assert held(both(scenario(), []))
-    assert not held(both(scenario(), [showing("complete")]))
-
-
-def test_a_renamed_play_is_checked_by_its_own_ids() -> None:
-    showings = [showing("permission", "ses_new"), showing("complete", "ses_new")]
-    assert held(evaluate(PERMISSION_THEN_COMPLETE, showings, showings, {"ses_1": "ses_new"}))
-    assert not held(evaluate(PERMISSION_THEN_COMPLETE, showings, showings))
 
 
 @pytest.mark.parametrize("name", scenarios())

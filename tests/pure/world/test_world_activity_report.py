@@ -68,17 +68,3 @@ def test_what_the_app_took_away() -> None:
         story.report(1.0, "started", f"a{number}", "working")
         story.report(2.0, "ended", f"a{number}", "working", why=why)
     assert [card["replaced"] for card in story.reported()] == [True, True, False]
-
-
-def test_a_card_from_before_and_entries_of_none() -> None:
-    story = Story()
-    story.report(1.0, "updated", status="working")
-    story.journal.record_at(1.0, "phone", "dropped", why="it has expired")
-    assert story.reported() == []
-
-
-def test_a_card_that_the_widget_cannot_read() -> None:
-    story = Story()
-    story.report(1.0, "started", by="push", sessionID=None)
-    (card,) = story.reported()
-    assert (card["states"], card["sessionID"]) == ([], None)
