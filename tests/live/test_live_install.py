@@ -73,8 +73,3 @@ def test_a_failed_fetch_leaves_nothing_and_says_why(npm: Npm) -> None:
     ):
         installed(environment)
     assert list(cache_folder(environment).parent.iterdir()) == []
-
-
-def test_the_cache_is_the_users_own() -> None:
-    home = Path("/home/someone/.cache/opencode-push-relay")
-    assert cache_folder({"HOME": "/home/someone"}) == home / f"opencode-{VERSION}"

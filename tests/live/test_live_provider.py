@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest_asyncio
 
-from live.provider import TITLE, Call, Provider, Refuse, Say
+from live.provider import Call, Provider, Refuse, Say
 
 Json = dict[str, Any]
 TOOLS = [{"type": "function", "function": {"name": "bash"}}]
@@ -50,11 +50,6 @@ async def test_the_steps_of_a_prompt_come_in_order(provider: Provider) -> None:
     assert "".join(delta["content"] for delta in deltas) == "So be it"
     assert provider.calls("Go") == 3
     assert provider.faults == []
-
-
-async def test_a_call_without_tools_is_for_a_title(provider: Provider) -> None:
-    _, _, deltas = await ask(provider, "Anything", tools=[])
-    assert "".join(delta["content"] for delta in deltas) == TITLE
 
 
 async def test_what_no_script_has_is_a_fault(provider: Provider) -> None:

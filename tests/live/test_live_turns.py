@@ -112,26 +112,6 @@ async def test_a_rate_limit_is_waited_for_without_ringing(world: LiveWorld) -> N
     assert card["states"][-1]["retryInfo"] is None
 
 
-async def test_two_sessions_at_once_each_ring_for_themselves(world: LiveWorld) -> None:
-    seen = asyncio.Event()
-    world.provider.learn("Write the first", Say("First written.", after=seen))
-    world.provider.learn("Write the second", bash("echo second"), Say("Second written."))
-    first = await world.client.begin("First", "Write the first")
-    second = await world.client.begin("Second", "Write the second")
-    await world.shows(first, "working")
-    await world.shows(second, "permission")
-    await world.client.reply(await world.client.asked(second), "once")
-    seen.set()
-    cards = await world.all_ended([first, second])
-    assert world.alerts(first) == [("complete", "First", "First written.")]
-    assert world.alerts(second) == [
-        ("permission", "Action Needed: Second", "bash: echo second"),
-        ("complete", "Second", "Second written."),
-    ]
-    assert went(cards[0]) == "working complete"
-    assert re.fullmatch("working permission (working )?complete", went(cards[1]))
-
-
 async def test_a_subagent_asks_and_ends_under_its_parents_name(world: LiveWorld) -> None:
     world.provider.learn("Have them counted", task("Count the lines"), Say("There are 3 lines."))
     world.provider.learn("Count the lines", bash("echo 3"), Say("3 lines, says the child."))

@@ -6,7 +6,6 @@ from collections import Counter
 
 import pytest
 
-from mariadb import MariaDB
 from simulator.replay.report import relay_events, report
 from simulator.replay.world import ReplayWorld, WorldOptions
 from simulator.scenario import Scenario, load
@@ -114,11 +113,3 @@ async def test_a_dead_token_is_removed_and_the_others_ring() -> None:
         answers = Counter(entry.detail["status"] for entry in world.journal.entries("apns", "push"))
         assert answers == {200: 2, 410: 1}
         assert [len(phone.showings) for phone in (gone, left)] == [0, 2]
-
-
-@pytest.mark.mariadb
-async def test_a_full_replay_on_mariadb(mariadb: MariaDB) -> None:
-    scenario = load("g_child_session")
-    async with ReplayWorld(WorldOptions(database_url=mariadb.new_database())) as world:
-        played = await world.play(scenario, speed=20)
-        assert report(scenario, played, world.journal, world.phones[0].showings)["ok"]

@@ -114,9 +114,11 @@ async def test_a_provider_that_only_knows_what_was_printed_reaches_the_phone(run
     apns.pool.close()
 
 
-def test_the_python_example_of_the_readme(run: Any, tmp_path: Path) -> None:
+def test_the_python_example_of_the_documentation(run: Any, tmp_path: Path) -> None:
     sandbox = run()
-    example = re.search(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    example = re.search(
+        r"^```python\n(.*?)^```", (ROOT / "docs/sandbox.md").read_text(), re.MULTILINE | re.DOTALL
+    )
     assert example
     code = _filled(example[1], sandbox).replace("apns-sandbox/", f"{tmp_path}/apns/")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
