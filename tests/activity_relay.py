@@ -28,7 +28,7 @@ class Relay:
     """One relay's Live Activities, stepped by hand."""
 
     def __init__(self, db: Database, gateway: FakeGateway, clock: VirtualClock, owner: str) -> None:
-        self.db, self.clock = db, clock
+        self.db, self.gateway, self.clock = db, gateway, clock
         self.sender = ActivitySender(db, Environments(gateway), owner=owner, push_deadline=10, clock=clock)
         self.activities = Activities(
             db, default_bundle_id=BUNDLE, now=clock.now, wake=self.sender.engine.wake
@@ -77,30 +77,33 @@ class Relay:
         now_ms = int(self.clock.now() * 1000)
         await devices.register(self.db, phone, secret_hash=HASH, bundle_id=BUNDLE, now_ms=now_ms)
 
+    async def run(self, seconds: int) -> None:
+        """Let time pass, a second a step."""
+        for _ in range(seconds):
+            await self.clock.advance(1)
+            await self.push()
+
+    async def activate(self) -> None:
+        """The phone has a card with its update token, and nothing waits."""
+        await self.receive("start", title="Fix bug")
+        await self.push()
+        await self.register()
+        await self.run(20)
+        self.sent.clear()
+
+    @property
+    def sent(self) -> list[Push]:
+        """What came to the gateway."""
+        return self.gateway.sent
+
+    @property
+    def pushed(self) -> list[tuple[str, str, str]]:
+        """Event, status and message of every push."""
+        return [
+            (each["event"], each["content-state"]["status"], each["content-state"]["lastMessage"])
+            for each in map(aps, self.sent)
+        ]
+
 
 def aps(push: Push) -> dict[str, Any]:
     return json.loads(push.payload)["aps"]  # type: ignore[no-any-return]
-
-
-def pushed(gateway: FakeGateway) -> list[tuple[str, str, str]]:
-    """Event, status and message of every push."""
-    return [
-        (each["event"], each["content-state"]["status"], each["content-state"]["lastMessage"])
-        for each in map(aps, gateway.sent)
-    ]
-
-
-async def run(relay: Relay, clock: VirtualClock, seconds: int) -> None:
-    """Let time pass, a second a step."""
-    for _ in range(seconds):
-        await clock.advance(1)
-        await relay.push()
-
-
-async def active(relay: Relay, gateway: FakeGateway, clock: VirtualClock) -> None:
-    """The phone has a card with its update token, and nothing waits."""
-    await relay.receive("start", title="Fix bug")
-    await relay.push()
-    await relay.register()
-    await run(relay, clock, 20)
-    gateway.sent.clear()

@@ -10,10 +10,8 @@ import pytest
 from activity_values import (
     BUNDLE,
     HOUR,
-    MINUTE,
     NEW_TOKEN,
     NOW,
-    PHONE,
     QUESTION,
     SECRET,
     SESSION,
@@ -32,7 +30,7 @@ from relay.server.live_activities.record import Activity
 
 NOW_S = NOW // 1000
 START = opened(news("start"), phone(apns_env="sandbox"), secret_hash=SECRET, session_id=SESSION, now_ms=NOW)
-UPDATE = activity(due_at=NOW, began_at=NOW - HOUR)
+UPDATE = activity(due_at=NOW, began_at=NOW - HOUR, timestamp=NOW_S)
 QUESTION_ASKED = replace(UPDATE, state=state("permission"), alert=QUESTION)
 END = replace(UPDATE, state=state("complete"), ends=True, event_type="complete")
 
@@ -65,18 +63,14 @@ def test_headers(name: str) -> None:
     assert (one.device_token, one.apns_env) == (TOKEN, before.apns_env)
     assert len(one.collapse_id.encode()) <= 64  # Apple: at most 64 bytes
     assert str(uuid.UUID(one.apns_id)) == one.apns_id
+    assert aps_of(before)["timestamp"] == pushing(before).timestamp
 
 
 def test_every_push_has_an_id_of_its_own_and_the_same_push_the_same() -> None:
-    again = replace(UPDATE, timestamp=NOW_S)
+    again = replace(UPDATE, timestamp=NOW_S + 1)
     pushes = [UPDATE, again, replace(UPDATE, activity_token=NEW_TOKEN), START]
     assert len({push_of(one).apns_id for one in pushes}) == len(pushes)
     assert push_of(UPDATE).apns_id == push_of(replace(UPDATE, state=state("retry"))).apns_id
-
-
-def test_the_timestamp_is_that_of_the_record() -> None:
-    before = replace(UPDATE, timestamp=NOW_S + 5)
-    assert aps_of(before)["timestamp"] == pushing(before).timestamp == NOW_S + 6
 
 
 # Seconds from the push on: until an update is stale, and until a card goes after its end.
@@ -116,25 +110,3 @@ def test_a_card_that_timed_out_goes_soon() -> None:
     assert aps["event"] == "end"
     assert aps["dismissal-date"] == NOW_S + 300
     assert aps["content-state"]["lastMessage"] == "Timed out"
-
-
-def test_a_start_goes_to_the_push_to_start_token_and_says_nothing_of_the_phones_own() -> None:
-    one = push_of(START, "ee" * 80)
-    assert one.device_token == "ee" * 80
-    assert PHONE not in one.payload.decode()
-
-
-def test_retries_of_one_state_have_timestamps_that_grow() -> None:
-    first = pushing(UPDATE)
-    second = push_of(replace(first, due_at=NOW, lease_until=0))
-    assert json.loads(second.payload)["aps"]["timestamp"] == first.timestamp + 1
-
-
-def test_a_question_that_is_pushed_again_within_the_hour_stays_urgent_ten_times() -> None:
-    priorities, one, now = [], QUESTION_ASKED, NOW
-    for _ in range(12):
-        under_way = pushing(one, now)
-        priorities.append(push(one, under_way, TOKEN).priority)
-        now += MINUTE
-        one = replace(under_way, alert=QUESTION, due_at=now, lease_until=0)
-    assert priorities == [10] * 10 + [5] * 2

@@ -46,8 +46,12 @@ def takes(event_type: Any, **about: Any) -> Callable[[Activity], Activity]:
     return lambda one: observe(one, news(event_type, **about), can_start=True, now_ms=NOW - AGO)
 
 
-def registers(token: str) -> Callable[[Activity], Activity]:
-    return lambda one: registered([one], registration(activity_token=token), NOW - AGO)[0]
+def rotated(one: Activity) -> Activity:
+    return registered([one], registration(activity_token=NEW_TOKEN), NOW - AGO)[0]
+
+
+def gone(one: Activity) -> Activity:
+    return dismissed(one, NOW - AGO)
 
 
 MEANWHILE: dict[str, Callable[[Activity], Activity]] = {
@@ -56,7 +60,7 @@ MEANWHILE: dict[str, Callable[[Activity], Activity]] = {
     "question": takes("permission", message="Another"),
     "end": takes("complete"),
     "new run": takes("start"),
-    "dismissed": lambda one: dismissed(one, NOW - AGO),
+    "dismissed": gone,
 }
 
 Next = tuple[Stage, int | None] | None
@@ -109,10 +113,16 @@ TABLE: dict[tuple[Kind, Disposition], dict[str, Any]] = {
 CELLS = [(kind, word, meanwhile) for (kind, word), row in TABLE.items() for meanwhile in row]
 
 
-def settle(kind: Kind, word: Disposition, meanwhile: str, **about: Any) -> Activity | None:
-    before = BEFORE[kind]
-    now = MEANWHILE[meanwhile](pushing(before, SENT_AT))
-    return after_push(now, before, outcome(word, **about))
+def after(
+    before: Activity,
+    word: Disposition,
+    meanwhile: Callable[[Activity], Activity] = MEANWHILE["nothing"],
+    **about: Any,
+) -> Activity:
+    """The activity after the answer; it must not be forgotten."""
+    found = after_push(meanwhile(pushing(before, SENT_AT)), before, outcome(word, **about))
+    assert found is not None
+    return found
 
 
 VERDICTS: dict[Verdict, Disposition] = {
@@ -148,49 +158,51 @@ def test_the_table_has_every_kind_and_every_word() -> None:
 
 @pytest.mark.parametrize(("kind", "word", "meanwhile"), CELLS)
 def test_every_answer_and_whatever_happened_meanwhile(kind: Kind, word: Disposition, meanwhile: str) -> None:
-    after = settle(kind, word, meanwhile)
-    assert stands(after) == TABLE[kind, word][meanwhile]
-    assert after is None or (after.lease_owner, after.lease_until) == (None, 0)
+    under_way = pushing(BEFORE[kind], SENT_AT)
+    found = after_push(MEANWHILE[meanwhile](under_way), BEFORE[kind], outcome(word))
+    assert stands(found) == TABLE[kind, word][meanwhile]
+    assert found is None or (found.lease_owner, found.lease_until) == (None, 0)
 
 
-def stands(after: Activity | None) -> Next:
-    return after and (after.stage, None if after.due_at is None else after.due_at - NOW)
+def stands(one: Activity | None) -> Next:
+    return one and (one.stage, None if one.due_at is None else one.due_at - NOW)
 
 
-def test_a_newer_state_is_the_one_that_goes_out_next() -> None:
-    for kind in get_args(Kind):
-        after = settle(kind, "later", "new run")
-        assert after is not None
-        assert after.state == state("working", "News")
+# A token that came while the push was under way: what APNs said of the old one says nothing of it.
 
-
-# A token that came while the push was under way.
-
-
-@pytest.mark.parametrize("word", get_args(Disposition))
-def test_a_start_whose_card_is_registered_already_is_a_start(word: Disposition) -> None:
-    under_way = pushing(BEFORE["start"], SENT_AT)
-    after = after_push(registers(NEW_TOKEN)(under_way), BEFORE["start"], outcome(word))
-    assert stands(after) == ("active", PHASE)
-    assert after is not None
-    assert after.activity_token == NEW_TOKEN
-
-
-@pytest.mark.parametrize("word", get_args(Disposition))
-def test_a_start_that_the_app_made_way_for_does_not_come_back(word: Disposition) -> None:
-    """The app unregistered the session and registered a card of its own while APNs was asked."""
-    under_way = pushing(BEFORE["start"], SENT_AT)
-    own = registers(NEW_TOKEN)(dismissed(under_way, NOW - AGO))
-    assert stands(after_push(own, BEFORE["start"], outcome(word))) == ("active", PHASE)
+OVERTAKEN: dict[str, tuple[Callable[[Activity], Activity], tuple[str, str | None]]] = {
+    "a token that rotated gets the newest state": (rotated, ("active", NEW_TOKEN)),
+    "a card of the app's own gets the newest state": (lambda one: rotated(gone(one)), ("active", NEW_TOKEN)),
+    "a run that began after the phone ended the card gets its start": (
+        lambda one: takes("start")(gone(one)), ("starting", None),
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["update", "end"])
-def test_a_dead_token_does_not_take_the_new_one_with_it(kind: Kind) -> None:
-    now = registers(NEW_TOKEN)(pushing(BEFORE[kind], SENT_AT))
-    after = after_push(now, BEFORE[kind], outcome("dead", dead_since=NOW))
-    assert stands(after) == ("active", 0)
-    assert after is not None
-    assert (after.activity_token, after.ends) == (NEW_TOKEN, kind == "end")
+@pytest.mark.parametrize("word", get_args(Disposition))
+@pytest.mark.parametrize("name", OVERTAKEN)
+def test_overtaken(name: str, word: Disposition, kind: Kind) -> None:
+    meanwhile, expected = OVERTAKEN[name]
+    found = after(BEFORE[kind], word, meanwhile, apns_env="sandbox")
+    assert (found.stage, found.activity_token) == expected
+    # Of a session that is over nothing is left to show: what is due has a state, or the sender would try for ever.
+    assert (found.due_at is not None) == (found.state is not None)
+    assert found.due_at is None or found.due_at <= NOW
+    assert (found.lease_owner, found.lease_until) == (None, 0)
+    assert found.apns_env == "production" or found.activity_token is None
+
+
+@pytest.mark.parametrize(
+    "meanwhile", [rotated, lambda one: rotated(gone(one))], ids=["its own", "the app's own"]
+)
+@pytest.mark.parametrize("word", get_args(Disposition))
+def test_a_start_whose_card_is_registered_already_is_no_start_any_more(
+    word: Disposition, meanwhile: Callable[[Activity], Activity]
+) -> None:
+    """Also where the app unregistered the session and registered a card of its own while APNs was asked."""
+    found = after(BEFORE["start"], word, meanwhile)
+    assert (stands(found), found.activity_token) == (("active", PHASE), NEW_TOKEN)
 
 
 # Since when a token is dead: APNs may say so of a push that a new registration overtook.
@@ -205,109 +217,80 @@ DEAD_SINCE = {
 @pytest.mark.parametrize("kind", ["update", "end"])
 @pytest.mark.parametrize("since", DEAD_SINCE)
 def test_a_token_goes_only_if_it_died_after_its_registration(since: str, kind: Kind) -> None:
-    dead_since, gone = DEAD_SINCE[since]
+    dead_since, goes = DEAD_SINCE[since]
     before = replace(BEFORE[kind], registered_at=NOW - MINUTE)
-    after = after_push(pushing(before, SENT_AT), before, outcome("dead", dead_since=dead_since))
-    assert after is not None
-    assert after.activity_token == (None if gone else TOKEN)
-    assert (after.state, after.ends) == (before.state, before.ends)  # kept for the next token
-    assert stands(after) == (LOST if gone else ("active", RETRY))
+    found = after(before, "dead", dead_since=dead_since)
+    assert found.activity_token == (None if goes else TOKEN)
+    assert (found.state, found.ends) == (before.state, before.ends)  # kept for the next token
+    assert stands(found) == (LOST if goes else ("active", RETRY))
 
 
-@pytest.mark.parametrize(("attempts", "gone"), [(0, False), (DOUBTS - 1, False), (DOUBTS, True)])
-def test_apns_is_believed_in_the_end_that_a_token_is_dead(attempts: int, gone: bool) -> None:
+@pytest.mark.parametrize(("attempts", "goes"), [(0, False), (DOUBTS - 1, False), (DOUBTS, True)])
+def test_apns_is_believed_in_the_end_that_a_token_is_dead(attempts: int, goes: bool) -> None:
     before = activity(due_at=SENT_AT, registered_at=NOW - MINUTE, attempts=attempts)
-    said_dead = outcome("dead", dead_since=NOW - HOUR)
-    after = after_push(pushing(before, SENT_AT), before, said_dead)
-    assert after is not None
-    assert (after.stage, after.activity_token) == (("lost", None) if gone else ("active", TOKEN))
+    found = after(before, "dead", dead_since=NOW - HOUR)
+    assert (found.stage, found.activity_token) == (("lost", None) if goes else ("active", TOKEN))
 
 
 @pytest.mark.parametrize("meanwhile", ["nothing", "progress", "question"])
 def test_a_run_that_began_on_a_dead_token_gets_a_card(meanwhile: str) -> None:
     before = activity(event_type="start", due_at=SENT_AT, registered_at=NOW - HOUR, updated_at=SENT_AT)
-    after = after_push(
-        MEANWHILE[meanwhile](pushing(before, SENT_AT)),
-        before,
-        outcome("dead", dead_since=NOW - MINUTE),
-    )
-    assert stands(after) == ("starting", 0)
-    assert after is not None
-    assert (after.activity_token, after.alert is None) == (None, False)
+    found = after(before, "dead", MEANWHILE[meanwhile], dead_since=NOW - MINUTE)
+    assert stands(found) == ("starting", 0)
+    assert (found.activity_token, found.alert is None) == (None, False)
 
 
 def test_a_run_whose_card_is_gone_has_had_its_card() -> None:
     """Its token was registered for a card of this run: the person swiped it away."""
     before = activity(event_type="start", due_at=SENT_AT, registered_at=SENT_AT, updated_at=SENT_AT)
-    assert stands(after_push(pushing(before, SENT_AT), before, outcome("dead"))) == LOST
+    assert stands(after(before, "dead")) == LOST
 
 
-# The fence.
+# What the next push says.
+
+STARTED_AGAIN = Alert("Session Started", "OpenCode is working again.")
+ALERTS: dict[str, tuple[Kind, Disposition, str, Alert | None]] = {
+    "a start is tried again with its words": ("start", "later", "progress", BEFORE["start"].alert),
+    "or with the question that came meanwhile": ("start", "later", "question", QUESTION),
+    "a new run after the end has words for its start": ("end", "sent", "new run", STARTED_AGAIN),
+    "a question that nobody saw: later": ("update", "later", "nothing", QUESTION),
+    "a question that nobody saw: maybe sent": ("update", "maybe sent", "nothing", QUESTION),
+    "a question that nobody saw: not sent": ("update", "not sent", "nothing", QUESTION),
+    "a question that was answered meanwhile is not asked again": ("update", "later", "progress", None),
+}
 
 
-@pytest.mark.parametrize("word", get_args(Disposition))
-def test_only_a_start_that_apns_certainly_refused_frees_the_fence(word: Disposition) -> None:
-    """One that may have arrived keeps it: one card too few is better than two."""
-    assert (settle("start", word, "nothing") is None) == (word in ("dead", "refused"))
+@pytest.mark.parametrize("name", ALERTS)
+def test_the_alert_of_the_next_push(name: str) -> None:
+    kind, word, meanwhile, alert = ALERTS[name]
+    found = after(BEFORE[kind], word, MEANWHILE[meanwhile])
+    assert found.alert == alert
+    assert meanwhile != "progress" or found.state == state("working", "News")
 
 
-def test_a_start_is_tried_again_with_its_words_and_the_newest_state() -> None:
-    after = settle("start", "later", "progress")
-    assert after is not None
-    assert (after.alert, after.state) == (BEFORE["start"].alert, state("working", "News"))
+def test_a_new_run_after_the_end_begins_anew() -> None:
+    found = after(BEFORE["end"], "sent", MEANWHILE["new run"])
+    assert (found.activity_token, found.pushed_status, found.began_at) == (None, None, NOW)
 
 
-def test_a_start_that_is_tried_again_asks_the_question_that_came_meanwhile() -> None:
-    after = settle("start", "later", "question")
-    assert after is not None
-    assert after.alert == QUESTION
-
-
-def test_a_new_run_after_the_end_has_words_for_its_start() -> None:
-    after = settle("end", "sent", "new run")
-    assert after is not None
-    assert after.alert == Alert("Session Started", "OpenCode is working again.")
-    assert (after.activity_token, after.pushed_status, after.began_at) == (None, None, NOW)
-
-
-# Trying again.
-
-
-def test_a_question_that_nobody_saw_keeps_its_words() -> None:
-    for word in ("later", "maybe sent", "not sent"):
-        after = settle("update", word, "nothing")
-        assert after is not None
-        assert after.alert == QUESTION
-
-
-def test_a_question_that_was_answered_meanwhile_is_not_asked_again() -> None:
-    after = settle("update", "later", "progress")
-    assert after is not None
-    assert after.alert is None
+# Failures in a row.
 
 
 @pytest.mark.parametrize(
     ("word", "first"), [(word, first) for word, first in FIRST_PAUSE_MS.items() if word != "dead"]
 )
-@pytest.mark.parametrize("attempts", [*range(12), 5000])
+@pytest.mark.parametrize("attempts", [0, 1, 11, 12, 5000])
 def test_each_failure_in_a_row_waits_longer(attempts: int, word: Disposition, first: int) -> None:
-    before = activity(due_at=SENT_AT, attempts=attempts)
-    after = after_push(pushing(before, SENT_AT), before, outcome(word))
-    assert after is not None
-    assert after.attempts == attempts + 1
-    assert after.retry_at == after.due_at == NOW + min(first * 2 ** min(attempts, 12), 900_000)
+    found = after(activity(due_at=SENT_AT, attempts=attempts), word)
+    assert found.attempts == attempts + 1
+    assert found.retry_at == found.due_at == NOW + min(first * 2 ** min(attempts, 12), 900_000)
 
 
-def test_a_success_forgets_the_failures() -> None:
-    for kind, word in (("update", "sent"), ("update", "refused"), ("end", "sent")):
-        before = replace(BEFORE[kind], attempts=3, retry_at=SENT_AT)  # type: ignore[index]
-        after = after_push(pushing(before, SENT_AT), before, outcome(word))  # type: ignore[arg-type]
-        assert after is not None
-        assert (after.attempts, after.retry_at) == (0, 0)
+@pytest.mark.parametrize(("kind", "word"), [("update", "sent"), ("update", "refused"), ("end", "sent")])
+def test_a_success_forgets_the_failures(kind: Kind, word: Disposition) -> None:
+    found = after(replace(BEFORE[kind], attempts=3, retry_at=SENT_AT), word)
+    assert (found.attempts, found.retry_at) == (0, 0)
 
 
 def test_the_environment_that_worked_is_remembered() -> None:
-    before = BEFORE["update"]
-    after = after_push(pushing(before, SENT_AT), before, outcome("sent", apns_env="sandbox"))
-    assert after is not None
-    assert after.apns_env == "sandbox"
+    assert after(BEFORE["update"], "sent", apns_env="sandbox").apns_env == "sandbox"

@@ -1,13 +1,10 @@
 """When the newest state of an activity may go out, and at which priority."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from activity_values import HOUR, MINUTE, NOW, SECOND
 from relay.server.live_activities.throttle import (
     EQUAL_PHASE_MS,
-    HOUR_MS,
     LONGEST_PAUSE_MS,
     PHASE_MS,
     PRIORITY_10_AN_HOUR,
@@ -52,21 +49,6 @@ def test_a_pause_after_a_failure_holds_for_every_phase(status: str) -> None:
     assert due_at(status, last, retry_at=NOW - SECOND, now_ms=NOW) == NOW
 
 
-@given(
-    status=st.sampled_from(["working", "retry", "permission"]),
-    last=st.sampled_from([None, "working", "retry"]),
-    at=st.integers(NOW - HOUR, NOW),
-    retry_at=st.just(0) | st.integers(NOW - HOUR, NOW + LONGEST_PAUSE_MS),
-)
-def test_never_before_its_window_and_no_longer_than_it(
-    status: str, last: str | None, at: int, retry_at: int
-) -> None:
-    due = due_at(status, LastPush(last, at), retry_at=retry_at, now_ms=NOW)
-    window = EQUAL_PHASE_MS if status == last else PHASE_MS
-    assert due >= max(NOW, at + window, retry_at)
-    assert due in (NOW, at + window, retry_at)
-
-
 @pytest.mark.parametrize("back", [1, SECOND, HOUR, 1000 * HOUR])
 def test_a_clock_that_was_set_back_holds_nothing_longer_than_a_pause(back: int) -> None:
     last = LastPush("working", NOW + back)
@@ -75,15 +57,6 @@ def test_a_clock_that_was_set_back_holds_nothing_longer_than_a_pause(back: int) 
     assert (
         due_at("working", NEVER, retry_at=NOW + LONGEST_PAUSE_MS + back, now_ms=NOW) == NOW + LONGEST_PAUSE_MS
     )
-
-
-@given(st.lists(st.integers(NOW - 2 * HOUR, NOW), max_size=40))
-def test_ten_urgent_updates_in_a_rolling_hour(times: list[int]) -> None:
-    counted = tuple(times)
-    recent = sum(NOW - at < HOUR_MS for at in times)
-    assert priority(True, counted, NOW) == (10 if recent < PRIORITY_10_AN_HOUR else 5)
-    assert priority(False, counted, NOW) == 5
-    assert len(within_hour(counted, NOW)) == recent
 
 
 def test_an_hour_later_the_budget_is_free_again() -> None:

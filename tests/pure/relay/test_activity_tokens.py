@@ -25,13 +25,13 @@ from activity_values import (
     state,
 )
 from relay.server.live_activities.life import OVER
-from relay.server.live_activities.record import Activity, Stage, activity_id
+from relay.server.live_activities.record import Activity, Alert, Stage, activity_id
 from relay.server.live_activities.registration import dismissed, named, registered
 
 OTHER_TOKEN = "03" * 80
 
 
-def test_an_app_started_its_own_and_nothing_was_heard_of_the_session_yet() -> None:
+def test_an_app_started_its_own_before_the_first_event_of_the_session() -> None:
     where = registration(apns_env="sandbox", activity_format="expo-widgets")
     assert registered([], where, NOW) == (
         row(
@@ -51,9 +51,9 @@ def test_an_app_started_its_own_and_nothing_was_heard_of_the_session_yet() -> No
 # A row of the phone in every stage: its stage then, when it is due, whether its state stays.
 AT = NOW - 200
 ROWS: dict[str, tuple[Activity, int | None, bool]] = {
-    "starting": (activity(stage="starting", due_at=NOW), 0, True),
+    "starting": (activity(stage="starting", due_at=NOW, alert=Alert("Session Started", "…")), 0, True),
     "start under way": (activity(stage="started", pushed_at=AT, lease_owner="relay#1", lease_until=NOW + 9), 800, True),
-    "started": (activity(stage="started", pushed_at=NOW - HOUR), 0, True),
+    "started": (activity(stage="started", pushed_at=NOW - HOUR, alert=QUESTION), 0, True),
     "started, over": (activity(stage="started", pushed_at=NOW - HOUR, ends=True, state=state("complete")), 0, True),
     "active, nothing new": (activity(pushed_at=AT, pushed_status="working"), None, True),
     "active, due": (activity(pushed_at=AT, pushed_status="working", due_at=NOW + 11_800), 11_800, True),
@@ -92,6 +92,9 @@ def test_the_phone_registers_a_token(name: str, token: str) -> None:
     assert after.state == (before.state if keeps else None)
     assert after.ends == (before.ends and keeps)
     assert after.began_at == (NOW if before.stage in OVER else before.began_at)
+    assert after.alert == (
+        QUESTION if name == "started" else None
+    )  # a start's own words are not said on a card
     assert (after.id, after.revision, after.timestamp) == (before.id, before.revision, before.timestamp)
     assert (after.lease_owner, after.lease_until) == (before.lease_owner, before.lease_until)
 
@@ -118,16 +121,9 @@ def test_a_rotated_token_goes_on_with_the_throttle_and_the_eight_hours() -> None
     )
 
 
-def test_a_rotated_token_of_which_nothing_was_heard_yet_has_nothing_to_say() -> None:
+def test_a_rotated_token_without_a_state_has_nothing_to_push() -> None:
     after, _ = registered([activity(state=None)], registration(activity_token=NEW_TOKEN), NOW)
     assert after.due_at is None
-
-
-def test_the_words_of_a_start_are_not_said_on_a_card_that_is_there() -> None:
-    after, _ = registered(
-        [activity(stage="starting", due_at=NOW, alert=("Session Started", "…"))], registration(), NOW
-    )
-    assert after.alert is None
 
 
 # Which activity is meant. The rows that are there, the registration, the key of the row after it, and the row that goes.
@@ -242,9 +238,3 @@ def test_unregistered(name: str) -> None:
         None,
     )
     assert after.updated_at == NOW
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_unregistered_twice_is_unregistered_once(name: str) -> None:
-    once = dismissed(ROWS[name][0], NOW)
-    assert dismissed(once, NOW) == once

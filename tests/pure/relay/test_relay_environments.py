@@ -82,9 +82,3 @@ async def test_a_gateway_that_breaks_is_an_outcome(before: list[Outcome]) -> Non
     outcome, _ = await ask(*before, ZeroDivisionError("x"))
     assert (outcome.verdict, outcome.transmission) == (Verdict.RETRY_LATER, "maybe_sent")
     assert outcome.error == "the relay is at fault: ZeroDivisionError"
-
-
-async def test_close_closes_the_gateway() -> None:
-    gateway = FakeGateway()
-    await Environments(gateway).close(1.0)
-    assert gateway.closed

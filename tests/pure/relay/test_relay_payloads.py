@@ -1,4 +1,4 @@
-"""Live Activity payloads: exact JSON for both kinds of app, and never more than APNs takes, whatever the texts."""
+"""Payloads of alerts and Live Activities: exact JSON, and never more than APNs takes, whatever the texts."""
 
 import json
 import string
@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activity_values import HOUR, NOW, QUESTION, activity, news, phone, pushing, state
-from relay.apns.payload import LENGTHS, MAX_PAYLOAD, ActivityContent, activity_payload
-from relay.contract import ActivityFormat, ContentState, EventType, Status, session_link
-from relay.server.live_activities.life import Kind, observe, opened
+from activity_values import NOW, QUESTION, activity, news, phone, pushing, state
+from relay.apns.payload import LENGTHS, MAX_PAYLOAD, ActivityContent, activity_payload, alert_payload
+from relay.contract import ALERT_TYPES, EVENT_KINDS, ActivityFormat, ContentState, Event, Status, session_link
+from relay.server.alerts.planner import Recipient, plan
+from relay.server.live_activities.life import Kind, opened
 from relay.server.live_activities.push import push
 from relay.server.live_activities.record import Activity
 
@@ -50,23 +51,56 @@ GOLDEN_ACTIVITIES: dict[str, Any] = {
         kind, state=state("error", "Rate limit", title="Fix auth bug"), ends=True, event_type="error"
     ),
 }
-CASES = [(name, activity_format) for name in GOLDEN_ACTIVITIES for activity_format in FORMATS]
 
 
-def payload_of(before: Activity) -> bytes:
+def alert_of(event: Event) -> bytes:
+    phone = Recipient("d1", "ab" * 32, "com.example.app", "production", 0)
+    (delivery,) = plan(event, event_id="evt_1", secret_hash="0" * 64, recipients=[phone], now_ms=0)
+    return delivery.push.payload
+
+
+def event(**fields: Any) -> Event:
+    return Event(**({"secret": "0123456789abcdef", "event_type": "complete", "session_id": "ses_1"} | fields))
+
+
+GOLDEN_EVENTS = {
+    "alert_complete": event(
+        server_id="80e435bba6dc1aa1",
+        title="Fix the tests",
+        body='All 42 tests pass; "flaky" ones too 🎉',
+        event_id="evt_1",
+    ),
+    "alert_permission": event(
+        event_type="permission",
+        session_id="ses_a/b?c",
+        server_id="80e435bba6dc1aa1",
+        title="Run rm -rf build?",
+    ),
+    "alert_error": event(event_type="error"),
+}
+
+
+def activity_golden(name: str, activity_format: ActivityFormat) -> bytes:
+    before = GOLDEN_ACTIVITIES[name](activity_format)
     return push(before, pushing(before), UPDATE_TOKEN).payload
 
 
-@pytest.mark.parametrize(("name", "activity_format"), CASES)
-def test_golden(name: str, activity_format: ActivityFormat) -> None:
-    payload = payload_of(GOLDEN_ACTIVITIES[name](activity_format))
-    golden = json.loads((GOLDEN / f"activity_{name}_{activity_format}.json").read_text(encoding="utf-8"))
-    assert payload.decode() == json.dumps(golden, ensure_ascii=False, separators=(",", ":"))
+PAYLOADS = {name: alert_of(one) for name, one in GOLDEN_EVENTS.items()} | {
+    f"activity_{name}_{activity_format}": activity_golden(name, activity_format)
+    for name in GOLDEN_ACTIVITIES
+    for activity_format in FORMATS
+}
 
 
-def test_there_is_one_golden_file_for_each_case() -> None:
-    files = {path.stem for path in GOLDEN.glob("activity_*.json")}
-    assert files == {f"activity_{name}_{activity_format}" for name, activity_format in CASES}
+@pytest.mark.parametrize("name", PAYLOADS)
+def test_golden(name: str) -> None:
+    golden = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
+    assert PAYLOADS[name].decode() == json.dumps(golden, ensure_ascii=False, separators=(",", ":"))
+
+
+def test_there_is_one_golden_file_for_each_payload() -> None:
+    assert {path.stem for path in GOLDEN.glob("*.json")} == set(PAYLOADS)
+    assert {f"alert_{kind}" for kind in ALERT_TYPES} == set(GOLDEN_EVENTS)
 
 
 # Any text in any script.
@@ -216,20 +250,71 @@ def test_where_the_names_leave_little_room_texts_are_halved_until_it_fits(
     assert 0 < len(shown["lastMessage"]) < LENGTHS["last_message"] // 2
 
 
-@pytest.mark.parametrize("event_type", ["start", "progress", "permission"])
-@pytest.mark.parametrize("activity_format", FORMATS)
-def test_every_start_has_words_and_asks_for_an_update_token(
-    event_type: EventType, activity_format: ActivityFormat
+# Alerts.
+
+
+@given(
+    title=TEXTS.filter(bool),
+    body=TEXTS.filter(bool),
+    session_id=PRINTABLE,
+    server_id=st.none() | PRINTABLE,
+    event_type=st.sampled_from(sorted(ALERT_TYPES)),
+)
+def test_any_event_fits_and_keeps_its_structure(
+    title: str, body: str, session_id: str, server_id: str | None, event_type: Any
 ) -> None:
-    """Without an alert iOS 26 drops a start; without input-push-token iOS 18 makes no update token (both observed)."""
-    before = started(activity_format)
-    over = activity(activity_format=activity_format, stage="ended", ends=True, ended_at=NOW - HOUR)
-    for one in (
-        before,
-        *(observe(was, news(event_type), can_start=True, now_ms=NOW) for was in (before, over)),
-    ):
-        aps = json.loads(payload_of(one))["aps"]
-        assert aps["event"] == "start"
-        assert aps["input-push-token"] == 1
-        assert all(aps["alert"].values())
-        assert aps["stale-date"] > NOW // 1000
+    payload = alert_of(
+        event(title=title, body=body, session_id=session_id, server_id=server_id, event_type=event_type)
+    )
+    assert len(payload) <= MAX_PAYLOAD
+    fields = json.loads(payload)
+    alert = fields["aps"].pop("alert")
+    routing = {"eventType": event_type, "sessionID": session_id, "url": fields["url"]}
+    if server_id is not None:
+        routing["serverID"] = server_id
+    assert fields == routing | {
+        "aps": {
+            "sound": "alert.wav",
+            "thread-id": session_id,
+            "category": event_type,
+            "interruption-level": EVENT_KINDS[event_type].interruption_level,
+        },
+        "body": routing,
+    }
+    assert is_whole_or_shortened(alert["title"], title)
+    assert is_whole_or_shortened(alert["body"], body)
+
+
+@given(st.integers(0, 3000), st.integers(0, 3000), st.sampled_from('a"ä漢😀'))
+def test_texts_are_cut_only_as_far_as_they_must(title: int, body: int, letter: str) -> None:
+    payload = alert_payload(
+        title=letter * title, body=letter * body, event_type="error", session_id="s", server_id=None, url="u"
+    )
+    alert = json.loads(payload)["aps"]["alert"]
+    whole = alert == {"title": letter * title, "body": letter * body}
+    # One more character of up to 4 bytes would not have fitted, in the title and in the body.
+    assert whole or MAX_PAYLOAD - 16 < len(payload) <= MAX_PAYLOAD
+
+
+def test_a_long_body_leaves_the_title_whole() -> None:
+    payload = alert_payload(
+        title="T" * 500, body="B" * 9000, event_type="error", session_id="s", server_id=None, url="u"
+    )
+    alert = json.loads(payload)["aps"]["alert"]
+    assert alert["title"] == "T" * 500
+    assert alert["body"].endswith("B…")
+
+
+def test_the_longest_names_leave_room_for_texts() -> None:
+    """The bounds of the contract, with the characters that grow most in JSON and in the link."""
+    payload = alert_of(event(title="T" * 9000, body="B" * 9000, session_id='"' * 128, server_id="\\" * 128))
+    alert = json.loads(payload)["aps"]["alert"]
+    assert len(alert["title"]) > 500
+    assert len(alert["body"]) > 500
+
+
+def test_where_there_is_no_room_at_all_the_text_is_dropped() -> None:
+    payload = alert_payload(
+        title="T", body="B", event_type="error", session_id="s" * 1900, server_id=None, url="u"
+    )
+    assert json.loads(payload)["aps"]["alert"] == {"title": "", "body": ""}

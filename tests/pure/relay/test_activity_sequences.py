@@ -1,4 +1,4 @@
-"""One Live Activity under every order of news, tokens, pushes, answers, crashes and time: what must hold of its pushes."""
+"""One Live Activity under any sequence of news, tokens, pushes, answers, crashes and time: what must hold of its pushes."""
 
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -108,14 +108,14 @@ class OneActivity:
             return
         one = push(before, under_way, before.activity_token or "ee")
         sent = Pushed(before, under_way, kind(before), one.priority, self.row.fresh)
-        self.check_order(sent)
+        self.check_sequence(sent)
         self.row.pushes.append(sent)
         self.row.fresh = False
         self.card = self.card or sent.kind == "start"
         self.in_flight.append(sent)
         self.write(under_way)
 
-    def check_order(self, sent: Pushed) -> None:
+    def check_sequence(self, sent: Pushed) -> None:
         assert self.row is not None
         assert sent.before.lease_until <= self.now, "two relays at once"
         if sent.kind == "start":
@@ -200,7 +200,7 @@ class OneActivity:
             self.news(event_type=event_type, status=None)
             self.quiet()
 
-    # What must hold when everything is quiet, after any order.
+    # What must hold when everything is quiet, after any sequence.
 
     def all_is_quiet(self) -> None:
         self.quiet()
@@ -272,7 +272,7 @@ STEPS = st.integers(0, len(STEP_KINDS) - 1).flatmap(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(can_start=st.booleans(), steps=st.lists(STEPS, min_size=40, max_size=60))
-def test_any_order(can_start: bool, steps: list[tuple[str, dict[str, Any]]]) -> None:
+def test_any_sequence(can_start: bool, steps: list[tuple[str, dict[str, Any]]]) -> None:
     one = OneActivity(can_start)
     for name, about in steps:
         getattr(one, name)(**about)
@@ -281,7 +281,7 @@ def test_any_order(can_start: bool, steps: list[tuple[str, dict[str, Any]]]) -> 
 
 @settings(max_examples=20, deadline=None)
 @given(steps=st.lists(STEPS, max_size=20))
-def test_the_budget_of_an_hour_holds_after_any_order(steps: list[tuple[str, dict[str, Any]]]) -> None:
+def test_the_budget_of_an_hour_holds_after_any_sequence(steps: list[tuple[str, dict[str, Any]]]) -> None:
     one = OneActivity(can_start=True)
     for name, about in [*steps, ("registers", {"rotates": False})]:
         getattr(one, name)(**about)
