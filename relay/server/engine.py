@@ -62,7 +62,7 @@ class Outbox(Protocol[A]):
         """Take over what is due, and no key that is held; and the seconds in which to poll again."""
         ...
 
-    def settle(self, attempt: A, outcome: Outcome, *, at: int, latency_ms: int) -> DeliveryResult:
+    def result(self, attempt: A, outcome: Outcome, *, at: int, latency_ms: int) -> DeliveryResult:
         """How the attempt ended. Pure."""
         ...
 
@@ -214,7 +214,7 @@ class DeliveryEngine(Generic[A]):
         outcome = expired(push, int(began * 1000)) or await self._gateway.send(push)
         now = self._clock.now()
         latency_ms = max(0, min(int((now - began) * 1000), MAX_LATENCY))
-        result = self._outbox.settle(attempt, outcome, at=int(now * 1000), latency_ms=latency_ms)
+        result = self._outbox.result(attempt, outcome, at=int(now * 1000), latency_ms=latency_ms)
         log_result(result)
         return result
 

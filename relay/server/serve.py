@@ -43,14 +43,14 @@ async def serve(
 
 def _bind(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host.strip("[]"), port), backlog=BACKLOG, family=_family(host))
+        return socket.create_server((host.strip("[]"), port), backlog=BACKLOG, family=_ip_version(host))
     except OSError as error:
         raise StartError(
             f"cannot listen on {host}:{port}: {error.strerror or error}. Is another relay running? PORT chooses another"
         ) from error
 
 
-def _family(host: str) -> socket.AddressFamily:
+def _ip_version(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 

@@ -10,7 +10,7 @@ from relay.apns.push import Outcome
 from relay.clock import Clock
 from relay.log import line
 from relay.server import engine
-from relay.server.alerts.settlement import settle
+from relay.server.alerts.settlement import result_of
 from relay.server.delivery import Delivery, DeliveryAttempt, DeliveryResult, DeliveryStatus
 from relay.server.engine import WRITE_MS, DeliveryEngine, Limits
 from relay.server.store import deliveries, devices
@@ -89,11 +89,13 @@ class Dispatcher:
         attempts = [self._attempt(one, lease_until) for one in due if one.push.apns_id not in held]
         return attempts, 0.0 if len(due) == limit else engine.POLL_SECONDS
 
-    def settle(
+    def result(
         self, attempt: DeliveryAttempt, outcome: Outcome, *, at: int, latency_ms: int
     ) -> DeliveryResult:
         """By verdict (`alerts/settlement.py`)."""
-        return settle(attempt.delivery, outcome, at=at, latency_ms=latency_ms, jitter=self._jitter.random())
+        return result_of(
+            attempt.delivery, outcome, at=at, latency_ms=latency_ms, jitter=self._jitter.random()
+        )
 
     async def save(self, results: Sequence[tuple[DeliveryAttempt, DeliveryResult]]) -> None:
         """One statement for up to 200 deliveries, and one for each phone whose token moved or died."""

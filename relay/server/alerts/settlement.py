@@ -20,7 +20,7 @@ STATUS: dict[Verdict, DeliveryStatus] = {
 """By verdict. Which environment a token is of, `relay.apns` has found out before."""
 
 
-def settle(
+def result_of(
     delivery: Delivery, outcome: Outcome, *, at: int, latency_ms: int = 0, jitter: float = 0.0
 ) -> DeliveryResult:
     """How the delivery goes on; what would be due again after its expiration has failed.

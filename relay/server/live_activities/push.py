@@ -61,11 +61,11 @@ def _content(before: Activity, under_way: Activity, event: Kind, now: int) -> Ac
         url=session_link(before.session_id),
         alert=before.alert,
         stale_date=None if event == "end" else now + STALE_SECONDS[before.state.status],
-        dismissal_date=now + _stays(before) if event == "end" else None,
+        dismissal_date=now + _shown_after_the_end(before) if event == "end" else None,
     )
 
 
-def _stays(activity: Activity) -> int:
+def _shown_after_the_end(activity: Activity) -> int:
     assert activity.state is not None, "what ends has a state"
     stopped = activity.event_type == "progress" and activity.state.status == "complete"
     return STOPPED_SECONDS if stopped else DISMISS_SECONDS[activity.state.status]

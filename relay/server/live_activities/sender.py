@@ -107,7 +107,7 @@ class ActivitySender:
 
     # What became of it.
 
-    def settle(
+    def result(
         self, attempt: ActivityAttempt, outcome: Outcome, *, at: int, latency_ms: int
     ) -> DeliveryResult:
         """A push that was not delivered has failed: the next one carries the newest state and another apns-id."""

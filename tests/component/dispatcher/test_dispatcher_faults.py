@@ -116,7 +116,7 @@ class TestFaults:
     ) -> None:
         planned = await delivery(db)
         with monkeypatch.context() as patch:
-            patch.setattr(module, "settle", lambda *_, **__: 1 / 0)
+            patch.setattr(module, "result_of", lambda *_, **__: 1 / 0)
             assert await send(dispatcher, planned) == ["queued"]
         clock.now = START + LEASE
         await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from outcomes import answered, maybe_sent, not_sent
 from relay.apns.push import Outcome, Push
 from relay.apns.reasons import REASONS, Verdict
-from relay.server.alerts.settlement import FIRST_RETRY, LONGEST_RETRY, STATUS, settle
+from relay.server.alerts.settlement import FIRST_RETRY, LONGEST_RETRY, STATUS, result_of
 from relay.server.delivery import Delivery, DeliveryResult, expired
 
 NOW = 1_800_000_000_000
@@ -57,7 +57,7 @@ def delivery(*, attempts: int = 0, expires_in: float = DAY) -> Delivery:
 
 
 def settled(outcome: Outcome, jitter: float = 0.0, **changes: Any) -> DeliveryResult:
-    return settle(delivery(**changes), outcome, at=NOW, jitter=jitter)
+    return result_of(delivery(**changes), outcome, at=NOW, jitter=jitter)
 
 
 def test_both_tables_have_every_verdict() -> None:
