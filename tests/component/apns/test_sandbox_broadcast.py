@@ -106,21 +106,6 @@ async def test_a_broadcast_reaches_every_subscription_once(bench, channels) -> N
     assert (states(phone), states(tablet)) == ([7], [7, 7, 8, 8])
 
 
-async def test_the_log_has_an_entry_for_each_subscription(bench, channels) -> None:
-    channel_id = await channels.create()
-    phone, tablet = Device(bench), Device(bench, "iPad")
-    tablet.online = False
-    for device in (phone, tablet):
-        bench.sandbox.subscribe(channel_id, device)
-    answer = await channels.send(channel_id, apns_expiration=await later(bench, 60))
-    log = bench.sandbox.delivery_log
-    entries = log.entries(channel_id=channel_id)
-    assert [(entry.device, entry.outcome) for entry in entries] == [("iPhone", "sent"), ("iPad", "stored")]
-    assert log.find(answer.headers["apns-unique-id"]) is entries[0]
-    assert {entry.apns_id for entry in entries} == {answer.headers["apns-request-id"]}
-    assert len({entry.unique_id for entry in entries}) == 2
-
-
 async def test_a_channel_deleted_by_the_sandbox_takes_what_waits_along(bench, channels) -> None:
     channel_id, phone = await channels.create(1), Device(bench)
     bench.sandbox.subscribe(channel_id, phone)

@@ -9,7 +9,7 @@ from h2.settings import SettingCodes
 
 from simulator.apns.authentication import ProviderCertificate
 from simulator.apns.certificates import issue_client_certificate
-from simulator.apns.faults import AnswerWith, CloseConnection, Delay, Fault, GoAway, Reset, Stall
+from simulator.apns.faults import CloseConnection, Delay, Fault, GoAway, Reset
 from waiting import eventually
 
 from .conftest import TOPIC, Provider, within
@@ -147,15 +147,6 @@ async def test_a_dead_connection_sends_nothing_that_is_still_due(bench) -> None:
     assert len(provider.settings) == 1
 
 
-async def test_idleness_may_be_forbidden_while_it_is_watched(bench) -> None:
-    bench.sandbox.profile.set({"idle_after_s": 60})
-    provider = await bench.connect()
-    bench.sandbox.profile.set({"idle_after_s": None})
-    await bench.clock.advance(100_000)
-    assert (await bench.ask(provider)).status == 200
-    assert provider.goaway is None
-
-
 # --- draining and keys --------------------------------------------------------------------------------------------
 
 
@@ -255,16 +246,6 @@ async def test_goaway_may_name_a_wrong_last_stream(bench, offset: int, last: int
     assert len(bench.delivered) == 2
 
 
-async def test_a_staged_answer(bench) -> None:
-    bench.sandbox.faults.add(Fault(AnswerWith("Unregistered", timestamp=5), nth=2))
-    provider = await bench.connect()
-    answers = [await bench.ask(provider) for _ in range(3)]
-    assert [answer.status for answer in answers] == [200, 410, 200]
-    assert answers[1].body == b'{"reason":"Unregistered","timestamp":5}'
-    assert len(bench.delivered) == 2
-    assert bench.pushes()[1]["fault"] == "AnswerWith"
-
-
 @pytest.mark.parametrize(("accepts_first", "delivered"), [(False, 0), (True, 1)])
 async def test_a_reset(bench, accepts_first: bool, delivered: int) -> None:
     bench.sandbox.faults.add(Fault(Reset(), times=1, accepts_first=accepts_first))
@@ -292,16 +273,6 @@ async def test_a_connection_is_cut(bench) -> None:
     await within(provider.lost)
     assert provider.goaway is None
     assert not answer.done.done()
-
-
-async def test_a_stalled_push_is_never_answered_and_others_are(bench) -> None:
-    provider = await bench.connect()
-    await bench.ask(provider)
-    bench.sandbox.faults.add(Fault(Stall(), times=1))
-    stalled = bench.push(provider)
-    assert (await bench.ask(provider)).status == 200
-    await bench.clock.advance(3600)
-    assert not stalled.done.done()
 
 
 async def test_a_delayed_answer_for_a_connection_that_is_gone_is_dropped(bench) -> None:

@@ -34,13 +34,6 @@ async def push(bench: Any, provider: Any, text: str = "hi", **changes: Any) -> A
     return answer
 
 
-async def test_a_push_to_a_device_online_is_sent_at_once(bench, device) -> None:
-    entry = logged(bench, await push(bench, await bench.connect()))
-    assert outcomes(entry) == ["sent"]
-    assert (entry.device, entry.token, entry.received_at) == ("iPhone", bench.token[-8:], bench.clock.now())
-    assert texts(device) == ["hi"]
-
-
 async def test_the_journal_knows_of_a_push_before_the_device_does(bench, device) -> None:
     await push(bench, await bench.connect())
     [known] = device.known
@@ -57,17 +50,6 @@ async def test_the_journal_has_each_step_without_a_whole_token(bench, device) ->
     assert sent["apns_id"] == answer.headers["apns-id"]
     assert sent["device"] == "iPhone"
     assert bench.token not in str([stored, sent])
-
-
-async def test_what_waited_too_long_is_discarded_while_the_device_is_away(bench, device) -> None:
-    device.online = False
-    answer = await push(bench, await bench.connect(), apns_expiration=str(int(bench.clock.now()) + 60))
-    bench.sandbox.discard_expired()
-    assert outcomes(logged(bench, answer)) == ["stored"]
-    await bench.clock.advance(60)
-    bench.sandbox.discard_expired()
-    assert outcomes(logged(bench, answer)) == ["stored", "discarded: expired"]
-    assert logged(bench, answer).steps[-1].at == bench.clock.now()
 
 
 async def test_a_device_that_goes_away_again_finds_the_rest_next_time(bench, device) -> None:

@@ -1,7 +1,5 @@
 """What a provider sees on the wire, and what the journal keeps of it; over TLS and HTTP/2, with an independent client."""
 
-import uuid
-
 from simulator.apns.faults import AnswerWith, Fault
 from simulator.apns.reasons import REASONS
 
@@ -14,23 +12,6 @@ async def test_every_reason_goes_out_with_its_status(bench) -> None:
         answer = await bench.ask(await bench.connect())
         assert (answer.status, answer.reason) == (REASONS[reason].status, reason)
         assert answer.headers["content-type"] == "application/json"
-
-
-async def test_410_has_a_timestamp_in_milliseconds(bench) -> None:
-    bench.sandbox.registry.unregister(bench.token, bench.clock.now() - 60)
-    answer = await bench.ask(await bench.connect())
-    assert answer.body == b'{"reason":"Unregistered","timestamp":%d}' % ((bench.clock.now() - 60) * 1000)
-
-
-async def test_an_accepted_push(bench) -> None:
-    answer = await bench.ask(await bench.connect())
-    assert (answer.status, answer.body) == (200, b"")
-    own = answer.headers["apns-id"]
-    assert own == str(uuid.UUID(own)).upper()
-    [delivery] = bench.delivered
-    assert delivery.apns_id == own
-    assert delivery.apns_unique_id == answer.headers["apns-unique-id"]
-    assert delivery.accepted_at == bench.clock.now()
 
 
 async def test_the_journal_has_what_happened_and_no_secret(bench) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from aiohttp import encode_basic_auth
 from component.bridge.fake_opencode import FakeOpenCode
 from component.bridge.fake_relay import FakeRelay
 from component.bridge.running import SECRET, Running
+from simulator.loopback import free_port
 from waiting import PATIENCE, eventually
 
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
@@ -20,8 +20,7 @@ Ask = Callable[..., Awaitable[tuple[int, Any]]]
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from relay import __version__
+from simulator.loopback import free_port
 from waiting import PATIENCE, eventually
 
 SECRET = "s" * 24
@@ -53,21 +54,20 @@ def _read(request: urllib.request.Request) -> dict[str, Any]:
 
 
 @pytest.fixture
-def variables(environment: Build, tmp_path: Path, free_port: int) -> dict[str, str]:
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def variables(environment: Build, tmp_path: Path, port: int) -> dict[str, str]:
     """Of a relay whose APNs is a closed port."""
     return environment(
-        PORT=str(free_port),
+        PORT=str(port),
         DATABASE_URL=f"sqlite://{tmp_path}/relay.sqlite3",
         APNS_HOST_SANDBOX="127.0.0.1:1",
         APNS_HOST_PRODUCTION="127.0.0.1:1",
         RELAY_EVENT_DEADLINE="2",
     )
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 Run = Callable[..., Awaitable[Relay]]
@@ -125,10 +125,10 @@ class TestStart:
             assert name in said
         assert "geheim" not in said
 
-    async def test_a_taken_port(self, run: Run, free_port: int) -> None:
-        with socket.create_server(("127.0.0.1", free_port)):
+    async def test_a_taken_port(self, run: Run, port: int) -> None:
+        with socket.create_server(("127.0.0.1", port)):
             said = await refused(await run("serve"))
-        assert f"cannot listen on 127.0.0.1:{free_port}" in said
+        assert f"cannot listen on 127.0.0.1:{port}" in said
 
     @pytest.mark.parametrize("command", ["serve", "migrate"])
     @pytest.mark.parametrize(

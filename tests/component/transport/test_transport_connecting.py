@@ -84,21 +84,6 @@ def test_an_ipv6_address_is_in_brackets() -> None:
     assert way.address == "[::1]:2197"
 
 
-async def test_a_server_that_resets_the_handshake_is_said_to(build: BuildGateway) -> None:
-    class Resetting(asyncio.Protocol):
-        def connection_made(self, transport: Any) -> None:
-            self.transport = transport
-
-        def data_received(self, _: bytes) -> None:
-            self.transport.abort()
-
-    server = await asyncio.get_running_loop().create_server(Resetting, "127.0.0.1", 0)
-    async with server:
-        outcome = await build(server.sockets[0].getsockname()[1]).send(push())
-    assert outcome.transmission == "not_sent"
-    assert "reset" in outcome.error.lower()
-
-
 async def test_a_caller_cancelled_while_connecting_harms_nobody(gateway: ApnsGateway, apns: Any) -> None:
     tasks = [asyncio.create_task(gateway.send(push())) for _ in range(5)]
     await asyncio.sleep(0)

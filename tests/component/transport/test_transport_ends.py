@@ -14,39 +14,6 @@ from waiting import eventually
 # Silence.
 
 
-async def test_silence_ends_at_the_deadline_and_the_next_push_takes_a_new_connection(
-    build: BuildGateway, apns: Any, clock: Clock
-) -> None:
-    gateway = build(apns.port, deadline=1.0)
-    apns.on_push = lambda request: None
-    outcome = await gateway.send(push())
-    assert outcome.transmission == "maybe_sent"
-    assert "no answer" in outcome.error
-    allow(gateway)
-    apns.on_push = lambda request: request.answer()
-    clock.pass_every_pause()
-    assert await gateway.send(push()) == answered(200)
-    assert [peer.closed or not peer.in_flight for peer in apns.peers] == [True, True]
-    assert len(apns.peers) == 2
-
-
-async def test_what_is_in_flight_beside_a_silent_stream_is_still_answered(
-    build: BuildGateway, apns: Any
-) -> None:
-    gateway = build(apns.port, deadline=1.0)
-    waiting: list[Any] = []
-    apns.on_push = waiting.append
-    first = asyncio.create_task(gateway.send(push()))
-    await eventually(lambda: waiting)
-    allow(gateway)
-    second = asyncio.create_task(gateway.send(push()))
-    await eventually(lambda: len(waiting) == 2)
-    assert (await first).transmission == "maybe_sent"
-    waiting[1].answer()
-    assert await second == answered(200)
-    assert len(apns.peers) == 1
-
-
 async def test_an_answer_that_is_in_counts_though_the_deadline_passed(
     gateway: ApnsGateway, apns: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,17 +104,6 @@ async def test_a_server_that_hangs_up_at_once_is_left_alone_for_a_while(
     assert await gateway.send(push()) == answered(200)
 
 
-async def test_goaway_as_a_greeting_pauses_too(gateway: ApnsGateway, apns: Any) -> None:
-    def refuse(peer: Any) -> None:
-        peer.greet()
-        peer.go_away(0, b'{"reason":"BadCertificateEnvironment"}')
-
-    apns.on_connect = refuse
-    for _ in range(5):
-        assert (await gateway.send(push())).transmission == "not_sent"
-    assert len(apns.peers) <= 2
-
-
 async def test_what_is_no_http2_is_not_sent(build: BuildGateway, apns: Any) -> None:
     gateway = build(apns.port, deadline=0.5)
     apns.on_connect = lambda peer: peer.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 5)
@@ -172,12 +128,6 @@ async def test_no_environment_waits_for_the_other_to_close(gateway: ApnsGateway,
     assert await asyncio.gather(*production, *sandbox) == [answered(200), answered(200, apns_env="sandbox")]
 
 
-async def test_a_closed_gateway_sends_nothing(gateway: ApnsGateway, apns: Any) -> None:
-    await gateway.close(1.0)
-    assert (await gateway.send(push())).transmission == "not_sent"
-    assert apns.peers == []
-
-
 async def test_closing_while_connecting_leaves_no_connection(gateway: ApnsGateway, apns: Any) -> None:
     sending = asyncio.create_task(gateway.send(push()))
     await asyncio.sleep(0)
@@ -185,7 +135,3 @@ async def test_closing_while_connecting_leaves_no_connection(gateway: ApnsGatewa
     assert (await sending).transmission == "not_sent"
     await eventually(lambda: all(peer.closed for peer in apns.peers))
     assert apns.requests == []
-
-
-async def test_an_unused_gateway_closes_at_once(gateway: ApnsGateway) -> None:
-    await gateway.close(60.0)

@@ -139,15 +139,6 @@ async def test_an_unproved_connection_is_not_multiplied(
     assert await asyncio.gather(*sending) == [OK] * 5
 
 
-async def test_first_come_first_served(apns: Any, build_pool: Callable[..., ConnectionPool]) -> None:
-    apns.on_connect = lambda peer: peer.greet(streams=1)
-    it = build_pool()
-    pushes = [push() for _ in range(20)]
-    outcomes = await asyncio.gather(*(it.send(each, it.time() + 5) for each in pushes))
-    assert outcomes == [OK] * 20
-    assert apns.apns_ids == [each.apns_id for each in pushes]
-
-
 async def test_a_full_queue_is_an_outcome(apns: Any, build_pool: Callable[..., ConnectionPool]) -> None:
     apns.on_connect = lambda peer: peer.greet(streams=2)
     it = build_pool(max_waiting=3)

@@ -14,7 +14,6 @@ from component.transport.sending import (
     Clock,
     allow,
     push,
-    send_all,
     start,
 )
 from outcomes import answered, not_sent
@@ -43,13 +42,6 @@ async def test_a_push_on_the_wire(gateway: ApnsGateway, apns: Any) -> None:
     }
     assert request.body == sent.payload
     assert jwt.get_unverified_header(authorization.removeprefix("bearer "))["kid"] == "KEY1234567"
-
-
-async def test_one_connection_and_one_provider_token_for_all(gateway: ApnsGateway, apns: Any) -> None:
-    assert await send_all(gateway, 50) == [answered(200)] * 50
-    assert await gateway.send(push()) == answered(200)
-    assert len(apns.peers) == 1
-    assert len({request.headers["authorization"] for request in apns.requests}) == 1
 
 
 # Streams.

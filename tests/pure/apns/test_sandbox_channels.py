@@ -26,19 +26,6 @@ def test_a_channel_keeps_what_it_was_made_with(channels: Channels) -> None:
     assert len(base64.b64decode(channel_id, validate=True)) == 16
 
 
-def test_ids_come_in_the_order_of_their_making(channels: Channels) -> None:
-    made = [channels.create("sandbox", APP, 0, 5.0) for _ in range(3)]
-    channels.create("production", APP, 0, 5.0)
-    assert channels.ids("sandbox", APP) == made
-    assert [channels.count(realm, APP) for realm in ("sandbox", "production")] == [3, 1]
-    assert (channels.ids("sandbox", OTHER), channels.count("sandbox", OTHER)) == ([], 0)
-
-
-def test_the_seed_decides_the_ids() -> None:
-    first, again, other = (Channels(Random(seed)).create("sandbox", APP, 0, 5.0) for seed in (1, 1, 2))
-    assert first == again != other
-
-
 def test_a_deleted_channel_is_gone(channels: Channels) -> None:
     channel_id = channels.create("sandbox", APP, 0, 5.0)
     channels.delete("sandbox", APP, channel_id)

@@ -30,13 +30,6 @@ def test_no_other_beginning_than_preface_and_settings(new_client, octets: bytes)
     assert refused(new_client(), octets) == ErrorCode.PROTOCOL_ERROR
 
 
-def test_the_preface_may_come_octet_by_octet(new_client) -> None:
-    client = new_client()
-    for octet in frames.PREFACE + frames.settings({}):
-        assert client.send(bytes([octet])) == []
-    assert not client.connection.closed
-
-
 @pytest.mark.parametrize(
     ("pieces", "code"),
     [

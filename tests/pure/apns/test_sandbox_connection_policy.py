@@ -40,24 +40,8 @@ def test_a_lowered_limit_comes_back_with_an_accepted_push_only(status: int) -> N
 # --- errors -------------------------------------------------------------------------------------------------------
 
 
-def statuses(policy: ConnectionPolicy, *found: int) -> list[bool]:
-    return [policy.ends_after(status) for status in found]
-
-
-@pytest.mark.parametrize(("between", "errors"), [(410, 2), (500, 2), (503, 2), (200, 0), (201, 0)])
-def test_what_counts_as_in_a_row(between: int, errors: int) -> None:
-    policy = ConnectionPolicy(Profile(errors_before_close=3))
-    statuses(policy, 400, 400, between)
-    assert policy.errors == errors
-
-
-def test_without_a_limit_errors_never_end_a_connection() -> None:
-    policy = ConnectionPolicy(Profile(errors_before_close=None))
-    assert not any(statuses(policy, *[400] * 500))
-
-
-@given(st.lists(st.sampled_from([200, 400, 403, 410, 429, 500]), max_size=60), st.integers(1, 5))
-def test_a_connection_ends_when_the_run_of_errors_is_long_enough(found: list[int], limit: int) -> None:
+@given(st.lists(st.sampled_from([200, 400, 403, 410, 429, 500]), max_size=60), st.integers(1, 5) | st.none())
+def test_a_connection_ends_when_the_run_of_errors_is_long_enough(found: list[int], limit: int | None) -> None:
     policy = ConnectionPolicy(Profile(errors_before_close=limit))
     run = 0
     for status in found:
@@ -89,14 +73,10 @@ def test_an_accepted_response_is_held_once_for_each_call() -> None:
     assert held_responses.release() == 1
     assert sent == ["first"]
     assert held_responses.release() == 0
-
-
-def test_release_forgets_what_was_not_used() -> None:
-    held_responses = HeldResponses()
     held_responses.hold()
     held_responses.hold()
     assert held_responses.holds(OK, lambda: None)
-    assert held_responses.release() == 1
+    assert held_responses.release() == 1  # and what was not used is forgotten
     assert not held_responses.holds(OK, lambda: None)
 
 

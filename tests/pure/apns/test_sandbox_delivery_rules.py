@@ -203,21 +203,6 @@ def test_the_newest_takes_the_place_of_the_one_before() -> None:
     assert len(mailbox) == 0
 
 
-def test_what_waits_comes_in_the_order_of_its_acceptance() -> None:
-    mailbox = Mailbox()
-    for each in (
-        push("1"),
-        push("2", token=OTHER),
-        push("3", token=FIRST),
-        push("4", device=TABLET),
-        push("5"),
-    ):
-        mailbox.store(each)
-    assert names(mailbox.collect(PHONE)) == "235"
-    assert names(mailbox.collect(PHONE)) == ""
-    assert names(mailbox.collect(TABLET)) == "4"
-
-
 def test_what_is_late_leaves_at_its_time_and_not_before() -> None:
     mailbox = Mailbox()
     mailbox.store(push("1", expiration=int(NOW) + 60))
@@ -268,13 +253,6 @@ def test_an_entry_says_what_was_pushed_where_but_no_whole_token() -> None:
     )
     assert (entry.device, entry.token, entry.channel_id) == ("iPhone", "89abcdef", None)
     assert TOKEN not in str(asdict(entry))
-
-
-def test_an_entry_without_steps_or_device_has_no_outcome_yet() -> None:
-    entry = DeliveryLog().note(logged("u1")._replace(device=None), SENT, 5.0)
-    assert entry.device is None
-    entry.steps.clear()
-    assert (entry.outcome, entry.why) == (None, None)
 
 
 @pytest.mark.parametrize(

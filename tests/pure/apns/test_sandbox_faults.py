@@ -28,11 +28,6 @@ def strike(table: FaultTable, token: str = "aa", topic: str | None = "t", push_t
     return table.strike(token, topic, push_type, "sandbox")
 
 
-def test_an_empty_table_strikes_nobody(table: FaultTable) -> None:
-    assert strike(table) is None
-    assert len(table) == 0
-
-
 @pytest.mark.parametrize(
     ("condition", "met"),
     [
@@ -95,22 +90,6 @@ def test_a_rule_with_a_seed_of_its_own_draws_the_same_in_every_table() -> None:
     assert hits(1, 7) == hits(2, 7)
     assert hits(1, 7) != hits(1, 8)
     assert 30 < sum(hits(1, 7)) < 90
-
-
-def test_rules_are_removed_one_by_one_or_all(table: FaultTable) -> None:
-    first = table.add(Fault(Stall()))
-    twin = table.add(Fault(Stall()))
-    table.remove(first)
-    table.remove(first)
-    assert len(table) == 1
-    assert strike(table) is twin
-    table.clear()
-    assert strike(table) is None
-
-
-def test_a_staged_answer_has_the_status_of_its_reason_unless_another_is_given() -> None:
-    assert AnswerWith("Shutdown").code() == 503
-    assert AnswerWith("Invented", status=599).code() == 599
 
 
 def test_an_unknown_reason_is_refused_when_it_is_added(table: FaultTable) -> None:

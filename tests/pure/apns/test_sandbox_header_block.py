@@ -6,27 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.apns.errors import ConnectionFailure, StreamFailure
-from simulator.apns.http2.frames import END_HEADERS, END_STREAM, ErrorCode, Frame, FrameType
+from simulator.apns.http2.frames import END_HEADERS, ErrorCode, Frame, FrameType
 from simulator.apns.http2.header_block import (
     BlockReader,
     HeaderDecoder,
     checked_fields,
-    literal_field,
     status_field,
 )
 
 GOOD = [(b":method", b"POST"), (b":scheme", b"https"), (b":path", b"/")]
-
-
-def test_a_block_in_three_frames() -> None:
-    octets, reader = Encoder().encode(GOOD), BlockReader()
-    assert reader.on_headers(Frame(1, END_STREAM, 7, octets[:2])) is None
-    assert reader.expects_more
-    assert reader.on_continuation(Frame(9, 0, 7, octets[2:4])) is None
-    block = reader.on_continuation(Frame(9, END_HEADERS, 7, octets[4:]))
-    assert block is not None
-    assert (block.ends_stream, list(block.fields)) == (True, GOOD)
-    assert not reader.expects_more
 
 
 @pytest.mark.parametrize("stream_id", [0, 9])
@@ -90,12 +78,6 @@ def test_malformed_requests(decoded: list[tuple[bytes, bytes]]) -> None:
 @pytest.mark.parametrize("status", [200, 204, 206, 304, 400, 403, 404, 405, 410, 413, 429, 500, 503])
 def test_any_status_is_read_by_an_independent_decoder(status: int) -> None:
     assert list(Decoder().decode(status_field(status))) == [(":status", str(status))]
-
-
-def test_literal_fields_leave_the_table_empty() -> None:
-    decoder = Decoder()
-    assert list(decoder.decode(literal_field(b"apns-id", b"X" * 36))) == [("apns-id", "X" * 36)]
-    assert len(decoder.header_table.dynamic_entries) == 0
 
 
 # --- our HPACK decoder against the hpack package's, block by block ---

@@ -9,10 +9,6 @@ from simulator.apns.errors import BadProfile
 from simulator.apns.profile import PROFILES, Profile, Rate, explain
 
 
-def test_the_profile_as_it_stands_is_the_observed_one() -> None:
-    assert Profile.named("observed") == Profile()
-
-
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_named_profile_survives_json(name: str) -> None:
     profile = Profile()
@@ -41,14 +37,6 @@ def test_every_named_profile_survives_json(name: str) -> None:
 def test_where_the_profiles_differ(field: str, documented: object, observed: object, strict: object) -> None:
     found = [getattr(Profile.named(name), field) for name in ("documented", "observed", "strict")]
     assert found == [documented, observed, strict]
-
-
-def test_a_profile_turns_into_another_in_place() -> None:
-    profile = Profile(stream_limit=7)
-    profile.become("strict")
-    assert profile == Profile.named("strict")
-    profile.become("observed")
-    assert profile == Profile()
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

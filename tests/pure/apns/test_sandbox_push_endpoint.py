@@ -44,11 +44,6 @@ def test_the_profile_of_the_moment_decides(token: DeviceToken) -> None:
     assert unregistered_at(token, Profile(unregister_after_s=60), NOW) is None
 
 
-def test_what_is_confirmed_needs_no_delay(token: DeviceToken) -> None:
-    token.uninstalled_at, token.unregistered_since = NOW, NOW - 5
-    assert unregistered_at(token, Profile(), NOW) == NOW - 5
-
-
 @pytest.mark.parametrize(("grace", "later", "ended"), [(0, 0, True), (60, 59, False), (60, 60, True)])
 def test_the_grace_of_an_activitys_token(token: DeviceToken, grace: float, later: float, ended: bool) -> None:
     token.expired_since = NOW
@@ -121,12 +116,6 @@ def test_the_spelling_of_the_environment_reason_is_a_matter_of_the_profile(case,
     case.profile.environment_reason = spelling
     case.use(case.registry.issue_key(realm="production"))
     assert case.decide().response == Response(403, spelling, ID)
-
-
-def test_without_a_rate_there_is_no_end() -> None:
-    buckets = Buckets()
-    buckets.take("a", None, 0.0)
-    assert buckets.left("a", None, 0.0) == float("inf")
 
 
 def test_a_burst_then_the_rate_and_never_more_than_the_burst() -> None:

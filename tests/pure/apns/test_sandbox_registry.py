@@ -5,9 +5,9 @@ from random import Random
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from simulator.apns.delivery.device import AlwaysOnline, Delivery, Device, as_device
+from simulator.apns.delivery.device import AlwaysOnline, Delivery, as_device
 from simulator.apns.errors import SandboxError, UnknownApp, UnknownToken
-from simulator.apns.registry import KINDS, SUFFIXES, Registry
+from simulator.apns.registry import Registry
 
 BUNDLE = "com.example.app"
 PUSH = Delivery("ID", None, "ab" * 32, BUNDLE, "alert", 10, None, None, {"aps": {}}, 1.0, "sandbox")
@@ -40,11 +40,6 @@ def test_tokens_have_the_length_and_topic_of_their_kind(
     assert (record.topic, record.kind, record.bundle_id, record.realm) == (topic, kind, BUNDLE, "sandbox")
 
 
-def test_every_kind_has_a_topic_that_its_app_owns(registry: Registry) -> None:
-    assert {shape.suffix for shape in KINDS.values()} <= set(SUFFIXES)
-    assert {BUNDLE + suffix for suffix in SUFFIXES} == set(registry.topics)
-
-
 def test_the_seed_decides_every_id() -> None:
     def make(seed: int) -> tuple[object, ...]:
         registry = Registry(Random(seed))
@@ -63,47 +58,6 @@ def test_ids_have_ten_characters_and_the_key_is_a_p8(registry: Registry) -> None
     assert private_key.public_key() == registry.keys[key.key_id].public_key
 
 
-def test_keys_keep_what_they_are_for(registry: Registry) -> None:
-    scoped = registry.issue_key("TEAM000000", realm="production", topics=frozenset({"t"}), related_to="KEY")
-    record = registry.keys[scoped.key_id]
-    found = (record.team_id, record.realm, record.topics, record.related_to)
-    assert found == ("TEAM000000", "production", {"t"}, "KEY")
-    assert registry.keys[registry.issue_key().key_id].team_id == registry.team_id
-
-
-def test_tokens_die_and_come_back(registry: Registry) -> None:
-    token = registry.mint_token(BUNDLE, "sandbox")
-    registry.expire(token, 1.0)
-    registry.unregister(token, 2.0)
-    record = registry.token(token)
-    assert (record.expired_since, record.unregistered_since) == (1.0, 2.0)
-    registry.reactivate(token)
-    assert (record.expired_since, record.unregistered_since) == (None, None)
-
-
-class Phone:
-    """Of the shape, without knowing of it."""
-
-    name = "iPhone"
-    online = False
-    asleep = True
-
-    def __init__(self) -> None:
-        self.got: list[object] = []
-
-    def refuses(self, delivery: object) -> str | None:
-        return "notifications_off"
-
-    def receive(self, delivery: object) -> None:
-        self.got.append(delivery)
-
-
-def test_whatever_has_the_shape_is_a_device() -> None:
-    phone = Phone()
-    assert isinstance(phone, Device)
-    assert as_device(phone) is phone
-
-
 def test_a_function_becomes_a_device_that_is_always_online_and_takes_everything() -> None:
     got: list[Delivery] = []
     device = as_device(got.append)
@@ -111,17 +65,6 @@ def test_a_function_becomes_a_device_that_is_always_online_and_takes_everything(
     assert (device.name, device.online, device.asleep, device.refuses(PUSH)) == ("device", True, False, None)
     device.receive(PUSH)
     assert got == [PUSH]
-
-
-def test_a_token_leads_to_a_device_a_function_or_nobody(registry: Registry) -> None:
-    token = registry.mint_token(BUNDLE, "production")
-    phone = Phone()
-    registry.attach(token, phone)
-    assert registry.token(token).device is phone
-    registry.attach(token, print)
-    assert isinstance(registry.token(token).device, AlwaysOnline)
-    registry.attach(token, None)
-    assert registry.token(token).device is None
 
 
 def test_strangers_are_errors_of_one_tree_and_never_show_a_whole_token(registry: Registry) -> None:

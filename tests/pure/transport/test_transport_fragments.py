@@ -6,8 +6,6 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relay.apns.http2.response import OK, Result
-
 PUSHES = 6
 STREAMS = st.integers(0, PUSHES).map(lambda number: 2 * number + 1)  # one of them is idle
 BODIES = st.sampled_from(
@@ -63,27 +61,3 @@ def test_any_split_gives_the_same(wire: Any, make_client: Any, data: st.DataObje
     found, left, _, (_, _, _, in_flight) = expected
     assert sorted(ticket for ticket, _ in found + left) == [str(number) for number in range(PUSHES)]
     assert len(left) == in_flight
-
-
-def test_cut_at_every_octet_of_an_answer_nothing_is_forgotten_and_nothing_invented(
-    wire: Any, make_client: Any
-) -> None:
-    whole = (
-        wire.answer(1) + wire.answer(3, 410, b'{"reason":"Unregistered"}') + wire.goaway(7) + wire.answer(5)
-    )
-    for length in range(len(whole) + 1):
-        client = make_client()
-        for ticket in "abcde":
-            client.open(ticket)
-        found = dict(client.http2.receive(whole[:length]) + client.http2.connection_lost("cut", written=9))
-        assert sorted(found) == list("abcde")
-        assert found["a"] in (OK, Result("maybe_sent", error="cut"))
-        assert found["b"] in (
-            Result("answered", 410, b'{"reason":"Unregistered"}'),
-            Result("maybe_sent", error="cut"),
-        )
-        assert found["d"] == Result("maybe_sent", error="cut")
-        assert found["e"] in (
-            Result("not_sent", error="GOAWAY with code 0"),
-            Result("maybe_sent", error="cut"),
-        )

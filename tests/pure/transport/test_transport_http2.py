@@ -13,7 +13,7 @@ from hyperframe.frame import (
 )
 
 from relay.apns.http2 import frames
-from relay.apns.http2.protocol import DEFAULT_STREAM_LIMIT, Http2
+from relay.apns.http2.protocol import Http2
 from relay.apns.http2.response import OK, Result
 
 DEAD = b'{"reason":"Unregistered","timestamp":1700000000000}'
@@ -51,12 +51,6 @@ def test_settings_and_pings_are_acknowledged(client: Any, wire: Any) -> None:
     assert not client.http2.has_output
 
 
-def test_a_ping_of_ours(client: Any) -> None:
-    client.http2.ping()
-    (ping,) = client.sent()
-    assert (type(ping), ping.flags) == (PingFrame, set())
-
-
 def test_goodbye_is_a_goaway(client: Any) -> None:
     client.http2.send_goaway()
     (goaway,) = client.sent()
@@ -88,12 +82,6 @@ def test_all_stream_ids_used(client: Any) -> None:
 
 
 # Limits.
-
-
-def test_no_limit_named(wire: Any) -> None:
-    http2: Http2[str] = Http2("localhost")
-    http2.receive(wire.settings())
-    assert http2.stream_limit == DEFAULT_STREAM_LIMIT
 
 
 def test_the_stream_limit_may_change_at_any_time(make_client: Any, wire: Any) -> None:
@@ -172,15 +160,6 @@ def test_a_body_larger_than_its_streams_window(make_client: Any, wire: Any) -> N
     third, _ = client.sent()
     assert (third.data, third.flags) == (b"789", {"END_STREAM"})
     assert client.http2.receive(wire.window(1, 9) + wire.answer(1)) == [("a", OK)]
-
-
-def test_a_stream_without_any_window_at_first(make_client: Any, wire: Any) -> None:
-    client = make_client(INITIAL_WINDOW_SIZE=0)
-    client.open("a", payload=b"{}")
-    _, first = client.sent()
-    assert (first.data, first.flags) == (b"", set())
-    client.http2.receive(wire.window(1, 100))
-    assert client.sent()[0].data == b"{}"
 
 
 def test_an_answer_before_the_body_is_out_resets_the_rest(make_client: Any, wire: Any) -> None:

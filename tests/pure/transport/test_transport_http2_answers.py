@@ -1,5 +1,6 @@
 """HTTP/2 without a socket: every form of an answer."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,61 +11,58 @@ from relay.apns.http2 import frames
 from relay.apns.http2.protocol import Http2
 from relay.apns.http2.response import MAX_BODY, OK, Result
 
-DEAD = b'{"reason":"Unregistered","timestamp":1700000000000}'
-
-
 # Answers.
 
-
-def test_answers_come_in_any_order(client: Any, wire: Any) -> None:
-    for ticket in "abc":
-        client.open(ticket)
-    found = client.http2.receive(
-        wire.answer(5) + wire.answer(1, 400, b'{"reason":"BadTopic"}') + wire.answer(3)
-    )
-    assert found == [("c", OK), ("a", Result("answered", 400, b'{"reason":"BadTopic"}')), ("b", OK)]
-    assert client.http2.in_flight == 0
+REASON = b'{"reason":"BadTopic"}'
+TOPIC = Result("answered", 400, REASON)
+HEAD: tuple[str, ...] = ("END_HEADERS",)
+"""A block after which the stream goes on."""
 
 
-def test_a_body_in_pieces_with_padding(client: Any, wire: Any) -> None:
+def pieces(wire: Any) -> bytes:
+    return b"".join(wire.data(1, REASON[at : at + 10], end=False, pad=7) for at in range(0, len(REASON), 10))
+
+
+def status(wire: Any, code: str) -> bytes:
+    octets: bytes = wire.headers(1, (":status", code), flags=HEAD)
+    return octets
+
+
+ANSWERS: dict[str, tuple[Callable[[Any], bytes], Result]] = {
+    "a body in pieces with padding": (lambda wire: status(wire, "400") + pieces(wire) + wire.data(1, b""), TOPIC),
+    "an interim answer and trailers": (
+        lambda wire: (
+            status(wire, "103") + status(wire, "400") + wire.data(1, REASON, end=False) + wire.headers(1, ("x-sum", "7"))
+        ),
+        TOPIC,
+    ),
+    "headers amid a body": (lambda wire: status(wire, "400") * 2 + wire.data(1, b""), Result("answered", 400)),
+    "a header block in many frames": (
+        lambda wire: wire.raw(1, 1, 1, b"\x08") + wire.raw(9, 0, 1, b"\x034") + wire.raw(9, 4, 1, b"10"),
+        Result("answered", 410),
+    ),
+    "headers with padding and priority": (
+        lambda wire: wire.raw(1, 0x2D, 1, b"\x02" + b"\0" * 5 + b"\x88" + b"\0\0"),
+        OK,
+    ),
+    "headers with padding": (lambda wire: wire.raw(1, 0x0D, 1, b"\x02\x88\0\0"), OK),
+    "an endless body": (
+        lambda wire: status(wire, "400") + wire.data(1, b"x" * (MAX_BODY // 2), end=False) * 3,
+        Result("answered", 400),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ANSWERS)
+def test_every_form_of_an_answer(client: Any, wire: Any, form: str) -> None:
     client.open("a")
-    client.http2.receive(wire.headers(1, (":status", "410"), flags=("END_HEADERS",)))
-    for at in range(0, len(DEAD), 10):
-        client.http2.receive(wire.data(1, DEAD[at : at + 10], end=False, pad=7))
-    assert client.http2.receive(wire.data(1, b"")) == [("a", Result("answered", 410, DEAD))]
-
-
-def test_interim_answers_and_trailers(client: Any, wire: Any) -> None:
-    client.open("a")
-    interim = wire.headers(1, (":status", "103"), flags=("END_HEADERS",))
-    head = wire.headers(1, (":status", "400"), flags=("END_HEADERS",))
-    trailers = wire.headers(1, ("x-checksum", "7"))
-    found = client.http2.receive(
-        interim + head + wire.data(1, b'{"reason":"BadTopic"}', end=False) + trailers
-    )
-    assert found == [("a", Result("answered", 400, b'{"reason":"BadTopic"}'))]
-
-
-def test_headers_amid_a_body_say_nothing(client: Any, wire: Any) -> None:
-    client.open("a")
-    head = wire.headers(1, (":status", "400"), flags=("END_HEADERS",))
-    assert client.http2.receive(head + head + wire.data(1, b"")) == [("a", Result("answered", 400))]
-
-
-def test_a_header_block_in_many_frames(client: Any, wire: Any) -> None:
-    client.open("a")
-    octets = wire.raw(1, 1, 1, b"\x08") + wire.raw(9, 0, 1, b"\x034") + wire.raw(9, 4, 1, b"10")
-    assert client.http2.receive(octets) == [("a", Result("answered", 410))]
-
-
-def test_headers_with_padding_and_priority(client: Any, wire: Any) -> None:
-    client.open("a")
-    assert client.http2.receive(wire.raw(1, 0x2D, 1, b"\x02" + b"\0" * 5 + b"\x88" + b"\0\0")) == [("a", OK)]
-
-
-def test_headers_with_padding_alone(client: Any, wire: Any) -> None:
-    client.open("a")
-    assert client.http2.receive(wire.raw(1, 0x0D, 1, b"\x02\x88\0\0")) == [("a", OK)]
+    client.open("b")
+    client.sent()
+    octets, expected = ANSWERS[form]
+    assert client.http2.receive(wire.answer(3) + octets(wire)) == [("b", OK), ("a", expected)]
+    resets = [frame for frame in client.sent() if isinstance(frame, RstStreamFrame)]
+    assert len(resets) == (form == "an endless body")
+    assert (client.http2.in_flight, client.http2.broken) == (0, False)
 
 
 def test_until_our_settings_are_acknowledged_answers_may_share_a_table(make_push: Any, wire: Any) -> None:
@@ -84,17 +82,6 @@ def test_until_our_settings_are_acknowledged_answers_may_share_a_table(make_push
     assert http2.receive(wire.settings_ack() + third) == [("c", Result("answered", 410))]
     http2.receive(second.replace(b"\0\0\0\3", b"\0\0\0\7"))
     assert http2.broken
-
-
-def test_an_endless_body_is_cut_off(client: Any, wire: Any) -> None:
-    client.open("a")
-    found = client.http2.receive(
-        wire.headers(1, (":status", "400"), flags=("END_HEADERS",))
-        + wire.data(1, b"x" * (MAX_BODY // 2), end=False) * 3
-    )
-    assert found == [("a", Result("answered", 400))]
-    assert RstStreamFrame in [type(frame) for frame in client.sent()]
-    assert not client.http2.broken
 
 
 @pytest.mark.parametrize("frame", ["reset", "lost", "late"])
