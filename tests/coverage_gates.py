@@ -25,7 +25,7 @@ PURE: dict[str, str] = {
     "simulator/apns/delivery/*.py": "device",
     "simulator/apns/faults/*.py": "",
     "simulator/apns/http2/*.py": "listener server sink",
-    "simulator/phone/*.py": "device phone push settings",
+    "simulator/phone/*.py": "device phone settings",
     "simulator/phone/activitykit/*.py": "",
     "loadtests/accounts.py": "",
     "loadtests/day.py": "",

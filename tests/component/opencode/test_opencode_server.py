@@ -9,7 +9,6 @@ import pytest
 
 from simulator.opencode.v1.effects import Effect
 from simulator.opencode.v1.server import OpenCodeServer
-from waiting import PATIENCE
 
 D = "/code/demo"
 PASSWORD = "correct horse"
@@ -56,17 +55,6 @@ async def test_streams_die_at_once_in_the_middle_of_the_body(listen, server, htt
         await http.get(server.url + "/global/health")
 
 
-async def test_the_cut_body_has_no_last_chunk(server) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(STREAM)
-    await reader.readuntil(b"server.connected")
-    await server.cut()
-    async with asyncio.timeout(PATIENCE):
-        rest = await reader.read()
-    assert not rest.endswith(b"0\r\n\r\n")
-    writer.close()
-
-
 async def test_what_was_sent_before_the_cut_still_arrives(listen, server, clock) -> None:
     listener = await listen()
     await clock.advance(0.021)
@@ -88,24 +76,6 @@ async def test_a_reader_that_stalls_does_not_delay_the_end(server, clock, happen
     await server.cut()
     assert time.monotonic() - began < 3.0
     writer.transport.abort()
-
-
-async def test_it_comes_back_on_the_same_port_without_memory(server, ask) -> None:
-    port = server.port
-    _, info = await ask("POST", "/session", {})
-    events = (
-        ("session.status", {"sessionID": info["id"], "status": {"type": "busy"}}),
-        ("permission.asked", {"id": "per_1", "sessionID": info["id"]}),
-        ("question.asked", {"id": "que_1", "sessionID": info["id"]}),
-    )
-    server.process.act(D, Effect(events))
-    assert await ask("GET", "/session/status") == (200, {info["id"]: {"type": "busy"}})
-    await server.cut()
-    await server.start()
-    assert server.port == port
-    for path, nothing in (("/session/status", {}), ("/permission", []), ("/question", [])):
-        assert await ask("GET", path) == (200, nothing)
-    assert await ask("GET", f"/session/{info['id']}") == (200, info)
 
 
 def basic(user: str, password: str) -> str:

@@ -1,7 +1,6 @@
 """The app in the background: its cards live by pushes, and it is woken to tell their tokens; then it is opened again."""
 
-from phone_scene import SECRET, Scene, entries, says
-from simulator.clock import VirtualClock
+from phone_scene import SECRET, Scene, says
 from simulator.journal import Journal
 from simulator.phone.app.monitored_session import DECISION
 
@@ -45,17 +44,6 @@ async def test_a_push_starts_a_card_and_its_token_is_registered(scene: Scene) ->
     assert scene.calls("activity/unregister") == [], (
         "the app does not run, and the relay knows: it sent the end"
     )
-
-
-async def test_an_update_token_that_rotates_is_registered_again(scene: Scene) -> None:
-    phone = scene.phone()
-    card = scene.starts(phone)
-    await scene.received("activity/register")
-    first = card.token
-    phone.activities.rotate(card)
-    await scene.received("activity/register", 2)
-    assert [body["activityToken"] for body in scene.calls("activity/register")] == [first, card.token]
-    assert first in scene.apns.expired
 
 
 async def test_the_newest_token_is_registered_last_after_an_outage(scene: Scene) -> None:
@@ -178,15 +166,6 @@ async def test_a_card_whose_session_no_server_knows_is_an_orphan(scene: Scene) -
     assert gone["sessionID"] == "ses_gone"
 
 
-async def test_a_card_of_a_server_that_is_away_is_no_orphan(scene: Scene) -> None:
-    phone = scene.phone()
-    card = scene.starts(phone)
-    await scene.opencode.close()
-    phone.set("app", "foreground")
-    await scene.until(lambda: len(entries(scene.journal, "stream broke")) >= 3)
-    assert card.running
-
-
 async def test_of_two_servers_both_must_say_that_they_do_not_know_it(scene: Scene) -> None:
     phone = scene.phone()
     phone.app.scan(scene.link(OTHER_SERVER, "another-secret-another", "http://127.0.0.1:9"))
@@ -257,15 +236,3 @@ async def test_the_app_of_before_live_activities_does_none_of_it(scene: Scene, j
     await phone.app.register()
     assert set(scene.relay.calls[0][1]) == {"secret", "deviceToken", "bundleId", "apnsEnv"}
     await phone.app.close()
-
-
-async def test_a_strict_phone_registers_no_token_before_allow_is_tapped(
-    scene: Scene, clock: VirtualClock
-) -> None:
-    phone = scene.phone(strictness="strict")
-    scene.starts(phone)
-    phone.set("app", "foreground")
-    await clock.advance(1)
-    assert scene.calls("activity/register") == []
-    phone.set("la_allow_tapped", True)
-    await scene.received("activity/register")

@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from simulator.opencode.v1.api import Api
-
 D = "/code/demo"
 PAIR = ["idle", "session.idle"]
 BASH = '{"op": "bash", "command": "echo x"}'
@@ -59,30 +57,15 @@ async def test_an_abort_at_any_moment_ends_the_turn_with_two_pairs(scripted, sec
     assert scripted.state.statuses == {}
 
 
-async def test_the_script_may_abort_its_own_turn(scripted) -> None:
-    session = scripted.session()
-    turn = scripted.prompt(session, '[{"op": "text", "n": 500}, {"op": "abort", "after": 1.5}]')
-    await scripted.clock.advance(1.4)
-    assert not turn.done()
-    await scripted.clock.advance(1)
-    assert turn.result().how == "aborted"
-
-
-async def test_a_scripted_abort_comes_too_late_for_a_short_turn(scripted) -> None:
-    session = scripted.session()
-    scripted.prompt(session, '[{"op": "text", "n": 1}, {"op": "abort", "after": 5}]')
-    await scripted.clock.advance(2)
-    other = scripted.prompt(session, '[{"op": "text", "n": 500}]')
-    await scripted.clock.advance(5)
-    assert not other.done()
-
-
 @pytest.mark.parametrize(
-    ("script", "table", "how"),
-    [(f"[{BASH}]", "permissions", {"word": "reject"}), ('[{"op": "question"}]', "questions", {})],
+    ("script", "table", "answer"),
+    [
+        (f"[{BASH}]", "permissions", lambda api, asked: api.permission(asked, "reject", None)),
+        ('[{"op": "question"}]', "questions", lambda api, asked: api.question(asked, None)),
+    ],
 )
 async def test_the_request_of_an_aborted_turn_is_a_ghost_until_somebody_answers(
-    scripted, script: str, table: str, how: dict
+    scripted, script: str, table: str, answer
 ) -> None:
     session = scripted.session()
     scripted.prompt(session, script)
@@ -92,16 +75,9 @@ async def test_the_request_of_an_aborted_turn_is_a_ghost_until_somebody_answers(
     waiting = getattr(scripted.state, table)
     assert list(waiting) == [request_id]
     before = len(scripted.of(session))
-    answer_by_api(scripted.api, waiting[request_id], how)
+    answer(scripted.api, waiting[request_id])
     assert not waiting
     assert [one["type"].rpartition(".")[0] for one in scripted.of(session)[before:]] == [table[:-1]]
-
-
-def answer_by_api(api: Api, asked, how: dict) -> None:
-    if "word" in how:
-        api.permission(asked, how["word"], None)
-    else:
-        api.question(asked, None)
 
 
 async def test_a_ghost_does_not_disturb_the_next_turn(scripted) -> None:
@@ -175,3 +151,17 @@ async def test_a_deleted_parent_takes_its_working_child_along(scripted) -> None:
     await scripted.clock.advance(60)
     assert scripted.state.statuses == {}
     assert not scripted.agent.abort(session["id"])
+
+
+async def test_the_script_may_abort_its_own_turn_but_no_later_one(scripted) -> None:
+    session = scripted.session()
+    turn = scripted.prompt(session, '[{"op": "text", "n": 500}, {"op": "abort", "after": 1.5}]')
+    await scripted.clock.advance(1.4)
+    assert not turn.done()
+    await scripted.clock.advance(1)
+    assert turn.result().how == "aborted"
+    scripted.prompt(session, '[{"op": "text", "n": 1}, {"op": "abort", "after": 5}]')
+    await scripted.clock.advance(2)
+    other = scripted.prompt(session, '[{"op": "text", "n": 500}]')
+    await scripted.clock.advance(5)
+    assert not other.done()

@@ -13,9 +13,7 @@ from simulator.opencode.v1.requests import (
     missing_key,
     number,
     permission_not_found,
-    question_not_found,
     select,
-    session_not_found,
 )
 from simulator.scenario import load
 
@@ -125,16 +123,7 @@ def test_a_second_reply_is_refused_in_the_recorded_words() -> None:
     assert (ours.status, ours.body) == (refused.status, refused.response)
 
 
-def test_the_words_of_the_other_refusals() -> None:
-    assert question_not_found("que_1").body == {
-        "_tag": "QuestionNotFoundError",
-        "requestID": "que_1",
-        "message": "Question request not found: que_1",
-    }
-    assert session_not_found("ses_x").body == {
-        "name": "NotFoundError",
-        "data": {"message": "Session not found: ses_x"},
-    }
+def test_the_words_of_a_missing_key() -> None:
     assert missing_key("parts").body == {
         "name": "BadRequest",
         "data": {"message": 'Missing key\n  at ["parts"]', "kind": "Payload"},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.opencode.v1.state import Message, State, pending_in
+from simulator.opencode.v1.state import State, pending_in
 
 D = "/code/demo"
 OTHER = "/code/other"
@@ -44,15 +44,6 @@ def part(part_id: str, message_id: str, session_id: str = "ses_1", **more) -> di
 )
 def test_events_that_change_nothing(kind: str) -> None:
     assert state_of((kind, {"sessionID": "ses_1"})) == State()
-
-
-def test_sessions_come_newest_first() -> None:
-    state = state_of(
-        ("session.created", session("ses_1", updated=1)),
-        ("session.created", session("ses_2", updated=3)),
-        ("session.created", session("ses_3", updated=2)),
-    )
-    assert [info["id"] for info in state.newest_sessions()] == ["ses_2", "ses_3", "ses_1"]
 
 
 def test_a_deleted_session_is_gone_with_all_that_is_stored() -> None:
@@ -125,8 +116,8 @@ def test_a_request_waits_until_it_is_answered(asked: str, table: str, answered: 
     assert pending_in(D, getattr(state, table)) == []
 
 
-def busy_state() -> State:
-    return state_of(
+def test_disposing_an_instance_ends_what_runs_in_it() -> None:
+    state = state_of(
         ("session.created", session("ses_1")),
         ("session.created", session("ses_2", OTHER)),
         ("session.status", busy("ses_1")),
@@ -134,10 +125,6 @@ def busy_state() -> State:
         ("permission.asked", {"id": "per_1", "sessionID": "ses_1"}),
         ("question.asked", {"id": "que_1", "sessionID": "ses_1"}),
     )
-
-
-def test_disposing_an_instance_ends_what_runs_in_it() -> None:
-    state = busy_state()
     state.fold(OTHER, event("permission.asked", {"id": "per_2", "sessionID": "ses_2"}))
     state.fold(D, event("server.instance.disposed", {"directory": D}))
     assert set(state.statuses) == {"ses_2"}
@@ -156,15 +143,3 @@ def test_a_sync_twin_changes_only_the_sequence() -> None:
     }
     state.fold(D, {"type": "sync", "syncEvent": sync, "id": "evt_1"})
     assert state == State(sequences={"ses_1": 4})
-
-
-def test_a_seed_is_in_the_database_at_once() -> None:
-    state = State()
-    stored = {"info": {"id": "msg_1"}, "parts": [{"id": "prt_1", "text": "x"}]}
-    state.seed(session("ses_1")["info"], [stored])
-    assert state.message_list("ses_1") == [stored]
-    assert state.messages["ses_1"]["msg_1"] == Message(
-        {"id": "msg_1"}, {"prt_1": {"id": "prt_1", "text": "x"}}
-    )
-    state.seed(session("ses_2")["info"])
-    assert state.message_list("ses_2") == []

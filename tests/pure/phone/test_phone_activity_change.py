@@ -139,36 +139,28 @@ def test_priority_5_waits_for_power(bright: bool, delay: int) -> None:
         assert kit.pass_time(delay - 1) == []
         assert whats(kit.pass_time(1)) == ["updated"]
     assert kit.newest.content_state == expo("update")
-
-
-def test_priority_5_is_free() -> None:
-    kit = Kit()
-    kit.start()
-    for second in range(500):
-        kit.change(push("update", T0 + second, priority=5))
     assert kit.activities.remaining("update", kit.phone) == 240
 
 
-def test_of_two_that_wait_the_newest_is_applied_when_the_first_was_due() -> None:
+@pytest.mark.parametrize(
+    ("stamp", "phase", "whys"),
+    [
+        (101, "newer", ["priority 5", "a newer one waits"]),
+        (1, "newer", ["priority 5", "a newer one waits"]),  # of the same second
+        (0, "older", ["a newer one waits"]),
+    ],
+)
+def test_of_two_that_wait_the_newer_is_applied_when_the_first_was_due(
+    stamp: int, phase: str, whys: list[str]
+) -> None:
     kit = dark()
-    kit.change(push("update", T0 + 1, priority=5, content_state=expo("one")))
+    kit.change(push("update", T0 + 1, priority=5, content_state=expo("older")))
     kit.now += 100
-    happened = kit.change(push("update", T0 + 101, priority=5, content_state=expo("two")))
-    assert [(one.what, one.why) for one in happened] == [
-        ("deferred", "priority 5"),
-        ("dropped", "a newer one waits"),
-    ]
-    assert happened[0].until == T0 + 120
+    happened = kit.change(push("update", T0 + stamp, priority=5, content_state=expo("newer")))
+    assert [one.why for one in happened] == whys
+    assert [one.until for one in happened if one.what == "deferred"] == [T0 + 120] * (len(whys) - 1)
     kit.pass_time(20)
-    assert kit.phase == "two"
-
-
-def test_an_older_one_does_not_replace_what_waits() -> None:
-    kit = dark()
-    kit.change(push("update", T0 + 9, priority=5, content_state=expo("newer")))
-    assert kit.change(push("update", T0 + 8, priority=5))[0].why == "a newer one waits"
-    kit.pass_time(120)
-    assert kit.phase == "newer"
+    assert kit.phase == phase
 
 
 @pytest.mark.parametrize(("stamp", "left"), [(5, None), (4, None), (6, "later")])
@@ -203,54 +195,47 @@ def test_a_seeded_delay() -> None:
 # The budget.
 
 
-def test_over_the_budget_is_like_priority_5() -> None:
-    kit = dark(update_budget=15)
-    for step in range(15):
-        assert whats(kit.update(step, T0 + step)) == ["updated"]
-    assert kit.activities.remaining("update", kit.phone) == 0
-    (happened,) = kit.update("over", T0 + 99)
-    assert (happened.what, happened.why) == ("deferred", "the update budget is used up")
-    assert kit.activities.remaining("update", kit.phone) == 0
-    assert kit.phase == "14"
-    kit.pass_time(120)
-    assert kit.phase == "over"
-
-
 @pytest.mark.parametrize(("frequent", "capacity"), [(True, 240), (False, 15)])
-def test_the_budget_of_an_activity(frequent: bool, capacity: int) -> None:
+def test_each_activity_has_a_budget_that_is_full_again_after_an_hour(frequent: bool, capacity: int) -> None:
     kit = Kit(frequent_updates=frequent)
-    kit.start()
-    kit.update()
+    assert kit.activities.remaining("update", kit.phone) == capacity
+    for _ in range(2):
+        kit.start()
+        assert kit.activities.remaining("update", kit.phone) == capacity
+        kit.now += 10
+        kit.update()
     assert kit.activities.remaining("update", kit.phone) == capacity - 1
+    resets = [(one.at - T0, one.why) for one in kit.pass_time(HOUR) if one.what == "budget reset"]
+    assert resets == [(HOUR, "push-to-start"), (HOUR + 10, "update"), (HOUR + 20, "update")]
+    assert kit.activities.remaining("update", kit.phone) == capacity
 
 
-def test_each_activity_has_its_own_budget() -> None:
-    kit = Kit()
+@pytest.mark.parametrize(
+    ("name", "refill", "budget", "bright", "waits"),
+    [
+        ("strict", "window", 2, True, HOUR),
+        ("strict", "bucket", 2, True, HOUR / 2),
+        ("strict", "window", 0, True, HOUR),
+        ("default", "window", 0, True, 0),  # with the screen on there is an opportunity at once
+        ("default", "window", 15, False, 120),
+    ],
+)
+def test_an_update_over_the_budget(name: str, refill: str, budget: int, bright: bool, waits: float) -> None:
+    kit = Kit(profile(name), bright=bright)
+    kit.profile.set("refill", refill)
+    kit.profile.set("update_budget", budget)
     kit.start()
-    kit.update()
-    kit.start()
-    assert kit.activities.remaining("update", kit.phone) == 240
-    assert Kit().activities.remaining("update", kit.phone) == 240
-
-
-def test_the_budget_is_full_again_after_an_hour() -> None:
-    kit = Kit()
-    kit.start()
-    kit.now += 10
-    kit.update()
-    happened = kit.pass_time(HOUR)
-    resets = [(one.at, one.why, one.activity) for one in happened if one.what == "budget reset"]
-    assert resets == [(T0 + HOUR, "push-to-start", None), (T0 + 10 + HOUR, "update", kit.newest)]
-    assert kit.activities.remaining("update", kit.phone) == 240
-
-
-def strict() -> Kit:
-    kit = Kit(profile("strict"))
-    kit.profile.set("update_budget", 2)
-    kit.start()
-    for step in range(2):
-        kit.update(step, T0 + step)
-    return kit
+    for step in range(budget):
+        assert whats(kit.update(step, T0 + step)) == ["updated"]
+    (happened,) = kit.update("over", T0 + 99)
+    assert (happened.what, happened.until) == (("deferred", T0 + waits) if waits else ("updated", None))
+    assert kit.activities.remaining("update", kit.phone) == 0
+    if waits:
+        assert happened.why == "the update budget is used up"
+        kit.activities.power(kit.phone, kit.now)
+        assert kit.pass_time(waits - 1) == []
+        kit.pass_time(1)
+    assert kit.phase == "over"
 
 
 # An end that waits.
@@ -266,7 +251,9 @@ def test_an_end_waits_no_longer_than_its_dismissal(dismissal: int, waits: int) -
 
 
 def test_strict_ends_wait_like_updates() -> None:
-    kit = strict()
+    kit = Kit(profile("strict"))
+    kit.profile.set("update_budget", 0)
+    kit.start()
     (happened,) = kit.change(push("end", T0 + 9, dismissal_date=T0 - 1))
     assert (happened.what, happened.until) == ("deferred", T0 + HOUR)
 
@@ -290,26 +277,21 @@ def test_an_end_overtakes_an_update_that_waits() -> None:
 # By the app.
 
 
-def test_the_app_changes_its_own() -> None:
-    kit = dark()
-    message = ActivityMessage("update", T0 + 1, raw_content_state=expo("mine"), stale_date=T0 + 9)
-    assert whats(kit.activities.change_by_app(kit.newest, message, kit.now)) == ["updated"]
-    assert (kit.phase, kit.newest.stale_date) == ("mine", T0 + 9)
-    assert kit.activities.remaining("update", kit.phone) == 240
-
-
 @pytest.mark.parametrize(
-    ("message", "why"),
+    ("stamp", "content_state", "why"),
     [
-        (
-            ActivityMessage("update", T0 - 1, raw_content_state=expo("x")),
-            "its timestamp is older than the last",
-        ),
-        (ActivityMessage("update", T0, raw_content_state={}), "its content-state cannot be decoded"),
+        (T0 + 1, expo("mine"), ""),
+        (T0 - 1, expo("mine"), "its timestamp is older than the last"),
+        (T0, {}, "its content-state cannot be decoded"),
     ],
 )
-def test_what_the_app_cannot_change(kit: Kit, message: ActivityMessage, why: str) -> None:
-    assert kit.activities.change_by_app(kit.newest, message, kit.now)[0].why == why
+def test_the_app_changes_its_own_at_once(stamp: float, content_state: dict[str, Any], why: str) -> None:
+    kit = dark()
+    message = ActivityMessage("update", stamp, raw_content_state=content_state, stale_date=T0 + 9)
+    (happened,) = kit.activities.change_by_app(kit.newest, message, kit.now)
+    assert (happened.what, happened.why) == ("dropped" if why else "updated", why)
+    assert (kit.phase, kit.newest.stale_date) == (("start", None) if why else ("mine", T0 + 9))
+    assert kit.activities.remaining("update", kit.phone) == 240
 
 
 def test_a_local_change_can_be_newer_than_what_waits() -> None:
@@ -319,31 +301,3 @@ def test_a_local_change_can_be_newer_than_what_waits() -> None:
     (happened,) = kit.pass_time(120)
     assert (happened.what, happened.why) == ("dropped", "its timestamp is older than the last")
     assert kit.newest.content_state == expo("start")
-
-
-# Over the budget: when the next update is applied, by the profile's way to fill it again.
-
-
-@pytest.mark.parametrize(
-    ("name", "refill", "budget", "waits"),
-    [
-        ("strict", "window", 2, HOUR),
-        ("strict", "bucket", 2, HOUR / 2),
-        ("strict", "window", 0, HOUR),
-        ("default", "window", 0, 0),  # with the screen on there is an opportunity at once
-    ],
-)
-def test_an_update_over_the_budget(name: str, refill: str, budget: int, waits: float) -> None:
-    kit = Kit(profile(name))
-    kit.profile.set("refill", refill)
-    kit.profile.set("update_budget", budget)
-    kit.start()
-    for step in range(budget):
-        kit.update(step, T0 + step)
-    (happened,) = kit.update("over", T0 + 9)
-    assert (happened.what, happened.until) == (("deferred", T0 + waits) if waits else ("updated", None))
-    if waits:
-        kit.activities.power(kit.phone, kit.now)
-        assert kit.pass_time(waits - 1) == []
-        kit.pass_time(1)
-    assert kit.phase == "over"

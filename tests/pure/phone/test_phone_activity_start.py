@@ -30,19 +30,6 @@ def test_a_start() -> None:
     assert activity.drawn == activity.content_state
 
 
-def test_a_start_of_the_app_s_own_type() -> None:
-    kit = Kit()
-    kit.start(
-        push(
-            "start",
-            attributes_type="SessionActivityAttributes",
-            attributes={"sessionId": "ses_1", "more": 1},
-            content_state=FLAT,
-        )
-    )
-    assert (kit.newest.attributes, kit.newest.content_state) == ({"sessionId": "ses_1"}, FLAT)
-
-
 REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"live_activities": False}, "Live Activities are off"),
     ({}, {"ios": (17, 1)}, "before iOS 17.2 nothing starts by push"),
@@ -119,30 +106,20 @@ def test_who_gets_an_update_token(ios: Any, inputs: dict[str, Any], wants_token:
 # The budget.
 
 
-def test_the_start_that_is_one_too_many() -> None:
+@pytest.mark.parametrize("without", [(), ("alert",)], ids=["good", "refused"])
+def test_the_start_that_is_one_too_many(without: tuple[str, ...]) -> None:
     kit = Kit()
     kit.profile.set("max_activities", 99)
-    assert [whats(kit.start()) for _ in range(10)] == [["started"]] * 10
+    kit.start(push("update"))  # what is no start is not counted
+    for _ in range(10):
+        assert whats(kit.start(push("start", without=without))) == ["dropped" if without else "started"]
+    assert kit.activities.remaining("start", kit.phone) == 0
     (happened,) = kit.start()
     assert (happened.what, happened.why) == ("dropped", "the push-to-start budget is used up")
     assert happened.log == (
         "Push-to-start budget exceeded for com.anomalyco.mobilevoice::pushToStart; not starting activity"
     )
     assert kit.activities.remaining("start", kit.phone) == -1
-
-
-def test_a_refused_start_is_counted_too() -> None:
-    kit = Kit()
-    for _ in range(10):
-        kit.start(push("start", without=("alert",)))
-    assert kit.activities.remaining("start", kit.phone) == 0
-    assert kit.start()[0].why == "the push-to-start budget is used up"
-
-
-def test_what_is_no_start_is_not_counted() -> None:
-    kit = Kit()
-    kit.start(push("update"))
-    assert kit.activities.remaining("start", kit.phone) == 10
 
 
 # By the app.
