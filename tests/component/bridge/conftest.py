@@ -12,7 +12,7 @@ import pytest
 from component.bridge.fake_opencode import FakeOpenCode
 from component.bridge.fake_relay import FakeRelay
 from component.bridge.outgoing import MakeOutbox
-from component.bridge.running import SECRET, Running, RunningBridge
+from component.bridge.running import SECRET, RunningBridge, Stage
 from relay.backoff import Backoff
 from relay.bridge.address import address
 from relay.bridge.notify.outbox import Outbox
@@ -60,7 +60,7 @@ def opencode(fake_opencode: FakeOpenCode, http: aiohttp.ClientSession) -> OpenCo
 
 
 @pytest.fixture
-def running(fake_opencode: FakeOpenCode, fake_relay: FakeRelay) -> Running:
+def stage(fake_opencode: FakeOpenCode, fake_relay: FakeRelay) -> Stage:
     """Run the bridge; inside the block it is connected (unless `connect=False`), after it, it has stopped."""
 
     @asynccontextmanager
@@ -79,7 +79,7 @@ def running(fake_opencode: FakeOpenCode, fake_relay: FakeRelay) -> Running:
         finally:
             await bridge.stop()
 
-    return run
+    return Stage(fake_opencode, fake_relay, run)
 
 
 @pytest.fixture

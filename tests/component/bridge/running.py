@@ -4,8 +4,10 @@ import asyncio
 import io
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 
 from component.bridge.fake_opencode import FakeOpenCode
+from component.bridge.fake_relay import FakeRelay
 from relay.bridge.options import BridgeOptions
 from relay.bridge.run import run_bridge
 from waiting import PATIENCE, eventually
@@ -33,7 +35,15 @@ class RunningBridge:
 
 
 Running = Callable[..., AbstractAsyncContextManager[RunningBridge]]
-"""The fixture `running`: `async with running(permission_delay=2.0) as bridge`."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Both neighbours of the bridge; `async with stage.running(permission_delay=2.0) as bridge` is the bridge between them."""
+
+    opencode: FakeOpenCode
+    relay: FakeRelay
+    running: Running
 
 
 async def caught_up(fake_opencode: FakeOpenCode) -> None:

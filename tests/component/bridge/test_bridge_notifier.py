@@ -168,12 +168,6 @@ class TestRequests:
             ("working", "something else"),
         ]
 
-    async def test_a_request_answered_in_time_never_shows(self, running: Notifier, sent: Sent) -> None:
-        running.notify(Change("asked", "ses_a", "per_1", "bash: ls"))
-        running.notify(Change("answered", "ses_a", "per_1"))
-        await running.close(1)
-        assert sent.types() == ["start"]
-
     def test_the_card_of_a_root_that_does_not_run_ends_with_the_last_answer(
         self, make: Make, sent: Sent
     ) -> None:
@@ -185,21 +179,8 @@ class TestRequests:
         assert sent.types()[:2] == ["permission", "permission"]
         assert sent.shown()[2:] == [("complete", "Answered")]
 
-    def test_only_the_chosen_alerts_ring(self, make: Make, sent: Sent) -> None:
-        notifier = make(permission_delay=0.0, alerts=frozenset({"permission"}))
-        notifier.notify(Change("asked", "ses_a", "per_1", "bash: ls"))
-        notifier.notify(Change("error", "ses_a", "msg_1", "Bad key"))
-        assert sent.types() == ["permission", "progress"]
-        assert sent.shown()[1] == ("error", "Bad key")
-
 
 class TestCards:
-    def test_a_start_names_the_session_and_its_directory(self, running: Notifier, sent: Sent) -> None:
-        (event,) = sent.events
-        assert (event.event_type, event.title) == ("start", "Session Started")
-        assert event.body == "OpenCode is working on: Fix it (/code/demo)"
-        assert sent.shown() == [("working", "Starting...")]
-
     def test_a_run_that_is_over_already_has_no_start(self, notifier: Notifier, sent: Sent) -> None:
         notifier.notify(Change("started", "ses_b", "evt_1"))
         notifier.notify(Change("progress", "ses_b", "evt_2"))

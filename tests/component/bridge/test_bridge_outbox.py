@@ -146,19 +146,6 @@ class TestBounds:
             False,
         ]
 
-    async def test_only_the_newest_progress_reaches_a_relay_that_was_away(
-        self, outbox: Outbox, fake_relay: FakeRelay, pauses: list[float]
-    ) -> None:
-        await fake_relay.stop()
-        outbox.put(event("ses_a", 0))
-        for number in range(50):
-            outbox.put(card("ses_a", number))
-        await eventually(lambda: len(pauses) >= 3)
-        assert len(outbox) == 2
-        await fake_relay.start()
-        await emptied(outbox)
-        assert event_ids(fake_relay.accepted + fake_relay.cards) == ["ses_a-0", "ses_a-card-49"]
-
     async def test_an_event_that_is_not_true_any_more_is_withdrawn_while_the_relay_is_away(
         self, outbox: Outbox, fake_relay: FakeRelay, pauses: list[float]
     ) -> None:
@@ -198,16 +185,6 @@ class TestBounds:
 
 
 class TestClose:
-    async def test_it_drains(
-        self, outbox: Outbox, fake_relay: FakeRelay, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        fake_relay.answers = [(503, {})]
-        for number in range(3):
-            outbox.put(event("ses_a", number))
-        await outbox.close(5)
-        assert len(fake_relay.accepted) == 3
-        assert "undelivered" not in caplog.text
-
     async def test_it_does_not_wait_for_ever_and_names_what_is_left(
         self, outbox: Outbox, fake_relay: FakeRelay, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -1,6 +1,5 @@
 """The whole bridge between a real small OpenCode and a real small relay."""
 
-import asyncio
 import logging
 import time
 from typing import Any
@@ -8,163 +7,130 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from component.bridge.fake_opencode import FakeOpenCode
-from component.bridge.fake_relay import FakeRelay
-from component.bridge.running import SECRET, Running
+from component.bridge.running import SECRET, Stage
 from relay import contract
 from waiting import eventually
 
 
-async def test_a_turn_rings_once_with_title_and_text(
-    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_turn_rings_once_with_title_and_text(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "relay.bridge")
-    fake_opencode.create("ses_a", "Fix the parser")
-    async with running():
-        fake_opencode.write("ses_a", "please fix", "user")
-        fake_opencode.status("ses_a", "busy")
-        fake_opencode.write("ses_a", "It is fixed.")
-        fake_opencode.status("ses_a", "idle")
-        fake_opencode.say("session.idle", sessionID="ses_a")
-        await eventually(lambda: fake_relay.accepted)
-    (event,) = fake_relay.accepted
+    stage.opencode.create("ses_a", "Fix the parser")
+    async with stage.running():
+        stage.opencode.write("ses_a", "please fix", "user")
+        stage.opencode.status("ses_a", "busy")
+        stage.opencode.write("ses_a", "It is fixed.")
+        stage.opencode.status("ses_a", "idle")
+        stage.opencode.say("session.idle", sessionID="ses_a")
+        await eventually(lambda: stage.relay.accepted)
+    (event,) = stage.relay.accepted
     assert (event.eventType, event.sessionID) == ("complete", "ses_a")
     assert (event.title, event.body) == ("Fix the parser", "It is fixed.")
-    assert event.rest == {"secret": SECRET, "serverID": contract.server_id(fake_relay.url, SECRET)}
+    assert event.rest == {"secret": SECRET, "serverID": contract.server_id(stage.relay.url, SECRET)}
     names = f"eventID={event.eventID} eventType=complete sessionID=ses_a"
     for line in (
-        f"connected url={fake_opencode.url} version=1.18.33",
+        f"connected url={stage.opencode.url} version=1.18.33",
         f"delivered {names} sent=1 failed=0 queued=0",
-        f"stopped url={fake_opencode.url}",
+        f"stopped url={stage.opencode.url}",
     ):
         assert line in caplog.text
     assert SECRET not in caplog.text
 
 
 async def test_the_pairing_link_comes_out_first_and_can_be_read_back(
-    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running, caplog: pytest.LogCaptureFixture
+    stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(advertise_hosts=("laptop.local",)) as bridge:
+    async with stage.running(advertise_hosts=("laptop.local",)) as bridge:
         text = bridge.out.getvalue()
     (link,) = [line for line in text.splitlines() if line.startswith("mobilevoice:///?pair=")]
     pair = contract.parse_pairing_link(link)
-    assert (pair.relay_url, pair.relay_secret) == (fake_relay.url, SECRET)
-    assert pair.server_id == contract.server_id(fake_relay.url, SECRET)
-    assert pair.hosts == [f"http://laptop.local:{fake_opencode.port}", fake_opencode.url]
+    assert (pair.relay_url, pair.relay_secret) == (stage.relay.url, SECRET)
+    assert pair.server_id == contract.server_id(stage.relay.url, SECRET)
+    assert pair.hosts == [f"http://laptop.local:{stage.opencode.port}", stage.opencode.url]
     assert max(len(line) for line in text.splitlines() if "█" in line) <= 80
     assert "only this machine can reach OpenCode" not in caplog.text
 
 
 async def test_loopback_addresses_that_no_phone_reaches_are_named_as_such(
-    running: Running, caplog: pytest.LogCaptureFixture
+    stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running():
+    async with stage.running():
         assert "only this machine can reach OpenCode" in caplog.text
         assert "only this machine can reach the relay" in caplog.text
     caplog.clear()
-    async with running(relay_url="https://relay.example"):
+    async with stage.running(relay_url="https://relay.example"):
         assert "only this machine can reach the relay" not in caplog.text
 
 
-async def test_unknown_sessions_are_asked_for_up_to_their_root(
-    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running
-) -> None:
-    fake_opencode.create("ses_a", "Root")
-    fake_opencode.create("ses_b", "Child", "ses_a")
-    async with running():
-        fake_opencode.turn("ses_b")
-        fake_opencode.say("question.asked", id="que_1", sessionID="ses_b", questions=[])
-        fake_opencode.turn("ses_a")
-        await eventually(lambda: len(fake_relay.accepted) == 2)
-    assert fake_relay.rang() == [("permission", "ses_a"), ("complete", "ses_a")]
-    assert fake_relay.accepted[0].title == "Action Needed: Root"
-    asked = [path for path in fake_opencode.asked if path in ("/session/ses_a", "/session/ses_b")]
+async def test_unknown_sessions_are_asked_for_up_to_their_root(stage: Stage) -> None:
+    stage.opencode.create("ses_a", "Root")
+    stage.opencode.create("ses_b", "Child", "ses_a")
+    async with stage.running():
+        stage.opencode.turn("ses_b")
+        stage.opencode.say("question.asked", id="que_1", sessionID="ses_b", questions=[])
+        stage.opencode.turn("ses_a")
+        await eventually(lambda: len(stage.relay.accepted) == 2)
+    assert stage.relay.rang() == [("permission", "ses_a"), ("complete", "ses_a")]
+    assert stage.relay.accepted[0].title == "Action Needed: Root"
+    asked = [path for path in stage.opencode.asked if path in ("/session/ses_a", "/session/ses_b")]
     assert asked == ["/session/ses_b", "/session/ses_a"]
 
 
-async def test_a_session_nobody_knows_still_rings(
-    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_session_nobody_knows_still_rings(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     async def fail(_: web.Request) -> web.StreamResponse:
         return web.Response(status=500)
 
-    fake_opencode.broken["message"] = fail
-    async with running():
-        fake_opencode.turn("ses_lost")
-        await eventually(lambda: fake_relay.accepted)
-    assert fake_relay.accepted[0].title == "Session complete"
-    assert fake_relay.accepted[0].body == "Session complete."
+    stage.opencode.broken["message"] = fail
+    async with stage.running():
+        stage.opencode.turn("ses_lost")
+        await eventually(lambda: stage.relay.accepted)
+    assert stage.relay.accepted[0].title == "Session complete"
+    assert stage.relay.accepted[0].body == "Session complete."
     assert "unknown session sessionID=ses_lost" in caplog.text
     assert "no text sessionID=ses_lost" in caplog.text
 
 
-async def test_slow_answers_stop_neither_the_reading_nor_other_sessions(
-    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running
-) -> None:
-    release = asyncio.Event()
-
-    async def slow(request: web.Request) -> web.StreamResponse:
-        if request.match_info["id"] == "ses_slow":
-            await release.wait()
-        return web.json_response([])
-
-    fake_opencode.create("ses_slow", "Slow")
-    fake_opencode.create("ses_a", "Quick")
-    fake_opencode.broken["message"] = slow
-    async with running():
-        fake_opencode.turn("ses_slow")
-        fake_opencode.turn("ses_slow")
-        fake_opencode.turn("ses_a")
-        await eventually(lambda: fake_relay.rang() == [("complete", "ses_a")])
-        release.set()
-        await eventually(lambda: len(fake_relay.accepted) == 3)
-    first, second = [event for event in fake_relay.accepted if event.sessionID == "ses_slow"]
-    assert first.eventID != second.eventID
-
-
-async def test_a_slow_relay_does_not_stop_the_reading(
-    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running
-) -> None:
-    fake_relay.gate.clear()
+async def test_a_slow_relay_does_not_stop_the_reading(stage: Stage) -> None:
+    stage.relay.gate.clear()
     names = [f"ses_{number}" for number in range(40)]
-    async with running():
+    async with stage.running():
         for name in names:
-            fake_opencode.say("session.created", info={"id": name, "title": name})
-            fake_opencode.turn(name)
+            stage.opencode.say("session.created", info={"id": name, "title": name})
+            stage.opencode.turn(name)
         part = {"type": "text", "text": "x" * 1_000_000}
-        fake_opencode.say("message.part.updated", sessionID="ses_0", part=part)
-        fake_opencode.create("ses_last")
-        fake_opencode.status("ses_last", "busy")
-        await eventually(lambda: "/session/ses_last" in fake_opencode.asked)
-        assert fake_relay.accepted == []
-        fake_relay.gate.set()
-        await eventually(lambda: len(fake_relay.accepted) == 40)
-    assert sorted(event.sessionID for event in fake_relay.accepted) == sorted(names)
+        stage.opencode.say("message.part.updated", sessionID="ses_0", part=part)
+        stage.opencode.create("ses_last")
+        stage.opencode.status("ses_last", "busy")
+        await eventually(lambda: "/session/ses_last" in stage.opencode.asked)
+        assert stage.relay.accepted == []
+        stage.relay.gate.set()
+        await eventually(lambda: len(stage.relay.accepted) == 40)
+    assert sorted(event.sessionID for event in stage.relay.accepted) == sorted(names)
 
 
-async def test_a_run_shows_on_the_card_from_beginning_to_end(
-    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running
-) -> None:
-    fake_opencode.create("ses_a", "Fix the parser")
+async def test_a_run_shows_on_the_card_from_beginning_to_end(stage: Stage) -> None:
+    stage.opencode.create("ses_a", "Fix the parser")
     at = (time.time() + 7.5) * 1000
-    async with running(alerts=frozenset({"error"})):
+    async with stage.running(alerts=frozenset({"error"})):
         for number, step in enumerate(
             (
-                lambda: fake_opencode.status("ses_a", "busy"),
-                lambda: fake_opencode.status("ses_a", "retry", attempt=2, message="Overloaded", next=at),
-                lambda: fake_opencode.status("ses_a", "busy"),
-                lambda: fake_opencode.ask("ses_a", "per_1", "rm -r build"),
-                lambda: fake_opencode.say(
+                lambda: stage.opencode.status("ses_a", "busy"),
+                lambda: stage.opencode.status("ses_a", "retry", attempt=2, message="Overloaded", next=at),
+                lambda: stage.opencode.status("ses_a", "busy"),
+                lambda: stage.opencode.ask("ses_a", "per_1", "rm -r build"),
+                lambda: stage.opencode.say(
                     "permission.replied", requestID="per_1", sessionID="ses_a", reply="once"
                 ),
-                lambda: (fake_opencode.write("ses_a", "It is fixed."), fake_opencode.status("ses_a", "idle")),
+                lambda: (
+                    stage.opencode.write("ses_a", "It is fixed."),
+                    stage.opencode.status("ses_a", "idle"),
+                ),
             ),
             1,
         ):
             step()
-            await eventually(lambda: len(fake_relay.cards) == number)  # noqa: B023  waited for within the round
-    assert fake_relay.accepted == []  # none of these was chosen to ring
-    assert fake_relay.shown("ses_a") == [
+            await eventually(lambda: len(stage.relay.cards) == number)  # noqa: B023  waited for within the round
+    assert stage.relay.accepted == []  # none of these was chosen to ring
+    assert stage.relay.shown("ses_a") == [
         ("start", "working", "Starting..."),
         ("progress", "retry", "Overloaded"),
         ("progress", "working", "Starting..."),
@@ -172,7 +138,7 @@ async def test_a_run_shows_on_the_card_from_beginning_to_end(
         ("progress", "working", "Starting..."),
         ("progress", "complete", "It is fixed."),
     ]
-    start, retry = fake_relay.cards[:2]
+    start, retry = stage.relay.cards[:2]
     assert (start.title, start.body) == (
         "Session Started",
         "OpenCode is working on: Fix the parser (/code/demo)",
@@ -184,7 +150,7 @@ CANARY = "canary-0123456789"
 
 
 async def test_no_secret_and_no_providers_answer_is_forwarded(
-    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running, caplog: pytest.LogCaptureFixture
+    stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     message = f'Bad key sk-{CANARY} at https://{CANARY}.example/v1: {{"prompt":"{CANARY}"}}'
@@ -199,51 +165,38 @@ async def test_no_secret_and_no_providers_answer_is_forwarded(
     }
     part = {"type": "tool", "tool": "bash", "state": {"input": {"command": f"TOKEN={CANARY} make"}}}
     for session in ("ses_a", "ses_b"):
-        fake_opencode.create(session, "Fix it")
-    async with running():
+        stage.opencode.create(session, "Fix it")
+    async with stage.running():
         for session in ("ses_a", "ses_b"):
-            fake_opencode.status(session, "busy")
-        await eventually(lambda: len(fake_relay.cards) == 2)
-        fake_opencode.status("ses_a", "retry", attempt=1, message=message)
-        fake_opencode.say("message.part.updated", sessionID="ses_b", part=part)
-        await eventually(lambda: len(fake_relay.cards) == 3)
-        fake_opencode.say("session.error", sessionID="ses_a", error=failure)
-        fake_opencode.ask(
+            stage.opencode.status(session, "busy")
+        await eventually(lambda: len(stage.relay.cards) == 2)
+        stage.opencode.status("ses_a", "retry", attempt=1, message=message)
+        stage.opencode.say("message.part.updated", sessionID="ses_b", part=part)
+        await eventually(lambda: len(stage.relay.cards) == 3)
+        stage.opencode.say("session.error", sessionID="ses_a", error=failure)
+        stage.opencode.ask(
             "ses_b", "per_1", f"curl -H 'Authorization: Bearer {CANARY}' https://me:{CANARY}@host"
         )
-        await eventually(lambda: len(fake_relay.accepted) == 2)
-        fake_opencode.say("permission.replied", requestID="per_1", sessionID="ses_b", reply="once")
-        await eventually(lambda: len(fake_relay.cards) == 4)
-    sent = [repr(event) + repr(event.rest) for event in fake_relay.accepted + fake_relay.cards]
+        await eventually(lambda: len(stage.relay.accepted) == 2)
+        stage.opencode.say("permission.replied", requestID="per_1", sessionID="ses_b", reply="once")
+        await eventually(lambda: len(stage.relay.cards) == 4)
+    sent = [repr(event) + repr(event.rest) for event in stage.relay.accepted + stage.relay.cards]
     assert len(sent) == 6
     assert not [one for one in sent if CANARY in one]
     assert CANARY not in caplog.text
-    (error,) = [event for event in fake_relay.accepted if event.eventType == "error"]
+    (error,) = [event for event in stage.relay.accepted if event.eventType == "error"]
     assert error.body == "Bad key *** at [address]"
-
-
-async def test_a_request_answered_in_time_never_rings(
-    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running
-) -> None:
-    fake_opencode.create("ses_a")
-    async with running(permission_delay=60.0):
-        fake_opencode.status("ses_a", "busy")
-        fake_opencode.ask("ses_a", "per_1")
-        fake_opencode.say("permission.replied", requestID="per_1", sessionID="ses_a", reply="once")
-        fake_opencode.status("ses_a", "idle")
-        await eventually(lambda: fake_relay.accepted)
-    assert fake_relay.rang() == [("complete", "ses_a")]
 
 
 @pytest.mark.parametrize("delay", [0.02, 60.0])
 async def test_one_that_nobody_answers_rings_after_the_delay_or_when_the_bridge_stops(
-    fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running, delay: float
+    stage: Stage, delay: float
 ) -> None:
-    fake_opencode.create("ses_a")
-    fake_opencode.create("ses_last")
-    async with running(permission_delay=delay):
-        fake_opencode.say("permission.asked", id="per_1", sessionID="ses_a")
-        fake_opencode.status("ses_last", "busy")
-        await eventually(lambda: "/session/ses_last" in fake_opencode.asked)
-        await eventually(lambda: delay > 1 or fake_relay.accepted)
-    assert fake_relay.rang() == [("permission", "ses_a")]
+    stage.opencode.create("ses_a")
+    stage.opencode.create("ses_last")
+    async with stage.running(permission_delay=delay):
+        stage.opencode.say("permission.asked", id="per_1", sessionID="ses_a")
+        stage.opencode.status("ses_last", "busy")
+        await eventually(lambda: "/session/ses_last" in stage.opencode.asked)
+        await eventually(lambda: delay > 1 or stage.relay.accepted)
+    assert stage.relay.rang() == [("permission", "ses_a")]

@@ -62,21 +62,28 @@ class TestStateFile:
         await writer.close(0)
         assert read_state(path) == State(seen_at=2.0)
 
-    async def test_a_folder_that_cannot_be_written_is_one_line(
+    async def test_failed_writes_are_one_line_until_one_succeeds(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        (tmp_path / "file").write_text("")
-        path = tmp_path / "file" / "deeper" / "bridge.json"
-        writer = StateWriter(path, lambda: State(seen_at=1.0), sleep=lambda _: asyncio.sleep(0))
+        written: asyncio.Queue[None] = asyncio.Queue()
+
+        async def pause(_: float) -> None:
+            written.put_nowait(None)
+
+        path = tmp_path / "bridge.json"
+        writer = StateWriter(path, lambda: State(seen_at=1.0), sleep=pause)
         writer.start()
-        for _ in range(3):
+        for blocked in (True, True, False, True, True):
+            if not blocked:
+                path.rmdir()
+            elif not path.is_dir():
+                path.unlink(missing_ok=True)
+                path.mkdir()
             writer.touch()
-            await asyncio.sleep(0.005)
+            await written.get()
         await writer.close(0)
-        lines = [record for record in caplog.records if record.levelno == logging.WARNING]
-        assert [record.getMessage() for record in lines] == [
-            f'state not kept path={path} reason="Not a directory"'
-        ]
+        lines = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        assert lines == [f'state not kept path={path} reason="Is a directory"'] * 2
 
 
 class TestOpenRuns:

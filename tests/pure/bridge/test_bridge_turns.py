@@ -3,8 +3,6 @@
 import itertools
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from relay.bridge.sources.opencode1.session import PHASES, SIGNALS, TURNS, Outcome, Phase, Signal, step
 
@@ -72,28 +70,3 @@ def test_the_tests_above_walk_every_key() -> None:
 
 def test_the_table_lists_only_what_changes_something() -> None:
     assert [key for key, (phase, outcome) in TURNS.items() if phase == key[0] and outcome is None] == []
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.lists(st.sampled_from(SIGNALS)))
-def test_a_turn_rings_at_most_for_one_error_and_one_end(signals: list[Signal]) -> None:
-    phase: Phase = "unknown"
-    reported: list[Outcome] = []
-    for signal in signals:
-        phase, outcome = step(phase, signal)
-        reported += [outcome] if outcome else []
-        if signal == "idle":
-            # More than one error needs a second start after an abort or a no within the same turn.
-            assert reported.count("complete") <= 1
-            assert phase == "idle"
-            reported = []
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.lists(st.sampled_from(SIGNALS)))
-def test_no_signal_but_idle_completes(signals: list[Signal]) -> None:
-    phase: Phase = "unknown"
-    for signal in signals:
-        phase, outcome = step(phase, signal)
-        assert outcome != "complete" or signal == "idle"
-        assert outcome != "error" or signal == "error"
