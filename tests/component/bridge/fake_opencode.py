@@ -31,15 +31,18 @@ class FakeOpenCode(LoopbackServer):
     """The routes that the bridge asks, as OpenCode 1.18 answers them; it forgets statuses and requests with `crash`."""
 
     def __init__(self) -> None:
+        routes = {
+            "/global/health": ("health", lambda _: {"healthy": True, "version": self.version}),
+            "/experimental/session": ("recent", lambda _: [one for one in self.sessions.values() if "parentID" not in one]),
+            "/session/status": ("status", lambda request: self._here(request, self.statuses)),
+            "/permission": ("permission", lambda request: [*self._here(request, self.permissions).values()]),
+            "/question": ("question", lambda request: [*self._here(request, self.questions).values()]),
+            "/session/{id}": ("session", lambda request: self.sessions[request.match_info["id"]]),
+            "/session/{id}/message": ("message", self._newest),
+        }  # fmt: skip
         super().__init__(
-            web.get("/global/health", self._health),
             web.get("/global/event", self._global_event),
-            web.get("/experimental/session", self._recent),
-            web.get("/session/status", self._statuses),
-            web.get("/permission", self._permissions),
-            web.get("/question", self._questions),
-            web.get("/session/{id}", self._session),
-            web.get("/session/{id}/message", self._messages),
+            *(web.get(path, self._checked(*answer)) for path, answer in routes.items()),
             web.get("/{anything:.*}", self._web_ui),
         )
         self.sessions: dict[str, dict[str, Any]] = {}
@@ -121,52 +124,28 @@ class FakeOpenCode(LoopbackServer):
         for stream in self.streams:
             stream.put_nowait(None)
 
-    async def _health(self, request: web.Request) -> web.StreamResponse:
-        return await self._checked("health", request, lambda: {"healthy": True, "version": self.version})
-
-    async def _session(self, request: web.Request) -> web.StreamResponse:
-        return await self._checked("session", request, lambda: self.sessions[request.match_info["id"]])
-
-    async def _recent(self, request: web.Request) -> web.StreamResponse:
-        return await self._checked(
-            "recent", request, lambda: [info for info in self.sessions.values() if "parentID" not in info]
-        )
-
-    async def _statuses(self, request: web.Request) -> web.StreamResponse:
-        return await self._checked("status", request, lambda: self._here(request, self.statuses))
-
-    async def _permissions(self, request: web.Request) -> web.StreamResponse:
-        found = self._here(request, self.permissions)
-        return await self._checked("permission", request, lambda: list(found.values()))
-
-    async def _questions(self, request: web.Request) -> web.StreamResponse:
-        found = self._here(request, self.questions)
-        return await self._checked("question", request, lambda: list(found.values()))
-
     def _here(self, request: web.Request, found: dict[str, Any]) -> dict[str, Any]:
         return found if request.query.get("directory") == DIRECTORY else {}
 
-    async def _messages(self, request: web.Request) -> web.StreamResponse:
-        limit = int(request.query["limit"])
-        return await self._checked(
-            "message", request, lambda: self.messages.get(request.match_info["id"], [])[-limit:]
-        )
+    def _newest(self, request: web.Request) -> list[dict[str, Any]]:
+        return self.messages.get(request.match_info["id"], [])[-int(request.query["limit"]) :]
 
     async def _web_ui(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text="<html>", content_type="text/html")
 
-    async def _checked(
-        self, route: str, request: web.Request, answer: Callable[[], Any]
-    ) -> web.StreamResponse:
-        self.asked.append(request.path)
-        if self.authorization and request.headers.get("Authorization") != self.authorization:
-            return web.Response(status=401)
-        if route in self.broken:
-            return await self.broken[route](request)
-        try:
-            return web.json_response(answer())
-        except KeyError:
-            return web.json_response({"name": "NotFoundError"}, status=404)
+    def _checked(self, route: str, answer: Callable[[web.Request], Any]) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            self.asked.append(request.path)
+            if self.authorization and request.headers.get("Authorization") != self.authorization:
+                return web.Response(status=401)
+            if route in self.broken:
+                return await self.broken[route](request)
+            try:
+                return web.json_response(answer(request))
+            except KeyError:
+                return web.json_response({"name": "NotFoundError"}, status=404)
+
+        return handle
 
     async def _global_event(self, request: web.Request) -> web.StreamResponse:
         self.connections += 1

@@ -77,7 +77,7 @@ def test_a_file_that_others_can_read_is_complained_about(
     path.write_text("  s3cret-s3cret-s3cret \n")
     path.chmod(0o644)
     assert load_secret(path) == "s3cret-s3cret-s3cret"
-    assert f'others can read the secret" path={path} mode=0o644'.replace('"', "") in caplog.text.replace(
+    assert f'"others can read the secret" path={path} mode=0o644'.replace('"', "") in caplog.text.replace(
         '"', ""
     )
     assert "s3cret-" not in caplog.text

@@ -27,7 +27,8 @@ HERE = Address("http://127.0.0.1:4096", "opencode", None)
 PROGRAM = '''#!{python}
 """Listens as `opencode serve` does. MODE: what goes wrong. It writes down what it was given, and the pid of its tool."""
 import asyncio, json, os, signal, subprocess, sys
-from aiohttp import web
+sys.path.insert(0, {tests!r})
+from component.bridge.fake_opencode import FakeOpenCode
 
 mode = os.environ.get("MODE", "")
 options = dict(word.lstrip("-").split("=", 1) for word in sys.argv[2:] if "=" in word)
@@ -44,45 +45,31 @@ if mode == "fails":
     tool.kill()
     sys.exit(3)
 
-async def health(request):
-    return web.json_response({{"healthy": True, "version": "1.18.33"}})
-
-async def events(request):
-    response = web.StreamResponse(headers={{"Content-Type": "text/event-stream"}})
-    await response.prepare(request)
-    await response.write(b'data: {{"payload":{{"id":"e","type":"server.connected","properties":{{}}}}}}\\n\\n')
-    if mode == "dies":
-        os._exit(7)
-    await asyncio.Event().wait()
-
-async def empty(request):
-    return web.json_response({{}} if request.path == "/session/status" else [])
-
 async def main():
-    app = web.Application()
-    app.add_routes([web.get("/global/health", health), web.get("/global/event", events), web.get("/{{any:.*}}", empty)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", int(options["port"]))
-    await site.start()
-    port = site._server.sockets[0].getsockname()[1]
+    server = FakeOpenCode()
+    await server.start()
     print("Warning: OPENCODE_SERVER_PASSWORD is not set; server is unsecured.", flush=True)
-    print(f"opencode server listening on http://{{options['hostname']}}:{{port}}", flush=True)
+    print(f"opencode server listening on {{server.url}}", flush=True)
     print("x" * 300_000, flush=True)  # more than a pipe holds
     open(os.environ["NOTE"] + ".said", "w").write("all")
-    await asyncio.Event().wait()
+    while not (mode == "dies" and server.streams):
+        await asyncio.sleep(0.01)
+    os._exit(7)
 
 asyncio.run(main())
 '''
 
 
+Note = Callable[[], dict[str, Any]]
+
+
 @pytest.fixture
-def note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
+def note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Note:
     """The program is `opencode` in PATH; the fixture reads what it wrote down."""
     path = tmp_path / "note"
     program = tmp_path / "bin" / "opencode"
     program.parent.mkdir()
-    program.write_text(PROGRAM.format(python=sys.executable))
+    program.write_text(PROGRAM.format(python=sys.executable, tests=str(Path(__file__).parents[2])))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("NOTE", str(path))
@@ -111,9 +98,7 @@ def serve(*arguments: str, **seconds: float) -> OpenCodeServe:
 
 
 class TestProcess:
-    async def test_it_is_there_once_it_has_started(
-        self, note: Callable[[], dict[str, Any]], http: Any, tmp_path: Path
-    ) -> None:
+    async def test_it_is_there_once_it_has_started(self, note: Note, http: Any, tmp_path: Path) -> None:
         process = serve("--print-logs")
         url = await process.start()
         try:
@@ -128,7 +113,7 @@ class TestProcess:
     @needs_proc
     @pytest.mark.parametrize("mode", ["", "deaf"])
     async def test_nothing_of_it_is_left_when_it_was_stopped(
-        self, note: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch, mode: str
+        self, note: Note, monkeypatch: pytest.MonkeyPatch, mode: str
     ) -> None:
         monkeypatch.setenv("MODE", mode)
         process = serve(stop_seconds=0.2)
@@ -147,7 +132,7 @@ class TestProcess:
         ],
     )
     async def test_one_that_does_not_listen_is_given_up(
-        self, note: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch, mode: str, reason: str
+        self, note: Note, monkeypatch: pytest.MonkeyPatch, mode: str, reason: str
     ) -> None:
         monkeypatch.setenv("MODE", mode)
         process = serve(start_seconds=0.2 if mode == "silent" else START_SECONDS)
@@ -156,7 +141,7 @@ class TestProcess:
         await process.stop()
 
     async def test_one_whose_port_is_taken_says_so(
-        self, note: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch, fake_relay: FakeRelay
+        self, note: Note, monkeypatch: pytest.MonkeyPatch, fake_relay: FakeRelay
     ) -> None:
         monkeypatch.setenv("MODE", "fails")
         process = OpenCodeServe(serve_command(Address(fake_relay.url, "opencode", None), [], os.environ))
@@ -174,15 +159,16 @@ class TestProcess:
         await process.stop()
 
 
+def starting(relay: FakeRelay, **changed: Any) -> BridgeOptions:
+    return BridgeOptions(
+        HERE.url, relay.url, relay_secret=SECRET, opencode_arguments=("--port=0",), **changed
+    )
+
+
 class TestBridge:
-    async def test_it_starts_and_stops_with_the_bridge(
-        self, note: Callable[[], dict[str, Any]], fake_relay: FakeRelay
-    ) -> None:
+    async def test_it_starts_and_stops_with_the_bridge(self, note: Note, fake_relay: FakeRelay) -> None:
         stop, out = asyncio.Event(), io.StringIO()
-        options = BridgeOptions(
-            "http://127.0.0.1:4096", fake_relay.url, relay_secret=SECRET, username="me", password="geheim",
-            opencode_arguments=("--port=0",),
-        )  # fmt: skip
+        options = starting(fake_relay, username="me", password="geheim")
         bridge = asyncio.create_task(run_bridge(options, stop=stop, out=out))
         await eventually(lambda: "mobilevoice:///" in out.getvalue())
         assert (note()["user"], note()["password"]) == ("me", "geheim")
@@ -192,27 +178,23 @@ class TestBridge:
         await eventually(lambda: not alive(note()["pid"]))
 
     async def test_the_bridge_ends_with_it(
-        self, note: Callable[[], dict[str, Any]], fake_relay: FakeRelay, monkeypatch: pytest.MonkeyPatch
+        self, note: Note, fake_relay: FakeRelay, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("MODE", "dies")
-        options = BridgeOptions(
-            "http://127.0.0.1:4096", fake_relay.url, relay_secret=SECRET, opencode_arguments=("--port=0",)
-        )
+        options = starting(fake_relay)
         bridge = run_bridge(options, stop=asyncio.Event(), out=io.StringIO())
         with pytest.raises(ServeError, match="ended with status 7; the bridge stops with it"):
             await asyncio.wait_for(bridge, PATIENCE)
 
     async def test_a_stop_while_it_starts_ends_both(
         self,
-        note: Callable[[], dict[str, Any]],
+        note: Note,
         fake_relay: FakeRelay,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setenv("MODE", "silent")
         stop, out = asyncio.Event(), io.StringIO()
-        options = BridgeOptions(
-            "http://127.0.0.1:4096", fake_relay.url, relay_secret=SECRET, opencode_arguments=("--port=0",)
-        )
+        options = starting(fake_relay)
         bridge = asyncio.create_task(run_bridge(options, stop=stop, out=out))
         await eventually(note)
         stop.set()
@@ -220,19 +202,12 @@ class TestBridge:
         assert out.getvalue() == ""
         await eventually(lambda: not alive(note()["pid"]))
 
-    async def test_as_a_command_it_ends_on_sigterm(
-        self, note: Callable[[], dict[str, Any]], fake_relay: FakeRelay
-    ) -> None:
+    async def test_as_a_command_it_ends_on_sigterm(self, note: Note, fake_relay: FakeRelay) -> None:
         words = ["bridge", f"--relay-url={fake_relay.url}", f"--relay-secret={SECRET}", "--port=0",
                  "--start-opencode", "--", "--port=0", "--hostname=127.0.0.1", "--print-logs"]  # fmt: skip
         bridge = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "relay",
-            *words,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+            sys.executable, "-m", "relay", *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )  # fmt: skip
         assert bridge.stdout
         async with asyncio.timeout(PATIENCE):
             while b"mobilevoice:///" not in await bridge.stdout.readline():

@@ -21,21 +21,9 @@ LOOPBACK = "http://127.0.0.1:4096"
 
 @pytest.mark.parametrize(
     ("host", "level"),
-    [
-        ("8.8.8.8", 0),
-        ("100.64.0.1", 1),
-        ("100.127.255.255", 1),
-        ("100.128.0.1", 0),
-        ("10.1.2.3", 2),
-        ("172.16.0.1", 2),
-        ("172.32.0.1", 0),
-        ("192.168.1.5", 2),
-        ("169.254.9.9", 3),
-        ("127.0.0.1", 4),
-        ("::1", 4),
-        ("laptop.local", 4),
-    ],
-)
+    [("8.8.8.8", 0), ("100.64.0.1", 1), ("100.127.255.255", 1), ("100.128.0.1", 0), ("10.1.2.3", 2), ("172.16.0.1", 2),
+     ("172.32.0.1", 0), ("192.168.1.5", 2), ("169.254.9.9", 3), ("127.0.0.1", 4), ("::1", 4), ("laptop.local", 4)],
+)  # fmt: skip
 def test_tiers(host: str, level: int) -> None:
     assert tier(host) == level
 
@@ -71,14 +59,8 @@ def test_advertised_hosts_become_urls(host: str, url: str) -> None:
             "http://0.0.0.0:4096",
             ["https://code.example.org", " "],
             ["169.254.9.9", "192.168.1.5", "100.64.0.1", "8.8.8.8", "10.0.0.1"],
-            [
-                "https://code.example.org",
-                "http://8.8.8.8:4096",
-                "http://100.64.0.1:4096",
-                "http://192.168.1.5:4096",
-                "http://10.0.0.1:4096",
-                "http://169.254.9.9:4096",
-            ],
+            ["https://code.example.org", "http://8.8.8.8:4096", "http://100.64.0.1:4096", "http://192.168.1.5:4096",
+             "http://10.0.0.1:4096", "http://169.254.9.9:4096"],
         ),
         ("http://0.0.0.0:4096", [], [], [LOOPBACK]),
         ("http://[::]:4096", [], [], [LOOPBACK]),
@@ -87,7 +69,7 @@ def test_advertised_hosts_become_urls(host: str, url: str) -> None:
         ("http://192.168.1.5:4096", ["192.168.1.5"], [], ["http://192.168.1.5:4096"]),
         ("https://code.example.org", ["a"], [], ["http://a:443", "https://code.example.org"]),
     ],
-)
+)  # fmt: skip
 def test_host_list(url: str, advertised: list[str], answering: list[str], hosts: list[str]) -> None:
     assert host_list(url, advertised, answering) == hosts
 
@@ -119,20 +101,15 @@ NAME = "http://laptop.tail1234.ts.net:4096"
         (
             "http://[::]:4096",
             ["2001:db8::5", "192.168.1.5", "fd7a:115c:a1e0::1", "100.101.102.103"],
-            [
-                NAME,
-                "http://100.101.102.103:4096",
-                "http://[fd7a:115c:a1e0::1]:4096",
-                "http://192.168.1.5:4096",
-                "http://[2001:db8::5]:4096",
-            ],
+            [NAME, "http://100.101.102.103:4096", "http://[fd7a:115c:a1e0::1]:4096", "http://192.168.1.5:4096",
+             "http://[2001:db8::5]:4096"],
         ),
         # Bound to the tailnet alone.
         ("http://100.101.102.103:4096", [], [NAME, "http://100.101.102.103:4096"]),
         (NAME, [], [NAME]),
         ("http://192.168.1.5:4096", [], ["http://192.168.1.5:4096"]),
     ],
-)
+)  # fmt: skip
 def test_tailscale_comes_before_the_lan_if_it_answers(
     url: str, answering: list[str], hosts: list[str]
 ) -> None:
