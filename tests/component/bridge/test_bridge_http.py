@@ -10,6 +10,7 @@ import pytest
 from aiohttp import encode_basic_auth
 
 from component.bridge.running import SECRET, Stage
+from simulator.loopback import free_port
 from waiting import PATIENCE, eventually
 
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
