@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -158,14 +158,6 @@ class RelayCase:
         while (left := ends - self.clock.now()) > 0:
             await self.clock.advance(min(left, await self._until_due()))
             await eventually(self._quiet)
-
-    async def turn_until(self, condition: Callable[[], bool], *, within: float) -> None:
-        """The same, a minute at a time, until it is true; AssertionError if it does not come true in so many seconds."""
-        for _ in range(int(within // 60)):
-            if condition():
-                return
-            await self.turn(60)
-        assert condition(), f"not within {within:g} s"
 
     async def _until_due(self) -> float:
         """Seconds until a push is due; where one is already, the second in which the relay polls again."""

@@ -12,122 +12,99 @@ from component.dispatcher.dispatching import (
     crashed_amid_a_push,
     delivery,
     polled,
-    register,
     row,
     send,
     status_is,
 )
 from fake_gateway import FakeGateway
-from mariadb import MariaDB
-from outcomes import answered, not_sent
 from relay.server import engine
 from relay.server.alerts.dispatcher import LIMITS, Dispatcher
-from relay.server.store import deliveries, devices
-from relay.server.store.database import close_database, open_database
+from relay.server.store import deliveries
 from relay.server.store.sql import Database
 from waiting import eventually
 
 
-class TestManyAtOnce:
-    async def test_two_copies_of_an_event_at_once_are_one_push(
-        self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway
-    ) -> None:
-        same, other = await delivery(db), await delivery(db)
-        found = await dispatcher.enqueue([[same], [same, other]])
-        assert [list(futures) for futures in found] == [[same.push.apns_id], [other.push.apns_id]]
-        assert [await future for futures in found for future in futures.values()] == ["sent", "sent"]
-        assert len(gateway.sent) == 2
+async def test_two_copies_of_an_event_at_once_are_one_push(
+    db: Database, dispatcher: Dispatcher, gateway: FakeGateway
+) -> None:
+    same, other = await delivery(db), await delivery(db)
+    found = await dispatcher.enqueue([[same], [same, other]])
+    assert [list(futures) for futures in found] == [[same.push.apns_id], [other.push.apns_id]]
+    assert [await future for futures in found for future in futures.values()] == ["sent", "sent"]
+    assert len(gateway.sent) == 2
 
 
-class TestLife:
-    async def test_stopping_finishes_what_is_in_flight(
-        self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway
-    ) -> None:
-        gateway.gate.clear()
-        planned = [await delivery(db) for _ in range(150)]
-        await dispatcher.enqueue([planned])
-        stopping = asyncio.create_task(dispatcher.engine.stop(5))
-        await eventually(lambda: len(gateway.sent) == LIMITS.in_flight)
-        gateway.gate.set()
-        await stopping
-        assert len(gateway.sent) == 150
-        for one in planned:
-            assert (await row(db, one.push.apns_id))["status"] == "sent"
+async def test_stopping_finishes_what_is_in_flight(
+    db: Database, dispatcher: Dispatcher, gateway: FakeGateway
+) -> None:
+    gateway.gate.clear()
+    planned = [await delivery(db) for _ in range(150)]
+    await dispatcher.enqueue([planned])
+    stopping = asyncio.create_task(dispatcher.engine.stop(5))
+    await eventually(lambda: len(gateway.sent) == LIMITS.in_flight)
+    gateway.gate.set()
+    await stopping
+    assert len(gateway.sent) == 150
+    for one in planned:
+        assert (await row(db, one.push.apns_id))["status"] == "sent"
 
-    async def test_stopping_does_not_wait_for_ever(
-        self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        gateway.gate.clear()
-        planned = await delivery(db)
-        await dispatcher.enqueue([[planned]])
-        await eventually(lambda: gateway.sent)
-        await dispatcher.engine.stop(0.01)
-        assert "stop unfinished=1" in caplog.text
-        assert (await row(db, planned.push.apns_id))["status"] == "queued"
 
-    async def test_after_a_crash_the_same_relay_goes_on_at_once_and_another_when_the_lease_ran_out(
-        self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway, make: Make, clock: Clock
-    ) -> None:
-        planned = await crashed_amid_a_push(db, dispatcher, gateway)
-        other_way = FakeGateway()
-        other = make(db, "host:10", other_way)
-        await other.engine.start()
-        clock.now = START + LEASE - 1
-        await polled(other)
-        assert not other_way.sent
-        again_way = FakeGateway()
-        await make(db, "host:1", again_way).engine.start()
-        await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
-        assert [push.apns_id for push in other_way.sent + again_way.sent] == [planned.push.apns_id]
+async def test_stopping_does_not_wait_for_ever(
+    db: Database, dispatcher: Dispatcher, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.gate.clear()
+    planned = await delivery(db)
+    await dispatcher.enqueue([[planned]])
+    await eventually(lambda: gateway.sent)
+    await dispatcher.engine.stop(0.01)
+    assert "stop unfinished=1" in caplog.text
+    assert (await row(db, planned.push.apns_id))["status"] == "queued"
 
-    async def test_what_a_crash_left_behind_goes_before_what_is_new(
-        self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway, make: Make,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:  # fmt: skip
-        """A relay that waited for its first poll sent the request of a turn after the turn's end."""
-        late = await crashed_amid_a_push(db, dispatcher, gateway)
-        monkeypatch.setattr(engine, "POLL_SECONDS", 3600.0)
-        way = FakeGateway()
-        await make(db, "host:1", way).engine.start()
-        await eventually(lambda: way.sent == [late.push])
 
-    async def test_another_relay_takes_over_when_the_lease_ran_out(
-        self, db: Database, dispatcher: Dispatcher, gateway: FakeGateway, make: Make, clock: Clock
-    ) -> None:
-        planned = await crashed_amid_a_push(db, dispatcher, gateway)
-        other_way = FakeGateway()
-        await make(db, "host:2", other_way).engine.start()
-        clock.now = START + LEASE
-        await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
-        assert other_way.sent == [planned.push]
+async def test_after_a_crash_the_same_relay_goes_on_at_once_and_another_when_the_lease_ran_out(
+    db: Database, dispatcher: Dispatcher, gateway: FakeGateway, make: Make, clock: Clock
+) -> None:
+    planned = await crashed_amid_a_push(db, dispatcher, gateway)
+    other_way = FakeGateway()
+    other = make(db, "host:10", other_way)
+    await other.engine.start()
+    clock.now = START + LEASE - 1
+    await polled(other)
+    assert not other_way.sent
+    again_way = FakeGateway()
+    await make(db, "host:1", again_way).engine.start()
+    await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
+    assert [push.apns_id for push in other_way.sent + again_way.sent] == [planned.push.apns_id]
 
-    async def test_old_rows_are_swept(
-        self, db: Database, dispatcher: Dispatcher, make: Make, clock: Clock
-    ) -> None:
-        assert await send(dispatcher, await delivery(db)) == ["sent"]
-        clock.now = START + 30 * 86_400 + 1
-        await make(db, "host:2").engine.start()
 
-        async def gone() -> bool:
-            return await deliveries.count(db) == 0
+async def test_what_a_crash_left_behind_goes_before_what_is_new(db: Database, dispatcher: Dispatcher, gateway: FakeGateway, make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A relay that waited for its first poll sent the request of a turn after the turn's end."""
+    late = await crashed_amid_a_push(db, dispatcher, gateway)
+    monkeypatch.setattr(engine, "POLL_SECONDS", 3600.0)
+    way = FakeGateway()
+    await make(db, "host:1", way).engine.start()
+    await eventually(lambda: way.sent == [late.push])
 
-        await eventually(gone)
 
-    @pytest.mark.mariadb
-    async def test_on_mariadb(self, mariadb: MariaDB, make: Make, gateway: FakeGateway, clock: Clock) -> None:
-        url = mariadb.new_database()
-        db = Database(await open_database(url))
-        await register(db)
-        dispatcher = make(db)
-        await dispatcher.engine.start()
-        gateway.answers = [answered(400, "BadDeviceToken"), not_sent("refused")]
-        planned = await delivery(db)
-        assert await send(dispatcher, planned) == ["queued"]
-        clock.now = START + 1
-        await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
-        gateway.answers = [answered(410, "Unregistered")]
-        assert await send(dispatcher, await delivery(db)) == ["failed"]
-        assert await devices.count(db) == 0
-        await dispatcher.engine.stop(5)
-        await close_database()
-        mariadb.drop_database(url)
+async def test_another_relay_takes_over_when_the_lease_ran_out(
+    db: Database, dispatcher: Dispatcher, gateway: FakeGateway, make: Make, clock: Clock
+) -> None:
+    planned = await crashed_amid_a_push(db, dispatcher, gateway)
+    other_way = FakeGateway()
+    await make(db, "host:2", other_way).engine.start()
+    clock.now = START + LEASE
+    await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
+    assert other_way.sent == [planned.push]
+
+
+async def test_old_rows_are_swept(db: Database, dispatcher: Dispatcher, make: Make, clock: Clock) -> None:
+    assert await send(dispatcher, await delivery(db)) == ["sent"]
+    clock.now = START + 30 * 86_400 + 1
+    await make(db, "host:2").engine.start()
+
+    async def gone() -> bool:
+        return await deliveries.count(db) == 0
+
+    await eventually(gone)

@@ -248,16 +248,6 @@ async def test_C157_pushes_that_wait_for_a_stream_are_held_back_too(
     assert {each.device_token for each in case.received} == set(phones)
 
 
-async def test_C157_the_push_that_asked_is_sent_with_the_others(case: RelayCase) -> None:
-    await case.phone()
-    good = case.refuse_key()
-    assert await case.event() == QUEUED
-    await case.turn_until(lambda: len(case.arrivals) == 6, within=60 * MINUTE)
-    case.key.public_key = good
-    await case.turn(16 * MINUTE)  # no pause is longer than a quarter of an hour
-    assert case.statuses() == [403] * 6 + [200]
-
-
 @pytest.mark.parametrize(
     ("profile", "spelling"),
     [("observed", "BadEnvironmentKeyInToken"), ("documented", "BadEnvironmentKeyIdInToken")],

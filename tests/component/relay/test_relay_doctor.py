@@ -171,7 +171,7 @@ class TestNeighbours:
         assert "must be an http" in (await self.found("opencode", opencode_url="nowhere")).said
         assert "must be an http" in (await self.found("relay", relay_url="nowhere")).said
 
-    async def test_nobody_there_is_told_from_a_stranger(self) -> None:
+    async def test_nobody_there_is_not_taken_for_a_stranger(self) -> None:
         assert "does not answer" in (await self.found("opencode")).said
         assert "does not answer" in (await self.found("relay")).said
 

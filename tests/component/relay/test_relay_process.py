@@ -1,4 +1,4 @@
-"""A relay process and an APNs over TLS: what its stop, its death and its next start do to pushes in flight."""
+"""`relay` as people start it, and an APNs over TLS: its stop, its death and its next start with pushes in flight; its lines and exit status."""
 
 import asyncio
 import os
@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from relay import __version__
 from simulator.loopback import free_port
 from waiting import PATIENCE, eventually
 
@@ -22,14 +23,20 @@ EVENT = {"secret": SECRET, "eventType": "complete", "sessionID": "ses_1", "event
 
 
 class Relay:
-    """A relay process; its standard error is kept."""
+    """A relay process; what it writes is kept."""
 
     def __init__(self, process: asyncio.subprocess.Process, url: str, log: Path) -> None:
         self.process, self.url, self._log = process, url, log
 
     @property
     def log(self) -> str:
+        """Its standard error."""
         return self._log.read_text()
+
+    @property
+    def out(self) -> str:
+        """Its standard output."""
+        return self._log.with_suffix(".out").read_text()
 
     async def get(self, path: str) -> dict[str, Any]:
         async with aiohttp.ClientSession() as session, session.get(self.url + path) as reply:
@@ -71,17 +78,21 @@ def variables(
 
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    """`await start("serve", variables)`: a relay process, ended with the test."""
+    """`await start(variables, "serve")`: a relay process, ended with the test."""
     processes: list[asyncio.subprocess.Process] = []
 
-    async def run(command: str, variables: dict[str, str]) -> Relay:
+    async def run(variables: dict[str, str], *arguments: str) -> Relay:
         log = tmp_path / f"relay-{len(processes)}.log"
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("APNS_", "RELAY_"))
         }
-        with log.open("wb") as stderr:
+        with log.open("wb") as err, log.with_suffix(".out").open("wb") as out:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "relay", command, env=inherited | variables, stderr=stderr
+                *(sys.executable, "-m", "relay", *arguments),
+                env=inherited | variables | {"HOME": str(tmp_path)},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
             )
         processes.append(process)
         return Relay(process, f"http://127.0.0.1:{variables.get('PORT', 0)}", log)
@@ -95,7 +106,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 
 @asynccontextmanager
 async def serving(start: Start, variables: dict[str, str]) -> AsyncIterator[Relay]:
-    relay: Relay = await start("serve", variables)
+    relay: Relay = await start(variables, "serve")
     await relay.ready()
     yield relay
 
@@ -113,7 +124,7 @@ async def register(relay: Relay) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_it_serves_until_it_is_told_to_stop(
+async def test_it_serves_until_a_signal_stops_it(
     start: Start, variables: dict[str, str], apns: Any, number: signal.Signals
 ) -> None:
     async with serving(start, variables) as relay:
@@ -128,16 +139,22 @@ async def test_it_serves_until_it_is_told_to_stop(
         assert hidden not in relay.log
 
 
-async def test_a_stop_waits_for_what_is_in_flight(start: Start, variables: dict[str, str], apns: Any) -> None:
+@pytest.mark.parametrize("hangs_up", [False, True], ids=["the caller waits", "the caller hung up"])
+async def test_a_stop_waits_for_what_is_in_flight(
+    start: Start, variables: dict[str, str], apns: Any, hangs_up: bool
+) -> None:
     apns.on_push = lambda request: None
     async with serving(start, variables) as relay:
         await register(relay)
         replying = asyncio.create_task(relay.post("/v1/event", **EVENT))
         await eventually(lambda: apns.requests)
+        if hangs_up:
+            replying.cancel()
         relay.process.terminate()
         await eventually(lambda: refuses(relay))
         apns.requests[0].answer()
-        assert await replying == {"ok": True, "sent": 1, "failed": 0, "queued": 0}
+        if not hangs_up:
+            assert await replying == {"ok": True, "sent": 1, "failed": 0, "queued": 0}
         assert await relay.ended() == 0
     assert deliveries(variables) == [(apns.apns_ids[0], "sent")]
     assert len(apns.requests) == 1
@@ -149,22 +166,6 @@ async def refuses(relay: Relay) -> bool:
     except aiohttp.ClientError:
         return True
     return False
-
-
-async def test_a_stop_waits_for_a_push_whose_caller_hung_up(
-    start: Start, variables: dict[str, str], apns: Any
-) -> None:
-    apns.on_push = lambda request: None
-    async with serving(start, variables) as relay:
-        await register(relay)
-        replying = asyncio.create_task(relay.post("/v1/event", **EVENT))
-        await eventually(lambda: apns.requests)
-        replying.cancel()
-        relay.process.terminate()
-        await eventually(lambda: refuses(relay))
-        apns.requests[0].answer()
-        assert await relay.ended() == 0
-    assert deliveries(variables) == [(apns.apns_ids[0], "sent")]
 
 
 async def test_a_stop_without_apns_leaves_the_rest_for_the_next_start(
@@ -205,15 +206,17 @@ async def test_a_killed_relay_is_picked_up_by_the_next(
     assert len(apns.requests) == 2
 
 
-# Starts that fail: exit status 1 and one line.
+# Starts that fail: exit status 1 and one line, which shows no secret.
 
 
-async def fails(start: Start, variables: dict[str, str]) -> str:
-    relay: Relay = await start("serve", variables)
+async def fails(start: Start, variables: dict[str, str], *arguments: str) -> str:
+    relay: Relay = await start(variables, *arguments or ("serve",))
     assert await relay.ended() == 1
     lines = [line for line in relay.log.splitlines() if " INFO " not in line]
     assert len(lines) == 1, relay.log
     assert lines[0].startswith("relay: ")
+    assert "hunter2" not in lines[0]
+    assert relay.out == ""
     return lines[0]
 
 
@@ -221,19 +224,71 @@ async def test_a_relay_that_cannot_have_the_port_leaves_the_other_one_alone(
     start: Start, variables: dict[str, str]
 ) -> None:
     async with serving(start, variables) as relay:
-        assert "Is another relay running?" in await fails(start, variables)
+        line = await fails(start, variables)
+        assert f"cannot listen on 127.0.0.1:{variables['PORT']}" in line
+        assert "Is another relay running?" in line
         assert (await relay.get("/health"))["ok"]
+
+
+async def test_every_wrong_setting_is_named(start: Start, variables: dict[str, str]) -> None:
+    wrong = {"APNS_TEAM_ID": "", "PORT": "x", "APNS_PRIVATE_KEY": "hunter2"}
+    line = await fails(start, variables | wrong)
+    for name in ("APNS_TEAM_ID is missing", "PORT must", "APNS_PRIVATE_KEY must"):
+        assert name in line
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.parametrize(
+    "url", ["sqlite:///no/such/folder/relay.sqlite3", "mysql://relay:hunter2@127.0.0.1:1/relay"]
+)
+async def test_a_database_that_cannot_be_used(
+    start: Start, variables: dict[str, str], command: str, url: str
+) -> None:
+    line = await fails(start, variables | {"DATABASE_URL": url}, command)
+    assert "cannot use the database" in line
+
+
+async def test_a_file_that_is_no_database(start: Start, variables: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "text.txt"
+    file.write_text("no database\n" * 100)
+    assert "not a database" in await fails(start, variables | {"DATABASE_URL": f"sqlite://{file}"})
 
 
 @pytest.mark.mariadb
 async def test_a_wrong_password(start: Start, variables: dict[str, str], mariadb: Any) -> None:
     url = mariadb.new_database().replace("root@", "root:hunter2@")
-    line = await fails(start, variables | {"DATABASE_URL": url})
-    assert "Access denied" in line
-    assert "hunter2" not in line
+    assert "Access denied" in await fails(start, variables | {"DATABASE_URL": url})
 
 
 @pytest.mark.mariadb
 async def test_a_database_that_is_not_there(start: Start, variables: dict[str, str], mariadb: Any) -> None:
     line = await fails(start, variables | {"DATABASE_URL": f"mysql://root@127.0.0.1:{mariadb.port}/nothing"})
     assert "Unknown database 'nothing'" in line
+
+
+async def test_a_secret_that_is_too_short(start: Start, variables: dict[str, str]) -> None:
+    assert "16" in await fails(start, variables, "bridge", "--relay-secret", "hunter2")
+
+
+# The other commands.
+
+
+async def output(start: Start, variables: dict[str, str], *arguments: str) -> str:
+    relay: Relay = await start(variables, *arguments)
+    assert (await relay.ended(), relay.log) == (0, "")
+    return relay.out
+
+
+async def test_migrate_makes_the_tables(start: Start, variables: dict[str, str]) -> None:
+    for _ in range(2):
+        assert await output(start, variables, "migrate") == ""
+    assert deliveries(variables) == []
+
+
+async def test_version(start: Start, variables: dict[str, str]) -> None:
+    assert await output(start, variables, "--version") == f"relay {__version__}\n"
+
+
+async def test_pair_prints_a_link(start: Start, variables: dict[str, str]) -> None:
+    secret = {"RELAY_SECRET": SECRET}
+    assert "mobilevoice:///?pair=" in await output(start, variables | secret, "pair")

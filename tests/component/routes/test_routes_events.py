@@ -16,146 +16,134 @@ from component.routes.calls import (
     table,
 )
 from fake_gateway import FakeGateway
-from outcomes import answered, maybe_sent, not_sent
+from outcomes import answered, not_sent
 from waiting import eventually
 
 
-class TestEvents:
-    @pytest.fixture
-    async def app(self, start: Start, database_url: str) -> AsyncIterator[Quart]:
-        """On both databases."""
-        async with start(database_url, RELAY_EVENT_DEADLINE="0.2") as running:
-            yield running
+@pytest.fixture
+async def app(start: Start, database_url: str) -> AsyncIterator[Quart]:
+    """On both databases."""
+    async with start(database_url, RELAY_EVENT_DEADLINE="0.2") as running:
+        yield running
 
-    async def test_delivered_is_logged(self, app: Quart, gateway: FakeGateway) -> None:
-        await register(app)
-        assert await post_event(app, title="Title 👩‍👩‍👧") == {
-            "ok": True,
-            "sent": 1,
-            "failed": 0,
-            "queued": 0,
-        }
-        (push,), (row,) = gateway.sent, await table()
-        assert uuid.UUID(row["id"]).version == 5
-        assert row["id"] == push.apns_id
-        assert (row["status"], row["http_status"], row["reason"]) == ("sent", 200, None)
-        assert (row["event_id"], row["session_id"], row["token_suffix"]) == ("e1", "ses_1", "abababab")
-        assert row["latency_ms"] >= 0
-        assert row["payload"] is None
-        assert "👩‍👩‍👧" in json.loads(push.payload)["aps"]["alert"]["title"]
 
-    async def test_refused_is_failed(self, app: Quart, gateway: FakeGateway) -> None:
-        await register(app)
-        gateway.answers = [answered(400, "BadTopic")]
-        assert await post_event(app) == NOTHING | {"failed": 1}
-        (row,) = await table()
-        assert (row["status"], row["http_status"], row["reason"]) == ("failed", 400, "BadTopic")
+async def test_delivered_is_logged(app: Quart, gateway: FakeGateway) -> None:
+    await register(app)
+    assert await post_event(app, title="Title 👩‍👩‍👧") == {
+        "ok": True,
+        "sent": 1,
+        "failed": 0,
+        "queued": 0,
+    }
+    (push,), (row,) = gateway.sent, await table()
+    assert uuid.UUID(row["id"]).version == 5
+    assert row["id"] == push.apns_id
+    assert (row["status"], row["http_status"], row["reason"]) == ("sent", 200, None)
+    assert (row["event_id"], row["session_id"], row["token_suffix"]) == ("e1", "ses_1", "abababab")
+    assert row["latency_ms"] >= 0
+    assert row["payload"] is None
+    assert "👩‍👩‍👧" in json.loads(push.payload)["aps"]["alert"]["title"]
 
-    async def test_slow_is_queued_and_settled_later(self, app: Quart, gateway: FakeGateway) -> None:
-        await register(app)
-        gateway.gate.clear()
-        assert await post_event(app) == NOTHING | {"queued": 1}
-        assert await post_event(app) == NOTHING | {"queued": 1}
-        assert [row["status"] for row in await table()] == ["queued"]
-        gateway.gate.set()
-        await eventually(lambda: statuses_are("sent"))
-        assert await post_event(app) == NOTHING | {"sent": 1}
-        assert len(gateway.sent) == 1
 
-    async def test_not_reached_is_queued(self, app: Quart, gateway: FakeGateway) -> None:
-        await register(app)
-        gateway.answers = [not_sent("refused")]
-        assert await post_event(app) == NOTHING | {"queued": 1}
-        (row,) = await table()
-        assert (row["status"], row["attempts"], row["error"]) == ("queued", 1, "refused")
+async def test_refused_is_failed(app: Quart, gateway: FakeGateway) -> None:
+    await register(app)
+    gateway.answers = [answered(400, "BadTopic")]
+    assert await post_event(app) == NOTHING | {"failed": 1}
+    (row,) = await table()
+    assert (row["status"], row["http_status"], row["reason"]) == ("failed", 400, "BadTopic")
 
-    async def test_without_a_phone_nothing_happens(self, app: Quart, gateway: FakeGateway) -> None:
-        await register(app)
-        assert await post_event(app, secret="o" * 24) == NOTHING
-        assert await post_event(app, eventType="progress") == NOTHING
-        assert await post_event(app, None, eventType="start", contentState=None) == NOTHING
-        assert (gateway.sent, await table()) == ([], [])
 
-    async def test_each_phone_for_itself(self, app: Quart, gateway: FakeGateway) -> None:
-        for token in ("aa", "bb", "cc"):
-            await register(app, token)
-        gateway.answers = [answered(200), answered(400, "BadTopic"), maybe_sent("lost")]
-        assert await post_event(app) == {"ok": True, "sent": 1, "failed": 1, "queued": 1}
-        assert {push.device_token for push in gateway.sent} == {"aa", "bb", "cc"}
-        assert len({push.collapse_id for push in gateway.sent}) == 1
+async def test_slow_is_queued_and_settled_later(app: Quart, gateway: FakeGateway) -> None:
+    await register(app)
+    gateway.gate.clear()
+    assert await post_event(app) == NOTHING | {"queued": 1}
+    assert await post_event(app) == NOTHING | {"queued": 1}
+    assert [row["status"] for row in await table()] == ["queued"]
+    gateway.gate.set()
+    await eventually(lambda: statuses_are("sent"))
+    assert await post_event(app) == NOTHING | {"sent": 1}
+    assert len(gateway.sent) == 1
 
-    async def test_a_resend_sends_nothing_and_reports_the_same(
-        self, app: Quart, gateway: FakeGateway
-    ) -> None:
-        await register(app, "aa")
-        await register(app, "bb")
-        gateway.answers = [answered(400, "BadTopic")]
-        first = await post_event(app)
-        assert first == NOTHING | {"sent": 1, "failed": 1}
-        assert await post_event(app) == first
-        assert await post_event(app, title="Other text") == first
-        assert len(gateway.sent) == 2
-        assert await post_event(app, "E1") == NOTHING | {"sent": 2}
 
-    async def test_a_resend_after_the_dead_token_went_reports_the_same(
-        self, app: Quart, gateway: FakeGateway
-    ) -> None:
-        await register(app)
-        gateway.answers = [answered(410, "Unregistered", None)]
-        assert await post_event(app) == NOTHING | {"failed": 1}
-        assert await table("device_registration") == []
-        assert await post_event(app) == NOTHING | {"failed": 1}
+async def test_without_a_phone_nothing_happens(app: Quart, gateway: FakeGateway) -> None:
+    await register(app)
+    assert await post_event(app, secret="o" * 24) == NOTHING
+    assert await post_event(app, eventType="progress") == NOTHING
+    assert await post_event(app, None, eventType="start", contentState=None) == NOTHING
+    assert (gateway.sent, await table()) == ([], [])
 
-    async def test_a_resend_reaches_the_phone_that_came_since(self, app: Quart, gateway: FakeGateway) -> None:
-        await register(app, "aa")
-        await post_event(app)
-        for token in ("bb", "cc"):
-            await register(app, token)
-        assert await post_event(app) == NOTHING | {"sent": 3}
-        assert sorted(push.device_token for push in gateway.sent) == ["aa", "bb", "cc"]
 
-    async def test_events_without_an_id_are_all_new(self, app: Quart, gateway: FakeGateway) -> None:
-        await register(app)
-        assert [await post_event(app, None), await post_event(app, None)] == [NOTHING | {"sent": 1}] * 2
-        assert len({push.apns_id for push in gateway.sent}) == 2
+async def test_each_phone_for_itself(app: Quart, gateway: FakeGateway) -> None:
+    for token in ("aa", "bb", "cc"):
+        await register(app, token)
+    gateway.answers = [answered(200), answered(400, "BadTopic"), not_sent("refused")]
+    assert await post_event(app) == {"ok": True, "sent": 1, "failed": 1, "queued": 1}
+    (row,) = [row for row in await table() if row["status"] == "queued"]
+    assert (row["attempts"], row["error"]) == (1, "refused")
+    assert {push.device_token for push in gateway.sent} == {"aa", "bb", "cc"}
+    assert len({push.collapse_id for push in gateway.sent}) == 1
 
-    async def test_fifty_copies_at_once_are_one_push_for_each_phone(
-        self, app: Quart, gateway: FakeGateway
-    ) -> None:
-        for token in ("aa", "bb"):
-            await register(app, token)
-        answers = await asyncio.gather(*(post_event(app) for _ in range(50)))
-        assert sorted(push.device_token for push in gateway.sent) == ["aa", "bb"]
-        assert {said["sent"] + said["failed"] + said["queued"] for said in answers} == {2}
-        assert await post_event(app) == NOTHING | {"sent": 2}
 
-    async def test_a_caller_who_hangs_up_loses_nothing(self, app: Quart, gateway: FakeGateway) -> None:
-        await register(app)
-        gateway.gate.clear()
-        for turns in range(40):
-            request = asyncio.create_task(post_event(app, f"e{turns}"))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            request.cancel()
-            await asyncio.gather(request, return_exceptions=True)
-        gateway.gate.set()
-        last = await post_event(app, "last")
-        assert last["sent"] == 1
-        await eventually(lambda: statuses_are("sent"))
-        logged = [row["id"] for row in await table()]
-        assert sorted(push.apns_id for push in gateway.sent) == sorted(logged)
-        assert len(logged) > 20
+async def test_a_resend_sends_nothing_and_reports_the_same(app: Quart, gateway: FakeGateway) -> None:
+    await register(app, "aa")
+    await register(app, "bb")
+    gateway.answers = [answered(400, "BadTopic")]
+    first = await post_event(app)
+    assert first == NOTHING | {"sent": 1, "failed": 1}
+    assert await post_event(app) == first
+    assert await post_event(app, title="Other text") == first
+    assert len(gateway.sent) == 2
+    assert await post_event(app, "E1") == NOTHING | {"sent": 2}
 
-    async def test_a_caller_who_hangs_up_while_apns_is_slow(self, app: Quart, gateway: FakeGateway) -> None:
-        await register(app)
-        gateway.gate.clear()
-        request = asyncio.create_task(post_event(app))
-        await eventually(lambda: gateway.sent)
+
+async def test_a_resend_after_the_dead_token_went_reports_the_same(app: Quart, gateway: FakeGateway) -> None:
+    await register(app)
+    gateway.answers = [answered(410, "Unregistered", None)]
+    assert await post_event(app) == NOTHING | {"failed": 1}
+    assert await table("device_registration") == []
+    assert await post_event(app) == NOTHING | {"failed": 1}
+
+
+async def test_a_resend_reaches_the_phone_that_came_since(app: Quart, gateway: FakeGateway) -> None:
+    await register(app, "aa")
+    await post_event(app)
+    for token in ("bb", "cc"):
+        await register(app, token)
+    assert await post_event(app) == NOTHING | {"sent": 3}
+    assert sorted(push.device_token for push in gateway.sent) == ["aa", "bb", "cc"]
+
+
+async def test_events_without_an_id_are_all_new(app: Quart, gateway: FakeGateway) -> None:
+    await register(app)
+    assert [await post_event(app, None), await post_event(app, None)] == [NOTHING | {"sent": 1}] * 2
+    assert len({push.apns_id for push in gateway.sent}) == 2
+
+
+async def test_fifty_copies_at_once_are_one_push_for_each_phone(app: Quart, gateway: FakeGateway) -> None:
+    for token in ("aa", "bb"):
+        await register(app, token)
+    answers = await asyncio.gather(*(post_event(app) for _ in range(50)))
+    assert sorted(push.device_token for push in gateway.sent) == ["aa", "bb"]
+    assert {said["sent"] + said["failed"] + said["queued"] for said in answers} == {2}
+    assert await post_event(app) == NOTHING | {"sent": 2}
+
+
+async def test_a_caller_who_hangs_up_loses_nothing(app: Quart, gateway: FakeGateway) -> None:
+    await register(app)
+    gateway.gate.clear()
+    for turns in range(40):
+        request = asyncio.create_task(post_event(app, f"e{turns}"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
         request.cancel()
         await asyncio.gather(request, return_exceptions=True)
-        gateway.gate.set()
-        await eventually(lambda: statuses_are("sent"))
-        assert len(gateway.sent) == 1
+    gateway.gate.set()
+    last = await post_event(app, "last")
+    assert last["sent"] == 1
+    await eventually(lambda: statuses_are("sent"))
+    logged = [row["id"] for row in await table()]
+    assert sorted(push.apns_id for push in gateway.sent) == sorted(logged)
+    assert len(logged) > 20
 
 
 async def statuses_are(status: str) -> bool:
