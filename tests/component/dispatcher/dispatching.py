@@ -1,12 +1,12 @@
 """A dispatcher with the clock that a test moves, what it is given, and what became of that."""
 
 import asyncio
-import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import outcomes
 from fake_gateway import FakeGateway
-from relay.apns.push import Push
 from relay.contract import DeviceRegister
 from relay.server.alerts.dispatcher import Dispatcher
 from relay.server.delivery import Delivery
@@ -54,28 +54,11 @@ async def register(db: Database, at: float = START - 100, apns_env: Any = "produ
 
 
 async def delivery(db: Database, at: float = START) -> Delivery:
+    """An alert for the phone that is registered."""
     (phone,) = await devices.recipients(db, SECRET)
-    push = Push(
-        apns_id=str(uuid.uuid4()),
-        device_token=phone.device_token,
-        apns_env=phone.apns_env,
-        topic=phone.bundle_id,
-        push_type="alert",
-        priority=10,
-        expiration=int(at) + 86_400,
-        collapse_id="c",
-        payload=b"{}",
-    )
-    return Delivery(
-        push=push,
-        secret_hash=SECRET,
-        event_id="e",
-        event_type="complete",
-        session_id="s",
-        device_id=phone.device_id,
-        created_at=int(at * 1000),
-        registered_at=phone.registered_at,
-    )
+    push = replace(outcomes.ALERT, device_token=phone.device_token, apns_env=phone.apns_env)
+    of = {"device_id": phone.device_id, "registered_at": phone.registered_at}
+    return outcomes.delivery(int(at * 1000), push=push, **of)
 
 
 async def send(dispatcher: Dispatcher, *planned: Delivery) -> list[str]:

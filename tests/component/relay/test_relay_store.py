@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -16,8 +15,9 @@ from tortoise.exceptions import OperationalError
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
 
-from outcomes import answered, not_sent
-from relay.apns.push import Outcome, Push
+import outcomes
+from outcomes import ALERT, answered, not_sent
+from relay.apns.push import Outcome
 from relay.contract import DeviceRegister
 from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus
 from relay.server.store import database, deliveries, devices
@@ -48,29 +48,8 @@ async def phone(db: Database, token: str = "ab" * 32, secret_hash: str = SECRET,
     return next(p.device_id for p in await devices.recipients(db, secret_hash) if p.device_token == token)
 
 
-def delivery(device_id: str, apns_id: str = "", **changes: Any) -> Delivery:
-    push = Push(
-        apns_id=apns_id or str(uuid.uuid4()),
-        device_token="ab" * 32,
-        apns_env="production",
-        topic="com.example.app",
-        push_type="alert",
-        priority=10,
-        expiration=NOW // 1000 + 86_400,
-        collapse_id="c" * 32,
-        payload=changes.pop("payload", b'{"aps":{}}'),
-    )
-    made = Delivery(
-        push=push,
-        secret_hash=SECRET,
-        event_id="e1",
-        event_type="complete",
-        session_id="ses_1",
-        device_id=device_id,
-        created_at=NOW,
-        registered_at=NOW,
-    )
-    return replace(made, **changes)
+def delivery(device_id: str, *, payload: bytes = b'{"aps":{}}', **changes: Any) -> Delivery:
+    return outcomes.delivery(NOW, push=replace(ALERT, payload=payload), device_id=device_id, **changes)
 
 
 def result(

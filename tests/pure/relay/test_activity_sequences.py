@@ -192,14 +192,6 @@ class OneActivity:
     def time_passes(self, ms: int) -> None:
         self.now += ms
 
-    def many_questions_are_asked(self) -> None:
-        """More than the budget of an hour bears."""
-        if self.row is None or self.row.activity.stage != "active":
-            return
-        for event_type in ["permission", "progress"] * 12:
-            self.news(event_type=event_type, status=None)
-            self.quiet()
-
     # What must hold when everything is quiet, after any sequence.
 
     def all_is_quiet(self) -> None:
@@ -277,12 +269,3 @@ def test_any_sequence(can_start: bool, steps: list[tuple[str, dict[str, Any]]]) 
     for name, about in steps:
         getattr(one, name)(**about)
     one.all_is_quiet()
-
-
-@settings(max_examples=20, deadline=None)
-@given(steps=st.lists(STEPS, max_size=20))
-def test_the_budget_of_an_hour_holds_after_any_sequence(steps: list[tuple[str, dict[str, Any]]]) -> None:
-    one = OneActivity(can_start=True)
-    for name, about in [*steps, ("registers", {"rotates": False})]:
-        getattr(one, name)(**about)
-    one.many_questions_are_asked()

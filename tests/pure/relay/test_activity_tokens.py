@@ -4,8 +4,6 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from activity_values import (
     HOUR,
@@ -180,33 +178,6 @@ def test_what_is_taken_over_takes_its_life_along() -> None:
     assert after == replace(
         mine, id=new.id, device_token=OTHER_PHONE, revision=2, registered_at=NOW, updated_at=NOW
     )  # fmt: skip
-
-
-ROW_OF_A_SESSION = st.builds(
-    lambda stage, device_token, token: activity(
-        stage=stage, device_token=device_token, activity_token=token if stage == "active" else None
-    ),
-    st.sampled_from(get_args(Stage)),
-    st.sampled_from(["", PHONE, OTHER_PHONE]),
-    st.sampled_from([TOKEN, NEW_TOKEN, OTHER_TOKEN]),
-)
-
-
-@given(
-    there=st.lists(
-        ROW_OF_A_SESSION, unique_by=(lambda one: one.id, lambda one: one.activity_token or one.id)
-    ),
-    device_token=st.sampled_from(["", PHONE, OTHER_PHONE]),
-    token=st.sampled_from([TOKEN, NEW_TOKEN]),
-)
-def test_a_token_belongs_to_one_activity_and_a_phone_has_one_for_each_session(
-    there: list[Activity], device_token: str, token: str
-) -> None:
-    after, gone = registered(there, registration(device_token=device_token, activity_token=token), NOW)
-    rows = {one.id: one for one in there if one is not gone} | {after.id: after}
-    assert [one for one in rows.values() if one.activity_token == token] == [after]
-    assert not device_token or after.device_token == device_token
-    assert after.id == activity_id(SECRET, SESSION, after.device_token)
 
 
 # Unregistering.

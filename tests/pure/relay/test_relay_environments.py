@@ -5,16 +5,12 @@ from dataclasses import replace
 import pytest
 
 from fake_gateway import FakeGateway
-from outcomes import answered, maybe_sent, not_sent
+from outcomes import ALERT, answered, maybe_sent, not_sent
 from relay.apns.environments import OTHER, Environments
-from relay.apns.push import Outcome, Push
+from relay.apns.push import Outcome
 from relay.apns.reasons import Verdict
 from relay.contract import ApnsEnv
 
-PUSH = Push(
-    apns_id="i", device_token="ab", apns_env="production", topic="t", push_type="alert", priority=10, expiration=0,
-    collapse_id="", payload=b"{}",
-)  # fmt: skip
 BAD_TOKEN = answered(400, "BadDeviceToken", 7)
 BAD_KEY = answered(403, "BadEnvironmentKeyInToken")
 
@@ -35,7 +31,7 @@ async def ask(*answers: Outcome | Exception, apns_env: ApnsEnv = "production") -
     """The outcome, and which environments were asked."""
     gateway = FakeGateway()
     gateway.answers.extend(answers)
-    outcome = await Environments(gateway).send(replace(PUSH, apns_env=apns_env))
+    outcome = await Environments(gateway).send(replace(ALERT, apns_env=apns_env))
     return outcome, [push.apns_env for push in gateway.sent]
 
 

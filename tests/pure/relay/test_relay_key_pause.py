@@ -7,16 +7,12 @@ from dataclasses import replace
 import pytest
 
 from fake_gateway import FakeGateway
-from outcomes import answered, maybe_sent, not_sent
+from outcomes import ALERT, answered, maybe_sent, not_sent
 from relay.apns.key_pause import LONGEST_PAUSE, KeyPause
-from relay.apns.push import Outcome, Push
+from relay.apns.push import Outcome
 from relay.apns.reasons import REASONS, Verdict
 from waiting import eventually
 
-PUSH = Push(
-    apns_id="i", device_token="ab", apns_env="production", topic="t", push_type="alert", priority=10, expiration=0,
-    collapse_id="", payload=b"{}",
-)  # fmt: skip
 SENT, REFUSED = answered(200), answered(403, "InvalidProviderToken")
 
 
@@ -30,7 +26,7 @@ class Scene:
         self.pause = KeyPause(self.gateway, lambda: self.now)
 
     async def send(self, **changes: object) -> Outcome:
-        return await self.pause.send(replace(PUSH, **changes))  # type: ignore[arg-type]
+        return await self.pause.send(replace(ALERT, **changes))  # type: ignore[arg-type]
 
     @property
     def asked(self) -> int:

@@ -198,26 +198,6 @@ def is_whole_or_shortened(shown: str, text: str) -> bool:
     return shown == text or (shown.endswith("…") and text.startswith(shown[:-1]))
 
 
-# The text that grows most: a quote is one character, two bytes in JSON, and four in a JSON string inside JSON.
-WORST = ['"', "\\", "\x00", "😀", "漢", "ä"]
-
-
-@pytest.mark.parametrize("letter", WORST)
-@pytest.mark.parametrize("activity_format", FORMATS)
-def test_the_longest_names_and_texts_fit(letter: str, activity_format: ActivityFormat) -> None:
-    text, names = letter * 9000, ('"' * 128, "\\" * 128)
-    for session_id in names:
-        content = ActivityContent(
-            event="start", timestamp=2**40, state=state("permission", text, title=text, retry=text),
-            session_id=session_id, url=session_link(session_id), alert=(text, text), stale_date=2**40,
-        )  # fmt: skip
-        payload = activity_payload(content, activity_format)
-        assert len(payload) <= MAX_PAYLOAD
-        assert fields_of(json.loads(payload)["aps"]["content-state"], activity_format)[
-            "lastMessage"
-        ].endswith("…")
-
-
 def test_texts_of_the_plans_length_are_whole() -> None:
     """lastMessage has about 120 characters, also where each has two bytes."""
     content = ActivityContent(

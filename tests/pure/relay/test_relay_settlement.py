@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcomes import answered, maybe_sent, not_sent
-from relay.apns.push import Outcome, Push
+from outcomes import answered, delivery, maybe_sent, not_sent
+from relay.apns.push import Outcome
 from relay.apns.reasons import REASONS, Verdict
 from relay.server.alerts.settlement import FIRST_RETRY, LONGEST_RETRY, STATUS, result_of
-from relay.server.delivery import Delivery, DeliveryResult, expired
+from relay.server.delivery import DeliveryResult, expired
 
 NOW = 1_800_000_000_000
 DAY = 86_400
@@ -31,33 +31,8 @@ TABLE: dict[str, tuple[Outcome, str, bool]] = {
 """By outcome the status, and whether the token is forgotten."""
 
 
-def delivery(*, attempts: int = 0, expires_in: float = DAY) -> Delivery:
-    push = Push(
-        apns_id="i",
-        device_token="ab",
-        apns_env="production",
-        topic="t",
-        push_type="alert",
-        priority=10,
-        expiration=NOW // 1000 + int(expires_in),
-        collapse_id="c",
-        payload=b"{}",
-    )
-    return Delivery(
-        push=push,
-        secret_hash="s",
-        event_id="e",
-        event_type="complete",
-        session_id="s",
-        device_id="d",
-        created_at=NOW,
-        registered_at=NOW - 1000,
-        attempts=attempts,
-    )
-
-
 def settled(outcome: Outcome, jitter: float = 0.0, **changes: Any) -> DeliveryResult:
-    return result_of(delivery(**changes), outcome, at=NOW, jitter=jitter)
+    return result_of(delivery(NOW, **changes), outcome, at=NOW, jitter=jitter)
 
 
 def test_both_tables_have_every_verdict() -> None:
@@ -114,7 +89,7 @@ def test_a_pause_beyond_the_expiry_is_a_failure() -> None:
 
 @pytest.mark.parametrize(("expires_in", "late"), [(-1, True), (0, True), (1, False)])
 def test_what_expired_is_not_sent_and_has_failed(expires_in: int, late: bool) -> None:
-    outcome = expired(delivery(expires_in=expires_in).push, NOW)
+    outcome = expired(delivery(NOW, expires_in=expires_in).push, NOW)
     assert (outcome is not None) == late
     assert outcome is None or settled(outcome).status == "failed"
 
