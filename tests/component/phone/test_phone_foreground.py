@@ -56,26 +56,6 @@ async def test_its_token_is_registered_and_unregistered_at_the_end(scene: Scene)
     assert registered["activityToken"] in scene.apns.expired
 
 
-async def test_two_sessions_have_a_card_each_and_a_subagent_none(scene: Scene) -> None:
-    phone, agent = scene.phone(), scene.agent
-    await scene.open(phone)
-    agent.session("ses_1", "one")
-    agent.session("ses_2", "two")
-    agent.session("ses_3", "child job", parentID="ses_1")
-    for session_id in ("ses_1", "ses_2", "ses_3"):
-        agent.busy(session_id)
-    agent.asks("per_1", "ses_3")
-    await scene.until(lambda: len(phone.activities.active) == 2)
-    assert phone.app.live_sessions.monitored == {"ses_1", "ses_2"}
-    first, second = phone.activities.active
-    shown = phone.screen.slots(scene.clock.now())
-    await scene.until(lambda: phone.screen.slots(scene.clock.now())[first.id].minimal == "!")
-    assert shown[second.id].banner[:2] == ("two", "Working")
-    agent.idle("ses_3")
-    agent.idle("ses_2")
-    await scene.until(lambda: phone.activities.active == (first,))
-
-
 async def test_the_next_turn_of_a_session_takes_the_place_of_the_last(scene: Scene) -> None:
     phone, agent = scene.phone(), scene.agent
     agent.session()

@@ -48,6 +48,8 @@ def test_a_start_wakes_the_app_which_gets_its_token(phone, journal) -> None:
     received: list[tuple[str, str]] = []
     stop = phone.on_activity_token(lambda activity, token: received.append((activity.id, token)))
     activity = start(phone)
+    assert phone.activities.started_since(activity.started_at) == (activity,)
+    assert phone.activities.started_since(activity.started_at + 1) == ()
     assert (activity.state, activity.island, activity.update_token_known) == ("active", True, True)
     assert received == [("activity-1", activity.token)]
     assert activity.token.startswith("activity-")
@@ -63,12 +65,6 @@ def test_a_start_wakes_the_app_which_gets_its_token(phone, journal) -> None:
     stop()
     start(phone)
     assert len(received) == 1
-
-
-def test_what_was_started_since(phone, clock) -> None:
-    first = start(phone)
-    assert phone.activities.started_since(clock.now()) == (first,)
-    assert phone.activities.started_since(clock.now() + 1) == ()
 
 
 def test_no_activity_yet(phone) -> None:
@@ -257,31 +253,24 @@ def test_a_background_push(phone, alert, journal) -> None:
 
 
 HELD_BACK = {
-    "after force-quit, until the app is opened": (
-        lambda phone: phone.set("app", "force_quit"),
-        lambda phone: phone.set("app", "foreground"),
-        0,
-    ),
-    "until Allow was tapped": (
-        lambda phone: phone.profile.set("la_allow_gate", True),
-        lambda phone: phone.set("la_allow_tapped", True),
-        1,
-    ),
+    "after force-quit, until the app is opened": (("app", "force_quit"), None, ("app", "foreground"), 0),
+    "until Allow was tapped": (None, ("la_allow_gate", True), ("la_allow_tapped", True), 1),
     "until the app is opened, if a start does not wake it": (
-        lambda phone: phone.profile.set("start_wakes_app", False),
-        lambda phone: phone.set("app", "foreground"),
-        0,
+        None, ("start_wakes_app", False), ("app", "foreground"), 0,
     ),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("when", HELD_BACK)
 def test_when_the_token_is_held_back(phone, when: str) -> None:
-    hold, release, wakes = HELD_BACK[when]
-    hold(phone)
+    setting, parameter, release, wakes = HELD_BACK[when]
+    if setting:
+        phone.set(*setting)
+    if parameter:
+        phone.profile.set(*parameter)
     activity = start(phone)
     assert (activity.running, activity.update_token_known, phone.background_wakes) == (True, False, wakes)
-    release(phone)
+    phone.set(*release)
     assert activity.update_token_known
     phone.set("app", "force_quit")
     phone.activities.rotate(activity)

@@ -32,16 +32,9 @@ def test_a_stale_date_in_the_past_is_stale_at_once(kit: Kit) -> None:
     assert [(one.at, one.what) for one in kit.pass_time(0)] == [(T0 + 100, "stale")]
 
 
-def test_updates_do_not_lengthen_it(kit: Kit) -> None:
-    kit.pass_time(7 * HOUR)
-    kit.update()
-    kit.pass_time(HOUR)
-    assert kit.newest.state == "ended"
-
-
 def test_all_at_once_happens_in_order(kit: Kit) -> None:
     kit.changes(bright=False)
-    kit.change(push("update", T0 + 1, priority=5, stale_date=T0 + 300))
+    kit.change(push("update", T0 + 1, priority=5, stale_date=T0 + 300))  # it does not lengthen the 8 hours
     kit.pass_time(24 * HOUR)
     assert outcome(kit)[1:] == [
         (0, "deferred"),
@@ -93,12 +86,9 @@ def test_drawing_is_slower_than_holding(kit: Kit) -> None:
     assert kit.newest.drawn == expo(0)
     kit.pass_time(1)
     assert kit.newest.drawn == expo(2)
-
-
-def test_no_interval_draws_at_once(kit: Kit) -> None:
     kit.profile.set("render_min_interval", 0)
-    kit.update("two")
-    assert kit.newest.drawn == expo("two")
+    kit.update("at once")
+    assert kit.newest.drawn == expo("at once")
 
 
 @pytest.mark.parametrize(("event", "more"), [("update", {"alert": "look"}), ("end", {})])

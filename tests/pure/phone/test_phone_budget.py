@@ -42,29 +42,22 @@ def used(budget: Budget, at: list[float], capacity: int, refill: Refill, window:
     return left
 
 
-def test_a_window_gives_all_back_at_once() -> None:
-    assert used(Budget(), [0, 10, 20, 3599, 3600, 3601, 3602], 3, "window") == [
-        True, True, True, False, True, True, True,
-    ]  # fmt: skip
-
-
-def test_a_bucket_gives_one_back_at_a_time() -> None:
-    assert used(Budget(), [0, 10, 20, 1199, 1200, 1201, 2399, 2400], 3, "bucket") == [
-        True, True, True, False, True, False, False, True,
-    ]  # fmt: skip
-
-
-def test_an_overdrawn_bucket_fills_up_from_below() -> None:
+@pytest.mark.parametrize(
+    ("refill", "capacity", "counted", "at", "left"),
+    [
+        ("window", 3, 0, [0, 10, 20, 3599, 3600, 3601, 3602], [1, 1, 1, 0, 1, 1, 1]),
+        ("bucket", 3, 0, [0, 10, 20, 1199, 1200, 1201, 2399, 2400], [1, 1, 1, 0, 1, 0, 0, 1]),
+        ("bucket", 3, 5, [2400, 3599, 3600], [0, 0, 1]),  # overdrawn
+        ("bucket", 0, 1, [1, 3600, 7200], [0, 0, 0]),
+    ],
+)
+def test_how_it_comes_back(
+    refill: Refill, capacity: int, counted: int, at: list[float], left: list[bool]
+) -> None:
     budget = Budget()
-    for _ in range(5):
-        budget.count(0.0, 3)
-    assert used(budget, [2400, 3599, 3600], 3, "bucket") == [False, False, True]
-
-
-def test_a_bucket_of_nothing_holds_nothing() -> None:
-    budget = Budget()
-    budget.count(0.0, 0)
-    assert used(budget, [1, 3600, 7200], 0, "bucket") == [False] * 3
+    for _ in range(counted):
+        budget.count(0.0, capacity)
+    assert used(budget, at, capacity, refill) == left
 
 
 @given(st.lists(st.integers(0, 20_000), max_size=60), st.integers(1, 10))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from phone_pushes import EXPO, FLAT, T0
+from phone_pushes import FLAT, T0
 from simulator.phone.activitykit.activity import Activity
 from simulator.phone.notifications import Notification
 from simulator.phone.push import EXPO_WIDGETS, SESSION, session_props
@@ -31,18 +31,13 @@ def test_every_slot_as_text() -> None:
     ]
 
 
-@pytest.mark.parametrize("status", STATUS)
-def test_every_status_has_a_word_and_a_mark(status: str) -> None:
-    shown = slots(activity({**FLAT, "status": status}), T0)
-    assert (shown.compact_trailing, shown.minimal) == STATUS[status]
-
-
-def test_an_unknown_status() -> None:
-    assert slots(activity({**FLAT, "status": "dancing"}), T0).minimal == "·"
-
-
-def test_both_formats_show_the_same() -> None:
-    assert slots(activity(EXPO), T0) == slots(activity(FLAT), T0)
+def test_every_status_has_a_word_and_a_mark() -> None:
+    for status, (word, mark) in {**STATUS, "dancing": ("", "·")}.items():
+        held = activity({**FLAT, "status": status})
+        assert (slots(held, T0).compact_trailing, slots(held, T0).minimal) == (word, mark)
+        held.state, held.content_state = "stale", {**FLAT, "lastMessage": "newer"}
+        assert slots(held, T0).compact_trailing == f"{word}?", "what is stale is doubtful"
+        assert slots(held, T0).expanded_bottom == ("Reading",), "what was drawn counts"
 
 
 @pytest.mark.parametrize(
@@ -59,16 +54,6 @@ def test_what_the_widget_cannot_read(content_state: dict[str, Any]) -> None:
     assert session_props(content_state) is None
     assert slots(activity(content_state), T0) == Slots()
     assert Screen(lambda: [activity(content_state)]).lines(T0, 20) == ["· OpenCode          "]
-
-
-def test_stale_is_doubtful() -> None:
-    assert slots(activity(state="stale"), T0).compact_trailing == "Working?"
-
-
-def test_what_was_drawn_counts() -> None:
-    held = activity()
-    held.content_state = {**FLAT, "lastMessage": "newer"}
-    assert slots(held, T0).expanded_bottom == ("Reading",)
 
 
 def test_props_of_another_kind_are_left_out() -> None:
@@ -93,14 +78,6 @@ def test_the_lock_screen_shows_activities_first() -> None:
         "Done                 now",
         "All green.",
     ]
-
-
-def test_a_long_title_is_cut() -> None:
-    long = activity({**FLAT, "sessionTitle": "word " * 20, "lastMessage": "many " * 40})
-    lines = Screen(lambda: [long]).lines(T0, 30)
-    assert all(len(line) <= 30 for line in lines)
-    assert len(lines) == 3
-    assert lines[0].endswith(" Working")
 
 
 @pytest.mark.parametrize(
@@ -136,13 +113,21 @@ def notification(title: str = "Done", body: str = "", at: float = T0, **more) ->
     return Notification(title, body, at, apns_id=title, **more)
 
 
-def test_a_new_screen_is_empty() -> None:
-    assert Screen().notifications == ()
-    assert Screen().lines(T0) == ["No notifications"]
+def test_long_texts_are_cut_to_the_width() -> None:
+    long = activity({**FLAT, "sessionTitle": "word " * 20, "lastMessage": "many " * 40})
+    screen = Screen(lambda: [long])
+    screen.show(notification("word " * 30, "many words " * 30))
+    lines = screen.lines(T0, 30)
+    assert (len(lines), max(len(line) for line in lines)) == (7, 30)
+    assert (lines[0][-8:], lines[3], lines[-1][-1]) == (" Working", "", "…")
 
 
 def test_the_screen_as_text() -> None:
     screen = Screen()
+    assert screen.lines(T0) == ["No notifications"]
+    screen.show(notification("", "only a body"))
+    assert screen.lines(T0, 30)[0].startswith("Control")
+    screen.clear()
     screen.show(notification("Fix the build", "All tests are green again.", T0 - 130))
     asks = notification(
         "Action Needed: deploy", "bash: git push", subtitle="build", interruption_level="time-sensitive"
@@ -156,21 +141,6 @@ def test_the_screen_as_text() -> None:
         "Fix the build             2m ago",
         "All tests are green again.",
     ]
-
-
-def test_long_texts_are_cut_to_the_width() -> None:
-    screen = Screen()
-    screen.show(notification("word " * 30, "many words " * 30))
-    lines = screen.lines(T0, 40)
-    assert len(lines) == 3
-    assert all(len(line) <= 40 for line in lines)
-    assert lines[-1].endswith("…")
-
-
-def test_without_a_title_the_app_is_named() -> None:
-    screen = Screen()
-    screen.show(notification("", "only a body"))
-    assert screen.lines(T0, 30)[0].startswith("Control")
 
 
 @pytest.mark.parametrize(
