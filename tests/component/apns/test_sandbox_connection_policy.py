@@ -147,6 +147,15 @@ async def test_a_dead_connection_sends_nothing_that_is_still_due(bench) -> None:
     assert len(provider.settings) == 1
 
 
+async def test_idleness_may_be_forbidden_while_it_is_watched(bench) -> None:
+    bench.sandbox.profile.set({"idle_after_s": 60})
+    provider = await bench.connect()
+    bench.sandbox.profile.set({"idle_after_s": None})
+    await bench.clock.advance(100_000)
+    assert (await bench.ask(provider)).status == 200
+    assert provider.goaway is None
+
+
 # --- draining and keys --------------------------------------------------------------------------------------------
 
 

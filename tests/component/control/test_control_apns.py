@@ -31,6 +31,9 @@ async def test_a_key_of_another_team_may_push_to_its_own_app_only(stage: Stage) 
     key = (await stage.post("/keys", {"team": "OTHERTEAM1"}))["key"]
     app = await stage.post("/apps", {"bundle_id": "com.other", "team": "OTHERTEAM1"})
     assert (app.status, app["app"]["team_id"]) == (201, key["team_id"])
+    apps = (await stage.get("/apps"))["apps"]
+    assert [one["bundle_id"] for one in apps] == [TOPIC, "com.other"]
+    assert "com.other.push-type.liveactivity" in apps[1]["topics"]
     other = stage.provider(stage.lab.key(key["key_id"]))
     assert (await stage.push(apns=other)).status == "403" or (await stage.push(apns=other)).status == "400"
     added = await stage.post("/devices", {"name": "Other", "bundle_id": "com.other"})

@@ -127,3 +127,5 @@ def test_a_burst_then_the_rate_and_never_more_than_the_burst() -> None:
     assert buckets.left("a", RATE, 12.0) == 1
     assert buckets.left("a", RATE, 1000.0) == 2
     assert buckets.left("b", RATE, 10.0) == 2
+    buckets.take("c", None, 0.0)
+    assert buckets.left("c", None, 0.0) == float("inf")

@@ -59,7 +59,9 @@ def test_the_parts_of_a_case_for_the_relay_are_not_looked_at(tmp_path: Path) -> 
     assert (case.broken, case.setup) == ("", ())
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"cases": 1}', "{}", '{"cases": [{"id": "X"}]}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"cases": [1]}', '{"cases": 1}', "{}", '{"cases": [{"id": "X"}]}']
+)
 def test_anything_else_is_one_clear_error(tmp_path: Path, content: str) -> None:
     with pytest.raises(CaseFileError):
         load(_file(tmp_path, content))

@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,21 @@ def test_a_card_that_shows_every_state_at_once_is_never_behind() -> None:
 
 def test_a_card_is_behind_since_the_agent_left_the_state_that_it_shows() -> None:
     assert behind(CHANGES, [Showing(0, 0), Showing(13, 1)], 30, step=5) == [0, 0, 0, 0, 0, 5, 10]
+
+
+@pytest.mark.parametrize(
+    ("changes", "showings", "late"),
+    [
+        (CHANGES, [Showing(0, 0), Showing(27, 2), Showing(51, 3)], [7, 1]),
+        (CHANGES, [Showing(0, 0), Showing(30, 3)], [10, 0]),  # something newer does as well
+        (CHANGES[:3], [Showing(0, 0)], [80]),  # never shown
+        (CHANGES, [Showing(0, 0)], [30, 0]),  # over again before it was shown
+    ],
+)
+def test_a_phase_change_is_late_until_the_card_shows_it(
+    changes: list[Change], showings: list[Showing], late: list[float]
+) -> None:
+    assert lateness(changes, showings, 100) == late
 
 
 def test_a_card_is_wrong_as_long_as_its_phase_is_not_the_agents() -> None:

@@ -41,6 +41,7 @@ def test_what_a_card_says_is_on_its_line() -> None:
     line = timeline_line(Entry(100.25, "phone", "updated", DETAILS))
     assert line is not None
     assert line.plain.endswith("card “Fix it” retry: Retry 2 in 8s")
+    assert timeline_line(Entry(1.0, "apns", "connection_opened", {})) is None  # nobody wants to see it
     unreadable = timeline_line(Entry(100.25, "phone", "updated", {}))
     assert unreadable is not None
     assert "card “” ?" in unreadable.plain
@@ -55,6 +56,13 @@ def test_the_phone_is_beside_the_timeline_and_the_scenario_below() -> None:
     assert "All 42 tests pass." in picture
     assert "registered" in picture
     assert "a_text: An answer" in lines[-1]
+
+
+def test_on_a_narrow_terminal_they_are_above_each_other() -> None:
+    picture = _picture(80, 24, [Entry(100.0, "relay", "register", DETAILS)])
+    lines = picture.splitlines()
+    assert not any("iPhone" in line and "What happens" in line for line in lines)
+    assert all(words in picture for words in ("iPhone", "What happens", "Fix auth bug", "registered"))
 
 
 def test_late_lines_are_put_where_they_belong_and_the_newest_fit() -> None:
