@@ -71,23 +71,6 @@ async def test_what_a_child_of_a_child_asks_of_a_root_that_does_not_run_leaves_n
     assert world.alerts(child) == []
 
 
-async def test_a_permission_given_once_lets_the_agent_go_on(world: LiveWorld) -> None:
-    seen = asyncio.Event()
-    world.provider.learn("Run the tests", bash("echo 12 passed"), Say("They pass.", after=seen))
-    session = await world.client.begin("Tests", "Run the tests")
-    request = await world.client.asked(session)
-    await world.shows(session, "permission")
-    await world.client.reply(request, "once")
-    await world.shows(session, "working")
-    seen.set()
-    card = await world.ended(session)
-    assert world.alerts(session) == [
-        ("permission", "Action Needed: Tests", "bash: echo 12 passed"),
-        ("complete", "Tests", "They pass."),
-    ]
-    assert went(card) == "working permission working complete"
-
-
 async def test_a_permission_answered_at_the_computer_does_not_ring(world: LiveWorld) -> None:
     world.provider.learn("List the files", bash("ls"), Say("One file."))
     session = await world.client.begin("Files", "List the files")

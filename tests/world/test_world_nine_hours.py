@@ -1,7 +1,6 @@
 """Nine hours of one session in seconds: a real relay, served over HTTP and pushing over TLS, on a virtual clock."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from relay import contract
 from relay.server import settings
+from relay.server.app import RelayApp
 from relay.server.serve import serve
 from simulator.clock import VirtualClock
 from simulator.loopback import free_port
@@ -32,6 +32,9 @@ class Day:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.settings = settings.load(world.relay_environment | {"PORT": str(port)})
+
+    def keep(self, app: RelayApp) -> None:
+        self.app = app
 
     async def pair(self) -> None:
         await eventually(self._answers)
@@ -74,16 +77,14 @@ class Day:
         await eventually(self._nothing_waits)
         self.phone.run_due()
 
-    def _nothing_waits(self) -> bool:
-        """Every activity that may be pushed was, and every running card's token is known to the relay."""
-        now_ms = int(self.clock.now() * 1000)
-        with sqlite3.connect(f"file:{self.world.folder}/relay.sqlite3?mode=ro", uri=True) as db:
-            rows = db.execute(
-                "SELECT activity_token, due_at, lease_until FROM activity_registration"
-            ).fetchall()
-        tokens = {token for token, _, _ in rows}
-        known = all(card.token in tokens for card in self.running if card.update_token_known)
-        return known and not any(lease > 0 or (due and due <= now_ms) for _, due, lease in rows)
+    async def _nothing_waits(self) -> bool:
+        """Every push that is due was sent, and every token that an app was handed is registered."""
+        handed, registered = (
+            len(self.journal.entries("phone", what)) for what in ("activity token", "activity register")
+        )
+        due_at = await self.app.next_due_at()
+        is_due = due_at is not None and due_at <= self.clock.now() * 1000
+        return registered >= handed and self.app.is_idle and not is_due
 
     # What there is to see.
 
@@ -108,7 +109,7 @@ async def day() -> AsyncIterator[Day]:
     clock, stop = VirtualClock(), asyncio.Event()
     async with World(clock, seed=9) as world, aiohttp.ClientSession() as http:
         day = Day(world, clock, http)
-        serving = asyncio.create_task(serve(day.settings, stop, clock))
+        serving = asyncio.create_task(serve(day.settings, stop, clock, day.keep))
         await day.pair()
         yield day
         stop.set()

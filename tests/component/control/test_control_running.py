@@ -1,6 +1,5 @@
 """`simulator apns` in this process: what it leaves behind, what it keeps, and what it says when it cannot."""
 
-import os
 import shutil
 import socket
 from collections.abc import Callable
@@ -43,19 +42,6 @@ async def test_a_new_key_is_made_when_all_were_revoked(tmp_path: Path) -> None:
         newest = list(sandbox.lab.keys)[-1]
         assert len(sandbox.lab.keys) == 3
         assert sandbox.key_file.name == f"AuthKey_{newest}.p8"
-
-
-async def test_with_a_state_file_a_restart_changes_nothing(tmp_path: Path) -> None:
-    """Also what a push-to-start or the person did in between is not what a token is."""
-    options = _options(tmp_path, state=tmp_path / "state.json")
-    seen = []
-    for _ in range(2):
-        async with running(options) as sandbox:
-            lab = sandbox.lab
-            seen.append((lab.device("iPhone").tokens, list(lab.keys), sandbox.key_file, lab.sandbox.ca_pem))
-            lab.change_device("iPhone", {"online": False, "badge": 3})
-    assert seen[0] == seen[1]
-    assert [name for name in os.listdir(tmp_path) if name.startswith("AuthKey_")] == [seen[0][2].name]  # noqa: PTH208
 
 
 async def test_the_profile_of_the_command_line_wins_and_is_kept(tmp_path: Path) -> None:

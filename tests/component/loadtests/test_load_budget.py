@@ -34,18 +34,6 @@ async def test_naive_forwarding_exceeds_it() -> None:
     assert [each.held for each in budget.thresholds([one])] == [True]
 
 
-async def test_apns_refuses_what_comes_too_fast_to_one_token() -> None:
-    found = await hour(8.0, "naive", "on", seconds=60)
-    assert {reason for _, reason in found.tally.refused} == {"TooManyRequests"}
-    assert budget.row(found)["refused"] > 300
-
-
-async def test_the_same_seed_gives_the_same_hour() -> None:
-    one, other = [await hour(2.0, "relay", "uneven", seconds=60) for _ in range(2)]
-    assert one.changes == other.changes
-    assert [shown.number for shown in one.drawn] == [shown.number for shown in other.drawn]
-
-
 def test_a_policy_that_misses_its_promises_is_reported(tmp_path: Path) -> None:
     bad = {
         "rate": 1.0, "policy": "relay", "phone": "on", "held_up_10": 1, "refused": 2,

@@ -47,10 +47,3 @@ def test_a_server_that_closes_is_an_error_and_the_next_request_opens_another() -
             connection.post("/", b"{}")
         assert connection.post("/", b"{}").status == 200
         connection.close()
-
-
-def test_nobody_there_is_an_error() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(ConnectionRefusedError):
-        KeepAlive(f"http://127.0.0.1:{port}").post("/", b"{}")

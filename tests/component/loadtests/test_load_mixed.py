@@ -33,11 +33,8 @@ async def test_a_short_day_loses_nothing(tmp_path: Path) -> None:
 def test_one_thing_wrong_on_one_phone_fails_the_run(fault: str) -> None:
     assert [str(one) for one in mixed.thresholds([GOOD]) if not one.held] == []
     assert len([one for one in mixed.thresholds([GOOD | {fault: 1}]) if not one.held]) == 1
-
-
-@pytest.mark.parametrize("missing", ["alerts", "cards"])
-def test_a_day_on_which_nothing_happened_proves_nothing(missing: str) -> None:
-    assert not all(one.held for one in mixed.thresholds([GOOD | {missing: 0}]))
+    for proof in ("alerts", "cards"):  # a day on which nothing happened proves nothing
+        assert not all(one.held for one in mixed.thresholds([GOOD | {proof: 0}]))
 
 
 def test_the_command_writes_its_summary(
