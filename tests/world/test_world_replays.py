@@ -23,16 +23,9 @@ STILL_SECONDS = 2.0
 """When nothing has moved for so long nothing more comes: a relay looks every second for what is due."""
 TRIES = ("retry", "delivered")
 ONE_OF_EACH_KIND = (
-    "a_text",
-    "b_permission_once",
-    "c_error_401",
-    "c_error_context_overflow",
-    "d_retry_503_backoff",
-    "e_abort",
-    "f_two_sessions",
-    "g_child_session",
-    "i_sigkill_while_streaming",
-)
+    "a_text", "b_permission_once", "c_error_401", "c_error_context_overflow", "d_retry_503_backoff", "e_abort",
+    "f_two_sessions", "g_child_session", "i_sigkill_while_streaming",
+)  # fmt: skip
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -1,6 +1,5 @@
 """Channels and broadcasts over TLS and HTTP/2: managed on hosts of their own, sent on the ordinary ones."""
 
-import base64
 import json
 from typing import Any
 
@@ -57,24 +56,6 @@ async def later(bench: Any, seconds: float) -> str:
 
 
 # --- managing -----------------------------------------------------------------------------------------------------
-
-
-async def test_a_channel_is_made_read_listed_and_deleted(bench, channels) -> None:
-    channel_id = await channels.create(1)
-    assert base64.b64decode(channel_id, validate=True)
-    read = await channels.ask("GET", apns_channel_id=channel_id)
-    assert (read.status, json.loads(read.body)) == (
-        200,
-        {"message-storage-policy": 1, "push-type": "LiveActivity"},
-    )
-    assert read.headers["content-type"] == "application/json"
-    listed = await channels.ask("GET", "all-channels")
-    assert (listed.status, json.loads(listed.body)) == (200, {"channels": [channel_id]})
-    deleted = await channels.ask("DELETE", apns_channel_id=channel_id)
-    assert (deleted.status, deleted.body) == (204, b"")
-    assert json.loads((await channels.ask("GET", "all-channels")).body) == {"channels": []}
-    gone = await channels.ask("GET", apns_channel_id=channel_id)
-    assert (gone.status, gone.reason) == (400, "ChannelNotRegistered")
 
 
 async def test_the_journal_has_what_was_done_to_channels(bench, channels) -> None:

@@ -42,15 +42,6 @@ async def with_certificate(bench, host: str = "sandbox", *, bundle_id: str = TOP
     return provider
 
 
-async def test_a_certificate_needs_no_token_and_gets_1000_streams_at_once(bench) -> None:
-    provider = await with_certificate(bench)
-    assert provider.settings[0][MAX_STREAMS] == 1000
-    answers = [bench.push(provider, authorization=None) for _ in range(20)]
-    assert {(await within(each.done)).status for each in answers} == {200}
-    assert len(provider.settings) == 1
-    assert len(bench.delivered) == 20
-
-
 async def test_a_certificate_of_the_other_environment_ends_the_connection(bench) -> None:
     provider = await with_certificate(bench, "production", realm="sandbox")
     assert await closed(provider) == because("BadCertificateEnvironment")

@@ -163,15 +163,8 @@ async def test_a_day_of_faults_is_the_same_for_the_same_seed_and_no_defect(tmp_p
     assert len(first) >= DAYS_PUSHES
     assert DAYS_PUSHES * 0.85 < answered < DAYS_PUSHES
     assert {detail["fault"] for _, detail in first} >= {
-        "AnswerWith",
-        "Reset",
-        "Delay",
-        "GoAway",
-        "CloseConnection",
-        "Stall",
-        "StreamLimit",
-        "Misshape",
-    }
+        "AnswerWith", "Reset", "Delay", "GoAway", "CloseConnection", "Stall", "StreamLimit", "Misshape",
+    }  # fmt: skip
     assert first[-1][0] - first[0][0] > DAY / 2
     assert journal.entries("apns", "connection_crashed") == []
     assert journal.entries("apns", "protocol_error") == []

@@ -21,19 +21,9 @@ from simulator.journal import Journal
 from .conftest import AUTHORITY, TOPIC, Wire
 
 NAMES = [
-    "authorization",
-    "apns-id",
-    "apns-topic",
-    "apns-push-type",
-    "apns-priority",
-    "apns-expiration",
-    "apns-collapse-id",
-    "apns-channel-id",
-    "apns-request-id",
-    "content-length",
-    "te",
-    "cookie",
-]
+    "authorization", "apns-id", "apns-topic", "apns-push-type", "apns-priority", "apns-expiration",
+    "apns-collapse-id", "apns-channel-id", "apns-request-id", "content-length", "te", "cookie",
+]  # fmt: skip
 VALUES = st.one_of(
     st.sampled_from(
         ["", " ", "0", "10", "bearer ", "bearer a.b.c", TOPIC, "liveactivity", "alert", "voip", "é" * 40]

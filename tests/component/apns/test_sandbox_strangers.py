@@ -117,15 +117,8 @@ def packages() -> Path:
 def _install() -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     command = [
-        "npm",
-        "install",
-        "--no-audit",
-        "--no-fund",
-        "--ignore-scripts",
-        "--prefix",
-        str(CACHE),
-        *PACKAGES,
-    ]
+        "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(CACHE), *PACKAGES,
+    ]  # fmt: skip
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_TIMEOUT, cwd=CACHE)
     except (OSError, subprocess.SubprocessError) as error:

@@ -24,18 +24,10 @@ async def test_the_journal_has_what_happened_and_no_secret(bench) -> None:
     await bench.ask(provider, path="/3/device/abcdef12")
     good, bad, short = bench.pushes()
     assert good == {
-        "realm": "sandbox",
-        "apns_id": answer.headers["apns-id"],
-        "apns_unique_id": answer.headers["apns-unique-id"],
-        "token": bench.token[-8:],
-        "topic": TOPIC,
-        "push_type": "alert",
-        "priority": "5",
-        "collapse_id": "same",
-        "status": 200,
-        "reason": None,
-        "fault": None,
-    }
+        "realm": "sandbox", "apns_id": answer.headers["apns-id"],
+        "apns_unique_id": answer.headers["apns-unique-id"], "token": bench.token[-8:], "topic": TOPIC,
+        "push_type": "alert", "priority": "5", "collapse_id": "same", "status": 200, "reason": None, "fault": None,
+    }  # fmt: skip
     assert (bad["status"], bad["reason"]) == (400, "MissingTopic")
     assert short["token"] == ""
     everything = repr(bench.journal.entries())

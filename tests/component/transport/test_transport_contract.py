@@ -31,14 +31,11 @@ ANSWERS: dict[str, tuple[str, Any]] = {
         UNMATCHED,
         ({"status": 400, "headers": [], "body": reason("BadTopic")}, answered(400, "BadTopic")),
     ),
-    "a body in parts": (
-        BODY,
-        ({"status": 400, "body": reason("BadTopic"), "parts": 5}, answered(400, "BadTopic")),
-    ),
+    "a body in parts": (BODY, ({"status": 400, "body": reason("BadTopic"), "parts": 5}, answered(400, "BadTopic"))),
     "an error without a body": (UNMATCHED, ({"status": 503}, answered(503))),
     "a body without a reason": (UNMATCHED, ({"status": 400, "body": b"{}"}, answered(400))),
     "HTML": (BODY, ({"status": 502, "body": b"<html>Bad gateway</html>"}, answered(502))),
-}
+}  # fmt: skip
 
 
 @each(ANSWERS)

@@ -104,12 +104,6 @@ async def test_a_server_that_hangs_up_at_once_is_left_alone_for_a_while(
     assert await gateway.send(push()) == answered(200)
 
 
-async def test_what_is_no_http2_is_not_sent(build: BuildGateway, apns: Any) -> None:
-    gateway = build(apns.port, deadline=0.5)
-    apns.on_connect = lambda peer: peer.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 5)
-    assert (await gateway.send(push())).transmission == "not_sent"
-
-
 # Closing.
 
 

@@ -14,11 +14,9 @@ from component.transport.sending import (
     Clock,
     allow,
     push,
-    start,
 )
 from outcomes import answered, not_sent
 from relay.apns.gateway import ApnsGateway
-from waiting import eventually
 
 # Requests and answers.
 
@@ -29,17 +27,11 @@ async def test_a_push_on_the_wire(gateway: ApnsGateway, apns: Any) -> None:
     (request,) = apns.requests
     authorization = request.headers.pop("authorization")
     assert request.headers == {
-        ":method": "POST",
-        ":scheme": "https",
-        ":authority": f"127.0.0.1:{apns.port}",
-        ":path": f"/3/device/{'ab' * 32}",
-        "apns-id": sent.apns_id,
-        "apns-topic": "com.example.app",
-        "apns-push-type": "alert",
-        "apns-priority": "10",
-        "apns-expiration": str(int(NOW) + 3600),
+        ":method": "POST", ":scheme": "https", ":authority": f"127.0.0.1:{apns.port}",
+        ":path": f"/3/device/{'ab' * 32}", "apns-id": sent.apns_id, "apns-topic": "com.example.app",
+        "apns-push-type": "alert", "apns-priority": "10", "apns-expiration": str(int(NOW) + 3600),
         "apns-collapse-id": "c1",
-    }
+    }  # fmt: skip
     assert request.body == sent.payload
     assert jwt.get_unverified_header(authorization.removeprefix("bearer "))["kid"] == "KEY1234567"
 
@@ -67,16 +59,6 @@ async def test_no_stream_at_all_is_certainly_not_sent_and_the_next_push_takes_a_
     allow(gateway)
     assert await gateway.send(push()) == answered(200)
     assert len(apns.peers) == 2
-
-
-async def test_a_limit_of_no_streams_that_is_raised_in_time(build: BuildGateway, apns: Any) -> None:
-    gateway = build(apns.port)
-    apns.on_connect = lambda peer: peer.greet(streams=0)
-    sending = start(gateway, 3)
-    await eventually(lambda: apns.peers)
-    apns.peers[0].allow(1)
-    assert await asyncio.gather(*sending) == [answered(200)] * 3
-    assert len(apns.peers) == 1
 
 
 async def test_what_no_window_let_out_whole_is_certainly_not_sent(build: BuildGateway, apns: Any) -> None:

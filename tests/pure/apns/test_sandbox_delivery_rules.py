@@ -84,10 +84,7 @@ def phone(online: bool = True, refusal: str | None = None, asleep: bool = False)
         (push(device=phone(online=False), expiration=int(NOW)), EXPIRED),
         (push(device=phone(asleep=True, online=False), priority=10), STORED),
         (push(device=phone(refusal="notifications_off")), OFF),
-        (
-            push(device=phone(online=False, refusal="notifications_off")),
-            OFF,
-        ),
+        (push(device=phone(online=False, refusal="notifications_off")), OFF),
         (push(device=phone(asleep=True)), SENT),
         (push(device=phone(asleep=True), priority=5), SENT),
         (push(device=phone(asleep=True), priority=1), STORED),
@@ -104,17 +101,9 @@ def phone(online: bool = True, refusal: str | None = None, asleep: bool = False)
         (broadcast(event=["update"], device=phone()), FOREIGN),
         (broadcast(event="start", device=phone(online=False)), FOREIGN),
     ],
-)
+)  # fmt: skip
 def test_at_the_moment_of_acceptance(given: AcceptedPush, expected: Disposition) -> None:
     assert disposition(given, NOW) == expected
-
-
-@pytest.mark.parametrize(
-    ("later", "expected"),
-    [(59, SENT), (60, EXPIRED), (3600, EXPIRED)],
-)
-def test_when_the_device_comes_back(later: float, expected: Disposition) -> None:
-    assert disposition(push(device=phone(), expiration=int(NOW) + 60), NOW + later) == expected
 
 
 def removed(token: DeviceToken) -> None:

@@ -25,10 +25,7 @@ from simulator.apns.http2.frames import ErrorCode
 
 ACTIONS: list[tuple[dict[str, Any], object]] = [
     ({"answer": {"reason": "Shutdown"}}, AnswerWith("Shutdown")),
-    (
-        {"answer": {"reason": "Unregistered", "status": 410, "timestamp": 7}},
-        AnswerWith("Unregistered", 410, 7),
-    ),
+    ({"answer": {"reason": "Unregistered", "status": 410, "timestamp": 7}}, AnswerWith("Unregistered", 410, 7)),
     ({"answer": {"reason": "Odd", "status": 599}}, AnswerWith("Odd", 599)),
     ({"answer": {"reason": "Shutdown"}, "html_body": True}, AnswerWith("Shutdown", shape=Misshape("html"))),
     (
@@ -48,24 +45,17 @@ ACTIONS: list[tuple[dict[str, Any], object]] = [
     ({"html_body": True, "upper_apns_id": True}, Misshape("html", "upper")),
     ({"no_apns_id": True}, Misshape(apns_id="absent")),
     ({"upper_apns_id": True}, Misshape(apns_id="upper")),
-]
+]  # fmt: skip
 FULL: dict[str, Any] = {
     "id": "odd-ones",
     "match": {
-        "token": "ab",
-        "topic": "t",
-        "push_type": "voip",
-        "realm": "production",
-        "share": 0.25,
-        "seed": 7,
-        "nth": 3,
-        "after_s": 5.0,
-        "until_s": 10.0,
+        "token": "ab", "topic": "t", "push_type": "voip", "realm": "production", "share": 0.25, "seed": 7, "nth": 3,
+        "after_s": 5.0, "until_s": 10.0,
     },
     "do": {"stall": True},
     "times": 4,
     "accepts_first": True,
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("document", "action"), ACTIONS)
@@ -115,10 +105,7 @@ def test_a_token_may_be_written_in_upper_case() -> None:
         ({"do": {"answer": {}}}, "missing required field `reason` - at `$[0].do.answer`"),
         ({"do": {"answer": {"reason": "Odd"}}}, "a status is wanted - at `$[0].do.answer.status`"),
         ({"do": {"answer": {"reason": "Odd", "status": 99}}}, "`$[0].do.answer.status`"),
-        (
-            {"do": {}},
-            "exactly one action is wanted, a misshapen answer may stand beside `answer` - at `$[0].do`",
-        ),
+        ({"do": {}}, "exactly one action is wanted, a misshapen answer may stand beside `answer` - at `$[0].do`"),
         ({"do": {"stall": True, "close": True}}, "exactly one action"),
         ({"do": {"stall": True, "split_body": True}}, "exactly one action"),
         ({"do": {"stall": False}}, "exactly one action"),
@@ -128,7 +115,7 @@ def test_a_token_may_be_written_in_upper_case() -> None:
         ({"do": {"reset": "OOPS"}}, "'OOPS' is no error of HTTP/2: it is one of NO_ERROR, "),
         ({"do": {"stream_limit": -1}}, "`$[0].do.stream_limit`"),
     ],
-)
+)  # fmt: skip
 def test_one_clear_error(rule: dict[str, Any], message: str) -> None:
     with pytest.raises(BadFault) as caught:
         load([rule])

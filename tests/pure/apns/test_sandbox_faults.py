@@ -31,18 +31,11 @@ def strike(table: FaultTable, token: str = "aa", topic: str | None = "t", push_t
 @pytest.mark.parametrize(
     ("condition", "met"),
     [
-        ({}, True),
-        ({"token": "aa"}, True),
-        ({"token": "bb"}, False),
-        ({"topic": "t"}, True),
-        ({"topic": "u"}, False),
-        ({"push_type": "alert"}, True),
-        ({"push_type": "voip"}, False),
-        ({"realm": "sandbox"}, True),
-        ({"realm": "production"}, False),
-        ({"token": "aa", "topic": "u"}, False),
+        ({}, True), ({"token": "aa"}, True), ({"token": "bb"}, False), ({"topic": "t"}, True),
+        ({"topic": "u"}, False), ({"push_type": "alert"}, True), ({"push_type": "voip"}, False),
+        ({"realm": "sandbox"}, True), ({"realm": "production"}, False), ({"token": "aa", "topic": "u"}, False),
     ],
-)
+)  # fmt: skip
 def test_all_conditions_must_hold(table: FaultTable, condition: dict[str, str], met: bool) -> None:
     fault = table.add(Fault(Stall(), **condition))
     assert strike(table) == (fault if met else None)

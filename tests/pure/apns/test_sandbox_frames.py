@@ -39,10 +39,7 @@ def test_any_frames_survive_any_split(items: list[tuple[int, int, int, bytes]], 
     [
         (frames.data(1, b"abc", end_stream=True), reference.DataFrame(1, b"abc", flags=["END_STREAM"])),
         (frames.data(3, b"", end_stream=False), reference.DataFrame(3, b"")),
-        (
-            frames.headers(1, b"\x88", end_stream=False),
-            reference.HeadersFrame(1, b"\x88", flags=["END_HEADERS"]),
-        ),
+        (frames.headers(1, b"\x88", end_stream=False), reference.HeadersFrame(1, b"\x88", flags=["END_HEADERS"])),
         (
             frames.headers(5, b"\x88", end_stream=True),
             reference.HeadersFrame(5, b"\x88", flags=["END_HEADERS", "END_STREAM"]),
@@ -60,7 +57,7 @@ def test_any_frames_survive_any_split(items: list[tuple[int, int, int, bytes]], 
         (frames.rst_stream(9, 7), reference.RstStreamFrame(9, 7)),
         (frames.window_update(0, 1000), reference.WindowUpdateFrame(0, 1000)),
     ],
-)
+)  # fmt: skip
 def test_written_frames_are_those_of_an_independent_library(octets: bytes, expected: reference.Frame) -> None:
     assert octets == expected.serialize()
 

@@ -33,7 +33,7 @@ def test_every_named_profile_survives_json(name: str) -> None:
         ("idle", "goaway", "goaway", "silent"),
         ("first_stream_limit", 1, 1, 1),
     ],
-)
+)  # fmt: skip
 def test_where_the_profiles_differ(field: str, documented: object, observed: object, strict: object) -> None:
     found = [getattr(Profile.named(name), field) for name in ("documented", "observed", "strict")]
     assert found == [documented, observed, strict]

@@ -37,17 +37,11 @@ def test_a_case_of_the_relay_needs_no_request(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        {"jwt": "valid"},
-        {"request": "POST"},
-        {"expect": None},
-        {"expect": {"assert": {"badge": 1}}},
-        {"expect": {"assert": ["badge"]}},
-        {"expect": {"assert": [{}]}},
-        {"setup": {"op": "ping"}},
-        {"then": ["ping"]},
-        {"send_request": "false"},
+        {"jwt": "valid"}, {"request": "POST"}, {"expect": None}, {"expect": {"assert": {"badge": 1}}},
+        {"expect": {"assert": ["badge"]}}, {"expect": {"assert": [{}]}}, {"setup": {"op": "ping"}},
+        {"then": ["ping"]}, {"send_request": "false"},
     ],
-)
+)  # fmt: skip
 def test_a_part_of_another_shape_breaks_this_case_only(tmp_path: Path, part: dict[str, object]) -> None:
     broken, whole = load(_file(tmp_path, {"cases": [CASE | part, CASE]}))
     assert broken.broken

@@ -46,23 +46,13 @@ def test_what_apns_refuses_is_refused_with_its_answer(
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
-        {"device_token": "AB" * 80},
-        {"device_token": "ab" * 512},
-        {"device_token": "00"},
-        {"apns_id": "0123ABCD-4567-89EF-0123-456789ABCDEF"},
-        {"expiration": 0},
-        {"priority": 1},
-        {"collapse_id": ""},
-        {"collapse_id": "x" * 64},
-        {"collapse_id": "ü" * 32},
-        {"collapse_id": "two words"},
-        {"push_type": ""},
-        {"push_type": "pushtotalk"},
-        {"topic": "com.example.app.push-type.liveactivity"},
+        {}, {"device_token": "AB" * 80}, {"device_token": "ab" * 512}, {"device_token": "00"},
+        {"apns_id": "0123ABCD-4567-89EF-0123-456789ABCDEF"}, {"expiration": 0}, {"priority": 1},
+        {"collapse_id": ""}, {"collapse_id": "x" * 64}, {"collapse_id": "ü" * 32}, {"collapse_id": "two words"},
+        {"push_type": ""}, {"push_type": "pushtotalk"}, {"topic": "com.example.app.push-type.liveactivity"},
         {"payload": b"x" * MAX_PAYLOAD},
     ],
-)
+)  # fmt: skip
 def test_what_apns_takes_is_taken(make_push: Any, changes: dict[str, Any]) -> None:
     assert refusal(make_push(**changes)) is None
 
@@ -81,10 +71,7 @@ def test_no_collapse_id_breaks_out_of_its_header(make_push: Any, text: str) -> N
     ("body", "expected"),
     [
         (b'{"reason":"BadDeviceToken"}', answered(400, "BadDeviceToken")),
-        (
-            b'{"reason":"Unregistered","timestamp":1700000000000}',
-            answered(400, "Unregistered", 1_700_000_000_000),
-        ),
+        (b'{"reason":"Unregistered","timestamp":1700000000000}', answered(400, "Unregistered", 1_700_000_000_000)),
         (b"", answered(400)),
         (b"<html>", answered(400)),
         (b"\xff\xfe", answered(400)),
@@ -101,7 +88,7 @@ def test_no_collapse_id_breaks_out_of_its_header(make_push: Any, text: str) -> N
         (b'{"timestamp":1.5}', answered(400)),
         (b'{"timestamp":%d}' % LATEST, answered(400)),
     ],
-)
+)  # fmt: skip
 def test_a_body(body: bytes, expected: Outcome) -> None:
     assert read_answer("production", 400, body) == expected
 
@@ -174,16 +161,13 @@ def test_attempts_in_a_row_are_rationed_though_none_failed() -> None:
         ({"now": PING_AFTER, "received": 1.0}, KeepAlive.NOTHING),
         ({"now": PING_AFTER + 5, "pinged": PING_AFTER}, KeepAlive.NOTHING),
         ({"now": PING_AFTER + PING_ANSWER, "pinged": PING_AFTER}, KeepAlive.ABORT),
-        (
-            {"now": PING_AFTER + PING_ANSWER, "pinged": PING_AFTER, "received": PING_AFTER + 1},
-            KeepAlive.NOTHING,
-        ),
+        ({"now": PING_AFTER + PING_ANSWER, "pinged": PING_AFTER, "received": PING_AFTER + 1}, KeepAlive.NOTHING),
         ({"now": SPARE_LIFE, "received": SPARE_LIFE, "spare": True}, KeepAlive.DRAIN),
         ({"now": SPARE_LIFE, "received": SPARE_LIFE}, KeepAlive.NOTHING),
         ({"now": IDLE_LIFE, "received": IDLE_LIFE}, KeepAlive.DRAIN),
         ({"now": IDLE_LIFE, "received": IDLE_LIFE, "sent": 1.0}, KeepAlive.NOTHING),
     ],
-)
+)  # fmt: skip
 def test_keep_alive(times: dict[str, Any], expected: KeepAlive) -> None:
     found = keep_alive(
         **({"now": 0.0, "received": 0.0, "sent": 0.0, "pinged": float("-inf"), "spare": False} | times)

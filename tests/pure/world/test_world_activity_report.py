@@ -40,16 +40,11 @@ def test_a_card_from_start_to_dismissal() -> None:
     story.report(9.0, "dismissed", why="its time on the lock screen is over")
     assert story.reported() == [
         {
-            "sessionID": "ses_1",
-            "phone": "iPhone",
-            "how": "push-to-start",
+            "sessionID": "ses_1", "phone": "iPhone", "how": "push-to-start",
             "states": [state("working", 1.0), state("permission", 3.0, "app"), state("complete", 4.0)],
-            "started": 1.0,
-            "ended": 4.0,
-            "dismissed": 9.0,
-            "replaced": False,
+            "started": 1.0, "ended": 4.0, "dismissed": 9.0, "replaced": False,
         }
-    ]
+    ]  # fmt: skip
 
 
 def test_cards_of_two_phones_have_the_same_ids() -> None:
