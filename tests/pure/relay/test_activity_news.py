@@ -36,21 +36,11 @@ def test_the_table_here_has_every_event_type() -> None:
 
 
 @pytest.mark.parametrize("event_type", DERIVED)
-def test_derived_from_the_event_type_alone(event_type: EventType) -> None:
+def test_derived_from_title_and_body_or_what_is_known_or_the_event_type_alone(event_type: EventType) -> None:
     status, message = DERIVED[event_type]
-    assert state_of(event_type) == state(status, message, title=DEFAULT_TITLE)
-
-
-@pytest.mark.parametrize("event_type", DERIVED)
-def test_derived_from_title_and_body(event_type: EventType) -> None:
-    status, _ = DERIVED[event_type]
     assert state_of(event_type, KNOWN, title="T", body="B") == state(status, "B", title="T")
-
-
-@pytest.mark.parametrize("event_type", DERIVED)
-def test_a_missing_title_is_the_one_known_of_the_session(event_type: EventType) -> None:
-    status, message = DERIVED[event_type]
     assert state_of(event_type, KNOWN) == state(status, message, title="Known title")
+    assert state_of(event_type) == state(status, message, title=DEFAULT_TITLE)
 
 
 @pytest.mark.parametrize("event_type", DERIVED)
