@@ -112,21 +112,6 @@ class TestAttempts:
             'reason="status 400: Invalid request body: bad *** here"'
         )
 
-    async def test_a_delivery_is_logged_with_its_counts(
-        self, outbox: Outbox, fake_relay: FakeRelay, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        caplog.set_level(logging.INFO, "relay.bridge")
-        fake_relay.answers = [
-            (200, {"ok": True, "sent": 2, "failed": 1, "queued": 3}),
-            (200, {"ok": True, "sent": 1}),
-        ]
-        outbox.put(event("ses_a", 0))
-        outbox.put(event("ses_a", 1))
-        await emptied(outbox)
-        names = "eventType=complete sessionID=ses_a"
-        assert f"delivered eventID=ses_a-0 {names} sent=2 failed=1 queued=3 attempts=1" in caplog.text
-        assert f"delivered eventID=ses_a-1 {names} sent=1 attempts=1" in caplog.text
-
 
 class TestBounds:
     async def test_beyond_the_bound_the_oldest_goes_and_the_log_says_so(

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import encode_basic_auth, web
+from aiohttp import web
 
 from component.bridge.fake_opencode import FakeOpenCode, hang
 from relay.backoff import Backoff
@@ -163,29 +163,12 @@ async def test_a_stream_cut_in_the_middle_of_a_line_loses_only_that_line(
 
 
 class TestRest:
-    async def test_sessions_and_messages(self, fake_opencode: FakeOpenCode, opencode: OpenCode) -> None:
-        fake_opencode.create("ses_a", "Fix it", "ses_0")
-        for number in range(5):
-            fake_opencode.write("ses_a", f"text {number}")
-        info = await opencode.session("ses_a")
-        assert (info.title, info.parent_id) == ("Fix it", "ses_0")
-        messages = await opencode.messages("ses_a", 2)
-        assert [part.text for message in messages for part in message.parts] == ["text 3", "text 4"]
-        assert (await opencode.health()).version == "1.18.33"
-
     async def test_ids_cannot_leave_their_place_in_the_path(
         self, fake_opencode: FakeOpenCode, opencode: OpenCode
     ) -> None:
         with pytest.raises(NotFound):
             await opencode.session("../global/health?x=")
         assert fake_opencode.asked == ["/session/../global/health?x="]
-
-    async def test_basic_auth(self, fake_opencode: FakeOpenCode, http: aiohttp.ClientSession) -> None:
-        fake_opencode.authorization = encode_basic_auth("me", "pässword")
-        assert (await OpenCode(http, address(fake_opencode.url, "me", "pässword")).health()).healthy
-        for wrong in (address(fake_opencode.url), address(fake_opencode.url, "me", "no")):
-            with pytest.raises(Refused, match=r"401.*OPENCODE_SERVER_PASSWORD"):
-                await OpenCode(http, wrong).health()
 
     @pytest.mark.parametrize(
         ("status", "text", "kind", "error", "words"),

@@ -62,11 +62,14 @@ def test_advertised_hosts_are_those_of_the_flags_and_then_those_of_the_environme
     assert given.advertise_hosts == ("a", "b", "c", "d")
 
 
-@pytest.mark.parametrize("delay", ["-1", "nan", "inf", "soon"])
-def test_a_delay_is_some_seconds(delay: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [*(("--permission-delay", value) for value in ("-1", "nan", "inf", "soon")), *(("--port", value) for value in ("-1", "65536", "x"))],
+)  # fmt: skip
+def test_a_number_that_is_none_is_named(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        options("--permission-delay", delay)
-    assert "--permission-delay: " in capsys.readouterr().err
+        options(option, value)
+    assert f"{option}: " in capsys.readouterr().err
 
 
 def test_an_alert_that_there_is_not_is_named() -> None:
@@ -91,12 +94,6 @@ def test_what_follows_two_hyphens_is_for_opencode(
 def test_words_for_an_opencode_that_is_not_started_are_refused() -> None:
     with pytest.raises(OptionError, match="--start-opencode"):
         options("--", "--hostname", "0.0.0.0")
-
-
-@pytest.mark.parametrize("port", ["-1", "65536", "x"])
-def test_a_port_that_is_none_is_refused(port: str) -> None:
-    with pytest.raises(SystemExit):
-        options("--port", port)
 
 
 def test_secrets_do_not_show() -> None:
