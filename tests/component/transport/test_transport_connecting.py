@@ -103,6 +103,10 @@ async def test_another_ca_is_refused(build: BuildGateway, apns: Any, tmp_path: P
     assert apns.requests == []
 
 
+async def test_without_a_ca_file_the_systems_are_trusted(build: BuildGateway, apns: Any) -> None:
+    assert (await build(apns.port, ca_file=None).send(push())).transmission == "not_sent"
+
+
 # The provider token.
 
 

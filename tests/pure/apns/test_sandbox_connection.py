@@ -10,6 +10,7 @@ from simulator.apns.http2.connection import NO_LAST_STREAM, Connection
 from simulator.apns.http2.frames import ErrorCode, Frame, FrameType, Setting
 from simulator.apns.http2.streams import (
     MAX_BODY_KEPT,
+    MAX_RESET_KEPT,
     RequestReceived,
     StreamRefused,
     StreamReset,
@@ -136,6 +137,14 @@ def test_reset_ends_a_stream_and_what_comes_late_is_dropped(client) -> None:
     late = [frames.data(1, b"late", end_stream=False), trailers, frames.data(1, b"", end_stream=True)]
     assert client.send(*late) == []
     assert client.received() == []
+
+
+def test_only_so_many_reset_streams_are_remembered(new_client) -> None:
+    client = new_client(stream_limit=0)
+    client.greet()
+    block = Encoder().encode([(":method", "GET"), (":scheme", "https"), (":path", "/")], huffman=False)
+    client.send(*(frames.headers(2 * n + 1, block, end_stream=False) for n in range(MAX_RESET_KEPT + 5)))
+    assert len(client.connection._streams.reset) == MAX_RESET_KEPT
 
 
 def test_a_smaller_header_table_is_acknowledged_once(new_client) -> None:
