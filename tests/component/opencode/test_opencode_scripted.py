@@ -125,18 +125,6 @@ async def test_disposal_ends_the_streams_of_the_instance_properly(listen, prompt
     assert (await ask("GET", "/session/status"))[1] == {}
 
 
-async def test_disposing_of_all_instances(listen, ask, clock) -> None:
-    everything = await listen()
-    streams = [await listen(f"/event?directory={one}") for one in (D, "/code/other")]
-    await clock.advance(0.1)
-    assert await ask("POST", "/global/dispose") == (200, True)
-    for one in streams:
-        assert await one.end() == "EOF"
-    await everything.until(lambda: "global.disposed" in everything.types)
-    assert everything.types.count("server.instance.disposed") == 2
-    assert everything.events[-1]["directory"] == "global"
-
-
 async def test_death_in_the_middle_of_a_turn(listen, prompt, ask, server, clock) -> None:
     listener = await listen()
     await clock.advance(0.1)

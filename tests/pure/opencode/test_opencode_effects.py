@@ -56,34 +56,14 @@ def only(table: dict) -> str:
 
 FOLLOWS = {
     # What a person does at the first event of this kind: what followed, without `cut` events of later, and who stops.
-    "b_permission_once": (
-        "permission.replied",
-        lambda s: permission_reply(s, only(s.permissions), "once"),
-        1,
-        False,
-    ),
-    "b_permission_always": (
-        "permission.replied",
-        lambda s: permission_reply(s, only(s.permissions), "always"),
-        1,
-        False,
-    ),
-    "b_permission_reject": (
-        "permission.replied",
-        lambda s: permission_reply(s, only(s.permissions), "reject"),
-        None,
-        True,
-    ),
+    "b_permission_once": ("permission.replied", lambda s: permission_reply(s, only(s.permissions), "once"), 1, False),
+    "b_permission_always": ("permission.replied", lambda s: permission_reply(s, only(s.permissions), "always"), 1, False),
+    "b_permission_reject": ("permission.replied", lambda s: permission_reply(s, only(s.permissions), "reject"), None, True),
     "h_question": ("question.replied", lambda s: question_reply(s, only(s.questions), [["Blue"]]), 1, False),
     "h_question_reject": ("question.rejected", lambda s: question_reject(s, only(s.questions)), None, True),
-    "e_abort": (
-        "session.error",
-        lambda s: abort(s, only(s.sessions)),
-        -2,
-        True,
-    ),  # it was aborted once more at the end
+    "e_abort": ("session.error", lambda s: abort(s, only(s.sessions)), -2, True),  # aborted once more at the end
     "b_permission_then_abort": ("session.error", lambda s: abort(s, only(s.sessions)), None, True),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FOLLOWS)

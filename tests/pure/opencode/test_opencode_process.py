@@ -6,7 +6,7 @@ import pytest
 
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.opencode.v1.effects import abort, permission_reply, prompt
+from simulator.opencode.v1.effects import abort, prompt
 from simulator.opencode.v1.process import DEFAULT_PROJECT, Process
 from simulator.opencode.v1.replay import replay
 from simulator.opencode.v1.wire import frame
@@ -30,25 +30,6 @@ def until(name: str, kind: str) -> tuple[list, list]:
     all_frames = frames(name)
     position = next(index for index, one in enumerate(all_frames) if one.payload["type"] == kind)
     return all_frames[:position], all_frames[position:]
-
-
-def test_a_whole_recording_is_true_if_nobody_interferes(process: Process) -> None:
-    for name in (
-        "b_permission_once",
-        "h_question",
-        "h_question_reject",
-        "g_child_session",
-        "e_abort_in_tool",
-    ):
-        assert process.publish(frames(name)) == len(frames(name))
-
-
-def test_a_request_that_a_person_answered_is_not_answered_again(process: Process) -> None:
-    before, after = until("b_permission_once", "permission.replied")
-    process.publish(before)
-    (request_id,) = process.state.permissions
-    process.act(D, permission_reply(process.state, request_id, "once"))
-    assert process.publish(after) == len(after) - 1
 
 
 def test_a_turn_that_a_person_ended_is_over(process: Process) -> None:

@@ -91,16 +91,6 @@ def test_an_abort_leaves_the_request_pending_as_a_ghost() -> None:
     assert [request["permission"] for request in pending_in(DIRECTORY, state.permissions)] == ["bash"]
 
 
-def test_a_restart_keeps_the_unfinished_message_and_forgets_the_status() -> None:
-    state = folded(load("i_sigkill_while_streaming").recording, float("inf"))
-    (session_id,) = state.statuses
-    state.restart()
-    assert state.session_status(DIRECTORY) == {}
-    newest = state.message_list(session_id, limit=1)[0]
-    assert newest["info"]["role"] == "assistant"
-    assert "completed" not in newest["info"]["time"]
-
-
 def test_streamed_text_is_not_stored_until_its_part_ends() -> None:
     """What the real server broadcasts as message.part.delta never reaches its database."""
     recording = load("a_text").recording

@@ -9,35 +9,13 @@ import json
 
 import pytest
 
-from simulator.scenario import Recording, load
+from simulator.scenario import Recording, load, scenarios
 
 D = "/code/demo"
+
+
 RECORDINGS = [
-    "a_reason",
-    "a_text",
-    "b_permission_always",
-    "b_permission_edit",
-    "b_permission_external_directory",
-    "b_permission_once",
-    "b_permission_reject",
-    "b_permission_then_abort",
-    "b_permission_webfetch",
-    "c_error_400",
-    "c_error_401",
-    "c_error_content_filter",
-    "c_error_context_overflow",
-    "c_error_cut",
-    "c_finish_length",
-    "d_retry_429_retry_after",
-    "d_retry_503_backoff",
-    "d_retry_connection_refused",
-    "e_abort",
-    "e_abort_in_tool",
-    "f_two_sessions",
-    "g_child_session",
-    "h_question",
-    "h_question_reject",
-    "m_slow_first_token",
+    name for name in scenarios() if load(name).recording.killed_at is None and name != "i_after_restart"
 ]
 
 
