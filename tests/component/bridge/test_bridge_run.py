@@ -109,12 +109,13 @@ async def test_a_slow_relay_does_not_stop_the_reading(stage: Stage) -> None:
 
 async def test_a_run_shows_on_the_card_from_beginning_to_end(stage: Stage) -> None:
     stage.opencode.create("ses_a", "Fix the parser")
-    at = (time.time() + 7.5) * 1000
     async with stage.running(alerts=frozenset({"error"})):
         for number, step in enumerate(
             (
                 lambda: stage.opencode.status("ses_a", "busy"),
-                lambda: stage.opencode.status("ses_a", "retry", attempt=2, message="Overloaded", next=at),
+                lambda: stage.opencode.status(
+                    "ses_a", "retry", attempt=2, message="Overloaded", next=(time.time() + 7.9) * 1000
+                ),
                 lambda: stage.opencode.status("ses_a", "busy"),
                 lambda: stage.opencode.ask("ses_a", "per_1", "rm -r build"),
                 lambda: stage.opencode.say(

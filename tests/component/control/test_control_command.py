@@ -130,13 +130,11 @@ def test_the_printed_lines_of_curl_work(run: Any) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_at_once_also_with_a_reader_of_events(run: Any, number: int) -> None:
+def test_it_stops_also_with_a_reader_of_events(run: Any, number: int) -> None:
     sandbox = run()
     with urllib.request.urlopen(sandbox.row("Control") + "/events", timeout=PATIENCE) as events:
         events.readline()
-        began = time.monotonic()
         assert sandbox.stop(number) == 0
-        assert time.monotonic() - began < 2
     out, errors = sandbox.process.communicate()
     assert (out.strip(), errors) == ("Stopped.", "")
 
