@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from h2.errors import ErrorCodes
 from hyperframe.frame import (
     GoAwayFrame,
 )
@@ -141,3 +142,7 @@ def test_frames_of_unknown_types_and_settings_are_passed_over(client: Any, wire:
         + wire.raw(4, 0, 0, b"\x0a\x0a\0\0\0\7")
     )
     assert client.http2.receive(unknown + wire.answer(1)) == [("a", OK)]
+
+
+def test_the_numbers_of_the_errors_are_those_of_the_rfc() -> None:
+    assert [ErrorCodes[code.name] for code in frames.ErrorCode] == list(frames.ErrorCode)
