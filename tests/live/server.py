@@ -57,13 +57,13 @@ class OpenCodeServe:
             "--print-logs",
         ]
         with self.log.open("ab") as log:
-            said_before = log.say()
+            size_before = log.tell()
             self._process = await asyncio.create_subprocess_exec(
                 *command, env=self._environment(), cwd=self.directory, stdin=asyncio.subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         # Not by asking it: a request that comes as the port is open and the server not ready is never answered (1.18).
-        await eventually(lambda: READY in self._said(said_before))
+        await eventually(lambda: READY in self._said(size_before))
 
     async def stop(self) -> None:
         """Ask it to end (SIGTERM); killed if it takes longer than 10 s."""
