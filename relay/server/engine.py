@@ -59,7 +59,10 @@ class Outbox(Protocol[A]):
         ...
 
     async def claim(self, limit: int, held: Container[str]) -> tuple[Sequence[A], float]:
-        """Take over what is due, and no key that is held; and the seconds in which to poll again."""
+        """Take over what is due, and no key that is held; and the seconds in which to poll again.
+
+        An outbox that takes them one by one hands each to `DeliveryEngine.claim` instead.
+        """
         ...
 
     def result(self, attempt: A, outcome: Outcome, *, at: int, latency_ms: int) -> DeliveryResult:
@@ -151,6 +154,22 @@ class DeliveryEngine(Generic[A]):
         for attempt in attempts:
             self.send(attempt)
         return seconds
+
+    def claim(self, key: str, claimed: Coroutine[Any, Any, A | None]) -> None:
+        """Hold the key, and send what `claimed` gives; None: poll again. One that is slow keeps no other waiting."""
+        self._held[key] = asyncio.get_running_loop().create_future()
+        self._run(self._claim(key, claimed), "claim")
+
+    async def _claim(self, key: str, claimed: Coroutine[Any, Any, A | None]) -> None:
+        try:
+            attempt = await self._guarded(claimed)
+            del self._held[key]
+            if attempt is None:
+                self.wake()
+            else:
+                self.send(attempt)
+        finally:
+            self._ended()
 
     def send(self, attempt: A) -> asyncio.Future[DeliveryStatus]:
         """Send it; the status comes once it is written down. What does not fit is left to its lease."""

@@ -63,8 +63,8 @@ class ActivitySender:
 
     # What is due.
 
-    async def claim(self, limit: int, held: Container[str]) -> tuple[list[ActivityAttempt], float]:
-        """Claim what is due now; the seconds until the next is."""
+    async def claim(self, limit: int, held: Container[str]) -> tuple[Sequence[ActivityAttempt], float]:
+        """Begin to claim what is due now, each in a task of its own; the seconds until the next is."""
         now_ms = self._now_ms()
         horizon = now_ms + int(engine.POLL_SECONDS * 1000)
         due: list[Activity] = []
@@ -77,11 +77,18 @@ class ActivitySender:
                 next_at = min(next_at, ready_at)
             elif len(due) < limit:
                 due.append(activity)
-        found = await asyncio.gather(*(self._claim(one) for one in due), return_exceptions=True)
-        claimed = [attempt for attempt in found if isinstance(attempt, ActivityAttempt)]
-        if _log_faults([one.id for one in due], found):
-            return claimed, engine.DATABASE_PAUSE
-        return claimed, (next_at - now_ms) / 1000 if len(claimed) == len(due) else 0.0
+        for activity in due:
+            self.engine.claim(activity.id, self._claim_or_pause(activity))
+        return [], (next_at - now_ms) / 1000
+
+    async def _claim_or_pause(self, activity: Activity) -> ActivityAttempt | None:
+        """One activity's fault costs no other its turn, and the database is not asked at once again."""
+        try:
+            return await self._claim(activity)
+        except Exception as fault:
+            _log_fault(activity.id, fault)
+            await asyncio.sleep(engine.DATABASE_PAUSE)
+            return None
 
     async def _claim(self, before: Activity) -> ActivityAttempt | None:
         """Write down that the push is under way; None if it is not due any more or another relay has it."""
@@ -124,7 +131,9 @@ class ActivitySender:
         for fault in faults:
             if isinstance(fault, Unavailable):
                 raise fault
-        _log_faults([attempt.key for attempt, _ in results], faults)
+        for (attempt, _), fault in zip(results, faults, strict=True):
+            if isinstance(fault, Exception):
+                _log_fault(attempt.key, fault)
         await deliveries.save(self._db, [result for _, result in results])
         self.engine.wake()
 
@@ -205,14 +214,8 @@ def _attempt(before: Activity, claimed: Activity, phone: Recipient | None, sent:
     return ActivityAttempt(delivery=delivery, before=before, claimed=claimed, phone=phone)
 
 
-def _log_faults(activity_ids: Sequence[str], results: Sequence[object]) -> bool:
-    """Log what went wrong, and whether anything did: one activity's fault must not cost the others their turn."""
-    faults = [
-        (one, fault) for one, fault in zip(activity_ids, results, strict=True) if isinstance(fault, Exception)
-    ]
-    for activity_id, fault in faults:
-        if isinstance(fault, Unavailable):
-            log.error(line("database unavailable", error=fault))
-        else:
-            log.error(line("activity broken", activityID=activity_id), exc_info=fault)
-    return bool(faults)
+def _log_fault(activity_id: str, fault: Exception) -> None:
+    if isinstance(fault, Unavailable):
+        log.error(line("database unavailable", error=fault))
+    else:
+        log.error(line("activity broken", activityID=activity_id), exc_info=fault)

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from activity_relay import NEW_TOKEN, OTHER_PHONE, OTHER_START_TOKEN, Relay
+from activity_relay import NEW_TOKEN, OTHER_PHONE, OTHER_START_TOKEN, PHONE, START_TOKEN, Relay
+from relay.server.delivery import Recipient
 from relay.server.live_activities.record import Activity
-from relay.server.store import activities
+from relay.server.store import activities, devices
 from relay.server.store.sql import Database, Unavailable
 from waiting import eventually
 
@@ -43,6 +44,25 @@ async def test_another_relay_takes_over_when_the_lease_ends(make: Make, relay: R
     assert len(relay.sent) == 1
     await other.run(5)
     assert relay.pushed == [("update", "working", "a")] * 2
+
+
+async def test_a_slow_claim_keeps_no_other_waiting(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    await relay.add_phone()
+    await relay.add_phone(OTHER_PHONE, OTHER_START_TOKEN)
+    find, gate = devices.find, asyncio.Event()
+
+    async def slow(db: Database, *, secret_hash: str, device_token: str) -> Recipient | None:
+        if device_token == PHONE:
+            await gate.wait()
+        return await find(db, secret_hash=secret_hash, device_token=device_token)
+
+    monkeypatch.setattr(devices, "find", slow)
+    await relay.receive("start")
+    await asyncio.wait_for(relay.sender.engine.poll(), 10)
+    await eventually(lambda: [push.device_token for push in relay.sent] == [OTHER_START_TOKEN])
+    gate.set()
+    await relay.sender.engine.idle()
+    assert [push.device_token for push in relay.sent] == [OTHER_START_TOKEN, START_TOKEN]
 
 
 async def test_a_result_is_written_down_when_the_database_is_back(
