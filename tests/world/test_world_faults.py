@@ -38,7 +38,7 @@ async def test_a_killed_relay_loses_no_alert_and_shows_none_twice() -> None:
     source = random.Random(20261121)
     said: Counter[str] = Counter()
     async with ReplayWorld() as world:
-        for round_number in range(2 * len(KILLED_SCENARIOS)):
+        for round_number in range(3 * len(KILLED_SCENARIOS)):
             scenario = load(KILLED_SCENARIOS[round_number % len(KILLED_SCENARIOS)])
             said.update(alert.event_type for alert in scenario.alerts for _ in range(alert.count))
             await _play_while_the_relay_is_killed(world, scenario, source)
