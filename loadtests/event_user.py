@@ -113,7 +113,7 @@ class Server(User):
 
 
 def event(session: str, number: int) -> bytes:
-    """What a bridge tells when a session is done."""
+    """What a bridge reports when a session is done."""
     secrets = LOAD["secrets"]
     body = {
         "secret": secrets[number % len(secrets)],

@@ -77,7 +77,7 @@ class Forwarding(Protocol):
         ...
 
     async def report(self, change: Change) -> None:
-        """The agent's server tells of a change."""
+        """The agent's server reports a change."""
         ...
 
     async def push_due(self) -> float:

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _faults() -> tuple[type[Exception], ...]:
-    """What is told in one line; only asked for when something went wrong."""
+    """What is shown in one line; only asked for when something went wrong."""
     from simulator.conform.cases import CaseFileError
     from simulator.lab.errors import LabError
     from simulator.process import CommandError

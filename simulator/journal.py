@@ -31,7 +31,7 @@ class Journal:
         return self.record_at(self._clock.now(), where, what, **detail)
 
     def record_at(self, at: float, where: str, what: str, **detail: Any) -> Entry:
-        """Write down what is heard of only now, but happened at `at`."""
+        """Write down what is known only now, but happened at `at`."""
         entry = Entry(at, where, what, detail)
         self._entries.append(entry)
         for listener in tuple(self._listeners):

@@ -5,7 +5,7 @@ Every `simulator/scenarios/<name>.json` is one scenario:
     {
       "recording": "g_child_session",         the files recordings/<recording>.{global,event,actions}.ndjson
       "about": "one sentence for people",
-      "permission_delay": 0.0,                seconds the bridge waits before it tells of a request; default 0
+      "permission_delay": 0.0,                seconds the bridge waits before it reports a request; default 0
       "alerts": [                             every alert there must be, and no other; per session in this order
         {
           "eventType": "permission",          complete, permission (also for questions) or error

@@ -8,7 +8,7 @@ from story.pictures import Picture
 
 
 class Stage:
-    """Phones and the journal of everything around them. `times`: whether diagrams tell the time."""
+    """Phones and the journal of everything around them. `times`: whether diagrams show the time."""
 
     times = True
 

@@ -14,7 +14,7 @@ TOGETHER_SECONDS = 0.5
 NOTED = frozenset(
     {"session.idle", "session.error", "permission.asked", "permission.replied", "question.asked"}
 )
-"""OpenCode's events that somebody may be told of; the many others are not drawn."""
+"""OpenCode's events that may lead to a notification; the many others are not drawn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,9 @@ def evaluate(
     expected = _flat(scenario.alerts, sessions or {})
     reported = [event for event in relay_events if event["eventType"] not in SILENT]
     return [
-        *_counts("the relay was told of", expected, reported),
+        *_counts("the relay received", expected, reported),
         *_counts("the phone showed", expected, notifications),
-        *_sequences("the relay was told of", expected, reported),
+        *_sequences("the relay received", expected, reported),
         *_sequences("the phone showed", expected, notifications),
         *_titles(expected, notifications),
     ]

@@ -121,7 +121,7 @@ def report(
 
 
 def relay_events(entries: Iterable[Entry]) -> list[Json]:
-    """What the relay was told, each event once however often it was posted: `{eventType, sessionID, at}`."""
+    """What the relay received, each event once however often it was posted: `{eventType, sessionID, at}`."""
     first: dict[str, Json] = {}
     for entry in entries:
         fields = entry.detail
@@ -146,7 +146,7 @@ def pushes(entries: Iterable[Entry]) -> list[Json]:
 def latencies(origins: Sequence[Entry], notifications: Iterable[Json]) -> list[float]:
     """Milliseconds from OpenCode's event to the screen, for each notification whose origin is known.
 
-    The origin is the first event of its kind since the notification of that kind before it: an error is told twice
+    The origin is the first event of its kind since the notification of that kind before it: an error is reported twice
     by OpenCode, and the second time is not where it began.
     """
     found: list[float] = []

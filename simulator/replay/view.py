@@ -20,9 +20,7 @@ SENTENCES: dict[tuple[str, str], Callable[[Json], str]] = {
     ("opencode", "event"): lambda d: f"{d['type']} {_short(d['sessionID'])}",
     ("opencode", "cut"): lambda _: "the server is killed",
     ("opencode", "started"): lambda d: f"serves {d['url']}",
-    ("bridge", "delivered"): lambda d: (
-        f"told the relay: {d.get('eventType', '')} {_short(d.get('sessionID', ''))}"
-    ),
+    ("bridge", "delivered"): lambda d: f"reported: {d.get('eventType', '')} {_short(d.get('sessionID', ''))}",
     ("bridge", "retry"): lambda d: f"relay not reached, again in {d.get('delay', '?')} s",
     ("bridge", "connected"): lambda d: f"watches OpenCode {d.get('version', '')}",
     ("relay", "register"): lambda d: f"phone {d['token']} registered",
@@ -38,7 +36,7 @@ SENTENCES: dict[tuple[str, str], Callable[[Json], str]] = {
     ("phone", "deferred"): lambda d: f"card waits: {d['why']}",
     ("phone", "stale"): lambda _: "card is stale",
     ("phone", "dismissed"): lambda d: f"card leaves the screen: {d['why']}",
-    ("phone", "activity register"): lambda d: f"tells the relay the card's token: {d['outcome']}",
+    ("phone", "activity register"): lambda d: f"registers the card's token: {d['outcome']}",
 }
 """The entries worth a line, and the line. What is not here is noise on a screen; the journal has it all."""
 

@@ -139,7 +139,7 @@ async def _cards_after_a_killed_relay(
 
 
 def _unreported(world: ReplayWorld, began: float) -> set[str]:
-    """The sessions whose newest event the relay was told of in vain so far."""
+    """The sessions whose newest event the relay received in vain so far."""
     tries = [entry for entry in world.journal.entries("bridge", since=began) if entry.what in TRIES]
     newest = {entry.detail["sessionID"]: entry.what for entry in tries}
     return {session_id for session_id, what in newest.items() if what == "retry"}

@@ -24,7 +24,7 @@ class NewKey(Body):
 
 
 def _key(call: Call, key_id: str) -> Fields:
-    """Without the private half, which is told once."""
+    """Without the private half, which is shown once."""
     key = call.lab.sandbox.registry.keys[key_id]
     return {
         "key_id": key.key_id,

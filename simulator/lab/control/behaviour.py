@@ -55,7 +55,7 @@ async def clear_faults(call: Call) -> Fields:
 
 
 async def disturb_connections(call: Call) -> Fields:
-    """Once, now; `release` tells how many answers had been held back."""
+    """Once, now; `release` says how many answers had been held back."""
     body: Blow = call.body
     result = BLOWS[body.do](call.lab.sandbox, body)
     return {} if result is None else {"count": result}

@@ -66,7 +66,7 @@ class Filter(Query):
 
 
 class Filters(Filter):
-    """`since` is UNIX seconds; of what is left, the newest `limit` entries are told."""
+    """`since` is UNIX seconds; of what is left, the newest `limit` entries are shown."""
 
     since: float = 0.0
     limit: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 200

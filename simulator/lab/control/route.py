@@ -111,7 +111,7 @@ CODES = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout", 41
 
 
 def problem(error: Exception) -> Problem:
-    """The reply to an exception. What is in no table is our own defect: 500, and its text is told, for this is a tool."""
+    """The reply to an exception. What is in no table is our own defect: 500, and its text is shown, for this is a tool."""
     if isinstance(error, Refusal):
         return error.problem
     if isinstance(error, HTTPException):

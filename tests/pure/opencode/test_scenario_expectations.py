@@ -42,16 +42,16 @@ def test_every_expectation_is_a_sentence() -> None:
     assert held(expectations)
     whats = [expectation.what for expectation in expectations]
     assert whats == [
-        "the relay was told of 1 complete",
-        "the relay was told of 1 permission",
-        "the relay was told of 0 error",
-        "the relay was told of nothing else",
+        "the relay received 1 complete",
+        "the relay received 1 permission",
+        "the relay received 0 error",
+        "the relay received nothing else",
         "the phone showed 1 complete",
         "the phone showed 1 permission",
         "the phone showed 0 error",
         "the phone showed nothing else",
-        "the relay was told of permission, then complete in ses_1",
-        "the relay was told of no other session",
+        "the relay received permission, then complete in ses_1",
+        "the relay received no other session",
         "the phone showed permission, then complete in ses_1",
         "the phone showed no other session",
         "the title of permission in ses_1 holds 'Fix it'",
@@ -90,8 +90,8 @@ def test_what_goes_wrong_on_the_phone_is_found(showings: list[dict], sentence: s
 def test_what_goes_wrong_on_the_way_to_the_relay_is_found_apart() -> None:
     expectations = evaluate(PERMISSION_THEN_COMPLETE, [*GOOD, showing("complete")], GOOD)
     assert broken(expectations) == [
-        "the relay was told of 1 complete, but it was 2",
-        "the relay was told of permission, then complete in ses_1, "
+        "the relay received 1 complete, but it was 2",
+        "the relay received permission, then complete in ses_1, "
         "but it was permission, then complete, then complete",
     ]
 
