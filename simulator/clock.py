@@ -4,7 +4,7 @@ import asyncio
 import heapq
 import itertools
 import time
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Clock(Protocol):
@@ -31,13 +31,22 @@ class RealClock:
         await asyncio.sleep(seconds)
 
 
+class _Sleeper(NamedTuple):
+    """Ordered by when it wakes, then by who came first."""
+
+    due: float
+    order: int
+    seconds: float
+    future: asyncio.Future[None]
+
+
 class VirtualClock:
     """A clock that stands still until it is advanced; hours pass in milliseconds."""
 
     def __init__(self, start: float = 1_795_226_400.0) -> None:
         self._now = start
         self._order = itertools.count()
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._sleepers: list[_Sleeper] = []
 
     def now(self) -> float:
         """Seconds since 1970, as last set."""
@@ -49,23 +58,34 @@ class VirtualClock:
             await asyncio.sleep(0)
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self._now + seconds, next(self._order), future))
+        heapq.heappush(self._sleepers, _Sleeper(self._now + seconds, next(self._order), seconds, future))
         await future
+
+    def next_alarm(self, at_least: float) -> float | None:
+        """Seconds until the next one wakes who sleeps for `at_least` seconds or longer; None if nobody does."""
+        return min(
+            (
+                sleeper.due - self._now
+                for sleeper in self._sleepers
+                if sleeper.seconds >= at_least and not sleeper.future.done()
+            ),
+            default=None,
+        )
 
     @property
     def sleepers(self) -> int:
         """How many wait for it now: where everybody sleeps again, all that was to be done has been done."""
-        return sum(not future.done() for _, _, future in self._sleepers)
+        return sum(not sleeper.future.done() for sleeper in self._sleepers)
 
     async def advance(self, seconds: float) -> None:
         """Move on by `seconds`, waking every sleeper at its own time and letting it act before going on."""
         target = self._now + seconds
         await _let_others_run()  # who is ready now acts now
-        while self._sleepers and self._sleepers[0][0] <= target:
-            due, _, future = heapq.heappop(self._sleepers)
-            self._now = max(self._now, due)
-            if not future.done():
-                future.set_result(None)
+        while self._sleepers and self._sleepers[0].due <= target:
+            sleeper = heapq.heappop(self._sleepers)
+            self._now = max(self._now, sleeper.due)
+            if not sleeper.future.done():
+                sleeper.future.set_result(None)
             await _let_others_run()
         self._now = target
         await _let_others_run()

@@ -26,6 +26,8 @@ STATUS = {"start": "working", "progress": "working"}
 ALERT_TITLE = {"permission": "Action Needed: ", "error": "Error: "}
 """What the bridge puts before a session's title."""
 LEAP_SECONDS = 120.0
+SWEEP_SECONDS = 30.0
+"""Whoever of the relay sleeps so long sweeps, and finds what is over; who polls sleeps a second."""
 
 
 class Story(Stage):
@@ -184,12 +186,14 @@ class Story(Stage):
             phone.run_due()
 
     async def _leap(self) -> float:
-        """Seconds until the second before the relay has something to send, or that one second.
+        """Seconds until the second before the relay has something to send, or that one second; never past a sweep.
 
         Whoever is woken on the way polls the database, and the clock does not wait for that.
         """
         due = await self.relay.next_push()
-        return LEAP_SECONDS if due is None else max(1, min(LEAP_SECONDS, due // 1 - 1))
+        leap = LEAP_SECONDS if due is None else max(1, min(LEAP_SECONDS, due // 1 - 1))
+        sweep = self.clock.next_alarm(SWEEP_SECONDS)
+        return leap if sweep is None else min(leap, sweep)
 
     def _nothing_waits(self) -> bool:
         """The relay is idle, and has been registered every token that an app was handed."""
