@@ -11,8 +11,9 @@ from pure.bridge.folding import changes_of, play
 from pure.bridge.wire import created, event, status, text, tool
 from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1.fold import HANDLERS, WHOLE_HANDLERS, Sessions
-from relay.bridge.sources.opencode1.runs import MAX_HELD, Runs, SessionTree
+from relay.bridge.sources.opencode1.runs import Runs
 from relay.bridge.sources.opencode1.wire import Event, Info
+from relay.bridge.sources.session_tree import MAX_HELD, SessionTree, TreeSession
 
 TURNS = {
     "the first idle completes": ("busy; busy; idle; idle; idled", "complete"),
@@ -305,7 +306,7 @@ def test_a_small_memory_never_breaks_the_fold(script: list[str], bound: int) -> 
 )
 @example([("a", "c", False), ("b", "a", False), ("a", "b", False)])
 def test_every_chain_of_parents_has_an_end(learnt: list[tuple[str, str | None, bool]]) -> None:
-    tree = SessionTree(max_sessions=3)
+    tree = SessionTree(3, TreeSession)
     for session_id, parent_id, gone in learnt:
         if gone:
             tree.delete(session_id, "evt_1")

@@ -9,12 +9,13 @@ turn goes on; an error or an abort is over for good unless a new step begins.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from relay import contract
 from relay.bridge.sources.opencode1.wire import PendingRequest, Question, RetryStatus, SessionError, Tool
+from relay.bridge.sources.session_tree import TreeSession
 from relay.text import card_title, fit, redact, redact_addresses
 
 Phase = Literal["unknown", "idle", "busy", "retry", "rejected", "aborted", "failed", "recovered"]
@@ -97,35 +98,23 @@ class Retry:
 
 
 @dataclass(slots=True)
-class Session:
+class Session(TreeSession):
     """One session.
 
-    - `learnt`: its parent and title are known, or cannot be; `requested`: they are being asked for.
-    - `running`: its beginning was reported, and not yet its end. `doing`: its newest tool or text in words.
-    - `newest_id`: its newest message; `ended_id`: what that was when a run last ended.
+    - `doing`: its newest tool or text in words.
     - `touched`: the number of the newest event by which its phase or requests may have changed; `ended_at`: what that was
       when a run last ended.
     - `unobserved`: a root that ran when the stream was cut, and the server was not asked since, so that an idle does not
       say how the run ended.
-    - `pending`: open requests, oldest first, each with what `touched` was when it was asked.
     """
 
     phase: Phase = "unknown"
-    learnt: bool = False
-    requested: bool = False
-    title: str | None = None
-    parent_id: str | None = None
-    directory: str | None = None
     step_id: str | None = None
-    newest_id: str = ""
-    ended_id: str = ""
-    running: bool = False
     unobserved: bool = False
     doing: str = STARTING
     retry: Retry | None = None
     touched: int = 0
     ended_at: int = 0
-    pending: dict[str, int] = field(default_factory=dict)
 
     @property
     def quiet(self) -> bool:
@@ -136,16 +125,6 @@ class Session:
     def unsure(self) -> bool:
         """The run is over, but nobody knows how."""
         return self.unobserved and self.running and self.phase == "idle"
-
-    def end_subject(self, otherwise: str) -> str:
-        """What names the end of a run: its newest message, because that is the same after a restart of anything.
-
-        `otherwise`: for a run of which no message was seen.
-        """
-        if not self.newest_id or self.newest_id == self.ended_id:
-            return otherwise
-        self.ended_id = self.newest_id
-        return self.newest_id
 
     def state(self, now_ms: float) -> contract.ContentState:
         """What the card shows while the session runs."""
