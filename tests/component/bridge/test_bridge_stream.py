@@ -15,20 +15,20 @@ from relay.backoff import Backoff
 from relay.bridge.address import Address, address
 from relay.bridge.errors import NotFound, NotOpenCode, Refused, Unreachable
 from relay.bridge.sources.opencode1.client import OpenCode
-from relay.bridge.sources.opencode1.source import EventStream
+from relay.bridge.sources.opencode1.source import event_stream
 from relay.bridge.sources.opencode1.wire import Event
 from waiting import eventually
 
 
 class Reader:
-    """Collects what an EventStream yields; its pauses are recorded instead of slept."""
+    """Collects what a stream of events yields; its pauses are recorded instead of slept."""
 
     def __init__(self, opencode: OpenCode, read_deadline: float = 30.0) -> None:
         self.events: list[Event] = []
         self.pauses: list[float] = []
-        self.stream = EventStream(
+        self.stream = event_stream(
             opencode,
-            read_deadline=read_deadline,
+            read_deadline,
             backoff=Backoff(first=1.0, cap=8.0),
             sleep=self._pause,
             random=lambda: 1.0,

@@ -11,7 +11,8 @@ from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1.catch_up import CatchUp, Ending, Snapshot, ending
 from relay.bridge.sources.opencode1.fold import Sessions
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.wire import Info, PendingRequest, RetryStatus, SessionMessage, decode
+from relay.bridge.sources.opencode1.wire import Info, PendingRequest, RetryStatus, SessionMessage
+from relay.bridge.sources.wire import decode
 
 HERE = "/code/demo"
 SINCE = 1000.0

@@ -10,7 +10,8 @@ import pytest
 from relay.bridge.notify.mapping import EVENT_TYPES
 from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1.fold import Sessions
-from relay.bridge.sources.opencode1.wire import Splitter, parse
+from relay.bridge.sources.opencode1.wire import parse
+from relay.bridge.sources.wire import Splitter
 
 RECORDINGS = Path(__file__).parents[3] / "simulator" / "scenarios" / "recordings"
 

@@ -7,16 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.sources.opencode1.wire import (
-    BOM,
-    Event,
-    Health,
-    Malformed,
-    Splitter,
-    decode,
-    parse,
-    properties,
-)
+from relay.bridge.sources.opencode1.wire import Event, Health, parse, properties
+from relay.bridge.sources.wire import BOM, Malformed, Splitter, decode
 
 
 def split(*chunks: bytes) -> list[bytes]:

@@ -8,13 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.bridge.sources.opencode1 import session as wording
-from relay.bridge.sources.opencode1.wire import (
-    PartUpdated,
-    PendingRequest,
-    SessionError,
-    StatusChanged,
-    details,
-)
+from relay.bridge.sources.opencode1.wire import PartUpdated, PendingRequest, SessionError, StatusChanged
+from relay.bridge.sources.wire import details
 
 
 def asking(**properties: Any) -> PendingRequest:

@@ -13,8 +13,8 @@ from relay.bridge.sources.opencode1.wire import (
     RetryStatus,
     SessionError,
     SessionMessage,
-    details,
 )
+from relay.bridge.sources.wire import details
 
 Ending = Literal["complete", "error", "stopped", "interrupted"]
 """How a run ended that nobody saw ending."""

@@ -22,9 +22,9 @@ from relay.bridge.sources.opencode1.wire import (
     Properties,
     SessionError,
     StatusChanged,
-    details,
     properties,
 )
+from relay.bridge.sources.wire import details
 
 ERROR_SIGNALS: dict[str, Signal] = {"MessageAbortedError": "aborted", "ContextOverflowError": "overflow"}
 """Errors that do not end a turn as failed; every other name does."""

@@ -1,24 +1,23 @@
 """OpenCode's first generation as a source: a stream that is renewed, folded into changes, and asked for what it does not say."""
 
-import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from random import random as system_random
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any
 
 import aiohttp
 
-from relay.backoff import Backoff
 from relay.bridge.address import Address
-from relay.bridge.errors import OpenCodeError, Unreachable
+from relay.bridge.errors import OpenCodeError
 from relay.bridge.keyed import KeyedQueue
 from relay.bridge.notify.source import Change, SourceHealth
+from relay.bridge.sources.event_stream import EventStream
 from relay.bridge.sources.opencode1.catch_up import CatchUp
 from relay.bridge.sources.opencode1.client import OpenCode
 from relay.bridge.sources.opencode1.fold import Sessions
 from relay.bridge.sources.opencode1.resync import Resync
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.wire import Event, Splitter, parse
+from relay.bridge.sources.opencode1.wire import Event, parse
 from relay.contract import ContentState
 from relay.log import line
 
@@ -28,73 +27,13 @@ BOUND = 1000
 """Sessions that may wait for the answer to who their parent is."""
 
 
-class EventStream:
-    """GET /global/event, connected again and again. OpenCode repeats nothing: what happens in between is missed.
+def event_stream(opencode: OpenCode, read_deadline: float, **options: Any) -> EventStream[Event]:
+    """GET /global/event, without the `sync` twins; silence longer than `read_deadline` seconds ends a connection."""
 
-    Silence longer than `read_deadline` seconds ends a connection.
-    """
+    async def version() -> str:
+        return (await opencode.health()).version
 
-    def __init__(
-        self,
-        opencode: OpenCode,
-        *,
-        read_deadline: float,
-        backoff: Backoff = Backoff(),  # noqa: B008  frozen, so sharing it is harmless
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        random: Callable[[], float] = system_random,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._opencode = opencode
-        self._read_deadline = read_deadline
-        self._backoff = backoff
-        self._sleep = sleep
-        self._random = random
-        self._clock = clock
-        self.connected = False
-        self.version: str | None = None
-        """OpenCode's, as of the newest connection or question."""
-        self.received_at: float | None = None
-        """When OpenCode sent a byte last, heartbeats included; UNIX seconds."""
-
-    async def events(self) -> AsyncIterator[Event]:
-        """Every event, without the `sync` twins. Never ends; while OpenCode is away it waits and tries again."""
-        failures = 0
-        while True:
-            try:
-                async for event in self._connection():
-                    failures = 0
-                    yield event
-                raise Unreachable(f"{self._opencode.url} ended the stream of events")
-            except OpenCodeError as error:
-                failures += 1
-                delay = self._backoff.delay(failures, self._random)
-                # While OpenCode is away for a night, it need not be said every half minute: tries 1, 2, 4, 8, ... do.
-                level = logging.WARNING if failures & (failures - 1) == 0 else logging.DEBUG
-                log.log(level, line("disconnected", url=self._opencode.url, reason=error, retry_in=delay))
-                await self._sleep(delay)
-
-    async def _connection(self) -> AsyncIterator[Event]:
-        health = await self._opencode.health()
-        splitter = Splitter()
-        async with self._opencode.global_events(self._read_deadline) as content:
-            self._connect(health.version)
-            try:
-                async for chunk in content.iter_any():
-                    self.received_at = self._clock()
-                    for data in splitter.feed(chunk):
-                        event = parse(data)
-                        if event is not None:
-                            yield event
-            finally:
-                self.connected = False
-
-    def _connect(self, version: str) -> None:
-        log.info(line("connected", url=self._opencode.url, version=version))
-        if self.version not in (None, version):
-            log.warning(
-                line("another OpenCode", url=self._opencode.url, version=version, before=self.version)
-            )
-        self.version, self.connected = version, True
+    return EventStream(opencode.url, version, lambda: opencode.global_events(read_deadline), parse, **options)
 
 
 class OpenCode1:
@@ -110,7 +49,7 @@ class OpenCode1:
     ) -> None:
         self._clock = clock
         self._opencode = OpenCode(http, where)
-        self._stream = EventStream(self._opencode, read_deadline=read_deadline, clock=clock)
+        self._stream = event_stream(self._opencode, read_deadline, clock=clock)
         runs = Runs()
         self._sessions, self._catch_up = Sessions(runs), CatchUp(runs)
         self._resync = Resync(self._opencode, self._sessions, self._catch_up, self._act, clock=clock)

@@ -1,0 +1,93 @@
+"""Asking an OpenCode server over HTTP: deadlines, credentials that follow no redirect, and errors in words.
+
+An unknown GET route of OpenCode may answer 200 with the web UI's HTML, so the content type is checked every time.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import aiohttp
+
+from relay.bridge.address import Address
+from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, Refused, Unreachable
+from relay.bridge.sources.wire import Malformed, decode
+
+T = TypeVar("T")
+
+DEADLINE = 10.0
+"""Seconds for one REST answer; OpenCode is near, but it may be busy."""
+
+
+class Server:
+    """One server at `url`. Every method raises an OpenCodeError if it gets no proper answer in time."""
+
+    def __init__(self, http: aiohttp.ClientSession, address: Address, *, deadline: float = DEADLINE) -> None:
+        self._http = http
+        self._headers = address.headers
+        self.url = address.url
+        self._deadline = deadline
+
+    @asynccontextmanager
+    async def stream(self, path: str, read_deadline: float) -> AsyncIterator[aiohttp.StreamReader]:
+        """The bytes of a stream of events. Silence longer than `read_deadline` seconds ends it.
+
+        Raises Unreachable when the stream breaks, too.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._deadline, sock_read=read_deadline)
+        async with self._answer(path, "text/event-stream", timeout) as response:
+            yield response.content
+
+    async def get(self, path: str, kind: type[T]) -> T:
+        """The JSON answer of a route."""
+        timeout = aiohttp.ClientTimeout(total=self._deadline)
+        async with self._answer(path, "application/json", timeout) as response:
+            text = await response.read()
+        try:
+            return decode(text, kind)
+        except Malformed as error:
+            raise NotOpenCode(f"{self.url}{_route(path)} answered something unexpected: {error}") from None
+
+    @asynccontextmanager
+    async def _answer(
+        self, path: str, content_type: str, timeout: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        try:
+            async with self._http.get(
+                self.url + path, headers=self._headers, timeout=timeout, allow_redirects=False
+            ) as response:
+                self._check(response, path, content_type)
+                yield response
+        except TimeoutError:
+            raise Unreachable(f"{self.url}{_route(path)} is silent") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unreachable(f"{self.url} does not answer ({_reason(error)})") from None
+
+    def _check(self, response: aiohttp.ClientResponse, path: str, content_type: str) -> None:
+        where = f"{self.url}{_route(path)}"
+        if kind := STATUS_ERRORS.get(response.status):
+            raise kind(STATUS_TEXTS[kind].format(where=where, status=response.status))
+        if response.status != 200:
+            raise Unreachable(f"{where} answered {response.status}")
+        if response.content_type != content_type:
+            raise NotOpenCode(
+                f"{where} answered {response.content_type} instead of {content_type}: is this an OpenCode server?"
+            )
+
+
+STATUS_ERRORS: dict[int, type[OpenCodeError]] = {401: Refused, 403: Refused, 404: NotFound}
+
+STATUS_TEXTS: dict[type[OpenCodeError], str] = {
+    Refused: "{where} answered {status}: OpenCode wants another username or password (OPENCODE_SERVER_PASSWORD)",
+    NotFound: "{where} answered {status}: not found",
+}
+
+
+def _route(path: str) -> str:
+    return path.partition("?")[0]
+
+
+def _reason(error: Exception) -> str:
+    # The texts of aiohttp's errors name hosts and ports at most; those of the operating system are the clearest part.
+    cause = getattr(error, "os_error", None) or error
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

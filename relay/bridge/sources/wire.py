@@ -1,0 +1,102 @@
+"""What the servers of all generations speak: JSON values, and streams of server-sent events. Pure.
+
+Everything is optional and unknown fields are skipped, because OpenCode adds and moves fields between releases.
+
+The streams have only `data: <JSON>` and a blank line, several events in one chunk or one event in many, and single lines
+of hundreds of kilobytes (edit diffs, tool output). The other fields, comments and line ends of the standard are
+understood all the same: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+"""
+
+import json
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from relay.contract import wire_name
+
+T = TypeVar("T")
+
+
+class Wire(Struct, frozen=True, kw_only=True, rename=wire_name):
+    """A JSON object of OpenCode."""
+
+
+class Malformed(ValueError):
+    """The text is not the JSON that was expected."""
+
+
+def decode(text: bytes, kind: type[T]) -> T:
+    """`text` as a `kind`. Raises Malformed. Broken surrogates, which JavaScript may send, become question marks."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError as error:
+        raise Malformed(str(error)) from None
+    except (ValueError, RecursionError):
+        return _decode_repaired(text, kind)
+
+
+def details(text: Raw | bytes, kind: type[T]) -> T:
+    """`text` as a `kind`, all of whose fields have defaults; the defaults if it has another shape."""
+    try:
+        return decode(bytes(text), kind)
+    except Malformed:
+        return kind()
+
+
+def _decode_repaired(text: bytes, kind: type[T]) -> T:
+    try:
+        sound = json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8", "replace")
+        return msgspec.json.decode(sound, type=kind)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(str(error)) from None
+
+
+BOM = b"\xef\xbb\xbf"
+
+
+class Splitter:
+    """Feed it the chunks of one connection in order; each call returns the data of the events that became complete.
+
+    Incremental, and without any cap on the length of a line.
+    """
+
+    def __init__(self) -> None:
+        self._rest = bytearray()  # the line that has not ended yet
+        self._data: list[bytes] = []  # data lines of the event that has not ended yet
+        self._ended_with_cr = False
+        self._at_start = True
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The data of every event that `chunk` completes, oldest first; lines of one event are joined by a newline."""
+        searched = len(self._rest)  # so that a long line is not searched again with every chunk
+        self._rest += self._unix_newlines(chunk)
+        events: list[bytes] = []
+        start = 0
+        while (end := self._rest.find(b"\n", max(start, searched))) >= 0:
+            self._line(bytes(self._rest[start:end]), events)
+            start = end + 1
+        del self._rest[:start]
+        return events
+
+    def _unix_newlines(self, chunk: bytes) -> bytes:
+        # JSON escapes control characters, so a CR is always the end of a line, alone or before an LF.
+        if self._ended_with_cr and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+            self._ended_with_cr = False
+        if chunk:
+            self._ended_with_cr = chunk.endswith(b"\r")
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _line(self, line: bytes, events: list[bytes]) -> None:
+        if self._at_start:
+            line = line.removeprefix(BOM)
+            self._at_start = False
+        if not line:
+            if self._data:
+                events.append(b"\n".join(self._data))
+                self._data = []
+            return
+        field, _, value = line.partition(b":")
+        if field == b"data":  # id, event, retry and comments (an empty field name) carry nothing for us
+            self._data.append(value.removeprefix(b" "))
