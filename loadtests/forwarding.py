@@ -9,9 +9,7 @@ from typing import Any, Final, Protocol
 
 from loadtests.day import Change
 from relay import contract
-from relay.apns.environments import Environments
-from relay.apns.gateway import Gateway
-from relay.apns.provider_token import ProviderToken
+from relay.apns.gateway import Environments, Gateway, ProviderToken
 from relay.apns.push import Outcome, Push, answered
 from relay.contract import ActivityRegister, ContentState, DeviceRegister, Event
 from relay.server.live_activities.registration import Activities

@@ -38,8 +38,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from loadtests.processes import ROOT
 from loadtests.push_servers import apns_sink, delaying_proxy, push_server
-from relay.apns.gateway import ApnsGateway
-from relay.apns.provider_token import ProviderToken
+from relay.apns.gateway import ApnsGateway, ProviderToken
 from relay.apns.push import Push
 
 BASE: Final = "aioapns"

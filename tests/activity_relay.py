@@ -5,7 +5,7 @@ from typing import Any
 
 from fake_gateway import FakeGateway
 from relay import contract
-from relay.apns.environments import Environments
+from relay.apns.gateway import Environments
 from relay.apns.push import Push
 from relay.contract import ActivityRegister, ActivityUnregister, DeviceRegister, Event
 from relay.server.live_activities.record import Activity

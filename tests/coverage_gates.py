@@ -11,8 +11,8 @@ PACKAGES = ("relay", "simulator")
 PACKAGE_GATE = 99.0
 PURE: dict[str, str] = {
     "relay/*.py": "__main__ clock http_errors",
-    "relay/apns/*.py": "aioapns_gateway gateway",
-    "relay/apns/http2/*.py": "connection connector deadlines pool",
+    "relay/apns/*.py": "aioapns_gateway",
+    "relay/apns/http2/*.py": "connection connector pool",
     "relay/bridge/*.py": "errors run",
     "relay/bridge/http/*.py": "app",
     "relay/bridge/notify/*.py": "notifier relay_client",

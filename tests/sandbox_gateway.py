@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from outcomes import answered, maybe_sent, not_sent
-from relay.apns.provider_token import ProviderToken
+from relay.apns.gateway import ProviderToken
 from relay.apns.push import Outcome, Push
 from relay.clock import sleep_unless
 from simulator.apns.authentication import ProviderState

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from aioapns import exceptions as failures
 from aioapns.connection import APNsTLSClientProtocol, AuthorizationHeaderProvider
 from h2.exceptions import H2Error
 
+from relay.apns.http2.connection import SignedAt
 from relay.apns.http2.connector import client_tls
-from relay.apns.provider_token import ProviderToken
 from relay.apns.push import Outcome, Push, answered, maybe_sent, not_sent, refusal
 from relay.contract import ApnsEnv
 
@@ -24,11 +24,11 @@ IDLE_SECONDS = 3600
 class _OurToken(AuthorizationHeaderProvider):
     """One provider token for all connections, where aioapns would sign one for each."""
 
-    def __init__(self, token: ProviderToken, now: Callable[[], float]) -> None:
-        self._token, self._now = token, now
+    def __init__(self, sign: SignedAt) -> None:
+        self._sign = sign
 
     def get_header(self) -> str:
-        return self._token.authorization(self._now())
+        return self._sign()
 
 
 class AioapnsGateway:
@@ -46,13 +46,12 @@ class AioapnsGateway:
         *,
         hosts: Mapping[ApnsEnv, tuple[str, int]],
         ca_file: Path | None,
-        provider_token: ProviderToken,
+        sign: SignedAt,
         deadline: float,
-        now: Callable[[], float] = time.time,
     ) -> None:
-        self._deadline, self._now = deadline, now
+        self._deadline = deadline
         self._tls = client_tls(ca_file)
-        self._token = _OurToken(provider_token, now)
+        self._token = _OurToken(sign)
         self._clients = {env: self._client(host, port) for env, (host, port) in hosts.items()}
         self._sending: set[asyncio.Task[Outcome]] = set()
         self._closed = False

@@ -1,19 +1,31 @@
-"""Sends one push to the environment of its token and says what became of it."""
+"""One push through the relay's one key, at the environment of its token, and what became of it.
+
+`Environments` asks the other environment where APNs says that the token is of that one;
+`KeyPause` stops asking while APNs refuses the key, so that there is no storm of refused pushes, and none is lost; the
+gateway sends. Apple, "Handling notification responses from APNs": InvalidProviderToken and its kin concern every push
+(documented); that a sender pauses is our choice.
+"""
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
+
+import jwt
 
 from relay.apns.aioapns_gateway import AioapnsGateway
 from relay.apns.http2.connector import Connector, client_tls
 from relay.apns.http2.pool import ConnectionPool
-from relay.apns.provider_token import ProviderToken
-from relay.apns.push import Outcome, Push, refusal
+from relay.apns.push import Outcome, Push, maybe_sent, not_sent, refusal
 from relay.apns.reasons import Verdict
 from relay.contract import ApnsEnv
+from relay.log import line
+
+log = logging.getLogger("relay.apns")
 
 Transport = Literal["lean", "aioapns"]
 """The relay's own HTTP/2, or that of the aioapns package."""
@@ -31,18 +43,51 @@ class Gateway(Protocol):
         ...
 
 
-def build_gateway(
-    transport: Transport,
-    *,
-    hosts: Mapping[ApnsEnv, tuple[str, int]],
-    ca_file: Path | None,
-    provider_token: ProviderToken,
-    deadline: float,
-    now: Callable[[], float] = time.time,
-) -> Gateway:
-    """The gateway that APNS_TRANSPORT names. Build it inside a running event loop."""
-    kind = ApnsGateway if transport == "lean" else AioapnsGateway
-    return kind(hosts=hosts, ca_file=ca_file, provider_token=provider_token, deadline=deadline, now=now)
+# --- the key's signature ------------------------------------------------------------------------------------------
+
+MIN_AGE = 20 * 60.0
+"""Seconds. Apple, "Establishing a token-based connection": renew at most every 20 minutes, else 429."""
+MAX_AGE = 50 * 60.0
+"""Seconds. At least every 60 minutes, else 403 ExpiredProviderToken; ten minutes are left for skewed clocks."""
+
+
+class ProviderToken:
+    """The current token. `authorization(now)` signs a new one when the old one has come of age."""
+
+    def __init__(self, *, private_key: str, key_id: str, team_id: str) -> None:
+        self._private_key = private_key
+        self._key_id = key_id
+        self._team_id = team_id
+        self.issued_at = float("-inf")
+        self._authorization = ""
+
+    def authorization(self, now: float) -> str:
+        """The value of the authorization header at UNIX time `now`."""
+        # Younger than now: the clock was set back, and APNs may refuse a time to come.
+        if not -MIN_AGE < now - self.issued_at < MAX_AGE:
+            self._sign(now)
+        return self._authorization
+
+    def renew(self, now: float) -> bool:
+        """Sign a new token because APNs called this one expired; False if it is too young for Apple's limit."""
+        if now - self.issued_at < MIN_AGE:
+            return False
+        self._sign(now)
+        return True
+
+    def _sign(self, now: float) -> None:
+        token = jwt.encode(
+            {"iss": self._team_id, "iat": int(now)},
+            self._private_key,
+            algorithm="ES256",
+            headers={"kid": self._key_id},
+        )
+        self.issued_at = now
+        self._authorization = f"bearer {token}"
+        log.info(line("provider token signed", keyID=self._key_id))
+
+
+# --- the relay's own transport ------------------------------------------------------------------------------------
 
 
 class ApnsGateway:
@@ -98,3 +143,125 @@ class ApnsGateway:
     async def close(self, grace: float) -> None:
         """Close every connection; pushes in flight get `grace` seconds to be answered."""
         await asyncio.gather(*(pool.close(grace) for pool in self._pools.values()))
+
+
+# --- while APNs refuses the key -----------------------------------------------------------------------------------
+
+LONGEST_PAUSE = 900.0
+"""Seconds; the first pause is the reason's own, and each next one twice as long."""
+
+_REFUSALS = frozenset({Verdict.KEY_REFUSED, Verdict.NEW_PROVIDER_TOKEN})
+
+
+@dataclass(slots=True)
+class _Pause:
+    """One environment's pause. `probing`: one push is on its way to see whether it is over."""
+
+    reason: str
+    until: float
+    seconds: float
+    probing: bool = False
+
+
+class KeyPause:
+    """Sends through `gateway`. After a refusal of the key all pushes of that environment wait; one tries when it is over."""
+
+    def __init__(self, gateway: Gateway, now: Callable[[], float]) -> None:
+        self._gateway, self._now = gateway, now
+        self._pauses: dict[ApnsEnv, _Pause] = {}
+
+    async def send(self, push: Push) -> Outcome:
+        """What became of the push; not sent, with the time left while the environment pauses."""
+        pause = self._pauses.get(push.apns_env)
+        if pause is None:
+            return self._seen(push, await self._gateway.send(push))
+        if pause.probing or self._now() < pause.until:
+            error = f"paused, APNs refuses the key: {pause.reason}"
+            return not_sent(push.apns_env, error, max(1.0, pause.until - self._now()))
+        pause.probing = True
+        try:
+            return self._seen(push, await self._gateway.send(push))
+        finally:
+            pause.probing = False
+
+    async def close(self, grace: float) -> None:
+        """Close the gateway."""
+        await self._gateway.close(grace)
+
+    def _seen(self, push: Push, outcome: Outcome) -> Outcome:
+        if outcome.verdict in _REFUSALS:
+            self._begin(push.apns_env, outcome)
+        elif push.apns_env in self._pauses and outcome.verdict is not Verdict.RETRY_LATER:
+            del self._pauses[push.apns_env]
+            log.info(line("sending again", apnsEnv=push.apns_env))
+        return outcome
+
+    def _begin(self, env: ApnsEnv, refused: Outcome) -> None:
+        """One line for the operator for each pause, however many pushes were refused at once."""
+        last = self._pauses.get(env)
+        if last is not None and not last.probing:
+            return
+        first, reason = refused.retry_after or LONGEST_PAUSE, refused.reason or ""
+        seconds = min(last.seconds * 2, max(first, LONGEST_PAUSE)) if last else first
+        self._pauses[env] = _Pause(reason, self._now() + seconds, seconds)
+        log.error(
+            line("sending paused", apnsEnv=env, reason=reason, seconds=int(seconds), advice=refused.advice)
+        )
+
+
+# --- the environment -------------------------------------------------------------------------------------------
+
+OTHER: Final[dict[ApnsEnv, ApnsEnv]] = {"sandbox": "production", "production": "sandbox"}
+
+
+class Environments:
+    """Sends through `gateway`. No outcome has the verdict WRONG_ENVIRONMENT, and no exception comes out of it."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def send(self, push: Push) -> Outcome:
+        """What became of the push. If APNs says that its token is of the other environment, that one is asked, once."""
+        first = await self._ask(push)
+        if first.verdict is not Verdict.WRONG_ENVIRONMENT:
+            return first
+        other = await self._ask(replace(push, apns_env=OTHER[push.apns_env]))
+        return _in_neither(first, other) if other.verdict is Verdict.WRONG_ENVIRONMENT else other
+
+    async def close(self, grace: float) -> None:
+        """Close the gateway."""
+        await self._gateway.close(grace)
+
+    async def _ask(self, push: Push) -> Outcome:
+        """A gateway that breaks gets the pauses, and the end, of one that cannot reach APNs."""
+        try:
+            return await self._gateway.send(push)
+        except Exception as error:
+            log.exception(line("gateway broken", apnsID=push.apns_id))
+            return maybe_sent(push.apns_env, f"the relay is at fault: {type(error).__name__}")
+
+
+def _in_neither(first: Outcome, other: Outcome) -> Outcome:
+    """Bad on both hosts: the token is dead. If the key is not allowed on one of them, nobody can know: keep it."""
+    advice = first.advice or other.advice
+    verdict = Verdict.OUR_FAULT if advice else Verdict.TOKEN_DEAD
+    return replace(first, verdict=verdict, timestamp=None, advice=advice)
+
+
+def build_gateway(
+    transport: Transport,
+    *,
+    hosts: Mapping[ApnsEnv, tuple[str, int]],
+    ca_file: Path | None,
+    provider_token: ProviderToken,
+    deadline: float,
+    now: Callable[[], float] = time.time,
+) -> Gateway:
+    """The gateway that APNS_TRANSPORT names. Build it inside a running event loop."""
+    if transport == "lean":
+        return ApnsGateway(
+            hosts=hosts, ca_file=ca_file, provider_token=provider_token, deadline=deadline, now=now
+        )
+    return AioapnsGateway(
+        hosts=hosts, ca_file=ca_file, sign=lambda: provider_token.authorization(now()), deadline=deadline
+    )

@@ -36,6 +36,20 @@ class Push:
     payload: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a request: its response, or why there is none."""
+
+    transmission: Transmission
+    status: int = 0
+    body: bytes = b""
+    error: str = ""
+
+
+OK: Final = Result("answered", 200)
+"""The response to nearly every push; of a 200, the body says nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of a push, with what the relay makes of it: `reasons.py`, asked once, where the answer is read.

@@ -9,10 +9,7 @@ from typing import Any
 
 from quart import Quart
 
-from relay.apns.environments import Environments
-from relay.apns.gateway import Gateway, build_gateway
-from relay.apns.key_pause import KeyPause
-from relay.apns.provider_token import ProviderToken
+from relay.apns.gateway import Environments, Gateway, KeyPause, ProviderToken, build_gateway
 from relay.clock import Clock, SystemClock
 from relay.http_errors import install_error_replies
 from relay.server.alerts.dispatcher import Dispatcher

@@ -1,16 +1,16 @@
-"""One connection to APNs at its socket: HTTP/2 is next door (`protocol.py`), here bytes are moved."""
+"""One connection to APNs at its socket, and the pushes on it with their deadlines. HTTP/2 is next door (`protocol.py`)."""
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from enum import Enum
-from typing import Final, Generic, Protocol, TypeVar, cast
+from typing import Final, Protocol, cast
 
 from relay.apns.http2.protocol import Http2
-from relay.apns.http2.response import Result
-from relay.apns.provider_token import SignedAt
-from relay.apns.push import Push
+from relay.apns.push import Outcome, Push, Result
 
-T = TypeVar("T")
+SignedAt = Callable[[], str]
+"""Returns the authorization header for a request that is written now."""
 
 MAX_UNREAD: Final = 16 * 2**20
 """Octets written that a peer does not read. No burst of pushes comes near: a thousand streams have 5 MB."""
@@ -25,6 +25,8 @@ IDLE_LIFE: Final = 3600.0
 """Seconds without a push, after which the last connection is closed. Apple: keep connections open, for hours."""
 SPARE_LIFE: Final = 60.0
 """The same for one of several connections: the load that called for it is over."""
+WAKING_STEP: Final = 0.01
+"""Seconds between two wakings for deadlines at least, so that a thousand of them in a row are one waking."""
 
 
 class KeepAlive(Enum):
@@ -45,27 +47,97 @@ def keep_alive(now: float, *, received: float, sent: float, pinged: float, spare
     return KeepAlive.PING if now - received >= PING_AFTER else KeepAlive.NOTHING
 
 
-class Owner(Protocol[T]):
+class PendingPush:
+    """Waits for a stream, then for its answer. `began` and `ends` are times of the event loop, in seconds."""
+
+    __slots__ = ("answers_before", "began", "connection", "ends", "outcome", "push", "resent", "stream_id")
+
+    def __init__(self, push: Push, began: float, ends: float, outcome: "asyncio.Future[Outcome]") -> None:
+        self.push = push
+        self.began = began
+        self.ends = ends
+        self.outcome = outcome
+        self.resent = False
+        """It was sent before, and provably not processed."""
+        self.connection: ApnsConnection | None = None
+        """Where it is out; None while it waits for a stream."""
+        self.stream_id = 0
+        self.answers_before = 0
+        """How many pushes that connection had answered when this one went out."""
+
+    def send_over(self, connection: "ApnsConnection") -> None:
+        """Open a stream for it, for which there is room."""
+        self.connection, self.answers_before = connection, connection.answers
+        self.stream_id = connection.send(self.push, self)
+
+    @property
+    def may_resend(self) -> bool:
+        """Somebody waits for it, and it was not sent twice."""
+        return not self.resent and not self.outcome.done()
+
+    def within(self, missing: str) -> str:
+        """Why it ends without an answer."""
+        return f"no {missing} within {self.ends - self.began:.1f} s"
+
+
+class Deadlines:
+    """Calls `expire` for each push whose time is over. One timer for all: one for each would cost more than the push."""
+
+    def __init__(self, expire: Callable[[PendingPush], None]) -> None:
+        self._expire = expire
+        self._pending: set[PendingPush] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._next = float("inf")
+
+    def add(self, pending: PendingPush) -> None:
+        """Watch this one."""
+        self._pending.add(pending)
+        if pending.ends < self._next:
+            self._wake_at(pending.ends)
+
+    def remove(self, pending: PendingPush) -> None:
+        """It has its outcome. The timer stays: it finds others, or nothing."""
+        self._pending.discard(pending)
+
+    def close(self) -> None:
+        """Watch no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _wake_at(self, when: float) -> None:
+        self.close()
+        self._next = when
+        self._timer = asyncio.get_running_loop().call_at(when, self._wake)
+
+    def _wake(self) -> None:
+        now, self._next = asyncio.get_running_loop().time(), float("inf")
+        for pending in [pending for pending in self._pending if pending.ends <= now]:
+            self._expire(pending)
+        if self._pending:
+            self._wake_at(max(min(pending.ends for pending in self._pending), now + WAKING_STEP))
+
+
+class Owner(Protocol):
     """Who is notified of what becomes of a connection, and of the pushes on it."""
 
-    def opened(self, connection: "ApnsConnection[T]") -> None:
+    def opened(self, connection: "ApnsConnection") -> None:
         """The socket is open, and TLS agreed on."""
 
-    def completed(self, ticket: T, result: Result) -> None:
+    def completed(self, ticket: PendingPush, result: Result) -> None:
         """This is what became of the push with that ticket."""
 
-    def changed(self, connection: "ApnsConnection[T]") -> None:
+    def changed(self, connection: "ApnsConnection") -> None:
         """There may be room for more, or an end in sight."""
 
-    def lost(self, connection: "ApnsConnection[T]") -> None:
+    def lost(self, connection: "ApnsConnection") -> None:
         """The socket is closed, and all its pushes are completed."""
 
 
-class ApnsConnection(asyncio.Protocol, Generic[T]):
+class ApnsConnection(asyncio.Protocol):
     """Carries pushes. One alone leaves at once; those of one turn of the event loop leave with one write."""
 
-    def __init__(self, *, authority: str, sign: SignedAt, owner: Owner[T], opened_at: float) -> None:
-        self._http2: Http2[T] = Http2(authority)
+    def __init__(self, *, authority: str, sign: SignedAt, owner: Owner, opened_at: float) -> None:
+        self._http2: Http2[PendingPush] = Http2(authority)
         self._sign, self._owner = sign, owner
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -108,7 +180,7 @@ class ApnsConnection(asyncio.Protocol, Generic[T]):
             spare=spare,
         )
 
-    def send(self, push: Push, ticket: T) -> int:
+    def send(self, push: Push, ticket: PendingPush) -> int:
         """Send a push, for which there is room; the stream that it is on."""
         if not self._authorization:
             self._authorization = self._sign()  # once for all pushes of one write

@@ -5,13 +5,10 @@ import random
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
-from relay.apns.http2.connection import ApnsConnection, Owner
-from relay.apns.provider_token import SignedAt
+from relay.apns.http2.connection import ApnsConnection, Owner, SignedAt
 from relay.backoff import Backoff
-
-T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
 """For TCP, TLS and SETTINGS together."""
@@ -45,11 +42,12 @@ def client_tls(ca_file: Path | None) -> ssl.SSLContext:
 
 
 class Attempts:
-    """Counts failures in a row, until something good happens, and how often there was an attempt. Times are UNIX seconds."""
+    """Counts failures in a row, and how often there was an attempt. Times are UNIX seconds."""
 
     def __init__(self, jitter: random.Random) -> None:
         self._jitter = jitter
-        self._failures = 0
+        self.failures = 0
+        """In a row; set it to 0 when something good happens."""
         self._until = float("-inf")
         self._attempts, self._last = 0.0, float("-inf")
 
@@ -64,12 +62,8 @@ class Attempts:
 
     def failed(self, now: float) -> None:
         """Pause from `now` on: half to all of the step, so that many relays do not come back as one."""
-        self._failures += 1
-        self._until = now + _PAUSES.delay(self._failures, self._jitter.random)
-
-    def succeeded(self) -> None:
-        """The next failure is the first again."""
-        self._failures = 0
+        self.failures += 1
+        self._until = now + _PAUSES.delay(self.failures, self._jitter.random)
 
     def may_begin(self, now: float) -> bool:
         """No pause is on. One that ends later than any can is of a clock that was set back, and does not count."""
@@ -86,7 +80,7 @@ class Connector:
         self._host_name = f"[{host}]" if ":" in host else host  # RFC 3986 3.2.2
         self.address: Final = f"{self._host_name}:{port}"
 
-    async def connect(self, owner: Owner[T]) -> ApnsConnection[T]:
+    async def connect(self, owner: Owner) -> ApnsConnection:
         """A connection over which pushes can be sent. OSError, with why there is none."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -98,7 +92,7 @@ class Connector:
         except ConnectionResetError as error:
             raise ConnectionResetError(str(error) or "reset during the TLS handshake") from error
 
-    async def _connected(self, owner: Owner[T]) -> ApnsConnection[T]:
+    async def _connected(self, owner: Owner) -> ApnsConnection:
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: ApnsConnection(
                 authority=self._host_name if self._port == 443 else self.address,

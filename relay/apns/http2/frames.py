@@ -1,7 +1,8 @@
-"""HTTP/2 frames, both ways, as plain functions on bytes (RFC 9113 sections 4 and 6). No state but the unread rest."""
+"""HTTP/2 frames, both ways, and how much of a body may be sent (RFC 9113 sections 4, 5.2 and 6). Pure."""
 
 import struct
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -219,3 +220,84 @@ def rst_stream(stream_id: int, code: ErrorCode) -> bytes:
 def window_update(stream_id: int, increment: int) -> bytes:
     """WINDOW_UPDATE: the peer may send `increment` octets more; stream 0 is the connection."""
     return frame(WINDOW_UPDATE, 0, stream_id, struct.pack("!L", increment))
+
+
+# --- flow control of what we send (sections 5.2 and 6.9) -----------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _PartialBody:
+    """What is left of a body that is larger than its stream's window. The connection's window was charged already."""
+
+    rest: bytes
+    window: int
+
+
+class SendWindows:
+    """The windows for what we send, and the DATA that they let through. A whole body is charged to the connection's window
+    when it starts, so that this one can go below zero, by the `debt`: with one body that no other is to follow (6.9: a
+    peer may open a window as late as when it is used up, so to wait for room for a whole body could be in vain).
+    """
+
+    def __init__(self) -> None:
+        self.left = self.initial = DEFAULT_WINDOW
+        self._partial_bodies: dict[int, _PartialBody] = {}
+        self._debtor = 0
+
+    def start(self, stream_id: int, body: bytes) -> tuple[bytes, bool]:
+        """As much of the body as its windows may carry at once, and whether that is all; the rest waits here."""
+        self.left -= len(body)
+        if self.left >= 0 and len(body) <= self.initial:
+            return body, True
+        if self.left < 0:
+            self._debtor = stream_id
+        now = max(min(self.initial, len(body) + min(self.left, 0)), 0)
+        self._partial_bodies[stream_id] = _PartialBody(body[now:], self.initial - now)
+        return body[:now], False
+
+    def open_connection(self, increment: int) -> list[bytes]:
+        """WINDOW_UPDATE of the connection."""
+        self.left += increment
+        if self.left > MAX_WINDOW:
+            raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "connection window beyond 2^31-1")
+        body = self._partial_bodies.get(self._debtor)
+        return self._send_more(self._debtor, body) if body else []
+
+    def is_partial(self, stream_id: int) -> bool:
+        """The end of this stream's body was not sent, so it cannot have been processed."""
+        return stream_id in self._partial_bodies
+
+    def drop(self, stream_id: int) -> None:
+        """The stream is over; what was reserved for the rest of its body is free again."""
+        body = self._partial_bodies.pop(stream_id, None)
+        self.left += len(body.rest) if body else 0
+
+    def open_stream(self, stream_id: int, increment: int) -> list[bytes]:
+        """WINDOW_UPDATE of a stream (6.9.1). Of a body that is out, the window is of no interest any more."""
+        body = self._partial_bodies.get(stream_id)
+        if body is None:
+            return []
+        body.window = min(body.window + increment, MAX_WINDOW)
+        return self._send_more(stream_id, body)
+
+    def resize(self, initial: int) -> list[bytes]:
+        """SETTINGS_INITIAL_WINDOW_SIZE: changes the windows of open streams too, even to below zero (6.9.2)."""
+        if initial > MAX_WINDOW:
+            raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "initial window beyond 2^31-1")
+        change, self.initial = initial - self.initial, initial
+        frames: list[bytes] = []
+        for stream_id, body in tuple(self._partial_bodies.items()):
+            body.window += change
+            frames += self._send_more(stream_id, body)
+        return frames
+
+    def _send_more(self, stream_id: int, body: _PartialBody) -> list[bytes]:
+        debt = -min(self.left, 0) if stream_id == self._debtor else 0
+        size = min(body.window, len(body.rest) - debt)
+        if size <= 0:
+            return []
+        piece, body.rest = body.rest[:size], body.rest[size:]
+        body.window -= size
+        if not body.rest:
+            del self._partial_bodies[stream_id]
+        return [data(stream_id, piece, end_stream=not body.rest)]

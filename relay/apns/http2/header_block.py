@@ -1,13 +1,18 @@
-"""The header blocks of requests, in as few octets and steps as HPACK allows.
+"""Header blocks: of requests in as few octets and steps as HPACK allows; of responses, the status.
 
 Apple, "Sending notification requests to APNs", has its small table kept free: `:path` and `authorization` as literals
 without indexing; apns-id, apns-expiration and apns-collapse-id with indexing the first time, so that their names are
 known, and without from then on; all others with indexing. No Huffman: it costs more time than the octets it saves.
 """
 
+import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
+from hpack import Decoder, HPACKError
+
+from relay.apns.http2.frames import ErrorCode, Http2ConnectionError
 from relay.apns.push import Push
 
 # --- HPACK (RFC 7541): the table that the peer's decoder keeps, as far as we fill it --------------------------------
@@ -205,3 +210,62 @@ class RequestBlocks:
             expiration=name(b"apns-expiration"),
             collapse_id=name(b"apns-collapse-id"),
         )
+
+
+# --- responses -------------------------------------------------------------------------------------------------------
+
+INDEXED_STATUS: Final = {0x88: 200, 0x89: 204, 0x8A: 206, 0x8B: 304, 0x8C: 400, 0x8D: 404, 0x8E: 500}
+"""RFC 7541 appendix A: these statuses are one octet."""
+_LITERAL_STATUS: Final = frozenset(
+    {0x08, 0x18, 0x48}
+)  # a literal whose name is entry 8, in its three forms (6.2)
+
+
+class StatusReader:
+    """Reads the header blocks of one connection, in the order in which they come.
+
+    We announce a table of size 0. Until the peer acknowledges that (RFC 9113 6.5.3), its blocks may share state, and
+    each must be read whole; from then on they share none (RFC 7541 4.2).
+    """
+
+    def __init__(self) -> None:
+        self._decoder: Decoder | None = Decoder()
+
+    def acknowledged(self) -> None:
+        """From now on there is no table."""
+        self._decoder = None
+
+    def status(self, block: bytes) -> int:
+        """The status; 0 if there is none that is a number of three digits. Http2ConnectionError: no header block."""
+        return status_of(block) if self._decoder is None else _read_status(self._decoder, block)
+
+
+def status_of(block: bytes) -> int:
+    """The status of a block that shares no state with others.
+
+    As `:status` comes first (RFC 9113 8.3), the rest of the block need not be looked at: answers are matched by their
+    stream, not by apns-id.
+    """
+    first = block[0] if block else 0
+    if status := INDEXED_STATUS.get(first):
+        return status
+    if first in _LITERAL_STATUS and len(block) > 1:
+        return _decoded_status(block[: 2 + (block[1] & 0x7F)])
+    return _decoded_status.__wrapped__(block)
+
+
+@lru_cache(maxsize=1024)
+def _decoded_status(block: bytes) -> int:
+    return _read_status(Decoder(), block)
+
+
+def _read_status(decoder: Decoder, block: bytes) -> int:
+    try:
+        fields = decoder.decode(block, raw=True)
+    except HPACKError as error:
+        raise Http2ConnectionError(ErrorCode.COMPRESSION_ERROR, f"header block: {error}") from error
+    status = next((bytes(value) for name, value in fields if name == b":status"), b"")
+    return int(status) if _STATUS.fullmatch(status) else 0
+
+
+_STATUS: Final = re.compile(rb"[1-9][0-9]{2}")

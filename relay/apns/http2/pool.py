@@ -10,11 +10,9 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Final
 
-from relay.apns.http2.connection import ApnsConnection, KeepAlive
+from relay.apns.http2.connection import ApnsConnection, Deadlines, KeepAlive, PendingPush
 from relay.apns.http2.connector import Attempts, Connector
-from relay.apns.http2.deadlines import Deadlines, PendingPush
-from relay.apns.http2.response import OK, Result
-from relay.apns.push import Outcome, Push, answered, maybe_sent, not_sent, read_answer
+from relay.apns.push import OK, Outcome, Push, Result, answered, maybe_sent, not_sent, read_answer
 from relay.apns.reasons import Verdict
 from relay.contract import ApnsEnv
 from relay.log import line
@@ -28,8 +26,6 @@ GROW_SECONDS = 0.25
 """A push that waited so long for a stream calls for another connection; a short burst does not."""
 KEEP_ALIVE_SECONDS = 5.0
 """How often idle connections are checked."""
-
-_Connection = ApnsConnection[PendingPush]
 
 
 class ConnectionPool:
@@ -49,8 +45,8 @@ class ConnectionPool:
         self._env, self._delivered = apns_env, answered(apns_env, 200)
         self._max_connections, self._max_waiting = max_connections, max_waiting
         self._attempts = Attempts(jitter)
-        self._usable: list[_Connection] = []  # in the order of their age
-        self._open: set[_Connection] = set()  # these, and those that drain
+        self._usable: list[ApnsConnection] = []  # in the order of their age
+        self._open: set[ApnsConnection] = set()  # these, and those that drain
         self._none_open = asyncio.Event()
         self._none_open.set()
         self._waiting: OrderedDict[PendingPush, None] = OrderedDict()
@@ -121,7 +117,7 @@ class ConnectionPool:
 
     # Pushes.
 
-    def _with_room(self, push: Push) -> _Connection | None:
+    def _with_room(self, push: Push) -> ApnsConnection | None:
         """The connection with the fewest pushes in flight, the oldest among equals, if any can take this one."""
         chosen, size = None, len(push.payload)
         for connection in self._usable:
@@ -179,7 +175,7 @@ class ConnectionPool:
 
     # What a connection reports (`Owner`).
 
-    def opened(self, connection: _Connection) -> None:
+    def opened(self, connection: ApnsConnection) -> None:
         """A socket more."""
         self._open.add(connection)
         self._none_open.clear()
@@ -187,7 +183,7 @@ class ConnectionPool:
     def completed(self, ticket: PendingPush, result: Result) -> None:
         """Give the caller its outcome; but what was provably not processed goes to the head of the queue, once."""
         if result is OK:
-            self._attempts.succeeded()
+            self._attempts.failures = 0
             self._finish(ticket, self._delivered)
         elif result.transmission == "not_sent" and not self._closed and ticket.may_resend:
             ticket.resent, ticket.connection = True, None
@@ -199,14 +195,14 @@ class ConnectionPool:
     def _outcome(self, result: Result) -> Outcome:
         if result.transmission != "answered":
             return (not_sent if result.transmission == "not_sent" else maybe_sent)(self._env, result.error)
-        self._attempts.succeeded()
+        self._attempts.failures = 0
         outcome = read_answer(self._env, result.status, result.body)
         if outcome.verdict is Verdict.KEY_REFUSED:
             # It concerns every push: those that wait for a stream would get the same answer.
             self._fail_waiting("APNs refuses the key")
         return outcome
 
-    def changed(self, connection: _Connection) -> None:
+    def changed(self, connection: ApnsConnection) -> None:
         """There may be room, or the peer sends the connection away."""
         if connection.ending and connection in self._usable:
             useless = not connection.answers and not connection.in_flight
@@ -214,7 +210,7 @@ class ConnectionPool:
         elif self._waiting:
             self._send_waiting()
 
-    def lost(self, connection: _Connection) -> None:
+    def lost(self, connection: ApnsConnection) -> None:
         """A socket less."""
         self._open.discard(connection)
         if not self._open:
@@ -226,7 +222,7 @@ class ConnectionPool:
 
     # Connections.
 
-    def _retire(self, connection: _Connection, why: str, *, failed: bool = False) -> None:
+    def _retire(self, connection: ApnsConnection, why: str, *, failed: bool = False) -> None:
         """Give it no more pushes; it closes when the last answer is in. `failed`: pause before the next one."""
         if connection in self._usable:
             self._usable.remove(connection)
@@ -235,7 +231,7 @@ class ConnectionPool:
             connection.drain(why)
         self._send_waiting()
 
-    def _fail(self, connection: _Connection) -> None:
+    def _fail(self, connection: ApnsConnection) -> None:
         connection.failed = True
         self._attempts.failed(self._now())
 

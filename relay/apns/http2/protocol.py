@@ -8,18 +8,18 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
 from relay.apns.http2 import frames
-from relay.apns.http2.flow import Piece, ReceiveWindow, SendWindows
 from relay.apns.http2.frames import (
+    DEFAULT_WINDOW,
     END_HEADERS,
     END_STREAM,
     ErrorCode,
     Http2ConnectionError,
     Http2StreamError,
+    SendWindows,
     Setting,
 )
-from relay.apns.http2.header_block import RequestBlocks
-from relay.apns.http2.response import MAX_BODY, OK, PartialResponse, Result, StatusReader
-from relay.apns.push import Push
+from relay.apns.http2.header_block import RequestBlocks, StatusReader
+from relay.apns.push import OK, Push, Result
 
 T = TypeVar("T")
 
@@ -28,6 +28,8 @@ DEFAULT_STREAM_LIMIT: Final = 100
 MAX_HEADER_BLOCK: Final = 64 * 1024
 OUR_SETTINGS: Final = {Setting.HEADER_TABLE_SIZE: 0, Setting.ENABLE_PUSH: 0}
 """No table, so that answers' header blocks share no state; and no server push."""
+MAX_BODY: Final = 16 * 1024
+"""Octets. Apple's bodies have some 60; of a larger one only the status counts."""
 
 
 class Http2(Generic[T]):
@@ -45,10 +47,9 @@ class Http2(Generic[T]):
         self.last_stream_id = -1
         self._blocks, self._statuses = RequestBlocks(authority), StatusReader()
         self._reader = frames.FrameReader()
-        self._receive_window, self._send_windows = ReceiveWindow(), SendWindows()
-        self._window = self._send_windows.window
+        self._send_windows, self._ungranted = SendWindows(), 0
         self._tickets: dict[int, T] = {}
-        self._partial: dict[int, PartialResponse] = {}
+        self._partial: dict[int, tuple[int, bytes]] = {}  # of unfinished answers, status and body so far
         self._block: tuple[int, int, bytes] | None = None  # flags, stream and so far, until END_HEADERS
         self._results: list[tuple[T, Result]] = []
         self._output = [frames.PREFACE, frames.settings(OUR_SETTINGS)]
@@ -61,7 +62,8 @@ class Http2(Generic[T]):
     def has_room(self, size: int) -> bool:
         """A push with a payload of so many bytes may be opened now: a stream and the window are free."""
         wanted = size if self._tickets else 1  # nothing that is out would open the window: `SendWindows`
-        return len(self._tickets) < self.stream_limit and wanted <= self._window.left and not self.ending
+        free = len(self._tickets) < self.stream_limit and wanted <= self._send_windows.left
+        return free and not self.ending
 
     def take_output(self) -> bytes:
         """What is to be written, in order; it is yours now."""
@@ -82,7 +84,7 @@ class Http2(Generic[T]):
         if stream_id >= frames.MAX_STREAM_ID:
             self.ending = "all stream ids are used"  # section 5.1.1: the next needs a new connection
         self._tickets[stream_id] = ticket
-        _, body, whole = self._send_windows.start(stream_id, push.payload)
+        body, whole = self._send_windows.start(stream_id, push.payload)
         self._output.append(
             frames.request(stream_id, self._blocks.block(push, authorization), body, whole=whole)
         )
@@ -180,15 +182,14 @@ class Http2(Generic[T]):
             if status < 200:
                 return
             if not flags & END_STREAM:
-                self._partial[stream_id] = PartialResponse(status)
+                self._partial[stream_id] = status, b""
                 return
             self._answered(stream_id, status, b"")
         elif flags & END_STREAM:
-            self._answered(stream_id, partial.status, partial.body)
+            self._answered(stream_id, *partial)
 
     def _on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if increment := self._receive_window.take(len(payload)):
-            self._output.append(frames.window_update(0, increment))
+        self._grant(len(payload))
         body = frames.unpadded(flags, payload)
         if stream_id not in self._tickets:
             self._check_not_idle(stream_id)
@@ -196,12 +197,21 @@ class Http2(Generic[T]):
         partial = self._partial.get(stream_id)
         if partial is None:
             raise Http2StreamError("a body without a status")  # section 8.1
-        partial.body += body
+        status, body = partial[0], partial[1] + body
         if flags & END_STREAM:
-            self._answered(stream_id, partial.status, partial.body)
-        elif len(partial.body) > MAX_BODY:  # the stream's window is never opened, so it would not end
-            self._answered(stream_id, partial.status, b"")
+            self._answered(stream_id, status, body)
+        elif len(body) > MAX_BODY:  # the stream's window is never opened, so it would not end
+            self._answered(stream_id, status, b"")
             self._output.append(frames.rst_stream(stream_id, ErrorCode.CANCEL))
+        else:
+            self._partial[stream_id] = status, body
+
+    def _grant(self, octets: int) -> None:
+        """Open the connection's window again, half of it at a time, for DATA that came, padding and all (6.9)."""
+        self._ungranted += octets
+        if self._ungranted >= DEFAULT_WINDOW // 2:
+            self._output.append(frames.window_update(0, self._ungranted))
+            self._ungranted = 0
 
     def _answered(self, stream_id: int, status: int, body: bytes) -> None:
         if self._send_windows.is_partial(stream_id):  # 8.1: an answer may come before the request is complete
@@ -233,7 +243,7 @@ class Http2(Generic[T]):
         if setting == Setting.MAX_CONCURRENT_STREAMS:
             self.stream_limit = value
         elif setting == Setting.INITIAL_WINDOW_SIZE:
-            self._send_pieces(self._send_windows.resize(value))
+            self._output += self._send_windows.resize(value)
         elif setting == Setting.HEADER_TABLE_SIZE:
             self._blocks.resize_table(value)
 
@@ -257,15 +267,12 @@ class Http2(Generic[T]):
         if stream_id == 0:
             if not increment:
                 raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "window increment of 0")
-            self._send_pieces(self._send_windows.open_connection(increment))
+            self._output += self._send_windows.open_connection(increment)
             return
         self._check_not_idle(stream_id)
         if not increment:
             raise Http2StreamError("window increment of 0")
-        self._send_pieces(self._send_windows.open_stream(stream_id, increment))
-
-    def _send_pieces(self, pieces: list[Piece]) -> None:
-        self._output += [frames.data(stream_id, body, end_stream=end) for stream_id, body, end in pieces]
+        self._output += self._send_windows.open_stream(stream_id, increment)
 
     def _check_not_idle(self, stream_id: int) -> None:
         """A stream of ours that is over may still receive frames (5.1); one that never was may not."""
@@ -278,7 +285,7 @@ class Http2(Generic[T]):
             return
         self._send_windows.drop(stream_id)
         partial = self._partial.pop(stream_id, None)
-        if partial is not None and partial.status == 200:
+        if partial is not None and partial[0] == 200:
             result = OK  # the status is the answer; what was to follow it says nothing more
         self._results.append((ticket, result))
 

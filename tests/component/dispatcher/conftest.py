@@ -7,7 +7,7 @@ import pytest
 
 from component.dispatcher.dispatching import DEADLINE, Clock, Make, NoJitter, Watch, register
 from fake_gateway import FakeGateway
-from relay.apns.environments import Environments
+from relay.apns.gateway import Environments
 from relay.server import engine
 from relay.server.alerts.dispatcher import LIMITS, Dispatcher
 from relay.server.engine import Limits

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from outcomes import answered
-from relay.apns import provider_token
+from relay.apns import gateway
 from relay.apns.http2 import pool
 from relay.server import engine
 from relay_case import RelayCase, relay_case
@@ -192,7 +192,7 @@ async def test_C155_after_too_many_provider_token_updates_the_last_one_goes_on_b
 async def test_C156_an_expired_provider_token_is_renewed_on_a_new_connection(
     case: RelayCase, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provider_token, "MAX_AGE", float("inf"))  # only APNs' word renews it
+    monkeypatch.setattr(gateway, "MAX_AGE", float("inf"))  # only APNs' word renews it
     case.sandbox.profile.wedge_after_expired = True
     await case.phones(5)
     assert await case.event() == (5, 0, 0)

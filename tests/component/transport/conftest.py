@@ -10,9 +10,8 @@ import pytest
 from component.conftest import Certificates
 from component.transport.sending import BuildGateway, Clock
 from misbehaving_apns import MisbehavingApns
-from relay.apns.gateway import Gateway, Transport, build_gateway
+from relay.apns.gateway import Gateway, ProviderToken, Transport, build_gateway
 from relay.apns.http2 import pool
-from relay.apns.provider_token import ProviderToken
 from waiting import PATIENCE, eventually
 
 

@@ -14,9 +14,8 @@ import trustme
 
 from component.transport.sending import BuildGateway, Clock, prime, push, reason, send_all
 from outcomes import answered
-from relay.apns.gateway import ApnsGateway
+from relay.apns.gateway import MIN_AGE, ApnsGateway
 from relay.apns.http2 import connector
-from relay.apns.provider_token import MIN_AGE
 
 # Connecting.
 

@@ -19,8 +19,7 @@ from component.transport.sending import (
 )
 from outcomes import answered
 from relay.apns.aioapns_gateway import AioapnsGateway
-from relay.apns.gateway import ApnsGateway, Gateway
-from relay.apns.provider_token import MIN_AGE
+from relay.apns.gateway import MIN_AGE, ApnsGateway, Gateway
 from waiting import eventually
 
 OK = answered(200)

@@ -6,7 +6,7 @@ import pytest
 
 from fake_gateway import FakeGateway
 from outcomes import ALERT, answered, maybe_sent, not_sent
-from relay.apns.environments import OTHER, Environments
+from relay.apns.gateway import OTHER, Environments
 from relay.apns.push import Outcome
 from relay.apns.reasons import Verdict
 from relay.contract import ApnsEnv

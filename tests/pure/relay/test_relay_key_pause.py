@@ -8,7 +8,7 @@ import pytest
 
 from fake_gateway import FakeGateway
 from outcomes import ALERT, answered, maybe_sent, not_sent
-from relay.apns.key_pause import LONGEST_PAUSE, KeyPause
+from relay.apns.gateway import LONGEST_PAUSE, KeyPause
 from relay.apns.push import Outcome
 from relay.apns.reasons import REASONS, Verdict
 from waiting import eventually

@@ -3,7 +3,7 @@
 import jwt
 import pytest
 
-from relay.apns.provider_token import MAX_AGE, MIN_AGE, ProviderToken
+from relay.apns.gateway import MAX_AGE, MIN_AGE, ProviderToken
 
 NOW = 1_800_000_000.7
 

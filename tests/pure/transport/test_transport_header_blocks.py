@@ -14,8 +14,8 @@ from relay.apns.http2.header_block import (
     HeaderTable,
     RequestBlocks,
     integer,
+    status_of,
 )
-from relay.apns.http2.response import status_of
 
 BEARER = "bearer " + "t" * 180
 

@@ -14,7 +14,7 @@ from hyperframe.frame import (
 
 from relay.apns.http2 import frames
 from relay.apns.http2.protocol import Http2
-from relay.apns.http2.response import OK, Result
+from relay.apns.push import OK, Result
 
 DEAD = b'{"reason":"Unregistered","timestamp":1700000000000}'
 

@@ -8,8 +8,8 @@ from hpack import Encoder
 from hyperframe.frame import HeadersFrame, RstStreamFrame
 
 from relay.apns.http2 import frames
-from relay.apns.http2.protocol import Http2
-from relay.apns.http2.response import MAX_BODY, OK, Result
+from relay.apns.http2.protocol import MAX_BODY, Http2
+from relay.apns.push import OK, Result
 
 # Answers.
 

@@ -124,7 +124,7 @@ def test_at_first_and_after_success_there_is_no_long_pause() -> None:
     assert attempts.may_begin(0)
     for _ in range(10):
         attempts.failed(0)
-    attempts.succeeded()
+    attempts.failures = 0
     attempts.failed(0)
     assert not attempts.may_begin(0)
     assert attempts.may_begin(FIRST_PAUSE)
@@ -141,7 +141,7 @@ def test_attempts_in_a_row_are_rationed_though_none_failed() -> None:
     while now < 1100.0:
         if attempts.may_begin(now):
             attempts.begin(now)
-            attempts.succeeded()
+            attempts.failures = 0
             tries += 1
         else:
             now += 0.25
