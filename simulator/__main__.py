@@ -97,7 +97,7 @@ def _conform(arguments: argparse.Namespace) -> int:
         run.print_json(results)
     else:
         run.print_totals(console, results)
-    return 1 if any(result.verdict == "failed" for result in results) else 0
+    return 0 if run.passed(results) else 1
 
 
 def _parser() -> argparse.ArgumentParser:

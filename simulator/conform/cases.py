@@ -8,10 +8,12 @@ payload_size}`. `setup` runs before the request, `then` after it, `expect.assert
 import json
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from simulator.conform.case_format import FILE_KEYS, problem
 
 Json = dict[str, Any]
 
@@ -19,15 +21,6 @@ SKIPPED_GROUPS = {"relay": "tests the relay, not this server"}
 """Groups that this runner leaves out, and why."""
 
 REQUIRED = ("id", "group", "description", "expect")
-SHAPES: dict[str, type] = {
-    "request": dict,
-    "jwt": dict,
-    "token_state": str,
-    "setup": list,
-    "then": list,
-    "send_request": bool,
-}
-"""The JSON type of each part that may be left out, or be null."""
 _NAME = re.compile(r"\$\{([^}+*-]*)(?:([+*-])([^}]*))?\}")
 _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
     "+": operator.add,
@@ -105,15 +98,42 @@ class Names:
 def load(path: Path) -> list[Case]:
     """The cases of a file, in its order. Raises CaseFileError."""
     try:
-        cases = list(json.loads(path.read_text("utf-8"))["cases"])
+        data = json.loads(path.read_text("utf-8"), object_pairs_hook=_without_doubles)
+        cases = list(data["cases"])
     except OSError as error:
         raise CaseFileError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
+    except _Doubled as error:
+        raise CaseFileError(f"{path}: the key {error} stands twice in one object") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise CaseFileError(f'{path} is not a case file: expected JSON {{"cases": [...]}}') from None
-    return [_case(data) for data in cases]
+    unknown = [name for name in data if name not in FILE_KEYS]
+    if unknown:
+        raise CaseFileError(f"{path} has the unknown key {unknown[0]!r}; it may have {', '.join(FILE_KEYS)}")
+    return _with_ids_of_their_own(_case(each) for each in cases)
 
 
-_JSON_NAMES = {str: "a string", dict: "an object", list: "an array", bool: "true or false"}
+class _Doubled(Exception):
+    """Of a key that stands twice JSON readers keep one, and the other says nothing."""
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> Json:
+    found: Json = {}
+    for name, value in pairs:
+        if name in found:
+            raise _Doubled(repr(name))
+        found[name] = value
+    return found
+
+
+def _with_ids_of_their_own(cases: Iterable[Case]) -> list[Case]:
+    """A second case of one id is broken."""
+    found: dict[str, Case] = {}
+    return [
+        replace(case, broken="its id is that of an earlier case")
+        if found.setdefault(case.id, case) is not case
+        else case
+        for case in cases
+    ]
 
 
 def _case(data: Json) -> Case:
@@ -130,23 +150,8 @@ def _case(data: Json) -> Case:
     )
     if case.group in SKIPPED_GROUPS:  # its other parts lie outside this format
         return case
-    broken = _broken(data)
+    broken = problem(data)
     return replace(case, broken=broken) if broken else replace(case, **_parts(data))
-
-
-def _broken(data: Json) -> str:
-    """What has not the shape that it must have, as a sentence; "" if all is well."""
-    for name, shape in SHAPES.items():
-        if data.get(name) is not None and not isinstance(data[name], shape):
-            return f"{name} is {_JSON_NAMES[shape]}, not {data[name]!r:.60}"
-    expect = data["expect"]
-    if not isinstance(expect, dict) or not isinstance(expect.get("assert") or [], list):
-        return "expect is an object, and its assert an array"
-    steps = (data.get("setup") or []) + (data.get("then") or [])
-    for each in steps + (expect.get("assert") or []):
-        if not isinstance(each, dict) or not each:
-            return f"a step or an assertion is an object that says something, not {each!r:.60}"
-    return ""
 
 
 def _parts(data: Json) -> Json:

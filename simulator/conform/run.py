@@ -38,10 +38,10 @@ class Result:
 
 async def run_case(case: Case) -> Result:
     """One case in a fresh world. Never raises for what the case or the sandbox does wrong."""
-    if case.group in SKIPPED_GROUPS:
-        return _result(case, "skipped", SKIPPED_GROUPS[case.group])
     if case.broken:
         return _result(case, "failed", case.broken)
+    if case.group in SKIPPED_GROUPS:
+        return _result(case, "skipped", SKIPPED_GROUPS[case.group])
     try:
         async with asyncio.timeout(CASE_SECONDS), arranged(case) as bench:
             await _run(case, bench)
@@ -119,6 +119,8 @@ def print_totals(console: Console, results: Sequence[Result]) -> None:
             table.add_row(name, *map(str, _counts(results, name)))
     table.add_row("[bold]all", *map(str, _counts(results, None)))
     console.print(table)
+    if not any(result.verdict != "skipped" for result in results):
+        console.print("No case was run.")
 
 
 def totals(results: Sequence[Result]) -> dict[str, dict[str, int]]:
@@ -130,11 +132,18 @@ def totals(results: Sequence[Result]) -> dict[str, dict[str, int]]:
     }
 
 
+def passed(results: Sequence[Result]) -> bool:
+    """Whether no case failed. Where none ran at all nothing has been shown, and nothing passed."""
+    verdicts = {result.verdict for result in results}
+    return "failed" not in verdicts and "passed" in verdicts
+
+
 def print_json(results: Sequence[Result]) -> None:
     """`{ok, totals, cases}` as one JSON object."""
-    ok = not any(result.verdict == "failed" for result in results)
     json.dump(
-        {"ok": ok, "totals": totals(results), "cases": [asdict(one) for one in results]}, sys.stdout, indent=2
+        {"ok": passed(results), "totals": totals(results), "cases": [asdict(one) for one in results]},
+        sys.stdout,
+        indent=2,
     )
     print()
 

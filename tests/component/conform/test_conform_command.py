@@ -48,3 +48,26 @@ def test_a_file_that_is_none_is_one_line_and_status_2(
 ) -> None:
     assert main(["conform", str(tmp_path / "none.json")]) == 2
     assert capsys.readouterr().err.startswith("simulator: cannot read ")
+
+
+def test_where_no_case_ran_nothing_was_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "empty.json"
+    empty.write_text('{"cases": []}')
+    for file in (empty, _some(tmp_path, "C150")):  # the second has a case of the relay only
+        assert main(["conform", str(file)]) == 1
+        assert "No case was run." in capsys.readouterr().out
+        assert main(["conform", str(file), "--json"]) == 1
+        assert json.loads(capsys.readouterr().out)["ok"] is False
+
+
+def test_two_cases_of_one_id_and_a_misspelt_key_fail(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = _some(tmp_path, "C043")
+    data = json.loads(file.read_text())
+    data["cases"] += [data["cases"][0], data["cases"][0] | {"id": "X1", "set_up": []}]
+    file.write_text(json.dumps(data))
+    assert main(["conform", str(file)]) == 1
+    printed = capsys.readouterr().out
+    assert "its id is that of an earlier case" in printed
+    assert "the case has the unknown key 'set_up'" in printed

@@ -13,6 +13,7 @@ CASE = {
     "jwt": {"variant": "none"}, "expect": {"status": 403, "reason": "MissingProviderToken", "assert": [{"badge": 1}]},
     "setup": [{"op": "connect"}], "then": [{"op": "ping"}], "send_request": False,
 }  # fmt: skip
+SENDS = CASE | {"send_request": True}
 
 
 def _file(folder: Path, content: object) -> Path:
@@ -43,9 +44,113 @@ def test_a_case_of_the_relay_needs_no_request(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_part_of_another_shape_breaks_this_case_only(tmp_path: Path, part: dict[str, object]) -> None:
-    broken, whole = load(_file(tmp_path, {"cases": [CASE | part, CASE]}))
+    broken, whole = load(_file(tmp_path, {"cases": [CASE | part, CASE | {"id": "X2"}]}))
     assert broken.broken
     assert (whole.broken, whole.variant) == ("", "none")
+
+
+STREAM = {"index": 1, "status": 200}
+NEXT = {"connection": "same", "status": 200, "reason": None}
+
+
+def _asserts(assertion: object) -> dict[str, object]:
+    return {"expect": {"status": 200, "reason": None, "assert": [assertion]}}
+
+
+@pytest.mark.parametrize(
+    ("part", "named"),
+    [
+        ({"set_up": []}, "the case has the unknown key 'set_up'"),
+        ({"expect": {"status": 200, "reason": None, "asserts": []}}, "expect has the unknown key 'asserts'"),
+        ({"jwt": {"varient": "none"}}, "jwt has the unknown key 'varient'"),
+        ({"request": {**CASE["request"], "payloads": {}}}, "request has the unknown key 'payloads'"),
+        ({"setup": [{"op": "connect", "alnp": []}]}, "setup[0] has the unknown key 'alnp'"),
+        ({"then": [{"op": "ping"}, {"op": "send", "expect": {"staus": 200}}]}, "then[1].expect has the unknown key 'staus'"),
+        ({"then": [{"op": "expect", "assert": [{"activity": {"stat": "active"}}]}]}, "assert[0].activity has the unknown key 'stat'"),
+        ({"then": [{"op": "expect", "asert": [{"badge": 1}]}]}, "then[0] has the unknown key 'asert'"),
+        ({"then": [{"oq": "ping"}]}, "then[0] has no 'op'"),
+        ({"then": [{"op": "pong"}]}, "then[0].op: Invalid value 'pong'"),
+        ({"then": [{"op": "fault", "kind": "hold", "reasn": "x"}]}, "then[0] has the unknown key 'reasn'"),
+        (_asserts({"badges": 1}), "expect.assert[0] has the unknown key 'badges'"),
+        (_asserts({"notifications": {"cuont": 1}}), "expect.assert[0].notifications has the unknown key 'cuont'"),
+        (_asserts({"stream": STREAM | {"x": 1}}), "expect.assert[0].stream has the unknown key 'x'"),
+        (_asserts({"next_request": NEXT | {"after": 1}}), "expect.assert[0].next_request has the unknown key 'after'"),
+    ],
+)  # fmt: skip
+def test_a_key_that_nobody_knows_breaks_the_case_at_any_depth(
+    tmp_path: Path, part: dict[str, object], named: str
+) -> None:
+    broken, whole = load(_file(tmp_path, {"cases": [SENDS | part, CASE | {"id": "X2"}]}))
+    assert named in broken.broken
+    assert whole.broken == ""
+
+
+@pytest.mark.parametrize(
+    ("part", "why"),
+    [
+        (_asserts({}), "says nothing"),
+        *((_asserts({name: {}}), "") for name in ("notifications", "activity", "activities", "settings", "connection",
+                                                  "delivery", "stream", "budget", "next_request", "response_headers",
+                                                  "response_body")),
+        (_asserts({"stream": {"index": 1}}), "says nothing: it has one of status, reset"),
+        (_asserts({"activity": None}), ""),
+        (_asserts({"badge": None}), ""),
+        (_asserts({"log_contains": ""}), ""),
+        (_asserts({"notifications": {"count": "1"}}), ""),
+        (_asserts({"activity": {"visible": 1}}), ""),
+        ({"then": [{"op": "expect", "assert": []}]}, ""),
+        ({"then": [{"op": "expect"}]}, "then[0] has no 'assert'"),
+        ({"then": [{"op": "send", "expect": {}}]}, "says nothing"),
+        ({"then": [{"op": "repeat", "n": 0}]}, ""),
+        ({"then": [{"op": "repeat", "n": 2, "expect": None}]}, ""),
+        ({"then": [{"op": "device", "set": {}}]}, ""),
+        ({"then": [{"op": "profile", "set": {}}]}, ""),
+        ({"then": [{"op": "seed_channels", "n": 0}]}, ""),
+        ({"expect": {"reason": None}}, "expects no status"),
+        ({"expect": {}}, "expects no status"),
+        ({"request": None}, "has no request"),
+        ({"send_request": False, "expect": {}}, "asserts nothing"),
+        ({"send_request": False, "expect": {"status": 200, "assert": []}}, "asserts nothing"),
+        ({"send_request": None}, ""),
+        ({"confidence": "sure"}, ""),
+    ],
+)  # fmt: skip
+def test_an_assertion_that_asserts_nothing_breaks_the_case(
+    tmp_path: Path, part: dict[str, object], why: str
+) -> None:
+    (broken,) = load(_file(tmp_path, {"cases": [SENDS | part]}))
+    assert broken.broken
+    assert why in broken.broken
+
+
+def test_a_case_without_a_request_may_assert_in_a_step_only(tmp_path: Path) -> None:
+    steps = [{"op": "send", "expect": {"status": 200}}], [{"op": "expect", "assert": [{"badge": 1}]}]
+    for number, then in enumerate(steps):
+        (case,) = load(_file(tmp_path, {"cases": [CASE | {"expect": {}, "then": then, "id": number}]}))
+        assert case.broken == ""
+
+
+def test_of_two_cases_with_one_id_the_second_is_broken(tmp_path: Path) -> None:
+    relay = {"id": "X1", "group": "relay", "description": "d", "expect": {}}
+    first, other, second, third = load(_file(tmp_path, {"cases": [CASE, CASE | {"id": "X2"}, CASE, relay]}))
+    assert (first.broken, other.broken) == ("", "")
+    assert second.broken == third.broken == "its id is that of an earlier case"
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (json.dumps({"cases": [CASE], "cases_": []}), "unknown key 'cases_'"),
+        ('{"cases": [], "cases": []}', "the key 'cases' stands twice"),
+        (
+            json.dumps({"cases": [CASE]}).replace('"assert": [', '"assert": [], "assert": ['),
+            "'assert' stands twice",
+        ),
+    ],
+)
+def test_a_file_with_a_key_that_says_nothing_is_refused(tmp_path: Path, content: str, named: str) -> None:
+    with pytest.raises(CaseFileError, match=named):
+        load(_file(tmp_path, content))
 
 
 def test_the_parts_of_a_case_for_the_relay_are_not_looked_at(tmp_path: Path) -> None:
