@@ -7,8 +7,9 @@ from typing import Any
 
 from simulator.phone.activitykit.activities import Activities
 from simulator.phone.activitykit.activity import Activity, Happened
+from simulator.phone.activitykit.attributes import APP_TYPES
 from simulator.phone.profile import Conditions, Profile
-from simulator.phone.push import APP_TYPES, read
+from simulator.phone.push import read
 
 BUNDLE_ID = "com.anomalyco.mobilevoice"
 TOPIC = f"{BUNDLE_ID}.push-type.liveactivity"

@@ -21,8 +21,8 @@ from simulator.lab.device import DeviceSpec
 from simulator.lab.errors import Impossible
 from simulator.lab.lab import Lab
 from simulator.phone.activitykit.activity import Activity
+from simulator.phone.activitykit.attributes import EXPO_WIDGETS, decode
 from simulator.phone.phone import Phone
-from simulator.phone.push import EXPO_WIDGETS, decode
 
 Json = dict[str, Any]
 

@@ -11,9 +11,9 @@ from simulator.apns.registry import Kind, Realm, Registry
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import Clock
 from simulator.journal import Journal
+from simulator.phone.activitykit.attributes import ActivityType
 from simulator.phone.phone import Phone
 from simulator.phone.profile import profile
-from simulator.phone.push import ActivityType
 
 OWN_KINDS: tuple[Kind, ...] = ("alert", "voip", "push-to-start")
 """Tokens that an app has from the start; those of activities come and go with them."""

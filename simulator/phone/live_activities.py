@@ -8,18 +8,10 @@ from simulator.clock import Clock
 from simulator.journal import Journal
 from simulator.phone.activitykit.activities import Activities
 from simulator.phone.activitykit.activity import Activity, Happened
+from simulator.phone.activitykit.attributes import ActivityType
 from simulator.phone.device import Device, OnToken, UpdateTokens
 from simulator.phone.profile import Profile
-from simulator.phone.push import (
-    ActivityMessage,
-    ActivityType,
-    Push,
-    expired,
-    ids,
-    read,
-    session_of,
-    session_props,
-)
+from simulator.phone.push import ActivityMessage, Push, expired, ids, read, session_of, session_props
 
 TOPIC_SUFFIX = ".push-type.liveactivity"
 
@@ -205,7 +197,7 @@ class LiveActivities:
 
     def _asked(self, happened: list[Happened]) -> None:
         if happened[0].what == "dropped":
-            raise NotPossible(happened[0].why)
+            raise NotPossible(": ".join(filter(None, (happened[0].why, happened[0].problem))))
         self._write(happened)
         self.run_due()
 
@@ -288,11 +280,16 @@ def _stamp(activity: Activity, now: float) -> float:
 
 
 def _journal_fields(one: Happened) -> dict[str, Any]:
-    """`apnsID`, `apnsUniqueID`, `activity`, `why`, `until`; of what may have changed an activity also `sessionID`,
+    """`apnsID`, `apnsUniqueID`, `activity`, `why`, `problem`, `until`; of what may have changed an activity also `sessionID`,
     `contentState` and `by`: "push", or "app" for what happened on the phone itself. What has no value is left out.
     """
     activity = one.activity
-    found: dict[str, Any] = {**ids(one.push), "why": one.why or None, "until": one.until}
+    found: dict[str, Any] = {
+        **ids(one.push),
+        "why": one.why or None,
+        "problem": one.problem or None,
+        "until": one.until,
+    }
     if activity is not None:
         found["activity"] = activity.id
     if activity is not None and one.what in {"started", "updated", "ended"}:

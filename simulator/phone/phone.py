@@ -8,6 +8,7 @@ from typing import Any
 from simulator.clock import Clock
 from simulator.journal import Journal
 from simulator.phone.activitykit.activity import Activity
+from simulator.phone.activitykit.attributes import APP_TYPES, ActivityType
 from simulator.phone.app.app import BUNDLE_ID, App
 from simulator.phone.app.content_state import AppKind
 from simulator.phone.device import Device, OnToken, Realm, TokenIssuer
@@ -22,7 +23,7 @@ from simulator.phone.notifications import (
     interpret,
 )
 from simulator.phone.profile import Profile
-from simulator.phone.push import APP_TYPES, ActivityType, Push, ids, session_link, session_of
+from simulator.phone.push import Push, ids, session_link, session_of
 from simulator.phone.screen import Screen
 from simulator.phone.settings import Settings
 

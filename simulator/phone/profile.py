@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, Literal
 
 Refill = Literal["window", "bucket"]
+RelevanceLeftOut = Literal["kept", "reset"]
 
 
 @dataclass(slots=True)
@@ -89,6 +90,8 @@ class Profile:
     `refill` is how both budgets come back: as a whole when their window is over, or one by one, as into a bucket.
     `update_over` is what becomes of a priority 10 update over the budget: it waits like one of priority 5, or until the
     budget comes back. `end_waits` is whether an end may be held back longer than its own dismissal-date.
+    `relevance_left_out` is what becomes of the relevance-score when an update does not name one: the old one is kept, or
+    it is 0 again (Apple's text does not say; both assumed).
     """
 
     refill: Refill = "window"
@@ -106,6 +109,7 @@ class Profile:
     render_min_interval: float = 15.0
     la_allow_gate: bool = False
     max_activities: int = 5
+    relevance_left_out: RelevanceLeftOut = "kept"
 
     def set(self, key: str, value: Any) -> None:
         """Change one parameter at once; `update_budget` sets both update capacities. ValueError names a wrong key."""
@@ -145,6 +149,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "delay_screen_on": Delay(30, 30, 30),
         "delay_screen_off": Delay(900, 900, 900),
         "la_allow_gate": True,
+        "relevance_left_out": "reset",
     },
 }
 """What differs from the defaults, by the profile's name."""

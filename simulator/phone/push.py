@@ -1,13 +1,12 @@
 """What a phone gets from APNs, and what is read of it: by ActivityKit, and by the app's own code. No I/O.
 
-Documented (Apple, "Starting and updating Live Activities with ActivityKit push notifications"): the keys of `aps`;
-`attributes-type` is the exact name of the type; what cannot be decoded fails silently. Keys that a type does not know are
-ignored (Swift's Decodable); a key whose value has the wrong type counts as missing (assumed). All times are UNIX seconds.
+Documented (Apple, "Starting and updating Live Activities with ActivityKit push notifications"): the keys of `aps`. A key
+whose value has the wrong type counts as missing (assumed). All times are UNIX seconds.
 """
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -73,7 +72,7 @@ class ActivityMessage:
     quiet: bool = False
     stale_date: float | None = None
     dismissal_date: float | None = None
-    relevance_score: float = 0.0
+    relevance_score: float | None = None
     input_push_token: bool = False
     input_push_channel: str | None = None
     urgent: bool = True
@@ -105,7 +104,7 @@ def read(push: Push) -> ActivityMessage:
         quiet=aps.get("interruption-level") == "passive",
         stale_date=_number(aps.get("stale-date")),
         dismissal_date=_number(aps.get("dismissal-date")),
-        relevance_score=_number(aps.get("relevance-score")) or 0.0,
+        relevance_score=_number(aps.get("relevance-score")),
         input_push_token=_number(aps.get("input-push-token")) == 1,
         input_push_channel=_text(aps.get("input-push-channel")),
         urgent=push.priority == 10,
@@ -125,67 +124,6 @@ def _number(value: Any) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
-
-
-Fields = Mapping[str, str]
-"""Field name -> kind: string, int, double or bool; a trailing `?` makes it optional (it may be missing or null)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ActivityType:
-    """One ActivityAttributes type of an app: its Swift name, its static fields and those of its ContentState."""
-
-    name: str
-    attributes: Fields
-    content_state: Fields
-
-
-SESSION = ActivityType(
-    "SessionActivityAttributes",
-    {"sessionId": "string"},
-    {"status": "string", "sessionTitle": "string", "lastMessage": "string", "retryInfo": "string?"},
-)
-"""An app with a type of its own for sessions."""
-
-EXPO_WIDGETS = ActivityType(
-    "LiveActivityAttributes", {"url": "string?"}, {"name": "string", "props": "string"}
-)
-"""expo-widgets 55 to 57, ios/Widgets/WidgetLiveActivity.swift: `props` is JSON in a string."""
-
-EXPO_WIDGETS_58 = ActivityType(
-    "LiveActivityAttributes", {"url": "string?"}, {"name": "string", "props": "string?"}
-)
-"""From expo-widgets 58 on `props` may be missing."""
-
-APP_TYPES = (SESSION, EXPO_WIDGETS)
-"""Both spellings a relay may send to our app."""
-
-
-def decode(value: Any, fields: Fields) -> dict[str, Any] | None:
-    """The object as the app holds it: only the fields of its type; None if it cannot be decoded."""
-    if not isinstance(value, dict):
-        return None
-    if not all(_fits(value.get(name), kind) for name, kind in fields.items()):
-        return None
-    return {name: value[name] for name in fields if name in value}
-
-
-def _fits(value: Any, kind: str) -> bool:
-    if value is None:
-        return kind.endswith("?")
-    return _KINDS[kind.removesuffix("?")](value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-_KINDS: dict[str, Callable[[Any], bool]] = {
-    "string": lambda value: isinstance(value, str),
-    "bool": lambda value: isinstance(value, bool),
-    "double": _is_number,
-    "int": lambda value: _is_number(value) and float(value).is_integer(),
-}
 
 
 _FIELDS = ("serverID", "eventType", "sessionID", "url")

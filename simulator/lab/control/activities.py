@@ -5,6 +5,7 @@ from typing import Any
 from simulator.lab.control.route import Body, Call, Fields, Route
 from simulator.lab.errors import NotNow, Unknown
 from simulator.phone.activitykit.activity import Activity
+from simulator.phone.activitykit.attributes import dates
 from simulator.phone.live_activities import LiveActivities, NotPossible
 
 
@@ -27,14 +28,20 @@ class EndActivity(Body):
 
 
 def activity_fields(activity: Activity) -> Fields:
-    """All that is known of it; `content_state` is what ActivityKit holds, `drawn` what the eye sees, times UNIX seconds."""
+    """All that is known of it; `content_state` is what ActivityKit holds, `drawn` what the eye sees, times UNIX seconds.
+
+    `dates` is what Swift reads from the dates in it, by path: UNIX seconds in a Date show there as a date 31 years ahead.
+    """
     return {
         "id": activity.id,
         "attributes_type": activity.type.name,
         "attributes": activity.attributes,
         "state": activity.state,
+        "visible": activity.visible,
         "content_state": activity.content_state,
         "drawn": activity.drawn,
+        "dates": dates(activity.attributes, activity.type.attributes)
+        | dates(activity.content_state, activity.type.content_state),
         "token": activity.token,
         "token_known_to_app": activity.update_token_known,
         "channel": activity.channel,

@@ -9,8 +9,8 @@ from simulator.lab.control.activities import activity_fields
 from simulator.lab.control.route import Body, Call, Fields, Route
 from simulator.lab.device import Device, DeviceSpec
 from simulator.lab.errors import Unknown
+from simulator.phone.activitykit.attributes import ActivityType
 from simulator.phone.notifications import Notification
-from simulator.phone.push import ActivityType
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^/]+$")]
 

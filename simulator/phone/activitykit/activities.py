@@ -17,9 +17,12 @@ from simulator.phone.activitykit.activity import (
     first_due,
     sooner,
 )
+from simulator.phone.activitykit.attributes import ActivityType
 from simulator.phone.activitykit.refusals import Change, Start, against_change, against_start
 from simulator.phone.profile import Budget, Conditions, Profile
-from simulator.phone.push import ActivityMessage, ActivityType
+from simulator.phone.push import ActivityMessage
+
+STALE_ON_ARRIVAL = "its stale-date was past when it came, so that it is not presented"
 
 
 class Activities:
@@ -54,11 +57,18 @@ class Activities:
         start = Start(message, phone, self._type(message), len(self.running), self._profile.max_activities)
         refusal = against_start(start, by)
         if refusal is not None:
-            return [Happened(now, "dropped", refusal.why, push=message.push, log=refusal.log)]
+            return [
+                Happened(
+                    now, "dropped", refusal.why, push=message.push, log=refusal.log, problem=refusal.problem
+                )
+            ]
         activity = self._new(start, by, now)
         self.all.append(activity)
         log = "" if activity.wants_token or activity.channel else "inputs: []"
-        return [Happened(now, "started", f"by the {by}", activity, message.push, log)]
+        happened = [Happened(now, "started", f"by the {by}", activity, message.push, log)]
+        if not activity.presented:
+            happened.append(Happened(now, "stale", STALE_ON_ARRIVAL, activity))
+        return happened
 
     @property
     def _most_starts(self) -> int:
@@ -83,7 +93,7 @@ class Activities:
             started_by=by,
             timestamp=message.timestamp or 0.0,
             stale_date=message.stale_date,
-            relevance_score=message.relevance_score,
+            relevance_score=message.relevance_score or 0.0,
             channel=message.input_push_channel,
             # Observed: from iOS 18 on a start must ask for its update token.
             wants_token=message.input_push_token or (start.phone.ios < (18,) and by == "push"),
@@ -103,7 +113,7 @@ class Activities:
         change = Change(message, activity)
         refusal = against_change(change)
         if refusal is not None:
-            return [Happened(now, "dropped", refusal.why, activity, message.push)]
+            return [Happened(now, "dropped", refusal.why, activity, message.push, problem=refusal.problem)]
         waiting = self._waiting(change, afforded, phone, now)
         if waiting.due <= now:
             return self._apply_now(activity, waiting, now)
@@ -116,7 +126,7 @@ class Activities:
         change = Change(message, activity)
         refusal = against_change(change)
         if refusal is not None:
-            return [Happened(now, "dropped", refusal.why, activity)]
+            return [Happened(now, "dropped", refusal.why, activity, problem=refusal.problem)]
         return self._apply_now(activity, Waiting(message, change.content_state, now), now)
 
     def _waiting(self, change: Change, afforded: bool, phone: Conditions, now: float) -> Waiting:
@@ -151,14 +161,14 @@ class Activities:
         for activity in self.all:
             if activity.running:
                 happened += ended(activity, now, why)
-            if remove and activity.visible:
+            if remove and activity.state != "dismissed":
                 happened += dismissed(activity, now, why)
         return happened
 
     def remove(self, activity: Activity, now: float, why: str) -> list[Happened]:
         """The app takes one away: it ends if it runs, and leaves every screen."""
         ends = ended(activity, now, why) if activity.running else []
-        return ends + (dismissed(activity, now, why) if activity.visible else [])
+        return ends + (dismissed(activity, now, why) if activity.state != "dismissed" else [])
 
     def swipe(self, now: float) -> list[Happened]:
         """The person swipes the newest visible activity away."""
@@ -182,7 +192,8 @@ class Activities:
 
     def share_island(self, phone: Conditions) -> None:
         """The Dynamic Island belongs to the running activity of the highest relevance, of equals to the first."""
-        ranked = sorted(self.running, key=lambda activity: -activity.relevance_score)
+        presented = (activity for activity in self.running if activity.presented)
+        ranked = sorted(presented, key=lambda activity: -activity.relevance_score)
         for activity in self.all:
             activity.island = phone.dynamic_island and bool(ranked) and activity is ranked[0]
 

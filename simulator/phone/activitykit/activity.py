@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from simulator.phone.profile import Budget, Profile
-from simulator.phone.push import ActivityMessage, ActivityType, Push
+from simulator.phone.activitykit.attributes import ActivityType
+from simulator.phone.profile import Budget, Profile, RelevanceLeftOut
+from simulator.phone.push import ActivityMessage, Push
 
 LONGEST = 8 * 3600.0
 """Seconds after which the system ends an activity."""
@@ -38,7 +39,8 @@ class Activity:
     """One activity. `content_state` is what ActivityKit holds, `drawn` what the eye sees of it.
 
     `timestamp` is that of the newest push applied; `alerts` are the times at which a push lit the screen up.
-    `update_token_known`: whether the app has been handed `token`; `island` whether it owns the Dynamic Island.
+    `update_token_known`: whether the app has been handed `token`; `island` whether it owns the Dynamic Island;
+    `presented` is false for one that was stale when it came.
     """
 
     id: str
@@ -56,6 +58,7 @@ class Activity:
     update_token_known: bool = False
     state: State = "active"
     island: bool = False
+    presented: bool = True
     leaves_at: float | None = None
     changed_at: float = 0.0
     drawn_at: float = 0.0
@@ -65,9 +68,15 @@ class Activity:
     drawn: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        """It is drawn as it starts."""
+        """It is drawn as it starts.
+
+        Observed (nalu-development/nalu PR 222): one whose stale-date is past as it comes is stale at once and never
+        presented. Assumed: an update that is not stale presents it.
+        """
         self.drawn = self.content_state
         self.changed_at = self.drawn_at = self.started_at
+        if self.stale_date is not None and self.stale_date <= self.started_at:
+            self.state, self.presented = "stale", False
 
     @property
     def running(self) -> bool:
@@ -77,7 +86,7 @@ class Activity:
     @property
     def visible(self) -> bool:
         """Whether it is on the lock screen."""
-        return self.state != "dismissed"
+        return self.presented and self.state != "dismissed"
 
     @property
     def ends_at(self) -> float | None:
@@ -98,7 +107,9 @@ class Activity:
         """When the eye may see the newest content, at most every `interval` seconds; None if it does."""
         return self.drawn_at + interval if self.visible and self.drawn is not self.content_state else None
 
-    def apply(self, message: ActivityMessage, content_state: dict[str, Any] | None, at: float) -> None:
+    def apply(
+        self, message: ActivityMessage, content_state: dict[str, Any] | None, at: float, profile: Profile
+    ) -> None:
         """Take over an update, or the end of the activity. The content is replaced as a whole (documented)."""
         self.content_state = self.content_state if content_state is None else content_state
         self.timestamp = message.timestamp if message.timestamp is not None else self.timestamp
@@ -108,11 +119,14 @@ class Activity:
         if message.ends:
             self.end(at, message.dismissal_date)
         else:
-            self.renew(message.stale_date, message.relevance_score)
+            self.renew(message, at, profile.relevance_left_out)
 
-    def renew(self, stale_date: float | None, relevance_score: float) -> None:
-        """New content is not stale, until its own date; what it does not say is not kept (assumed)."""
-        self.state, self.stale_date, self.relevance_score = "active", stale_date, relevance_score
+    def renew(self, message: ActivityMessage, at: float, left_out: RelevanceLeftOut) -> None:
+        """New content is not stale, until its own date; a stale-date it does not name is not kept (assumed)."""
+        self.state, self.stale_date = "active", message.stale_date
+        self.presented = self.presented or message.stale_date is None or message.stale_date > at
+        if message.relevance_score is not None or left_out == "reset":
+            self.relevance_score = message.relevance_score or 0.0
 
     def end(self, at: float, dismissal_date: float | None = None) -> None:
         """It is over at `at`, and leaves the lock screen at the dismissal-date, 4 hours later at the latest."""
@@ -136,7 +150,8 @@ What = Literal["started", "updated", "ended", "deferred", "dropped", "stale", "d
 class Happened:
     """What the phone did with an activity at `at` (UNIX seconds), and why. `push` is None for what time or a person did, `activity` for what concerns none.
 
-    `log` is the line the phone logs, "" for none; `until` is when something deferred is due again.
+    `log` is the line the phone logs, "" for none; `until` is when something deferred is due again; `problem` is what could
+    not be decoded, "" for none.
     """
 
     at: float
@@ -146,6 +161,7 @@ class Happened:
     push: Push | None = None
     log: str = ""
     until: float | None = None
+    problem: str = ""
 
 
 Act = Callable[[], list[Happened]]
@@ -171,7 +187,7 @@ def first_due(activities: Sequence[Activity], starts: Budget, profile: Profile, 
 def applied(activity: Activity, waiting: Waiting, at: float, profile: Profile) -> Happened:
     """Take a push over; it is drawn if the eye may see it now. An alert and an end are drawn at once (assumed)."""
     message = waiting.message
-    activity.apply(message, waiting.content_state, at)
+    activity.apply(message, waiting.content_state, at, profile)
     drawn = activity.draws_at(profile.render_min_interval)
     if message.alert or message.ends or (drawn is not None and drawn <= at):
         activity.draw(at)

@@ -9,21 +9,27 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from simulator.phone.activitykit.activity import Activity, By
+from simulator.phone.activitykit.attributes import ActivityType, decode, undecodable
 from simulator.phone.profile import Conditions
-from simulator.phone.push import ActivityMessage, ActivityType, decode
+from simulator.phone.push import ActivityMessage
 
 LARGEST = 4096
 """Bytes of attributes and content-state together (Apple, "Displaying live data with Live Activities": 4 KB)."""
+
+ATTRIBUTES = "its attributes cannot be decoded"
+CONTENT_STATE = "its content-state cannot be decoded"
+"""The two reasons that have a problem: the phone itself says nothing (documented), a developer needs the field."""
 
 NO_ALERT = "Received start without an alert configuration"
 """What the phone logs (observed on iOS 26)."""
 
 
 class Refusal(NamedTuple):
-    """Why a push changes nothing, and the line that the phone logs, "" for none that is known."""
+    """Why a push changes nothing, the line that the phone logs, "" for none that is known, and what cannot be decoded."""
 
     why: str
     log: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +78,8 @@ BY_ANYBODY: Reasons = (
     ("Live Activities are off", "", lambda start: not start.phone.live_activities),
     ("it has no attributes-type", "", lambda start: start.message.attributes_type is None),
     ("the app has no such attributes-type", "", lambda start: start.activity_type is None),
-    ("its attributes cannot be decoded", "", lambda start: start.attributes is None),
-    ("its content-state cannot be decoded", "", lambda start: start.content_state is None),
+    (ATTRIBUTES, "", lambda start: start.attributes is None),
+    (CONTENT_STATE, "", lambda start: start.content_state is None),
     # Documented: older systems do not start it.
     ("before iOS 18 there is no input-push-channel", "", lambda start: _wants_channel_too_early(start)),
     ("attributes and content-state are over 4 KB", "", lambda start: _too_large(start)),
@@ -113,7 +119,7 @@ AGAINST_CHANGE: tuple[tuple[str, Callable[[Change], bool]], ...] = (
         "its timestamp is older than the last",
         lambda change: (change.message.timestamp or 0.0) < change.activity.timestamp,
     ),
-    ("its content-state cannot be decoded", lambda change: change.undecodable),
+    (CONTENT_STATE, lambda change: change.undecodable),
     (
         "attributes and content-state are over 4 KB",
         lambda change: size(change.activity.attributes, change.content_state) > LARGEST,
@@ -123,12 +129,23 @@ AGAINST_CHANGE: tuple[tuple[str, Callable[[Change], bool]], ...] = (
 
 def against_start(start: Start, by: By) -> Refusal | None:
     """Why this does not start, None if it does."""
-    return next((Refusal(why, log) for why, log, holds in AGAINST_START[by] if holds(start)), None)
+    found = next(((why, log) for why, log, holds in AGAINST_START[by] if holds(start)), None)
+    return None if found is None else Refusal(*found, _problem(found[0], start.message, start.activity_type))
 
 
 def against_change(change: Change) -> Refusal | None:
     """Why this changes nothing, None if it does."""
-    return next((Refusal(why) for why, holds in AGAINST_CHANGE if holds(change)), None)
+    why = next((why for why, holds in AGAINST_CHANGE if holds(change)), None)
+    return None if why is None else Refusal(why, "", _problem(why, change.message, change.activity.type))
+
+
+def _problem(why: str, message: ActivityMessage, activity_type: ActivityType | None) -> str:
+    """Which field cannot be decoded, "" for every other reason."""
+    if activity_type is None or why not in {ATTRIBUTES, CONTENT_STATE}:
+        return ""
+    if why == ATTRIBUTES:
+        return undecodable(message.raw_attributes, activity_type.attributes)
+    return undecodable(message.raw_content_state, activity_type.content_state)
 
 
 def size(*objects: Mapping[str, Any] | None) -> int:

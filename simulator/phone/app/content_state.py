@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from simulator.phone.push import EXPO_WIDGETS, LAYOUT, SESSION, ActivityType, session_link
+from simulator.phone.activitykit.attributes import EXPO_WIDGETS, SESSION, ActivityType
+from simulator.phone.push import LAYOUT, session_link
 
 Status = Literal["working", "retry", "permission", "complete", "error"]
 

@@ -101,6 +101,7 @@ class SessionActivities:
             self._on_token(session_id, token)
 
     def _clear(self, session_id: str, why: str = TAKEN, *, keep: Activity | None = None) -> None:
-        for activity in self._activities.visible:
+        left = [activity for activity in self._activities.all if activity.state != "dismissed"]
+        for activity in left:
             if activity is not keep and session_of(activity.attributes) == session_id:
                 self._activities.remove(activity, why)

@@ -30,6 +30,34 @@ async def test_a_device_is_added_shown_and_removed(stage: Stage) -> None:
     assert gone.description == "Unregistered"
 
 
+async def test_a_kind_that_does_not_exist_is_refused_with_those_that_do(stage: Stage) -> None:
+    types = [{"name": "Pizza", "attributes": {}, "content_state": {"eta": "timestamp"}}]
+    reply = await stage.post("/devices", {"name": "iPad", "bundle_id": TOPIC, "activity_types": types})
+    assert reply.problem == (400, "invalid_request")
+    for word in ("content_state.eta", "'timestamp'", "string", "date-iso8601", "uuid", "enum"):
+        assert word in reply.body["error"]
+    assert (await stage.get("/devices/iPad")).status == 404
+
+
+async def test_what_the_app_cannot_decode_is_named(stage: Stage) -> None:
+    kinds = {"eta": "date", "phase": {"enum": ["baking", "out"]}, "driver?": {"name": "string"}}
+    types = [{"name": "Pizza", "attributes": {"shop": "uuid"}, "content_state": kinds}]
+    await stage.post("/devices", {"name": "iPad", "bundle_id": TOPIC, "activity_types": types})
+    await stage.patch("/devices/iPad", {"app": "foreground"})
+    shop = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+    pizza = {"attributes_type": "Pizza", "attributes": {"shop": shop},
+             "content_state": {"eta": 1_795_226_400, "phase": "out"}}  # fmt: skip
+    started = (await stage.post("/devices/iPad/activities", pizza))["activity"]
+    assert started["dates"] == {"eta": "2057-11-21T02:00:00Z"}  # UNIX seconds in a Swift Date
+    reply = await stage.post(
+        "/devices/iPad/activities", pizza | {"content_state": {"eta": "12:00", "phase": "out"}}
+    )
+    assert reply.problem == (409, "not_now")
+    assert (
+        "eta is Date, a number: seconds since 2001-01-01 in the app, and '12:00' came" in reply.body["error"]
+    )
+
+
 SETTINGS = {
     "online": False, "screen": "off", "low_power": True, "ios": "17.0", "app": "force_quit",
     "notifications": False, "live_activities": False, "frequent_updates": False, "la_allow_tapped": True,

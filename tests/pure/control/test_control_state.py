@@ -16,7 +16,7 @@ from simulator.lab.device import DeviceSpec
 from simulator.lab.errors import StateError
 from simulator.lab.lab import Lab
 from simulator.lab.state import State, StateFile, restore, state_of, write_private
-from simulator.phone.push import ActivityType
+from simulator.phone.activitykit.attributes import ActivityType
 
 from .conftest import TOPIC
 

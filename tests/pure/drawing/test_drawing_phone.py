@@ -9,8 +9,8 @@ from simulator.drawing.cards import UNREADABLE, activity_card, notification_card
 from simulator.drawing.dynamic_island import dynamic_island
 from simulator.drawing.lock_screen import lock_screen
 from simulator.phone.activitykit.activity import Activity
+from simulator.phone.activitykit.attributes import SESSION
 from simulator.phone.notifications import Notification
-from simulator.phone.push import SESSION
 from simulator.phone.screen import STATUS, Slots, slots
 
 NOW = 1_795_254_060.0

@@ -148,3 +148,53 @@ def test_the_most_relevant_owns_the_island() -> None:
     assert owner(kit) == ["activity-4"]
     kit.changes(dynamic_island=False)
     assert owner(kit) == []
+
+
+@pytest.mark.parametrize(
+    ("left_out", "score", "island"), [("kept", 9, "activity-2"), ("reset", 0, "activity-1")]
+)
+def test_an_update_without_a_relevance_score_keeps_the_old_one_or_not(
+    left_out: str, score: float, island: str
+) -> None:
+    """Apple's text does not say which ("Starting and updating Live Activities with ActivityKit push notifications")."""
+    kit = Kit()
+    kit.profile.set("relevance_left_out", left_out)
+    for relevance in (1, 9):
+        kit.start(push("start", relevance_score=relevance))
+    kit.update()
+    assert (kit.newest.relevance_score, owner(kit)) == (score, [island])
+    kit.update(relevance_score=0)
+    assert (kit.newest.relevance_score, owner(kit)) == (0, ["activity-1"])
+
+
+# What is stale when it comes.
+
+
+@pytest.mark.parametrize(
+    ("stale_in", "presented"), [(-22 * 3600, False), (-1, False), (0, False), (1, True), (None, True)]
+)
+def test_what_is_stale_when_it_comes_is_never_presented(stale_in: float | None, presented: bool) -> None:
+    """nalu-development/nalu#222, measured: created in the state stale, no insert on the lock screen, nothing rendered."""
+    kit = Kit()
+    happened = kit.start(push("start", stale_date=None if stale_in is None else T0 + stale_in))
+    assert whats(happened) == (["started"] if presented else ["started", "stale"])
+    assert kit.newest.state == ("active" if presented else "stale")
+    assert (kit.newest.visible, owner(kit)) == (presented, ["activity-1"] if presented else [])
+    assert kit.newest.running
+
+
+def test_an_update_that_is_not_stale_presents_what_came_stale() -> None:
+    kit = Kit()
+    kit.start(push("start", stale_date=T0 - 1))
+    kit.update("still late", stale_date=T0 - 1)
+    assert (kit.newest.visible, whats(kit.pass_time(1))) == (False, ["stale"])
+    kit.update("in time", stale_date=T0 + 60)
+    assert (kit.newest.visible, kit.newest.state, owner(kit)) == (True, "active", ["activity-1"])
+    kit.pass_time(60)
+    assert (kit.newest.visible, kit.newest.state) == (True, "stale")
+
+
+def test_the_system_takes_away_what_was_never_presented_too() -> None:
+    kit = Kit()
+    kit.start(push("start", stale_date=T0 - 1))
+    assert whats(kit.activities.end_all(kit.now, "off", remove=True)) == ["ended", "dismissed"]

@@ -2,8 +2,9 @@
 
 import pytest
 
+from simulator.phone.activitykit.attributes import decode
 from simulator.phone.app.content_state import KINDS, LONGEST_MESSAGE, ContentState, one_line
-from simulator.phone.push import decode, linked_session, session_link, session_of, session_props
+from simulator.phone.push import linked_session, session_link, session_of, session_props
 
 STATE = ContentState("retry", "Fix “it”", "Reading", "Retry 2 in 8s")
 

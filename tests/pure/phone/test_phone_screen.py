@@ -7,8 +7,9 @@ import pytest
 
 from phone_pushes import FLAT, T0
 from simulator.phone.activitykit.activity import Activity
+from simulator.phone.activitykit.attributes import EXPO_WIDGETS, SESSION
 from simulator.phone.notifications import Notification
-from simulator.phone.push import EXPO_WIDGETS, SESSION, session_props
+from simulator.phone.push import session_props
 from simulator.phone.screen import STATUS, Screen, Slots, elapsed, slots
 
 
