@@ -12,7 +12,7 @@ from relay import contract
 from relay.apns.gateway import Environments, Gateway, ProviderToken
 from relay.apns.push import Outcome, Push, answered
 from relay.contract import ActivityRegister, ContentState, DeviceRegister, Event
-from relay.server.live_activities.registration import Activities
+from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.store import activities, devices
 from relay.server.store.database import close_database, open_database
@@ -89,7 +89,7 @@ class Relayed:
     def __init__(self, db: Database, gateway: Gateway, clock: Clock) -> None:
         self._db, self._clock = db, clock
         self._sender = ActivitySender(db, Environments(gateway), owner="load", push_deadline=10, clock=clock)
-        self._activities = Activities(
+        self._registrations = ActivityRegistrations(
             db, default_bundle_id=BUNDLE_ID, now=clock.now, wake=self._sender.engine.wake
         )
         self._hash = contract.secret_hash(SECRET)
@@ -109,7 +109,7 @@ class Relayed:
         request = ActivityRegister(
             secret=SECRET, session_id=SESSION, activity_token=token, device_token=self._device_token
         )
-        await self._activities.register(request)
+        await self._registrations.register(request)
 
     async def report(self, change: Change) -> None:
         """As POST /v1/event."""
@@ -122,7 +122,7 @@ class Relayed:
             ),
         )
         known = await activities.of_session(self._db, self._hash, SESSION)
-        await self._activities.receive(
+        await self._sender.receive(
             event, event_id=str(change.number), secret_hash=self._hash, recipients=self._phones, known=known
         )
 

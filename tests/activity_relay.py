@@ -8,8 +8,8 @@ from relay import contract
 from relay.apns.gateway import Environments
 from relay.apns.push import Push
 from relay.contract import ActivityRegister, ActivityUnregister, DeviceRegister, Event
-from relay.server.live_activities.record import Activity
-from relay.server.live_activities.registration import Activities
+from relay.server.live_activities.activity import Activity
+from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.store import activities, devices
 from relay.server.store.sql import Database
@@ -30,7 +30,7 @@ class Relay:
     def __init__(self, db: Database, gateway: FakeGateway, clock: VirtualClock, owner: str) -> None:
         self.db, self.gateway, self.clock = db, gateway, clock
         self.sender = ActivitySender(db, Environments(gateway), owner=owner, push_deadline=10, clock=clock)
-        self.activities = Activities(
+        self.registrations = ActivityRegistrations(
             db, default_bundle_id=BUNDLE, now=clock.now, wake=self.sender.engine.wake
         )
         self._events = 0
@@ -44,7 +44,7 @@ class Relay:
         event = Event(secret=SECRET, event_type=event_type, session_id=session, **texts)  # type: ignore[arg-type]
         phones = await devices.recipients(self.db, HASH)
         known = await activities.of_session(self.db, HASH, session)
-        return await self.activities.receive(
+        return await self.sender.receive(
             event, event_id=event_id, secret_hash=HASH, recipients=phones, known=known
         )
 
@@ -55,12 +55,12 @@ class Relay:
 
     async def register(self, token: str = UPDATE_TOKEN, session: str = SESSION, **fields: Any) -> None:
         fields = {"device_token": PHONE} | fields
-        await self.activities.register(
+        await self.registrations.register(
             ActivityRegister(secret=SECRET, session_id=session, activity_token=token, **fields)
         )
 
     async def unregister(self, device_token: str | None = PHONE) -> None:
-        await self.activities.unregister(
+        await self.registrations.unregister(
             ActivityUnregister(secret=SECRET, session_id=SESSION, device_token=device_token)
         )
 

@@ -1,5 +1,6 @@
 """Live Activities, news and outcomes as values, for the tests of the relay's pure code; each takes what matters to the test."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -7,11 +8,10 @@ from outcomes import answered, maybe_sent, not_sent
 from relay.apns.push import Outcome
 from relay.contract import ApnsEnv, ContentState, EventType, Status
 from relay.server.delivery import Recipient
-from relay.server.live_activities.life import begun
-from relay.server.live_activities.record import Activity, Alert, activity_id
-from relay.server.live_activities.registration import Registration
-from relay.server.live_activities.settlement import Disposition, settled
-from relay.server.live_activities.updates import News
+from relay.server.live_activities import life
+from relay.server.live_activities.activity import Activity, Alert, News, activity_id
+from relay.server.live_activities.life import Registration
+from relay.server.live_activities.push import Disposition, begun, settled
 
 NOW = 1_800_000_000_000
 """UTC ms, on a full second."""
@@ -96,6 +96,15 @@ def registration(**changes: Any) -> Registration:
         "activity_format": "flat",
     }
     return Registration(**(known | changes))
+
+
+def registered(
+    known: Sequence[Activity], where: Registration, now_ms: int
+) -> tuple[Activity, Activity | None]:
+    """The activity that has the token then, and the one that goes, if one does."""
+    changes = life.registered(known, where, now_ms)
+    (after,) = (*changes.new, *changes.changed)
+    return after, next(iter(changes.gone), None)
 
 
 def pushing(before: Activity, now_ms: int = NOW) -> Activity:

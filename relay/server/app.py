@@ -15,7 +15,7 @@ from relay.http_errors import install_error_replies
 from relay.server.alerts.dispatcher import Dispatcher
 from relay.server.background import BackgroundTasks
 from relay.server.engine import DeliveryEngine
-from relay.server.live_activities.registration import Activities
+from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.routes import events
 from relay.server.routes.envelope import refusal
@@ -72,7 +72,7 @@ class _Parts:
     dispatcher: Dispatcher
     sender: ActivitySender
     intake: Intake
-    activities: Activities
+    registrations: ActivityRegistrations
     background: BackgroundTasks
     now: Callable[[], float]
 
@@ -96,12 +96,12 @@ async def _start_parts(
             raise DatabaseError(f"the database went away: {error}") from error
     background = BackgroundTasks(DATABASE_SECONDS)
     stack.push_async_callback(background.close)
-    activities = Activities(
+    registrations = ActivityRegistrations(
         db, default_bundle_id=settings.apns_default_bundle_id, now=clock.now, wake=sender.engine.wake
     )
-    intake = Intake(db, dispatcher, activities, deadline=settings.relay_event_deadline, now=clock.now)
+    intake = Intake(db, dispatcher, sender, deadline=settings.relay_event_deadline, now=clock.now)
     stack.push_async_callback(intake.close)
-    return _Parts(db, dispatcher, sender, intake, activities, background, clock.now)
+    return _Parts(db, dispatcher, sender, intake, registrations, background, clock.now)
 
 
 def apns_gateway(settings: Settings, now: Callable[[], float] = time.time) -> Gateway:
@@ -126,7 +126,7 @@ def _create_app(settings: Settings, parts: _Parts) -> RelayApp:
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
     db, background, bundle_id = parts.db, parts.background, settings.apns_default_bundle_id
     app.register_blueprint(device_routes(db, background, default_bundle_id=bundle_id, now=parts.now))
-    app.register_blueprint(activity_routes(parts.activities, background))
+    app.register_blueprint(activity_routes(parts.registrations, background))
     app.register_blueprint(health_route(db, background))
     app.add_url_rule(events.PATH, "event", methods=["POST"])  # for Quart to answer its other methods with 405
     app.asgi_app = EventRoute(app.asgi_app, parts.intake, max_body=MAX_BODY, body_timeout=BODY_SECONDS)  # type: ignore[method-assign]

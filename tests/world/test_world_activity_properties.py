@@ -31,7 +31,8 @@ from activity_relay import BUNDLE, HASH, PHONE, SECRET, Relay
 from outcomes import answered
 from relay.apns.push import Push
 from relay.contract import ActivityUnregister, ContentState, EventType, Status
-from relay.server.live_activities import life, throttle
+from relay.server.live_activities import activity as pace
+from relay.server.live_activities import life, sender
 from relay.server.store import activities
 from relay.server.store.database import close_database, open_database
 from relay.server.store.sql import Database
@@ -229,7 +230,7 @@ class Cards(RuleBasedStateMachine):
                 self.phone.activities.remove(activity, "the person stopped monitoring")
                 self.tokens.pop(session, None)
         over = ActivityUnregister(secret=SECRET, session_id=session, device_token=PHONE)
-        self.do(self.relays[one].activities.unregister(over))
+        self.do(self.relays[one].registrations.unregister(over))
 
     async def _push(self) -> None:
         """Both look at the same time; pushes that are slow stay in flight, all others are settled."""
@@ -365,7 +366,7 @@ def _no_fence(secret_hash: str, session_id: str, device_token: str) -> str:
     return os.urandom(16).hex()
 
 
-BEGUN = life.begun
+BEGUN = sender.begun
 
 
 def _clock_only(activity: Any, **claim: Any) -> Any:
@@ -376,9 +377,9 @@ def _clock_only(activity: Any, **claim: Any) -> Any:
 
 BROKEN: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "fence": lambda patch: patch.setattr(life, "activity_id", _no_fence),
-    "pace": lambda patch: patch.setattr(throttle, "EQUAL_PHASE_MS", 2000),
-    "order": lambda patch: patch.setattr(life, "begun", _clock_only),
-    "budget": lambda patch: patch.setattr(throttle, "PRIORITY_10_AN_HOUR", 1000),
+    "pace": lambda patch: patch.setattr(pace, "EQUAL_PHASE_MS", 2000),
+    "order": lambda patch: patch.setattr(sender, "begun", _clock_only),
+    "budget": lambda patch: patch.setattr(pace, "PRIORITY_10_AN_HOUR", 1000),
 }
 
 

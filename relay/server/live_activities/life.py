@@ -1,19 +1,26 @@
-"""Pure: how an activity goes on when its session has news, when its push goes out, and what begins with an event."""
+"""Pure: the life of one Live Activity on one phone: what the session's news, the phone's tokens and time make of it. No I/O."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
-from relay.contract import ContentState, Event
+from relay.contract import ActivityFormat, ApnsEnv, ContentState, Event
 from relay.server.delivery import Recipient
-from relay.server.live_activities import throttle
-from relay.server.live_activities.record import Activity, activity_id
-from relay.server.live_activities.updates import DEFAULT_TITLE, News, news_of, start_alert
-
-Kind = Literal["start", "update", "end"]
-"""`aps.event`."""
+from relay.server.live_activities.activity import (
+    DEFAULT_TITLE,
+    PHASE_MS,
+    Activity,
+    Changes,
+    News,
+    Stage,
+    activity_id,
+    due_at,
+    news_of,
+    start_alert,
+    window_ends,
+)
 
 OVER = frozenset({"ended", "dismissed"})
+AWAITING = frozenset({"starting", "started", "lost"})
 
 REOPEN_MS = 12_000
 """So long after an end, news that overtook one another are not taken for a new run; `start` always is one."""
@@ -42,7 +49,7 @@ def after_event(
     recipients: Sequence[Recipient],
     known: Sequence[Activity],
     now_ms: int,
-) -> tuple[list[Activity], list[Activity]]:
+) -> Changes:
     """The activities that begin with an event, and those of its session that go on differently."""
     latest = max(known, key=lambda one: one.updated_at, default=None)
     news = news_of(event, event_id, latest.state if latest else None)
@@ -53,14 +60,14 @@ def after_event(
     ]
     changed = [now for before, now in after if now is not before]
     if news.ends or any(one.device_token == "" and one.stage == "active" for one in known):
-        return [], changed  # the app that does not name its phone has its activity already
+        return Changes(changed=changed)  # the app that does not name its phone has its activity already
     there = {one.device_token for one in known}
     begun = [
         opened(news, phone, secret_hash=secret_hash, session_id=event.session_id, now_ms=now_ms)
         for token, phone in startable.items()
         if token not in there
     ]
-    return begun, changed
+    return Changes(begun, changed)
 
 
 def opened(news: News, phone: Recipient, *, secret_hash: str, session_id: str, now_ms: int) -> Activity:
@@ -149,59 +156,116 @@ def _with_state(activity: Activity, news: News, now_ms: int) -> Activity:
     return replace(changed, due_at=due_at(changed, now_ms))
 
 
-def due_at(activity: Activity, now_ms: int) -> int | None:
-    """When its newest state may go to the phone; None: there is no token yet, it is kept."""
-    if activity.stage != "active" or activity.state is None:
-        return None
-    last = throttle.LastPush(activity.pushed_status, activity.pushed_at)
-    return throttle.due_at(_phase(activity), last, retry_at=activity.retry_at, now_ms=now_ms)
+# Its tokens.
 
 
-def _phase(activity: Activity) -> str:
-    """What counts as a change: the status, and that it is the end."""
-    status = activity.state.status if activity.state else ""
-    return f"{status} end" if activity.ends else status
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """An update token as the phone registered it. `device_token` is '' if the app did not say which phone it is."""
+
+    secret_hash: str
+    session_id: str
+    device_token: str
+    activity_token: str
+    bundle_id: str
+    apns_env: ApnsEnv
+    activity_format: ActivityFormat
 
 
-# Its push.
+def registered(activities: Sequence[Activity], registration: Registration, now_ms: int) -> Changes:
+    """The activity that has the token now, new or changed, and one that had it before and goes.
 
-
-def kind(activity: Activity) -> Kind:
-    """What its next push is."""
-    if activity.stage == "starting":
-        return "start"
-    return "end" if activity.ends else "update"
-
-
-def priority(activity: Activity, now_ms: int) -> int:
-    """The apns-priority of its next push: 10 for a start, an end and a question, within the hour's budget."""
-    urgent = activity.alert is not None or activity.ends
-    return 10 if kind(activity) == "start" else throttle.priority(urgent, activity.priority_10_at, now_ms)
-
-
-def begun(activity: Activity, *, claim: str, lease_until: int, now_ms: int) -> Activity | None:
-    """The activity with its push under way, or None if none is due.
-
-    Written before the push goes out. A relay that dies with an update in its hands leaves it due when the lease ends;
-    a start is not sent again, because it may have arrived: one too few is better than two cards.
+    `activities` are all of the session. A state that came before the token is due at once.
     """
-    if activity.due_at is None or activity.due_at > now_ms or activity.lease_until > now_ms:
-        return None
-    counted = throttle.within_hour(activity.priority_10_at, now_ms)
-    under_way = replace(
-        activity,
-        timestamp=max(now_ms // 1000, activity.timestamp + 1),
-        pushed_status=_phase(activity),
-        pushed_at=now_ms,
-        alert=None,
-        lease_owner=claim,
-        lease_until=lease_until,
+    holder = next((one for one in activities if one.activity_token == registration.activity_token), None)
+    if holder is not None and registration.device_token in ("", holder.device_token):
+        return Changes(changed=[_with_token(holder, registration, now_ms)])
+    place = _place(activities, registration)
+    if holder is not None:  # the phone's own token changed, or the app began to say which phone it is
+        active, gone = _taken_over(holder, place, registration), [holder]
+    else:
+        active, gone = place or _new(registration, now_ms), []
+    after = _with_token(active, registration, now_ms)
+    return Changes([], [after], gone) if place else Changes([after], [], gone)
+
+
+def unregistered(activities: Sequence[Activity], device_token: str, now_ms: int) -> Changes:
+    """The activities that an app means are over on the phone."""
+    return Changes(changed=[dismissed(one, now_ms) for one in named(activities, device_token)])
+
+
+def named(activities: Sequence[Activity], device_token: str) -> list[Activity]:
+    """The activities that an app means when it unregisters: the phone's; without a phone the nameless one, else all."""
+    mine = [one for one in activities if one.device_token == device_token]
+    return mine if mine or device_token else list(activities)
+
+
+def dismissed(activity: Activity, now_ms: int) -> Activity:
+    """The phone ended its activity: nothing more is sent, and only a new run of the session starts another."""
+    stage: Stage = "ended" if activity.ends or activity.stage == "ended" else "dismissed"
+    return replace(activity, stage=stage, activity_token=None, alert=None, due_at=None, updated_at=now_ms)
+
+
+def _place(activities: Sequence[Activity], registration: Registration) -> Activity | None:
+    """The row of the phone. An app that does not name its phone means the only activity, or one that awaits its token."""
+    mine = [one for one in activities if one.device_token == registration.device_token]
+    if mine or registration.device_token:
+        return mine[0] if mine else None
+    awaiting = [
+        one for one in activities if one.stage in AWAITING and one.bundle_id == registration.bundle_id
+    ]
+    return activities[0] if len(activities) == 1 else next(iter(awaiting), None)
+
+
+def _new(registration: Registration, now_ms: int) -> Activity:
+    key = (registration.secret_hash, registration.session_id, registration.device_token)
+    return Activity(
+        id=activity_id(*key),
+        secret_hash=registration.secret_hash,
+        session_id=registration.session_id,
+        device_token=registration.device_token,
+        bundle_id=registration.bundle_id,
+        apns_env=registration.apns_env,
+        activity_format=registration.activity_format,
+        stage="active",
+        event_type="start",
+        began_at=now_ms,
+        updated_at=now_ms,
     )
-    if kind(activity) == "start":
-        return replace(under_way, stage="started", began_at=now_ms, due_at=None, priority_10_at=counted)
-    if priority(activity, now_ms) == 10:
-        counted = (*counted, now_ms)
-    return replace(under_way, due_at=lease_until, priority_10_at=counted)
+
+
+def _taken_over(holder: Activity, place: Activity | None, registration: Registration) -> Activity:
+    key = (registration.secret_hash, registration.session_id, registration.device_token)
+    revision = place.revision if place else 0
+    return replace(holder, id=activity_id(*key), device_token=registration.device_token, revision=revision)
+
+
+def _with_token(activity: Activity, registration: Registration, now_ms: int) -> Activity:
+    """A new activity, or the same with another token: its throttle and its 8 hours go on."""
+    active = replace(
+        activity,
+        stage="active",
+        activity_token=registration.activity_token,
+        bundle_id=registration.bundle_id,
+        apns_env=registration.apns_env,
+        activity_format=registration.activity_format,
+        registered_at=now_ms,
+        updated_at=now_ms,
+    )
+    soon = window_ends(activity.pushed_at, PHASE_MS, now_ms)
+    if activity.stage in OVER:  # the app began another one
+        state = activity.state if activity.stage == "dismissed" else None
+        return replace(
+            active, state=state, alert=None, ends=False, began_at=now_ms, ended_at=0, pushed_status=None,
+            due_at=soon if state else None, attempts=0, retry_at=0,
+        )  # fmt: skip
+    if activity.stage in AWAITING:  # a question that came after the start was not seen yet
+        alert = activity.alert if activity.stage == "started" else None
+        return replace(active, alert=alert, due_at=soon)
+    if activity.activity_token != registration.activity_token:
+        # What APNs still keeps for the old token, for a phone that is off, is lost with it.
+        return replace(active, due_at=due_at(active, now_ms))
+    return active
 
 
 # Time.

@@ -1,12 +1,27 @@
-"""Pure: an activity whose push is under way -> the push, with its headers and dates."""
+"""Pure: a push of a Live Activity: when it is under way, its headers and dates, and what its outcome makes of the activity."""
 
 import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
 
 from relay.apns.payload import ActivityContent, activity_payload
-from relay.apns.push import Push
+from relay.apns.push import Outcome, Push, Transmission
+from relay.apns.reasons import Verdict
 from relay.contract import Status, session_link
-from relay.server.live_activities.life import LONGEST_MS, Kind, kind, priority
-from relay.server.live_activities.record import Activity
+from relay.server.live_activities.activity import (
+    FIRST_PAUSE_MS,
+    Activity,
+    Alert,
+    Kind,
+    due_at,
+    kind,
+    phase,
+    priority,
+    retry_pause,
+    within_hour,
+)
+from relay.server.live_activities.life import LONGEST_MS
 
 STALE_SECONDS: dict[Status, int] = {
     "working": 900,
@@ -31,6 +46,31 @@ START_SECONDS = 3600
 """A start is not kept for a phone that comes back much later: its session may be over."""
 
 _NAMESPACE = uuid.UUID("d2a3c1de-3b7f-5f8e-8f55-7c0f2f6f7d10")
+
+
+def begun(activity: Activity, *, claim: str, lease_until: int, now_ms: int) -> Activity | None:
+    """The activity with its push under way, or None if none is due.
+
+    Written before the push goes out. A relay that dies with an update in its hands leaves it due when the lease ends;
+    a start is not sent again, because it may have arrived: one too few is better than two cards.
+    """
+    if activity.due_at is None or activity.due_at > now_ms or activity.lease_until > now_ms:
+        return None
+    counted = within_hour(activity.priority_10_at, now_ms)
+    under_way = replace(
+        activity,
+        timestamp=max(now_ms // 1000, activity.timestamp + 1),
+        pushed_status=phase(activity),
+        pushed_at=now_ms,
+        alert=None,
+        lease_owner=claim,
+        lease_until=lease_until,
+    )
+    if kind(activity) == "start":
+        return replace(under_way, stage="started", began_at=now_ms, due_at=None, priority_10_at=counted)
+    if priority(activity, now_ms) == 10:
+        counted = (*counted, now_ms)
+    return replace(under_way, due_at=lease_until, priority_10_at=counted)
 
 
 def push(before: Activity, under_way: Activity, token: str) -> Push:
@@ -76,3 +116,153 @@ def _expiration(activity: Activity, event: Kind, now: int) -> int:
     if event == "start":
         return now + START_SECONDS
     return max(now + START_SECONDS, (activity.began_at + LONGEST_MS) // 1000)
+
+
+# What became of it.
+
+Disposition = Literal["sent", "maybe sent", "not sent", "later", "dead", "refused"]
+"""What became of a push.
+
+`maybe sent`: it went out and no answer came. `later`: APNs asks for patience. `dead`: the token is. `refused`: sending it
+again would not help.
+"""
+
+_UNANSWERED: dict[Transmission, Disposition] = {"not_sent": "not sent", "maybe_sent": "maybe sent"}
+_ANSWERED: dict[Verdict, Disposition] = {
+    Verdict.DELIVERED: "sent",
+    Verdict.TOKEN_DEAD: "dead",
+    Verdict.RETRY_LATER: "later",
+    Verdict.KEY_REFUSED: "later",
+    Verdict.NEW_PROVIDER_TOKEN: "later",
+    Verdict.OUR_FAULT: "refused",
+}
+
+NEVER_SEEN = frozenset({"not sent", "later"})
+"""The phone certainly did not get it, and shows the phase of the push before."""
+DOUBTS = 3
+"""So often in a row a token may fail that died before it was registered: that may be a clock that is wrong, or an app that
+registers again what is over. Unlike a device's, an activity's token never comes back to life (assumed)."""
+
+
+def disposition(outcome: Outcome) -> Disposition:
+    """By verdict where APNs answered; else by how far the push came."""
+    return _UNANSWERED.get(outcome.transmission) or _ANSWERED[outcome.verdict]
+
+
+def settled(activity: Activity, before: Activity, outcome: Outcome, now_ms: int) -> Activity | None:
+    """The activity after its push; None: forget it, so that the next news of the session may start one.
+
+    `before` is the activity that was pushed, `activity` as it stands now: news and tokens may have come meanwhile.
+    """
+    free = replace(activity, lease_owner=None, lease_until=0)
+    pushed, ended = kind(before), disposition(outcome)
+    if pushed != "start" and activity.activity_token != before.activity_token:
+        return _of_another_token(free, now_ms)
+    known = replace(free, apns_env=outcome.apns_env)
+    if ended in NEVER_SEEN:
+        known = replace(known, pushed_status=before.pushed_status)
+    return _NEXT[pushed, ended](known, before, outcome, now_ms)
+
+
+def _of_another_token(activity: Activity, now_ms: int) -> Activity:
+    """The push went to a token that is gone. One that came meanwhile gets the newest state; else nothing follows."""
+    if activity.stage != "active":
+        return activity  # over, or to be started anew
+    return replace(activity, attempts=0, retry_at=0, due_at=now_ms if activity.state else None)
+
+
+# Each takes the activity as it stands now, freed of its lease; the one that was pushed; the outcome; UTC ms.
+
+
+def _as_it_is(activity: Activity, _before: Activity, _outcome: Outcome, _now_ms: int) -> Activity:
+    return activity
+
+
+def _start_again(activity: Activity, before: Activity, outcome: Outcome, now_ms: int) -> Activity:
+    """APNs did not take the start: it is tried again, with the newest state."""
+    if activity.stage != "started":
+        return activity  # the phone has one all the same, or dismissed it
+    if activity.ends:
+        return replace(activity, stage="ended")
+    alert = activity.alert or before.alert
+    return _later(replace(activity, stage="starting", alert=alert), outcome, now_ms)
+
+
+def _free_the_fence(
+    activity: Activity, _before: Activity, _outcome: Outcome, _now_ms: int
+) -> Activity | None:
+    return None if activity.stage == "started" else activity
+
+
+def _updated(activity: Activity, before: Activity, _outcome: Outcome, now_ms: int) -> Activity:
+    """Done, unless there was news meanwhile; a question that was asked meanwhile has an alert."""
+    done = replace(activity, attempts=0, retry_at=0)
+    if (done.state, done.ends, done.alert) == (before.state, before.ends, None):
+        return replace(done, due_at=None)
+    return replace(done, due_at=due_at(done, now_ms))
+
+
+def _over(activity: Activity, _before: Activity, _outcome: Outcome, now_ms: int) -> Activity:
+    """The card is over; a run that began while its end was under way gets a new one."""
+    over = replace(activity, activity_token=None, attempts=0, retry_at=0, due_at=None)
+    if over.ends:
+        return replace(over, stage="ended")
+    return replace(
+        over, stage="starting", alert=over.alert or _START, due_at=now_ms, began_at=now_ms, pushed_status=None
+    )
+
+
+_START = Alert("Session Started", "OpenCode is working again.")
+
+
+def _try_again(activity: Activity, before: Activity, outcome: Outcome, now_ms: int) -> Activity:
+    """The newest state goes out later; a question that nobody saw keeps its text."""
+    asks = activity.state is not None and activity.state.status == "permission"
+    unseen = before.alert if asks else None
+    return _later(replace(activity, alert=activity.alert or unseen), outcome, now_ms)
+
+
+def _token_dead(activity: Activity, before: Activity, outcome: Outcome, now_ms: int) -> Activity:
+    """The token goes, but not one that was registered after APNs missed it. A run that began without a card gets one."""
+    dead_since = outcome.timestamp
+    doubtful = dead_since is not None and activity.registered_at >= dead_since
+    if doubtful and activity.attempts < DOUBTS:
+        return _try_again(activity, before, outcome, now_ms)
+    of_earlier_run = kind(before) == "end" or _began_on(before) or _began_on(activity)
+    if of_earlier_run and not activity.ends:
+        return _over(activity, before, outcome, now_ms)
+    return replace(activity, stage="lost", activity_token=None, due_at=None, alert=None)
+
+
+def _began_on(activity: Activity) -> bool:
+    """Whether its run began on a token that was registered before: of a card that ended without the relay's knowledge."""
+    return activity.event_type == "start" and activity.registered_at < activity.updated_at
+
+
+def _later(activity: Activity, outcome: Outcome, now_ms: int) -> Activity:
+    """Due again after a pause that grows with every failure in a row."""
+    pause = retry_pause(FIRST_PAUSE_MS[disposition(outcome)], activity.attempts)
+    retry_at = now_ms + pause
+    return replace(activity, attempts=activity.attempts + 1, retry_at=retry_at, due_at=retry_at)
+
+
+_NEXT: dict[tuple[Kind, Disposition], Callable[[Activity, Activity, Outcome, int], Activity | None]] = {
+    ("start", "sent"): _as_it_is,
+    ("start", "maybe sent"): _as_it_is,
+    ("start", "not sent"): _start_again,
+    ("start", "later"): _start_again,
+    ("start", "dead"): _free_the_fence,
+    ("start", "refused"): _free_the_fence,
+    ("update", "sent"): _updated,
+    ("update", "maybe sent"): _try_again,
+    ("update", "not sent"): _try_again,
+    ("update", "later"): _try_again,
+    ("update", "dead"): _token_dead,
+    ("update", "refused"): _updated,
+    ("end", "sent"): _over,
+    ("end", "maybe sent"): _try_again,
+    ("end", "not sent"): _try_again,
+    ("end", "later"): _try_again,
+    ("end", "dead"): _token_dead,
+    ("end", "refused"): _over,
+}

@@ -1,4 +1,5 @@
-"""The Live Activities' outbox: brings the newest state of every activity to its phone, and ends those that time out.
+"""The Live Activities' outbox: takes what an event says, brings the newest state of every activity to its phone, and ends those
+that time out.
 
 Any number of relays may run it on one database: a claim is a compare and set, and while one pushes for an activity no
 other does.
@@ -13,14 +14,14 @@ from dataclasses import dataclass, replace
 from relay.apns.gateway import Gateway
 from relay.apns.push import Outcome, Push
 from relay.clock import Clock
+from relay.contract import Event
 from relay.log import line
 from relay.server import engine
 from relay.server.delivery import Delivery, DeliveryAttempt, DeliveryResult, DeliveryStatus, Recipient
 from relay.server.engine import WRITE_MS, DeliveryEngine, Limits
-from relay.server.live_activities import life
-from relay.server.live_activities.push import push
-from relay.server.live_activities.record import Activity
-from relay.server.live_activities.settlement import disposition, settled
+from relay.server.live_activities.activity import Activity, kind
+from relay.server.live_activities.life import FORGOTTEN_MS, TIMED_OUT_MS, after_event, timed_out
+from relay.server.live_activities.push import begun, disposition, push, settled
 from relay.server.store import activities, deliveries, devices
 from relay.server.store.sql import Database, Unavailable
 
@@ -61,6 +62,36 @@ class ActivitySender:
         """What was being pushed is due again when its window allows it."""
         await activities.release_leases(self._db, self._owner)
 
+    # What an event changes.
+
+    async def receive(
+        self,
+        event: Event,
+        *,
+        event_id: str,
+        secret_hash: str,
+        recipients: Sequence[Recipient],
+        known: Sequence[Activity],
+    ) -> int:
+        """Change every activity of the event's session, and begin one on each phone that can be started; how many they are."""
+        changes = await activities.decide(
+            self._db,
+            secret_hash,
+            event.session_id,
+            lambda known: after_event(
+                event,
+                event_id=event_id,
+                secret_hash=secret_hash,
+                recipients=recipients,
+                known=known,
+                now_ms=self._now_ms(),
+            ),
+            known,
+        )
+        if changed := len(changes.new) + len(changes.changed):
+            self.engine.wake()
+        return changed
+
     # What is due.
 
     async def claim(self, limit: int, held: Container[str]) -> tuple[Sequence[ActivityAttempt], float]:
@@ -94,10 +125,10 @@ class ActivitySender:
         """Write down that the push is under way; None if it is not due any more or another relay has it."""
         now_ms = self._now_ms()
         claim = f"{self._owner}#{uuid.uuid4().hex[:12]}"
-        after = life.begun(before, claim=claim, lease_until=now_ms + self._lease_ms, now_ms=now_ms)
+        after = begun(before, claim=claim, lease_until=now_ms + self._lease_ms, now_ms=now_ms)
         if after is None:
             return None
-        phone = await self._startable(before) if life.kind(before) == "start" else None
+        phone = await self._startable(before) if kind(before) == "start" else None
         if phone is not None:
             before, after = _of_app(before, phone), _of_app(after, phone)
         token = phone.push_to_start_token if phone else before.activity_token
@@ -169,16 +200,16 @@ class ActivitySender:
         """End the activities that time out, and forget those that are long over."""
         while await self._time_out() == ROWS:
             pass
-        before_ms = self._now_ms() - life.FORGOTTEN_MS
+        before_ms = self._now_ms() - FORGOTTEN_MS
         while await activities.forget_old(self._db, before_ms=before_ms, limit=ROWS):
             pass
 
     async def _time_out(self) -> int:
         """End some that time out; returns how many, those included that another relay was first to end."""
         now_ms = self._now_ms()
-        before_ms = now_ms - life.TIMED_OUT_MS
+        before_ms = now_ms - TIMED_OUT_MS
         found = await activities.began_before(self._db, before_ms=before_ms, limit=ROWS)
-        ended = [over for one in found if (over := life.timed_out(one, now_ms)) is not one]
+        ended = [over for one in found if (over := timed_out(one, now_ms)) is not one]
         for over in ended:
             if await activities.change(self._db, over):
                 log.info(line("activity timed out", sessionID=over.session_id, activityID=over.id))

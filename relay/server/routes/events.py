@@ -24,7 +24,7 @@ from relay.server.alerts.planner import plan
 from relay.server.background import BackgroundTasks, Batches
 from relay.server.delivery import Delivery, DeliveryStatus, Recipient
 from relay.server.live_activities.life import concerned
-from relay.server.live_activities.registration import Activities
+from relay.server.live_activities.sender import ActivitySender
 from relay.server.routes.envelope import refusal
 from relay.server.store import activities as activity_table
 from relay.server.store import deliveries, devices
@@ -62,7 +62,7 @@ class Intake:
         self,
         db: Database,
         dispatcher: Dispatcher,
-        activities: Activities,
+        activities: ActivitySender,
         *,
         deadline: float,
         now: Callable[[], float],

@@ -17,7 +17,7 @@ from relay.contract import (
 from relay.http_errors import reply
 from relay.log import line
 from relay.server.background import BackgroundTasks
-from relay.server.live_activities.registration import Activities
+from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.store import activities as activity_table
 from relay.server.store import deliveries, devices
 from relay.server.store.sql import Database
@@ -68,20 +68,20 @@ def _named(device: DeviceRegister | DeviceUnregister) -> dict[str, str]:
     }
 
 
-def activity_routes(activities: Activities, background: BackgroundTasks) -> Blueprint:
+def activity_routes(registrations: ActivityRegistrations, background: BackgroundTasks) -> Blueprint:
     """POST /v1/activity/register and /v1/activity/unregister."""
     routes = Blueprint("activities", __name__, url_prefix="/v1/activity")
 
     @routes.post("/register")
     async def register() -> Response:
         body = contract.decode(await request.get_data(), ActivityRegister)
-        await background.run(activities.register(body))
+        await background.run(registrations.register(body))
         return reply(Ok())
 
     @routes.post("/unregister")
     async def unregister() -> Response:
         body = contract.decode(await request.get_data(), ActivityUnregister)
-        await background.run(activities.unregister(body))
+        await background.run(registrations.unregister(body))
         return reply(Ok())
 
     return routes

@@ -5,20 +5,52 @@ relay made it.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from relay.contract import ContentState
-from relay.server.live_activities.record import Activity, Alert
-from relay.server.live_activities.throttle import EQUAL_PHASE_MS
-from relay.server.store.sql import Database
+from relay.server.live_activities.activity import EQUAL_PHASE_MS, Activity, Alert, Changes
+from relay.server.store.sql import Database, Unavailable
 
 TABLE = "activity_registration"
+ATTEMPTS = 20
+"""So often a decision is made again because another request or relay wrote first."""
 _COLUMNS = Activity.__slots__
 _KEY = ("id", "revision")
+
+
+async def decide(
+    db: Database,
+    secret_hash: str,
+    session_id: str,
+    decision: Callable[[Sequence[Activity]], Changes],
+    known: Sequence[Activity] | None = None,
+) -> Changes:
+    """Write what the decision makes of the session's activities, and return it; it is made again where somebody else wrote first.
+
+    `known`: the activities, where they were read a moment ago. Raises Unavailable.
+    """
+    for _ in range(ATTEMPTS):
+        if known is None:
+            known = await of_session(db, secret_hash, session_id)
+        changes = decision(known)
+        if await _write(db, changes):
+            return changes
+        known = None
+    raise Unavailable("too many requests write to the same Live Activity")
+
+
+async def _write(db: Database, changes: Changes) -> bool:
+    """Whether all of it was written. What could not be was written by somebody else."""
+    written = [await change(db, one) is not None for one in changes.changed]
+    return (
+        await insert(db, changes.new)
+        and all(written)
+        and all([await forget(db, one) for one in changes.gone])
+    )
 
 
 async def of_session(db: Database, secret_hash: str, session_id: str) -> list[Activity]:

@@ -8,7 +8,7 @@ import pytest
 
 from activity_relay import NEW_TOKEN, OTHER_PHONE, OTHER_START_TOKEN, PHONE, START_TOKEN, Relay
 from relay.server.delivery import Recipient
-from relay.server.live_activities.record import Activity
+from relay.server.live_activities.activity import Activity
 from relay.server.store import activities, devices
 from relay.server.store.sql import Database, Unavailable
 from waiting import eventually

@@ -10,21 +10,22 @@ from fake_gateway import FakeGateway
 from relay import contract
 from relay.contract import DeviceRegister, Event, EventReply
 from relay.server.alerts.dispatcher import Dispatcher
-from relay.server.live_activities.registration import Activities
+from relay.server.live_activities.sender import ActivitySender
 from relay.server.routes.events import Intake
 from relay.server.store import devices
 from relay.server.store.sql import Database
+from simulator.clock import VirtualClock
 from waiting import eventually
 
 SECRET, QUIET = "s" * 16, "q" * 16
 """The secret of a phone on which a card can be started, and that of a phone on which none can."""
 
 
-class SlowCards(Activities):
+class SlowCards(ActivitySender):
     """Writes no card before the test opens the gate."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
-        super().__init__(db, default_bundle_id="com.example.app", now=lambda: clock.now, wake=lambda: None)
+    def __init__(self, db: Database, gateway: FakeGateway) -> None:
+        super().__init__(db, gateway, owner="relay", push_deadline=10, clock=VirtualClock())
         self.gate, self.received, self.written = asyncio.Event(), 0, 0
 
     async def receive(self, *arguments: Any, **named: Any) -> int:
@@ -36,14 +37,14 @@ class SlowCards(Activities):
 
 
 @pytest.fixture
-async def cards(db: Database, clock: Clock) -> SlowCards:
+async def cards(db: Database, gateway: FakeGateway) -> SlowCards:
     await register(db)
     for secret, start_token in ((SECRET, "ef" * 32), (QUIET, None)):
         phone = DeviceRegister(secret=secret, device_token="cd" * 32, push_to_start_token=start_token)
         await devices.register(
             db, phone, secret_hash=contract.secret_hash(secret), bundle_id="com.example.app", now_ms=1
         )
-    return SlowCards(db, clock)
+    return SlowCards(db, gateway)
 
 
 @pytest.fixture

@@ -18,17 +18,9 @@ from activity_values import (
     state,
 )
 from relay.contract import ContentState, Status
-from relay.server.live_activities.life import (
-    LONGEST_MS,
-    TIMED_OUT_MS,
-    begun,
-    due_at,
-    kind,
-    observe,
-    priority,
-    timed_out,
-)
-from relay.server.live_activities.record import Activity, Alert
+from relay.server.live_activities.activity import Activity, Alert, due_at, kind, priority
+from relay.server.live_activities.life import LONGEST_MS, TIMED_OUT_MS, observe, timed_out
+from relay.server.live_activities.push import begun
 
 STARTED_ALERT = Alert("Session Started", "OpenCode is working on: Fix")
 STARTING = activity(stage="starting", due_at=NOW, alert=STARTED_ALERT)

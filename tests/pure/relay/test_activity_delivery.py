@@ -24,9 +24,9 @@ from activity_values import (
 )
 from relay.apns.push import Push
 from relay.contract import EventType, Status
+from relay.server.live_activities.activity import Activity
 from relay.server.live_activities.life import opened, timed_out
 from relay.server.live_activities.push import DISMISS_SECONDS, STALE_SECONDS, push
-from relay.server.live_activities.record import Activity
 
 NOW_S = NOW // 1000
 START = opened(news("start"), phone(apns_env="sandbox"), secret_hash=SECRET, session_id=SESSION, now_ms=NOW)

@@ -24,8 +24,8 @@ from activity_values import (
     state,
 )
 from relay.contract import EventType
+from relay.server.live_activities.activity import Activity, Alert, Stage, activity_id
 from relay.server.live_activities.life import observe, opened
-from relay.server.live_activities.record import Activity, Alert, Stage, activity_id
 
 STARTED_ALERT = Alert("Session Started", "OpenCode is working on: Fix")
 

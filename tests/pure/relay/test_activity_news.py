@@ -6,8 +6,7 @@ import pytest
 
 from activity_values import state
 from relay.contract import FINAL_STATUSES, ContentState, Event, EventType, Status
-from relay.server.live_activities.record import Alert
-from relay.server.live_activities.updates import DEFAULT_TITLE, News, news_of, start_alert
+from relay.server.live_activities.activity import DEFAULT_TITLE, Alert, News, news_of, start_alert
 
 GIVEN = state("retry", "Trying again", title="Fix auth bug", retry="Retry 2 in 8s")
 KNOWN = state("working", "Reading files", title="Known title")

@@ -18,14 +18,13 @@ from activity_values import (
     news,
     outcome,
     phone,
+    registered,
     registration,
 )
 from relay.contract import ContentState, EventType, Status
-from relay.server.live_activities.life import TIMED_OUT_MS, Kind, begun, kind, observe, opened, timed_out
-from relay.server.live_activities.push import push
-from relay.server.live_activities.record import Activity
-from relay.server.live_activities.registration import dismissed, registered
-from relay.server.live_activities.settlement import Disposition
+from relay.server.live_activities.activity import Activity, Kind, kind
+from relay.server.live_activities.life import TIMED_OUT_MS, dismissed, observe, opened, timed_out
+from relay.server.live_activities.push import Disposition, begun, push
 
 EVENTS: list[EventType] = [*get_args(EventType), "start", "progress", "progress", "permission"]
 """Twice or more what keeps a run going, or most runs would be over before anything can happen to them."""

@@ -20,15 +20,14 @@ from activity_values import (
     news,
     outcome,
     pushing,
+    registered,
     registration,
     state,
 )
 from relay.apns.reasons import Verdict
-from relay.server.live_activities.life import Kind, observe
-from relay.server.live_activities.record import Activity, Alert, Stage
-from relay.server.live_activities.registration import dismissed, registered
-from relay.server.live_activities.settlement import _NEXT, DOUBTS, Disposition, disposition
-from relay.server.live_activities.throttle import FIRST_PAUSE_MS
+from relay.server.live_activities.activity import FIRST_PAUSE_MS, Activity, Alert, Kind, Stage
+from relay.server.live_activities.life import dismissed, observe
+from relay.server.live_activities.push import _NEXT, DOUBTS, Disposition, disposition
 
 SENT_AT = NOW - 300
 """When the pushes of these tests began; their answers come now."""

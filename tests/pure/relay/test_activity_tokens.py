@@ -18,13 +18,13 @@ from activity_values import (
     SESSION,
     TOKEN,
     activity,
+    registered,
     registration,
     row,
     state,
 )
-from relay.server.live_activities.life import OVER
-from relay.server.live_activities.record import Activity, Alert, Stage, activity_id
-from relay.server.live_activities.registration import dismissed, named, registered
+from relay.server.live_activities.activity import Activity, Alert, Stage, activity_id
+from relay.server.live_activities.life import OVER, dismissed, named
 
 OTHER_TOKEN = "03" * 80
 
