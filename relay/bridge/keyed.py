@@ -129,10 +129,9 @@ class KeyedTimers(Generic[Item]):
             self._dropped(self._stop(next(iter(self._timers))))
         self._timers[key] = (self._call_later(seconds, lambda: self._fire(key)), item)
 
-    def cancel(self, key: str) -> None:
-        """`due` is not called for `key`; nothing happens if no timer of it runs."""
-        if key in self._timers:
-            self._stop(key)
+    def cancel(self, key: str) -> Item | None:
+        """`due` is not called for `key`. Returns its item, None if no timer of it runs."""
+        return self._stop(key) if key in self._timers else None
 
     def close(self) -> list[Item]:
         """Cancel all. Returns the items that were not due yet, oldest first."""

@@ -17,6 +17,9 @@ from relay.log import line
 log = logging.getLogger("relay.bridge.notify.notifier")
 
 ANSWERED = "Answered"
+STOP_SECONDS = 1.0
+"""Before a card shows that its run was stopped. OpenCode stops runs itself just before it gives up their instance, and then
+they were interrupted."""
 BOUND = 1000
 """Requests that may wait for their delay, sessions for their next progress, and changes for their text."""
 
@@ -62,18 +65,24 @@ class Notifier:
         self._cards = Cards()
         self._delays = KeyedTimers(self._ring, bound=BOUND, dropped=_log_overflow, call_later=call_later)
         self._pauses = KeyedTimers(self._show, bound=BOUND, dropped=self._show, call_later=call_later)
+        self._stops = KeyedTimers(self._ended, bound=BOUND, dropped=self._ended, call_later=call_later)
         self._texts: KeyedQueue[Change | contract.Event] = KeyedQueue(
             "bridge-text", self._send_with_text, bound=BOUND, dropped=_log_overflow
         )
 
     def notify(self, change: Change) -> None:
         """Take in a change. Returns at once."""
+        stopped = self._stops.cancel(change.session_id)
+        if stopped and change.kind != "interrupted":
+            self._ended(stopped)
         HANDLERS[change.kind](self, change)
 
     async def close(self, drain_seconds: float) -> None:
         """Send what is still waiting, delayed requests and progress at once, within `drain_seconds`."""
         for change in self._delays.close():
             self._ring(change)
+        for change in self._stops.close():
+            self._ended(change)
         for change in self._pauses.close():
             self._show(change)
         for left in await self._texts.close(drain_seconds):
@@ -124,6 +133,10 @@ class Notifier:
         # Only now, after the end of the turn, is the text the final one.
         self._end(change)
         self._texts.put(change.session_id, change)
+
+    def _stopped(self, change: Change) -> None:
+        self._pauses.cancel(change.session_id)
+        self._stops.start(change.session_id, STOP_SECONDS, change)
 
     def _ended(self, change: Change) -> None:
         self._end(change)
@@ -176,7 +189,7 @@ HANDLERS: dict[Kind, Callable[[Notifier, Change], None]] = {
     "answered": Notifier._answered,
     "complete": Notifier._completed,
     "error": Notifier._ended,
-    "stopped": Notifier._ended,
+    "stopped": Notifier._stopped,
     "interrupted": Notifier._ended,
 }
 

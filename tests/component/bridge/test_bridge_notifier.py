@@ -226,6 +226,28 @@ class TestCards:
         assert sent.types() == ["start", "progress"]
         assert sent.shown()[1] == ("complete", "Stopped")
 
+    def test_a_stop_that_turns_out_to_be_an_interruption_rings_and_the_card_says_so(
+        self, running: Notifier, sent: Sent, timers: Timers
+    ) -> None:
+        # anomalyco/opencode 1.18.33, recording config_change_during_run: an abort, and the end of the instance 0.2 s later.
+        running.notify(Change("stopped", "ses_a", "msg_1"))
+        timers.turn_to(100.9)
+        running.notify(Change("interrupted", "ses_a", "msg_1"))
+        timers.turn_to(200.0)
+        assert sent.types() == ["start", "error"]
+        assert sent.shown()[1] == ("error", "Interrupted: OpenCode stopped before the session was done.")
+
+    async def test_a_stop_comes_before_what_follows_it(
+        self, make: Make, source: FakeSource, sent: Sent, timers: Timers
+    ) -> None:
+        notifier = make()
+        source.doing["ses_a"] = "Starting..."
+        for kind in ("started", "stopped", "started", "stopped"):
+            notifier.notify(Change(kind, "ses_a", "evt_1"))  # type: ignore[arg-type]
+        assert sent.types() == ["start", "progress", "start"]
+        await notifier.close(1)
+        assert sent.types() == ["start", "progress", "start", "progress"]
+
 
 class TestTexts:
     async def test_the_next_events_come_after_the_end_that_waits_for_its_text(

@@ -29,6 +29,9 @@ WORDS: dict[str, Make] = {
     "dreaming": lambda session, _: status(session, "dreaming"),
     "idled": lambda session, _: event("session.idle", sessionID=session),
     "error": lambda session, name: error(session, name or "APIError"),
+    "stack": lambda session, _: error(
+        session, "UnknownError", "UnknownError: no\n    at run (/chunk.js:1:2)"
+    ),
     "nameless": lambda session, _: event("session.error", sessionID=session),
     "abort": lambda session, _: error(session, "MessageAbortedError"),
     "overflow": lambda session, _: error(session, "ContextOverflowError"),

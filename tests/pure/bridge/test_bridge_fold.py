@@ -20,7 +20,8 @@ TURNS = {
     "every turn completes once": ("busy; idle; idled; busy; idle; idled", "complete; started; complete"),
     "old servers send only session.idle": ("busy; idled; idled", "complete"),
     "an unknown status changes nothing": ("busy; dreaming; idle", "complete"),
-    "an error is reported once": ("busy; error; error; idle; idle; error; idle", "error"),
+    "an error is reported once": ("busy; error; error; idle; idle; stack; idle", "error"),
+    "an error that is repeated once is another one the second time": ("busy; error; idle; stack; stack", "error; error"),
     "an error needs no name": ("busy; nameless", "error"),
     "after an error the model may be called again": (
         "busy; step m1; error; step m2; error; step m3; idle", "error m1; started; complete m3",
@@ -33,7 +34,17 @@ TURNS = {
     "the newest message names the end": (
         "busy; step m1; step m2; step m1; idle; busy; idle", "complete m2; started; complete",
     ),
-    "a disposed instance stops its runs": ("busy; ask p1; disposed /code/demo", "asked p1; answered p1; stopped"),
+    # OpenCode 1.18.33, recording config_change_during_run: it aborts the runs itself, waits for their last words, and goes.
+    "a disposed instance interrupts its runs": (
+        "busy; ask p1; disposed /code/demo", "asked p1; answered p1; interrupted",
+    ),
+    "which it has aborted before": (
+        "busy; step m1; abort; idle; written m1; idle; disposed /code/demo", "stopped m1; interrupted m1",
+    ),
+    "once": ("busy; abort; disposed /code/demo; disposed /code/demo; idle", "interrupted"),
+    "but not one that has ended": ("busy; idle; disposed /code/demo", "complete"),
+    "nor one that has failed": ("busy; error; disposed /code/demo", "error"),
+    "nor one that went on after the abort": ("busy; abort; idle; busy; idle; disposed /code/demo", "stopped; started; complete"),
     "another instance does not": ("busy; disposed /code/other; disposed; idle", "complete"),
 }  # fmt: skip
 """From the first busy of session "a", whose start is left out."""
@@ -65,6 +76,34 @@ REQUESTS = {
     "a deletion withdraws": ("ask p1; deleted", "asked p1; answered p1; stopped"),
 }  # fmt: skip
 """In a run of session "a"."""
+
+FAILURES = {
+    # anomalyco/opencode 1.18.33, recording error_without_idle: an agent or command that does not exist, without a turn.
+    "an error without a turn": ("error; stack", "error"),
+    "each of them": ("error; stack; error; stack; error", "error; error; error"),
+    "a turn after it fails, too": ("error; stack; busy; error; idle; idle", "error; started; error"),
+    "a turn after it completes": ("error; stack; busy; idle; idled", "error; started; complete"),
+    "a turn after it is stopped": ("error; stack; busy; abort; idle; idle", "error; started; stopped"),
+    "after a good turn": ("busy; step m1; idle; error; stack", "started; complete m1; error"),
+    "after a failed turn": ("busy; error; idle; idle; error; stack", "started; error; error"),
+    "after a stopped turn": ("busy; abort; idle; idle; error; stack", "started; stopped; error"),
+    "after a no": ("busy; ask p1; no p1; idle; error", "started; asked p1; answered p1; stopped; error"),
+    "a lone stack is an error": ("stack; stack", "error"),
+    "the next prompt is another turn though no idle came": (
+        "busy; prompt m1; error; prompt m2; busy; step m3; error; idle", "started; error m1; started; error m3",
+    ),
+    "and so it is after an abort": (
+        "busy; prompt m1; abort; prompt m2; busy; step m3; idle", "started; stopped m1; started; complete m3",
+    ),
+    "a prompt that waits fails by itself": (
+        "busy; prompt m1; error; step m2; prompt m3; error; idle", "started; error m1; started; error m3",
+    ),
+    "a prompt that is sent again is none": ("busy; prompt m1; error; prompt m1; error; idle", "started; error m1"),
+    "an abort between turns is silent": ("abort; idle; error", "error"),
+    "an overflow between turns is silent": ("overflow; error", "error"),
+    "of a child never": ("b: new a; b: error; b: stack; b: busy; b: error; b: idle", ""),
+}  # fmt: skip
+"""Of session "a"; each failure is one change, whatever came before it."""
 
 TREES = {
     "children neither begin, complete, fail nor stop": (
@@ -113,6 +152,11 @@ def test_turns(script: str, changes: str) -> None:
 @pytest.mark.parametrize(("script", "changes"), REQUESTS.values(), ids=REQUESTS)
 def test_requests(script: str, changes: str) -> None:
     assert play(f"new; busy; {script}") == "; ".join(filter(None, ("started", changes)))
+
+
+@pytest.mark.parametrize(("script", "changes"), FAILURES.values(), ids=FAILURES)
+def test_failures(script: str, changes: str) -> None:
+    assert play(f"new; {script}") == changes
 
 
 @pytest.mark.parametrize(("script", "changes"), TREES.values(), ids=TREES)
@@ -285,10 +329,30 @@ def test_in_any_order_of_events(script: list[str]) -> None:
             assert change.session_id not in running
             running.add(change.session_id)
         elif change.kind in ENDS:
-            assert change.session_id in running or change.kind == "error"
+            assert change.session_id in running or change.kind in ("error", "interrupted")
             running.discard(change.session_id)
         elif change.kind == "progress":
             assert change.session_id in running
+
+
+OWN_STEP = st.sampled_from(
+    ["busy", "retry", "idle", "error", "stack", "abort", "overflow", "disposed /code/demo"]
+    + [f"{word} {one}" for word in ("prompt", "step", "called", "written") for one in ("m1", "m2", "m3")]
+    + [f"{word} {one}" for word in ("ask", "yes", "no") for one in REQUEST_IDS]
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(OWN_STEP, max_size=30))
+def test_whatever_came_before_a_failure_rings_once(script: list[str]) -> None:
+    """Between turns, and in the next turn, and in the one after it."""
+    sessions = Sessions()
+    changes_of("; ".join(["new", *script, "idle"]), sessions)
+    for failure in ("error; stack", "busy; error; idle; idle"):
+        kinds = [change.kind for change in changes_of(failure, sessions)]
+        assert [kind for kind in kinds if kind not in ("started", "progress")] == ["error"]
+    assert play("busy; step m8; error; error; idle; stack; idle", sessions) == "started; error m8"
+    assert play("busy; step m9; idle; idled", sessions) == "started; complete m9"
 
 
 @settings(deadline=None, max_examples=60)

@@ -18,8 +18,9 @@ ENDED: dict[Phase, Outcome | None] = {
 }
 
 ERRED: dict[Phase, tuple[Phase, Outcome | None]] = {
-    "unknown": ("failed", "error"),
-    "idle": ("idle", None),
+    # Outside of a turn every error is one of its own (anomalyco/opencode 1.18.33: an agent that does not exist).
+    "unknown": ("idle", "error"),
+    "idle": ("idle", "error"),
     "busy": ("failed", "error"),
     "retry": ("failed", "error"),
     "rejected": ("failed", "error"),
@@ -31,6 +32,7 @@ ERRED: dict[Phase, tuple[Phase, Outcome | None]] = {
 LATER: dict[Signal, dict[Phase, Phase]] = {
     "busy": {"unknown": "busy", "idle": "busy", "retry": "busy", "rejected": "busy"},
     "retry": {"unknown": "retry", "idle": "retry", "busy": "retry", "rejected": "retry"},
+    "prompt": {"failed": "idle", "aborted": "idle", "recovered": "busy"},
     "step": {"rejected": "busy", "aborted": "busy", "failed": "recovered"},
     "aborted": {
         "unknown": "aborted",
@@ -52,7 +54,7 @@ def test_every_phase_ends_with_an_idle(phase: Phase) -> None:
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_an_error_is_reported_once_a_turn(phase: Phase) -> None:
+def test_an_error_is_reported_once_a_turn_and_each_outside_of_one(phase: Phase) -> None:
     assert step(phase, "error") == ERRED[phase]
 
 

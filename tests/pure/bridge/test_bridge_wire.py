@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.sources.opencode1.wire import Event, Health, parse, properties
+from relay.bridge.sources.opencode1.wire import ID_TURN_MS, Event, Health, ms_apart, parse, properties
 from relay.bridge.sources.wire import BOM, Malformed, Splitter, decode
 
 
@@ -123,3 +123,24 @@ def test_odd_properties_are_none(text: bytes) -> None:
 def test_other_answers_are_malformed(text: bytes) -> None:
     with pytest.raises(Malformed):
         decode(text, Health)
+
+
+def evt(ms: int) -> str:
+    """An id as OpenCode 1.18.33 makes them at `ms`."""
+    return f"evt_{(ms * 4096 + 1) % (1 << 48):012x}xM9abcdefghijk"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "ms"),
+    [
+        # As recorded: an error, and the instance that goes 155 ms later.
+        ("evt_22b087da6001lrXWBIfc68zLQ7", "evt_22b087e41001imV5E1n8Imr1pA", 155),
+        (evt(1796018306619), evt(1796018306619), 0),
+        (evt(1796018306619), evt(1796018303000), -3619),
+        (evt(ID_TURN_MS - 1), evt(ID_TURN_MS + 2), 3),
+        ("evt_7", evt(1), None),
+        (evt(1), "", None),
+    ],
+)
+def test_ids_tell_the_time_between_them(earlier: str, later: str, ms: int | None) -> None:
+    assert ms_apart(earlier, later) == ms

@@ -27,8 +27,8 @@ def status(session: str, kind: str, **more: Any) -> Event:
     return event("session.status", sessionID=session, status={"type": kind} | more)
 
 
-def error(session: str | None, name: str = "APIError") -> Event:
-    return event("session.error", sessionID=session, error={"name": name, "data": {"message": "no"}})
+def error(session: str | None, name: str = "APIError", message: str = "no") -> Event:
+    return event("session.error", sessionID=session, error={"name": name, "data": {"message": message}})
 
 
 def assistant(session: str, message: str, **info: Any) -> Event:

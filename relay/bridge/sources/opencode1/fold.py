@@ -11,7 +11,14 @@ from msgspec.structs import replace
 from relay import contract
 from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.session import Session, Signal, error_words, last_line, tool_line
+from relay.bridge.sources.opencode1.session import (
+    Phase,
+    Session,
+    Signal,
+    error_words,
+    last_line,
+    tool_line,
+)
 from relay.bridge.sources.opencode1.wire import (
     Disposed,
     Event,
@@ -28,6 +35,8 @@ from relay.bridge.sources.wire import details
 
 ERROR_SIGNALS: dict[str, Signal] = {"MessageAbortedError": "aborted", "ContextOverflowError": "overflow"}
 """Errors that do not end a turn as failed; every other name does."""
+AFTER_ERRORS: frozenset[Phase] = frozenset({"failed", "aborted", "recovered"})
+"""The phases in which a prompt matters: what comes after it is another turn's."""
 ANSWER_SIGNALS: dict[str, Signal] = {"once": "approved", "always": "approved", "reject": "rejected"}
 
 
@@ -103,19 +112,25 @@ class Sessions:
 
     def _on_error(self, event_id: str, known: Properties, event: Event) -> list[Change]:
         signal = ERROR_SIGNALS.get(known.error.name if known.error else "", "error")
-        words = error_words(details(event.properties, SessionError))
-        return self._runs.signal(known.session_id, signal, event_id, words)
+        failing = details(event.properties, SessionError)
+        if self._runs.repeats(known.session_id, event_id, failing):
+            return []
+        return self._runs.signal(known.session_id, signal, event_id, error_words(failing))
 
     def _on_message(self, event_id: str, known: Properties, _: Event) -> list[Change]:
         message = known.info
         if message is None or not known.session_id or self._tree.deleted(known.session_id):
             return []
         session = self._tree.session(known.session_id)
-        session.newest_id = max(session.newest_id, message.id)  # OpenCode's ids of messages ascend
+        changes: list[Change] = []
+        # OpenCode's ids of messages ascend.
+        if message.role == "user" and session.phase in AFTER_ERRORS and message.id > session.newest_id:
+            changes = self._runs.signal(known.session_id, "prompt", event_id)
+        session.newest_id = max(session.newest_id, message.id)
         if message.role == "assistant" and _is_aborted(message):
             return self._runs.signal(known.session_id, "aborted", event_id)
         if message.role != "assistant" or message.finish or message.time.completed:
-            return []
+            return changes
         if session.step_id == message.id:
             return []
         session.step_id = message.id
@@ -158,13 +173,7 @@ class Sessions:
         return []
 
     def _on_disposed(self, event_id: str, event: Event) -> list[Change]:
-        directory = details(event.properties, Disposed).directory
-        changes: list[Change] = []
-        for session_id, session in self._tree:
-            if directory and session.directory == directory and not session.quiet:
-                changes += self._runs.signal(session_id, "aborted", event_id)
-                changes += self._runs.signal(session_id, "idle", event_id)
-        return changes
+        return self._runs.dispose(details(event.properties, Disposed).directory, event_id)
 
 
 def _doing_words(doing: PartUpdated, session: Session) -> str:

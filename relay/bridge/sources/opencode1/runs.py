@@ -15,15 +15,21 @@ from relay.bridge.sources.opencode1.session import (
     Retry,
     Session,
     Signal,
+    has_stack,
     request_words,
     retry_words,
     step,
 )
-from relay.bridge.sources.opencode1.wire import PendingRequest, RetryStatus
+from relay.bridge.sources.opencode1.wire import PendingRequest, RetryStatus, SessionError, ms_apart
 from relay.bridge.sources.session_tree import SessionTree, remember
 
 MAX_SESSIONS = 4096
 """So many sessions, deleted ids and request ids are remembered; of the sessions, idle ones are forgotten first."""
+
+SAME_MS = 1000
+"""What belongs together comes within this; what a person does next comes later. OpenCode 1.18.33 reports an error that is
+no provider's twice, within some milliseconds, the second time with its stack; and before it disposes of an instance it
+aborts the runs there, as a person does, and waits for their last words."""
 
 STATUS_SIGNALS: dict[str, Signal] = {"busy": "busy", "retry": "retry", "idle": "idle"}
 
@@ -49,9 +55,11 @@ class Runs:
             return []
         session = self.tree.session(session_id)
         self._touch(session)
+        session.touched_by = event_id
         changes = self.withdraw(session_id, session) if signal == "idle" else []
         before = session.phase
         session.phase, outcome = step(before, signal)
+        _note(session, signal, event_id)
         if session.unsure and outcome != "error":
             return (
                 changes  # an abort, an error and a yes may be in the gap: the newest message knows (catch_up)
@@ -61,6 +69,14 @@ class Runs:
         if session.phase != before or signal == "retry":
             changes += self.progress(session_id, event_id)
         return changes + self.tree.ask_for(session_id)
+
+    def repeats(self, session_id: str | None, event_id: str, failing: SessionError) -> bool:
+        """Whether an error says again, once and at once, what the session's newest error said."""
+        session = self.tree.get(session_id or "")
+        if session is None or not session.failed_by or session.phase in RUNNING or not has_stack(failing):
+            return False
+        failed_by, session.failed_by = session.failed_by, ""
+        return _near(failed_by, event_id)
 
     def status(self, session_id: str, status: RetryStatus, event_id: str) -> list[Change]:
         """The session is busy, idle, or tries again; other words mean nothing."""
@@ -95,6 +111,22 @@ class Runs:
         # An abort leaves them open in the server for ever; nobody waits for an answer any more.
         return [change for request in list(session.pending) for change in self.answer(session_id, request)]
 
+    def dispose(self, directory: str, event_id: str) -> list[Change]:
+        """The instance of a directory is gone: its runs are interrupted, those among them that it has just aborted itself."""
+        here = [(one, session) for one, session in self.tree if directory and session.directory == directory]
+        aborts = [session for _, session in here if session.aborted_by]
+        last = {session.aborted_by for session in aborts if _near(session.touched_by, event_id)}
+        changes: list[Change] = []
+        for session_id, session in here:
+            if session.running:
+                changes += self._interrupt(session_id, session, event_id)
+            elif session.aborted_by and any(_near(one, session.aborted_by) for one in last):
+                changes += self.tree.report(session_id, "interrupted", session.ended_id or event_id)
+            elif not session.quiet:
+                changes += self.signal(session_id, "idle", event_id)
+            session.aborted_by = ""
+        return changes
+
     def progress(self, session_id: str, event_id: str) -> list[Change]:
         """What the card of the session's root shows may be different now."""
         root_id = self.tree.root(session_id)
@@ -104,16 +136,38 @@ class Runs:
     def _turn(self, session_id: str, session: Session, kind: Kind, event_id: str, words: str) -> list[Change]:
         session.running = kind == "started"
         if session.running:
-            session.doing = STARTING
+            session.doing, session.failed_by = STARTING, ""
         else:
             event_id = session.end_subject(event_id)
             session.ended_at = self.events
         return self.tree.report(session_id, kind, event_id, words)
 
+    def _interrupt(self, session_id: str, session: Session, event_id: str) -> list[Change]:
+        changes = self.withdraw(session_id, session)
+        self._touch(session)
+        session.phase = "idle"
+        return changes + self._turn(session_id, session, "interrupted", event_id, "")
+
     def _touch(self, session: Session) -> int:
         self.events += 1
         session.touched = self.events
         return self.events
+
+
+def _note(session: Session, signal: Signal, event_id: str) -> None:
+    """Which event it was by which the session failed or was aborted; after that it has to tell what belongs to it."""
+    if signal == "error":
+        session.failed_by = event_id
+    if signal == "aborted" and session.running:
+        session.aborted_by = event_id
+    if session.phase in RUNNING:
+        session.aborted_by = ""
+
+
+def _near(earlier_id: str, later_id: str) -> bool:
+    """Whether two events are of one moment by the server's clock, as far as their ids say."""
+    apart = ms_apart(earlier_id, later_id)
+    return apart is None or abs(apart) <= SAME_MS
 
 
 def _turned(session: Session, outcome: Outcome | None) -> Kind | None:

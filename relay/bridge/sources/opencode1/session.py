@@ -21,8 +21,11 @@ from relay.text import card_title, fit, redact, redact_addresses
 Phase = Literal["unknown", "idle", "busy", "retry", "rejected", "aborted", "failed", "recovered"]
 """`unknown` until the first status; `recovered` is busy again after an error that was reported already."""
 
-Signal = Literal["busy", "retry", "idle", "step", "error", "aborted", "overflow", "rejected", "approved"]
-"""`step` is a new assistant message: a model call begins. The others are named by what OpenCode reports."""
+Signal = Literal[
+    "busy", "retry", "idle", "prompt", "step", "error", "aborted", "overflow", "rejected", "approved"
+]
+"""`prompt` is a new message of the user, `step` one of the assistant: a model call begins. The others are named by what
+OpenCode reports."""
 
 Outcome = Literal["complete", "error"]
 
@@ -33,7 +36,7 @@ PHASES: tuple[Phase, ...] = (
     "unknown", "idle", "busy", "retry", "rejected", "aborted", "failed", "recovered",
 )  # fmt: skip
 SIGNALS: tuple[Signal, ...] = (
-    "busy", "retry", "idle", "step", "error", "aborted", "overflow", "rejected", "approved",
+    "busy", "retry", "idle", "prompt", "step", "error", "aborted", "overflow", "rejected", "approved",
 )  # fmt: skip
 
 TURNS: dict[tuple[Phase, Signal], tuple[Phase, Outcome | None]] = {
@@ -41,12 +44,14 @@ TURNS: dict[tuple[Phase, Signal], tuple[Phase, Outcome | None]] = {
     ("unknown", "busy"): ("busy", None),
     ("unknown", "retry"): ("retry", None),
     ("unknown", "idle"): ("idle", None),
-    ("unknown", "error"): ("failed", "error"),
+    ("unknown", "error"): ("idle", "error"),
     ("unknown", "aborted"): ("aborted", None),
     ("unknown", "rejected"): ("rejected", None),
-    # Between turns only a new turn matters: second idles and late second errors are silent.
+    # Between turns second idles are silent, but an error is one: an agent or a command that does not exist fails before
+    # there is a turn (observed on 1.18.33). What repeats an error is no signal at all (runs.py).
     ("idle", "busy"): ("busy", None),
     ("idle", "retry"): ("retry", None),
+    ("idle", "error"): ("idle", "error"),
     ("busy", "retry"): ("retry", None),
     ("busy", "idle"): ("idle", "complete"),
     ("busy", "error"): ("failed", "error"),
@@ -66,11 +71,15 @@ TURNS: dict[tuple[Phase, Signal], tuple[Phase, Outcome | None]] = {
     ("rejected", "idle"): ("idle", None),
     ("rejected", "error"): ("failed", "error"),
     ("rejected", "aborted"): ("aborted", None),
+    # A prompt after the end of a turn is the next turn's, even if no idle came in between.
     ("aborted", "step"): ("busy", None),
+    ("aborted", "prompt"): ("idle", None),
     ("aborted", "idle"): ("idle", None),
     ("failed", "step"): ("recovered", None),
+    ("failed", "prompt"): ("idle", None),
     ("failed", "idle"): ("idle", None),
-    # One error a turn: the second one is silent, but an end after all is reported.
+    # One error for one prompt: the second one is silent, but an end after all is reported.
+    ("recovered", "prompt"): ("busy", None),
     ("recovered", "idle"): ("idle", "complete"),
     ("recovered", "error"): ("failed", None),
     ("recovered", "aborted"): ("aborted", None),
@@ -104,6 +113,8 @@ class Session(TreeSession):
     - `doing`: its newest tool or text in words.
     - `touched`: the number of the newest event by which its phase or requests may have changed; `ended_at`: what that was
       when a run last ended.
+    - `touched_by`: the newest event of its turn; `failed_by`: that of its newest error, until a run begins or the error was
+      repeated; `aborted_by`: that of the abort of its newest run.
     - `unobserved`: a root that ran when the stream was cut, and the server was not asked since, so that an idle does not
       say how the run ended.
     """
@@ -115,6 +126,9 @@ class Session(TreeSession):
     retry: Retry | None = None
     touched: int = 0
     ended_at: int = 0
+    touched_by: str = ""
+    failed_by: str = ""
+    aborted_by: str = ""
 
     @property
     def quiet(self) -> bool:
@@ -168,6 +182,11 @@ def request_words(asking: PendingRequest, directory: str | None) -> str:
 def error_words(failing: SessionError) -> str:
     """The error's own words: its first line, without addresses, credentials and the provider's answer; may be empty."""
     return _words_of_error(_words(failing.error.data.get("message")))
+
+
+def has_stack(failing: SessionError) -> bool:
+    """Whether the error's message goes on with the server's own stack."""
+    return "\n    at " in _words(failing.error.data.get("message"))
 
 
 def _words_of_error(message: str) -> str:

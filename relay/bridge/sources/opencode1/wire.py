@@ -3,6 +3,7 @@
 Source: the `/doc` route of the server (https://opencode.ai/docs/server), observed on 1.18.
 """
 
+import re
 from typing import Any
 
 from msgspec import Raw
@@ -170,6 +171,21 @@ class Health(Wire, frozen=True, kw_only=True):
 
     healthy: bool
     version: str = "unknown"
+
+
+ID = re.compile(r"[a-z]+_([0-9a-f]{12})")
+"""How OpenCode's ids begin: after the kind the low 48 bits of (UNIX milliseconds * 4096 + a counter). Observed on 1.18."""
+ID_TURN_MS = 1 << 36
+"""The milliseconds in an id begin again after these, which is two years."""
+
+
+def ms_apart(earlier_id: str, later_id: str) -> int | None:
+    """Milliseconds between the making of two ids by OpenCode's own clock; None if they are not ids of OpenCode."""
+    earlier, later = ID.match(earlier_id), ID.match(later_id)
+    if earlier is None or later is None:
+        return None
+    apart = (int(later[1], 16) >> 12) - (int(earlier[1], 16) >> 12)
+    return (apart + ID_TURN_MS // 2) % ID_TURN_MS - ID_TURN_MS // 2
 
 
 def parse(data: bytes) -> Event | None:
