@@ -12,7 +12,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from relay.json_body import repaired, what_is_wrong
 
 EventType = Literal["complete", "permission", "error", "progress", "start"]
 Status = Literal["working", "retry", "permission", "complete", "error"]
@@ -81,15 +83,65 @@ PROGRESS_SECONDS = 12
 MIN_SECRET_LENGTH = 16
 """Shorter secrets collide between users: whoever knows the secret may push to its phones."""
 
-Secret = Annotated[str, Meta(min_length=MIN_SECRET_LENGTH, max_length=512)]
-Token = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{2,512}\Z")]
-"""Hex of opaque bytes; Apple: "don't assume a size". Longer than 512 characters does not fit the tables."""
-Name = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,128}\Z")]
-"""How OpenCode names a session or a server: printable ASCII. The bound keeps every payload under 4096 bytes."""
-BundleID = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]{1,155}\Z")]
+TOPIC_SUFFIXES = (
+    ".complication",
+    ".location-query",
+    ".push-type.controls",
+    ".push-type.liveactivity",
+    ".push-type.widgets",
+    ".pushkit.fileprovider",
+    ".voip",
+    ".voip-ptt",
+)
+"""What stands behind a bundle id in the topics of other push types; Apple, "Sending notification requests to APNs", the
+table of apns-push-type (documented). Who registers a topic as bundle id gets DeviceTokenNotForTopic for every alert."""
+
+_END = r"$(?!\n)"
+"""The end of a text for Python and for ECMA 262, whose dialect JSON Schema has; Python's `$` alone passes over a line feed."""
+
+
+def _text(description: str, **bounds: Any) -> Meta:
+    """The form of a text; `description` ends the sentence "this field must be ..." in a refusal."""
+    return Meta(description=description, **bounds)
+
+
+Secret = Annotated[
+    str,
+    _text(
+        f"text of {MIN_SECRET_LENGTH} to 512 characters",
+        min_length=MIN_SECRET_LENGTH,
+        max_length=512,
+    ),
+]
+Token = Annotated[
+    str,
+    _text("hexadecimal, two digits a byte, 1 to 256 bytes", pattern=rf"^(?:[0-9a-fA-F]{{2}}){{1,256}}{_END}"),
+]
+"""Opaque bytes; Apple: "don't assume a size". Longer than 512 digits does not fit the tables."""
+Name = Annotated[
+    str, _text("1 to 128 printable ASCII characters without spaces", pattern=rf"^[\x21-\x7e]{{1,128}}{_END}")
+]
+"""How OpenCode names a session or a server. The bound keeps every payload under 4096 bytes."""
+_BUNDLE_ID = rf"^(?!.*(?:{'|'.join(map(re.escape, TOPIC_SUFFIXES))}){_END})[A-Za-z0-9.-]{{1,155}}{_END}"
+BundleID = Annotated[
+    str,
+    _text(
+        "the app's bundle id: 1 to 155 letters, digits, hyphens and periods, without a topic suffix of Apple's "
+        f"({', '.join(TOPIC_SUFFIXES)})",
+        pattern=_BUNDLE_ID,
+    ),
+]
 """Apple allows letters, digits, hyphen and period, at most 155 characters."""
-EventID = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,64}\Z")]
-NonEmpty = Annotated[str, Meta(min_length=1)]
+EventID = Annotated[
+    str, _text("1 to 64 printable ASCII characters without spaces", pattern=rf"^[\x21-\x7e]{{1,64}}{_END}")
+]
+NonEmpty = Annotated[str, _text("text that is not empty", min_length=1)]
+
+
+def is_bundle_id(text: str) -> bool:
+    """Whether `text` can be a BundleID."""
+    return re.search(_BUNDLE_ID, text) is not None
+
 
 _WIRE_WORDS = {"id": "ID", "url": "URL"}
 
@@ -111,12 +163,15 @@ class BundleMessage(Message, frozen=True, kw_only=True):
 
 
 class DeviceRegister(BundleMessage, frozen=True, kw_only=True):
-    """POST /v1/device/register: this phone wants the alerts of this secret."""
+    """POST /v1/device/register: this phone wants the alerts of this secret.
+
+    Without `push_to_start_token` the one that was registered before stays; null takes it back.
+    """
 
     secret: Secret
     device_token: Token
     apns_env: ApnsEnv = "production"
-    push_to_start_token: Token | None = None
+    push_to_start_token: Token | UnsetType | None = UNSET
     activity_format: ActivityFormat | None = None
 
 
@@ -215,16 +270,29 @@ class ContractError(ValueError):
 
 T = TypeVar("T", bound=Message)
 
-_VALUE = re.compile(r"Invalid enum value .*(?= - at )", re.DOTALL)
-"""msgspec's message for a word that is not in a list; the one that repeats the sender's value."""
-
 
 def decode(body: bytes | str, kind: type[T]) -> T:
-    """The request in `body`. Raises ContractError for broken JSON, wrong types and missing or invalid fields."""
+    """The request in `body`. Raises ContractError for broken JSON, wrong types and missing or invalid fields.
+
+    A text with broken characters (`json_body.repaired`) is taken, a secret is not: two of them could become the same.
+    """
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ContractError(_VALUE.sub("Unknown value", str(error))) from None
+    except msgspec.ValidationError as error:
+        raise ContractError(what_is_wrong(error, kind)) from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return _decode_repaired(body, kind)
+
+
+def _decode_repaired(body: bytes | str, kind: type[T]) -> T:
+    given = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+    try:
+        message = msgspec.json.decode(repaired(given), type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ContractError(what_is_wrong(error, kind)) from None
+    if "\ufffd" in getattr(message, "secret", ""):
+        raise ContractError("secret must be text without broken characters")
+    return message
 
 
 def encode(message: Message) -> bytes:

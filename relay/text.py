@@ -65,7 +65,11 @@ def shorten(text: str, max_words: int = MAX_WORDS, max_units: int = MAX_UNITS) -
 
 def fit(text: str, limit: int = MAX_CARD) -> str:
     """`text` on one line of at most `limit` code points; "…" shows that it was cut."""
-    return cut(" ".join(_repaired(text[: 20 * limit]).split()), limit)
+    beginning = text[
+        : 20 * limit
+    ]  # of a long text; it may end amid a character, so its last one is never kept
+    words = " ".join(_repaired(beginning).split())
+    return cut(words, min(limit, len(words) - (len(text) > len(beginning))))
 
 
 def card_title(title: str | None) -> str:
@@ -113,7 +117,7 @@ MAX_REDACTED = 4000
 
 def redact(text: str) -> str:
     """The beginning of `text` with credentials masked."""
-    text = text[:MAX_REDACTED]
+    text = cut(text, MAX_REDACTED)
     for pattern, mask in _SECRETS:
         text = pattern.sub(mask, text)
     return text

@@ -38,13 +38,15 @@ _KEY_ENVIRONMENT = (
     "this key serves only the other APNs environment; create one for both at developer.apple.com"
 )
 _TOPIC = "check bundleId and APNS_DEFAULT_BUNDLE_ID: the key may not push to this app"
+_OTHER_APP = (
+    "the phone stays registered, but its token is of another app: check bundleId and APNS_DEFAULT_BUNDLE_ID"
+)
 _BUG = "the relay built a request that APNs does not accept; please report it"
 
 REASONS: dict[str, Reason] = {
     # The token. "Unregistered" and "ExpiredToken" carry the time since when; never retried.
     "Unregistered": Reason(410, _DEAD),
     "ExpiredToken": Reason(410, _DEAD),
-    "DeviceTokenNotForTopic": Reason(400, _DEAD),
     # A universal key on the wrong host answers BadDeviceToken (observed: kylebrowning/APNSwift#229), so the other
     # environment is tried once before the token counts as dead.
     "BadDeviceToken": Reason(400, Verdict.WRONG_ENVIRONMENT),
@@ -66,7 +68,9 @@ REASONS: dict[str, Reason] = {
     "UnrelatedKeyIdInToken": Reason(403, _KEY_REFUSED, _1_MINUTE, _KEY),
     "BadCertificate": Reason(403, _KEY_REFUSED, _1_MINUTE, _KEY),
     "BadCertificateEnvironment": Reason(403, _KEY_REFUSED, _1_MINUTE, _KEY),
-    # Ours to mend; sending again would not help.
+    # Ours to mend; sending again would not help. A token of another topic says more of the bundle id than of the phone
+    # (Apple: "The device token doesn't match the specified topic"; that the token is alive is assumed).
+    "DeviceTokenNotForTopic": Reason(400, _FAULT, advice=_OTHER_APP),
     "Forbidden": Reason(403, _FAULT, advice=_KEY),
     "TopicDisallowed": Reason(400, _FAULT, advice=_TOPIC),
     "BadTopic": Reason(400, _FAULT, advice=_TOPIC),

@@ -131,6 +131,7 @@ def log_result(result: DeliveryResult) -> None:
         token=f"…{push.device_token[-8:]}",
         pushType=push.push_type,
         priority=push.priority,
+        topic=push.topic if outcome.advice else None,
         apnsEnv=result.apns_env,
         attempt=delivery.attempts + 1,
         httpStatus=outcome.status,

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from relay.contract import ApnsEnv
+from relay.contract import ApnsEnv, is_bundle_id
 from relay.errors import CommandError
 
 
@@ -56,8 +56,8 @@ def _identifier(text: str) -> str:
 
 
 def _bundle_id(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9.-]{1,155}", text):
-        raise _WrongError("must be a bundle id such as com.example.app")
+    if not is_bundle_id(text):
+        raise _WrongError("must be a bundle id such as com.example.app, without a topic suffix such as .voip")
     return text
 
 

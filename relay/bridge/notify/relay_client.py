@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 
 from relay import contract
+from relay.text import cut
 
 DEADLINE = 15.0
 """Seconds for one attempt."""
@@ -88,7 +89,7 @@ def read_reply(status: int, body: bytes, retry_after: str | None = None) -> Post
         return PostResult("retry", f"status {status}, but it is not a relay's answer")
     words = [f"status {status}", *(str(said[name]) for name in ("error", "details") if said.get(name))]
     speaks_old = status == 400 and "code" not in said
-    return PostResult("refused", ": ".join(words)[:500], speaks_old=speaks_old)
+    return PostResult("refused", cut(": ".join(words), 500), speaks_old=speaks_old)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -4,32 +4,40 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import UNSET
+
 from relay.contract import ApnsEnv, DeviceRegister
 from relay.server.delivery import Recipient
 from relay.server.store.sql import Database, marks
 
 _REGISTERED_AGAIN = ("bundle_id", "apns_env", "updated_at")
-_KEPT = ("push_to_start_token", "activity_format")
-"""iOS hands the push-to-start token out late, or not at all at some launches: an app without one keeps the last."""
+_START_TOKEN = "push_to_start_token"  # noqa: S105 - a column's name
+"""iOS hands it out late, or not at all at some launches: an app that sends none keeps the last, one that sends null none."""
 
 
 async def register(
     db: Database, device: DeviceRegister, *, secret_hash: str, bundle_id: str, now_ms: int
 ) -> None:
     """Remember the phone; registering again updates its app, environment, push-to-start token and time."""
+    start_token = device.push_to_start_token
+    given = (_START_TOKEN,) if start_token is not UNSET else ()
     row = {
         "id": str(uuid.uuid4()),
         "secret_hash": secret_hash,
         "device_token": device.device_token.lower(),
         "bundle_id": bundle_id,
         "apns_env": device.apns_env,
-        "push_to_start_token": device.push_to_start_token and device.push_to_start_token.lower(),
+        _START_TOKEN: start_token.lower() if isinstance(start_token, str) else None,
         "activity_format": device.activity_format,
         "created_at": now_ms,
         "updated_at": now_ms,
     }
     await db.upsert(
-        "device_registration", [row], key="secret_hash, device_token", updated=_REGISTERED_AGAIN, kept=_KEPT
+        "device_registration",
+        [row],
+        key="secret_hash, device_token",
+        updated=(*_REGISTERED_AGAIN, *given),
+        kept=("activity_format",),
     )
 
 

@@ -41,7 +41,7 @@ def reply(**fields: object) -> bytes:
          "status 400: Invalid request body: too short"),
         (404, b"<html>", "refused", "status 404"),
         (301, b"", "refused", "status 301"),
-        (400, reply(error="x" * 10_000), "refused", "status 400: " + "x" * 488),
+        (400, reply(error="x" * 10_000), "refused", "status 400: " + "x" * 487 + "…"),
     ],
 )  # fmt: skip
 def test_what_a_reply_means(status: int, body: bytes, verdict: str, reason: str) -> None:

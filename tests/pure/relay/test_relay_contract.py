@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from relay import contract
 from relay.contract import (
@@ -54,11 +55,44 @@ ALL: dict[type[contract.Message], dict[str, Any]] = {
 CASES = [(kind, name) for kind in LEAST for name in LEAST[kind]]
 NOT_TEXT: list[Any] = [None, 1, 1.5, True, [], ["x"], {}, {"a": 1}]
 
+TOPICS = [
+    "com.example.app.voip",
+    "com.example.app.voip-ptt",
+    "com.example.app.complication",
+    "com.example.app.location-query",
+    "com.example.app.pushkit.fileprovider",
+    "com.example.app.push-type.liveactivity",
+    "com.example.app.push-type.widgets",
+    "com.example.app.push-type.controls",
+]
+"""Apple, "Sending notification requests to APNs", the table of apns-push-type: topics, none of them a bundle id."""
+
 BAD: dict[str, list[Any]] = {
     "secret": ["", "x" * 15, "x" * 513, *NOT_TEXT],
-    "deviceToken": ["", "a", "xyz", "ab" * 257, "ab cd", "ab\n", "ab/../cd", "äb" * 8, *NOT_TEXT],
-    "pushToStartToken": ["", "xyz", "ab" * 257, *NOT_TEXT[1:]],
-    "bundleId": ["", "com.example app", "com/example", "a" * 156, "com.ex\n", "com.é", *NOT_TEXT[1:]],
+    "deviceToken": [
+        "",
+        "a",
+        "abc",
+        "a" * 63,
+        "xyz",
+        "ab" * 257,
+        "ab cd",
+        "ab\n",
+        "ab/../cd",
+        "äb" * 8,
+        *NOT_TEXT,
+    ],
+    "pushToStartToken": ["", "abc", "xyz", "ab" * 257, *NOT_TEXT[1:]],
+    "bundleId": [
+        "",
+        "com.example app",
+        "com/example",
+        "a" * 156,
+        "com.ex\n",
+        "com.é",
+        *TOPICS,
+        *NOT_TEXT[1:],
+    ],
     "apnsEnv": ["", "Production", "development", *NOT_TEXT],
     "activityFormat": ["", "FLAT", "expo", *NOT_TEXT[1:]],
     "eventType": ["", "Complete", "started", *NOT_TEXT],
@@ -89,7 +123,7 @@ def test_required_fields_are_enough(kind: type[contract.Message]) -> None:
 def test_defaults() -> None:
     device = read(DeviceRegister, LEAST[DeviceRegister])
     assert device.apns_env == "production"
-    assert (device.bundle_id, device.push_to_start_token, device.activity_format) == (None, None, None)
+    assert (device.bundle_id, device.push_to_start_token, device.activity_format) == (None, UNSET, None)
     event = read(Event, LEAST[Event])
     assert (event.server_id, event.title, event.body, event.content_state, event.event_id) == (None,) * 5
     assert read(ContentState, STATE).retry_info is None
@@ -136,6 +170,9 @@ def test_a_wrong_value_is_refused_and_its_field_named(
         ("deviceToken", "ab" * 256),
         ("bundleId", "A-b.9" * 31),
         ("bundleId", None),
+        ("bundleId", "com.voip.app"),
+        ("bundleId", "com.example.push-type"),
+        ("pushToStartToken", None),
     ],
 )
 def test_the_bounds_themselves_are_accepted(name: str, value: object) -> None:
@@ -192,9 +229,80 @@ def test_a_refusal_never_repeats_the_value(name: str, value: object) -> None:
     assert name in str(caught.value)
 
 
-def test_a_lone_surrogate_in_a_text_is_refused() -> None:
-    with pytest.raises(ContractError):
-        contract.decode('{"secret": "\ud800"}', Event)
+REFUSALS: list[tuple[Any, str]] = [
+    ({"deviceToken": "abc"}, "deviceToken must be hexadecimal, two digits a byte, 1 to 256 bytes"),
+    ({"deviceToken": 7}, "deviceToken must be hexadecimal, two digits a byte, 1 to 256 bytes"),
+    ({"pushToStartToken": "x"}, "pushToStartToken must be hexadecimal, two digits a byte, 1 to 256 bytes"),
+    ({"secret": "x"}, "secret must be text of 16 to 512 characters"),
+    ({"apnsEnv": "dev"}, "apnsEnv must be one of production, sandbox"),
+    ({"sessionID": "a b"}, "sessionID must be 1 to 128 printable ASCII characters without spaces"),
+    ({"eventType": "done"}, "eventType must be one of complete, error, permission, progress, start"),
+    ({"title": ""}, "title must be text that is not empty"),
+    ({"contentState": 7}, "contentState must be an object"),
+    ({"contentState": {"status": "working"}}, "contentState.sessionTitle is missing: it must be text"),
+    ({"contentState": STATE | {"lastMessage": 7}}, "contentState.lastMessage must be text"),
+    ({"contentState": STATE | {"retryInfo": 7}}, "contentState.retryInfo must be text"),
+    ([], "the body must be a JSON object"),
+    (b"", "the body is not JSON: it ends too early"),
+    (b'{"secret": "x', "the body is not JSON: it ends too early"),
+    (b'{"secret": NaN}', "the body is not JSON: it breaks at byte 11"),
+    (b'{"a":' * 100_000, "the body is nested too deeply"),
+]
+
+
+@pytest.mark.parametrize(("fields", "sentence"), REFUSALS, ids=[sentence for _, sentence in REFUSALS])
+def test_a_refusal_says_in_words_what_is_expected(fields: Any, sentence: str) -> None:
+    kind = DeviceRegister if {"deviceToken", "pushToStartToken", "apnsEnv"} & set(fields) else Event
+    body = (
+        fields
+        if isinstance(fields, bytes)
+        else json.dumps(LEAST[kind] | fields if fields else fields).encode()
+    )
+    with pytest.raises(ContractError) as caught:
+        contract.decode(body, kind)
+    assert str(caught.value) == sentence
+
+
+def test_a_missing_field_is_called_missing() -> None:
+    with pytest.raises(ContractError, match=r"^deviceToken is missing: it must be hexadecimal"):
+        read(DeviceRegister, {"secret": SECRET})
+
+
+def test_every_field_of_every_request_has_words_and_no_pattern() -> None:
+    for kind, fields in ALL.items():
+        for name in fields:
+            with pytest.raises(ContractError) as caught:
+                read(kind, fields | {name: 7.5})
+            assert not set("`[]{}^\\") & set(str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["title", "body"])
+@pytest.mark.parametrize(
+    ("given", "read_as"), [("a\ud83d", "a\ufffd"), ("\ude00 b", "\ufffd b"), ("😀", "😀")]
+)
+def test_half_a_character_of_a_text_becomes_a_replacement_character(
+    name: str, given: str, read_as: str
+) -> None:
+    """As JavaScript shortens a text: garrytan/gstack#1440, shakacode/react_on_rails#4726."""
+    event = read(Event, LEAST[Event] | {name: given})
+    assert getattr(event, name) == read_as
+    state = STATE | {"sessionTitle": given, "lastMessage": given, "retryInfo": given}
+    read_state = read(Event, LEAST[Event] | {"contentState": state, "unknown": [given]}).content_state
+    assert (read_state.session_title, read_state.last_message, read_state.retry_info) == (read_as,) * 3
+
+
+@pytest.mark.parametrize("raw", [b"\xed\xa0\xbd", b"\xff", b"\xf0\x9f\x98"])
+def test_bytes_that_are_no_character_become_one_that_says_so(raw: bytes) -> None:
+    body = json.dumps(LEAST[Event] | {"title": "cut here"}).encode().replace(b" here", raw)
+    assert contract.decode(body, Event).title == "cut\ufffd"
+
+
+@pytest.mark.parametrize("broken", [b"\\ud800" * 16, b"\xff" * 16])
+def test_a_secret_with_broken_characters_is_refused(broken: bytes) -> None:
+    """Repaired, two secrets could become the same."""
+    body = json.dumps(LEAST[Event] | {"secret": "@"}).encode().replace(b"@", broken)
+    with pytest.raises(ContractError, match="secret must be text without broken characters"):
+        contract.decode(body, Event)
 
 
 @given(st.binary(max_size=200))

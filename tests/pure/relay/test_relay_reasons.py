@@ -31,7 +31,7 @@ OBSERVED = {"BadEnvironmentKeyInToken": 403}
 """How the wire spells it (kylebrowning/APNSwift#229)."""
 
 VERDICTS = {
-    Verdict.TOKEN_DEAD: {"Unregistered", "ExpiredToken", "DeviceTokenNotForTopic"},
+    Verdict.TOKEN_DEAD: {"Unregistered", "ExpiredToken"},
     Verdict.WRONG_ENVIRONMENT: {"BadDeviceToken", "BadEnvironmentKeyIdInToken", "BadEnvironmentKeyInToken"},
     Verdict.NEW_PROVIDER_TOKEN: {"ExpiredProviderToken"},
     Verdict.KEY_REFUSED: {

@@ -50,7 +50,7 @@ BAD = {
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
         "/etc/key.p8",
     ],
-    "APNS_DEFAULT_BUNDLE_ID": ["", "com.example app", "com.example/app", "a" * 156],
+    "APNS_DEFAULT_BUNDLE_ID": ["", "com.example app", "com.example/app", "a" * 156, "com.example.voip"],
     "PORT": ["0", "65536", "-1", "8787.0", "http", "８７８７", "²"],
     "RELAY_HOST": ["a b", "host/path", "http://host", "x" * 256],
     "DATABASE_URL": [

@@ -20,7 +20,8 @@ DEAD_SINCE = 1_700_000_000_000
 TABLE: dict[str, tuple[Outcome, str, bool]] = {
     "delivered": (answered(200), "sent", False),
     "token dead": (answered(410, "Unregistered", DEAD_SINCE), "failed", True),
-    "token dead, no time": (answered(400, "DeviceTokenNotForTopic"), "failed", True),
+    "token dead, no time": (answered(410), "failed", True),
+    "token of another app": (answered(400, "DeviceTokenNotForTopic"), "failed", False),
     "retry later": (answered(503, "ServiceUnavailable"), "queued", False),
     "not sent": (not_sent("connection refused"), "queued", False),
     "maybe sent": (maybe_sent("connection lost"), "queued", False),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.apns.payload import cut_json
-from relay.text import cut, fit, shorten, utf16_units
+from relay.text import MAX_REDACTED, cut, fit, redact, shorten, utf16_units
 
 CLUSTERS = {
     "family": "👩‍👩‍👧",
@@ -60,6 +60,16 @@ def test_a_visible_character_is_kept_whole_or_cut_whole(cluster: str, user: str)
 )
 def test_cut(text: str, limit: int, short: str) -> None:
     assert cut(text, limit) == short
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS.values(), ids=list(CLUSTERS))
+def test_a_long_text_of_much_space_is_cut_between_characters(cluster: str) -> None:
+    """Only the beginning of a long text is read, and that beginning ends between two characters, too."""
+    for shift in range(len(cluster) + 1):
+        text = " " * (2398 - shift) + "a" + cluster * 20
+        assert fit(text) in {"a" + cluster * times + "…" for times in range(4)} | {"…"}
+        text = " " * (MAX_REDACTED - 2 - shift) + "a" + cluster * 20
+        assert shorten(redact(text)) in {"a" + cluster * times + "…" for times in range(4)} | {"…"}
 
 
 @given(

@@ -14,6 +14,7 @@ from relay.bridge.address import Address, port_of
 from relay.bridge.errors import OptionError, ServeError
 from relay.bridge.pairing.hosts import WILDCARDS, answering_addresses
 from relay.log import line
+from relay.text import cut
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ class Output(asyncio.Protocol):
 def _last_words(said: bytes) -> str:
     lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith("Warning: ")]
-    return telling[-1].strip()[:200] if telling else "it said no reason"
+    return cut(telling[-1].strip(), 200) if telling else "it said no reason"
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
