@@ -71,9 +71,9 @@ class Relay:
     async def add_phone(
         self, device_token: str = PHONE, start_token: str | None = START_TOKEN, **fields: Any
     ) -> None:
-        phone = DeviceRegister(
-            secret=SECRET, device_token=device_token, push_to_start_token=start_token, **fields
-        )
+        """None as the start token leaves it out, so that the one that was registered before is kept."""
+        given = fields if start_token is None else fields | {"push_to_start_token": start_token}
+        phone = DeviceRegister(secret=SECRET, device_token=device_token, **given)
         now_ms = int(self.clock.now() * 1000)
         await devices.register(self.db, phone, secret_hash=HASH, bundle_id=BUNDLE, now_ms=now_ms)
 
