@@ -19,7 +19,6 @@ PURE: dict[str, str] = {
     "relay/bridge/sources/*.py": "event_stream http",
     "relay/bridge/sources/opencode1/*.py": "client resync serve source",
     "relay/server/*.py": "app engine serve",
-    "relay/server/alerts/*.py": "dispatcher",
     "relay/server/live_activities/*.py": "registration sender",
     "simulator/apns/*.py": "certificates errors hosts sandbox",
     "simulator/apns/channels/*.py": "",

@@ -1,12 +1,10 @@
 """Work in tasks of its own: servers cancel a request's task when the client disconnects, and what it began must not end with it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 T = TypeVar("T")
-Q = TypeVar("Q")
-R = TypeVar("R")
 
 
 class BackgroundTasks:
@@ -39,43 +37,3 @@ class BackgroundTasks:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # seen, though nobody may be waiting any more
-
-
-class Batches(Generic[Q, R]):
-    """Requests that come while others are worked on are worked on together: by one statement for all of them.
-
-    `work` gets up to `most` requests and gives as many results, in their order. What it raises, all callers of that
-    batch get.
-    """
-
-    def __init__(self, work: Callable[[Sequence[Q]], Awaitable[Sequence[R]]], *, most: int) -> None:
-        self._work, self._most = work, most
-        self._waiting: list[tuple[Q, asyncio.Future[R]]] = []
-        self._working: asyncio.Task[None] | None = None
-
-    def __call__(self, request: Q) -> asyncio.Future[R]:
-        """The result, to be awaited. Work on it never began before the request came."""
-        result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((request, result))
-        if self._working is None or self._working.done():
-            self._working = asyncio.create_task(self._run(), name="batches")
-        return result
-
-    async def close(self) -> None:
-        """Wait for what is still being worked on."""
-        if self._working:
-            await asyncio.wait([self._working])
-
-    async def _run(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            try:
-                results = await self._work([request for request, _ in batch])
-            except Exception as error:
-                for _, result in batch:
-                    if not result.done():
-                        result.set_exception(error)
-            else:
-                for (_, result), found in zip(batch, results, strict=True):
-                    if not result.done():
-                        result.set_result(found)

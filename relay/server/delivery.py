@@ -1,22 +1,16 @@
-"""One push of one event to one phone: the phone, the delivery, an attempt at it, and how that attempt ended."""
+"""One push of one event to one phone: the phone, the delivery, an attempt at it, how that attempt ended, and the outbox that
+keeps them.
+"""
 
-import logging
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from relay.apns.push import Outcome, Push
 from relay.apns.reasons import Verdict
 from relay.contract import ActivityFormat, ApnsEnv
-from relay.log import line
-
-log = logging.getLogger("relay.delivery")
 
 DeliveryStatus = Literal["queued", "sent", "failed"]
-
-LONGEST_REASON, LONGEST_ERROR = 64, 1024
-"""Characters that fit the columns of `delivery_log`."""
-MAX_LATENCY = 2**31 - 1
-"""Milliseconds that fit the column; a clock that is set while a push is in flight can make more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +45,29 @@ class Delivery:
 class DeliveryAttempt:
     """A delivery that this relay has claimed.
 
+    `key` is what the claim is for: while it is held, this relay makes no other attempt of that key.
     `send_before` (UTC ms): later its lease may run out while APNs is asked. None: it is sent whenever its turn comes.
     """
 
     delivery: Delivery
+    key: str
     send_before: int | None = None
-
-    @property
-    def key(self) -> str:
-        """What the claim is for: while it is held, this relay makes no other attempt of that key."""
-        return self.delivery.push.apns_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryResult:
-    """How an attempt ended at `at` (UTC ms). `due_at` (UTC ms): when the next one is due, for `queued` only."""
+    """How an attempt ended at `at` (UTC ms). `due_at` (UTC ms): when the next one is due, for `queued` only.
+
+    `apns_env`: where the token belongs; for `queued` where the next attempt begins, which is where this one did.
+    """
 
     delivery: Delivery
     outcome: Outcome
     status: DeliveryStatus
+    apns_env: ApnsEnv
     at: int
     due_at: int = 0
     latency_ms: int = 0
-
-    @property
-    def apns_env(self) -> ApnsEnv:
-        """Where the token belongs; the next attempt begins where this one did."""
-        return self.delivery.push.apns_env if self.status == "queued" else self.outcome.apns_env
 
     @property
     def moved(self) -> bool:
@@ -89,55 +79,36 @@ class DeliveryResult:
         """Whether the token is to be forgotten; `outcome.timestamp` is since when it is dead, where APNs said so."""
         return self.outcome.verdict is Verdict.TOKEN_DEAD
 
-    @property
-    def reason(self) -> str | None:
-        """APNs' word, as it fits the table."""
-        return _text(self.outcome.reason, LONGEST_REASON)
 
-    @property
-    def error(self) -> str | None:
-        """Our own words where APNs gave no answer, as they fit the table."""
-        return _text(self.outcome.error, LONGEST_ERROR)
+A = TypeVar("A", bound=DeliveryAttempt)
 
 
-def _text(text: str | None, limit: int) -> str | None:
-    """What a column takes: so long, and no lone surrogates, which JSON can carry and no database stores."""
-    return text[:limit].encode(errors="replace").decode() if text else None
+class Outbox(Protocol[A]):
+    """One kind of push: what is due, what an outcome means for it, and where both are kept."""
 
+    async def release_leases(self) -> None:
+        """What this relay held when it was killed is free again."""
+        ...
 
-def expired(push: Push, now_ms: int) -> Outcome | None:
-    """The outcome of a push whose expiration has passed: APNs need not be asked."""
-    if now_ms < push.expiration * 1000:
-        return None
-    return Outcome(
-        verdict=Verdict.OUR_FAULT,
-        transmission="not_sent",
-        apns_env=push.apns_env,
-        error="it expired before it could be sent",
-    )
+    async def claim(self, limit: int, held: Container[str]) -> tuple[Sequence[A], float]:
+        """Take over what is due, and no key that is held; and the seconds in which to poll again.
 
+        An outbox that takes them one by one hands each to `DeliveryEngine.claim` instead.
+        """
+        ...
 
-def log_result(result: DeliveryResult) -> None:
-    """One line for each attempt; an error, with what to do, where the operator must act. Of tokens only the end is shown."""
-    delivery, outcome = result.delivery, result.outcome
-    push = delivery.push
-    text = line(
-        "delivery",
-        status=result.status,
-        apnsID=push.apns_id,
-        eventID=delivery.event_id,
-        eventType=delivery.event_type,
-        sessionID=delivery.session_id,
-        token=f"…{push.device_token[-8:]}",
-        pushType=push.push_type,
-        priority=push.priority,
-        topic=push.topic if outcome.advice else None,
-        apnsEnv=result.apns_env,
-        attempt=delivery.attempts + 1,
-        httpStatus=outcome.status,
-        reason=result.reason,
-        error=result.error,
-        latencyMs=result.latency_ms,
-        advice=outcome.advice or None,
-    )
-    log.log(logging.ERROR if outcome.advice else logging.INFO, text)
+    def result(self, attempt: A, outcome: Outcome, *, at: int, latency_ms: int) -> DeliveryResult:
+        """How the attempt ended. Pure."""
+        ...
+
+    async def save(self, results: Sequence[tuple[A, DeliveryResult]]) -> None:
+        """Write the results down. Raises Unavailable; it is then called again with the same."""
+        ...
+
+    async def sweep(self) -> None:
+        """Forget what is old."""
+        ...
+
+    async def next_due_at(self) -> int | None:
+        """When the next push is due or was (UTC ms); None: none waits."""
+        ...

@@ -7,22 +7,16 @@ who hangs up must not cancel them. Every push is sent at least once, on each att
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Container, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from relay.apns.gateway import Gateway
-from relay.apns.push import Outcome
+from relay.apns.push import Outcome, Push
+from relay.apns.reasons import Verdict
 from relay.clock import Clock, sleep_unless
 from relay.log import line
-from relay.server.delivery import (
-    MAX_LATENCY,
-    DeliveryAttempt,
-    DeliveryResult,
-    DeliveryStatus,
-    expired,
-    log_result,
-)
+from relay.server.delivery import A, DeliveryResult, DeliveryStatus, Outbox
 from relay.server.store.sql import Unavailable
 
 log = logging.getLogger("relay.server.engine")
@@ -32,10 +26,11 @@ POLL_SECONDS = 1.0
 DATABASE_PAUSE = 0.5
 """Seconds before the database is asked again that could not be."""
 SAVE_LIMIT = 200
+MAX_LATENCY = 2**31 - 1
+"""Milliseconds that fit the column; a clock that is set while a push is in flight can make more."""
 WRITE_MS = 2500
 """What writing a result down may take before another relay may think that there was none."""
 
-A = TypeVar("A", bound=DeliveryAttempt)
 T = TypeVar("T")
 
 
@@ -49,37 +44,6 @@ class Limits:
     in_flight: int
     claimed: int
     sweep_seconds: float
-
-
-class Outbox(Protocol[A]):
-    """One kind of push: what is due, what an outcome means for it, and where both are kept."""
-
-    async def release_leases(self) -> None:
-        """What this relay held when it was killed is free again."""
-        ...
-
-    async def claim(self, limit: int, held: Container[str]) -> tuple[Sequence[A], float]:
-        """Take over what is due, and no key that is held; and the seconds in which to poll again.
-
-        An outbox that takes them one by one hands each to `DeliveryEngine.claim` instead.
-        """
-        ...
-
-    def result(self, attempt: A, outcome: Outcome, *, at: int, latency_ms: int) -> DeliveryResult:
-        """How the attempt ended. Pure."""
-        ...
-
-    async def save(self, results: Sequence[tuple[A, DeliveryResult]]) -> None:
-        """Write the results down. Raises Unavailable; it is then called again with the same."""
-        ...
-
-    async def sweep(self) -> None:
-        """Forget what is old."""
-        ...
-
-    async def next_due_at(self) -> int | None:
-        """When the next push is due or was (UTC ms); None: none waits."""
-        ...
 
 
 class DeliveryEngine(Generic[A]):
@@ -233,9 +197,7 @@ class DeliveryEngine(Generic[A]):
         outcome = expired(push, int(began * 1000)) or await self._gateway.send(push)
         now = self._clock.now()
         latency_ms = max(0, min(int((now - began) * 1000), MAX_LATENCY))
-        result = self._outbox.result(attempt, outcome, at=int(now * 1000), latency_ms=latency_ms)
-        log_result(result)
-        return result
+        return self._outbox.result(attempt, outcome, at=int(now * 1000), latency_ms=latency_ms)
 
     # Writing down.
 
@@ -247,6 +209,7 @@ class DeliveryEngine(Generic[A]):
                 del self._unsaved[:SAVE_LIMIT]
                 saved = await self._guarded(self._save(batch))
                 for attempt, result in batch:
+                    log_result(result)
                     self._finish(attempt, result.status if saved else "queued")
         finally:
             self._saving = False
@@ -293,3 +256,41 @@ async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in found:
         task.cancel()
     await asyncio.gather(*found, return_exceptions=True)
+
+
+def expired(push: Push, now_ms: int) -> Outcome | None:
+    """The outcome of a push whose expiration has passed: APNs need not be asked."""
+    if now_ms < push.expiration * 1000:
+        return None
+    return Outcome(
+        verdict=Verdict.OUR_FAULT,
+        transmission="not_sent",
+        apns_env=push.apns_env,
+        error="it expired before it could be sent",
+    )
+
+
+def log_result(result: DeliveryResult) -> None:
+    """One line for each attempt; an error, with what to do, where the operator must act. Of tokens only the end is shown."""
+    delivery, outcome = result.delivery, result.outcome
+    push = delivery.push
+    text = line(
+        "delivery",
+        status=result.status,
+        apnsID=push.apns_id,
+        eventID=delivery.event_id,
+        eventType=delivery.event_type,
+        sessionID=delivery.session_id,
+        token=f"…{push.device_token[-8:]}",
+        pushType=push.push_type,
+        priority=push.priority,
+        topic=push.topic if outcome.advice else None,
+        apnsEnv=result.apns_env,
+        attempt=delivery.attempts + 1,
+        httpStatus=outcome.status,
+        reason=outcome.reason,
+        error=outcome.error,
+        latencyMs=result.latency_ms,
+        advice=outcome.advice or None,
+    )
+    log.log(logging.ERROR if outcome.advice else logging.INFO, text)

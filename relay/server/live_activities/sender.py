@@ -35,16 +35,14 @@ ROWS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityAttempt(DeliveryAttempt):
-    """A push of an activity as it was `before`; its row as it was `claimed`; and the phone, if the push starts it there."""
+    """A push of an activity as it was `before`; its row as it was `claimed`; and the phone, if the push starts it there.
+
+    `key` is the activity's id: one push at a time for each.
+    """
 
     before: Activity
     claimed: Activity
     phone: Recipient | None
-
-    @property
-    def key(self) -> str:
-        """One push at a time for each activity."""
-        return self.before.id
 
 
 class ActivitySender:
@@ -151,7 +149,12 @@ class ActivitySender:
         """A push that was not delivered has failed: the next one carries the newest state and another apns-id."""
         status: DeliveryStatus = "sent" if disposition(outcome) == "sent" else "failed"
         return DeliveryResult(
-            delivery=attempt.delivery, outcome=outcome, status=status, at=at, latency_ms=latency_ms
+            delivery=attempt.delivery,
+            outcome=outcome,
+            status=status,
+            apns_env=outcome.apns_env,
+            at=at,
+            latency_ms=latency_ms,
         )
 
     async def save(self, results: Sequence[tuple[ActivityAttempt, DeliveryResult]]) -> None:
@@ -242,7 +245,7 @@ def _attempt(before: Activity, claimed: Activity, phone: Recipient | None, sent:
         registered_at=before.registered_at,
         attempts=before.attempts,
     )
-    return ActivityAttempt(delivery=delivery, before=before, claimed=claimed, phone=phone)
+    return ActivityAttempt(delivery=delivery, key=before.id, before=before, claimed=claimed, phone=phone)
 
 
 def _log_fault(activity_id: str, fault: Exception) -> None:

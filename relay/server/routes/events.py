@@ -9,32 +9,35 @@ import asyncio
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import Any, Generic, TypeVar, cast
 
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
-from relay import contract
-from relay.contract import ALERT_TYPES, Event, EventReply, Message
+from relay import contract, http_errors
+from relay.contract import ALERT_TYPES, Event, EventReply, Message, Refusal
 from relay.http_errors import REFUSALS
 from relay.log import line
-from relay.server.alerts.dispatcher import Dispatcher
-from relay.server.alerts.planner import plan
-from relay.server.background import BackgroundTasks, Batches
-from relay.server.delivery import Delivery, DeliveryStatus, Recipient
+from relay.server.alerts import Dispatcher, plan
+from relay.server.background import BackgroundTasks
+from relay.server.delivery import DeliveryStatus, Recipient
 from relay.server.live_activities.life import concerned
 from relay.server.live_activities.sender import ActivitySender
-from relay.server.routes.envelope import refusal
 from relay.server.store import activities as activity_table
-from relay.server.store import deliveries, devices
-from relay.server.store.sql import Database
+from relay.server.store import deliveries
+from relay.server.store.sql import Database, Unavailable
 
 log = logging.getLogger("relay.server.routes.events")
 
 PATH = "/v1/event"
 EVENTS_AT_ONCE = 100
 """Events that are looked up and written down together."""
+DATABASE_UNAVAILABLE = Refusal(error="The database is not available, try again", code="database_unavailable")
+
+Q = TypeVar("Q")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,51 @@ class _Arrival:
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
-    """What an event set going: alerts by apns-id, of which an earlier copy may have left only some; Live Activities, if any."""
+    """What an event set going: alerts by apns-id, of which an earlier copy may have left only some; Live Activities."""
 
     planned: int
     sending: dict[str, asyncio.Future[DeliveryStatus]]
-    activities: asyncio.Task[int] | None
+    activities: asyncio.Task[int]
+
+
+class Batches(Generic[Q, R]):
+    """Requests that come while others are worked on are worked on together: by one statement for all of them.
+
+    `work` gets up to `most` requests and gives as many results, in their order. What it raises, all callers of that
+    batch get.
+    """
+
+    def __init__(self, work: Callable[[Sequence[Q]], Awaitable[Sequence[R]]], *, most: int) -> None:
+        self._work, self._most = work, most
+        self._waiting: list[tuple[Q, asyncio.Future[R]]] = []
+        self._working: asyncio.Task[None] | None = None
+
+    def __call__(self, request: Q) -> asyncio.Future[R]:
+        """The result, to be awaited. Work on it never began before the request came."""
+        result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, result))
+        if self._working is None or self._working.done():
+            self._working = asyncio.create_task(self._run(), name="batches")
+        return result
+
+    async def close(self) -> None:
+        """Wait for what is still being worked on."""
+        if self._working:
+            await asyncio.wait([self._working])
+
+    async def _run(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            try:
+                results = await self._work([request for request, _ in batch])
+            except Exception as error:
+                for _, result in batch:
+                    if not result.done():
+                        result.set_exception(error)
+            else:
+                for (_, result), found in zip(batch, results, strict=True):
+                    if not result.done():
+                        result.set_result(found)
 
 
 class Intake:
@@ -70,6 +113,7 @@ class Intake:
         self._db, self._dispatcher, self._activities = db, dispatcher, activities
         self._deadline, self._now = deadline, now
         self._accept_batched = Batches(self._accept_all, most=EVENTS_AT_ONCE)
+        self._known_activities = Batches(partial(activity_table.of_sessions, db), most=EVENTS_AT_ONCE)
         # No deadline: every statement has its own, and ten thousand phones take many.
         self._background = BackgroundTasks(None)
 
@@ -90,38 +134,34 @@ class Intake:
             await asyncio.wait(sending, timeout=self._deadline)
         counts = Counter(status.result() if status.done() else "queued" for status in sending)
         counts += await self._earlier(arrival, accepted)
-        changed = await asyncio.shield(accepted.activities) if accepted.activities else 0
+        changed = await asyncio.shield(accepted.activities)
         return EventReply(sent=counts["sent"], failed=counts["failed"], queued=counts["queued"] + changed)
 
     async def _accept_all(self, arrivals: Sequence[_Arrival]) -> list[_Accepted]:
-        """The alerts first: a sound must not wait for a Live Activity. Nor does the next batch wait for Live Activities."""
-        recipients = await devices.recipients_of(self._db, [arrival.secret_hash for arrival in arrivals])
-        planned = [self._plan(arrival, phones) for arrival, phones in zip(arrivals, recipients, strict=True)]
-        sending = await self._dispatcher.enqueue(planned)
-        sessions = [(arrival.secret_hash, arrival.event.session_id) for arrival in arrivals]
-        known = await activity_table.of_sessions(self._db, sessions)
-        changes = [
-            self._background.start(
-                self._activities.receive(
-                    arrival.event,
-                    event_id=arrival.event_id,
-                    secret_hash=arrival.secret_hash,
-                    recipients=phones,
-                    known=those,
-                )
-            )
-            if concerned(phones, those)
-            else None
-            for arrival, phones, those in zip(arrivals, recipients, known, strict=True)
-        ]
-        return list(map(_Accepted, map(len, planned), sending, changes))
-
-    def _plan(self, arrival: _Arrival, recipients: list[Recipient]) -> list[Delivery]:
-        event, event_id, secret_hash = arrival.event, arrival.event_id, arrival.secret_hash
+        """The alerts; whatever else an event sets going does not keep them waiting, nor the next batch."""
+        recipients = await deliveries.recipients_of(self._db, [arrival.secret_hash for arrival in arrivals])
         now_ms = int(self._now() * 1000)
-        planned = plan(
-            event, event_id=event_id, secret_hash=secret_hash, recipients=recipients, now_ms=now_ms
-        )
+        planned = [
+            plan(
+                one.event,
+                event_id=one.event_id,
+                secret_hash=one.secret_hash,
+                recipients=phones,
+                now_ms=now_ms,
+            )
+            for one, phones in zip(arrivals, recipients, strict=True)
+        ]
+        sending = await self._dispatcher.enqueue(planned)
+        return [
+            _Accepted(len(alerts), begun, self._background.start(self._follow(arrival, phones, len(alerts))))
+            for arrival, phones, alerts, begun in zip(arrivals, recipients, planned, sending, strict=True)
+        ]
+
+    async def _follow(self, arrival: _Arrival, recipients: list[Recipient], alerts: int) -> int:
+        """What comes after the alerts, for a sound must not wait for it: a line in the log, and the Live Activities of the
+        session; how many of them change.
+        """
+        event, event_id, secret_hash = arrival.event, arrival.event_id, arrival.secret_hash
         log.info(
             line(
                 "event",
@@ -129,10 +169,15 @@ class Intake:
                 eventType=event.event_type,
                 sessionID=event.session_id,
                 secretHash=f"{secret_hash[:12]}…",
-                deliveries=len(planned),
+                deliveries=alerts,
             )
         )
-        return planned
+        known = await self._known_activities((secret_hash, event.session_id))
+        if not concerned(recipients, known):
+            return 0
+        return await self._activities.receive(
+            event, event_id=event_id, secret_hash=secret_hash, recipients=recipients, known=known
+        )
 
     async def _earlier(self, arrival: _Arrival, accepted: _Accepted) -> Counter[DeliveryStatus]:
         """What became of the deliveries of an earlier copy of this event; those now sending are not among them."""
@@ -194,3 +239,11 @@ async def _respond(send: ASGISendCallable, message: Message, status: int) -> Non
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def refusal(error: Exception) -> tuple[Refusal, int]:
+    """The reply to an error, and the status. What is the relay's own fault is logged."""
+    if isinstance(error, Unavailable | TimeoutError):
+        log.error(line("database unavailable", error=str(error) or type(error).__name__))
+        return DATABASE_UNAVAILABLE, 503
+    return http_errors.refusal(error, log)

@@ -1,16 +1,29 @@
-"""Queries on delivery_log: the log of pushes and, while a row is queued, the outbox."""
+"""Who gets the pushes of an event, and queries on delivery_log: the log of pushes and, while a row is queued, the outbox."""
 
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
 from relay.apns.push import Push
-from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus
+from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus, Recipient
 from relay.server.store.sql import Database, chunks, marks
 
 _SAVED = ("apns_env", "payload", "status", "attempts", "http_status", "reason", "error", "latency_ms", "due_at",
             "lease_owner", "lease_until", "updated_at")  # fmt: skip
+LONGEST_REASON, LONGEST_ERROR = 64, 1024
+"""Characters that fit the columns."""
 _FREE = "status = 'queued' AND due_at <= ? AND lease_until <= ?"
+
+
+async def recipients_of(db: Database, secret_hashes: Sequence[str]) -> list[list[Recipient]]:
+    """The phones of each secret, in the order in which they came."""
+    found: dict[str, list[Recipient]] = {secret_hash: [] for secret_hash in secret_hashes}
+    _, rows = await db.execute(
+        f"{PHONE} WHERE secret_hash IN ({marks(found)}) ORDER BY created_at, id", list(found)
+    )
+    for row in rows:
+        found[row["secret_hash"]].append(recipient(row))
+    return [found[secret_hash] for secret_hash in secret_hashes]
 
 
 async def enqueue(
@@ -162,12 +175,17 @@ def _saved_row(result: DeliveryResult) -> dict[str, Any]:
         "status": result.status,
         "attempts": result.delivery.attempts + 1,
         "http_status": result.outcome.status,
-        "reason": result.reason,
-        "error": result.error,
+        "reason": _fitting(result.outcome.reason, LONGEST_REASON),
+        "error": _fitting(result.outcome.error, LONGEST_ERROR),
         "latency_ms": result.latency_ms,
         "due_at": result.due_at,
         "updated_at": result.at,
     }
+
+
+def _fitting(text: str | None, limit: int) -> str | None:
+    """What a column takes: so long, and no lone surrogates, which JSON can carry and no database stores."""
+    return text[:limit].encode(errors="replace").decode() if text else None
 
 
 def _delivery(row: dict[str, Any]) -> Delivery:
@@ -192,4 +210,23 @@ def _delivery(row: dict[str, Any]) -> Delivery:
         created_at=row["created_at"],
         registered_at=row["registered_at"],
         attempts=row["attempts"],
+    )
+
+
+PHONE = (
+    "SELECT id, secret_hash, device_token, bundle_id, apns_env, updated_at, push_to_start_token, activity_format "
+    "FROM device_registration"
+)
+
+
+def recipient(row: Any) -> Recipient:
+    """A row that PHONE gave."""
+    return Recipient(
+        device_id=row["id"],
+        device_token=row["device_token"],
+        bundle_id=row["bundle_id"],
+        apns_env=row["apns_env"],
+        registered_at=row["updated_at"],
+        push_to_start_token=row["push_to_start_token"],
+        activity_format=row["activity_format"] or "flat",
     )

@@ -1,14 +1,13 @@
 """Queries on device_registration: the phones of each secret."""
 
 import uuid
-from collections.abc import Sequence
-from typing import Any
 
 from msgspec import UNSET
 
 from relay.contract import ApnsEnv, DeviceRegister
 from relay.server.delivery import Recipient
-from relay.server.store.sql import Database, marks
+from relay.server.store import deliveries
+from relay.server.store.sql import Database
 
 _REGISTERED_AGAIN = ("bundle_id", "apns_env", "updated_at")
 _START_TOKEN = "push_to_start_token"  # noqa: S105 - a column's name
@@ -51,27 +50,16 @@ async def unregister(db: Database, *, secret_hash: str, device_token: str) -> No
 
 async def recipients(db: Database, secret_hash: str) -> list[Recipient]:
     """The phones of a secret, in the order in which they came."""
-    (found,) = await recipients_of(db, [secret_hash])
+    (found,) = await deliveries.recipients_of(db, [secret_hash])
     return found
-
-
-async def recipients_of(db: Database, secret_hashes: Sequence[str]) -> list[list[Recipient]]:
-    """The phones of each secret, in the order in which they came."""
-    found: dict[str, list[Recipient]] = {secret_hash: [] for secret_hash in secret_hashes}
-    _, rows = await db.execute(
-        f"{_PHONE} WHERE secret_hash IN ({marks(found)}) ORDER BY created_at, id", list(found)
-    )
-    for row in rows:
-        found[row["secret_hash"]].append(_recipient(row))
-    return [found[secret_hash] for secret_hash in secret_hashes]
 
 
 async def find(db: Database, *, secret_hash: str, device_token: str) -> Recipient | None:
     """One phone of a secret."""
     _, rows = await db.execute(
-        f"{_PHONE} WHERE secret_hash = ? AND device_token = ?", [secret_hash, device_token.lower()]
+        f"{deliveries.PHONE} WHERE secret_hash = ? AND device_token = ?", [secret_hash, device_token.lower()]
     )
-    return _recipient(rows[0]) if rows else None
+    return deliveries.recipient(rows[0]) if rows else None
 
 
 async def forget(db: Database, device_id: str, *, registered_before_ms: int) -> bool:
@@ -103,21 +91,3 @@ async def count(db: Database) -> int:
     """Registered phones."""
     _, rows = await db.execute("SELECT COUNT(*) AS n FROM device_registration")
     return int(rows[0]["n"])
-
-
-_PHONE = (
-    "SELECT id, secret_hash, device_token, bundle_id, apns_env, updated_at, push_to_start_token, activity_format "
-    "FROM device_registration"
-)
-
-
-def _recipient(row: Any) -> Recipient:
-    return Recipient(
-        device_id=row["id"],
-        device_token=row["device_token"],
-        bundle_id=row["bundle_id"],
-        apns_env=row["apns_env"],
-        registered_at=row["updated_at"],
-        push_to_start_token=row["push_to_start_token"],
-        activity_format=row["activity_format"] or "flat",
-    )

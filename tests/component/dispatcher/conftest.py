@@ -9,7 +9,7 @@ from component.dispatcher.dispatching import DEADLINE, Clock, Make, NoJitter, Wa
 from fake_gateway import FakeGateway
 from relay.apns.gateway import Environments
 from relay.server import engine
-from relay.server.alerts.dispatcher import LIMITS, Dispatcher
+from relay.server.alerts import LIMITS, Dispatcher
 from relay.server.engine import Limits
 from relay.server.store.database import close_database, open_database
 from relay.server.store.sql import Database

@@ -8,7 +8,7 @@ from typing import Any
 import outcomes
 from fake_gateway import FakeGateway
 from relay.contract import DeviceRegister
-from relay.server.alerts.dispatcher import Dispatcher
+from relay.server.alerts import Dispatcher
 from relay.server.delivery import Delivery
 from relay.server.store import devices
 from relay.server.store.sql import Database

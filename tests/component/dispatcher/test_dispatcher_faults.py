@@ -18,8 +18,8 @@ from component.dispatcher.dispatching import (
     status_is,
 )
 from fake_gateway import FakeGateway
-from relay.server.alerts import dispatcher as module
-from relay.server.alerts.dispatcher import LIMITS, Dispatcher
+from relay.server import alerts as module
+from relay.server.alerts import LIMITS, Dispatcher
 from relay.server.store import deliveries
 from relay.server.store.sql import Database, Unavailable
 from waiting import eventually

@@ -9,7 +9,7 @@ from component.dispatcher.dispatching import Clock, register
 from fake_gateway import FakeGateway
 from relay import contract
 from relay.contract import DeviceRegister, Event, EventReply
-from relay.server.alerts.dispatcher import Dispatcher
+from relay.server.alerts import Dispatcher
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.routes.events import Intake
 from relay.server.store import devices

@@ -18,7 +18,7 @@ from component.dispatcher.dispatching import (
 )
 from fake_gateway import FakeGateway
 from relay.server import engine
-from relay.server.alerts.dispatcher import LIMITS, Dispatcher
+from relay.server.alerts import LIMITS, Dispatcher
 from relay.server.store import deliveries
 from relay.server.store.sql import Database
 from waiting import eventually

@@ -22,7 +22,7 @@ from fake_gateway import FakeGateway
 from outcomes import answered, maybe_sent, not_sent
 from relay.apns.push import Outcome, Push
 from relay.contract import DeviceRegister
-from relay.server.alerts.dispatcher import Dispatcher
+from relay.server.alerts import Dispatcher
 from relay.server.store import deliveries, devices
 from relay.server.store.sql import Database
 from waiting import eventually

@@ -16,7 +16,7 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor
 
 import outcomes
-from outcomes import ALERT, answered, not_sent
+from outcomes import ALERT, answered, maybe_sent, not_sent
 from relay.apns.push import Outcome
 from relay.contract import DeviceRegister
 from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus
@@ -55,7 +55,9 @@ def delivery(device_id: str, *, payload: bytes = b'{"aps":{}}', **changes: Any) 
 def result(
     one: Delivery, status: DeliveryStatus = "sent", outcome: Outcome = SENT, **changes: int
 ) -> DeliveryResult:
-    made = DeliveryResult(delivery=one, outcome=outcome, status=status, at=NOW, latency_ms=1)
+    made = DeliveryResult(
+        delivery=one, outcome=outcome, status=status, apns_env=outcome.apns_env, at=NOW, latency_ms=1
+    )
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -250,6 +252,24 @@ async def test_failed_says_why_and_in_which_environment(db: Database) -> None:
     (row,) = await rows(db)
     assert (row["status"], row["apns_env"], row["reason"]) == ("failed", "sandbox", "BadTopic")
     assert (row["error"], row["payload"]) == ("é" * 1024, None)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "error"),
+    [
+        (not_sent("x" * 5000), None, "x" * 1024),
+        (answered(400, "R" * 100), "R" * 64, None),
+        (maybe_sent("a\udcffb"), None, "a?b"),
+        (answered(500, ""), None, None),
+    ],
+)
+async def test_what_is_kept_of_an_outcome_fits_the_table(
+    db: Database, outcome: Outcome, reason: str | None, error: str | None
+) -> None:
+    planned = delivery("d1")
+    await deliveries.save(db, [result(planned, "failed", outcome)])
+    (row,) = await rows(db)
+    assert (row["reason"], row["error"]) == (reason, error)
 
 
 async def test_queued_again_keeps_its_text_and_is_due_later(db: Database) -> None:

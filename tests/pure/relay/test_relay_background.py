@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.server.background import BackgroundTasks, Batches
+from relay.server.background import BackgroundTasks
+from relay.server.routes.events import Batches
 from waiting import eventually
 
 

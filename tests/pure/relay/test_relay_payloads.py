@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from activity_values import NOW, QUESTION, activity, news, phone, pushing, state
 from relay.apns.payload import LENGTHS, MAX_PAYLOAD, ActivityContent, activity_payload, alert_payload
 from relay.contract import ALERT_TYPES, EVENT_KINDS, ActivityFormat, ContentState, Event, Status, session_link
-from relay.server.alerts.planner import Recipient, plan
+from relay.server.alerts import Recipient, plan
 from relay.server.live_activities.activity import Activity, Kind
 from relay.server.live_activities.life import opened
 from relay.server.live_activities.push import push

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from relay.contract import ALERT_TYPES, Event
-from relay.server.alerts.planner import ALERT_SECONDS, Delivery, Recipient, plan
+from relay.server.alerts import ALERT_SECONDS, Delivery, Recipient, plan
 
 NOW = 1_800_000_000_123
 PHONES = [

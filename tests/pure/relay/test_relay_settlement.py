@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from outcomes import answered, delivery, maybe_sent, not_sent
 from relay.apns.push import Outcome
 from relay.apns.reasons import REASONS, Verdict
-from relay.server.alerts.settlement import FIRST_RETRY, LONGEST_RETRY, STATUS, result_of
-from relay.server.delivery import DeliveryResult, expired
+from relay.server.alerts import FIRST_RETRY, LONGEST_RETRY, STATUS, result_of
+from relay.server.delivery import DeliveryResult
+from relay.server.engine import expired
 
 NOW = 1_800_000_000_000
 DAY = 86_400
@@ -50,14 +51,6 @@ def test_every_outcome(name: str, moved: bool) -> None:
     assert bool(result.due_at) == (status == "queued")
     assert result.moved == (moved and status == "sent")
     assert result.apns_env == ("sandbox" if moved and status != "queued" else "production")
-
-
-def test_what_is_kept_of_an_outcome_fits_the_table() -> None:
-    assert settled(not_sent("x" * 5000)).error == "x" * 1024
-    assert settled(answered(400, "R" * 100)).reason == "R" * 64
-    assert settled(maybe_sent("\udcff")).error == "?"
-    nothing = settled(answered(500, ""))
-    assert (nothing.reason, nothing.error) == (None, None)
 
 
 PAUSES: list[tuple[Outcome, list[int]]] = [

@@ -1,27 +1,150 @@
-"""The alerts' outbox: planned deliveries are written down, sent by the engine, and tried again as long as APNs keeps none of them."""
+"""Alerts: which pushes an event asks for, how each goes on after APNs' answer (both pure), and the outbox that the engine sends.
+
+Planned deliveries are written down first, and tried again as long as APNs keeps none of them.
+"""
 
 import asyncio
+import hashlib
 import logging
 import random
+import uuid
 from collections.abc import Container, Sequence
 
 from relay.apns.gateway import Gateway
-from relay.apns.push import Outcome
+from relay.apns.payload import alert_payload
+from relay.apns.push import Outcome, Push
+from relay.apns.reasons import Verdict
 from relay.clock import Clock
+from relay.contract import ALERT_TYPES, EVENT_KINDS, Event, session_link
 from relay.log import line
 from relay.server import engine
-from relay.server.alerts.settlement import result_of
-from relay.server.delivery import Delivery, DeliveryAttempt, DeliveryResult, DeliveryStatus
+from relay.server.delivery import Delivery, DeliveryAttempt, DeliveryResult, DeliveryStatus, Recipient
 from relay.server.engine import WRITE_MS, DeliveryEngine, Limits
 from relay.server.store import deliveries, devices
 from relay.server.store.sql import Database
 
-log = logging.getLogger("relay.server.alerts.dispatcher")
+log = logging.getLogger("relay.server.alerts")
+
+ALERT_SECONDS = 24 * 3600
+"""How long APNs keeps trying a phone that is off: a day later nobody wants it any more."""
+
+_NAMESPACE = uuid.UUID("6f1d9c52-6d1e-5b0e-9b2e-5f0d1b7c3a11")
+
+FIRST_RETRY, LONGEST_RETRY = 1.0, 3600.0
+"""Seconds between attempts when APNs cannot be reached, doubling."""
+MOST_DOUBLINGS = 12
+"""More change nothing, and two to the number of attempts overflows a float after a thousand."""
+
+STATUS: dict[Verdict, DeliveryStatus] = {
+    Verdict.DELIVERED: "sent",
+    Verdict.TOKEN_DEAD: "failed",
+    Verdict.OUR_FAULT: "failed",
+    Verdict.RETRY_LATER: "queued",
+    Verdict.KEY_REFUSED: "queued",
+    Verdict.NEW_PROVIDER_TOKEN: "queued",
+}
+"""By verdict. Which environment a token is of, `relay.apns` has found out before."""
 
 LIMITS = Limits(held=10_000, in_flight=100, claimed=500, sweep_seconds=3600.0)
 """One connection to APNs carries up to 1000 streams."""
 SWEEP_LIMIT = 1000
 DAY_MS = 86_400_000
+
+
+# The plan. Pure.
+
+
+def plan(
+    event: Event, *, event_id: str, secret_hash: str, recipients: list[Recipient], now_ms: int
+) -> list[Delivery]:
+    """The alerts of one event: one for every phone, none for start and progress.
+
+    The same event planned again gives pushes with the same apns-id and collapse-id, so a resend is harmless: the row
+    exists already, and a push that was sent twice all the same shows once on the phone.
+    """
+    if event.event_type not in ALERT_TYPES:
+        return []
+    payload = _alert(event)
+    collapse_id = hashlib.sha256(f"{secret_hash}|{event_id}".encode()).hexdigest()[:32]
+    return [
+        Delivery(
+            push=_push(recipient, event_id, secret_hash, collapse_id, payload, now_ms),
+            secret_hash=secret_hash,
+            event_id=event_id,
+            event_type=event.event_type,
+            session_id=event.session_id,
+            device_id=recipient.device_id,
+            created_at=now_ms,
+            registered_at=recipient.registered_at,
+        )
+        for recipient in recipients
+    ]
+
+
+def _alert(event: Event) -> bytes:
+    kind = EVENT_KINDS[event.event_type]
+    return alert_payload(
+        title=event.title or kind.title,
+        body=event.body or kind.body,
+        event_type=event.event_type,
+        session_id=event.session_id,
+        server_id=event.server_id,
+        url=session_link(event.session_id),
+    )
+
+
+def _push(
+    recipient: Recipient, event_id: str, secret_hash: str, collapse_id: str, payload: bytes, now_ms: int
+) -> Push:
+    name = f"{secret_hash}|{event_id}|{recipient.device_token}|alert"
+    return Push(
+        apns_id=str(uuid.uuid5(_NAMESPACE, name)),
+        device_token=recipient.device_token,
+        apns_env=recipient.apns_env,
+        topic=recipient.bundle_id,
+        push_type="alert",
+        priority=10,
+        expiration=now_ms // 1000 + ALERT_SECONDS,
+        collapse_id=collapse_id,
+        payload=payload,
+    )
+
+
+# What becomes of a push. Pure.
+
+
+def result_of(
+    delivery: Delivery, outcome: Outcome, *, at: int, latency_ms: int = 0, jitter: float = 0.0
+) -> DeliveryResult:
+    """How the delivery goes on; what would be due again after its expiration has failed.
+
+    `jitter` from 0 to 1 spreads retries: the pause grows by up to a half, and is never shorter than Apple asks for.
+    """
+    status = STATUS[outcome.verdict]
+    due_at = at + int(_pause(delivery, outcome, jitter) * 1000) if status == "queued" else 0
+    if due_at >= delivery.push.expiration * 1000:
+        status, due_at = "failed", 0
+    return DeliveryResult(
+        delivery=delivery,
+        outcome=outcome,
+        status=status,
+        apns_env=delivery.push.apns_env if status == "queued" else outcome.apns_env,
+        at=at,
+        due_at=due_at,
+        latency_ms=latency_ms,
+    )
+
+
+def _pause(delivery: Delivery, outcome: Outcome, jitter: float) -> float:
+    """Seconds until the next attempt."""
+    if outcome.transmission == "not_sent" and outcome.retry_after:
+        return outcome.retry_after
+    # A refused key pauses all pushes (`apns/key_pause.py`), ever longer: none waits for itself beside that.
+    times = 1 if outcome.verdict is Verdict.KEY_REFUSED else 2 ** min(delivery.attempts, MOST_DOUBLINGS)
+    return min((outcome.retry_after or FIRST_RETRY) * times, LONGEST_RETRY) * (1 + jitter / 2)
+
+
+# The outbox.
 
 
 class Dispatcher:
@@ -72,7 +195,9 @@ class Dispatcher:
         }
 
     def _attempt(self, delivery: Delivery, lease_until: int) -> DeliveryAttempt:
-        return DeliveryAttempt(delivery=delivery, send_before=lease_until - self._sending_ms)
+        return DeliveryAttempt(
+            delivery=delivery, key=delivery.push.apns_id, send_before=lease_until - self._sending_ms
+        )
 
     # What the engine asks of an outbox.
 
@@ -92,7 +217,7 @@ class Dispatcher:
     def result(
         self, attempt: DeliveryAttempt, outcome: Outcome, *, at: int, latency_ms: int
     ) -> DeliveryResult:
-        """By verdict (`alerts/settlement.py`)."""
+        """By verdict."""
         return result_of(
             attempt.delivery, outcome, at=at, latency_ms=latency_ms, jitter=self._jitter.random()
         )
@@ -114,7 +239,7 @@ class Dispatcher:
         before = result.outcome.timestamp or result.delivery.registered_at + 1
         gone = await devices.forget(self._db, device_id, registered_before_ms=before)
         what = "device forgotten" if gone else "device kept, it registered again"
-        log.info(line(what, deviceID=device_id, reason=result.reason))
+        log.info(line(what, deviceID=device_id, reason=result.outcome.reason))
 
     async def sweep(self) -> None:
         """Forget settled rows that are older than the days that they are kept."""

@@ -1,1 +1,0 @@
-"""Alerts: which pushes an event asks for, and what becomes of each."""
