@@ -30,6 +30,8 @@ BODY_SECONDS = 10
 """What a body may take to arrive."""
 DATABASE_SECONDS = 10.0
 STOP_SECONDS = 10.0
+LONGEST_OWNER = 60
+"""Characters; a claim adds thirteen, and the column has 80."""
 
 
 class RelayApp(Quart):
@@ -81,7 +83,7 @@ async def _start_parts(
 ) -> _Parts:
     apns = Environments(KeyPause(gateway or apns_gateway(settings, clock.now), clock.now))
     stack.push_async_callback(apns.close, STOP_SECONDS)
-    owner = f"{socket.gethostname()}/{settings.relay_host}:{settings.port}"[-60:]
+    owner = lease_owner(socket.gethostname(), settings.relay_host, settings.port)
     deadline = settings.apns_push_deadline
     dispatcher = Dispatcher(
         db, apns, owner=owner, push_deadline=deadline, keep_days=settings.relay_delivery_days, clock=clock
@@ -101,6 +103,11 @@ async def _start_parts(
     intake = Intake(db, dispatcher, sender, deadline=settings.relay_event_deadline, now=clock.now)
     stack.push_async_callback(intake.close)
     return _Parts(db, dispatcher, sender, intake, registrations, background, clock.now)
+
+
+def lease_owner(machine: str, host: str, port: int) -> str:
+    """How this relay signs what it holds. Only one can listen there; of a long name the end tells relays apart."""
+    return f"{machine}/{host}:{port}"[-LONGEST_OWNER:]
 
 
 def apns_gateway(settings: Settings, now: Callable[[], float] = time.time) -> Gateway:

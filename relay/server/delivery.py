@@ -66,8 +66,8 @@ class DeliveryResult:
     status: DeliveryStatus
     apns_env: ApnsEnv
     at: int
-    due_at: int = 0
-    latency_ms: int = 0
+    due_at: int
+    latency_ms: int
 
     @property
     def moved(self) -> bool:

@@ -154,6 +154,7 @@ class ActivitySender:
             status=status,
             apns_env=outcome.apns_env,
             at=at,
+            due_at=0,
             latency_ms=latency_ms,
         )
 

@@ -56,7 +56,13 @@ def result(
     one: Delivery, status: DeliveryStatus = "sent", outcome: Outcome = SENT, **changes: int
 ) -> DeliveryResult:
     made = DeliveryResult(
-        delivery=one, outcome=outcome, status=status, apns_env=outcome.apns_env, at=NOW, latency_ms=1
+        delivery=one,
+        outcome=outcome,
+        status=status,
+        apns_env=outcome.apns_env,
+        at=NOW,
+        due_at=0,
+        latency_ms=1,
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 

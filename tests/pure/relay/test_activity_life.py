@@ -236,3 +236,23 @@ def test_how_long_news_after_an_end_are_late(ago: int, late: bool) -> None:
     over = activity(stage="ended", ends=True, state=state("complete"), ended_at=NOW - ago)
     after = observe(over, news("progress"), can_start=True, now_ms=NOW)
     assert after.stage == ("ended" if late else "starting")
+
+
+def expected_card(stage: Stage, ends: bool, event_type: EventType) -> bool:
+    """What is over begins anew with whatever says that the session works again; what the phone ended, or lost amid the run, with a
+    `start` alone.
+    """
+    if stage == "ended" or (stage == "lost" and ends):
+        return True
+    return stage in ("dismissed", "lost") and event_type == "start"
+
+
+@pytest.mark.parametrize("stage", get_args(Stage))
+@pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.parametrize("event_type", ["start", "progress", "permission"])
+def test_which_news_bring_a_new_card(stage: Stage, ends: bool, event_type: EventType) -> None:
+    """An hour after the last news, on a phone that can be started by push."""
+    before = activity(stage=stage, ends=ends, ended_at=NOW - HOUR if ends else 0)
+    after = observe(before, news(event_type), can_start=True, now_ms=NOW)
+    begins = after.stage == "starting" and after.began_at == NOW
+    assert begins == expected_card(stage, ends, event_type)

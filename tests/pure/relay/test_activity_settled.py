@@ -224,7 +224,9 @@ def test_a_token_goes_only_if_it_died_after_its_registration(since: str, kind: K
     assert stands(found) == (LOST if goes else ("active", RETRY))
 
 
-@pytest.mark.parametrize(("attempts", "goes"), [(0, False), (DOUBTS - 1, False), (DOUBTS, True)])
+@pytest.mark.parametrize(
+    ("attempts", "goes"), [(0, False), (DOUBTS - 1, False), (DOUBTS, True), (DOUBTS + 4, True)]
+)
 def test_apns_is_believed_in_the_end_that_a_token_is_dead(attempts: int, goes: bool) -> None:
     before = activity(due_at=SENT_AT, registered_at=NOW - MINUTE, attempts=attempts)
     found = after(before, "dead", dead_since=NOW - HOUR)

@@ -77,7 +77,7 @@ def test_a_pause_that_is_known_is_kept_to() -> None:
 def test_a_pause_beyond_the_expiry_is_a_failure() -> None:
     assert settled(not_sent("refused"), expires_in=2).status == "queued"
     late = settled(not_sent("refused"), expires_in=1)
-    assert (late.status, late.due_at, late.error, late.token_dead) == ("failed", 0, "refused", False)
+    assert (late.status, late.due_at, late.outcome.error, late.token_dead) == ("failed", 0, "refused", False)
     assert settled(answered(503, "ServiceUnavailable"), expires_in=900).status == "failed"
 
 
