@@ -13,12 +13,11 @@ from relay.apns.gateway import Environments, Gateway, KeyPause, ProviderToken, b
 from relay.clock import Clock, SystemClock
 from relay.http_errors import install_error_replies
 from relay.server.alerts import Dispatcher
-from relay.server.background import BackgroundTasks
 from relay.server.engine import DeliveryEngine
 from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.routes import events
-from relay.server.routes.events import EventRoute, Intake, refusal
+from relay.server.routes.events import BackgroundTasks, EventRoute, Intake, refusal
 from relay.server.routes.registrations import activity_routes, device_routes, health_route
 from relay.server.settings import Settings
 from relay.server.store.database import DatabaseError, close_database, open_database

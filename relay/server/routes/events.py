@@ -9,7 +9,7 @@ import asyncio
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -21,7 +21,6 @@ from relay.contract import ALERT_TYPES, Event, EventReply, Message, Refusal
 from relay.http_errors import REFUSALS
 from relay.log import line
 from relay.server.alerts import Dispatcher, plan
-from relay.server.background import BackgroundTasks
 from relay.server.delivery import DeliveryStatus, Recipient
 from relay.server.live_activities.life import concerned
 from relay.server.live_activities.sender import ActivitySender
@@ -36,6 +35,7 @@ EVENTS_AT_ONCE = 100
 """Events that are looked up and written down together."""
 DATABASE_UNAVAILABLE = Refusal(error="The database is not available, try again", code="database_unavailable")
 
+T = TypeVar("T")
 Q = TypeVar("Q")
 R = TypeVar("R")
 
@@ -56,6 +56,41 @@ class _Accepted:
     planned: int
     sending: dict[str, asyncio.Future[DeliveryStatus]]
     activities: asyncio.Task[int]
+
+
+class BackgroundTasks:
+    """Runs work that its caller waits for and cannot cancel. `deadline` is in seconds; None: for ever.
+
+    Servers cancel a request's task when the client disconnects, and what it began must not end with it.
+    """
+
+    def __init__(self, deadline: float | None) -> None:
+        self._deadline = deadline
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`. TimeoutError if it takes longer than the deadline."""
+        return await asyncio.shield(self.start(work))
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin. The result may be awaited later, under a shield, or by nobody."""
+        task = asyncio.create_task(work if self._deadline is None else self._bounded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    async def close(self) -> None:
+        """Wait for what is still running."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
+        async with asyncio.timeout(self._deadline):
+            return await work
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, though nobody may be waiting any more
 
 
 class Batches(Generic[Q, R]):

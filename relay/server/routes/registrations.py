@@ -16,8 +16,8 @@ from relay.contract import (
 )
 from relay.http_errors import reply
 from relay.log import line
-from relay.server.background import BackgroundTasks
 from relay.server.live_activities.registration import ActivityRegistrations
+from relay.server.routes.events import BackgroundTasks
 from relay.server.store import activities as activity_table
 from relay.server.store import deliveries, devices
 from relay.server.store.sql import Database

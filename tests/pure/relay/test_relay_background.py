@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.server.background import BackgroundTasks
-from relay.server.routes.events import Batches
+from relay.server.routes.events import BackgroundTasks, Batches
 from waiting import eventually
 
 
