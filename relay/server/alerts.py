@@ -139,7 +139,7 @@ def _pause(delivery: Delivery, outcome: Outcome, jitter: float) -> float:
     """Seconds until the next attempt."""
     if outcome.transmission == "not_sent" and outcome.retry_after:
         return outcome.retry_after
-    # A refused key pauses all pushes (`apns/key_pause.py`), ever longer: none waits for itself beside that.
+    # A refused key pauses all pushes (`KeyPause` in `apns/gateway.py`), ever longer: none waits for itself beside that.
     times = 1 if outcome.verdict is Verdict.KEY_REFUSED else 2 ** min(delivery.attempts, MOST_DOUBLINGS)
     return min((outcome.retry_after or FIRST_RETRY) * times, LONGEST_RETRY) * (1 + jitter / 2)
 
