@@ -1,12 +1,12 @@
 """What the outbox of Live Activities promises beside the cards: its lease, its limit, and what the log of pushes says of them."""
 
 import pytest
-from relay.server.live_activities.settlement import Disposition
 
 from activity_relay import HASH, OTHER_PHONE, OTHER_START_TOKEN, PHONE, Relay
 from activity_values import OUTCOMES
 from outcomes import answered
 from relay.server.engine import WRITE_MS
+from relay.server.live_activities.push import Disposition
 from relay.server.store import devices
 
 
