@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from relay import contract
@@ -17,9 +18,12 @@ from relay.log import line
 log = logging.getLogger("relay.bridge.notify.notifier")
 
 ANSWERED = "Answered"
-STOP_SECONDS = 1.0
-"""Before a card shows that its run was stopped. OpenCode stops runs itself just before it gives up their instance, and then
-they were interrupted."""
+HELD_SECONDS: dict[Kind, float] = {"stopped": 1.0, "perhaps_complete": 5.0}
+"""So long an end is held back, because what comes next may take its place."""
+REPLACED_BY: dict[Kind, Kind] = {
+    "stopped": "interrupted",  # OpenCode stops runs itself just before it gives up their instance
+    "perhaps_complete": "started",  # it tells a session what its subagents in the background have found
+}
 BOUND = 1000
 """Requests that may wait for their delay, sessions for their next progress, and changes for their text."""
 
@@ -65,24 +69,24 @@ class Notifier:
         self._cards = Cards()
         self._delays = KeyedTimers(self._ring, bound=BOUND, dropped=_log_overflow, call_later=call_later)
         self._pauses = KeyedTimers(self._show, bound=BOUND, dropped=self._show, call_later=call_later)
-        self._stops = KeyedTimers(self._ended, bound=BOUND, dropped=self._ended, call_later=call_later)
+        self._held = KeyedTimers(self._send_held, bound=BOUND, dropped=self._send_held, call_later=call_later)
         self._texts: KeyedQueue[Change | contract.Event] = KeyedQueue(
             "bridge-text", self._send_with_text, bound=BOUND, dropped=_log_overflow
         )
 
     def notify(self, change: Change) -> None:
         """Take in a change. Returns at once."""
-        stopped = self._stops.cancel(change.session_id)
-        if stopped and change.kind != "interrupted":
-            self._ended(stopped)
+        held = self._held.cancel(change.session_id)
+        if held and REPLACED_BY[held.kind] != change.kind:
+            self._send_held(held)
         HANDLERS[change.kind](self, change)
 
     async def close(self, drain_seconds: float) -> None:
         """Send what is still waiting, delayed requests and progress at once, within `drain_seconds`."""
         for change in self._delays.close():
             self._ring(change)
-        for change in self._stops.close():
-            self._ended(change)
+        for change in self._held.close():
+            self._send_held(change)
         for change in self._pauses.close():
             self._show(change)
         for left in await self._texts.close(drain_seconds):
@@ -96,10 +100,10 @@ class Notifier:
         if state is None:
             return  # over already: what was held until the session was known
         self._open_runs.begin(session_id)
-        self._pauses.cancel(session_id)
-        state = self._cards.begin(session_id, state, self._monotonic())
-        directory = self._source.directory(session_id)
-        self._send(start_event(session_id, state, directory, change.subject_id, self._sender))
+        if self._cards.showing(session_id):
+            self._progress(change)  # it goes on after an end that was held back
+        else:
+            self._start(change, state)
 
     def _progress(self, change: Change) -> None:
         state = self._source.state(change.session_id, self._clock() * 1000)
@@ -134,15 +138,27 @@ class Notifier:
         self._end(change)
         self._texts.put(change.session_id, change)
 
-    def _stopped(self, change: Change) -> None:
+    def _hold(self, change: Change) -> None:
         self._pauses.cancel(change.session_id)
-        self._stops.start(change.session_id, STOP_SECONDS, change)
+        self._held.start(change.session_id, HELD_SECONDS[change.kind], change)
+
+    def _send_held(self, change: Change) -> None:
+        if change.kind == "stopped":
+            self._ended(change)
+        else:
+            self._completed(replace(change, kind="complete"))
 
     def _ended(self, change: Change) -> None:
         self._end(change)
         self._send(self._event(change, change.text))
 
     # What they share.
+
+    def _start(self, change: Change, state: contract.ContentState) -> None:
+        self._pauses.cancel(change.session_id)
+        shown = self._cards.begin(change.session_id, state, self._monotonic())
+        directory = self._source.directory(change.session_id)
+        self._send(start_event(change.session_id, shown, directory, change.subject_id, self._sender))
 
     def _ring(self, change: Change) -> None:
         alert = self._event(change, change.text)
@@ -189,7 +205,8 @@ HANDLERS: dict[Kind, Callable[[Notifier, Change], None]] = {
     "answered": Notifier._answered,
     "complete": Notifier._completed,
     "error": Notifier._ended,
-    "stopped": Notifier._stopped,
+    "stopped": Notifier._hold,
+    "perhaps_complete": Notifier._hold,
     "interrupted": Notifier._ended,
 }
 

@@ -7,8 +7,8 @@ from typing import Literal, Protocol
 from relay.contract import ContentState
 
 Kind = Literal[
-    "started", "progress", "asked", "answered", "complete", "error", "stopped", "interrupted", "unknown"
-]
+    "started", "progress", "asked", "answered", "complete", "perhaps_complete", "error", "stopped", "interrupted", "unknown",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Change:
       more, because it was answered, or because its session stopped or was deleted. `text` says what is asked.
     - `complete`, `error`: the run ended; `subject_id` is the id of its newest message, or of the event that ended it if
       no message was seen. `text` holds the error's own words.
+    - `perhaps_complete`: the same, unless it starts again within seconds: what it waited for has just ended.
     - `stopped`: the run ended because the user wanted it; it does not ring. `interrupted`: because the server stopped.
     - `unknown`: inside a source only: a session whose parent has to be asked for; its other changes wait for that.
 

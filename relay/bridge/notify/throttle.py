@@ -40,6 +40,10 @@ class Throttle:
             return 0.0
         return None if waited else max(0.0, shown.at + self._interval - now)
 
+    def showing(self, session_id: str) -> bool:
+        """Whether a state of the session was sent since it was forgotten."""
+        return session_id in self._shown
+
     def take(self, session_id: str, now: float) -> ContentState | None:
         """The newest state if one waits; it counts as sent now."""
         state = self._waiting.pop(session_id, None)
@@ -73,6 +77,10 @@ class Cards:
         shown = self._shown(session_id, state)
         self._throttle.sent(session_id, shown, now)
         return shown
+
+    def showing(self, session_id: str) -> bool:
+        """Whether its card shows a run that has not ended."""
+        return self._throttle.showing(session_id)
 
     def ask(self, session_id: str, request_id: str, state: ContentState, now: float) -> None:
         """An event is on its way that reports a request; its state is shown until it is answered."""

@@ -248,6 +248,26 @@ class TestCards:
         await notifier.close(1)
         assert sent.types() == ["start", "progress", "start", "progress"]
 
+    def test_a_run_that_its_subagents_set_off_again_is_not_complete_and_its_card_goes_on(
+        self, running: Notifier, source: FakeSource, sent: Sent, timers: Timers
+    ) -> None:
+        running.notify(Change("perhaps_complete", "ses_a", "msg_1"))
+        timers.turn_to(104.9)
+        running.notify(Change("started", "ses_a", "evt_2"))
+        work(running, source, "reading the report")
+        timers.turn_to(200.0)
+        assert sent.types() == ["start", "progress"]
+        assert sent.shown()[1] == ("working", "reading the report")
+
+    async def test_one_that_nothing_sets_off_again_is_complete(
+        self, running: Notifier, source: FakeSource, sent: Sent, timers: Timers
+    ) -> None:
+        source.texts["ses_a", "msg_1"] = "Launched."
+        running.notify(Change("perhaps_complete", "ses_a", "msg_1"))
+        timers.turn_to(105.0)
+        await eventually(lambda: len(sent.events) == 2)
+        assert (sent.types(), sent.events[1].body) == (["start", "complete"], "Launched.")
+
 
 class TestTexts:
     async def test_the_next_events_come_after_the_end_that_waits_for_its_text(

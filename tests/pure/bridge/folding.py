@@ -6,7 +6,7 @@
 
 from collections.abc import Callable
 
-from pure.bridge.wire import assistant, created, error, event, status, text, tool
+from pure.bridge.wire import assistant, background, created, error, event, status, text, tool
 from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1.fold import Sessions
 from relay.bridge.sources.opencode1.wire import Event, Info
@@ -53,6 +53,7 @@ WORDS: dict[str, Make] = {
     "no": _replied("permission.replied", reply="reject"),
     "answered": _replied("question.replied"),
     "dismissed": _replied("question.rejected"),
+    "background": lambda session, child: background(session, child),
     "tool": lambda session, command: tool(session, command),
     "says": lambda session, words: text(session, words),
     "disposed": lambda _, directory: event("server.instance.disposed", directory=directory),

@@ -148,6 +148,17 @@ IDLE = {
 }  # fmt: skip
 """After "new"."""
 
+BACKGROUND = {
+    "a subagent that ended in the gap": ("b: busy; idle; connected; sync", "perhaps_complete m1"),
+    "one that still works": ("b: busy; idle; connected; sync b; b: idle", "perhaps_complete m1"),
+    "the root's own end in the gap": ("b: busy; connected; sync b; b: idle", "perhaps_complete m1"),
+    "both ends in the gap": ("b: busy; connected; sync; end done", "|a; complete m1"),
+    "its own idle before the snapshot": ("b: busy; connected; mark; idle; sync b; b: idle", "perhaps_complete m1"),
+    "set off again in the gap": ("b: busy; idle; connected; sync a; idle", "complete m1"),
+    "a snapshot of another directory": ("b: busy; idle; connected; giveup; b: idle", "perhaps_complete m1"),
+}  # fmt: skip
+"""After "new; busy; step m1; b: new a; background b"."""
+
 UNOBSERVED = {
     "an idle before the snapshot waits for the newest message": ("mark; idle; idle; sync a; end aborted", "|a; stopped m1"),
     "an error is reported all the same": ("error; idle; sync", "error"),
@@ -172,6 +183,30 @@ def test_a_run_that_was_known(script: str, changes: str) -> None:
 @pytest.mark.parametrize(("script", "changes"), IDLE.values(), ids=IDLE)
 def test_a_session_that_did_not_run(script: str, changes: str) -> None:
     assert World().play(f"new; {script}") == changes
+
+
+@pytest.mark.parametrize(("script", "changes"), BACKGROUND.values(), ids=BACKGROUND)
+def test_a_run_with_a_subagent_in_the_background(script: str, changes: str) -> None:
+    world = World()
+    world.play("new; busy; step m1; b: new a; background b")
+    assert world.play(script) == changes
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_subagent_whose_root_does_not_work_works_in_the_background(restored: bool) -> None:
+    """Also one that no bridge saw begin: it is asked for before the snapshot counts."""
+    world = World()
+    if restored:
+        world.catch_up.restore(["a"])
+        snapshot = Snapshot(frozenset({HERE}), {"b": RetryStatus(type="busy")}, [])
+        assert world.catch_up.strangers(snapshot) == ["b"]
+        world.play("a: learnt; b: learnt a")
+        assert world.catch_up.strangers(snapshot) == []
+        for one in "ab":
+            world.sessions.learn(one, Info(id=one, directory=HERE))
+    else:
+        world.play("new; busy; b: new a; b: busy; connected")
+    assert world.play("sync b; b: idle") == "perhaps_complete"
 
 
 @pytest.mark.parametrize(("script", "changes"), UNOBSERVED.values(), ids=UNOBSERVED)

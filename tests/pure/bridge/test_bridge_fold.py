@@ -144,6 +144,38 @@ TREES = {
 }  # fmt: skip
 
 
+BACKGROUND = {
+    # anomalyco/opencode 1.18.33, recording bg_subagents.
+    "complete with the report of the last one": (
+        "b: busy; idle; idled; c: busy; b: idle; c: idle; busy; step m2; idle; idled",
+        "perhaps_complete m1; started; complete m2",
+    ),
+    "complete without a report": ("b: busy; idle; b: idle; b: idled", "perhaps_complete m1"),
+    "a subagent that fails, too": ("b: busy; idle; b: error; b: idle", "perhaps_complete m1"),
+    "or is deleted": ("b: busy; idle; b: deleted", "perhaps_complete m1"),
+    "a subagent that ended before": ("b: busy; b: idle; idle", "complete m1"),
+    "another prompt meanwhile": ("b: busy; idle; busy; b: idle; step m2; idle", "complete m2"),
+    "another prompt is done meanwhile": ("b: busy; idle; busy; step m2; idle; b: idle", "perhaps_complete m2"),
+    "a subagent's subagent": ("d: new b; b: background d; b: busy; d: busy; b: idle; idle; d: idle", "perhaps_complete m1"),
+    "a subagent asks": (
+        "b: busy; idle; b: ask p1; b: yes p1; b: idle", "asked p1; answered p1; perhaps_complete m1",
+    ),
+    "an error is one at once": ("b: busy; error; idle; b: idle", "error m1"),
+    "an error while it waits": ("b: busy; idle; error; b: idle", "error m1"),
+    "an abort is one at once": ("b: busy; abort; idle; b: idle", "stopped m1"),
+    "a disposed instance": ("b: busy; idle; disposed /code/demo", "interrupted m1"),
+    "a root that is deleted": ("b: busy; idle; deleted; b: idle", "stopped m1"),
+    "a subagent that is waited for is none": ("d: new a; d: busy; idle; d: idle", "complete m1"),
+}  # fmt: skip
+"""After "new; busy; step m1", with b and c in the background, and what is reported of the root after its start."""
+
+
+@pytest.mark.parametrize(("script", "changes"), BACKGROUND.values(), ids=BACKGROUND)
+def test_subagents_in_the_background(script: str, changes: str) -> None:
+    begin = "new; busy; step m1; b: new a; c: new a; background b; background c"
+    assert play(f"{begin}; {script}") == f"started; {changes}"
+
+
 @pytest.mark.parametrize(("script", "changes"), TURNS.values(), ids=TURNS)
 def test_turns(script: str, changes: str) -> None:
     assert play(f"new; {script}") == f"started; {changes}"
@@ -230,6 +262,15 @@ class TestCard:
         assert sessions.fold(tool("c", "ls"))[0].session_id == "a"
         assert self.shown(sessions) == "bash: ls"
 
+    def test_a_subagents_work_in_the_background_shows_though_the_root_is_idle(
+        self, sessions: Sessions
+    ) -> None:
+        play("b: new a; background b; b: busy; idle; idled", sessions)
+        assert [change.kind for change in sessions.fold(tool("b", "ls"))] == ["progress"]
+        assert self.shown(sessions) == "bash: ls"
+        play("b: idle", sessions)
+        assert self.shown(sessions) is None
+
     def test_a_retry_says_which_when_and_why(self, sessions: Sessions) -> None:
         for retried, shown in (
             (status("a", "retry", attempt=2, message="Overloaded", next=8000), ("retry", "Overloaded", "Retry 2 in 8s")),
@@ -298,12 +339,13 @@ SESSIONS, MESSAGES, REQUEST_IDS = ("a", "b", "c", "d"), ("m1", "m2"), ("p1", "p2
 ANY_STEP = st.sampled_from(
     [f"{one}: {word}" for one, word in itertools.product(SESSIONS, ("new", "busy", "retry", "idle", "error", "abort", "overflow", "deleted"))]
     + [f"{one}: new {parent}" for one, parent in itertools.product(SESSIONS, SESSIONS)]
+    + [f"{one}: background {child}" for one, child in itertools.product(SESSIONS, SESSIONS)]
     + [f"{one}: step {message}" for one, message in itertools.product(SESSIONS, MESSAGES)]
     + [f"{one}: {word} {request}" for one, word, request in itertools.product(SESSIONS, ("ask", "yes", "no"), REQUEST_IDS)]
     + [f"{one}: tool {command}" for one, command in itertools.product(SESSIONS, ("ls", "npm test"))]
     + ["disposed /code/demo"]
 )  # fmt: skip
-ENDS = ("complete", "error", "stopped", "interrupted")
+ENDS = ("complete", "perhaps_complete", "error", "stopped", "interrupted")
 
 
 @settings(deadline=None, max_examples=200)
@@ -317,7 +359,11 @@ def test_in_any_order_of_events(script: list[str]) -> None:
         for change in changes_of(step, sessions):
             changes += [change]
             changes += sessions.learn(change.session_id, None) if change.kind == "unknown" else []
-    once = [(one.kind, one.subject_id) for one in changes if one.kind in ("asked", "complete", "error")]
+    once = [
+        (one.kind, one.subject_id)
+        for one in changes
+        if one.kind in ("asked", "complete", "perhaps_complete", "error")
+    ]
     assert len(once) == len(set(once))
     asked, running = set(), set()
     for change in changes:

@@ -46,6 +46,7 @@ EXPECTED: dict[str, dict[str, int]] = {
     "i_sigkill_while_streaming": {},
     "i_sigterm_while_streaming": {},
     "m_slow_first_token": {"complete": 1},
+    "bg_subagents": {"complete": 2, "permission": 1},
     "config_change_during_run": {"error": 2},
     "doom_loop": {"permission": 1, "complete": 1},
     "error_without_idle": {"error": 7, "complete": 3},
@@ -58,7 +59,7 @@ EXPECTED: dict[str, dict[str, int]] = {
 OUTSIDE = {"error_without_idle": ["error"], "config_change_during_run": ["interrupted"]}
 """What is reported of a session without a run: failures before one, and what the end of one turns out to be."""
 
-RUN_KINDS = ("started", "complete", "error", "stopped", "interrupted")
+RUN_KINDS = ("started", "complete", "perhaps_complete", "error", "stopped", "interrupted")
 
 ASKED = {
     "b_permission_once": ["bash: echo hello; sleep 1; echo world"],

@@ -43,3 +43,10 @@ def tool(session: str, command: str) -> Event:
 def text(session: str, words: str, message: str = "msg_1", **more: Any) -> Event:
     part = {"type": "text", "text": words, "messageID": message} | more
     return event("message.part.updated", sessionID=session, part=part)
+
+
+def background(session: str, child: str) -> Event:
+    """The task tool has started a subagent and does not wait for it."""
+    state = {"input": {"description": "Research"}, "metadata": {"sessionId": child, "background": True}}
+    part = {"type": "tool", "tool": "task", "messageID": "msg_1", "state": state}
+    return event("message.part.updated", sessionID=session, part=part)

@@ -79,6 +79,11 @@ class CatchUp:
             session.learnt = session.running = True
             session.phase = "busy"
 
+    def strangers(self, snapshot: Snapshot) -> list[str]:
+        """The sessions of a snapshot of which nothing is known: whose subagents they are has to be asked first."""
+        known = {session_id for session_id, session in self._runs.tree if session.learnt}
+        return [one for one in snapshot.statuses if one not in known and not self._runs.tree.deleted(one)]
+
     def unplaced(self) -> list[str]:
         """The running sessions whose directory is not known."""
         return [
@@ -102,10 +107,11 @@ class CatchUp:
     def resync(self, snapshot: Snapshot, mark: int) -> tuple[list[Change], list[str]]:
         """What the snapshot changes, and the root sessions that ended meanwhile."""
         changes = self._busy(snapshot, mark)
+        self._note_background(snapshot)
         ended: list[str] = []
-        for session_id, session in self._runs.tree:
+        for session_id, session in sorted(self._runs.tree, key=lambda one: one[1].parent_id is None):
             if session.unsure:
-                ended.append(session_id)
+                changes += self._idle(session_id, session, ended)
             elif session.quiet or session.touched > mark:
                 session.unobserved = False
             elif session_id in snapshot.statuses:
@@ -113,6 +119,8 @@ class CatchUp:
                 changes += self._answered(session_id, session, snapshot, mark)
             elif session.directory in snapshot.directories:
                 changes += self._idle(session_id, session, ended)
+        for session_id, _ in self._runs.tree:
+            changes += self._runs.release(session_id, self._runs.fresh_id())
         for asking in snapshot.requests:
             if asking.session_id in snapshot.statuses:
                 changes += self._runs.ask(asking)
@@ -168,6 +176,13 @@ class CatchUp:
             self._runs.tree.session(session_id).touched = mark
         return changes
 
+    def _note_background(self, snapshot: Snapshot) -> None:
+        """A subagent that works while its root does not, works in the background."""
+        for session_id in snapshot.statuses:
+            session, root_id = self._runs.tree.get(session_id), self._runs.tree.root(session_id)
+            if session and root_id != session_id and root_id not in snapshot.statuses:
+                session.background = True
+
     def _answered(self, session_id: str, session: Session, snapshot: Snapshot, mark: int) -> list[Change]:
         listed = {asking.id for asking in snapshot.requests}
         gone = [one for one, asked_at in session.pending.items() if asked_at <= mark and one not in listed]
@@ -175,7 +190,10 @@ class CatchUp:
 
     def _idle(self, session_id: str, session: Session, ended: list[str]) -> list[Change]:
         if session.running and session.parent_id is None:
-            ended.append(session_id)
+            if self._runs.works_below(session_id):
+                session.phase, session.waiting, session.unobserved = "idle", True, False
+            elif not session.waiting:
+                ended.append(session_id)
             return []
         session.phase, session.running, session.unobserved = "idle", False, False
         return self._runs.withdraw(session_id, session)
@@ -186,6 +204,7 @@ class CatchUp:
         failure = failure_of(newest) if newest and how == "error" else None
         session.newest_id = max(session.newest_id, newest.info.id if newest else "")
         session.phase, session.running, session.unobserved = "idle", False, False
+        session.waiting = False
         words = error_words(SessionError(error=failure)) if failure else ""
         event_id = session.end_subject(self._runs.fresh_id())
         session.ended_at = self._runs.events + 1

@@ -15,6 +15,7 @@ from relay.bridge.sources.opencode1.session import (
     Phase,
     Session,
     Signal,
+    background_child,
     error_words,
     last_line,
     tool_line,
@@ -89,7 +90,7 @@ class Sessions:
 
     def forget(self, session_id: str) -> list[Change]:
         """The server says that it does not know the session: it was deleted."""
-        return self._tree.delete(session_id, self._runs.fresh_id())
+        return self._runs.delete(session_id, self._runs.fresh_id())
 
     # Handlers, one for each kind of event.
 
@@ -98,7 +99,7 @@ class Sessions:
 
     def _on_deleted(self, event_id: str, known: Properties, _: Event) -> list[Change]:
         session_id = known.info.id if known.info else known.session_id
-        return self._tree.delete(session_id, event_id) if session_id else []
+        return self._runs.delete(session_id, event_id) if session_id else []
 
     def _on_status(self, event_id: str, known: Properties, event: Event) -> list[Change]:
         if known.status is None or not known.session_id:
@@ -157,6 +158,8 @@ class Sessions:
 
     def _on_part(self, event_id: str, event: Event) -> list[Change]:
         doing = details(event.properties, PartUpdated)
+        if child_id := background_child(doing.part):
+            self._tree.session(child_id).background = True
         session = self._tree.get(doing.session_id)
         root_id = self._tree.root(doing.session_id)
         root = self._tree.get(root_id)

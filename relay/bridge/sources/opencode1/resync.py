@@ -91,6 +91,8 @@ class Resync:
         recent = await self._recent()
         mark = self._catch_up.mark()
         snapshot = await self._snapshot(self._directories(recent))
+        for session_id in self._catch_up.strangers(snapshot):
+            await self._place(session_id)
         changes, ended = self._catch_up.resync(snapshot, mark)
         self._act(changes)
         for session_id in self._catch_up.running():

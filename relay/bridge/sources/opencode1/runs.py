@@ -57,18 +57,47 @@ class Runs:
         self._touch(session)
         session.touched_by = event_id
         changes = self.withdraw(session_id, session) if signal == "idle" else []
+        changes += self._step(session_id, session, signal, event_id, words)
+        return changes + self.release(self.tree.root(session_id), event_id)
+
+    def _step(
+        self, session_id: str, session: Session, signal: Signal, event_id: str, words: str
+    ) -> list[Change]:
         before = session.phase
         session.phase, outcome = step(before, signal)
         _note(session, signal, event_id)
+        if outcome == "complete" and session.parent_id is None and self.works_below(session_id):
+            session.waiting = True
+            return self.progress(session_id, event_id)
         if session.unsure and outcome != "error":
-            return (
-                changes  # an abort, an error and a yes may be in the gap: the newest message knows (catch_up)
-            )
+            return []  # an abort, an error and a yes may be in the gap: the newest message knows (catch_up)
         if kind := _turned(session, outcome):
-            return changes + self._turn(session_id, session, kind, event_id, words)
-        if session.phase != before or signal == "retry":
-            changes += self.progress(session_id, event_id)
+            return self._turn(session_id, session, kind, event_id, words)
+        moved = session.phase != before or signal == "retry"
+        changes = self.progress(session_id, event_id) if moved else []
         return changes + self.tree.ask_for(session_id)
+
+    def works_below(self, root_id: str) -> bool:
+        """Whether a subagent of a root works in the background."""
+        return any(
+            session.background and session.phase in RUNNING and self.tree.root(session_id) == root_id
+            for session_id, session in self.tree
+        )
+
+    def release(self, root_id: str, event_id: str) -> list[Change]:
+        """A root that waits for subagents in the background is complete with the last of them.
+
+        OpenCode 1.18.33 gives the root their reports as prompts, some milliseconds later, so it may start again at once.
+        """
+        root = self.tree.get(root_id)
+        if root is None or not root.waiting or self.works_below(root_id):
+            return []
+        return self._turn(root_id, root, "perhaps_complete", event_id, "")
+
+    def delete(self, session_id: str, event_id: str) -> list[Change]:
+        """The session is gone, for good."""
+        root_id = self.tree.root(session_id)
+        return self.tree.delete(session_id, event_id) + self.release(root_id, event_id)
 
     def repeats(self, session_id: str | None, event_id: str, failing: SessionError) -> bool:
         """Whether an error says again, once and at once, what the session's newest error said."""
@@ -134,7 +163,7 @@ class Runs:
         return [Change("progress", root_id, event_id)] if root and root.learnt and root.running else []
 
     def _turn(self, session_id: str, session: Session, kind: Kind, event_id: str, words: str) -> list[Change]:
-        session.running = kind == "started"
+        session.running, session.waiting = kind == "started", False
         if session.running:
             session.doing, session.failed_by = STARTING, ""
         else:
@@ -161,7 +190,7 @@ def _note(session: Session, signal: Signal, event_id: str) -> None:
     if signal == "aborted" and session.running:
         session.aborted_by = event_id
     if session.phase in RUNNING:
-        session.aborted_by = ""
+        session.aborted_by, session.waiting = "", False
 
 
 def _near(earlier_id: str, later_id: str) -> bool:
@@ -176,4 +205,5 @@ def _turned(session: Session, outcome: Outcome | None) -> Kind | None:
         return outcome
     if session.phase in RUNNING and not session.running:
         return "started"
-    return "stopped" if session.phase == "idle" and session.running else None
+    stopped = session.phase == "idle" and session.running and not session.waiting
+    return "stopped" if stopped else None

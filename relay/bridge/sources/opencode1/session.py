@@ -117,11 +117,15 @@ class Session(TreeSession):
       repeated; `aborted_by`: that of the abort of its newest run.
     - `unobserved`: a root that ran when the stream was cut, and the server was not asked since, so that an idle does not
       say how the run ended.
+    - `background`: a subagent that its parent does not wait for; `waiting`: a root whose turn is complete, but not the work
+      of its subagents in the background.
     """
 
     phase: Phase = "unknown"
     step_id: str | None = None
     unobserved: bool = False
+    waiting: bool = False
+    background: bool = False
     doing: str = STARTING
     retry: Retry | None = None
     touched: int = 0
@@ -138,7 +142,7 @@ class Session(TreeSession):
     @property
     def unsure(self) -> bool:
         """The run is over, but nobody knows how."""
-        return self.unobserved and self.running and self.phase == "idle"
+        return self.unobserved and self.running and self.phase == "idle" and not self.waiting
 
     def state(self, now_ms: float) -> contract.ContentState:
         """What the card shows while the session runs."""
@@ -201,6 +205,14 @@ def tool_line(tool: Tool, directory: str | None) -> str:
     words = next((text for key in INPUT_KEYS if (text := _words(tool.state.input.get(key)))), "")
     words = words or _words(tool.state.title)
     return redact(_joined(tool.tool, _relative(words, directory))) if words else ""
+
+
+def background_child(tool: Tool) -> str:
+    """The session of a subagent that the task tool starts without waiting for it (observed on 1.18.33); "" if it does not."""
+    metadata = tool.state.metadata
+    if tool.tool != "task" or not isinstance(metadata, dict) or metadata.get("background") is not True:
+        return ""
+    return _words(metadata.get("sessionId"))
 
 
 def last_line(text: str) -> str:

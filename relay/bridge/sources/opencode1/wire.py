@@ -124,6 +124,7 @@ class ToolState(Wire, frozen=True, kw_only=True):
 
     input: dict[str, Any] = {}
     title: str | None = None
+    metadata: Any = None
 
 
 class Tool(Wire, frozen=True, kw_only=True):
