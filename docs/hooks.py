@@ -7,6 +7,7 @@ other and to notebooks as files of the repository, so that the links work there 
 
 import argparse
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -24,7 +25,9 @@ from relay import contract
 from relay.__main__ import _parser as relay_parser
 from relay.server.settings import VARIABLES
 from simulator.__main__ import _parser as simulator_parser
+from simulator.apns.checks import CHECKS
 from simulator.apns.faults import load as load_faults
+from simulator.apns.profile import explain
 from simulator.lab.control.table import ROUTES
 from simulator.phone.settings import SETTINGS
 
@@ -125,12 +128,29 @@ def fault_rules() -> str:
     return text.split("\n", 1)[1].strip("\n")
 
 
+def apns_profile() -> str:
+    """The adjustable values of the sandbox, each with its source and how sure it is."""
+    rows = [
+        (f"`{knob.name}`", f"`{json.dumps(knob.default)}`", knob.meaning, knob.source, knob.confidence)
+        for knob in explain()
+    ]
+    return _table(("Value", "Default", "", "Source", ""), rows)
+
+
+def apns_checks() -> str:
+    """What the sandbox checks in a push, in order, with the reason it answers, the source and how sure that is."""
+    rows = [(check.name, f"`{check.reason}`", check.source, check.confidence) for check in CHECKS]
+    return _table(("Check", "Reason", "Source", ""), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "settings": settings,
     "relay routes": relay_routes,
     "control routes": control_routes,
     "phone settings": phone_settings,
     "fault rules": fault_rules,
+    "apns profile": apns_profile,
+    "apns checks": apns_checks,
 }
 
 

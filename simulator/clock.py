@@ -4,6 +4,7 @@ import asyncio
 import heapq
 import itertools
 import time
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 
@@ -89,6 +90,20 @@ class VirtualClock:
             await _let_others_run()
         self._now = target
         await _let_others_run()
+
+
+class TurnableClock(VirtualClock):
+    """A virtual clock that begins at the machine's time, in a world where providers keep a time of their own."""
+
+    def __init__(self, machine: Callable[[], float] = time.time) -> None:
+        self._machine = machine
+        self._began = machine()
+        super().__init__(self._began)
+
+    def outside(self) -> tuple[float, float]:
+        """What others may take the time to be: the machine's, and the machine's with all that this clock was turned."""
+        now = self._machine()
+        return now, now + self.now() - self._began
 
 
 async def _let_others_run(turns: int = 5) -> None:

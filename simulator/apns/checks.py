@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
-from simulator.apns.authentication import ProviderState, ProviderToken
+from simulator.apns.authentication import ProviderState
 from simulator.apns.messages import DEVICE_PATH, Request
 from simulator.apns.profile import Profile
-from simulator.apns.reasons import APPLE, TOKENS, Confidence
+from simulator.apns.provider_token import Flaw, ProviderToken
+from simulator.apns.reasons import APPLE, REASONS, TOKENS, Confidence
 from simulator.apns.registry import SUFFIX_OF, App, DeviceToken, Realm
 
 Stage = Literal["route", "provider", "push", "device"]
@@ -39,6 +40,10 @@ SINGLE_FIELDS: Final = frozenset(
     }
 )
 
+FIRST_MILLISECONDS: Final = 1e11  # as seconds, more than a thousand years ahead
+DER_SOURCE: Final = "Apple: Sending push notifications using command-line tools; GitHub jchambers/pushy"
+IAT_SOURCE: Final = "GitHub swift-server-community/APNSwift PR 246"
+
 PUSH_TYPES: Final = frozenset(SUFFIX_OF) | {"mdm"}  # an mdm topic has no bundle id
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TOPIC: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -50,8 +55,9 @@ _HEX: Final = re.compile(r"([0-9a-f]{2})+")
 class RequestContext:
     """A request beside all that is known about it, looked up beforehand. The predicates only compare.
 
-    `provider_token` None = none that verifies; `app` = owner of the topic; `device_token` = the record of the
-    token in this realm; `pushes_left` = what the device token's rate still allows.
+    `provider_token` None = none, or one with a flaw; `provider_now` = the time by which its iat is judged, `now` but for
+    clocks that are turned; `app` = owner of the topic; `device_token` = the record of the token in this realm;
+    `pushes_left` = what the device token's rate still allows.
     """
 
     request: Request
@@ -59,8 +65,9 @@ class RequestContext:
     profile: Profile
     provider: ProviderState
     now: float
+    provider_now: float
     bearer: str | None
-    provider_token: ProviderToken | None
+    provider_token: ProviderToken | Flaw | None
     app: App | None
     device_token: DeviceToken | None
     payload: dict[str, Any] | None
@@ -73,8 +80,18 @@ class RequestContext:
 
     def verified(self) -> ProviderToken:
         """The provider token, for what comes after the rows that refuse a request without one."""
-        assert self.provider_token is not None
+        assert isinstance(self.provider_token, ProviderToken)
         return self.provider_token
+
+    @property
+    def valid_token(self) -> ProviderToken | None:
+        """The provider token if there is one that verifies."""
+        return self.provider_token if isinstance(self.provider_token, ProviderToken) else None
+
+    @property
+    def age(self) -> float:
+        """Seconds since the provider token says it was issued, below zero if that is yet to come."""
+        return self.provider_now - self.verified().issued_at
 
     def known_token(self) -> DeviceToken:
         """The device token's record, for what comes after the row that refuses an unknown one."""
@@ -88,6 +105,7 @@ C = TypeVar("C", bound="RequestContext")
 class Check(NamedTuple, Generic[C]):
     """One row: `fails` says whether the request breaks the rule; then the answer is `reason`.
 
+    `why` is no part of the answer: APNs says the reason only, and whoever tests with this sandbox has to find the mistake.
     A request that reached the stage "push" has proved its provider: APNs then raises the connection's stream limit.
     """
 
@@ -98,11 +116,16 @@ class Check(NamedTuple, Generic[C]):
     source: str
     confidence: Confidence
     provider: Provider = "any"  # whom the row concerns
+    why: Callable[[C], str] | None = None  # more than the reason says, for the journal
 
     @property
     def proves_provider(self) -> bool:
         """Whether a request that fails here has passed all rows about its provider."""
         return self.stage in ("push", "device")
+
+    def explained(self, context: C) -> str:
+        """What is wrong, for people."""
+        return REASONS[self.reason].meaning if self.why is None else self.why(context)
 
 
 def first_failed(context: RequestContext) -> Check[RequestContext] | None:
@@ -154,6 +177,53 @@ def _is_unrelated(context: RequestContext) -> bool:
     if first.topics is None or key.topics is None:  # a team key and a topic-specific one, in either order
         return True
     return first.related_to != key.key_id and key.related_to != first.key_id
+
+
+# Why the provider was refused, in words.
+
+
+def _why_missing(context: RequestContext) -> str:
+    if "authorization" not in context.request.headers:
+        return "there is no authorization header, and the connection has shown no client certificate"
+    return "authorization is not the word bearer and a provider token"
+
+
+def _why_flawed(context: RequestContext) -> str:
+    token = context.provider_token
+    return token.why if isinstance(token, Flaw) else ""
+
+
+def _why_future(context: RequestContext) -> str:
+    ahead = f"iat lies {-context.age:.0f} s ahead of this server's clock, {context.profile.clock_skew:.0f} s are allowed"
+    return ahead + (
+        ": it looks like milliseconds" if context.verified().issued_at > FIRST_MILLISECONDS else ""
+    )
+
+
+def _why_expired(context: RequestContext) -> str:
+    return f"the provider token is {context.age:.0f} s old, and good for {context.profile.provider_token_age:.0f} s"
+
+
+def _why_too_soon(context: RequestContext) -> str:
+    limit, window = context.profile.provider_tokens, context.profile.provider_token_window
+    return f"more than {limit} provider tokens came on this connection within {window:.0f} s: use one for 20 to 60 minutes"
+
+
+def _why_environment(context: RequestContext) -> str:
+    key = context.verified().key
+    return f"the key {key.key_id} is for {key.realm}, and this is {context.realm}"
+
+
+def _why_other_team(context: RequestContext) -> str:
+    return f"the connection began with the team {context.provider.team_id}, and this token is of {context.verified().key.team_id}"
+
+
+def _why_unrelated(context: RequestContext) -> str:
+    first = context.provider.first_key
+    began = "" if first is None else first.key_id
+    return (
+        f"the connection began with the key {began}, and {context.verified().key.key_id} is not related to it"
+    )
 
 
 def _is_topic_outside_certificate(context: RequestContext) -> bool:
@@ -208,16 +278,18 @@ CHECKS: Final[tuple[Check[RequestContext], ...]] = (
     Check("method is POST", "route", lambda c: c.request.method != "POST", "MethodNotAllowed", APPLE, "observed"),
     Check("path is /3/device/", "route", lambda c: has_path_beyond_token(c.request.path), "BadPath", APPLE, "documented"),
     Check("no header twice", "route", lambda c: bool(c.request.repeated & SINGLE_FIELDS), "DuplicateHeaders", APPLE, "documented"),
-    Check("connection not wedged", "provider", lambda c: c.provider.wedged, "ExpiredProviderToken", "GitHub jchambers/pushy PR 783", "observed"),
-    Check("provider token present", "provider", lambda c: c.bearer is None, "MissingProviderToken", APPLE, "documented", "by token"),
-    Check("provider token verifies", "provider", lambda c: c.provider_token is None, "InvalidProviderToken", TOKENS, "documented", "by token"),
-    Check("key not revoked", "provider", lambda c: c.verified().key.revoked, "InvalidProviderToken", TOKENS, "assumed", "by token"),
-    Check("iat not in the future", "provider", lambda c: c.verified().issued_at > c.now + c.profile.clock_skew, "InvalidProviderToken", TOKENS, "assumed", "by token"),
-    Check("iat within the hour", "provider", lambda c: c.verified().issued_at < c.now - c.profile.provider_token_age, "ExpiredProviderToken", TOKENS, "documented", "by token"),
-    Check("provider token not new too soon", "provider", lambda c: c.provider.is_update_too_soon(c.verified().text, c.profile, c.now), "TooManyProviderTokenUpdates", TOKENS, "documented", "by token"),
-    Check("key serves this environment", "provider", lambda c: c.verified().key.realm not in (None, c.realm), "BadEnvironmentKeyInToken", TOKENS, "documented", "by token"),
-    Check("one team a connection", "provider", lambda c: c.provider.team_id not in (None, c.verified().key.team_id), "InvalidProviderToken", PUSHY, "assumed", "by token"),
-    Check("key related to the first", "provider", _is_unrelated, "UnrelatedKeyIdInToken", TOKENS, "documented", "by token"),
+    Check("connection not wedged", "provider", lambda c: c.provider.wedged, "ExpiredProviderToken", "GitHub jchambers/pushy PR 783", "observed", why=lambda _: "the connection has had an expired provider token and takes no other: open a new one"),
+    Check("provider token present", "provider", lambda c: c.bearer is None, "MissingProviderToken", APPLE, "documented", "by token", _why_missing),
+    Check("provider token verifies", "provider", lambda c: not isinstance(c.provider_token, ProviderToken), "InvalidProviderToken", TOKENS, "documented", "by token", _why_flawed),
+    Check("signature as the profile takes it", "provider", lambda c: c.verified().form == "DER" and not c.profile.der_signatures, "InvalidProviderToken", DER_SOURCE, "assumed", "by token", lambda _: "the signature is in DER, and this profile takes r||s (RFC 7518 section 3.4) only"),
+    Check("iat as the profile takes it", "provider", lambda c: c.verified().is_iat_text and not c.profile.iat_texts, "InvalidProviderToken", IAT_SOURCE, "assumed", "by token", lambda _: "iat is not a number but digits in a string, and this profile takes a number (RFC 7519 section 4.1.6) only"),
+    Check("key not revoked", "provider", lambda c: c.verified().key.revoked, "InvalidProviderToken", TOKENS, "assumed", "by token", lambda c: f"the key {c.verified().key.key_id} was revoked"),
+    Check("iat not in the future", "provider", lambda c: -c.age > c.profile.clock_skew, "InvalidProviderToken", TOKENS, "assumed", "by token", _why_future),
+    Check("iat within the hour", "provider", lambda c: c.age > c.profile.provider_token_age, "ExpiredProviderToken", TOKENS, "documented", "by token", _why_expired),
+    Check("provider token not new too soon", "provider", lambda c: c.provider.is_update_too_soon(c.verified().text, c.profile, c.now), "TooManyProviderTokenUpdates", TOKENS, "documented", "by token", _why_too_soon),
+    Check("key serves this environment", "provider", lambda c: c.verified().key.realm not in (None, c.realm), "BadEnvironmentKeyInToken", TOKENS, "documented", "by token", _why_environment),
+    Check("one team a connection", "provider", lambda c: c.provider.team_id not in (None, c.verified().key.team_id), "InvalidProviderToken", PUSHY, "assumed", "by token", _why_other_team),
+    Check("key related to the first", "provider", _is_unrelated, "UnrelatedKeyIdInToken", TOKENS, "documented", "by token", _why_unrelated),
     Check("apns-id is a UUID", "push", _is_bad_id, "BadMessageId", SENDING, "documented"),
     Check("topic present", "push", lambda c: not c.request.topic, "MissingTopic", SENDING, "documented"),
     Check("topic well-formed", "push", lambda c: _TOPIC.fullmatch(c.request.topic or "") is None, "BadTopic", APPLE, "documented"),

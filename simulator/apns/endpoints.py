@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple, Protocol
 
-from simulator.apns.authentication import ProviderState, TokenReader, bearer
+from simulator.apns.authentication import ProviderState
 from simulator.apns.channels.registry import Channels
 from simulator.apns.checks import (
     PRIORITIES,
@@ -21,19 +21,22 @@ from simulator.apns.delivery.mailbox import AcceptedPush
 from simulator.apns.faults import Action, AnswerWith
 from simulator.apns.messages import ACCEPTED, DEFAULT_PRIORITY, Request, Response, apns_uuid
 from simulator.apns.profile import Profile, Rate
+from simulator.apns.provider_token import Flaw, ProviderToken, TokenReader, bearer
 from simulator.apns.reasons import REASONS
 from simulator.apns.registry import Realm, Registry
-from simulator.clock import Clock
+from simulator.clock import Clock, TurnableClock
 
 
 class Decision(NamedTuple):
     """What becomes of a request: the response (None: none was made), whether the provider proved itself, the pushes that
-    now go to devices, and the fault that happens to the response on its way."""
+    now go to devices, the fault that happens to the response on its way, and what is wrong with the request, in words that
+    go to the journal and not to the provider."""
 
     response: Response | None
     authenticated: bool
     pushes: tuple[AcceptedPush, ...] = ()
     fault: Action | None = None
+    why: str | None = None
 
 
 class Endpoint(Protocol):
@@ -64,6 +67,25 @@ class Environment:
         """As given; a new one in upper case, as seen from the real server, if it is absent or no UUID."""
         return given if given is not None and is_canonical(given) else apns_uuid(self.random.getrandbits(128))
 
+    def token_of(self, request: Request) -> tuple[str | None, ProviderToken | Flaw | None]:
+        """The text behind `bearer`, and what it is."""
+        text = bearer(request.headers.get("authorization"))
+        return text, None if text is None else self.token_reader.read(text)
+
+    def provider_now(self, token: ProviderToken | Flaw | None) -> float:
+        """The time by which a token's iat is judged: APNs' own; where that one does not fit it, another that a provider has.
+
+        On a clock that is turned a provider goes on living by the machine's time, or by that and what was turned.
+        """
+        now = self.clock.now()
+        if not isinstance(token, ProviderToken) or not isinstance(self.clock, TurnableClock):
+            return now
+        oldest, newest = (
+            token.issued_at + self.profile.provider_token_age,
+            token.issued_at - self.profile.clock_skew,
+        )
+        return next((at for at in (now, *self.clock.outside()) if newest <= at <= oldest), now)
+
     def unique_id(self) -> str:
         """For apns-unique-id, in lower case."""
         return apns_uuid(self.random.getrandbits(128)).lower()
@@ -85,7 +107,7 @@ class PushEndpoint:
         check = first_failed(context)
         if check is not None:
             return refusal(context, check, apns_id)
-        provider.learn(context.provider_token, None, context.profile, context.now)
+        provider.learn(context.valid_token, None, context.profile, context.now)
         self._buckets.take(request.token, context.profile.device_rate, context.now)
         # Only in the development environment (Apple: Viewing the status of push notifications).
         shown_id = unique_id if environment.realm == "sandbox" else None
@@ -101,7 +123,7 @@ class PushEndpoint:
 
     def _context(self, request: Request, provider: ProviderState) -> RequestContext:
         environment = self._environment
-        text = bearer(request.headers.get("authorization"))
+        text, provider_token = environment.token_of(request)
         now, profile = environment.clock.now(), environment.profile
         return RequestContext(
             request=request,
@@ -109,8 +131,9 @@ class PushEndpoint:
             profile=profile,
             provider=provider,
             now=now,
+            provider_now=environment.provider_now(provider_token),
             bearer=text,
-            provider_token=None if text is None else environment.token_reader.read(text),
+            provider_token=provider_token,
             app=environment.registry.topics.get(request.topic or ""),
             device_token=environment.registry.tokens[environment.realm].get(request.token),
             payload=request.payload(),
@@ -123,11 +146,11 @@ def refusal(context: C, check: Check[C], apns_id: str, request_id: str | None = 
     reason = check.reason
     if reason == "BadEnvironmentKeyInToken":
         reason = context.profile.environment_reason
-    valid_token = context.provider_token if check.proves_provider else None
+    valid_token = context.valid_token if check.proves_provider else None
     context.provider.learn(valid_token, reason, context.profile, context.now)
     gone_since = _gone_since(context, reason)
     response = Response(REASONS[reason].status, reason, apns_id, None, gone_since, request_id)
-    return Decision(response, check.proves_provider)
+    return Decision(response, check.proves_provider, why=check.explained(context))
 
 
 def _gone_since(context: RequestContext, reason: str) -> int | None:

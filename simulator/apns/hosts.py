@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from simulator.apns.authentication import ProviderState, TokenReader
+from simulator.apns.authentication import ProviderState
 from simulator.apns.channels.checks import BROADCAST_PATH
 from simulator.apns.channels.endpoint import BroadcastEndpoint, ChannelEndpoint
 from simulator.apns.channels.registry import Channels
@@ -17,6 +17,8 @@ from simulator.apns.endpoints import Decision, Endpoint, Environment, PushEndpoi
 from simulator.apns.faults import AnswerWith, Fault, FaultTable
 from simulator.apns.messages import Request, Response
 from simulator.apns.profile import Profile
+from simulator.apns.provider_token import TokenReader
+from simulator.apns.reasons import REASONS
 from simulator.apns.registry import REALMS, Realm, Registry
 from simulator.clock import Clock
 from simulator.journal import Journal
@@ -63,7 +65,7 @@ class Host:
         else:
             decision = endpoint.handle(request, provider) if fault.is_processed else NOT_PROCESSED
             decision = _with_fault(decision, fault, endpoint, request)
-        self._record(request, decision.response, fault)
+        self._record(request, decision, fault)
         for push in decision.pushes:
             self._deliveries.deliver(push)
         return decision
@@ -71,12 +73,14 @@ class Host:
     def refuse(self, request: Request, reason: str) -> Decision:
         """Turn a request away unread, because of the state of its connection or of the server."""
         response = self._endpoint_for(request.path).staged(request, AnswerWith(reason))
-        self._record(request, response, None)
-        return Decision(response, authenticated=False)
+        known = REASONS.get(reason)
+        decision = Decision(response, authenticated=False, why=None if known is None else known.meaning)
+        self._record(request, decision, None)
+        return decision
 
-    def _record(self, request: Request, response: Response | None, fault: Fault | None) -> None:
+    def _record(self, request: Request, decision: Decision, fault: Fault | None) -> None:
         """One journal entry a request. A device token is never written whole, a provider token not at all."""
-        headers = request.headers
+        headers, response = request.headers, decision.response
         self._journal.record(
             "apns",
             self._what,
@@ -91,6 +95,7 @@ class Host:
             status=None if response is None else response.status,
             reason=None if response is None else response.reason,
             fault=None if fault is None else type(fault.do).__name__,
+            **({} if decision.why is None else {"why": decision.why}),
             **({} if request.token else _about(request, response)),
         )
 
@@ -104,7 +109,8 @@ def _about(request: Request, response: Response | None) -> dict[str, str | None]
 
 def _with_fault(decision: Decision, fault: Fault, endpoint: Endpoint, request: Request) -> Decision:
     if isinstance(fault.do, AnswerWith):
-        return decision._replace(response=endpoint.staged(request, fault.do), fault=fault.do.shape)
+        response = endpoint.staged(request, fault.do)
+        return decision._replace(response=response, fault=fault.do.shape, why=None)
     return decision._replace(fault=fault.do)
 
 

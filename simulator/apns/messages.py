@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from simulator.apns.faults import Misshape
 from simulator.apns.http2.header_block import Field, literal_field, status_field
+from simulator.apns.json_text import read_json
 
 DEVICE_PATH: Final = "/3/device/"
 DEFAULT_PRIORITY: Final = 10  # Apple: Sending notification requests to APNs
@@ -47,9 +48,9 @@ class Request(NamedTuple):
         return self.headers.get("apns-push-type", DEFAULT_PUSH_TYPE)
 
     def payload(self) -> dict[str, Any] | None:
-        """The JSON object of the body, or None if it is not one."""
+        """The JSON object of the body (RFC 8259 in UTF-8), or None if it is not one."""
         try:
-            value = json.loads(self.body)
+            value = read_json(self.body)
         except (ValueError, RecursionError):
             return None
         return value if isinstance(value, dict) else None
@@ -59,7 +60,7 @@ def read_request(fields: list[Field], body: bytes, body_size: int) -> Request:
     """Sort the fields of a well-formed HTTP/2 request."""
     headers = dict(reversed(fields))
     repeated: frozenset[str] = _NONE if len(headers) == len(fields) else _repeated(fields)
-    path = headers[":path"]
+    path = headers.get(":path", "")  # a CONNECT request has none
     token = path[len(DEVICE_PATH) :].lower() if path.startswith(DEVICE_PATH) else ""
     return Request(headers[":method"], path, token, headers, repeated, body, body_size)
 

@@ -20,6 +20,7 @@ class Rate(NamedTuple):
 
 
 IdleBehavior = Literal["goaway", "silent"]
+Storage = Literal["one", "queue"]
 EnvironmentReason = Literal["BadEnvironmentKeyInToken", "BadEnvironmentKeyIdInToken"]
 
 
@@ -41,6 +42,8 @@ class Profile:
     stream_limit: int = _knob(1000, "streams at once after it", "GitHub jchambers/pushy issue 878", "observed")
     certificate_stream_limit: int = _knob(1000, "streams at once, from the start, with a client certificate", "GitHub jchambers/pushy issue 878", "observed")
     provider_token_age: float = _knob(3600.0, "age at which a provider token has expired", TOKENS, "documented")
+    der_signatures: bool = _knob(True, "provider tokens signed in DER are taken, beside r||s", "Apple: Sending push notifications using command-line tools; GitHub jchambers/pushy", "observed")
+    iat_texts: bool = _knob(True, "iat may be digits in a string, beside a number", "GitHub swift-server-community/APNSwift PR 246", "observed")
     clock_skew: float = _knob(300.0, "how far iat may lie in the future", "none", "assumed")
     provider_tokens: int = _knob(3, "distinct provider tokens on a connection within the window; the next one is too many", "Apple developer forum thread 770438", "observed")
     provider_token_window: float = _knob(1200.0, "that window", TOKENS, "documented")
@@ -48,6 +51,7 @@ class Profile:
     suffix_must_fit: bool = _knob(False, "a push type beside a topic of another type is 400 TopicDisallowed instead of 200", "none", "assumed")
     wedge_after_expired: bool = _knob(False, "after ExpiredProviderToken a connection answers nothing else any more", "GitHub jchambers/pushy PR 783", "observed")
     device_rate: Rate | None = _knob(Rate(60, 1.0), "pushes per device token; null = no limit", APPLE, "assumed")
+    mailbox: Storage = _knob("one", "for a device that is offline: one push for each app on it, usually the newest, or a queue. Apple says both", "Apple: Sending notification requests to APNs; Apple: User Notifications updates (June 2024)", "documented")
     unregister_after_s: float = _knob(28800.0, "from the removal of an app to 410 Unregistered; Apple is vague on purpose", APPLE, "assumed")
     token_grace_s: float = _knob(0.0, "how long an activity's token is still answered 200 after its end or rotation", "none", "assumed")
     broadcast_capability: bool = _knob(True, "apps may use broadcast channels", "Apple: Setting up broadcast push notifications", "documented")
@@ -91,7 +95,7 @@ PROFILES: Final[dict[str, dict[str, Any]]] = {
     "observed": {},
     # The hardest values for a provider: one that passes here does nothing that Apple could punish.
     "strict": {
-        "provider_tokens": 1, "clock_skew": 0.0, "suffix_must_fit": True, "wedge_after_expired": True, "device_rate": Rate(10, 1.0),
+        "der_signatures": False, "iat_texts": False, "provider_tokens": 1, "clock_skew": 0.0, "suffix_must_fit": True, "wedge_after_expired": True, "device_rate": Rate(10, 1.0),
         "errors_before_close": 20, "error_delay_s": 0.01, "idle_after_s": 3600.0, "idle": "silent",
     },
 }

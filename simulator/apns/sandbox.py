@@ -54,7 +54,7 @@ class Sandbox:
         self._ca_file: Path | None = None
 
         self._clock = clock
-        self._deliveries = DeliveryService(clock, journal)
+        self._deliveries = DeliveryService(clock, journal, self.profile)
         self.hosts = make_hosts(
             Shared(
                 self.registry,

@@ -48,7 +48,8 @@ def _headers(bench: Bench, request: Json, variant: str) -> list[Header]:
     ]
     authorization = bench.tokens.authorization(variant)
     if authorization is not None:
-        headers.append(("authorization", authorization))
+        # HTTP/2 carries no blank at the end of a value (RFC 9113 section 8.2.1): `bearer ` arrives as `bearer`.
+        headers.append(("authorization", authorization.rstrip(" ")))
     for name, value in request.get("headers", {}).items():
         values = value if isinstance(value, list) else [value]
         headers += [(name, bench.names.text(str(one))) for one in values]

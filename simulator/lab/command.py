@@ -15,7 +15,7 @@ import trustme
 from simulator.apns.errors import BadFault, BadProfile
 from simulator.apns.registry import ProviderKey
 from simulator.apns.sandbox import Sandbox
-from simulator.clock import RealClock, VirtualClock
+from simulator.clock import RealClock, TurnableClock
 from simulator.journal import Journal
 from simulator.lab.control.app import ControlServer, create_app
 from simulator.lab.device import DeviceSpec
@@ -95,7 +95,7 @@ async def running(options: SandboxOptions) -> AsyncIterator[Running]:
 
 
 def _lab(options: SandboxOptions, authority: trustme.CA) -> Lab:
-    clock = VirtualClock() if options.clock == "virtual" else RealClock()
+    clock = TurnableClock() if options.clock == "virtual" else RealClock()
     journal = Journal(clock)
     seed = SystemRandom().getrandbits(256)  # keys and tokens of two sandboxes must differ
     sandbox = Sandbox(

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from typing import Final
 
-from simulator.apns.authentication import ProviderState, bearer
+from simulator.apns.authentication import ProviderState
 from simulator.apns.channels.checks import (
     BROADCAST_CHECKS,
     BROADCAST_PUSH_TYPE,
@@ -55,7 +55,7 @@ class _Endpoint:
     def _context(self, request: Request, provider: ProviderState, target: Target | None) -> ChannelContext:
         environment = self._environment
         realm, channels = environment.realm, environment.channels
-        text = bearer(request.headers.get("authorization"))
+        text, provider_token = environment.token_of(request)
         bundle_id = "" if target is None else target.bundle_id
         return ChannelContext(
             request=request,
@@ -63,8 +63,9 @@ class _Endpoint:
             profile=environment.profile,
             provider=provider,
             now=environment.clock.now(),
+            provider_now=environment.provider_now(provider_token),
             bearer=text,
-            provider_token=None if text is None else environment.token_reader.read(text),
+            provider_token=provider_token,
             app=environment.registry.apps.get(bundle_id),
             device_token=None,
             payload=request.payload(),
@@ -79,7 +80,7 @@ class _Endpoint:
         check = first_failed(context, checks)
         if check is not None:
             return refusal(context, check, "", self._request_id(context.request))
-        context.provider.learn(context.provider_token, None, context.profile, context.now)
+        context.provider.learn(context.valid_token, None, context.profile, context.now)
         return None
 
 

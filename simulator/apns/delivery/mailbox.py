@@ -1,19 +1,25 @@
 """What becomes of an accepted push, as a table (sent, stored or discarded), and what waits for a device that APNs cannot reach.
 
-Pure: every time comes in as `now`, UNIX seconds. APNs keeps one push for each app on a device, and a newer one takes its
-place (Apple: Sending notification requests to APNs; Troubleshooting push notifications). Assumed: alerts and background
-pushes share that place whatever their collapse id, a Live Activity has one for each of its tokens, and a broadcast one for
-each subscription.
+Pure: every time comes in as `now`, UNIX seconds. Apple describes what waits in two ways, so the profile has both. "one": APNs
+keeps one push for each app on a device, and a newer one takes its place ("Sending notification requests to APNs"; so says
+Apple's support, too: developer forum thread 775455). "queue": it keeps several for each app ("User Notifications updates",
+June 2024, which names the collapse id beside it). Assumed: in "one" alerts and background pushes share the place whatever
+their collapse id; in "queue" a push takes the place of one with the same collapse id, and of background pushes the newest
+is kept ("Pushing background updates to your app"). In both a Live Activity has one place for each of its tokens, and a
+broadcast one for each subscription.
 """
 
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
 from simulator.apns.delivery.device import Delivery, Device
+from simulator.apns.profile import Storage
 from simulator.apns.reasons import Confidence
 from simulator.apns.registry import DeviceToken
 
 Outcome = Literal["sent", "stored", "discarded"]
+
+MAX_QUEUE: Final = 100  # pushes of an app on a device; Apple names no number
 
 STATUS: Final = "Apple: Viewing the status of push notifications using Metrics and APNs"
 SENDING: Final = "Apple: Sending notification requests to APNs"
@@ -108,13 +114,14 @@ DISPOSITIONS: Final[tuple[Row, ...]] = (
 
 
 class Slot(NamedTuple):
-    """A place for one push: a device, by the identity of its object, and a box of it."""
+    """A place for one push: a device, by the identity of its object, a box of it, and in a queue which of its places."""
 
     device: int
     box: str
+    place: str = ""
 
 
-def slot_of(push: AcceptedPush) -> Slot:
+def slot_of(push: AcceptedPush, storage: Storage = "one") -> Slot:
     """Where it would wait."""
     delivery, token = push.delivery, push.token
     if token is None:
@@ -122,12 +129,21 @@ def slot_of(push: AcceptedPush) -> Slot:
     elif delivery.push_type == "liveactivity":
         box = token.token
     else:
-        box = token.bundle_id
+        return Slot(id(push.device), f"{delivery.realm}/{token.bundle_id}", _place(push, storage))
     return Slot(id(push.device), f"{delivery.realm}/{box}")
 
 
+def _place(push: AcceptedPush, storage: Storage) -> str:
+    delivery = push.delivery
+    if storage == "one":
+        return ""
+    if delivery.push_type == "background":
+        return "background"
+    return f"push {push.unique_id}" if delivery.collapse_id is None else f"collapsed {delivery.collapse_id}"
+
+
 class Mailbox:
-    """One push a slot, in the order of their acceptance."""
+    """One push a slot, in the order of their acceptance. An app's queue holds MAX_QUEUE pushes; then its oldest gives way."""
 
     def __init__(self) -> None:
         self._waiting: dict[Slot, AcceptedPush] = {}
@@ -135,12 +151,19 @@ class Mailbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def store(self, push: AcceptedPush) -> AcceptedPush | None:
+    def store(self, push: AcceptedPush, storage: Storage = "one") -> AcceptedPush | None:
         """Keep this one; what it takes the place of is returned. Stored last means accepted last."""
-        slot = slot_of(push)
+        slot = slot_of(push, storage)
         replaced = self._waiting.pop(slot, None)
         self._waiting[slot] = push
-        return replaced
+        return replaced or self._overflow(slot)
+
+    def _overflow(self, added: Slot) -> AcceptedPush | None:
+        """What has to go for this one: the oldest of a queue that is too long."""
+        if not added.place:
+            return None
+        queue = [slot for slot in self._waiting if slot[:2] == added[:2]]
+        return self._waiting.pop(queue[0]) if len(queue) > MAX_QUEUE else None
 
     def collect(self, device: Device) -> list[AcceptedPush]:
         """Take out all that waits for a device, the first accepted first."""

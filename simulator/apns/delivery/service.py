@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from simulator.apns.delivery.device import Device
 from simulator.apns.delivery.mailbox import AcceptedPush, Disposition, Mailbox, Outcome, disposition
+from simulator.apns.profile import Profile
 from simulator.clock import Clock
 from simulator.journal import Journal
 
@@ -19,16 +20,23 @@ SUFFIX: Final = 8  # hex digits of a token that may be shown
 class DeliveryService:
     """One for both environments: a device has one mailbox. An error of a device never reaches the provider."""
 
-    def __init__(self, clock: Clock, journal: Journal) -> None:
+    def __init__(self, clock: Clock, journal: Journal, profile: Profile) -> None:
+        self._profile = profile
         self.log = DeliveryLog()
         self.mailbox = Mailbox()
         self._clock = clock
         self._journal = journal
 
     def deliver(self, push: AcceptedPush) -> None:
-        """Send, store or discard a push, as its disposition is now. The log and the journal have it before the device does."""
+        """Send, store or discard a push that was just accepted. The log and the journal have it before the device does.
+
+        Its one attempt is made at the time of its acceptance, also where the clock has moved on since, as a real one does.
+        """
+        self._dispose_of(push, push.delivery.accepted_at)
+
+    def _dispose_of(self, push: AcceptedPush, now: float) -> None:
         try:
-            decided = disposition(push, self._clock.now())
+            decided = disposition(push, now)
         except Exception as error:  # an error of the fake phone must not end the provider's connection
             self._failed(push, error)
             return
@@ -41,7 +49,7 @@ class DeliveryService:
     def reconnected(self, device: Device) -> None:
         """A device is back: deliver what waits for it, in order of acceptance."""
         for push in self.mailbox.collect(device):
-            self.deliver(push)
+            self._dispose_of(push, self._clock.now())
 
     def discard_expired(self) -> None:
         """Discard what has waited too long."""
@@ -60,7 +68,7 @@ class DeliveryService:
         self.log, self.mailbox = DeliveryLog(), Mailbox()
 
     def _keep(self, push: AcceptedPush) -> None:
-        replaced = self.mailbox.store(push)
+        replaced = self.mailbox.store(push, self._profile.mailbox)
         if replaced is not None:
             self._note(replaced, Disposition("discarded", "replaced"))
 

@@ -16,6 +16,7 @@ from simulator.apns.http2.header_block import (
     TABLE_SIZE_ZERO,
     Block,
     BlockReader,
+    check_trailers,
     checked_fields,
 )
 from simulator.apns.http2.streams import (
@@ -189,6 +190,7 @@ class Connection:
             self._streams.drop_late_headers(block.stream_id)
             return None
         stream.receive_trailers(ends_stream=block.ends_stream)
+        check_trailers(block.stream_id, block.fields)
         return stream.end()
 
     def _on_data(self, frame: Frame) -> Event | None:
@@ -225,7 +227,7 @@ class Connection:
         if frame.stream_id not in streams.open:
             return None
         streams.close(frame.stream_id)
-        return StreamReset(frame.stream_id, code, "reset by the client")
+        return StreamReset(frame.stream_id, code, "reset by the client", by_peer=True)
 
     def _on_settings(self, frame: Frame) -> None:
         values = frames.read_settings(frame)

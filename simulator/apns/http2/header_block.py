@@ -6,7 +6,9 @@ Huffman-coded), so Huffman strings are remembered, and the common one-octet inte
 against hpack's own decoder, block by block.
 """
 
+import re
 from collections import deque
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -29,10 +31,42 @@ RawField = tuple[bytes, bytes]
 HEADER_TABLE_SIZE: Final = 4096  # what this server announces
 
 REQUIRED_PSEUDO: Final = frozenset({":method", ":scheme", ":path"})  # section 8.3.1
-KNOWN_PSEUDO: Final = REQUIRED_PSEUDO | {":authority"}
+CONNECT_PSEUDO: Final = frozenset({":method", ":authority"})  # section 8.5: these and no other
+KNOWN_PSEUDO: Final = REQUIRED_PSEUDO | CONNECT_PSEUDO
 CONNECTION_FIELDS: Final = frozenset(  # section 8.2.2: they have no meaning in HTTP/2
     {"connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade"}
 )
+
+_FORBIDDEN_IN_NAME: Final = re.compile(r"[\x00-\x20A-Z\x7f-\xff]")
+_BLANKS: Final = (b" ", b"\t")
+_METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 section 5.6.2
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")  # RFC 3986 section 3.1
+Pseudo = dict[str, str]
+
+
+def _is_web(pseudo: Pseudo) -> bool:
+    return pseudo.get(":scheme", "").lower() in ("http", "https")
+
+
+def _connects(pseudo: Pseudo) -> bool:
+    return pseudo.get(":method") == "CONNECT"
+
+
+def _has_bad_path(pseudo: Pseudo) -> bool:
+    path = pseudo.get(":path", "/")
+    return _is_web(pseudo) and path[:1] != "/" and (pseudo[":method"], path) != ("OPTIONS", "*")
+
+
+REQUEST_RULES: Final[tuple[tuple[str, Callable[[Pseudo], bool]], ...]] = (
+    ("a CONNECT request has :method and :authority, and no other pseudo-header", lambda p: _connects(p) and p.keys() != CONNECT_PSEUDO),
+    ("a required pseudo-header is missing", lambda p: not _connects(p) and not p.keys() >= REQUIRED_PSEUDO),
+    ("a pseudo-header is empty", lambda p: "" in p.values()),
+    (":method is no method", lambda p: _METHOD.fullmatch(p[":method"]) is None),
+    (":scheme is no scheme", lambda p: _SCHEME.fullmatch(p.get(":scheme", "https")) is None),
+    (":path does not begin with a slash", _has_bad_path),
+    (":authority holds user information", lambda p: "@" in p.get(":authority", "")),
+)  # fmt: skip
+"""What makes the pseudo-headers of a request malformed (RFC 9113 sections 8.3.1 and 8.5), in this order."""
 
 MAX_HEADER_BLOCK: Final = 65_536  # compressed or not; APNs announces no limit with token authentication
 # RFC 7541 appendix A: these statuses are one byte; the others are a literal whose name is entry 8.
@@ -106,32 +140,64 @@ class BlockReader:
 def checked_fields(stream_id: int, decoded: list[RawField]) -> list[Field]:
     """Fields as text, in order. StreamFailure if they make a malformed request (section 8.1.1)."""
     fields: list[Field] = []
-    pseudo: set[str] = set()
+    pseudo: dict[str, str] = {}
     for raw_name, raw_value in decoded:
         # Values are UTF-8 by APNs' convention; other bytes survive as surrogates, so that the checks see them.
         name, value = raw_name.decode("latin-1"), raw_value.decode("utf-8", "surrogateescape")
         if name[:1] == ":":
             if name in pseudo or name not in KNOWN_PSEUDO or len(pseudo) < len(fields):
-                raise StreamFailure(
-                    stream_id, ErrorCode.PROTOCOL_ERROR, f"pseudo-header {name!r} out of place"
-                )
-            pseudo.add(name)
-        elif not _is_plain(name, value):
-            raise StreamFailure(stream_id, ErrorCode.PROTOCOL_ERROR, f"field {name!r} is not allowed")
+                raise _malformed(stream_id, f"pseudo-header {name!r} out of place")
+            pseudo[name] = value
+        _require_allowed(stream_id, name, raw_value)
         fields.append((name, value))
-    if not pseudo >= REQUIRED_PSEUDO:
-        raise StreamFailure(stream_id, ErrorCode.PROTOCOL_ERROR, "a required pseudo-header is missing")
+    for wrong, applies in REQUEST_RULES:
+        if applies(pseudo):
+            raise _malformed(stream_id, wrong)
+    if _is_for_another_host(pseudo, fields):
+        raise _malformed(stream_id, "host is not the one of :authority")
     return fields
 
 
-def _is_plain(name: str, value: str) -> bool:
-    """Lower case, not a connection field, and `te` only for trailers (sections 8.2 and 8.2.2)."""
-    return (
-        name != ""
-        and name == name.lower()
-        and name not in CONNECTION_FIELDS
-        and (name != "te" or value == "trailers")
-    )
+def check_trailers(stream_id: int, decoded: list[RawField]) -> None:
+    """StreamFailure if these fields may not stand after a body. What they say means nothing to APNs."""
+    for raw_name, raw_value in decoded:
+        name = raw_name.decode("latin-1")
+        if name[:1] == ":":  # section 8.3
+            raise _malformed(stream_id, f"pseudo-header {name!r} in trailers")
+        _require_allowed(stream_id, name, raw_value)
+
+
+def _malformed(stream_id: int, what: str) -> StreamFailure:
+    return StreamFailure(stream_id, ErrorCode.PROTOCOL_ERROR, what)
+
+
+def _require_allowed(stream_id: int, name: str, value: bytes) -> None:
+    """StreamFailure for a field that no request may hold. Its value is not repeated: it may be a provider token."""
+    if not _is_name(name):
+        raise _malformed(stream_id, f"field name {name!r} is not allowed")
+    if name in CONNECTION_FIELDS or (name == "te" and value != b"trailers"):
+        raise _malformed(stream_id, f"field {name!r} is not allowed")
+    if b"\0" in value or b"\r" in value or b"\n" in value:
+        raise _malformed(stream_id, f"field {name!r} holds NUL, CR or LF")
+    if value[:1] in _BLANKS or value[-1:] in _BLANKS:
+        raise _malformed(stream_id, f"field {name!r} begins or ends with a blank")
+
+
+@lru_cache(maxsize=256)
+def _is_name(name: str) -> bool:
+    """Section 8.2.1: no control characters, blanks, capitals, or octets above ASCII, and a colon only at the beginning."""
+    return name != "" and ":" not in name[1:] and _FORBIDDEN_IN_NAME.search(name) is None
+
+
+def _is_for_another_host(pseudo: dict[str, str], fields: list[Field]) -> bool:
+    """Section 8.3.1: `host` beside `:authority` has to mean the same; the port may be left out where it is https' own."""
+    authority = pseudo.get(":authority")
+    hosts = [value for name, value in fields if name == "host"]
+    return authority is not None and any(_host(host) != _host(authority) for host in hosts)
+
+
+def _host(text: str) -> str:
+    return text.lower().removesuffix(":443")
 
 
 def status_field(status: int) -> bytes:

@@ -13,7 +13,7 @@ from simulator.apns.hosts import Host
 from simulator.apns.http2.connection import Connection
 from simulator.apns.http2.frames import ErrorCode
 from simulator.apns.http2.policy import ConnectionPolicy, HeldResponses, IdleWatch
-from simulator.apns.http2.streams import ConnectionEnded, Event, RequestReceived, StreamRefused
+from simulator.apns.http2.streams import ConnectionEnded, Event, RequestReceived, StreamRefused, StreamReset
 from simulator.apns.messages import Request, Response, encode, encode_misshapen, read_request
 from simulator.apns.profile import Profile
 from simulator.clock import Clock
@@ -133,6 +133,8 @@ class ServerConnection(asyncio.Protocol):
             self._on_request(event.stream_id, request)
         elif isinstance(event, StreamRefused):
             self._port.journal.record("apns", "stream_refused", limit=event.limit)
+        elif isinstance(event, StreamReset) and not event.by_peer:
+            self._port.journal.record("apns", "stream_reset", code=event.code, why=event.message)
         elif isinstance(event, ConnectionEnded) and not event.by_peer:
             self._port.journal.record("apns", "protocol_error", code=event.code, message=event.message)
 

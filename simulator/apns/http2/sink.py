@@ -3,26 +3,33 @@
 import asyncio
 from collections.abc import Callable
 from typing import Final
+from uuid import uuid4
 
 from simulator.apns.errors import SandboxError
 from simulator.apns.http2 import frames
 from simulator.apns.http2.connection import server_settings
-from simulator.apns.http2.frames import END_STREAM, Frame, FrameReader, FrameType
+from simulator.apns.http2.frames import END_STREAM, ErrorCode, Frame, FrameReader, FrameType
 from simulator.apns.http2.header_block import TABLE_SIZE_ZERO, Block, BlockReader, literal_field, status_field
 from simulator.apns.http2.streams import ReceiveWindow
 
 STREAM_LIMIT: Final = 1000
+LONGEST_ID: Final = 126  # what a literal field of a response holds
 _OK: Final = status_field(200)
 
 
+def _new_id() -> bytes:
+    return str(uuid4()).upper().encode("ascii")
+
+
 class SinkConnection(asyncio.Protocol):
-    """Speaks enough HTTP/2 for a well-behaved provider: keeps HPACK's table in step, grants windows, echoes apns-id."""
+    """Speaks enough HTTP/2 for a well-behaved provider: keeps HPACK's table in step, grants windows, keeps its stream limit,
+    and answers with the apns-id of the request or one of its own."""
 
     def __init__(self) -> None:
         self._reader = FrameReader()
         self._blocks = BlockReader()
         self._window = ReceiveWindow()
-        self._ids: dict[int, bytes] = {}  # apns-id of requests whose body is still coming
+        self._ids: dict[int, bytes] = {}  # apns-id of requests that are still coming
         self._out: list[bytes] = []
         self._table_notice = TABLE_SIZE_ZERO  # our blocks use no table, whatever size the client allows
         self._handlers: dict[int, Callable[[Frame], None]] = {
@@ -73,8 +80,12 @@ class SinkConnection(asyncio.Protocol):
     def _on_block(self, block: Block | None) -> None:
         if block is None:
             return
-        apns_id = next((value for name, value in block.fields if name == b"apns-id"), b"")
-        self._ids[block.stream_id] = apns_id[:126]
+        if block.stream_id not in self._ids:  # otherwise these are trailers
+            if len(self._ids) >= STREAM_LIMIT:
+                self._out.append(frames.rst_stream(block.stream_id, ErrorCode.REFUSED_STREAM))
+                return
+            given = next((value for name, value in block.fields if name == b"apns-id"), b"")
+            self._ids[block.stream_id] = given[:LONGEST_ID] or _new_id()
         if block.ends_stream:
             self._respond(block.stream_id)
 
@@ -82,14 +93,15 @@ class SinkConnection(asyncio.Protocol):
         self._window.receive(len(frame.payload))
         if increment := self._window.grant():
             self._out.append(frames.window_update(0, increment))
+        if frame.stream_id not in self._ids:  # it was refused or reset
+            return
         if frame.flags & END_STREAM:
             self._respond(frame.stream_id)
         elif frame.payload:
             self._out.append(frames.window_update(frame.stream_id, len(frame.payload)))
 
     def _respond(self, stream_id: int) -> None:
-        apns_id = self._ids.pop(stream_id, b"")
-        block = _OK + literal_field(b"apns-id", apns_id) if apns_id else _OK
+        block = _OK + literal_field(b"apns-id", self._ids.pop(stream_id))
         block, self._table_notice = self._table_notice + block, b""
         self._out.append(frames.headers(stream_id, block, end_stream=True))
 

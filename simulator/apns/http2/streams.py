@@ -33,6 +33,7 @@ class StreamReset(NamedTuple):
     stream_id: int
     code: int
     message: str
+    by_peer: bool = False
 
 
 class ConnectionEnded(NamedTuple):

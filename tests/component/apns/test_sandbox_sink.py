@@ -1,20 +1,24 @@
 """The sink: everything is accepted, nothing is checked, and HTTP/2 is spoken well enough for real clients."""
 
 import asyncio
+import re
 from random import Random
 
 import pytest
 from aioapns import NotificationRequest
+from hpack import Decoder, Encoder
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.apns.http2 import frames
-from simulator.apns.http2.frames import FrameType
-from simulator.apns.http2.sink import SinkConnection
+from simulator.apns.http2.frames import ErrorCode, FrameType
+from simulator.apns.http2.sink import STREAM_LIMIT, SinkConnection
 from simulator.apns.sandbox import Sandbox
 from simulator.journal import Journal
 
 from .conftest import TOPIC, Bench, Wire, within
+
+UPPER_UUID = re.compile(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}")
 
 
 @pytest.fixture
@@ -51,7 +55,8 @@ async def test_everything_is_accepted_at_a_thousand_streams_and_written_down_now
     ]
     assert {(await within(each.done)).status for each in [good, *odd]} == {200}
     assert good.headers["apns-id"] == "abc"
-    assert "apns-id" not in odd[0].headers
+    assert all(UPPER_UUID.fullmatch(each.headers["apns-id"]) for each in odd)
+    assert len({each.headers["apns-id"] for each in odd}) == len(odd)
     assert sinking.journal.entries() == []
 
 
@@ -75,6 +80,35 @@ def test_bodies_are_granted_back(sink) -> None:
     connection.data_received(frames.data(1, b"", end_stream=False) + frames.data(1, b"x", end_stream=True))
     assert [frame.type for frame in wire.frames()] == [FrameType.HEADERS]
     assert connection._ids == {}
+
+
+def test_the_stream_limit_that_was_announced_is_kept(sink) -> None:
+    """RFC 9113 section 5.1.2: a stream above it is refused, and its body is dropped; one that ends makes room."""
+    connection, wire = sink
+    streams = range(1, 2 * STREAM_LIMIT + 1, 2)
+    connection.data_received(b"".join(frames.headers(each, b"\x83", end_stream=False) for each in streams))
+    assert wire.frames() == []
+    above = 2 * STREAM_LIMIT + 1
+    connection.data_received(
+        frames.headers(above, b"\x83", end_stream=True) + frames.data(above, b"x", end_stream=True)
+    )
+    [refused] = wire.frames()
+    assert (refused.type, refused.stream_id) == (FrameType.RST_STREAM, above)
+    assert frames.read_rst_stream(refused) == ErrorCode.REFUSED_STREAM
+    connection.data_received(frames.data(1, b"x", end_stream=True))
+    connection.data_received(frames.headers(above + 2, b"\x83", end_stream=False))
+    assert [frame.type for frame in wire.frames()] == [FrameType.HEADERS]
+
+
+def test_trailers_end_a_request_and_change_nothing(sink) -> None:
+    connection, wire = sink
+    head = Encoder().encode([(":method", "POST"), ("apns-id", "MY-ID")])
+    connection.data_received(
+        frames.headers(1, head, end_stream=False) + frames.data(1, b"x", end_stream=False)
+    )
+    connection.data_received(frames.headers(1, b"\x83", end_stream=True))
+    [answer] = [frame for frame in wire.frames() if frame.type == FrameType.HEADERS]
+    assert dict(Decoder().decode(answer.payload))["apns-id"] == "MY-ID"
 
 
 def test_split_header_blocks_and_resets(sink) -> None:

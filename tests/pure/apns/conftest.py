@@ -1,5 +1,6 @@
 """A provider without I/O: writes the bytes of a client and reads the frames of the sandbox's answer."""
 
+import base64
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from random import Random
@@ -7,9 +8,10 @@ from types import SimpleNamespace
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from hpack import Decoder, Encoder
 
-from simulator.apns.authentication import ProviderState, TokenReader
+from simulator.apns.authentication import ProviderState
 from simulator.apns.channels.registry import Channels
 from simulator.apns.checks import RequestContext, first_failed
 from simulator.apns.endpoints import Decision, Environment, PushEndpoint
@@ -19,6 +21,7 @@ from simulator.apns.http2.frames import Frame, FrameBuffer, FrameType
 from simulator.apns.http2.streams import RequestReceived
 from simulator.apns.messages import Request, read_request
 from simulator.apns.profile import Profile
+from simulator.apns.provider_token import TokenReader
 from simulator.apns.registry import ProviderKey, Registry
 
 NOW = 1_795_226_400.0
@@ -124,6 +127,14 @@ class PushCase:
 
     def use(self, key: ProviderKey, **claims: object) -> None:
         self.authorization = f"bearer {self.sign(key, **claims)}"
+
+    def sign_in_der(self) -> None:
+        """As OpenSSL writes a signature."""
+        text, _, signature = self.sign().rpartition(".")
+        octets = base64.urlsafe_b64decode(signature + "==")
+        r, s = (int.from_bytes(half, "big") for half in (octets[:32], octets[32:]))
+        der = base64.urlsafe_b64encode(encode_dss_signature(r, s)).rstrip(b"=").decode()
+        self.authorization = f"bearer {text}.{der}"
 
     def set(self, name: str, value: str | None) -> None:
         self.headers = [item for item in self.headers if item[0] != name]

@@ -60,7 +60,7 @@ class ChannelCase:
     def decide(self) -> Decision:
         environment = self.case.environment(self.channels)
         clock = VirtualClock()
-        deliveries = DeliveryService(clock, Journal(clock))
+        deliveries = DeliveryService(clock, Journal(clock), self.case.profile)
         sends = self.operation == "send"
         endpoint = BroadcastEndpoint(environment) if sends else ChannelEndpoint(environment, deliveries)
         return endpoint.handle(self.case.request(), self.case.provider)
@@ -214,7 +214,11 @@ def test_a_refusal_has_the_status_of_its_reason(case, spelling) -> None:
     channel.case.profile.environment_reason = spelling
     channel.case.set("apns-request-id", UUID)
     key(realm="production")(channel)
-    assert channel.decide() == Decision(Response(403, spelling, "", request_id=UUID), authenticated=False)
+    decision = channel.decide()
+    assert decision == Decision(
+        Response(403, spelling, "", request_id=UUID), authenticated=False, why=decision.why
+    )
+    assert "is for production, and this is sandbox" in (decision.why or "")
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,16 @@ def revoke(case) -> None:
     case.registry.keys[case.key.key_id].revoked = True
 
 
+def signed_in_der(case) -> None:
+    case.profile.der_signatures = False
+    case.sign_in_der()
+
+
+def iat_as_text(case) -> None:
+    case.profile.iat_texts = False
+    case.use(case.key, iat=str(int(case.now)))
+
+
 def wedge(case) -> None:
     case.provider.wedged = True
 
@@ -92,6 +102,8 @@ BREAKERS: dict[str, Callable[[object], None]] = {
     "connection not wedged": wedge,
     "provider token present": attribute("authorization", None),
     "provider token verifies": attribute("authorization", "bearer not-a-jwt"),
+    "signature as the profile takes it": signed_in_der,
+    "iat as the profile takes it": iat_as_text,
     "key not revoked": revoke,
     "iat not in the future": signed(iat=6 * MINUTE),
     "iat within the hour": signed(iat=-HOUR - 1),
@@ -146,6 +158,50 @@ def test_each_row_refuses_what_breaks_it(case, check) -> None:
     failed = first_failed(case.context())
     assert failed is not None
     assert (failed.name, failed.reason) == (check.name, check.reason)
+
+
+WHYS = {
+    "connection not wedged": "open a new one",
+    "provider token present": "no authorization header",
+    "provider token verifies": "it is no JWT",
+    "signature as the profile takes it": "the signature is in DER",
+    "iat as the profile takes it": "iat is not a number but digits in a string",
+    "key not revoked": "was revoked",
+    "iat not in the future": "iat lies 360 s ahead of this server's clock, 300 s are allowed",
+    "iat within the hour": "the provider token is 3601 s old, and good for 3600 s",
+    "provider token not new too soon": "more than 3 provider tokens came on this connection within 1200 s",
+    "key serves this environment": "is for production, and this is sandbox",
+    "one team a connection": "and this token is of FOREIGN000",
+    "key related to the first": "is not related to it",
+}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_each_row_says_what_is_wrong_beyond_its_reason(case, check) -> None:
+    """APNs says InvalidProviderToken for seven different mistakes; the journal says which. No token is repeated there."""
+    BREAKERS[check.name](case)
+    why = check.explained(case.context())
+    assert WHYS.get(check.name, REASONS[check.reason].meaning) in why
+    assert check.stage != "provider" or check.name in WHYS
+    assert case.device not in why
+    assert (case.authorization or "bearer nothing")[7:] not in why
+
+
+@pytest.mark.parametrize("authorization", ["Basic dXNlcjpwYXNz", "bearer", "bearer "])
+def test_an_authorization_of_another_kind_is_told_from_none(case, authorization: str) -> None:
+    case.authorization = authorization
+    failed = first_failed(case.context())
+    assert failed is not None
+    assert failed.reason == "MissingProviderToken"
+    assert "is not the word bearer and a provider token" in failed.explained(case.context())
+
+
+def test_a_time_in_milliseconds_is_recognized(case) -> None:
+    case.use(case.key, iat=int(case.now * 1000))
+    failed = first_failed(case.context())
+    assert failed is not None
+    assert failed.reason == "InvalidProviderToken"
+    assert "it looks like milliseconds" in failed.explained(case.context())
 
 
 def test_the_first_of_two_faults_wins(new_case) -> None:
@@ -224,7 +280,7 @@ def test_related_keys_may_share_a_connection_either_way(case) -> None:
 
 
 def test_a_request_is_checked_at_its_own_time(case) -> None:
-    late = replace(case.context(), now=case.now + 2 * HOUR)
+    late = replace(case.context(), provider_now=case.now + 2 * HOUR)
     assert first_failed(late).reason == "ExpiredProviderToken"
 
 

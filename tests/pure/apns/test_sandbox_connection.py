@@ -73,7 +73,7 @@ def test_the_answer_to_head_has_no_content(client) -> None:
 def test_an_answer_to_a_stream_that_the_client_reset_is_dropped(client) -> None:
     client.send(client.request(1))
     assert client.send(frames.rst_stream(1, ErrorCode.CANCEL)) == [
-        StreamReset(1, ErrorCode.CANCEL, "reset by the client")
+        StreamReset(1, ErrorCode.CANCEL, "reset by the client", by_peer=True)
     ]
     assert not client.connection.respond(1, OK)
     assert client.send(frames.rst_stream(1, ErrorCode.CANCEL)) == []

@@ -74,8 +74,8 @@ def head(client, **fields: str) -> bytes:
     return frames.headers(1, client.block(extra=extra), end_stream=False)
 
 
-def trailers(client, *, end_stream: bool) -> bytes:
-    return frames.headers(1, client.encoder.encode([("x", "y")]), end_stream=end_stream)
+def trailers(client, *, end_stream: bool, name: str = "x") -> bytes:
+    return frames.headers(1, client.encoder.encode([(name, "y")]), end_stream=end_stream)
 
 
 def malformed(client) -> bytes:
@@ -94,6 +94,7 @@ MORE = frames.data(1, b"more", end_stream=False)
             ErrorCode.PROTOCOL_ERROR,
         ),
         (lambda c: [head(c), trailers(c, end_stream=False)], ErrorCode.PROTOCOL_ERROR),
+        (lambda c: [head(c), trailers(c, end_stream=True, name=":path")], ErrorCode.PROTOCOL_ERROR),
         (lambda c: [c.request(1), trailers(c, end_stream=True)], ErrorCode.STREAM_CLOSED),
         (lambda c: [c.request(1), MORE], ErrorCode.STREAM_CLOSED),
         (lambda c: [c.request(1), frames.window_update(1, 0)], ErrorCode.PROTOCOL_ERROR),
@@ -102,6 +103,7 @@ MORE = frames.data(1, b"more", end_stream=False)
         "malformed",
         "content-length",
         "trailers go on",
+        "trailers with a pseudo-header",
         "trailers after end",
         "data after end",
         "update of 0",

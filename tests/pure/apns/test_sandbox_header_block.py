@@ -10,6 +10,7 @@ from simulator.apns.http2.frames import END_HEADERS, ErrorCode, Frame, FrameType
 from simulator.apns.http2.header_block import (
     BlockReader,
     HeaderDecoder,
+    check_trailers,
     checked_fields,
     status_field,
 )
@@ -53,25 +54,126 @@ def test_fields_become_text_and_odd_octets_survive() -> None:
     assert fields[3:] == [("host", "h"), ("te", "trailers"), ("apns-collapse-id", "é\udcff")]
 
 
-@pytest.mark.parametrize(
-    "decoded",
-    [
-        GOOD[:2],
-        GOOD[1:],
-        [*GOOD, (b":path", b"/")],
-        [*GOOD, (b":status", b"200")],
-        [*GOOD[:2], (b"a", b"b"), GOOD[2]],
-        [*GOOD, (b"Upper", b"x")],
-        [*GOOD, (b"", b"x")],
-        [*GOOD, (b"connection", b"close")],
-        [*GOOD, (b"transfer-encoding", b"chunked")],
-        [*GOOD, (b"te", b"gzip")],
-        [],
-    ],
-)
-def test_malformed_requests(decoded: list[tuple[bytes, bytes]]) -> None:
+# RFC 9113 as a table: section, fields of a request, whether it is malformed.
+
+Fields = list[tuple[bytes, bytes]]
+
+
+def request(*extra: tuple[bytes, bytes], **pseudo: bytes | None) -> Fields:
+    """A good request with other pseudo-headers, None to leave one out, and with further fields."""
+    fields: dict[str, bytes | None] = {
+        "method": b"POST",
+        "scheme": b"https",
+        "path": b"/3/device/ab",
+        "authority": b"h",
+    }
+    return [
+        (b":" + name.encode(), value) for name, value in (fields | pseudo).items() if value is not None
+    ] + [*extra]
+
+
+MALFORMED: list[tuple[str, Fields]] = [
+    # 8.2.1: the names of fields
+    *(("8.2.1", request((b"x" + bytes([octet]) + b"y", b"1"))) for octet in [*range(0x21), *range(0x41, 0x5B), *range(0x7F, 0x100)]),
+    *(("8.2.1", request((bytes([octet]), b"1"))) for octet in (0x00, 0x20, 0x41, 0x5A, 0x7F, 0x80, 0xFF)),
+    ("8.2.1", request((b"", b"1"))),
+    ("8.2.1", request((b"a:b", b"1"))),
+    ("8.2.1", request((b"a:", b"1"))),
+    ("8.2.1", request((b"Authorization", b"bearer x"))),
+    # 8.2.1: their values
+    *(("8.2.1", request((b"x", value))) for value in (b"\0", b"a\0b", b"\n", b"a\nb", b"\r", b"a\r\nb", b"a\r")),
+    *(("8.2.1", request((b"x", value))) for value in (b" a", b"a ", b"\ta", b"a\t", b" ", b"\t", b" \t ")),
+    ("8.2.1", request((b"authorization", b"bearer JWT\n"))),
+    ("8.2.1", request((b"authorization", b"bearer JWT "))),
+    *(("8.2.1", request(**{name: value})) for name in ("method", "scheme", "path", "authority") for value in (b"/ ", b" /", b"/\0", b"/\r", b"/\n", b"/\t")),
+    # 8.2.2: fields of the connection
+    *(("8.2.2", request((name, b"x"))) for name in (b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade")),
+    ("8.2.2", request((b"te", b"gzip"))),
+    ("8.2.2", request((b"te", b"trailers, gzip"))),
+    # 8.3: pseudo-headers
+    ("8.3", request((b":status", b"200"))),
+    ("8.3", request((b":protocol", b"websocket"))),
+    ("8.3", request((b":", b"x"))),
+    ("8.3", request((b"x", b"1"), (b":path", b"/"), path=None)),
+    *(("8.3.1", request((name, b"/"))) for name in (b":method", b":scheme", b":path", b":authority")),
+    # 8.3.1: exactly one valid value for each
+    *(("8.3.1", request(**{name: None})) for name in ("method", "scheme", "path")),
+    *(("8.3.1", request(**{name: b""})) for name in ("method", "scheme", "path", "authority")),
+    ("8.3.1", request(path=b"3/device/ab")),
+    ("8.3.1", request(path=b"*")),
+    ("8.3.1", request(path=b"https://h/3/device/ab")),
+    ("8.3.1", request(path=b"?x", scheme=b"http")),
+    ("8.3.1", request(method=b"PO ST")),
+    ("8.3.1", request(method="PÖST".encode())),
+    ("8.3.1", request(scheme=b"ht tp")),
+    ("8.3.1", request(scheme=b"9p")),
+    ("8.3.1", request(authority=b"me@h")),
+    ("8.3.1", request(authority=b"me:secret@h:443")),
+    ("8.3.1", request((b"host", b"other"))),
+    ("8.3.1", request((b"host", b"h"), (b"host", b"other"))),
+    ("8.3.1", request((b"host", b"h:444"))),
+    ("8.5", request(method=b"CONNECT")),
+    ("8.5", request(method=b"CONNECT", path=None)),
+    ("8.5", request(method=b"CONNECT", scheme=None)),
+    ("8.5", request(method=b"CONNECT", path=None, scheme=None, authority=None)),
+    ("8.3.1", []),
+]  # fmt: skip
+
+WELL_FORMED: list[tuple[str, Fields]] = [
+    ("8.2.1", request()),
+    *(("8.2.1", request((b"x" + bytes([octet]), b"1"))) for octet in b"!#$%&'*+-.^_`|~09az"),
+    *(("8.2.1", request((b"x", value))) for value in (b"", b"a b", b"a\tb", b"\x01", b"\x7f", b"\xff", "é".encode())),
+    ("8.2.2", request((b"te", b"trailers"))),
+    ("8.2.3", request((b"cookie", b"a=1"), (b"cookie", b"b=2"))),
+    ("8.3.1", request(authority=None)),
+    ("8.3.1", request(path=b"/")),
+    ("8.3.1", request(path=b"/?")),
+    ("8.3.1", request(path=b"/\xff")),
+    ("8.3.1", request(method=b"OPTIONS", path=b"*")),
+    ("8.3.1", request(method=b"delete")),
+    ("8.3.1", request(scheme=b"coap+tcp", path=b"x")),
+    ("8.3.1", request((b"host", b"H"))),
+    ("8.3.1", request((b"host", b"h:443"))),
+    ("8.3.1", request((b"host", b"h"), authority=None)),
+    ("8.5", request(method=b"CONNECT", path=None, scheme=None)),
+]  # fmt: skip
+
+
+def _id(row: object) -> str:
+    return repr(row)[:60]
+
+
+@pytest.mark.parametrize(("section", "decoded"), MALFORMED, ids=_id)
+def test_malformed_requests(section: str, decoded: Fields) -> None:
     with pytest.raises(StreamFailure) as caught:
         checked_fields(5, decoded)
+    assert (caught.value.stream_id, caught.value.code) == (5, ErrorCode.PROTOCOL_ERROR)
+    assert "bearer" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("section", "decoded"), WELL_FORMED, ids=_id)
+def test_well_formed_requests(section: str, decoded: Fields) -> None:
+    assert len(checked_fields(5, decoded)) == len(decoded)
+
+
+@pytest.mark.parametrize(
+    ("trailers", "malformed"),
+    [
+        ([(b"x", b"1")], False),
+        ([], False),
+        ([(b":path", b"/")], True),  # section 8.3
+        ([(b"X", b"1")], True),
+        ([(b"x", b"1\n")], True),
+        ([(b"x", b" 1")], True),
+        ([(b"connection", b"close")], True),
+    ],
+)
+def test_trailers(trailers: Fields, malformed: bool) -> None:
+    if not malformed:
+        check_trailers(5, trailers)
+        return
+    with pytest.raises(StreamFailure) as caught:
+        check_trailers(5, trailers)
     assert (caught.value.stream_id, caught.value.code) == (5, ErrorCode.PROTOCOL_ERROR)
 
 

@@ -95,6 +95,7 @@ def test_fresh_is_never_the_same_and_ever_older(tokens: ProviderTokens) -> None:
         ("wrong_iss", 2, "iss", "ZZZZZZZZZZ"), ("missing_iat", 2, "iat", None), ("alg_hs256", 1, "alg", "HS256"),
         ("iat_minus_3540", 2, "iat", NOW - 3540), ("iat_minus_3660", 2, "iat", NOW - 3660),
         ("iat_plus_60", 2, "iat", NOW + 60), ("iat_plus_7200", 2, "iat", NOW + 7200),
+        ("iat_text", 2, "iat", str(NOW)), ("iat_word", 2, "iat", "now"), ("iat_infinity", 2, "iat", float("inf")),
         ("extra_claims", 2, "exp", NOW + 3600), ("extra_claims", 1, "typ", "JWT"),
     ],
 )  # fmt: skip
@@ -102,8 +103,14 @@ def test_one_thing_is_not_as_usual(
     tokens: ProviderTokens, variant: str, part: int, name: str, value: object
 ) -> None:
     assert _parts(tokens.authorization(variant))[part].get(name) == value
-    if variant.startswith(("iat_", "extra_")):
+    if variant.startswith(("iat_minus", "iat_plus", "extra_")):
         _verify(tokens.authorization(variant), "A1")
+
+
+def test_nan_is_written_as_python_does(tokens: ProviderTokens) -> None:
+    """Which is no JSON (RFC 8259 section 6): a provider that does so does it by its library's leave."""
+    iat = _parts(tokens.authorization("iat_nan"))[2]["iat"]
+    assert iat != iat
 
 
 def test_wrong_signatures(tokens: ProviderTokens) -> None:

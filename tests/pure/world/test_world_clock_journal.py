@@ -2,7 +2,7 @@
 
 import asyncio
 
-from simulator.clock import VirtualClock
+from simulator.clock import TurnableClock, VirtualClock
 from simulator.journal import Entry, Journal
 
 
@@ -71,3 +71,39 @@ async def test_everybody_sleeps_again_when_all_is_done() -> None:
     sleeping[1].cancel()
     await asyncio.wait(sleeping)
     assert clock.sleepers == 0
+
+
+async def test_the_next_alarm_is_that_of_the_first_who_sleeps_long_enough() -> None:
+    """In seconds from now; who sleeps for less than asked for, is awake or was cancelled, does not count."""
+    clock = VirtualClock(100.0)
+    assert clock.next_alarm(0.0) is None
+    sleeping = [asyncio.create_task(clock.sleep(seconds)) for seconds in (5, 30, 60)]
+    await asyncio.sleep(0)
+    assert [clock.next_alarm(at_least) for at_least in (0, 5, 6, 30, 31, 60, 61)] == [
+        5,
+        5,
+        30,
+        30,
+        60,
+        60,
+        None,
+    ]
+    await clock.advance(10)  # the first is awake; the others are measured by how long they went to sleep for
+    assert [clock.next_alarm(at_least) for at_least in (0, 30, 31, 61)] == [20, 20, 50, None]
+    sleeping[1].cancel()
+    await asyncio.wait(sleeping[:2])
+    assert clock.next_alarm(0) == 50
+    await clock.advance(50)
+    assert clock.next_alarm(0) is None
+    await asyncio.gather(*sleeping, return_exceptions=True)
+
+
+async def test_a_clock_that_is_turned_knows_what_providers_outside_may_take_the_time_to_be() -> None:
+    """It begins at the machine's time and stands still, while the machine's goes on."""
+    machine = [1000.0]
+    clock = TurnableClock(lambda: machine[0])
+    assert (clock.now(), clock.outside()) == (1000.0, (1000.0, 1000.0))
+    machine[0] = 1007.0
+    assert (clock.now(), clock.outside()) == (1000.0, (1007.0, 1007.0))
+    await clock.advance(3600)
+    assert (clock.now(), clock.outside()) == (4600.0, (1007.0, 4607.0))
