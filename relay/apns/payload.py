@@ -10,8 +10,8 @@ from typing import Any, Literal
 import msgspec
 
 from relay.apns.push import MAX_PAYLOAD
-from relay.contract import EVENT_KINDS, ActivityFormat, ContentState, EventType
-from relay.text import cut
+from relay.contract import EVENT_KINDS, ActivityFormat, ContentState, EventType, session_link
+from relay.text import cut, cut_middle
 
 
 def encode(payload: dict[str, Any]) -> bytes:
@@ -24,6 +24,11 @@ def cut_json(text: str, limit: int) -> str:
     return cut(text, limit, _size)
 
 
+def cut_json_middle(text: str, limit: int) -> str:
+    """The same for what a person is to decide about: cut in its middle, because the end of a command matters as well."""
+    return cut_middle(text, limit, _size)
+
+
 def _size(text: str) -> int:
     return len(msgspec.json.encode(text)) - 2
 
@@ -34,8 +39,23 @@ def alert_payload(
     """An alert in at most 4096 bytes: `aps`, and the routing fields at the root and under `body`.
 
     expo-notifications fills `content.data` of a remote push from the top-level key `body` only (expo/expo#10462);
-    other apps read the root. The body text is shortened before the title.
+    other apps read the root. The body text is shortened before the title; a request's in the middle.
     """
+    payload = _alert(event_type, session_id, server_id, url)
+    room = MAX_PAYLOAD - len(encode(payload))
+    title = cut_json(title, room // 2 if _size(body) > room // 2 else room - _size(body))
+    shortened = cut_json_middle if event_type == "permission" else cut_json
+    payload["aps"]["alert"] = {"title": title, "body": shortened(body, room - _size(title))}
+    return encode(payload)
+
+
+def room_for_body(*, title: str, event_type: EventType, session_id: str, server_id: str | None) -> int:
+    """So many bytes inside JSON has the body of an alert with this title."""
+    payload = _alert(event_type, session_id, server_id, session_link(session_id))
+    return MAX_PAYLOAD - len(encode(payload)) - _size(title)
+
+
+def _alert(event_type: EventType, session_id: str, server_id: str | None, url: str) -> dict[str, Any]:
     fields = {"serverID": server_id, "eventType": event_type, "sessionID": session_id, "url": url}
     routing = {name: value for name, value in fields.items() if value is not None}
     aps: dict[str, Any] = {
@@ -45,11 +65,7 @@ def alert_payload(
         "category": event_type,
         "interruption-level": EVENT_KINDS[event_type].interruption_level,
     }
-    payload = {"aps": aps, **routing, "body": routing}
-    room = MAX_PAYLOAD - len(encode(payload))
-    title = cut_json(title, room // 2 if _size(body) > room // 2 else room - _size(body))
-    aps["alert"] = {"title": title, "body": cut_json(body, room - _size(title))}
-    return encode(payload)
+    return {"aps": aps, **routing, "body": routing}
 
 
 # --- Live Activities ----------------------------------------------------------------------------------------------
@@ -92,15 +108,16 @@ def _ever_shorter(content: ActivityContent) -> Iterator[ActivityContent]:
 
 def _shortened(content: ActivityContent, size: dict[str, int]) -> ActivityContent:
     state, alert = content.state, content.alert
+    cut_text = cut_json_middle if state.status == "permission" else cut_json
     return replace(
         content,
         state=ContentState(
             status=state.status,
             session_title=cut_json(state.session_title, size["session_title"]),
-            last_message=cut_json(state.last_message, size["last_message"]),
+            last_message=cut_text(state.last_message, size["last_message"]),
             retry_info=cut_json(state.retry_info, size["retry_info"]) if state.retry_info else None,
         ),
-        alert=alert and (cut_json(alert[0], size["alert_title"]), cut_json(alert[1], size["alert_body"])),
+        alert=alert and (cut_json(alert[0], size["alert_title"]), cut_text(alert[1], size["alert_body"])),
     )
 
 

@@ -8,10 +8,20 @@ import hashlib
 from dataclasses import dataclass
 
 from relay import contract
+from relay.apns.payload import room_for_body
 from relay.bridge.errors import OptionError
 from relay.bridge.notify.source import Change, Kind
+from relay.bridge.notify.text import (
+    MAX_UNITS,
+    MAX_WORDS,
+    card_title,
+    fit,
+    fit_request,
+    request_in_bytes,
+    shorten,
+)
 from relay.contract import ALERT_TYPES, EVENT_KINDS, FINAL_STATUSES
-from relay.text import MAX_UNITS, MAX_WORDS, card_title, fit, redact, shorten, utf16_units
+from relay.text import utf16_units
 
 EVENT_TYPES: dict[Kind, contract.EventType] = {
     "complete": "complete",
@@ -107,19 +117,32 @@ def event(
     """
     kind = EVENT_TYPES.get(change.kind)
     rings = kind in alerts
-    text = redact(text.strip()) or DEFAULT_TEXTS[change.kind]
+    fitted = fit_request if change.kind == "asked" else fit
+    ring_title = title_of(kind, title) if kind and rings else None
     return contract.Event(
         secret=sender.secret,
         server_id=sender.server_id,
         event_type=kind if kind and rings else "progress",
         session_id=change.session_id,
-        title=title_of(kind, title) if kind and rings else None,
-        body=shorten(text) if rings else None,
+        title=ring_title,
+        body=_body(change, ring_title, text, sender) if ring_title else None,
         content_state=contract.ContentState(
-            status=STATUSES[change.kind], session_title=card_title(title), last_message=fit(text)
+            status=STATUSES[change.kind],
+            session_title=card_title(title),
+            last_message=fitted(text) or DEFAULT_TEXTS[change.kind],
         ),
         event_id=change_id(change, sender),
     )
+
+
+def _body(change: Change, title: str, text: str, sender: Sender) -> str:
+    """A request whole if the alert has room for it, else without its middle; everything else in a few words."""
+    if change.kind != "asked":
+        return shorten(text) or DEFAULT_TEXTS[change.kind]
+    room = room_for_body(
+        title=title, event_type="permission", session_id=change.session_id, server_id=sender.server_id
+    )
+    return request_in_bytes(text, room) or DEFAULT_TEXTS[change.kind]
 
 
 def title_of(kind: contract.EventType, session_title: str | None) -> str:

@@ -1,6 +1,7 @@
 """Payloads of alerts and Live Activities: exact JSON, and never more than APNs takes, whatever the texts."""
 
 import json
+import re
 import string
 from pathlib import Path
 from typing import Any, get_args
@@ -195,7 +196,11 @@ def frame_of(content: ActivityContent, activity_format: ActivityFormat) -> dict[
 
 
 def is_whole_or_shortened(shown: str, text: str) -> bool:
-    return shown == text or (shown.endswith("…") and text.startswith(shown[:-1]))
+    """Whole, or without its end, or without its middle if somebody is to decide about it."""
+    if shown == text or (shown.endswith("…") and text.startswith(shown[:-1])):
+        return True
+    head, mark, tail = re.split(r"(\[… \d+ characters cut …\])", shown)
+    return bool(mark) and text.startswith(head) and text.endswith(tail) and len(head) + len(tail) < len(text)
 
 
 def test_texts_of_the_plans_length_are_whole() -> None:

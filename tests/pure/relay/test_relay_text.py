@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.apns.payload import cut_json
-from relay.text import MAX_REDACTED, cut, fit, redact, shorten, utf16_units
+from relay.bridge.notify.redact import MAX_REDACTED, redact
+from relay.bridge.notify.text import fit, shorten
+from relay.text import cut, utf16_units
 
 CLUSTERS = {
     "family": "👩‍👩‍👧",
@@ -64,12 +66,12 @@ def test_cut(text: str, limit: int, short: str) -> None:
 
 @pytest.mark.parametrize("cluster", CLUSTERS.values(), ids=list(CLUSTERS))
 def test_a_long_text_of_much_space_is_cut_between_characters(cluster: str) -> None:
-    """Only the beginning of a long text is read, and that beginning ends between two characters, too."""
+    """Also where the text is so long that only its beginning and its end are read."""
     for shift in range(len(cluster) + 1):
-        text = " " * (2398 - shift) + "a" + cluster * 20
-        assert fit(text) in {"a" + cluster * times + "…" for times in range(4)} | {"…"}
-        text = " " * (MAX_REDACTED - 2 - shift) + "a" + cluster * 20
-        assert shorten(redact(text)) in {"a" + cluster * times + "…" for times in range(4)} | {"…"}
+        spaces = " " * (MAX_REDACTED - 2 - shift)
+        fitted = {"a" + cluster * times + "…" * (times < 20) for times in range(21)}
+        assert fit(f"{spaces}a{cluster * 20}") in fitted
+        assert shorten(redact(f"a{cluster * 20}{spaces * 3}b")) in fitted | {f"a{cluster * 20} … b"}
 
 
 @given(

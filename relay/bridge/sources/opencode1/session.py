@@ -14,9 +14,10 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from relay import contract
+from relay.bridge.notify.redact import redact, redact_addresses
+from relay.bridge.notify.text import card_title, fit
 from relay.bridge.sources.opencode1.wire import PendingRequest, Question, RetryStatus, SessionError, Tool
 from relay.bridge.sources.session_tree import TreeSession
-from relay.text import card_title, fit, redact, redact_addresses
 
 Phase = Literal["unknown", "idle", "busy", "retry", "rejected", "aborted", "failed", "recovered"]
 """`unknown` until the first status; `recovered` is busy again after an error that was reported already."""
