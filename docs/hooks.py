@@ -21,8 +21,8 @@ from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from relay import contract
 from relay.__main__ import _parser as relay_parser
+from relay.server.routes.table import ROUTES as RELAY_ROUTES
 from relay.server.settings import VARIABLES
 from simulator.__main__ import _parser as simulator_parser
 from simulator.apns.checks import CHECKS
@@ -33,15 +33,6 @@ from simulator.phone.settings import SETTINGS
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
-
-RELAY_ROUTES: tuple[tuple[str, type[contract.Message] | None, type[contract.Message]], ...] = (
-    ("POST /v1/device/register", contract.DeviceRegister, contract.Ok),
-    ("POST /v1/device/unregister", contract.DeviceUnregister, contract.Ok),
-    ("POST /v1/activity/register", contract.ActivityRegister, contract.Ok),
-    ("POST /v1/activity/unregister", contract.ActivityUnregister, contract.Ok),
-    ("POST /v1/event", contract.Event, contract.EventReply),
-    ("GET /health", None, contract.Health),
-)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> str:
@@ -105,7 +96,7 @@ def _fields(kind: Any) -> str:
 
 def relay_routes() -> str:
     """The relay's routes with the fields of body and reply."""
-    rows = [(f"`{route}`", _fields(body), _fields(reply)) for route, body, reply in RELAY_ROUTES]
+    rows = [(f"`{one.method} {one.path}`", _fields(one.body), _fields(one.reply)) for one in RELAY_ROUTES]
     return _table(("Route", "Body", "Reply"), rows)
 
 

@@ -23,15 +23,15 @@ class Route:
     summary: str
     reply: type[Message]
     body: type[Message] | None = None
-    others: Mapping[int, type[Message]] = field(default_factory=dict)
+    others: Mapping[int, tuple[type[Message], ...]] = field(default_factory=dict)
     authorized: bool = False
 
 
 def document(title: str, routes: Sequence[Route]) -> bytes:
     """The document as JSON; it describes itself, too."""
-    types = {one for route in routes for one in (route.body, route.reply, *route.others.values()) if one}
-    names = sorted(types | {Refusal}, key=lambda one: one.__name__)
-    _, schemas = msgspec.json.schema_components(names, ref_template="#/components/schemas/{name}")
+    types: set[type[Message]] = {Refusal}.union(*map(_types, routes))
+    named = sorted(types, key=lambda one: one.__name__)
+    _, schemas = msgspec.json.schema_components(named, ref_template="#/components/schemas/{name}")
     paths: dict[str, dict[str, Any]] = {DOCUMENT_PATH: {"get": _DESCRIBED}}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -48,27 +48,33 @@ def document(title: str, routes: Sequence[Route]) -> bytes:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    replies = {200: route.reply, **route.others}
+    replies = {200: (route.reply,), **route.others}
     operation: dict[str, Any] = {
         "operationId": f"{route.method.lower()} {route.path}",
         "summary": route.summary,
-        "responses": {str(status): _described(kind) for status, kind in sorted(replies.items())}
-        | {"default": _described(Refusal)},
+        "responses": {str(status): _described(kinds) for status, kinds in sorted(replies.items())}
+        | {"default": _described((Refusal,))},
     }
     if route.body is not None:
-        operation["requestBody"] = {"required": True, "content": _content(route.body)}
+        operation["requestBody"] = {"required": True, "content": _content((route.body,))}
     if route.authorized:
         operation["security"] = [{"password": []}, {}]
     return operation
 
 
-def _described(kind: type[Message]) -> dict[str, Any]:
-    words = (kind.__doc__ or "").partition("\n")[0]
-    return {"description": words, "content": _content(kind)}
+def _types(route: Route) -> list[type[Message]]:
+    replies = [kind for kinds in route.others.values() for kind in kinds]
+    return [route.reply, *replies, *([route.body] if route.body else [])]
 
 
-def _content(kind: type[Message]) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}
+def _described(kinds: Sequence[type[Message]]) -> dict[str, Any]:
+    words = " Or: ".join((kind.__doc__ or "").partition("\n")[0] for kind in kinds)
+    return {"description": words, "content": _content(kinds)}
+
+
+def _content(kinds: Sequence[type[Message]]) -> dict[str, Any]:
+    schemas = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in kinds]
+    return {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
 
 
 _DESCRIBED: Final[dict[str, Any]] = {

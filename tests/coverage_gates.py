@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("relay", "simulator")
 PACKAGE_GATE = 99.0
 PURE: dict[str, str] = {
-    "relay/*.py": "__main__ clock http_errors",
+    "relay/*.py": "__main__ clock http_errors http_routes",
     "relay/apns/*.py": "aioapns_gateway",
     "relay/apns/http2/*.py": "connection connector pool",
     "relay/bridge/*.py": "errors run",

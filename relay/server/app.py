@@ -12,13 +12,14 @@ from quart import Quart
 from relay.apns.gateway import Environments, Gateway, KeyPause, ProviderToken, build_gateway
 from relay.clock import Clock, SystemClock
 from relay.http_errors import install_error_replies
+from relay.http_routes import install_routes
 from relay.server.alerts import Dispatcher
 from relay.server.engine import DeliveryEngine
 from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.live_activities.sender import ActivitySender
-from relay.server.routes import events
 from relay.server.routes.events import BackgroundTasks, EventRoute, Intake, refusal
-from relay.server.routes.registrations import activity_routes, device_routes, health_route
+from relay.server.routes.registrations import Registrations
+from relay.server.routes.table import EVENT
 from relay.server.settings import Settings
 from relay.server.store.database import DatabaseError, close_database, open_database
 from relay.server.store.sql import Database, Unavailable
@@ -61,20 +62,17 @@ async def running_app(
         connection = await open_database(settings.database_url)
         stack.push_async_callback(close_database)
         parts = await _start_parts(stack, settings, Database(connection), clock, gateway)
-        yield _create_app(settings, parts)
+        yield _create_app(parts)
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
     """What the routes work with."""
 
-    db: Database
     dispatcher: Dispatcher
     sender: ActivitySender
     intake: Intake
-    registrations: ActivityRegistrations
-    background: BackgroundTasks
-    now: Callable[[], float]
+    registrations: Registrations
 
 
 async def _start_parts(
@@ -96,12 +94,14 @@ async def _start_parts(
             raise DatabaseError(f"the database went away: {error}") from error
     background = BackgroundTasks(DATABASE_SECONDS)
     stack.push_async_callback(background.close)
-    registrations = ActivityRegistrations(
-        db, default_bundle_id=settings.apns_default_bundle_id, now=clock.now, wake=sender.engine.wake
+    bundle_id = settings.apns_default_bundle_id
+    activities = ActivityRegistrations(
+        db, default_bundle_id=bundle_id, now=clock.now, wake=sender.engine.wake
     )
+    registrations = Registrations(db, activities, background, default_bundle_id=bundle_id, now=clock.now)
     intake = Intake(db, dispatcher, sender, deadline=settings.relay_event_deadline, now=clock.now)
     stack.push_async_callback(intake.close)
-    return _Parts(db, dispatcher, sender, intake, registrations, background, clock.now)
+    return _Parts(dispatcher, sender, intake, registrations)
 
 
 def lease_owner(machine: str, host: str, port: int) -> str:
@@ -124,16 +124,12 @@ def apns_gateway(settings: Settings, now: Callable[[], float] = time.time) -> Ga
     )
 
 
-def _create_app(settings: Settings, parts: _Parts) -> RelayApp:
+def _create_app(parts: _Parts) -> RelayApp:
     app = RelayApp(parts.dispatcher.engine, parts.sender.engine)
     app.url_map.merge_slashes = False  # a redirect would not be our JSON
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
-    db, background, bundle_id = parts.db, parts.background, settings.apns_default_bundle_id
-    app.register_blueprint(device_routes(db, background, default_bundle_id=bundle_id, now=parts.now))
-    app.register_blueprint(activity_routes(parts.registrations, background))
-    app.register_blueprint(health_route(db, background))
-    app.add_url_rule(events.PATH, "event", methods=["POST"])  # for Quart to answer its other methods with 405
+    install_routes(app, "Relay", parts.registrations.handlers | {EVENT: None})
     app.asgi_app = EventRoute(app.asgi_app, parts.intake, max_body=MAX_BODY, body_timeout=BODY_SECONDS)  # type: ignore[method-assign]
     install_error_replies(app, refusal)
     return app

@@ -15,11 +15,12 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from quart import Quart, Response, request
 
-from relay import contract
 from relay.bridge.http.replies import (
     BridgeHealth,
     PushEnabled,
+    PushNotTested,
     PushTest,
+    PushTested,
     not_tested,
     push_test_event,
     push_test_reply,
@@ -28,12 +29,40 @@ from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.relay_client import RelayClient
 from relay.contract import Refusal
 from relay.http_errors import install_error_replies, refusal, reply
+from relay.http_routes import install_routes
 from relay.log import line
+from relay.openapi import Route
 
 log = logging.getLogger("relay.bridge.http.app")
 
 MAX_BODY = 16 * 1024
 """Bytes."""
+
+HEALTH = Route(
+    method="GET",
+    path="/health",
+    summary="whether OpenCode's events are coming in, and what the relay replied last",
+    reply=BridgeHealth,
+    others={503: (BridgeHealth,)},
+)
+PUSH = Route(
+    method="GET",
+    path="/experimental/push",
+    summary="that pushes are on",
+    reply=PushEnabled,
+    authorized=True,
+)
+PUSH_TEST = Route(
+    method="POST",
+    path="/experimental/push/test",
+    summary="a test push to every phone",
+    body=PushTest,
+    reply=PushTested,
+    others={400: (PushNotTested, Refusal), 502: (PushNotTested,)},
+    authorized=True,
+)
+ROUTES = (HEALTH, PUSH, PUSH_TEST)
+WITH_PASSWORD = {route.path for route in ROUTES if route.authorized}
 
 UNAUTHORIZED = Refusal(error="OpenCode's username and password are wanted", code="unauthorized")
 
@@ -55,31 +84,32 @@ def create_app(parts: Parts) -> Quart:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["BODY_TIMEOUT"] = 10
 
-    @app.get("/health")
-    async def health() -> Response:
+    async def authorize() -> Response | None:
+        wanted = request.url_rule is not None and request.url_rule.rule in WITH_PASSWORD
+        return _unauthorized() if wanted and not _authorized(parts) else None
+
+    async def health(_: None) -> tuple[BridgeHealth, int]:
         now = parts.health()
-        return reply(now, 200 if now.ok else 503)
+        return now, 200 if now.ok else 503
 
-    @app.get("/experimental/push")
-    async def push() -> Response:
-        return reply(PushEnabled()) if _authorized(parts) else _unauthorized()
+    async def push(_: None) -> PushEnabled:
+        return PushEnabled()
 
-    @app.post("/experimental/push/test")
-    async def push_test() -> Response:
-        if not _authorized(parts):
-            return _unauthorized()
-        return await _test(parts, contract.decode(await request.get_data(), PushTest))
+    async def push_test(asked: PushTest) -> tuple[PushTested | PushNotTested, int]:
+        return await _test(parts, asked)
 
+    app.before_request(authorize)
+    install_routes(app, "Bridge", {HEALTH: health, PUSH: push, PUSH_TEST: push_test})
     install_error_replies(app, lambda error: refusal(error, log))
     return app
 
 
-async def _test(parts: Parts, asked: PushTest) -> Response:
+async def _test(parts: Parts, asked: PushTest) -> tuple[PushTested | PushNotTested, int]:
     if not hmac.compare_digest(asked.secret.encode(), parts.sender.secret.encode()):
-        return reply(not_tested("Invalid push relay secret", "invalid_secret"), 400)
+        return not_tested("Invalid push relay secret", "invalid_secret"), 400
     now_ms = int(parts.clock() * 1000)
     event = push_test_event(parts.sender, now_ms, event_type=asked.event_type, session_id=asked.session_id)
-    return reply(*push_test_reply(await parts.relay.post(event)))
+    return push_test_reply(await parts.relay.post(event))
 
 
 def _authorized(parts: Parts) -> bool:

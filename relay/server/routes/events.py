@@ -24,13 +24,13 @@ from relay.server.alerts import Dispatcher, plan
 from relay.server.delivery import DeliveryStatus, Recipient
 from relay.server.live_activities.life import concerned
 from relay.server.live_activities.sender import ActivitySender
+from relay.server.routes.table import EVENT
 from relay.server.store import activities as activity_table
 from relay.server.store import deliveries
 from relay.server.store.sql import Database, Unavailable
 
 log = logging.getLogger("relay.server.routes.events")
 
-PATH = "/v1/event"
 EVENTS_AT_ONCE = 100
 """Events that are looked up and written down together."""
 DATABASE_UNAVAILABLE = Refusal(error="The database is not available, try again", code="database_unavailable")
@@ -240,7 +240,7 @@ class EventRoute:
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer an event, or pass on."""
-        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
+        if scope["type"] == "http" and (scope["path"], scope["method"]) == (EVENT.path, EVENT.method):
             await _respond(send, *await self._answer(receive))
         else:
             await self._app(scope, receive, send)

@@ -1,9 +1,7 @@
-"""The routes of registrations: POST /v1/device/* and /v1/activity/*; and GET /health, which counts what is registered and logged."""
+"""What the routes of registrations do: POST /v1/device/* and /v1/activity/*; and GET /health, which counts what is registered and logged."""
 
 import logging
 from collections.abc import Callable
-
-from quart import Blueprint, Response, request
 
 from relay import contract
 from relay.contract import (
@@ -14,9 +12,11 @@ from relay.contract import (
     Health,
     Ok,
 )
-from relay.http_errors import reply
+from relay.http_routes import Handler
 from relay.log import line
+from relay.openapi import Route
 from relay.server.live_activities.registration import ActivityRegistrations
+from relay.server.routes import table
 from relay.server.routes.events import BackgroundTasks
 from relay.server.store import activities as activity_table
 from relay.server.store import deliveries, devices
@@ -25,34 +25,67 @@ from relay.server.store.sql import Database
 log = logging.getLogger("relay.server.routes")
 
 
-def device_routes(
-    db: Database, background: BackgroundTasks, *, default_bundle_id: str, now: Callable[[], float]
-) -> Blueprint:
-    """POST /v1/device/register and /v1/device/unregister."""
-    routes = Blueprint("devices", __name__, url_prefix="/v1/device")
+class Registrations:
+    """The handlers of these routes. What they write is written even if the caller hangs up."""
 
-    @routes.post("/register")
-    async def register() -> Response:
-        device = contract.decode(await request.get_data(), DeviceRegister)
+    def __init__(
+        self,
+        db: Database,
+        activities: ActivityRegistrations,
+        background: BackgroundTasks,
+        *,
+        default_bundle_id: str,
+        now: Callable[[], float],
+    ) -> None:
+        self._db, self._activities, self._background = db, activities, background
+        self._default_bundle_id, self._now = default_bundle_id, now
+
+    @property
+    def handlers(self) -> dict[Route, Handler | None]:
+        """By route."""
+        return {
+            table.REGISTER_DEVICE: self.register_device,
+            table.UNREGISTER_DEVICE: self.unregister_device,
+            table.REGISTER_ACTIVITY: self.register_activity,
+            table.UNREGISTER_ACTIVITY: self.unregister_activity,
+            table.HEALTH: self.health,
+        }
+
+    async def register_device(self, device: DeviceRegister) -> Ok:
+        """The phone is remembered with its app, the relay's own if it names none."""
         secret_hash = contract.secret_hash(device.secret)
-        bundle_id = device.bundle_id or default_bundle_id
-        await background.run(
-            devices.register(
-                db, device, secret_hash=secret_hash, bundle_id=bundle_id, now_ms=int(now() * 1000)
-            )
+        bundle_id = device.bundle_id or self._default_bundle_id
+        now_ms = int(self._now() * 1000)
+        await self._background.run(
+            devices.register(self._db, device, secret_hash=secret_hash, bundle_id=bundle_id, now_ms=now_ms)
         )
         log.info(line("register", **_named(device), apnsEnv=device.apns_env, bundleId=bundle_id))
-        return reply(Ok())
+        return Ok()
 
-    @routes.post("/unregister")
-    async def unregister() -> Response:
-        device = contract.decode(await request.get_data(), DeviceUnregister)
-        secret_hash = contract.secret_hash(device.secret)
-        await background.run(_forget(db, secret_hash, device.device_token))
+    async def unregister_device(self, device: DeviceUnregister) -> Ok:
+        """The phone is forgotten, and its Live Activities."""
+        await self._background.run(
+            _forget(self._db, contract.secret_hash(device.secret), device.device_token)
+        )
         log.info(line("unregister", **_named(device)))
-        return reply(Ok())
+        return Ok()
 
-    return routes
+    async def register_activity(self, body: ActivityRegister) -> Ok:
+        """The activity's update token is remembered; what its session said before may be pushed at once."""
+        await self._background.run(self._activities.register(body))
+        return Ok()
+
+    async def unregister_activity(self, body: ActivityUnregister) -> Ok:
+        """The activity is not pushed any more."""
+        await self._background.run(self._activities.unregister(body))
+        return Ok()
+
+    async def health(self, _: None) -> Health:
+        """The relay and its database answer."""
+        return Health(
+            devices=await self._background.run(devices.count(self._db)),
+            deliveries=await self._background.run(deliveries.count(self._db)),
+        )
 
 
 async def _forget(db: Database, secret_hash: str, device_token: str) -> None:
@@ -66,37 +99,3 @@ def _named(device: DeviceRegister | DeviceUnregister) -> dict[str, str]:
         "token": f"…{device.device_token[-8:]}",
         "secretHash": f"{contract.secret_hash(device.secret)[:12]}…",
     }
-
-
-def activity_routes(registrations: ActivityRegistrations, background: BackgroundTasks) -> Blueprint:
-    """POST /v1/activity/register and /v1/activity/unregister."""
-    routes = Blueprint("activities", __name__, url_prefix="/v1/activity")
-
-    @routes.post("/register")
-    async def register() -> Response:
-        body = contract.decode(await request.get_data(), ActivityRegister)
-        await background.run(registrations.register(body))
-        return reply(Ok())
-
-    @routes.post("/unregister")
-    async def unregister() -> Response:
-        body = contract.decode(await request.get_data(), ActivityUnregister)
-        await background.run(registrations.unregister(body))
-        return reply(Ok())
-
-    return routes
-
-
-def health_route(db: Database, background: BackgroundTasks) -> Blueprint:
-    """GET /health: the relay and its database answer."""
-    routes = Blueprint("health", __name__)
-
-    @routes.get("/health")
-    async def health() -> Response:
-        registered, logged = (
-            await background.run(devices.count(db)),
-            await background.run(deliveries.count(db)),
-        )
-        return reply(Health(devices=registered, deliveries=logged))
-
-    return routes

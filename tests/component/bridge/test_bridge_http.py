@@ -159,6 +159,16 @@ class TestPushTest:
             assert (await ask("GET", "/health"))[0] == 200
 
 
+async def test_the_document_has_every_route(stage: Stage, ask: Ask, port: int) -> None:
+    async with stage.running(port=port, password="geheim"):
+        status, described = await ask("GET", "/openapi.json")
+        assert (status, described["openapi"]) == (200, "3.1.0")
+        for path, operations in described["paths"].items():
+            for method in {"GET", "POST", "PUT"}:
+                status, _ = await ask(method, path)
+                assert (status == 405) == (method.lower() not in operations)
+
+
 class TestPort:
     async def test_a_port_that_is_taken_costs_no_push(
         self, stage: Stage, caplog: pytest.LogCaptureFixture

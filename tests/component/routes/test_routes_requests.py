@@ -211,7 +211,8 @@ class TestRefusals:
 
     async def test_every_route_answers_a_wrong_method_with_the_envelope(self, app: Quart) -> None:
         rules = {str(rule): rule.methods for rule in app.url_map.iter_rules()}
-        assert set(rules) == {"/health", *GOOD}
+        described = await (await app.test_client().get("/openapi.json")).get_json()
+        assert set(rules) == {"/health", "/openapi.json", *GOOD} == set(described["paths"])
         for path, methods in rules.items():
             for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "X"} - methods:
                 response = await app.test_client().open(path, method=method)

@@ -1,0 +1,58 @@
+"""The relay's routes as data: the app, its OpenAPI document and the pages are made from it."""
+
+from typing import Final
+
+from relay.contract import (
+    ActivityRegister,
+    ActivityUnregister,
+    DeviceRegister,
+    DeviceUnregister,
+    Event,
+    EventReply,
+    Health,
+    Ok,
+)
+from relay.openapi import Route
+
+REGISTER_DEVICE: Final = Route(
+    method="POST",
+    path="/v1/device/register",
+    summary="this phone wants the alerts of this secret",
+    body=DeviceRegister,
+    reply=Ok,
+)
+UNREGISTER_DEVICE: Final = Route(
+    method="POST",
+    path="/v1/device/unregister",
+    summary="this phone no longer wants them",
+    body=DeviceUnregister,
+    reply=Ok,
+)
+REGISTER_ACTIVITY: Final = Route(
+    method="POST",
+    path="/v1/activity/register",
+    summary="the update token of a session's Live Activity on a phone, new or rotated",
+    body=ActivityRegister,
+    reply=Ok,
+)
+UNREGISTER_ACTIVITY: Final = Route(
+    method="POST",
+    path="/v1/activity/unregister",
+    summary="the phone ended the Live Activity itself",
+    body=ActivityUnregister,
+    reply=Ok,
+)
+EVENT: Final = Route(
+    method="POST",
+    path="/v1/event",
+    summary="something happened in a session",
+    body=Event,
+    reply=EventReply,
+)
+HEALTH: Final = Route(
+    method="GET",
+    path="/health",
+    summary="the relay and its database work",
+    reply=Health,
+)
+ROUTES: Final = (REGISTER_DEVICE, UNREGISTER_DEVICE, REGISTER_ACTIVITY, UNREGISTER_ACTIVITY, EVENT, HEALTH)
