@@ -158,7 +158,7 @@ def _add_phone(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--phone-profile",
-        choices=("lenient", "default", "strict"),
+        choices=("lenient", "default", "measured", "strict"),
         default="default",
         help="the phone's budgets; a strict one wakes no app, so that cards started by push stay as they began",
     )

@@ -11,10 +11,11 @@ from simulator.apns.delivery.device import Device, OnDelivery, as_device
 from simulator.apns.errors import UnknownApp, UnknownToken
 
 Realm = Literal["sandbox", "production"]
-Kind = Literal["alert", "voip", "activity", "push-to-start"]
+Kind = Literal["alert", "voip", "activity", "push-to-start", "widgets"]
 
 REALMS: Final[tuple[Realm, ...]] = ("sandbox", "production")
 LIVE_ACTIVITY_SUFFIX: Final = ".push-type.liveactivity"
+WIDGETS_SUFFIX: Final = ".push-type.widgets"
 
 
 class TokenShape(NamedTuple):
@@ -24,13 +25,14 @@ class TokenShape(NamedTuple):
     suffix: str
 
 
-# Lengths: Apple says not to assume any; these were seen (Apple developer forum thread 712499).
+# Lengths: Apple says not to assume any; these were seen (Apple developer forum thread 712499), that of widgets is assumed.
 # Suffixes: Apple, "Sending notification requests to APNs", table of push types.
 KINDS: Final[dict[Kind, TokenShape]] = {
     "alert": TokenShape(32, ""),
     "voip": TokenShape(32, ".voip"),
     "activity": TokenShape(80, LIVE_ACTIVITY_SUFFIX),
     "push-to-start": TokenShape(80, LIVE_ACTIVITY_SUFFIX),
+    "widgets": TokenShape(80, WIDGETS_SUFFIX),
 }
 # What the push type adds to the bundle id (same table).
 SUFFIX_OF: Final = {
@@ -42,7 +44,7 @@ SUFFIX_OF: Final = {
     "liveactivity": LIVE_ACTIVITY_SUFFIX,
     "location": ".location-query",
     "pushtotalk": ".voip-ptt",
-    "widgets": ".push-type.widgets",
+    "widgets": WIDGETS_SUFFIX,
     "controls": ".push-type.controls",
 }
 SUFFIXES: Final = tuple(dict.fromkeys(SUFFIX_OF.values()))

@@ -11,11 +11,12 @@ from simulator.apns.registry import Kind, Realm, Registry
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import Clock
 from simulator.journal import Journal
+from simulator.lab.errors import NotNow
 from simulator.phone.activitykit.attributes import ActivityType
 from simulator.phone.phone import Phone
 from simulator.phone.profile import profile
 
-OWN_KINDS: tuple[Kind, ...] = ("alert", "voip", "push-to-start")
+OWN_KINDS: tuple[Kind, ...] = ("alert", "voip", "push-to-start", "widgets")
 """Tokens that an app has from the start; those of activities come and go with them."""
 
 
@@ -59,6 +60,10 @@ class Issuer:
     def expire(self, token: str) -> None:
         """Its activity is over, or has another token now: APNs answers 410."""
         self._registry.expire(token, self._clock.now())
+
+    def give_up(self, token: str) -> None:
+        """The app has another token now: APNs says 200 and discards what comes for this one, later 410 Unregistered (assumed)."""
+        self._registry.uninstall(token, self._clock.now())
 
     def retire(self, keep: frozenset[str]) -> None:
         """The phone gives way to a new one, which has the tokens `keep`, alive again; all others have expired."""
@@ -105,8 +110,30 @@ class Device:
     def turn_on(self) -> None:
         """The app asks APNs for its tokens, and pushes for them reach the phone."""
         phone = self.phone
-        _ = phone.app.token, phone.device.voip_token, phone.device.push_to_start_token
+        _ = phone.app.token, phone.device.voip_token
+        _ = phone.device.push_to_start_token, phone.device.widget_token
         self.issuer.lead_to(phone)
+
+    def rotate(self, kind: Kind, *, gone: bool = True) -> str:
+        """The app gets another token of this kind. APNs knows that the old one is `gone`, or goes on to answer 200 for it.
+
+        NotNow if it has none of this kind. Whatever comes for the old one reaches nobody.
+        """
+        old, device = self.tokens.get(kind), self.phone.device
+        if old is None:
+            raise NotNow(
+                f"{self.spec.name} has no token of the kind {kind!r}; it has {', '.join(self.tokens)}"
+            )
+        rotations = {
+            "alert": lambda: device.rotate(self.spec.realm),
+            "voip": device.rotate_voip,
+            "push-to-start": lambda: device.rotate_push_to_start(expire=gone),
+            "widgets": device.rotate_widgets,
+        }
+        new = rotations[kind]() or old
+        if gone and kind != "push-to-start":
+            self.issuer.give_up(old)
+        return new
 
 
 def build(

@@ -177,6 +177,8 @@ class Lab:
         reachable = _is_reachable(device)
         for key, value in changes.items():
             device.phone.set(key, value)
+            if key == "ios" and device.phone.device.app_installed:
+                device.turn_on()
             if key == "app_installed":
                 (device.turn_on if value else partial(self._uninstall, device))()
         if _is_reachable(device) and not reachable:

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from simulator.phone.activitykit.activity import Activity
 from simulator.phone.profile import Conditions, Profile, version
 
-TokenKind = Literal["alert", "voip", "push-to-start", "activity"]
+TokenKind = Literal["alert", "voip", "push-to-start", "activity", "widgets"]
 
 
 class TokenIssuer(Protocol):
@@ -60,6 +60,8 @@ class Device:
         self._tokens: dict[Realm, str] = {}
         self._voip_token: str | None = None
         self._push_to_start_token: str | None = None
+        self._widget_token: str | None = None
+        self._old_start_tokens: set[str] = set()
         self.name = name
         self.os_version = os_version
         self.dynamic_island = dynamic_island
@@ -71,6 +73,7 @@ class Device:
         self.notifications_allowed = True
         self.time_sensitive_entitlement = True
         self.live_activities = True
+        self.start_token_works = True
         self.frequent_updates = True
         self.la_allow_tapped = False
         self.badge = 0
@@ -112,16 +115,48 @@ class Device:
             self._push_to_start_token = self._issuer.issue("push-to-start")
         return self._push_to_start_token
 
-    def rotate_push_to_start(self) -> str | None:
-        """Get another push-to-start token; the old one starts nothing any more."""
-        if self._push_to_start_token is not None:
-            self._issuer.expire(self._push_to_start_token)
-            self._push_to_start_token = None
+    def rotate_push_to_start(self, *, expire: bool = True) -> str | None:
+        """Get another push-to-start token, which works; the old one starts nothing any more.
+
+        APNs answers 410 for the old one, or, unless it is to `expire`, goes on with 200: observed, for weeks
+        (kylebshr/luka-ios PR 146).
+        """
+        old, self._push_to_start_token = self._push_to_start_token, None
+        self.start_token_works = True
+        if old is not None:
+            self._old_start_tokens.add(old)
+        if old is not None and expire:
+            self._issuer.expire(old)
         return self.push_to_start_token
 
     def starts_by(self, token: str) -> bool:
         """Whether this is the push-to-start token, without asking for one."""
         return token == self._push_to_start_token
+
+    def started_by(self, token: str) -> bool:
+        """Whether this was the push-to-start token once."""
+        return token in self._old_start_tokens
+
+    def rotate_voip(self) -> str:
+        """Get another VoIP token."""
+        self._voip_token = None
+        return self.voip_token
+
+    @property
+    def widget_token(self) -> str | None:
+        """One for all widgets of the app (documented: WidgetKit's WidgetPushInfo); None before iOS 26, unless issued before."""
+        if self._widget_token is None and version(self.os_version) >= (26,):
+            self._widget_token = self._issuer.issue("widgets")
+        return self._widget_token
+
+    def rotate_widgets(self) -> str | None:
+        """Get another widget token."""
+        self._widget_token = None
+        return self.widget_token
+
+    def reloads_by(self, token: str) -> bool:
+        """Whether this is the widget token, without asking for one."""
+        return token == self._widget_token
 
     def calls_by(self, token: str) -> bool:
         """Whether this is the VoIP token, without asking for one."""
@@ -130,7 +165,8 @@ class Device:
     def reinstall(self) -> None:
         """The app is new on the device: it has no tokens yet and was never opened."""
         self._tokens.clear()
-        self._voip_token = self._push_to_start_token = None
+        self._voip_token = self._push_to_start_token = self._widget_token = None
+        self.start_token_works = True
         self.app, self.badge, self.la_allow_tapped = "background", 0, False
 
     @property
@@ -168,9 +204,10 @@ class UpdateTokens:
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback)
 
-    def give(self, activity: Activity) -> str:
-        """A new token, of which the app does not know yet; the old one expires."""
-        self.expire(activity)
+    def give(self, activity: Activity, *, expire: bool = True) -> str:
+        """A new token, of which the app does not know yet; the old one expires, or APNs goes on to accept it."""
+        if expire:
+            self.expire(activity)
         activity.token = self._device.issuer.issue("activity")
         activity.update_token_known = False
         self._by_token[activity.token] = activity

@@ -76,8 +76,9 @@ class LiveActivities:
         return self._kit.remaining(kind, self._device.conditions)
 
     def has_token(self, token: str) -> bool:
-        """Whether a push to this token is for an activity, or starts one."""
-        return self._tokens.activity(token) is not None or self._device.starts_by(token)
+        """Whether a push to this token is for an activity, or starts one, or did so once."""
+        starts = self._device.starts_by(token) or self._device.started_by(token)
+        return starts or self._tokens.activity(token) is not None
 
     # What a push does.
 
@@ -109,6 +110,11 @@ class LiveActivities:
             "it is not a Live Activity push": push.push_type != "liveactivity",
             "it has expired": expired(push, now),
             "the activity has another token now": direct and replaced,
+            "the app has another push-to-start token now": self._device.started_by(push.device_token),
+            # Observed (kylebshr/luka-ios PR 146, home-assistant/iOS issue 5812): APNs goes on to answer 200.
+            "the push-to-start token is stale": direct
+            and self._device.starts_by(push.device_token)
+            and not self._device.start_token_works,
             "no activity has this channel": not direct and not self._subscribed(channel_id),
         }
         return next((why for why, holds in reasons.items() if holds), None)
@@ -207,14 +213,15 @@ class LiveActivities:
         """Call `callback(activity, token)` whenever the app is handed an update token; the returned function stops it."""
         return self._tokens.listen(callback)
 
-    def rotate(self, activity: Activity) -> str:
+    def rotate(self, activity: Activity, *, expire: bool = True) -> str:
         """The system gives an activity another token; the app gets it unless it was force-quit.
 
-        Raises NotPossible if the activity has ended or has no token yet.
+        APNs answers 410 for the old one, or, unless it is to `expire`, goes on with 200. Raises NotPossible if the
+        activity has ended or has no token yet.
         """
         if not activity.running or activity.token is None:
             raise NotPossible("the activity has no token that could change")
-        token = self._tokens.give(activity)
+        token = self._tokens.give(activity, expire=expire)
         self.hand_over()
         return token
 
@@ -243,9 +250,9 @@ class LiveActivities:
         """The system ends every activity; with `remove` they leave the lock screen too."""
         self._write(self._kit.end_all(self._clock.now(), why, remove=remove))
 
-    def swipe(self) -> None:
-        """The person swipes the newest visible activity away."""
-        self._write(self._kit.swipe(self._clock.now()))
+    def swipe(self, *activities: Activity) -> None:
+        """The person swipes activities away, without any the newest; what is not to be seen stays as it is."""
+        self._write(self._kit.swipe(self._clock.now(), *activities))
 
     # What is written down.
 

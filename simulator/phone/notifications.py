@@ -130,6 +130,28 @@ _AGAINST_SHOWING: Reasons = (
 )
 
 
+WIDGETS_SUFFIX = ".push-type.widgets"
+
+# Documented (Apple, "Updating widgets with WidgetKit push notifications"): type, topic, `content-changed: true`; all timelines
+# of the app's widgets are reloaded, by one token an app, from iOS 26 on. The budget of reloads is not modelled.
+_AGAINST_RELOAD: Reasons = (
+    ("the phone is offline", lambda _push, phone, _now: not phone.online),
+    ("the app is not installed", lambda _push, phone, _now: not phone.app_installed),
+    ("no app has this topic", lambda push, phone, _now: push.topic != phone.bundle_id + WIDGETS_SUFFIX),
+    ("it is not a widget push", lambda push, _phone, _now: push.push_type != "widgets"),
+    *UNREADABLE,
+    (
+        "it has no content-changed",
+        lambda push, _phone, _now: push.payload["aps"].get("content-changed") is not True,
+    ),
+)
+
+
+def against_reload(push: Push, receiver: Receiver, now: float) -> str | None:
+    """Why the app's widgets are not reloaded by a push to their token, None if they are; `now` is UNIX seconds."""
+    return next((why for why, holds in _AGAINST_RELOAD if holds(push, receiver, now)), None)
+
+
 def _says_anything(payload: Any) -> bool:
     return any(_texts(payload)) or _badge(payload) is not None
 

@@ -19,6 +19,7 @@ from simulator.phone.notifications import (
     Dropped,
     Notification,
     Receiver,
+    against_reload,
     against_waking,
     interpret,
 )
@@ -80,6 +81,8 @@ class Phone:
         )
         self.screen = Screen(lambda: self.activities.visible)
         self._settings = Settings(self.device, self.activities, self.app, self.screen)
+        self.widget_reloads: list[float] = []
+        """When a push reloaded the timelines of the app's widgets, UNIX seconds."""
         self._showings: list[Showing] = []
         self._showed = asyncio.Event()
 
@@ -174,6 +177,8 @@ class Phone:
             self.activities.receive(push)
         elif self.device.calls_by(push.device_token):
             self._record("dropped", push, why="the app takes no calls")
+        elif self.device.reloads_by(push.device_token):
+            self._reload_widgets(push)
         elif push.push_type == "background":
             self._wake(push)
         else:
@@ -198,6 +203,14 @@ class Phone:
             return
         self.device.background_wakes += self.device.app == "background"
         self._record("woken", push)
+
+    def _reload_widgets(self, push: Push) -> None:
+        why = against_reload(push, self._receiver(), self._clock.now())
+        if why is not None:
+            self._record("dropped", push, why=why)
+            return
+        self.widget_reloads.append(self._clock.now())
+        self._record("reloaded", push, why="its widgets have new content")
 
     def tap(self, notification: Notification) -> str | None:
         """Open a notification: it leaves the screen and the app gets its link; None if the app finds none."""

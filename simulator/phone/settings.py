@@ -77,10 +77,18 @@ def _installed(phone: Settings, value: bool) -> None:
 
 
 def _live_activities(phone: Settings, value: bool) -> None:
-    """Assumed: switching them off removes those that run."""
+    """Assumed: switching them off removes those that run.
+
+    Observed (home-assistant/iOS issue 5812): switched off and on, the app has another push-to-start token. Assumed: APNs goes
+    on to accept the old one.
+    """
+    back_on = value and not phone.device.live_activities
     phone.device.live_activities = value
     if not value:
         phone.activities.end_all("Live Activities were turned off", remove=True)
+    if back_on:
+        phone.device.rotate_push_to_start(expire=False)
+        phone.app.start_token_changed()
 
 
 def _frequent_updates(phone: Settings, value: bool) -> None:
@@ -95,8 +103,16 @@ def _allowed(phone: Settings, value: bool) -> None:
     phone.activities.hand_over()
 
 
-def _swiped(phone: Settings, _value: bool) -> None:
-    phone.activities.swipe()
+def _swiped(phone: Settings, value: bool | int | str) -> None:
+    """The newest, so many of them, the newest first, or all."""
+    newest_first = tuple(activity for activity in reversed(phone.activities.all) if activity.visible)
+    many = len(newest_first) if value == "all" else int(value)
+    if newest_first:
+        phone.activities.swipe(*newest_first[:many])
+
+
+def _is_swiped(value: Any) -> bool:
+    return value is True or value == "all" or (type(value) is int and value > 0)
 
 
 def _is_version(value: Any) -> bool:
@@ -125,7 +141,8 @@ SETTINGS: dict[str, Setting] = {
     "live_activities": _switch(_live_activities),
     "frequent_updates": _switch(_frequent_updates),
     "la_allow_tapped": _switch(_allowed),
-    "la_dismissed_by_user": Setting("true", lambda value: value is True, _swiped),
+    "la_dismissed_by_user": Setting('true, a number from 1 on, or "all"', _is_swiped, _swiped),
+    "start_token_works": _switch(_plain("start_token_works")),
     "badge": Setting(
         "a number from 0 on",
         lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,

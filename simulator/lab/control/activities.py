@@ -1,6 +1,8 @@
 """Live Activities on a phone: what it shows, what its app starts and ends, and what its owner swipes away."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from simulator.lab.control.route import Body, Call, Fields, Route
 from simulator.lab.errors import NotNow, Unknown
@@ -82,28 +84,71 @@ async def start(call: Call) -> Fields:
     return {"activity": activity_fields(activity)}
 
 
-async def end(call: Call) -> Fields:
-    """The app ends one."""
-    body: EndActivity = call.body
+def _activity(call: Call) -> Activity:
     activities, activity_id = _activities(call), call.path["activity_id"]
     activity = next((one for one in activities.all if one.id == activity_id), None)
     if activity is None:
         raise Unknown(f"there is no activity {activity_id!r} on {call.path['name']}")
+    return activity
+
+
+async def end(call: Call) -> Fields:
+    """The app ends one."""
+    body: EndActivity = call.body
+    activity = _activity(call)
     try:
-        activities.end(activity, body.content_state, dismissal_date=body.dismissal_date)
+        _activities(call).end(activity, body.content_state, dismissal_date=body.dismissal_date)
     except NotPossible as error:
         raise NotNow(str(error)) from None
     return {"activity": activity_fields(activity)}
 
 
+class RotateActivityToken(Body):
+    """What APNs does with the old token: it is `gone`, 410 ExpiredToken after the profile's `token_grace_s`, or goes on to be
+    `accepted`, and reaches nobody.
+    """
+
+    old: Literal["gone", "accepted"] = "gone"
+
+
+async def rotate(call: Call) -> Fields:
+    """The system gives a card another update token; the app is handed it, unless it was force-quit."""
+    body: RotateActivityToken = call.body
+    activity = _activity(call)
+    old = activity.token
+    try:
+        new = _activities(call).rotate(activity, expire=body.old == "gone")
+    except NotPossible as error:
+        raise NotNow(str(error)) from None
+    return {"token": new, "old": old, "activity": activity_fields(activity)}
+
+
+class Swipe(Body):
+    """How many, the newest first, or "all"."""
+
+    count: Annotated[int, msgspec.Meta(ge=1)] | Literal["all"] = 1
+
+
 async def swipe(call: Call) -> Fields:
-    """The person swipes the newest visible one away."""
+    """The person swipes the newest visible ones away; `activity` is the newest of `activities`."""
+    body: Swipe = call.body
     activities = _activities(call)
-    if not activities.visible:
+    newest_first = [one for one in reversed(activities.all) if one.visible]
+    if not newest_first:
         raise NotNow("there is no activity on the lock screen")
-    newest = next(one for one in reversed(activities.all) if one.visible)
-    activities.swipe()
-    return {"activity": activity_fields(newest)}
+    gone = newest_first if body.count == "all" else newest_first[: body.count]
+    activities.swipe(*gone)
+    fields = [activity_fields(one) for one in gone]
+    return {"activity": fields[0], "activities": fields}
+
+
+async def swipe_one(call: Call) -> Fields:
+    """The person swipes this one away."""
+    activity = _activity(call)
+    if not activity.visible:
+        raise NotNow(f"{activity.id} is not on the lock screen")
+    _activities(call).swipe(activity)
+    return {"activity": activity_fields(activity)}
 
 
 ROUTES = (
@@ -126,7 +171,21 @@ ROUTES = (
     Route(
         "POST",
         "/control/devices/{name}/swipe",
-        "the person swipes the newest one away",
+        "the person swipes the newest away: count, or all",
         swipe,
+        Swipe,
+    ),
+    Route(
+        "POST",
+        "/control/devices/{name}/activities/{activity_id}/swipe",
+        "the person swipes this one away",
+        swipe_one,
+    ),
+    Route(
+        "POST",
+        "/control/devices/{name}/activities/{activity_id}/rotate",
+        "another update token; old: gone, or accepted and reaching nobody",
+        rotate,
+        RotateActivityToken,
     ),
 )

@@ -1,14 +1,14 @@
 """Phones: what a person does to one, and what is to be seen on it."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from simulator.apns.registry import Realm
 from simulator.lab.control.activities import activity_fields
 from simulator.lab.control.route import Body, Call, Fields, Route
-from simulator.lab.device import Device, DeviceSpec
-from simulator.lab.errors import Unknown
+from simulator.lab.device import OWN_KINDS, Device, DeviceSpec
+from simulator.lab.errors import Impossible, Unknown
 from simulator.phone.activitykit.attributes import ActivityType
 from simulator.phone.notifications import Notification
 
@@ -16,7 +16,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^/]
 
 
 class NewDevice(Body):
-    """`realm` is that of the app's build, `phone_profile` how strict iOS is: lenient, default or strict.
+    """`realm` is that of the app's build, `phone_profile` how strict iOS is: lenient, default, measured or strict.
 
     `activity_types` are the Live Activity types the app knows; None: those of the app of this project.
     """
@@ -43,6 +43,7 @@ _STATE = {
     "app_installed": "app_installed",
     "notifications": "notifications_allowed",
     "live_activities": "live_activities",
+    "start_token_works": "start_token_works",
     "frequent_updates": "frequent_updates",
     "la_allow_tapped": "la_allow_tapped",
     "badge": "badge",
@@ -68,6 +69,7 @@ def _whole(device: Device) -> Fields:
     return summary(device) | {
         "notifications": [_notification(one) for one in phone.notifications],
         "activities": [activity_fields(one) for one in phone.activities.all],
+        "widget_reloads": phone.widget_reloads,
         "log": phone.log,
     }
 
@@ -98,6 +100,58 @@ async def change(call: Call) -> Fields:
     """Do to it what a person can do; the body's keys are those of `state`, and `la_dismissed_by_user`."""
     changes: dict[str, Any] = call.body
     return {"device": _whole(call.lab.change_device(call.path["name"], changes))}
+
+
+class RotateToken(Body):
+    """What APNs does with the old token: it is `gone`, which APNs answers as late as ever, or goes on to be `accepted`, and
+    reaches nobody.
+    """
+
+    old: Literal["gone", "accepted"] = "gone"
+
+
+async def rotate(call: Call) -> Fields:
+    """The system gives the app another token of a kind: alert, voip, push-to-start or widgets."""
+    body: RotateToken = call.body
+    device, kind = call.lab.device(call.path["name"]), call.path["kind"]
+    if kind not in OWN_KINDS:
+        raise Unknown(f"an app has tokens of the kinds {', '.join(OWN_KINDS)}, not {kind!r}")
+    old = device.tokens.get(kind)
+    new = device.rotate(kind, gone=body.old == "gone")
+    return {"token": new, "old": old}
+
+
+class PhoneProfile(Body):
+    """lenient, default, measured or strict."""
+
+    name: str
+
+
+async def show_profile(call: Call) -> Fields:
+    """What iOS on this phone does where Apple publishes no numbers; delays are `[lowest, highest, usual]` seconds."""
+    return {"profile": call.lab.device(call.path["name"]).phone.profile.dump()}
+
+
+async def change_profile(call: Call) -> Fields:
+    """Change single values; what comes from now on sees them. A reset brings back the profile the phone was made with."""
+    changes: dict[str, Any] = call.body
+    phone = call.lab.device(call.path["name"]).phone
+    try:
+        phone.profile.change(changes)
+    except ValueError as error:
+        raise Impossible(str(error)) from None
+    return await show_profile(call)
+
+
+async def choose_profile(call: Call) -> Fields:
+    """Take on a whole set."""
+    body: PhoneProfile = call.body
+    phone = call.lab.device(call.path["name"]).phone
+    try:
+        phone.profile.become(body.name)
+    except ValueError as error:
+        raise Impossible(str(error)) from None
+    return await show_profile(call)
 
 
 async def remove(call: Call) -> Fields:
@@ -135,6 +189,28 @@ ROUTES = (
         dict[str, Any],
     ),
     Route("DELETE", "/control/devices/{name}", "remove a phone", remove),
+    Route(
+        "POST",
+        "/control/devices/{name}/tokens/{kind}/rotate",
+        "another alert, voip, push-to-start or widgets token; old: gone, or accepted and reaching nobody",
+        rotate,
+        RotateToken,
+    ),
+    Route("GET", "/control/devices/{name}/profile", "its budgets and delays", show_profile),
+    Route(
+        "PATCH",
+        "/control/devices/{name}/profile",
+        "change single budgets and delays",
+        change_profile,
+        dict[str, Any],
+    ),
+    Route(
+        "POST",
+        "/control/devices/{name}/profile",
+        "choose lenient, default, measured or strict by name",
+        choose_profile,
+        PhoneProfile,
+    ),
     Route(
         "POST",
         "/control/devices/{name}/notifications/{apns_id}/tap",

@@ -43,6 +43,11 @@ class Activities:
         """Those that are active or stale."""
         return tuple(activity for activity in self.all if activity.running)
 
+    @property
+    def visible(self) -> tuple[Activity, ...]:
+        """Those on the lock screen, oldest first."""
+        return tuple(activity for activity in self.all if activity.visible)
+
     # A start, by push or by the app.
 
     def start(
@@ -170,10 +175,11 @@ class Activities:
         ends = ended(activity, now, why) if activity.running else []
         return ends + (dismissed(activity, now, why) if activity.state != "dismissed" else [])
 
-    def swipe(self, now: float) -> list[Happened]:
-        """The person swipes the newest visible activity away."""
-        activity = next((found for found in reversed(self.all) if found.visible), None)
-        return [] if activity is None else dismissed(activity, now, "swiped away")
+    def swipe(self, now: float, *activities: Activity) -> list[Happened]:
+        """The person swipes these away, without any the newest; what is not to be seen stays as it is."""
+        newest = self.visible[-1:]
+        seen = [activity for activity in activities or newest if activity.visible]
+        return [one for activity in seen for one in dismissed(activity, now, "swiped away")]
 
     def power(self, phone: Conditions, now: float) -> None:
         """The screen went on or off: what waits for power waits no longer than it would if it came now."""

@@ -115,6 +115,11 @@ class App:
         self._journal.record("phone", "push-to-start token changed", phone=self._device.name)
         return await self.register()
 
+    def start_token_changed(self) -> None:
+        """The system has another push-to-start token: the app's listener registers again, unless it was force-quit."""
+        if self._kind is not None and self._pairings and self._device.app != "force_quit":
+            self._tasks.start(self._launch(), "start-token")
+
     def _starts_by(self) -> dict[str, str]:
         """By what the relay may start activities. expo-widgets hands out no token while they are switched off."""
         token = self._device.push_to_start_token if self._kind and self._device.live_activities else None

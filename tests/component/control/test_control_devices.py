@@ -12,7 +12,7 @@ async def test_a_device_is_added_shown_and_removed(stage: Stage) -> None:
     added = await stage.post("/devices", body)
     assert added.status == 201
     device = added["device"]
-    assert set(device["tokens"]) == {"alert", "voip", "push-to-start"}
+    assert set(device["tokens"]) == {"alert", "voip", "push-to-start", "widgets"}
     assert (len(device["tokens"]["alert"]), len(device["tokens"]["push-to-start"])) == (64, 160)
     assert device["state"]["ios"] == "26.0"
     assert [one["name"] for one in (await stage.get("/devices"))["devices"]] == ["iPhone", "iPad"]
@@ -60,7 +60,7 @@ async def test_what_the_app_cannot_decode_is_named(stage: Stage) -> None:
 
 SETTINGS = {
     "online": False, "screen": "off", "low_power": True, "ios": "17.0", "app": "force_quit",
-    "notifications": False, "live_activities": False, "frequent_updates": False, "la_allow_tapped": True,
+    "notifications": False, "live_activities": False, "start_token_works": False, "frequent_updates": False, "la_allow_tapped": True,
     "badge": 3, "time_sensitive_entitlement": False, "app_installed": False,
 }  # fmt: skip
 

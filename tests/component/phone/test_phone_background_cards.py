@@ -20,6 +20,21 @@ async def test_launching_registers_the_push_to_start_token(scene: Scene) -> None
     assert not phone.device.starts_by(body["pushToStartToken"])
 
 
+async def test_live_activities_off_and_on_registers_another_push_to_start_token(scene: Scene) -> None:
+    """home-assistant/iOS#5812: that is how people got rid of a stale one."""
+    phone, ended = scene.phone(), scene.phone()
+    await phone.app.start()
+    ended.set("app", "force_quit")
+    for one in (phone, ended):
+        one.set("live_activities", True)  # they are on: nothing changes
+        one.set("live_activities", False)
+        one.set("live_activities", True)
+    bodies = await scene.received("device/register", 2)
+    assert [body["deviceToken"] for body in bodies] == [phone.app.token] * 2
+    assert bodies[1]["pushToStartToken"] == phone.device.push_to_start_token != bodies[0]["pushToStartToken"]
+    assert bodies[0]["pushToStartToken"] not in scene.apns.expired
+
+
 async def test_without_live_activities_there_is_no_push_to_start_token(scene: Scene) -> None:
     off, old = scene.phone(), scene.phone()
     off.set("live_activities", False)
