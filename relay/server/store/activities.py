@@ -4,7 +4,10 @@ A row changes by compare and set on its `revision`, so that every decision stand
 relay made it.
 """
 
+import asyncio
 import json
+import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,8 +19,10 @@ from relay.server.live_activities.activity import EQUAL_PHASE_MS, Activity, Aler
 from relay.server.store.sql import Database, Unavailable
 
 TABLE = "activity_registration"
-ATTEMPTS = 20
-"""So often a decision is made again because another request or relay wrote first."""
+CONTENTION_SECONDS, CONTENTION_PAUSE = 10.0, 0.02
+"""So long a decision is made again because another relay wrote first, and how long it waits at most in between: one of them always
+gets through, and only what it did not write is made again.
+"""
 _COLUMNS = Activity.__slots__
 _KEY = ("id", "revision")
 
@@ -31,16 +36,27 @@ async def decide(
 ) -> Changes:
     """Write what the decision makes of the session's activities, and return it; it is made again where somebody else wrote first.
 
-    `known`: the activities, where they were read a moment ago. Raises Unavailable.
+    Decisions on one session wait for each other within this process, in the order in which they came, so that only the pushes
+    under way and other relays can be first. `known`: the activities, where they were read a moment ago. Raises Unavailable.
     """
-    for _ in range(ATTEMPTS):
-        if known is None:
-            known = await of_session(db, secret_hash, session_id)
-        changes = decision(known)
-        if await _write(db, changes):
-            return changes
-        known = None
-    raise Unavailable("too many requests write to the same Live Activity")
+    async with db.turn((secret_hash, session_id)) as waited:
+        fresh = None if waited else known
+        made: list[Changes] = []
+        ends = time.monotonic() + CONTENTION_SECONDS
+        while time.monotonic() < ends:
+            made.append(decision(await of_session(db, secret_hash, session_id) if fresh is None else fresh))
+            if await _write(db, made[-1]):
+                return _together(made)
+            fresh = None
+            await asyncio.sleep(random.uniform(0, CONTENTION_PAUSE) if len(made) > 2 else 0)
+    raise Unavailable("too many relays write to the same Live Activity")
+
+
+def _together(made: Sequence[Changes]) -> Changes:
+    """Of decisions that were made again until all was written: each activity once, as it was written last."""
+    new, changed, gone = ({one.id: one for each in made for one in each[kind]} for kind in range(3))
+    changed = {key: one for key, one in changed.items() if key not in new}
+    return Changes(list(new.values()), list(changed.values()), list(gone.values()))
 
 
 async def _write(db: Database, changes: Changes) -> bool:

@@ -1,9 +1,12 @@
 """Statements that both dialects understand: `?` for values, INSERT that ignores or updates what is there."""
 
 import asyncio
+import random
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
+from weakref import WeakValueDictionary
 
 from aiomysql import MySQLError
 from tortoise.backends.base.client import BaseDBAsyncClient
@@ -12,10 +15,13 @@ from tortoise.exceptions import BaseORMException, OperationalError
 QUERY_SECONDS = 10.0
 """A frozen server must not hold the relay for ever: the drivers have no deadline of their own."""
 
-DEADLOCKS = 20
-"""So often a statement is sent again that was undone for the sake of another one's locks."""
-_DEADLOCK = 1213
-"""MySQL and MariaDB, ER_LOCK_DEADLOCK. "You must always be prepared to re-issue a transaction" (MySQL, Deadlocks in InnoDB)."""
+AGAIN = frozenset({1205, 1213, 8002, 8005, 8022, 8028, 9007})
+"""The server undid the statement for the sake of another one's locks, and counts on it to come again: lock wait timeout and
+deadlock (MySQL and MariaDB; "You must always be prepared to re-issue a transaction": MySQL, "Deadlocks in InnoDB"), write
+conflicts and outdated schemas (TiDB, "Error codes").
+"""
+AGAIN_PAUSE = 0.02
+"""Seconds at most before it comes again, so that two do not meet in step."""
 
 Row = Mapping[str, Any]
 
@@ -37,6 +43,17 @@ class Database:
     def __init__(self, connection: BaseDBAsyncClient) -> None:
         self._connection = connection
         self._mysql = connection.capabilities.dialect == "mysql"
+        self._turns: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, key: Hashable) -> AsyncIterator[bool]:
+        """One at a time for each key, in the order in which they came; says whether it had to wait."""
+        lock = self._turns.get(key)
+        if lock is None:
+            lock = self._turns[key] = asyncio.Lock()
+        waited = lock.locked()
+        async with lock:
+            yield waited
 
     async def execute(self, sql: str, values: Sequence[Any] = ()) -> tuple[int, Sequence[Any]]:
         """Rows changed (or read), and the rows read. Raises Unavailable."""
@@ -49,14 +66,14 @@ class Database:
             raise Unavailable(str(error) or type(error).__name__) from error
 
     async def _undisturbed(self, sql: str, values: list[Any]) -> tuple[int, Sequence[Any]]:
-        """Again, if the server undid it because two statements waited for each other: it counts on that."""
-        for _ in range(DEADLOCKS):
+        """Again, if the server undid it because two statements waited for each other: one of them always gets through."""
+        while True:
             try:
                 return await self._connection.execute_query(sql, values)
             except OperationalError as error:
-                if not _is_deadlock(error):
+                if _number(error) not in AGAIN:
                     raise
-        return await self._connection.execute_query(sql, values)
+            await asyncio.sleep(random.uniform(0, AGAIN_PAUSE))
 
     async def insert_new(self, table: str, rows: Sequence[Row]) -> int:
         """Insert the rows whose id is not there yet; returns how many that were."""
@@ -82,9 +99,10 @@ class Database:
         await self.execute(f"{sql} {clash} {', '.join(changes)}", values)
 
 
-def _is_deadlock(error: OperationalError) -> bool:
-    """Tortoise wraps the driver's error, whose first argument is the server's number."""
-    return any(isinstance(cause, MySQLError) and cause.args[:1] == (_DEADLOCK,) for cause in error.args)
+def _number(error: OperationalError) -> int | None:
+    """The server's number. Tortoise wraps the driver's error, whose first argument it is."""
+    found = (cause.args[0] for cause in error.args if isinstance(cause, MySQLError) and cause.args)
+    return next(found, None)
 
 
 def _insert(verb: str, table: str, rows: Sequence[Row]) -> tuple[str, list[Any]]:

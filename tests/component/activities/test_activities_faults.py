@@ -129,6 +129,7 @@ async def test_it_gives_up_when_nothing_gets_through(relay: Relay, monkeypatch: 
         return None
 
     await relay.register()
+    monkeypatch.setattr(activities, "CONTENTION_SECONDS", 0.05)
     monkeypatch.setattr(activities, "change", never)
     with pytest.raises(Unavailable):
         await relay.receive("progress")

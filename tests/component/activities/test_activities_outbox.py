@@ -53,11 +53,11 @@ async def test_the_log_says_of_each_push_its_event_and_how_it_ended(
 async def test_a_dead_start_token_without_a_time_goes_whenever_its_phone_registered(
     relay: Relay, odd: int
 ) -> None:
-    """400 DeviceTokenNotForTopic says no time: dead is the token that the start was planned with."""
+    """A 410 whose body is lost says no time: dead is the token that the start was planned with."""
     await relay.clock.advance(2 - relay.clock.now() % 2 + odd / 1000)
     await relay.add_phone(OTHER_PHONE, OTHER_START_TOKEN)
     await devices.unregister(relay.db, secret_hash=HASH, device_token=PHONE)
-    relay.gateway.answers = [answered(400, "DeviceTokenNotForTopic")]
+    relay.gateway.answers = [answered(410, "Unregistered")]
     await relay.receive("start")
     await relay.push()
     phone = await devices.find(relay.db, secret_hash=HASH, device_token=OTHER_PHONE)

@@ -7,7 +7,8 @@ import pytest
 from pymysql.err import OperationalError as DriverError
 from tortoise.exceptions import OperationalError
 
-from relay.server.store.sql import DEADLOCKS, Database, Unavailable
+from relay.server.store import sql
+from relay.server.store.sql import AGAIN, Database, Unavailable
 
 DEADLOCK = OperationalError(DriverError(1213, "Deadlock found when trying to get lock"))
 GONE = OperationalError(DriverError(2013, "Lost connection to MySQL server during query"))
@@ -35,10 +36,25 @@ async def test_what_was_undone_for_another_is_sent_again() -> None:
     assert connection.asked == 3
 
 
+@pytest.mark.parametrize("number", sorted(AGAIN))
+async def test_what_the_server_undoes_for_another_is_sent_as_often_as_it_takes(number: int) -> None:
+    connection = Connection(*[OperationalError(DriverError(number, "again"))] * 30)
+    assert await Database(connection).execute("UPDATE t SET a = ?", [1]) == (1, [])  # type: ignore[arg-type]
+    assert connection.asked == 31
+
+
+async def test_it_is_given_up_at_the_deadline_of_a_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "QUERY_SECONDS", 0.1)
+    connection = Connection(*[DEADLOCK] * 100_000)
+    with pytest.raises(Unavailable):
+        await Database(connection).execute("UPDATE t SET a = ?", [1])  # type: ignore[arg-type]
+    assert connection.asked > 1
+
+
 @pytest.mark.parametrize(
     ("faults", "asked"),
-    [([DEADLOCK] * 100, DEADLOCKS + 1), ([GONE], 1), ([BARE], 1), ([DEADLOCK, GONE], 2)],
-    ids=["again and again", "connection lost", "not the server's", "first undone, then lost"],
+    [([GONE], 1), ([BARE], 1), ([DEADLOCK, GONE], 2)],
+    ids=["connection lost", "not the server's", "first undone, then lost"],
 )
 async def test_everything_else_is_for_the_caller(faults: list[Exception], asked: int) -> None:
     connection = Connection(*faults)

@@ -1,0 +1,77 @@
+"""Many requests at once for one session with many cards: each is answered, the newest state is what every card shows.
+
+Requests for one session wait for each other within a relay; relays beside each other compare and set.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from activity_relay import HASH, SESSION, Relay
+from relay.server.store import activities
+from relay.server.store.sql import Database
+
+Make = Callable[..., Relay]
+
+
+async def with_cards(relay: Relay, cards: int) -> None:
+    for number in range(cards):
+        await relay.register(f"{number:04x}" * 16, device_token=f"{number:04x}" * 8)
+
+
+def beside(relay: Relay, make: Make) -> Relay:
+    """Another relay on the same database, as another process would be: it shares nothing but the tables."""
+    other = make("host:2")
+    own = Database(relay.db._connection)
+    other.db = other.sender._db = other.registrations._db = own
+    return other
+
+
+@pytest.mark.parametrize("cards", [2, 20, 100])
+@pytest.mark.parametrize("requests", [2, 16])
+@pytest.mark.parametrize("relays", [1, 2])
+async def test_none_is_turned_away(make: Make, cards: int, requests: int, relays: int) -> None:
+    relay = make()
+    await with_cards(relay, cards)
+    both = [relay, beside(relay, make)][:relays]
+    for one in both:
+        await one.sender.engine.start()
+    counts = await asyncio.gather(
+        *(
+            both[number % relays].receive("progress", f"evt_{number}", body=str(number))
+            for number in range(requests)
+        )
+    )
+    assert all(count == cards for count in counts)
+    assert (
+        len({one.event_id for one in await activities.of_session(relay.db, HASH, SESSION)}) == 1 or relays > 1
+    )
+
+
+async def test_events_of_one_session_are_written_in_the_order_in_which_they_came(make: Make) -> None:
+    relay = make()
+    await with_cards(relay, 30)
+    await asyncio.gather(
+        *(relay.receive("progress", f"evt_{number}", body=str(number)) for number in range(12))
+    )
+    shown = [
+        one.state and one.state.last_message for one in await activities.of_session(relay.db, HASH, SESSION)
+    ]
+    assert shown == ["11"] * 30
+
+
+@pytest.mark.parametrize("relays", [1, 2])
+async def test_registrations_amid_the_events_get_their_place(make: Make, relays: int) -> None:
+    relay = make()
+    await with_cards(relay, 20)
+    both = [relay, beside(relay, make)][:relays]
+    for one in both:
+        await one.sender.engine.start()
+    await asyncio.gather(
+        *(both[number % relays].receive("progress", body=str(number)) for number in range(8)),
+        *(both[number % relays].register("ab" * 40 + f"{number:04x}", device_token=f"{number:04x}" * 8) for number in range(20)),
+    )  # fmt: skip
+    rows = await activities.of_session(relay.db, HASH, SESSION)
+    tokens = {one.device_token: one.activity_token for one in rows}
+    assert tokens == {f"{number:04x}" * 8: "ab" * 40 + f"{number:04x}" for number in range(20)}
