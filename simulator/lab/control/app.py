@@ -5,7 +5,7 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,6 +14,7 @@ from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException
 
 from simulator.lab.control.history import plain
+from simulator.lab.control.reading import decode
 from simulator.lab.control.route import (
     FOREIGN,
     UNREADABLE,
@@ -81,10 +82,10 @@ async def _body(route: Route) -> Any:
     """The body as the route's type; none at all counts as an empty object, so that curl needs no -d '{}'."""
     if route.body is None:
         return None
-    text = await request.get_data(as_text=False)
+    text = cast(bytes, await request.get_data(as_text=False))
     if text and request.mimetype != "application/json":
         raise Refusal(UNREADABLE)
-    return msgspec.json.decode(text or b"{}", type=route.body)
+    return decode(text, route.body)
 
 
 def _only_this_machine() -> None:

@@ -8,6 +8,7 @@ import msgspec
 from werkzeug.exceptions import HTTPException
 
 from simulator.apns.errors import SandboxError
+from simulator.lab.control.reading import NOT_JSON, in_words
 from simulator.lab.errors import Impossible, LabError, NotNow, RealTime, Taken, Unknown
 from simulator.lab.lab import Lab
 
@@ -119,5 +120,11 @@ def problem(error: Exception) -> Problem:
         return Problem(status, CODES.get(status, f"http_{status}"), error.description or error.name)
     for kind, status, code in KINDS:
         if isinstance(error, kind):
-            return Problem(status, code, str(error) or kind.__name__)
+            return Problem(status, code, _sentence(error, code) or kind.__name__)
     return Problem(500, "internal_error", f"{type(error).__name__}: {error}")
+
+
+def _sentence(error: Exception, code: str) -> str:
+    if isinstance(error, msgspec.ValidationError):
+        return in_words(error)
+    return NOT_JSON if code == "invalid_json" else str(error)

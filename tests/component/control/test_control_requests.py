@@ -79,6 +79,54 @@ async def test_bodies_that_are_no_json(stage: Stage) -> None:
     assert (await stage.post("/apps", data=b" " * 2**21, headers=json)).problem == (413, "body_too_large")
 
 
+WORDS = [
+    ("/apps", b"{}", "bundle_id is missing in the body"),
+    ("/apps", b'{"bundle_id": 7}', "bundle_id must be text, not a whole number"),
+    (
+        "/apps",
+        b'{"bundle_id": "a b"}',
+        "bundle_id does not have the form that GET /control/openapi.json describes",
+    ),
+    ("/apps", b"[]", "the body must be an object, not a list"),
+    ("/apps", b"{", "the body is not JSON"),
+    ("/apps", b'{"bundle_id": NaN}', "the body is not JSON"),
+    ("/apps", b'{"bundle_id": "x", "colour": 1}', "there is no field colour in the body"),
+    ("/keys", b'{"realm": "mars"}', "realm cannot be 'mars'"),
+    ("/keys", b'{"team": 7}', "team must be text or null, not a whole number"),
+    ("/devices", b'{"name": "", "bundle_id": "x"}', "name must be text of at least 1 character(s)"),
+    ("/clock/advance", b'{"seconds": -1}', "seconds must be a number, 0.0 or more"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "sentence"), WORDS)
+async def test_a_refusal_says_in_words_what_is_wrong(
+    stage: Stage, path: str, body: bytes, sentence: str
+) -> None:
+    reply = await stage.post(path, data=body, headers={"Content-Type": "application/json"})
+    assert (reply.status, reply.body["error"]) == (400, sentence)
+
+
+@pytest.mark.parametrize("half", [rb"\ud83d", rb"\ude00", b"\xff"])
+async def test_half_a_character_becomes_one_that_says_so(stage: Stage, half: bytes) -> None:
+    """As a program sends it that cuts a text amid an emoji: garrytan/gstack#1440."""
+    json = {"Content-Type": "application/json"}
+    named = b'{"name": "iPhone @", "bundle_id": "TOPIC"}'.replace(b"TOPIC", TOPIC.encode()).replace(
+        b"@", half
+    )
+    reply = await stage.post("/devices", data=named, headers=json)
+    assert (reply.status, reply.body["device"]["name"]) == (201, "iPhone \ufffd")
+    await stage.patch("/devices/iPhone", {"app": "foreground"})
+    body = b'{"attributes_type": "SessionActivityAttributes", "attributes": {"sessionId": "s"}, "content_state": STATE}'
+    state = (
+        b'{"status": "working", "sessionTitle": "@", "lastMessage": "@ and on", "retryInfo": null}'.replace(
+            b"@", half
+        )
+    )
+    reply = await stage.post("/devices/iPhone/activities", data=body.replace(b"STATE", state), headers=json)
+    assert reply.status == 201
+    assert reply.body["activity"]["content_state"]["lastMessage"] == "\ufffd and on"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
