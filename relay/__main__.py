@@ -21,6 +21,7 @@ from relay.bridge.options import (
     pairing_options,
 )
 from relay.errors import CommandError, server_packages
+from relay.output import printing
 
 Run = Callable[[argparse.Namespace, asyncio.Event], Awaitable[int | None]]
 
@@ -30,6 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     1, too, when the doctor found a step that fails.
     """
+    return printing(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = _parser(os.environ.get).parse_args(argv)
     log.install(arguments.log_level, sys.stderr)
     try:

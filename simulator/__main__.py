@@ -7,22 +7,35 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulator.output import printing
+
 if TYPE_CHECKING:
     from simulator.replay.command import ReplayOptions
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 when all was as expected, 1 when not, 2 when it could not run, with one line on stderr."""
+    return printing(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments))
     except _faults() as error:
-        text = error.args[0] if error.args else type(error).__name__
-        print(f"simulator: {text}", file=sys.stderr)
+        if isinstance(error, BrokenPipeError):
+            raise
+        print(f"simulator: {_sentence(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _sentence(error: Exception) -> object:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return error.args[0] if error.args else type(error).__name__
 
 
 def _faults() -> tuple[type[Exception], ...]:

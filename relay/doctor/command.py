@@ -10,6 +10,7 @@ from relay.doctor.apns import check_apns
 from relay.doctor.connections import check_opencode, check_relay, check_secret
 from relay.doctor.finding import Case, Finding, finding_line, holds, report
 from relay.doctor.push import check_push
+from relay.output import takes
 
 
 async def doctor(case: Case, *, stop: asyncio.Event, out: TextIO, as_json: bool = False) -> int:
@@ -27,7 +28,8 @@ async def doctor(case: Case, *, stop: asyncio.Event, out: TextIO, as_json: bool 
         stopping.cancel()
         await asyncio.gather(examining, stopping, return_exceptions=True)
     if as_json:
-        print(report(findings), file=out)
+        text = report(findings)
+        print(text if takes(out, text) else report(findings, in_ascii=True), file=out)
     return 0 if holds(findings) else 1
 
 

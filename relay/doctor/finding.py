@@ -41,10 +41,10 @@ def finding_line(finding: Finding) -> str:
     return f"{finding.result:<8} {finding.step:<9} {' '.join(finding.said.split())}{remedy}"
 
 
-def report(findings: Sequence[Finding]) -> str:
+def report(findings: Sequence[Finding], *, in_ascii: bool = False) -> str:
     """All of them as a JSON object: `{ok, steps: [{step, result, said, remedy}]}`."""
     steps = [asdict(finding) for finding in findings]
-    return json.dumps({"ok": holds(findings), "steps": steps}, indent=2, ensure_ascii=False)
+    return json.dumps({"ok": holds(findings), "steps": steps}, indent=2, ensure_ascii=in_ascii)
 
 
 def holds(findings: Sequence[Finding]) -> bool:

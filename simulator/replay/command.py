@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from simulator.output import takes_all_letters
 from simulator.phone.app.content_state import ActivityFormat
 from simulator.replay.report import report
 from simulator.replay.world import ReplayWorld, WorldOptions
@@ -57,7 +58,7 @@ def print_list() -> None:
 
 def print_json(result: Json) -> None:
     """The report as one JSON object on standard output."""
-    json.dump(result, sys.stdout, indent=2, ensure_ascii=False)
+    json.dump(result, sys.stdout, indent=2, ensure_ascii=not takes_all_letters(sys.stdout))
     print()
 
 

@@ -23,6 +23,7 @@ from relay.bridge.pairing.hosts import (
 from relay.bridge.pairing.secret_file import checked_secret, default_secret_file, load_secret, renew_secret
 from relay.contract import Pairing, pairing_link
 from relay.log import line
+from relay.output import takes
 
 log = logging.getLogger("relay.bridge.pairing")
 
@@ -89,13 +90,21 @@ relay pair --output pairing.png
 """
 
 
+NO_BLOCKS = """\
+This terminal has no letters for a QR code. Open the link on the phone, or scan a picture of it, made by:
+relay pair --output pairing.png
+"""
+
+
 def show_pairing(pair: Pairing, out: TextIO) -> None:
     """Print the QR code and, on a line of its own, the link it holds. Whoever sees either can push to the phones."""
     link = pairing_link(pair)
     code = qr_code(link)
     if code is None:
         print(TOO_LONG, file=out)
-    elif _can_show(out, code):
+    elif not takes(out, code):
+        print(NO_BLOCKS, file=out)
+    else:
         print(f"Scan this with the app, or with the phone's camera:\n\n{code}", file=out)
     print(f"{link}\n", file=out, flush=True)
 
@@ -124,14 +133,6 @@ def qr_code(text: str) -> str | None:
             code.terminal(lines, border=quiet_zone, compact=True)
             return lines.getvalue()
     return None
-
-
-def _can_show(out: TextIO, text: str) -> bool:
-    try:
-        text.encode(out.encoding or "utf-8")
-    except UnicodeEncodeError:
-        return False  # a terminal that is not UTF-8: the link alone has to do
-    return True
 
 
 def _write_private(path: Path, data: bytes) -> None:

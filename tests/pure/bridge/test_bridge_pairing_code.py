@@ -68,8 +68,10 @@ def test_the_link_is_on_a_line_of_its_own_after_the_code() -> None:
     assert code in out.getvalue()
 
 
-def test_a_terminal_that_is_not_utf8_gets_the_link_alone() -> None:
+def test_a_terminal_that_is_not_utf8_gets_the_link_and_how_to_get_a_picture() -> None:
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding="latin-1")
     show_pairing(PAIR, out)
-    assert raw.getvalue().decode("latin-1") == contract.pairing_link(PAIR) + "\n\n"
+    text = raw.getvalue().decode("latin-1")
+    assert "relay pair --output pairing.png" in text
+    assert text.splitlines()[-2:] == [contract.pairing_link(PAIR), ""]
