@@ -280,16 +280,21 @@ class SendWindows:
         body.window = min(body.window + increment, MAX_WINDOW)
         return self._send_more(stream_id, body)
 
-    def resize(self, initial: int) -> list[bytes]:
-        """SETTINGS_INITIAL_WINDOW_SIZE: changes the windows of open streams too, even to below zero (6.9.2)."""
-        if initial > MAX_WINDOW:
-            raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "initial window beyond 2^31-1")
+    def resize(self, initial: int) -> None:
+        """SETTINGS_INITIAL_WINDOW_SIZE: changes the windows of open streams too, even to below zero (6.9.2).
+
+        What it lets through waits for `resized`: the acknowledgement goes first.
+        """
         change, self.initial = initial - self.initial, initial
-        frames: list[bytes] = []
-        for stream_id, body in tuple(self._partial_bodies.items()):
+        for body in self._partial_bodies.values():
             body.window += change
-            frames += self._send_more(stream_id, body)
-        return frames
+        if initial > MAX_WINDOW or any(body.window > MAX_WINDOW for body in self._partial_bodies.values()):
+            raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "a stream's window beyond 2^31-1")
+
+    def resized(self) -> list[bytes]:
+        """What the windows as they are now let through."""
+        bodies = tuple(self._partial_bodies.items())
+        return [piece for stream_id, body in bodies for piece in self._send_more(stream_id, body)]
 
     def _send_more(self, stream_id: int, body: _PartialBody) -> list[bytes]:
         debt = -min(self.left, 0) if stream_id == self._debtor else 0

@@ -237,13 +237,16 @@ class Http2(Generic[T]):
             self.settings_received, self.stream_limit = True, DEFAULT_STREAM_LIMIT
         for setting, value in values:
             self._set(setting, value)
-        self._output.append(frames.SETTINGS_ACK)
+        self._output.append(
+            frames.SETTINGS_ACK
+        )  # before what the new values allow, or they do not hold yet (6.5.3)
+        self._output += self._send_windows.resized()
 
     def _set(self, setting: int, value: int) -> None:
         if setting == Setting.MAX_CONCURRENT_STREAMS:
             self.stream_limit = value
         elif setting == Setting.INITIAL_WINDOW_SIZE:
-            self._output += self._send_windows.resize(value)
+            self._send_windows.resize(value)
         elif setting == Setting.HEADER_TABLE_SIZE:
             self._blocks.resize_table(value)
 

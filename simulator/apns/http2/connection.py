@@ -237,13 +237,14 @@ class Connection:
         for setting, value in values:
             self._apply(setting, value)
         self._out.append(frames.settings_ack())
+        self._send_pieces(self._send_windows.acknowledged())
 
     def _apply(self, setting: int, value: int) -> None:
         """Section 6.5.2. Only the window concerns us: our blocks are stateless, our frames are small."""
         if setting in _ALLOWED and value not in _ALLOWED[setting]:
             raise ConnectionFailure(ErrorCode.PROTOCOL_ERROR, f"setting {setting} may not be {value}")
         if setting == Setting.INITIAL_WINDOW_SIZE:
-            self._send_pieces(self._send_windows.initial_update(value))
+            self._send_windows.initial_update(value)
         elif setting == Setting.HEADER_TABLE_SIZE and value < HEADER_TABLE_SIZE:
             self._table_notice = (
                 TABLE_SIZE_ZERO  # RFC 7541 section 4.2: a smaller table must be acknowledged in a block

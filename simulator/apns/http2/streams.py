@@ -114,11 +114,14 @@ class SendWindows:
         self._streams[stream_id] = window
         return self._pieces([stream_id])
 
-    def initial_update(self, initial: int) -> list[Piece]:
+    def initial_update(self, initial: int) -> None:
         """The peer changed SETTINGS_INITIAL_WINDOW_SIZE, which moves every stream (section 6.9.2)."""
-        if initial > MAX_WINDOW:
-            raise ConnectionFailure(ErrorCode.FLOW_CONTROL_ERROR, "initial window above 2^31-1")
+        if initial + max((0, *self._streams.values())) > MAX_WINDOW:
+            raise ConnectionFailure(ErrorCode.FLOW_CONTROL_ERROR, "a stream's window above 2^31-1")
         self.initial = initial
+
+    def acknowledged(self) -> list[Piece]:
+        """The new initial window was acknowledged; pieces that may go now, not sooner (section 6.5.3)."""
         return self._pieces(list(self._waiting))
 
     def forget(self, stream_id: int) -> None:

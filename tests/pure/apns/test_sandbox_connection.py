@@ -1,5 +1,7 @@
 """The sans-I/O connection: requests in, responses out, flow control, and how it ends; with any bytes, cut anywhere."""
 
+import struct
+
 import pytest
 from hpack import Encoder
 from hypothesis import HealthCheck, given, settings
@@ -211,8 +213,31 @@ def test_error_bodies_wait_for_the_clients_window(new_client) -> None:
     client.send(frames.window_update(0, 10))
     assert client.received() == []
     client.send(frames.settings({Setting.INITIAL_WINDOW_SIZE: 2}))
-    assert client.received()[0] == Frame(FrameType.DATA, frames.END_STREAM, 1, b"ef")
+    ack, rest = client.received()
+    assert (ack.type, ack.flags) == (FrameType.SETTINGS, frames.ACK)  # first: RFC 9113 6.5.3
+    assert rest == Frame(FrameType.DATA, frames.END_STREAM, 1, b"ef")
     assert client.send(frames.window_update(1, 4)) == []
+
+
+def test_a_larger_window_is_acknowledged_before_it_is_used(new_client) -> None:
+    """RFC 9113 6.5.3: the client applies its values when it sees the ACK (oven-sh/bun#40358, netty/netty#6520)."""
+    client = new_client()
+    client.greet({Setting.INITIAL_WINDOW_SIZE: 0})
+    client.send(client.request(1), client.request(3))
+    client.connection.respond(1, OK, b"abcdef")
+    client.connection.respond(3, OK, b"ghi")
+    client.received()
+    # Values are processed in order, and only the last one of a frame counts.
+    client.send(settings_frame((Setting.INITIAL_WINDOW_SIZE, 60_000), (Setting.INITIAL_WINDOW_SIZE, 4)))
+    ack, *data = client.received()
+    assert (ack.type, ack.flags) == (FrameType.SETTINGS, frames.ACK)
+    assert [(frame.stream_id, frame.payload) for frame in data] == [(1, b"abcd"), (3, b"ghi")]
+
+
+def settings_frame(*values: tuple[int, int]) -> bytes:
+    """SETTINGS that may name one setting twice."""
+    payload = b"".join(struct.pack("!HL", *each) for each in values)
+    return struct.pack("!BHBBL", 0, len(payload), FrameType.SETTINGS, 0, 0) + payload
 
 
 # --- any bytes ---

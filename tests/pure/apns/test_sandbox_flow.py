@@ -25,13 +25,19 @@ def test_a_receive_window_sees_that_the_peer_sent_too_much() -> None:
     assert not window.receive(1)
 
 
+def resized(send_windows: SendWindows, initial: int) -> list[tuple[int, bytes, bool]]:
+    """What may go once this initial window is acknowledged."""
+    send_windows.initial_update(initial)
+    return send_windows.acknowledged()
+
+
 def test_a_body_waits_for_its_stream() -> None:
     send_windows = SendWindows()
-    assert send_windows.initial_update(2) == []
+    assert resized(send_windows, 2) == []
     assert send_windows.send(1, b"abcde") == [(1, b"ab", False)]
     assert send_windows.stream_update(1, 2) == [(1, b"cd", False)]
     assert send_windows.connection_update(5) == []
-    assert send_windows.initial_update(3) == [(1, b"e", True)]
+    assert resized(send_windows, 3) == [(1, b"e", True)]
 
 
 def test_a_body_waits_for_the_connection_and_the_oldest_goes_first() -> None:
@@ -57,7 +63,11 @@ def test_windows_above_two_gigabytes_are_errors() -> None:
         SendWindows().stream_update(1, MAX_WINDOW)
     with pytest.raises(ConnectionFailure) as of_all:
         SendWindows().initial_update(MAX_WINDOW + 1)
-    codes = {of_connection.value.code, of_stream.value.code, of_all.value.code}
+    granted = SendWindows()
+    granted.stream_update(1, 10)
+    with pytest.raises(ConnectionFailure) as of_one:  # RFC 9113 6.9.2
+        granted.initial_update(MAX_WINDOW - 9)
+    codes = {each.value.code for each in (of_connection, of_stream, of_all, of_one)}
     assert codes == {ErrorCode.FLOW_CONTROL_ERROR}
 
 
@@ -97,8 +107,8 @@ def test_no_octet_is_lost_doubled_or_sent_without_leave(
             take(send_windows.connection_update(amount))
         elif kind == "initial":
             initial = max(initial, amount)
-            take(send_windows.initial_update(initial))
+            take(resized(send_windows, initial))
         for each, octets in sent.items():
             assert len(octets) <= initial + granted.get(each, 0)
-    take(send_windows.initial_update(1000))
+    take(resized(send_windows, 1000))
     assert sent == dict(enumerate(bodies))

@@ -1,7 +1,12 @@
 """HTTP/2 without a socket: what is written, and the limits that are kept."""
 
+import struct
 from typing import Any
 
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived
+from h2.settings import SettingCodes
 from hyperframe.frame import (
     DataFrame,
     GoAwayFrame,
@@ -11,7 +16,10 @@ from hyperframe.frame import (
     SettingsFrame,
     WindowUpdateFrame,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pure.transport.conftest import BEARER
 from relay.apns.http2 import frames
 from relay.apns.http2.protocol import Http2
 from relay.apns.push import OK, Result
@@ -157,9 +165,61 @@ def test_a_body_larger_than_its_streams_window(make_client: Any, wire: Any) -> N
     client.http2.receive(wire.window(1, 2))
     assert not client.http2.has_output
     client.http2.receive(wire.settings(INITIAL_WINDOW_SIZE=60_000))
-    third, _ = client.sent()
+    _, third = client.sent()
     assert (third.data, third.flags) == (b"789", {"END_STREAM"})
     assert client.http2.receive(wire.window(1, 9) + wire.answer(1)) == [("a", OK)]
+
+
+def test_a_larger_window_is_acknowledged_before_it_is_used(make_client: Any, wire: Any) -> None:
+    """RFC 9113 6.5.3: the peer applies its values when it sees the ACK (oven-sh/bun#40358, netty/netty#6520).
+
+    Values are processed in order, and only the last one of a frame counts.
+    """
+    client = make_client(INITIAL_WINDOW_SIZE=0)
+    client.open("a", payload=b"abcdef")
+    client.open("b", payload=b"ghi")
+    client.sent()
+    values = struct.pack("!HLHL", 4, 60_000, 4, 4)
+    client.http2.receive(wire.raw(4, 0, 0, values))
+    ack, *data = client.sent()
+    assert (type(ack), ack.flags) == (SettingsFrame, {"ACK"})
+    assert [(frame.stream_id, frame.data) for frame in data] == [(1, b"abcd"), (3, b"ghi")]
+
+
+@given(
+    windows=st.lists(st.integers(0, 5000), max_size=8),
+    sizes=st.lists(st.integers(1, 4096), min_size=1, max_size=8),
+)
+def test_a_peer_that_counts_sees_no_octet_too_many(
+    make_push: Any, windows: list[int], sizes: list[int]
+) -> None:
+    """h2 as the peer applies a window of its own when the ACK comes, and refuses DATA beyond it."""
+    peer = H2Connection(H2Configuration(client_side=False))
+    http2: Http2[int] = Http2("localhost")
+    peer.initiate_connection()
+    arrived = [0]
+
+    def exchange() -> None:
+        for event in peer.receive_data(http2.take_output()):
+            arrived[0] += len(event.data) if isinstance(event, DataReceived) else 0
+        http2.receive(peer.data_to_send())
+
+    def turn() -> None:
+        exchange()
+        exchange()  # h2 takes any ACK for that of its newest values: none may be under way when it changes them
+
+    peer.receive_data(http2.take_output())
+    turn()
+    for ticket, size in enumerate(sizes):
+        http2.send_request(make_push(payload=b"x" * size), BEARER, ticket)
+        if ticket < len(windows):
+            peer.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: windows[ticket]})
+        turn()
+    for window in (*windows[len(sizes) :], 65_535):
+        peer.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: window})
+        turn()
+    assert arrived == [sum(sizes)]
+    assert not http2.broken
 
 
 def test_an_answer_before_the_body_is_out_resets_the_rest(make_client: Any, wire: Any) -> None:
