@@ -33,7 +33,9 @@ class Reason(NamedTuple):
 _DEAD, _FAULT, _RETRY = Verdict.TOKEN_DEAD, Verdict.OUR_FAULT, Verdict.RETRY_LATER
 _KEY_REFUSED = Verdict.KEY_REFUSED
 _1_MINUTE, _15_MINUTES, _20_MINUTES = 60.0, 900.0, 1200.0
-_KEY = "check APNS_KEY_ID, APNS_TEAM_ID and APNS_PRIVATE_KEY"
+_CLOCK = "the clock of this machine"
+_KEY = f"check APNS_KEY_ID, APNS_TEAM_ID and APNS_PRIVATE_KEY, then {_CLOCK}"
+"""A token from a wrong time is refused like one of a wrong key (observed: node-apn/node-apn#590 and #450)."""
 _KEY_ENVIRONMENT = (
     "this key serves only the other APNs environment; create one for both at developer.apple.com"
 )
@@ -58,10 +60,10 @@ REASONS: dict[str, Reason] = {
     "ServiceUnavailable": Reason(503, _RETRY, _15_MINUTES),
     "Shutdown": Reason(503, _RETRY, 1.0, confidence="assumed"),
     "TooManyRequests": Reason(429, _RETRY, 60.0, confidence="assumed"),
-    "TooManyProviderTokenUpdates": Reason(429, _RETRY, _20_MINUTES, "another process signs with this key too often"),
+    "TooManyProviderTokenUpdates": Reason(429, _RETRY, _20_MINUTES, f"another process signs with this key too often, or {_CLOCK} is wrong"),
     "IdleTimeout": Reason(400, _RETRY, 1.0),
     # The provider token: sign a new one, on a new connection (observed: jchambers/pushy#783), once.
-    "ExpiredProviderToken": Reason(403, Verdict.NEW_PROVIDER_TOKEN, _20_MINUTES, "is this machine's clock right?"),
+    "ExpiredProviderToken": Reason(403, Verdict.NEW_PROVIDER_TOKEN, _20_MINUTES, f"check {_CLOCK}: is it right?"),
     # The key or the team: no push can get through until the operator acts, so all wait instead of failing one by one.
     "InvalidProviderToken": Reason(403, _KEY_REFUSED, _1_MINUTE, _KEY),
     "MissingProviderToken": Reason(403, _KEY_REFUSED, _1_MINUTE, _KEY),
@@ -90,6 +92,8 @@ REASONS: dict[str, Reason] = {
 
 _DELIVERED = Reason(200, Verdict.DELIVERED)
 _UNKNOWN_BY_STATUS: dict[int, Reason] = {
+    # Apple's table of statuses: "an error with the certificate or with the provider's authentication token" (documented).
+    403: Reason(403, _KEY_REFUSED, _1_MINUTE, _KEY, confidence="assumed"),
     410: Reason(410, _DEAD, confidence="assumed"),
     429: Reason(429, _RETRY, 60.0, confidence="assumed"),
 }

@@ -80,17 +80,35 @@ def test_apple_asks_for_15_minutes_after_a_server_error(reason: str) -> None:
     assert retry_after >= 15 * 60
 
 
-BY_STATUS_ALONE = dict.fromkeys((0, 302, 400, 403, 404, 418), Verdict.OUR_FAULT) | dict.fromkeys(
-    (429, 500, 502, 599), Verdict.RETRY_LATER
-)
+BY_STATUS_ALONE = {
+    410: Verdict.TOKEN_DEAD,
+    403: Verdict.KEY_REFUSED,  # Apple: of a 403, the certificate or the provider token is the cause
+    **dict.fromkeys((0, 302, 400, 404, 418), Verdict.OUR_FAULT),
+    **dict.fromkeys((429, 500, 502, 599), Verdict.RETRY_LATER),
+}
 
 
-@pytest.mark.parametrize(("status", "verdict"), [(410, Verdict.TOKEN_DEAD), *BY_STATUS_ALONE.items()])
+@pytest.mark.parametrize(("status", "verdict"), BY_STATUS_ALONE.items())
 @pytest.mark.parametrize("reason", ["OfTomorrow", "", None])
 def test_an_unknown_reason_is_judged_by_its_status(status: int, verdict: Verdict, reason: str | None) -> None:
     row = judge(status, reason)
     assert row.verdict is verdict
     assert row.confidence == "assumed"
+    if verdict is Verdict.KEY_REFUSED:
+        assert row.retry_after
+        assert row.advice
+
+
+CLOCK = "the clock of this machine"
+
+
+@pytest.mark.parametrize(
+    "reason", ["InvalidProviderToken", "ExpiredProviderToken", "TooManyProviderTokenUpdates", "Unknown"]
+)
+def test_where_a_wrong_clock_may_be_the_cause_the_advice_names_it(reason: str) -> None:
+    """Observed with each of them: node-apn/node-apn#450 and #590, ostinelli/apnotic#109."""
+    status = REASONS[reason].status if reason in REASONS else 403
+    assert CLOCK in judge(status, reason).advice
 
 
 @pytest.mark.parametrize("reason", [None, "Unregistered"])
