@@ -6,10 +6,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """UNIX time in seconds, and waiting for it to pass."""
+    """What time it is, how much time passes, and waiting for it to pass."""
 
     def now(self) -> float:
-        """Seconds since 1970."""
+        """Seconds since 1970. It jumps when somebody sets the machine's clock: no pause is measured by it."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some moment, which only pass."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -21,6 +25,10 @@ class SystemClock:
     """The machine's clock."""
 
     now = staticmethod(time.time)
+
+    def monotonic(self) -> float:
+        """Seconds since some moment, the same one for as long as the machine runs."""
+        return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         """Wait in real time."""

@@ -15,6 +15,10 @@ class Clock(Protocol):
         """Seconds since 1970."""
         ...
 
+    def monotonic(self) -> float:
+        """Seconds since some moment, which only pass."""
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Return when this clock has moved on by `seconds`."""
         ...
@@ -26,6 +30,10 @@ class RealClock:
     def now(self) -> float:
         """Seconds since 1970."""
         return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds since some moment, which only pass."""
+        return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         """Wait in real time."""
@@ -51,6 +59,10 @@ class VirtualClock:
 
     def now(self) -> float:
         """Seconds since 1970, as last set."""
+        return self._now
+
+    def monotonic(self) -> float:
+        """The same: nobody sets this clock, it is only advanced."""
         return self._now
 
     async def sleep(self, seconds: float) -> None:

@@ -68,11 +68,29 @@ class Arrival(NamedTuple):
         return message
 
 
+class RelaysClock:
+    """The clock of the relay's machine. `ahead`: by how many seconds it is wrong."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self.ahead = 0.0
+
+    def now(self) -> float:
+        return self._clock.now() + self.ahead
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+
 class RelayCase:
     """The relay, the sandbox, and the one hand that turns their clock."""
 
     def __init__(self, world: World, clock: VirtualClock) -> None:
         self.clock, self.journal, self.sandbox = clock, world.journal, world.apns
+        self.relays_clock = RelaysClock(clock)
         self.arrivals: list[Arrival] = []
         self.received: list[Delivery] = []
         """What reached the phones."""
@@ -85,10 +103,10 @@ class RelayCase:
         configured = settings.load(world.relay_environment)
         self.key = self.sandbox.registry.keys[world.key.key_id]
         """The relay's key as the sandbox knows it."""
-        gateway = apns_gateway(configured, self.clock.now)
+        gateway = apns_gateway(configured, self.relays_clock)
         assert isinstance(gateway, ApnsGateway)  # the relay's own transport
         self.gateway = gateway
-        async with running_app(configured, clock=self.clock, gateway=gateway) as self._app:
+        async with running_app(configured, clock=self.relays_clock, gateway=gateway) as self._app:
             yield
 
     def _watch(self, host: Host) -> None:
@@ -162,7 +180,7 @@ class RelayCase:
     async def _until_due(self) -> float:
         """Seconds until a push is due; where one is already, the second in which the relay polls again."""
         due_at = await self._app.next_due_at()
-        return float("inf") if due_at is None else max(1.0, due_at / 1000 - self.clock.now())
+        return float("inf") if due_at is None else max(1.0, due_at / 1000 - self.relays_clock.now())
 
     def _quiet(self) -> bool:
         return self.clock.sleepers >= LOOPS and self._app.is_idle

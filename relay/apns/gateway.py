@@ -59,12 +59,17 @@ class ProviderToken:
         self._key_id = key_id
         self._team_id = team_id
         self.issued_at = float("-inf")
+        """UNIX time, as the token says it."""
+        self.serial = 0
+        """How many were signed; 0: none yet."""
+        self._replaced = False
         self._authorization = ""
 
     def authorization(self, now: float) -> str:
         """The value of the authorization header at UNIX time `now`."""
-        # Younger than now: the clock was set back, and APNs may refuse a time to come.
-        if not -MIN_AGE < now - self.issued_at < MAX_AGE:
+        age = now - self.issued_at
+        # Below zero: the clock was set back, and APNs may refuse a time to come, or does already.
+        if not -MIN_AGE < age < MAX_AGE or (age < 0 and self._replaced):
             self._sign(now)
         return self._authorization
 
@@ -75,6 +80,16 @@ class ProviderToken:
         self._sign(now)
         return True
 
+    def replace(self, now: float) -> None:
+        """Sign a new token because APNs refused this one, though it should be good.
+
+        That makes two within 20 minutes, on different connections: Apple's limit is for one connection (documented); three
+        were seen to be too many (developer forum, thread 770438). So for the next one this has to come of age.
+        """
+        if not self._replaced or not 0 <= now - self.issued_at < MIN_AGE:
+            self._sign(now)
+            self._replaced = True
+
     def _sign(self, now: float) -> None:
         token = jwt.encode(
             {"iss": self._team_id, "iat": int(now)},
@@ -82,7 +97,8 @@ class ProviderToken:
             algorithm="ES256",
             headers={"kid": self._key_id},
         )
-        self.issued_at = now
+        self.issued_at, self._replaced = now, False
+        self.serial += 1
         self._authorization = f"bearer {token}"
         log.info(line("provider token signed", keyID=self._key_id))
 
@@ -101,6 +117,7 @@ class ApnsGateway:
         provider_token: ProviderToken,
         deadline: float,
         now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         jitter: random.Random | None = None,
     ) -> None:
         self._deadline, self._token, self._now = deadline, provider_token, now
@@ -108,11 +125,16 @@ class ApnsGateway:
         self._pools = {
             env: ConnectionPool(
                 Connector(
-                    host=host, port=port, tls=tls, sign=lambda: provider_token.authorization(now()), now=now
+                    host=host,
+                    port=port,
+                    tls=tls,
+                    sign=lambda: provider_token.authorization(now()),
+                    serial=lambda: provider_token.serial,
                 ),
                 apns_env=env,
-                now=now,
+                monotonic=monotonic,
                 jitter=jitter,
+                replace_token=self._replace_token,
             )
             for env, (host, port) in hosts.items()
         }
@@ -127,18 +149,24 @@ class ApnsGateway:
             return refused
         pool, token = self._pools[push.apns_env], self._token
         ends = pool.time() + self._deadline
-        if token.issued_at < 0:
+        if not token.serial:
             token.authorization(self._now())
-        used = token.issued_at
+        used = token.serial
         outcome = await pool.send(push, ends)
         if outcome.verdict is Verdict.NEW_PROVIDER_TOKEN and self._has_newer_token(used):
-            pool.replace_connections(opened_before=token.issued_at)
+            pool.replace_connections(older_than=token.serial)
             outcome = await pool.send(push, ends)
         return outcome
 
-    def _has_newer_token(self, used: float) -> bool:
+    def _has_newer_token(self, used: int) -> bool:
         """True if another push renewed the token meanwhile, or this one may; False: too young, a clock is wrong."""
-        return self._token.issued_at != used or self._token.renew(self._now())
+        return self._token.serial != used or self._token.renew(self._now())
+
+    def _replace_token(self) -> None:
+        """APNs refused the key. A new token goes over new connections only: see `ProviderToken.replace`."""
+        self._token.replace(self._now())
+        for pool in self._pools.values():
+            pool.replace_connections(older_than=self._token.serial)
 
     async def close(self, grace: float) -> None:
         """Close every connection; pushes in flight get `grace` seconds to be answered."""
@@ -155,7 +183,7 @@ _REFUSALS = frozenset({Verdict.KEY_REFUSED, Verdict.NEW_PROVIDER_TOKEN})
 
 @dataclass(slots=True)
 class _Pause:
-    """One environment's pause. `probing`: one push is on its way to see whether it is over."""
+    """One environment's pause, `until` a time of a clock that nobody sets. `probing`: one push sees whether it is over."""
 
     reason: str
     until: float
@@ -166,8 +194,8 @@ class _Pause:
 class KeyPause:
     """Sends through `gateway`. After a refusal of the key all pushes of that environment wait; one tries when it is over."""
 
-    def __init__(self, gateway: Gateway, now: Callable[[], float]) -> None:
-        self._gateway, self._now = gateway, now
+    def __init__(self, gateway: Gateway, monotonic: Callable[[], float]) -> None:
+        self._gateway, self._now = gateway, monotonic
         self._pauses: dict[ApnsEnv, _Pause] = {}
 
     async def send(self, push: Push) -> Outcome:
@@ -256,11 +284,20 @@ def build_gateway(
     provider_token: ProviderToken,
     deadline: float,
     now: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Gateway:
-    """The gateway that APNS_TRANSPORT names. Build it inside a running event loop."""
+    """The gateway that APNS_TRANSPORT names. Build it inside a running event loop.
+
+    `now` is what a token is signed with, UNIX seconds; by `monotonic`, which never jumps, pauses are measured.
+    """
     if transport == "lean":
         return ApnsGateway(
-            hosts=hosts, ca_file=ca_file, provider_token=provider_token, deadline=deadline, now=now
+            hosts=hosts,
+            ca_file=ca_file,
+            provider_token=provider_token,
+            deadline=deadline,
+            now=now,
+            monotonic=monotonic,
         )
     return AioapnsGateway(
         hosts=hosts, ca_file=ca_file, sign=lambda: provider_token.authorization(now()), deadline=deadline

@@ -1,8 +1,7 @@
 """The composition root: everything that lives long opens here, and closes in reverse."""
 
 import socket
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -78,7 +77,7 @@ class _Parts:
 async def _start_parts(
     stack: AsyncExitStack, settings: Settings, db: Database, clock: Clock, gateway: Gateway | None
 ) -> _Parts:
-    apns = Environments(KeyPause(gateway or apns_gateway(settings, clock.now), clock.now))
+    apns = Environments(KeyPause(gateway or apns_gateway(settings, clock), clock.monotonic))
     stack.push_async_callback(apns.close, STOP_SECONDS)
     owner = lease_owner(socket.gethostname(), settings.relay_host, settings.port)
     deadline = settings.apns_push_deadline
@@ -109,8 +108,9 @@ def lease_owner(machine: str, host: str, port: int) -> str:
     return f"{machine}/{host}:{port}"[-LONGEST_OWNER:]
 
 
-def apns_gateway(settings: Settings, now: Callable[[], float] = time.time) -> Gateway:
+def apns_gateway(settings: Settings, clock: Clock | None = None) -> Gateway:
     """The way to the APNs, or the sandbox, that the settings name. Build it inside a running event loop."""
+    clock = clock or SystemClock()
     token = ProviderToken(
         private_key=settings.apns_private_key, key_id=settings.apns_key_id, team_id=settings.apns_team_id
     )
@@ -120,7 +120,8 @@ def apns_gateway(settings: Settings, now: Callable[[], float] = time.time) -> Ga
         ca_file=settings.apns_ca_file,
         provider_token=token,
         deadline=settings.apns_push_deadline,
-        now=now,
+        now=clock.now,
+        monotonic=clock.monotonic,
     )
 
 

@@ -50,7 +50,9 @@ def keep_alive(now: float, *, received: float, sent: float, pinged: float, spare
 class PendingPush:
     """Waits for a stream, then for its answer. `began` and `ends` are times of the event loop, in seconds."""
 
-    __slots__ = ("answers_before", "began", "connection", "ends", "outcome", "push", "resent", "stream_id")
+    __slots__ = (
+        "answers_before", "began", "connection", "ends", "key_refused", "outcome", "push", "resent", "stream_id",
+    )  # fmt: skip
 
     def __init__(self, push: Push, began: float, ends: float, outcome: "asyncio.Future[Outcome]") -> None:
         self.push = push
@@ -59,6 +61,8 @@ class PendingPush:
         self.outcome = outcome
         self.resent = False
         """It was sent before, and provably not processed."""
+        self.key_refused = False
+        """It was sent before, and APNs refused the key."""
         self.connection: ApnsConnection | None = None
         """Where it is out; None while it waits for a stream."""
         self.stream_id = 0
@@ -136,7 +140,7 @@ class Owner(Protocol):
 class ApnsConnection(asyncio.Protocol):
     """Carries pushes. One alone leaves at once; those of one turn of the event loop leave with one write."""
 
-    def __init__(self, *, authority: str, sign: SignedAt, owner: Owner, opened_at: float) -> None:
+    def __init__(self, *, authority: str, sign: SignedAt, owner: Owner, serial: int) -> None:
         self._http2: Http2[PendingPush] = Http2(authority)
         self._sign, self._owner = sign, owner
         self._loop = asyncio.get_running_loop()
@@ -145,8 +149,8 @@ class ApnsConnection(asyncio.Protocol):
         self._written = -1  # the last stream whose request went to the socket
         self._paused = False
         self._settings_received: asyncio.Future[None] = self._loop.create_future()
-        self.opened_at = opened_at
-        """UNIX time."""
+        self.serial = serial
+        """How many provider tokens were signed before it was opened."""
         self.answers = 0
         """How many pushes APNs answered here."""
         self.failed = False

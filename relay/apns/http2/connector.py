@@ -42,7 +42,7 @@ def client_tls(ca_file: Path | None) -> ssl.SSLContext:
 
 
 class Attempts:
-    """Counts failures in a row, and how often there was an attempt. Times are UNIX seconds."""
+    """Counts failures in a row, and how often there was an attempt. Times are seconds of a clock that nobody sets."""
 
     def __init__(self, jitter: random.Random) -> None:
         self._jitter = jitter
@@ -56,9 +56,8 @@ class Attempts:
         self._attempts, self._last = self._recent(now) + 1, now
 
     def _recent(self, now: float) -> float:
-        """Attempts that are not forgotten yet; of a clock that was set back, all are."""
-        passed = now - self._last
-        return 0.0 if passed < 0 else max(0.0, self._attempts - passed / ONE_MORE_EVERY)
+        """Attempts that are not forgotten yet."""
+        return max(0.0, self._attempts - (now - self._last) / ONE_MORE_EVERY)
 
     def failed(self, now: float) -> None:
         """Pause from `now` on: half to all of the step, so that many relays do not come back as one."""
@@ -66,17 +65,17 @@ class Attempts:
         self._until = now + _PAUSES.delay(self.failures, self._jitter.random)
 
     def may_begin(self, now: float) -> bool:
-        """No pause is on. One that ends later than any can is of a clock that was set back, and does not count."""
-        return not now < self._until <= now + LONGEST_PAUSE and self._recent(now) <= BURST - 1
+        """No pause is on, and there were not too many attempts of late."""
+        return now >= self._until and self._recent(now) <= BURST - 1
 
 
 class Connector:
-    """The way to one host. `now` gives UNIX seconds."""
+    """The way to one host. `serial` counts the provider tokens that were signed so far."""
 
     def __init__(
-        self, *, host: str, port: int, tls: ssl.SSLContext, sign: SignedAt, now: Callable[[], float]
+        self, *, host: str, port: int, tls: ssl.SSLContext, sign: SignedAt, serial: Callable[[], int]
     ) -> None:
-        self._host, self._port, self._tls, self._sign, self._now = host, port, tls, sign, now
+        self._host, self._port, self._tls, self._sign, self._serial = host, port, tls, sign, serial
         self._host_name = f"[{host}]" if ":" in host else host  # RFC 3986 3.2.2
         self.address: Final = f"{self._host_name}:{port}"
 
@@ -98,7 +97,7 @@ class Connector:
                 authority=self._host_name if self._port == 443 else self.address,
                 sign=self._sign,
                 owner=owner,
-                opened_at=self._now(),
+                serial=self._serial(),
             ),
             self._host,
             self._port,

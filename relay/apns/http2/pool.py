@@ -36,12 +36,13 @@ class ConnectionPool:
         connector: Connector,
         *,
         apns_env: ApnsEnv,
-        now: Callable[[], float],
+        monotonic: Callable[[], float],
         jitter: random.Random,
+        replace_token: Callable[[], None] = lambda: None,
         max_connections: int = MAX_CONNECTIONS,
         max_waiting: int = MAX_WAITING,
     ) -> None:
-        self._connector, self._now = connector, now
+        self._connector, self._monotonic, self._replace_token = connector, monotonic, replace_token
         self._env, self._delivered = apns_env, answered(apns_env, 200)
         self._max_connections, self._max_waiting = max_connections, max_waiting
         self._attempts = Attempts(jitter)
@@ -54,6 +55,7 @@ class ConnectionPool:
         self._connecting: asyncio.Task[None] | None = None
         self._growing: asyncio.TimerHandle | None = None
         self._keeping_alive: asyncio.TimerHandle | None = None
+        self._key_refused = False  # twice for the same push, and nothing was accepted since
         self._closed = False
 
     def time(self) -> float:
@@ -86,10 +88,9 @@ class ConnectionPool:
             self._withdraw(pending)
             raise
 
-    def replace_connections(self, opened_before: float) -> None:
-        """Send nothing more over connections that are older (UNIX time); what is in flight on them finishes."""
-        for old in [each for each in self._usable if each.opened_at < opened_before]:
-            self._retire(old, "replaced")
+    def replace_connections(self, older_than: int) -> None:
+        """Send nothing more over connections older than this provider token; what is in flight on them finishes."""
+        self._retire_all([each for each in self._usable if each.serial < older_than], "replaced")
 
     async def close(self, grace: float) -> None:
         """Stop taking pushes, give those in flight `grace` seconds to be answered, close the sockets."""
@@ -183,24 +184,46 @@ class ConnectionPool:
     def completed(self, ticket: PendingPush, result: Result) -> None:
         """Give the caller its outcome; but what was provably not processed goes to the head of the queue, once."""
         if result is OK:
-            self._attempts.failures = 0
+            self._attempts.failures, self._key_refused = 0, False
             self._finish(ticket, self._delivered)
+        elif result.transmission == "answered":
+            self._answered(ticket, read_answer(self._env, result.status, result.body))
         elif result.transmission == "not_sent" and not self._closed and ticket.may_resend:
-            ticket.resent, ticket.connection = True, None
-            self._waiting[ticket] = None
-            self._waiting.move_to_end(ticket, last=False)
+            ticket.resent = True
+            self._send_first(ticket)
         else:
-            self._finish(ticket, self._outcome(result))
+            unanswered = not_sent if result.transmission == "not_sent" else maybe_sent
+            self._finish(ticket, unanswered(self._env, result.error))
 
-    def _outcome(self, result: Result) -> Outcome:
-        if result.transmission != "answered":
-            return (not_sent if result.transmission == "not_sent" else maybe_sent)(self._env, result.error)
+    def _answered(self, ticket: PendingPush, outcome: Outcome) -> None:
         self._attempts.failures = 0
-        outcome = read_answer(self._env, result.status, result.body)
-        if outcome.verdict is Verdict.KEY_REFUSED:
+        if outcome.verdict is not Verdict.KEY_REFUSED:
+            self._key_refused = False
+        elif self._key_refused or self._closed or ticket.key_refused:
+            self._key_refused = True
             # It concerns every push: those that wait for a stream would get the same answer.
             self._fail_waiting("APNs refuses the key")
-        return outcome
+            self._retire_all(self._usable, "APNs refuses the key")  # who asks again asks elsewhere
+        else:
+            self._ask_again(ticket)
+            return
+        self._finish(ticket, outcome)
+
+    def _ask_again(self, ticket: PendingPush) -> None:
+        """One machine of APNs may refuse a good key (observed: ostinelli/apnotic#109): ask once more, with a new token and
+        over a new connection. Pushes that are refused meanwhile go the same way.
+        """
+        ticket.key_refused, refused = True, ticket.connection
+        self._send_first(ticket)
+        if refused in self._usable:
+            self._retire_all(self._usable, "APNs refused the key")
+            self._replace_token()
+        self._send_waiting()
+
+    def _send_first(self, ticket: PendingPush) -> None:
+        ticket.connection = None
+        self._waiting[ticket] = None
+        self._waiting.move_to_end(ticket, last=False)
 
     def changed(self, connection: ApnsConnection) -> None:
         """There may be room, or the peer sends the connection away."""
@@ -231,9 +254,15 @@ class ConnectionPool:
             connection.drain(why)
         self._send_waiting()
 
+    def _retire_all(self, connections: list[ApnsConnection], why: str) -> None:
+        self._usable = [each for each in self._usable if each not in connections]
+        for each in connections:
+            each.drain(why)
+        self._send_waiting()
+
     def _fail(self, connection: ApnsConnection) -> None:
         connection.failed = True
-        self._attempts.failed(self._now())
+        self._attempts.failed(self._monotonic())
 
     def _want_connection(self) -> None:
         if self._usable:
@@ -254,17 +283,17 @@ class ConnectionPool:
         self._want_connection()
 
     def _try_to_connect(self) -> bool:
-        if not self._attempts.may_begin(self._now()):
+        if not self._attempts.may_begin(self._monotonic()):
             return False
         self._connecting = asyncio.create_task(self._connect(), name="connect to APNs")
         return True
 
     async def _connect(self) -> None:
-        self._attempts.begin(self._now())
+        self._attempts.begin(self._monotonic())
         try:
             connection = await self._connector.connect(self)
         except OSError as error:
-            self._attempts.failed(self._now())
+            self._attempts.failed(self._monotonic())
             log.warning(line("connect failed", address=self._connector.address, error=str(error)))
             if not self._usable:
                 self._fail_waiting(f"cannot connect to {self._connector.address}: {error}")

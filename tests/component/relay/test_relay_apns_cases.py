@@ -218,20 +218,35 @@ async def test_C157_while_the_key_is_refused_the_sender_pauses_and_loses_nothing
     good = case.refuse_key()
     for number in range(30):
         assert await case.event(sessionID=f"ses_{number}") == QUEUED
-    assert [each.reason for each in case.arrivals] == ["InvalidProviderToken"]
+    # The same push twice, over another connection and with another token: then it is believed.
+    assert [each.reason for each in case.arrivals] == ["InvalidProviderToken"] * 2
+    for different in ("provider", "authorization"):
+        assert len({getattr(each, different) for each in case.arrivals}) == 2
     assert len(for_the_operator(caplog, "sending paused")) == 1
 
     await case.turn(2 * MINUTE)  # a minute's pause, then one asks
-    assert case.statuses() == [403] * 2
-    await case.turn(2 * MINUTE)  # two minutes, and again one
     assert case.statuses() == [403] * 3
+    await case.turn(2 * MINUTE)  # two minutes, and again one
+    assert case.statuses() == [403] * 4
     assert len(for_the_operator(caplog, "sending paused")) == 3
 
     case.key.public_key = good
     await case.turn(15 * MINUTE)
-    assert case.statuses() == [403] * 3 + [200] * 30
+    assert case.statuses() == [403] * 4 + [200] * 30
     assert len({each.apns_id for each in case.received}) == 30
     assert await case.device_tokens() == {token}
+
+
+async def test_C157_one_machine_that_refuses_a_good_key_delays_nobody(
+    case: RelayCase, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ostinelli/apnotic#109."""
+    phones = await case.phones(30)
+    assert await case.event() == (30, 0, 0)
+    case.sandbox.faults.add(Fault(AnswerWith("InvalidProviderToken"), times=1))
+    assert await case.event("error") == (30, 0, 0)
+    assert Counter(each.device_token for each in case.received) == dict.fromkeys(phones, 2)
+    assert for_the_operator(caplog) == []
 
 
 async def test_C157_pushes_that_wait_for_a_stream_are_held_back_too(
@@ -240,11 +255,11 @@ async def test_C157_pushes_that_wait_for_a_stream_are_held_back_too(
     phones = await case.phones(30)
     good = case.refuse_key()
     assert await case.event() == (0, 0, 30)
-    assert case.statuses() == [403]
+    assert case.statuses() == [403] * 2
     assert len(for_the_operator(caplog)) == 2  # the push that was refused, and the pause
     case.key.public_key = good
     await case.turn(2 * MINUTE)
-    assert case.statuses() == [403] + [200] * 30
+    assert case.statuses() == [403] * 2 + [200] * 30
     assert {each.device_token for each in case.received} == set(phones)
 
 

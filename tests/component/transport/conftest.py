@@ -57,6 +57,7 @@ async def build(
             provider_token=ProviderToken(private_key=private_key, key_id="KEY1234567", team_id="TEAM123456"),
             deadline=deadline or (hang if hangs else PATIENCE),
             now=clock,
+            monotonic=clock.monotonic,
         )
         built.append(gateway)
         return gateway

@@ -17,12 +17,16 @@ BuildGateway = Callable[..., ApnsGateway]
 
 
 class Clock:
-    """UNIX seconds, turned by the test."""
+    """UNIX seconds, turned by the test. `ahead`: by how many somebody set it, while none passed."""
 
     def __init__(self) -> None:
         self.now = NOW
+        self.ahead = 0.0
 
     def __call__(self) -> float:
+        return self.now + self.ahead
+
+    def monotonic(self) -> float:
         return self.now
 
     def pass_every_pause(self) -> None:

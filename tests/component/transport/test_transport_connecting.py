@@ -20,9 +20,17 @@ from relay.apns.http2 import connector
 # Connecting.
 
 
-async def test_nobody_listens(build: BuildGateway, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.fixture
+def unused_port() -> int:
+    """Where nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+        return int(listener.getsockname()[1])
+
+
+async def test_nobody_listens(
+    build: BuildGateway, clock: Clock, unused_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = unused_port
     gateway = build(port)
     outcome = await gateway.send(push())
     assert outcome.transmission == "not_sent"
@@ -36,6 +44,22 @@ async def test_nobody_listens(build: BuildGateway, clock: Clock, caplog: pytest.
     assert pauses[0] <= connector.FIRST_PAUSE + 0.1
     assert connector.LONGEST_PAUSE / 2 - 0.1 <= pauses[-1] <= connector.LONGEST_PAUSE + 0.1
     assert caplog.text.count("connect failed") == 13
+
+
+@pytest.mark.parametrize("ahead", [-86_400.0, -1.0, 1.0, 86_400.0])
+async def test_a_clock_that_is_set_changes_no_pause(
+    build: BuildGateway, clock: Clock, unused_port: int, ahead: float
+) -> None:
+    """Neither longer, by as much as it was set back, nor none at all, which Apple calls a denial of service."""
+    gateway = build(unused_port)
+    for _ in range(8):
+        await gateway.send(push())
+        clock.pass_every_pause()
+    await gateway.send(push())
+    clock.ahead = ahead
+    assert "waiting" in ((await gateway.send(push())).error or "")
+    clock.pass_every_pause()
+    assert "cannot connect" in ((await gateway.send(push())).error or "")
 
 
 async def test_a_black_hole_is_given_up(
@@ -79,7 +103,7 @@ async def test_an_address_that_leads_nowhere_does_not_cost_the_connection(
 
 def test_an_ipv6_address_is_in_brackets() -> None:
     """RFC 3986 3.2.2: of the authority, and for people."""
-    way = connector.Connector(host="::1", port=2197, tls=ssl.create_default_context(), sign=str, now=float)
+    way = connector.Connector(host="::1", port=2197, tls=ssl.create_default_context(), sign=str, serial=int)
     assert way.address == "[::1]:2197"
 
 

@@ -57,7 +57,7 @@ class Wired(Connector):
 
     async def connect(self, owner: Any) -> ApnsConnection:
         self.connections += 1
-        connection = ApnsConnection(authority="x", sign=self._sign, owner=owner, opened_at=0)
+        connection = ApnsConnection(authority="x", sign=self._sign, owner=owner, serial=0)
         connection.connection_made(Echo(connection))
         connection.data_received(frames.settings({Setting.MAX_CONCURRENT_STREAMS: 1000}))
         return connection
@@ -65,13 +65,13 @@ class Wired(Connector):
 
 @pytest.fixture
 def wired() -> Wired:
-    return Wired(host="x", port=1, tls=ssl.create_default_context(), sign=lambda: "bearer t", now=lambda: 0.0)
+    return Wired(host="x", port=1, tls=ssl.create_default_context(), sign=lambda: "bearer t", serial=int)
 
 
 @pytest.mark.usefixtures("untraced")
 async def test_two_hundred_thousand_pushes_leave_nothing(wired: Wired) -> None:
     """Counted in objects and octets, which a garbage collector's mood does not change."""
-    pool = ConnectionPool(wired, apns_env="production", now=lambda: 0.0, jitter=random.Random(1))
+    pool = ConnectionPool(wired, apns_env="production", monotonic=lambda: 0.0, jitter=random.Random(1))
     sent = push(payload=b"{}")
     statuses = {200: 0, 410: 0}
 

@@ -48,10 +48,12 @@ async def build_pool(
             port=apns.port,
             tls=client_tls(certificates.ca_file),
             sign=lambda: "bearer t",
-            now=clock,
+            serial=int,
         )
         built.append(
-            ConnectionPool(connector, apns_env="production", now=clock, jitter=random.Random(1), **limits)
+            ConnectionPool(
+                connector, apns_env="production", monotonic=clock.monotonic, jitter=random.Random(1), **limits
+            )
         )
         return built[-1]
 

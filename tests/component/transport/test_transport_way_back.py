@@ -24,7 +24,7 @@ async def test_an_event_rings_on_the_phones_and_a_dead_token_is_forgotten(
     async with World() as world:
         registry = world.apns.registry
         configured = settings.load(world.relay_environment | {"APNS_TRANSPORT": transport})
-        gateway = apns_gateway(configured, world.clock.now)
+        gateway = apns_gateway(configured, world.clock)
         assert ("Aioapns" in type(gateway).__name__) == (transport == "aioapns")
         app = await world.enter(running_app(configured, clock=world.clock, gateway=gateway))
 

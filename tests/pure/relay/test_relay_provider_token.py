@@ -1,5 +1,7 @@
 """One provider token for an hour, never renewed more often than Apple allows."""
 
+from collections.abc import Callable
+
 import jwt
 import pytest
 
@@ -49,6 +51,28 @@ def test_when_apns_calls_it_expired_it_is_renewed_but_not_within_apples_limit(
     assert token.renew(NOW + later) == renewed
     assert (token.authorization(NOW + max(later, 0)) != first) == renewed
     assert token.issued_at == (NOW + later if renewed else NOW)
+
+
+def test_refused_though_young_it_is_replaced_once_and_then_only_when_it_is_of_age(
+    token: ProviderToken,
+) -> None:
+    """Two tokens within 20 minutes were seen to be fine, more than two not (Apple's forum, thread 770438)."""
+    signed = [token.authorization(NOW)]
+    for later in (1.0, 2.0, MIN_AGE, MIN_AGE + 1.0, MIN_AGE + 2.0):
+        token.replace(NOW + later)
+        signed.append(token.authorization(NOW + later))
+    assert [signed.index(each) for each in signed] == [0, 1, 1, 1, 4, 4]
+    assert token.serial == 3
+
+
+@pytest.mark.parametrize("again", [ProviderToken.replace, ProviderToken.authorization])
+def test_a_refused_one_from_the_future_is_replaced_as_soon_as_the_clock_is_right(
+    token: ProviderToken, again: Callable[[ProviderToken, float], object]
+) -> None:
+    token.authorization(NOW + 600)
+    token.replace(NOW + 601)
+    again(token, NOW)
+    assert token.issued_at == NOW
 
 
 def test_a_clock_that_was_ahead_does_not_leave_a_token_from_the_future(token: ProviderToken) -> None:
