@@ -36,9 +36,18 @@ LONGEST_OWNER = 60
 class RelayApp(Quart):
     """The relay's HTTP app. What it still has to send can be asked of it, on its own clock."""
 
-    def __init__(self, *outboxes: DeliveryEngine[Any]) -> None:
+    def __init__(self, db: Database, *outboxes: DeliveryEngine[Any]) -> None:
         super().__init__("relay", static_folder=None)
-        self._outboxes = outboxes
+        self._db, self._outboxes = db, outboxes
+
+    async def lost(self) -> None:
+        """Return when its database is lost for good."""
+        await self._db.lost.wait()
+
+    def raise_if_lost(self) -> None:
+        """Raise DatabaseError if no waiting brings its database back."""
+        if self._db.lost.is_set():
+            raise DatabaseError(self._db.why_lost)
 
     @property
     def is_idle(self) -> bool:
@@ -126,7 +135,7 @@ def apns_gateway(settings: Settings, clock: Clock | None = None) -> Gateway:
 
 
 def _create_app(parts: _Parts) -> RelayApp:
-    app = RelayApp(parts.dispatcher.engine, parts.sender.engine)
+    app = RelayApp(parts.db, parts.dispatcher.engine, parts.sender.engine)
     app.url_map.merge_slashes = False  # a redirect would not be our JSON
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["BODY_TIMEOUT"] = BODY_SECONDS

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
@@ -29,7 +30,9 @@ async def serve(
     clock: Clock | None = None,
     started: Callable[[RelayApp], None] | None = None,
 ) -> None:
-    """Serve until `stop` is set; `started` is called with the app that serves. Raises StartError or DatabaseError.
+    """Serve until `stop` is set; `started` is called with the app that serves.
+
+    Raises StartError, and DatabaseError also when the database is lost on the way: then it ends by itself.
 
     The address is bound first: whoever holds it is the only relay of that name, so leases of a killed one are free.
     """
@@ -38,7 +41,20 @@ async def serve(
             if started:
                 started(app)
             log.info(line("listening", url=f"http://{settings.relay_host}:{settings.port}"))
-            await hypercorn_serve(app, _hypercorn(listener, settings), shutdown_trigger=stop.wait)
+            await hypercorn_serve(
+                app, _hypercorn(listener, settings), shutdown_trigger=lambda: _first(stop.wait(), app.lost())
+            )
+            app.raise_if_lost()
+
+
+async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Return when one of them does."""
+    tasks = [asyncio.create_task(wait, name="relay-end") for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -67,7 +67,10 @@ async def outages(mariadb: MariaDB | None) -> AsyncIterator[Outages]:
         (relay,) = world.relays
         await relay.start()
         pair = contract.Pairing(
-            server_id=contract.server_id(relay.url, SECRET), relay_url=relay.url, relay_secret=SECRET, hosts=["http://127.0.0.1:4096"]
+            server_id=contract.server_id(relay.url, SECRET),
+            relay_url=relay.url,
+            relay_secret=SECRET,
+            hosts=["http://127.0.0.1:4096"],
         )
         for number in range(PHONES):
             await world.add_phone(contract.pairing_link(pair), f"iPhone {number}")
@@ -119,7 +122,7 @@ async def _full_disk(one: Outages, source: Random) -> None:
         await asyncio.sleep(seconds)
         one.mariadb.execute("SET GLOBAL read_only = OFF")
         return
-    size = max(os.path.getsize(one.file + end) for end in ("", "-wal") if os.path.exists(one.file + end))
+    size = max(path.stat().st_size for path in one.world.folder.glob("relay.sqlite3*"))
     limits = resource.prlimit(one.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
     await asyncio.sleep(seconds)
     resource.prlimit(one.pid, resource.RLIMIT_FSIZE, limits)
@@ -191,7 +194,7 @@ async def _reporter(
 ) -> None:
     while not done.is_set():
         session_id = f"{prefix}_{next(one.numbers)}"
-        while not await _post(one, http, reported, session_id):
+        while not await _post(one, http, reported, session_id):  # noqa: ASYNC110  as a bridge tries again
             await asyncio.sleep(AGAIN_SECONDS)
         reported.acknowledged.append(session_id)
         await asyncio.sleep(0.005)

@@ -47,6 +47,10 @@ async def test_an_outage_at_any_moment_loses_nothing_acknowledged_and_rings_noth
                 failed.append(f"OUTAGE_SEED={SEED} OUTAGE_ROUND={number}: {name}\n  {error}")
                 continue
             events, longest = events + len(reported.acknowledged), max(longest, reported.longest)
-            print(f"{database} {number} {name}: {len(reported.acknowledged)} events, {dict(reported.answers)}", file=sys.stderr, flush=True)
+            print(
+                f"{database} {number} {name}: {len(reported.acknowledged)} events, {dict(reported.answers)}",
+                file=sys.stderr,
+                flush=True,
+            )
     print(f"{database}: {events:g} events, longest request {longest:.2f} s", file=sys.stderr)
     assert not failed, "\n".join(failed)

@@ -5,6 +5,7 @@ import random
 import sqlite3
 from collections.abc import AsyncIterator, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -23,6 +24,9 @@ conflicts and outdated schemas (TiDB, "Error codes").
 AGAIN_PAUSE = 0.02
 """Seconds at most before it comes again, so that two do not meet in step."""
 
+_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+"""Results after which no statement will ever succeed (SQLite, Result and Error Codes)."""
+
 Row = Mapping[str, Any]
 
 ROWS_A_STATEMENT = 200
@@ -37,13 +41,36 @@ _FAILURES = (BaseORMException, sqlite3.Error, MySQLError, OSError, RuntimeError)
 """Tortoise translates only some of what the drivers raise; TimeoutError is an OSError."""
 
 
+class DatabaseFile:
+    """SQLite's file. One that was deleted or replaced is still open, and what is written to it is read by nobody."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._opened = self._identity()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether another file, or none, lies at its path."""
+        return self._identity() != self._opened
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = Path(self.path).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+
 class Database:
-    """A connection (pool) and its dialect."""
+    """A connection (pool) and its dialect. `lost` is set when no waiting brings the database back; `why_lost` says why."""
 
     def __init__(self, connection: BaseDBAsyncClient) -> None:
         self._connection = connection
         self._mysql = connection.capabilities.dialect == "mysql"
         self._turns: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
+        self._file = None if self._mysql else DatabaseFile(str(getattr(connection, "filename", "")))
+        self.lost = asyncio.Event()
+        self.why_lost = ""
 
     @asynccontextmanager
     async def turn(self, key: Hashable) -> AsyncIterator[bool]:
@@ -61,9 +88,21 @@ class Database:
             sql = sql.replace("%", "%%").replace("?", "%s")
         try:
             async with asyncio.timeout(QUERY_SECONDS):
-                return await self._undisturbed(sql, list(values))
+                done = await self._undisturbed(sql, list(values))
         except _FAILURES as error:
+            if getattr(error, "sqlite_errorcode", None) in _CORRUPT:
+                self._lose(str(error))
             raise Unavailable(str(error) or type(error).__name__) from error
+        # Only now: what was written meanwhile went into the old file.
+        if self._file is not None and self._file.is_gone:
+            self._lose("it was deleted or replaced")
+            raise Unavailable(self.why_lost)
+        return done
+
+    def _lose(self, why: str) -> None:
+        path = self._file.path if self._file else ""
+        self.why_lost = f"the database {path} is lost: {why}. Restore it, or remove it to begin anew, then start the relay"
+        self.lost.set()
 
     async def _undisturbed(self, sql: str, values: list[Any]) -> tuple[int, Sequence[Any]]:
         """Again, if the server undid it because two statements waited for each other: one of them always gets through."""

@@ -254,6 +254,17 @@ async def test_a_file_that_is_no_database(start: Start, variables: dict[str, str
     assert "not a database" in await fails(start, variables | {"DATABASE_URL": f"sqlite://{file}"})
 
 
+async def test_a_file_whose_pages_are_damaged(
+    start: Start, variables: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "relay.sqlite3"
+    assert await output(start, variables, "migrate") == ""
+    with file.open("r+b") as opened:
+        opened.seek(100)  # the header is right
+        opened.write(b"\xff" * (file.stat().st_size - 100))
+    assert "malformed" in await fails(start, variables)
+
+
 @pytest.mark.mariadb
 async def test_a_wrong_password(start: Start, variables: dict[str, str], mariadb: Any) -> None:
     url = mariadb.new_database().replace("root@", "root:hunter2@")
@@ -268,6 +279,40 @@ async def test_a_database_that_is_not_there(start: Start, variables: dict[str, s
 
 async def test_a_secret_that_is_too_short(start: Start, variables: dict[str, str]) -> None:
     assert "16" in await fails(start, variables, "bridge", "--relay-secret", "hunter2")
+
+
+# A database that no waiting brings back: one line, and the end, before anything unwritten is acknowledged.
+
+
+def _delete(file: Path) -> None:
+    for end in ("", "-wal", "-shm"):
+        Path(f"{file}{end}").unlink(missing_ok=True)
+
+
+def _replace(file: Path) -> None:
+    """As somebody does who copies a backup over it."""
+    _delete(file)
+    with sqlite3.connect(file) as other:
+        other.execute("CREATE TABLE t (a)")
+
+
+LOSSES: dict[str, Callable[[Path], None]] = {"deleted": _delete, "replaced": _replace}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+async def test_a_lost_file_ends_the_relay_with_one_line(
+    start: Start, variables: dict[str, str], loss: str
+) -> None:
+    file = Path(variables["DATABASE_URL"].removeprefix("sqlite://"))
+    async with serving(start, variables) as relay:
+        await register(relay)
+        assert (await relay.post("/v1/event", **EVENT))["ok"]
+        LOSSES[loss](file)
+        assert await relay.ended() == 1
+        (line,) = [line for line in relay.log.splitlines() if line.startswith("relay: ")]
+        assert f"the database {file}" in line
+        assert "was deleted or replaced" in line
+        assert "Traceback" not in relay.log
 
 
 # The other commands.

@@ -22,7 +22,7 @@ from relay.contract import DeviceRegister
 from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus
 from relay.server.store import database, deliveries, devices
 from relay.server.store.database import DatabaseError, close_database, migrate, open_database, orm_config
-from relay.server.store.sql import Database
+from relay.server.store.sql import Database, Unavailable
 
 NOW = 1_800_000_000_000
 SECRET, OTHER_SECRET = "a" * 64, "b" * 64
@@ -370,3 +370,20 @@ async def test_what_is_in_the_url_wins_over_the_defaults(tmp_path: Path) -> None
         _, found = await db.execute(f"PRAGMA {name}")
         assert tuple(found[0]) == (value,)
     await close_database()
+
+
+async def test_a_file_that_is_damaged_on_the_way_is_lost(tmp_path: Path) -> None:
+    db = Database(await open_database(f"sqlite://{tmp_path}/relay.sqlite3"))
+    try:
+        await db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        await db.execute("PRAGMA shrink_memory")  # else its pages are remembered
+        file = tmp_path / "relay.sqlite3"
+        with file.open("r+b") as opened:
+            opened.seek(100)
+            opened.write(b"\xff" * (file.stat().st_size - 100))
+        with pytest.raises(Unavailable, match="malformed"):
+            await db.execute("SELECT COUNT(*) FROM delivery_log")
+        assert db.lost.is_set()
+        assert "Restore it" in db.why_lost
+    finally:
+        await close_database()
