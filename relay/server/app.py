@@ -77,6 +77,7 @@ async def running_app(
 class _Parts:
     """What the routes work with."""
 
+    db: Database
     dispatcher: Dispatcher
     sender: ActivitySender
     intake: Intake
@@ -109,7 +110,7 @@ async def _start_parts(
     registrations = Registrations(db, activities, background, default_bundle_id=bundle_id, now=clock.now)
     intake = Intake(db, dispatcher, sender, deadline=settings.relay_event_deadline, now=clock.now)
     stack.push_async_callback(intake.close)
-    return _Parts(dispatcher, sender, intake, registrations)
+    return _Parts(db, dispatcher, sender, intake, registrations)
 
 
 def lease_owner(machine: str, host: str, port: int) -> str:
