@@ -19,7 +19,7 @@ from simulator.apns.checks import (
 from simulator.apns.delivery.device import Delivery
 from simulator.apns.delivery.mailbox import AcceptedPush
 from simulator.apns.faults import Action, AnswerWith
-from simulator.apns.messages import ACCEPTED, DEFAULT_PRIORITY, Request, Response, apns_uuid
+from simulator.apns.messages import ACCEPTED, DEFAULT_PRIORITY, Request, Response, apns_uuid, readable
 from simulator.apns.profile import Profile, Rate
 from simulator.apns.provider_token import Flaw, ProviderToken, TokenReader, bearer
 from simulator.apns.reasons import REASONS
@@ -165,7 +165,7 @@ def _gone_since(context: RequestContext, reason: str) -> int | None:
 def _delivery(context: RequestContext, apns_id: str, unique_id: str | None) -> Delivery:
     request = context.request
     headers = request.headers
-    expiration = headers.get("apns-expiration")
+    expiration, collapse_id = headers.get("apns-expiration"), headers.get("apns-collapse-id")
     return Delivery(
         apns_id=apns_id,
         apns_unique_id=unique_id,
@@ -174,7 +174,7 @@ def _delivery(context: RequestContext, apns_id: str, unique_id: str | None) -> D
         push_type=request.push_type,
         priority=PRIORITIES.get(headers.get("apns-priority", ""), DEFAULT_PRIORITY),
         expiration=None if expiration is None else int(expiration),
-        collapse_id=headers.get("apns-collapse-id"),
+        collapse_id=None if collapse_id is None else readable(collapse_id),
         payload=context.payload or {},
         accepted_at=context.now,
         realm=context.realm,
