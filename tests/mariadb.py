@@ -144,7 +144,8 @@ class MariaDB:
     def _command(self, *options: str) -> list[str]:
         user = [f"--user={name}"] if (name := _user()) else []
         return [str(self._program), "--no-defaults", *user, f"--datadir={self._data}",
-                f"--lc-messages-dir={self._share}", *_SMALL_AND_FAST, *options]  # fmt: skip
+                # Not /tmp: names of temporary tables have the process id, which a server of another container may have, too.
+                f"--tmpdir={self._home}", f"--lc-messages-dir={self._share}", *_SMALL_AND_FAST, *options]  # fmt: skip
 
     def _answers(self) -> bool:
         try:

@@ -21,7 +21,7 @@ from relay.server import engine
 from relay.server.delivery import Delivery, DeliveryAttempt, DeliveryResult, DeliveryStatus, Recipient
 from relay.server.engine import WRITE_MS, DeliveryEngine, Limits
 from relay.server.store import deliveries, devices
-from relay.server.store.sql import Database
+from relay.server.store.sql import Database, Refused
 
 log = logging.getLogger("relay.server.alerts")
 
@@ -45,7 +45,7 @@ STATUS: dict[Verdict, DeliveryStatus] = {
 }
 """By verdict. Which environment a token is of, `relay.apns` has found out before."""
 
-LIMITS = Limits(held=10_000, in_flight=100, claimed=500, sweep_seconds=3600.0)
+LIMITS = Limits(held=10_000, in_flight=100, claimed=500, sweep_seconds=60.0)
 """One connection to APNs carries up to 1000 streams."""
 SWEEP_LIMIT = 1000
 DAY_MS = 86_400_000
@@ -171,28 +171,33 @@ class Dispatcher:
 
     async def enqueue(
         self, planned: Sequence[Sequence[Delivery]]
-    ) -> list[dict[str, asyncio.Future[DeliveryStatus]]]:
+    ) -> list[dict[str, asyncio.Future[DeliveryStatus]] | Refused]:
         """Write the deliveries of each event down and send those that are new; by event and apns-id their status to be.
 
         Of a delivery that two events plan, the first has the future. What does not fit in memory is written down
-        without a lease, for the poll of whichever relay has room first.
+        without a lease, for the poll of whichever relay has room first. An event of which the database takes no delivery is
+        refused; where it takes only some, the others have failed.
         """
         every = [delivery for deliveries_of_one in planned for delivery in deliveries_of_one]
         room = self.engine.room
-        sending = await self._send(every[:room], self._lease_until()) | await self._send(every[room:], 0)
-        ids = ([delivery.push.apns_id for delivery in one] for one in planned)
-        return [{apns_id: sending.pop(apns_id) for apns_id in one if apns_id in sending} for one in ids]
+        sending, refused = await self._send(every[:room], self._lease_until())
+        waiting, refused_later = await self._send(every[room:], 0)
+        sending |= waiting
+        refused |= refused_later
+        ids = [[delivery.push.apns_id for delivery in one] for one in planned]
+        return [_of_event(one, sending, refused) for one in ids]
 
     async def _send(
         self, planned: Sequence[Delivery], lease_until: int
-    ) -> dict[str, asyncio.Future[DeliveryStatus]]:
-        fresh = await deliveries.enqueue(self._db, planned, owner=self._owner, lease_until=lease_until)
-        return {
+    ) -> tuple[dict[str, asyncio.Future[DeliveryStatus]], dict[str, Refused]]:
+        new, refused = await deliveries.enqueue(self._db, planned, owner=self._owner, lease_until=lease_until)
+        sending = {
             delivery.push.apns_id: self.engine.send(self._attempt(delivery, lease_until))
             if lease_until
-            else _queued()
-            for delivery in fresh
+            else _settled("queued")
+            for delivery in new
         }
+        return sending, refused
 
     def _attempt(self, delivery: Delivery, lease_until: int) -> DeliveryAttempt:
         return DeliveryAttempt(
@@ -242,10 +247,11 @@ class Dispatcher:
         log.info(line(what, deviceID=device_id, reason=result.outcome.reason))
 
     async def sweep(self) -> None:
-        """Forget settled rows that are older than the days that they are kept."""
+        """Forget settled rows that are older than the days that they are kept, and what the log of SQLite has of their texts."""
         before = self._now_ms() - self._keep_ms
         while await deliveries.forget(self._db, before_ms=before, limit=SWEEP_LIMIT):
             pass
+        await self._db.truncate_log()
 
     async def next_due_at(self) -> int | None:
         """Of what is queued, in memory or not."""
@@ -258,8 +264,19 @@ class Dispatcher:
         return self._now_ms() + 2 * self._sending_ms
 
 
-def _queued() -> asyncio.Future[DeliveryStatus]:
-    """Of a delivery that waits in the database."""
-    status: asyncio.Future[DeliveryStatus] = asyncio.get_running_loop().create_future()
-    status.set_result("queued")
-    return status
+def _of_event(
+    ids: Sequence[str],
+    sending: dict[str, asyncio.Future[DeliveryStatus]],
+    refused: dict[str, Refused],
+) -> dict[str, asyncio.Future[DeliveryStatus]] | Refused:
+    if ids and all(apns_id in refused for apns_id in ids):
+        return refused[ids[0]]
+    found = {apns_id: sending.pop(apns_id) for apns_id in ids if apns_id in sending}
+    return found | {apns_id: _settled("failed") for apns_id in ids if apns_id in refused}
+
+
+def _settled(status: DeliveryStatus) -> asyncio.Future[DeliveryStatus]:
+    """Of a delivery that is not sent now: it waits in the database, or that did not take it."""
+    future: asyncio.Future[DeliveryStatus] = asyncio.get_running_loop().create_future()
+    future.set_result(status)
+    return future

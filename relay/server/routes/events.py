@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
+import msgspec
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
 from relay import contract, http_errors
@@ -27,13 +28,16 @@ from relay.server.live_activities.sender import ActivitySender
 from relay.server.routes.table import EVENT
 from relay.server.store import activities as activity_table
 from relay.server.store import deliveries
-from relay.server.store.sql import Database, Unavailable
+from relay.server.store.sql import Database, Refused, Unavailable
 
 log = logging.getLogger("relay.server.routes.events")
 
 EVENTS_AT_ONCE = 100
 """Events that are looked up and written down together."""
 DATABASE_UNAVAILABLE = Refusal(error="The database is not available, try again", code="database_unavailable")
+NOT_STORED = Refusal(
+    error="The database does not take this; sending it again would not help", code="not_stored"
+)
 
 T = TypeVar("T")
 Q = TypeVar("Q")
@@ -96,11 +100,14 @@ class BackgroundTasks:
 class Batches(Generic[Q, R]):
     """Requests that come while others are worked on are worked on together: by one statement for all of them.
 
-    `work` gets up to `most` requests and gives as many results, in their order. What it raises, all callers of that
-    batch get.
+    `work` gets up to `most` requests and gives as many results, in their order; a result that is an exception is raised for its
+    caller. A batch that fails is taken apart, so that only the callers get the fault whose requests have it; but not where the
+    database is away, which all of them wait for.
     """
 
-    def __init__(self, work: Callable[[Sequence[Q]], Awaitable[Sequence[R]]], *, most: int) -> None:
+    def __init__(
+        self, work: Callable[[Sequence[Q]], Awaitable[Sequence[R | Exception]]], *, most: int
+    ) -> None:
         self._work, self._most = work, most
         self._waiting: list[tuple[Q, asyncio.Future[R]]] = []
         self._working: asyncio.Task[None] | None = None
@@ -121,16 +128,24 @@ class Batches(Generic[Q, R]):
     async def _run(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            try:
-                results = await self._work([request for request, _ in batch])
-            except Exception as error:
-                for _, result in batch:
-                    if not result.done():
-                        result.set_exception(error)
-            else:
-                for (_, result), found in zip(batch, results, strict=True):
-                    if not result.done():
-                        result.set_result(found)
+            results = await self._worked([request for request, _ in batch])
+            for (_, result), found in zip(batch, results, strict=True):
+                if result.done():
+                    continue
+                if isinstance(found, Exception):
+                    result.set_exception(found)
+                else:
+                    result.set_result(found)
+
+    async def _worked(self, requests: Sequence[Q]) -> Sequence[R | Exception]:
+        """The results; where all of them together fail, of each half alone."""
+        try:
+            return await self._work(requests)
+        except Exception as error:
+            if len(requests) == 1 or isinstance(error, Unavailable):
+                return [error] * len(requests)
+        middle = len(requests) // 2
+        return [*await self._worked(requests[:middle]), *await self._worked(requests[middle:])]
 
 
 class Intake:
@@ -172,7 +187,7 @@ class Intake:
         changed = await asyncio.shield(accepted.activities)
         return EventReply(sent=counts["sent"], failed=counts["failed"], queued=counts["queued"] + changed)
 
-    async def _accept_all(self, arrivals: Sequence[_Arrival]) -> list[_Accepted]:
+    async def _accept_all(self, arrivals: Sequence[_Arrival]) -> list[_Accepted | Exception]:
         """The alerts; whatever else an event sets going does not keep them waiting, nor the next batch."""
         recipients = await deliveries.recipients_of(self._db, [arrival.secret_hash for arrival in arrivals])
         now_ms = int(self._now() * 1000)
@@ -188,7 +203,11 @@ class Intake:
         ]
         sending = await self._dispatcher.enqueue(planned)
         return [
-            _Accepted(len(alerts), begun, self._background.start(self._follow(arrival, phones, len(alerts))))
+            begun
+            if isinstance(begun, Refused)
+            else _Accepted(
+                len(alerts), begun, self._background.start(self._follow(arrival, phones, len(alerts)))
+            )
             for arrival, phones, alerts, begun in zip(arrivals, recipients, planned, sending, strict=True)
         ]
 
@@ -281,4 +300,7 @@ def refusal(error: Exception) -> tuple[Refusal, int]:
     if isinstance(error, Unavailable | TimeoutError):
         log.error(line("database unavailable", error=str(error) or type(error).__name__))
         return DATABASE_UNAVAILABLE, 503
+    if isinstance(error, Refused):
+        log.error(line("refused by the database", error=error))
+        return msgspec.structs.replace(NOT_STORED, details=error.why), 422
     return http_errors.refusal(error, log)

@@ -1,9 +1,12 @@
 """Opening and closing the database, and bringing its tables up to date."""
 
 import asyncio
+import logging
+import os
 import sqlite3
 from contextlib import suppress
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -15,12 +18,24 @@ from tortoise.exceptions import BaseORMException
 from tortoise.migrations.executor import MigrationExecutor
 
 from relay.errors import CommandError
+from relay.log import line
+from relay.server.store.sql import Database
+
+log = logging.getLogger("relay.server.store")
 
 APP = "relay"
 CONNECT_SECONDS = 10.0
 MIGRATE_PAUSE = 1.0
-SQLITE_DEFAULTS = {"synchronous": "NORMAL", "busy_timeout": "5000"}
-"""WAL is Tortoise's default; with it, NORMAL survives a killed process and halves the cost of a write."""
+SQLITE_DEFAULTS = {"synchronous": "NORMAL", "busy_timeout": "5000", "secure_delete": "ON"}
+"""WAL is Tortoise's default; with it, NORMAL survives a killed process and halves the cost of a write. `secure_delete`: texts of
+pushes that have ended are overwritten with zeros and do not stay in free pages (SQLite, "PRAGMA secure_delete").
+"""
+OWNER_ONLY = 0o600
+"""The file holds tokens and texts; SQLite gives -wal and -shm the mode of the database ("SQLite As An Application File Format")."""
+
+
+CHARACTERS = "utf8mb4"
+"""All of Unicode; what MySQL and MariaDB call utf8 or utf8mb3 has no emoji."""
 
 
 class DatabaseError(CommandError):
@@ -46,7 +61,8 @@ def orm_config(database_url: str) -> dict[str, Any]:
 def _with_defaults(database_url: str) -> str:
     url = urlsplit(database_url)
     if url.scheme != "sqlite":
-        return database_url
+        # Whatever the URL says: with another character set of the connection, an emoji arrives as a question mark.
+        return urlunsplit(url._replace(query=urlencode(dict(parse_qsl(url.query)) | {"charset": CHARACTERS})))
     query = urlencode(SQLITE_DEFAULTS | dict(parse_qsl(url.query)))
     # urlunsplit would drop the empty host of sqlite://file
     return f"sqlite://{url.netloc}{url.path}?{query}"
@@ -69,6 +85,8 @@ async def open_database(database_url: str) -> BaseDBAsyncClient:
             connection = get_connection("default")
             await connection.execute_query("SELECT 1")
         await migrate()
+        if database_url.startswith("mysql"):
+            await _make_tables_hold_all_characters(connection)
     except Exception as error:  # drivers raise whatever a URL, a server or a file made them stumble over
         with suppress(Exception):
             await close_database()
@@ -78,12 +96,29 @@ async def open_database(database_url: str) -> BaseDBAsyncClient:
 
 def _probe_file(database_url: str) -> None:
     """Open an SQLite file once without aiosqlite, whose thread outlives a failed open and writes a traceback."""
-    if database_url.startswith("sqlite:"):
-        sqlite3.connect(expand_db_url(database_url)["credentials"]["file_path"]).close()
+    if not database_url.startswith("sqlite:"):
+        return
+    path = Path(expand_db_url(database_url)["credentials"]["file_path"])
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, OWNER_ONLY))
+    sqlite3.connect(path).close()
+    for suffix in ("", "-wal", "-shm"):
+        _close_to_others(path.with_name(path.name + suffix))
+
+
+def _close_to_others(path: Path) -> None:
+    """A file that an earlier relay left open to others is closed to them; one of another owner stays as its owner wants it."""
+    try:
+        if path.is_file() and path.stat().st_mode & 0o077:
+            path.chmod(OWNER_ONLY)
+    except OSError as error:
+        log.warning(line("database file is open to others", file=path, error=error))
 
 
 async def close_database() -> None:
-    """Close all connections."""
+    """Close all connections; an SQLite file keeps no log of what was overwritten."""
+    with suppress(Exception):
+        await Database(get_connection("default")).truncate_log()
     await Tortoise.close_connections()
 
 
@@ -104,6 +139,33 @@ async def migrate() -> list[str]:
         else:
             return pending
     return []
+
+
+async def _make_tables_hold_all_characters(connection: BaseDBAsyncClient) -> None:
+    """Tables of an earlier relay, or converted by hand, may have the server's default. Raises DatabaseError if they keep it."""
+    for table in await _narrow_tables(connection):
+        statement = f"ALTER TABLE {table} CONVERT TO CHARACTER SET {CHARACTERS}"
+        try:
+            await connection.execute_query(statement)
+        except BaseORMException as error:
+            raise DatabaseError(
+                f"its table {table} cannot hold all characters, and the relay may not change that ({_why(error)}). "
+                f"As a user who may, run: {statement}"
+            ) from error
+    if left := await _narrow_tables(connection):
+        raise DatabaseError(
+            f"its tables {', '.join(left)} cannot hold all characters even after they were converted"
+        )
+
+
+async def _narrow_tables(connection: BaseDBAsyncClient) -> list[str]:
+    _, rows = await connection.execute_query(
+        "SELECT DISTINCT table_name AS name FROM information_schema.columns WHERE table_schema = DATABASE() "
+        "AND table_name IN ('device_registration', 'activity_registration', 'delivery_log') "
+        "AND character_set_name <> %s ORDER BY table_name",
+        [CHARACTERS],
+    )
+    return [row["name"] for row in rows]
 
 
 def _refuse(database_url: str, error: Exception) -> NoReturn:

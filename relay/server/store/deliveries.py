@@ -1,12 +1,16 @@
 """Who gets the pushes of an event, and queries on delivery_log: the log of pushes and, while a row is queued, the outbox."""
 
+import logging
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from relay.apns.push import Push
+from relay.log import line
 from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus, Recipient
-from relay.server.store.sql import Database, chunks, marks
+from relay.server.store.sql import Database, Refused, Row, apart, chunks, marks
+
+log = logging.getLogger("relay.server.store")
 
 _SAVED = ("apns_env", "payload", "status", "attempts", "http_status", "reason", "error", "latency_ms", "due_at",
             "lease_owner", "lease_until", "updated_at")  # fmt: skip
@@ -26,20 +30,30 @@ async def recipients_of(db: Database, secret_hashes: Sequence[str]) -> list[list
     return [found[secret_hash] for secret_hash in secret_hashes]
 
 
-async def enqueue(
-    db: Database, deliveries: Sequence[Delivery], *, owner: str, lease_until: int
-) -> list[Delivery]:
-    """Write the deliveries down before they are sent; returns those that were not there yet, leased to `owner`."""
+class Enqueued(NamedTuple):
+    """The deliveries that were not there yet, leased to their owner; and by id those that the database does not take."""
+
+    new: list[Delivery]
+    refused: dict[str, Refused]
+
+
+async def enqueue(db: Database, deliveries: Sequence[Delivery], *, owner: str, lease_until: int) -> Enqueued:
+    """Write the deliveries down before they are sent. What the database refuses costs no other its place."""
     claim = _claim(owner)
     by_id: dict[str, Delivery] = {}
     for delivery in deliveries:
         by_id.setdefault(delivery.push.apns_id, delivery)
     fresh: set[str] = set()
-    for rows in chunks([_row(delivery, claim, lease_until) for delivery in by_id.values()]):
+    refused: dict[str, Refused] = {}
+
+    async def write(rows: Sequence[Row]) -> None:
         ids = [row["id"] for row in rows]
         every = await db.insert_new("delivery_log", rows) == len(rows)
         fresh.update(ids if every else await _claimed(db, ids, claim))
-    return [delivery for apns_id, delivery in by_id.items() if apns_id in fresh]
+
+    for rows in chunks([_row(delivery, claim, lease_until) for delivery in by_id.values()]):
+        refused |= {row["id"]: error for row, error in await apart(rows, write)}
+    return Enqueued([delivery for apns_id, delivery in by_id.items() if apns_id in fresh], refused)
 
 
 async def _claimed(db: Database, ids: Sequence[str], claim: str) -> list[str]:
@@ -105,9 +119,15 @@ async def release_leases(db: Database, owner: str) -> None:
 
 
 async def save(db: Database, results: Sequence[DeliveryResult]) -> None:
-    """Write down how attempts ended."""
-    for rows in chunks([_saved_row(result) for result in results]):
+    """Write down how attempts ended. Where the database refuses the words of one, its status is written without them."""
+
+    async def write(rows: Sequence[Row]) -> None:
         await db.upsert("delivery_log", rows, key="id", updated=_SAVED)
+
+    for rows in chunks([_saved_row(result) for result in results]):
+        for row, error in await apart(rows, write):
+            log.error(line("result refused", apnsID=row["id"], error=error))
+            await write([{**row, "reason": None, "error": "the database refused the words of this result"}])
 
 
 async def forget(db: Database, *, before_ms: int, limit: int) -> int:

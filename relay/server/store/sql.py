@@ -3,7 +3,7 @@
 import asyncio
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from aiomysql import MySQLError
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.exceptions import BaseORMException, OperationalError
+from tortoise.exceptions import BaseORMException, IntegrityError, OperationalError
 
 QUERY_SECONDS = 10.0
 """A frozen server must not hold the relay for ever: the drivers have no deadline of their own."""
@@ -36,6 +36,41 @@ ROWS_A_STATEMENT = 200
 class Unavailable(Exception):
     """The database could not be asked, or did not answer; whether it did what it was asked is not known."""
 
+
+class Refused(Exception):
+    """The database does not take a value: nothing of the statement was done, and sending it again would not help.
+
+    The text is for the log; `why` says it in words that may leave the relay.
+    """
+
+    def __init__(self, error: object, why: str) -> None:
+        super().__init__(str(error))
+        self.why = why
+
+
+_TOO_LONG, _NOT_IN_CHARACTERS = (
+    "a text is too long for the table",
+    "the table cannot hold a character of a text",
+)
+_NO_NUMBER, _RULE = "a number does not fit the table", "it breaks a rule of the table"
+REFUSALS: dict[int, str] = {
+    1048: _RULE,
+    1062: _RULE,
+    1153: _TOO_LONG,
+    1264: _NO_NUMBER,
+    1265: _RULE,
+    1267: _NOT_IN_CHARACTERS,
+    1366: _NOT_IN_CHARACTERS,
+    1406: _TOO_LONG,
+    1644: _RULE,
+    3819: _RULE,
+    3854: _NOT_IN_CHARACTERS,
+    3988: _NOT_IN_CHARACTERS,
+    4025: _RULE,
+}
+"""By MySQL's and MariaDB's number (their "Error codes"); 4025 is MariaDB's failed CHECK, 3819 MySQL's; 1644 a trigger's SIGNAL."""
+_NEVER_SENT = (UnicodeError, OverflowError, sqlite3.ProgrammingError, sqlite3.DataError, TypeError)
+"""What a driver says of a value that it cannot write, before it asks the database."""
 
 _FAILURES = (BaseORMException, sqlite3.Error, MySQLError, OSError, RuntimeError)
 """Tortoise translates only some of what the drivers raise; TimeoutError is an OSError."""
@@ -83,13 +118,15 @@ class Database:
             yield waited
 
     async def execute(self, sql: str, values: Sequence[Any] = ()) -> tuple[int, Sequence[Any]]:
-        """Rows changed (or read), and the rows read. Raises Unavailable."""
+        """Rows changed (or read), and the rows read. Raises Unavailable, or Refused."""
         if self._mysql:
             sql = sql.replace("%", "%%").replace("?", "%s")
         try:
             async with asyncio.timeout(QUERY_SECONDS):
                 done = await self._undisturbed(sql, list(values))
-        except _FAILURES as error:
+        except _FAILURES + _NEVER_SENT as error:
+            if why := _refusal(error):
+                raise Refused(error, why) from error
             if getattr(error, "sqlite_errorcode", None) in _CORRUPT:
                 self._lose(str(error))
             raise Unavailable(str(error) or type(error).__name__) from error
@@ -113,6 +150,13 @@ class Database:
                 if _number(error) not in AGAIN:
                     raise
             await asyncio.sleep(random.uniform(0, AGAIN_PAUSE))
+
+    async def truncate_log(self) -> None:
+        """Bring what SQLite's write-ahead log holds into the file and cut the log to nothing: it keeps pages as they were, texts included
+        (SQLite, "PRAGMA wal_checkpoint(TRUNCATE)"). Nothing to do for a server.
+        """
+        if not self._mysql:
+            await self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def insert_new(self, table: str, rows: Sequence[Row]) -> int:
         """Insert the rows whose id is not there yet; returns how many that were."""
@@ -138,10 +182,21 @@ class Database:
         await self.execute(f"{sql} {clash} {', '.join(changes)}", values)
 
 
-def _number(error: OperationalError) -> int | None:
+def _number(error: BaseException) -> int | None:
     """The server's number. Tortoise wraps the driver's error, whose first argument it is."""
-    found = (cause.args[0] for cause in error.args if isinstance(cause, MySQLError) and cause.args)
-    return next(found, None)
+    causes = (error, *error.args)
+    return next((cause.args[0] for cause in causes if isinstance(cause, MySQLError) and cause.args), None)
+
+
+def _refusal(error: BaseException) -> str:
+    """Why the database does not take a value; '' if that is not what happened."""
+    if (number := _number(error)) is not None:
+        return REFUSALS.get(number, "")
+    if isinstance(error, IntegrityError):
+        return _RULE
+    if isinstance(error, UnicodeError):
+        return _NOT_IN_CHARACTERS
+    return _RULE if isinstance(error, _NEVER_SENT) and "closed" not in str(error) else ""
 
 
 def _insert(verb: str, table: str, rows: Sequence[Row]) -> tuple[str, list[Any]]:
@@ -159,3 +214,18 @@ def marks(values: Iterable[Any]) -> str:
 def chunks(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
     """The rows in portions that fit a statement."""
     return (rows[at : at + ROWS_A_STATEMENT] for at in range(0, len(rows), ROWS_A_STATEMENT))
+
+
+async def apart(
+    rows: Sequence[Row], write: Callable[[Sequence[Row]], Awaitable[None]]
+) -> list[tuple[Row, Refused]]:
+    """Write the rows; where the database refuses them together, by halves, so that only the culprits stay out. Returns these."""
+    try:
+        await write(rows)
+    except Refused as error:
+        if len(rows) == 1:
+            return [(rows[0], error)]
+    else:
+        return []
+    middle = len(rows) // 2
+    return [*await apart(rows[:middle], write), *await apart(rows[middle:], write)]

@@ -68,7 +68,7 @@ def result(
 
 
 async def enqueue(db: Database, planned: list[Delivery], owner: str = "host:1") -> list[Delivery]:
-    return await deliveries.enqueue(db, planned, owner=owner, lease_until=NOW + 40_000)
+    return (await deliveries.enqueue(db, planned, owner=owner, lease_until=NOW + 40_000)).new
 
 
 async def claim(db: Database, owner: str, now_ms: int, limit: int = 500) -> list[Delivery]:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.server.routes.events import BackgroundTasks, Batches
+from relay.server.store.sql import Unavailable
 from waiting import eventually
 
 
@@ -109,13 +110,14 @@ async def test_what_comes_meanwhile_is_worked_on_next_and_never_more_than_the_mo
     assert await batches(7) == 14
 
 
-async def test_a_fault_is_for_those_of_its_batch() -> None:
-    work = Doubling(ValueError("no"))
+async def test_an_outage_is_for_all_of_its_batch() -> None:
+    work = Doubling(Unavailable("gone"))
     batches = Batches(work, most=2)
     await batches.close()  # nothing to wait for
     work.gate.set()
     found = await asyncio.gather(batches(1), batches(2), return_exceptions=True)
     assert found == [work.fault, work.fault]
+    assert work.asked == [[1, 2]]
     work.fault = None
     assert await batches(3) == 6
 
@@ -146,5 +148,31 @@ def test_every_caller_gets_his_own_result_whenever_he_asks(pauses: list[int], mo
         assert await asyncio.gather(*results) == [2 * number for number in range(len(pauses))]
         assert [number for batch in work.asked for number in batch] == list(range(len(pauses)))
         assert all(len(batch) <= most for batch in work.asked)
+
+    asyncio.run(story())
+
+
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 39)), st.sets(st.integers(0, 39)), st.integers(1, 100))
+def test_a_fault_is_only_for_those_whose_requests_have_it(
+    culprits: set[int], refused: set[int], most: int
+) -> None:
+    """Some break the whole batch, some have an exception of their own as their result."""
+
+    async def work(requests: Sequence[int]) -> list[int | Exception]:
+        if culprits.intersection(requests):
+            raise ZeroDivisionError
+        return [KeyError(one) if one in refused else 2 * one for one in requests]
+
+    async def story() -> None:
+        batches = Batches(work, most=most)
+        found = await asyncio.gather(*map(batches, range(40)), return_exceptions=True)
+        for number, result in enumerate(found):
+            if number in culprits:
+                assert isinstance(result, ZeroDivisionError)
+            elif number in refused:
+                assert isinstance(result, KeyError)
+            else:
+                assert result == 2 * number
 
     asyncio.run(story())
