@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from relay import contract
+from relay.apns.reasons import REASONS
 from relay.bridge.http.replies import push_test_event
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.relay_client import PostResult, RelayClient
@@ -59,7 +60,7 @@ def _pushed(sent: int, failed: int, queued: int) -> Finding:
 
 
 _UNSENT = """
-    SELECT token_suffix, apns_env, status, http_status, reason, error FROM delivery_log
+    SELECT token_suffix, apns_env, topic, status, http_status, reason, error FROM delivery_log
     WHERE secret_hash = ? AND event_id = ? AND status <> 'sent'"""
 
 
@@ -92,7 +93,9 @@ async def _read(database_url: str, event: contract.Event) -> list[str]:
 
 def _reason(row: Mapping[str, object]) -> str:
     said = [str(row[name]) for name in ("http_status", "reason", "error") if row[name]]
-    return f"…{row['token_suffix']} ({row['apns_env']}) {row['status']}: {' '.join(said) or 'no answer yet'}"
+    known = REASONS.get(str(row["reason"]))
+    advice = f" to {row['topic']}: {known.advice}" if known and known.advice else ""
+    return f"…{row['token_suffix']} ({row['apns_env']}) {row['status']}: {' '.join(said) or 'no answer yet'}{advice}"
 
 
 def _is_there(database_url: str) -> bool:

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from relay.contract import ApnsEnv, is_bundle_id
+from relay.contract import ApnsEnv
 from relay.errors import CommandError
+from relay.fields import is_bundle_id
 
 
 class SettingsError(CommandError):

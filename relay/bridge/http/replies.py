@@ -10,7 +10,8 @@ from relay import contract
 from relay.bridge.notify.mapping import Sender, event_id
 from relay.bridge.notify.relay_client import PostResult, Verdict
 from relay.bridge.notify.source import SourceHealth
-from relay.contract import ContentState, EventType, Message, Name
+from relay.contract import ContentState, EventType, Message
+from relay.fields import Name
 
 StreamState = Literal["connected", "waiting"]
 

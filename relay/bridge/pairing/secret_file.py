@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from relay.bridge.errors import OptionError, SecretFileError
-from relay.contract import MIN_SECRET_LENGTH
+from relay.fields import MIN_SECRET_LENGTH
 from relay.log import line
 
 log = logging.getLogger("relay.bridge.pairing.secret_file")

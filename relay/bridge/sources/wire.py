@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from relay.contract import wire_name
+from relay.fields import wire_name
 
 T = TypeVar("T")
 

@@ -16,12 +16,13 @@ import pytest
 from aiohttp import encode_basic_auth, web
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from outcomes import answered, maybe_sent, not_sent
+from outcomes import answered, delivery, maybe_sent, not_sent
 from relay.apns.push import Outcome
 from relay.bridge.http.replies import push_test_event
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.relay_client import PostResult
 from relay.bridge.options import BridgeOptions
+from relay.contract import secret_hash
 from relay.doctor import apns, push
 from relay.doctor.apns import key_finding
 from relay.doctor.command import doctor as doctor_command
@@ -31,6 +32,10 @@ from relay.doctor.finding import STEPS, Case, Finding, finding_line, holds, repo
 from relay.doctor.push import push_findings, unsent
 from relay.errors import ServerNotInstalled
 from relay.server import settings
+from relay.server.alerts import result_of
+from relay.server.store import deliveries
+from relay.server.store.database import close_database, open_database
+from relay.server.store.sql import Database
 from simulator.apns.faults import AnswerWith, Fault
 from simulator.replay.world import ReplayWorld, WorldOptions
 from waiting import PATIENCE, eventually
@@ -274,6 +279,21 @@ class TestLedger:
         for url in (f"sqlite://{absent}", f"sqlite://{text}", "mysql://relay:geheim@127.0.0.1:9/relay"):
             assert await unsent(environment(DATABASE_URL=url), self.EVENT) == []
         assert not await asyncio.to_thread(absent.exists)
+
+    async def test_a_token_of_another_app_is_named_with_the_topic(
+        self, environment: Build, tmp_path: Path
+    ) -> None:
+        """DeviceTokenNotForTopic: the bundle id is what the operator has to look at."""
+        url = f"sqlite://{tmp_path}/relay.sqlite3"
+        db = Database(await open_database(url))
+        failed = delivery(0, secret_hash=secret_hash(SECRET), event_id=self.EVENT.event_id)
+        await deliveries.enqueue(db, [failed], owner="host:1", lease_until=0)
+        outcome = answered(400, "DeviceTokenNotForTopic")
+        await deliveries.save(db, [result_of(failed, outcome, at=0)])
+        await close_database()
+        (said,) = await unsent(environment(DATABASE_URL=url), self.EVENT)
+        assert "400 DeviceTokenNotForTopic to com.example.app: " in said
+        assert "APNS_DEFAULT_BUNDLE_ID" in said
 
 
 async def test_without_the_servers_packages_it_says_what_it_did_not_check(

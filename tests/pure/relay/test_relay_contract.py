@@ -243,7 +243,7 @@ REFUSALS: list[tuple[Any, str]] = [
     ({"contentState": STATE | {"lastMessage": 7}}, "contentState.lastMessage must be text"),
     ({"contentState": STATE | {"retryInfo": 7}}, "contentState.retryInfo must be text"),
     ([], "the body must be a JSON object"),
-    (b"", "the body is not JSON: it ends too early"),
+    (b" ", "the body is empty"),
     (b'{"secret": "x', "the body is not JSON: it ends too early"),
     (b'{"secret": NaN}', "the body is not JSON: it breaks at byte 11"),
     (b'{"a":' * 100_000, "the body is nested too deeply"),
