@@ -15,7 +15,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from simulator.apns.authentication import ProviderCertificate
 
 CA_FILE: Final = "apns-sandbox-ca.pem"
-NAMES: Final = ("localhost", "127.0.0.1")
+NAMES: Final = (
+    "localhost",
+    "127.0.0.1",
+    # Of Apple, for clients whose hosts are built in and whose connections are led here (Apple: Sending notification
+    # requests to APNs, documented; "development" is the older name, observed in use).
+    "api.push.apple.com",
+    "api.sandbox.push.apple.com",
+    "api.development.push.apple.com",
+)
 LIFETIME: Final = timedelta(days=397)  # about as long as Apple's
 
 

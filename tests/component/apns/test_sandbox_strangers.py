@@ -1,158 +1,217 @@
-"""Clients that we did not write find an APNs: aioapns, and from npm apns2 and @parse/node-apn; h2spec where it is.
+"""Push libraries that nobody here wrote, unmodified, find an APNs: nine from PyPI and npm, and h2spec where it is.
 
-Each sends an alert and a Live Activity update, and provokes three errors. The npm packages are installed once into the
-user's cache; without node, npm or the registry these tests are skipped.
+Each runs in a process of its own, in which Apple's host names lead to the sandbox. What differs between them is a defect or
+a habit of the library, stated in HABITS; what is tested is that the sandbox is right with all of them. One that cannot be
+installed (no node, no registry) is skipped with a notice.
 """
 
 import asyncio
 import json
-import os
 import shutil
 import subprocess
-from pathlib import Path
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from time import time
 from typing import Any
 
 import pytest
-from aioapns import NotificationRequest, PushType
 
 from waiting import PATIENCE
 
-from .conftest import TOPIC, Bench, within
+from .conftest import TOPIC, Bench
+from .strangers.packages import STRANGERS, Stranger, output
 
-HERE = Path(__file__).parent / "strangers"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "opencode-push-relay" / "strangers"
-PACKAGES = ("apns2@12.2.0", "@parse/node-apn@8.1.0")
-INSTALL_TIMEOUT = 120  # seconds
+Json = dict[str, Any]
+
 GONE_SINCE = 1_795_000_000.0
 ACTIVITY_TOPIC = f"{TOPIC}.push-type.liveactivity"
-ALERT: dict[str, Any] = {"aps": {"alert": {"title": "Build", "body": "Done"}}, "session": "ses_1"}
-UPDATE: dict[str, Any] = {
+ALERT: Json = {"aps": {"alert": {"title": "Build", "body": "Done"}}, "session": "ses_1"}
+UPDATE: Json = {
     "aps": {"timestamp": 1_795_226_400, "event": "update", "content-state": {"name": "Run", "props": "{}"}}
 }
+AT_ONCE = 200
 
 
-class Stage:
-    """A bench at the machine's time, for clients sign with it; five pushes, and what they must come to."""
+@dataclass(frozen=True)
+class Habits:
+    """What a library does by itself.
 
-    def __init__(self, bench: Bench) -> None:
+    - `says_when`: it hands on the timestamp of a 410. `signs_anew`: after ExpiredProviderToken it sends once more.
+    - `loses_the_batch`: when its connection goes, it fails the whole batch and says of no push what became of it.
+    - `finds_it_closed`: what the first push gets after its idle connection was closed; None: it connects anew.
+    """
+
+    says_when: bool = True
+    signs_anew: bool = False
+    loses_the_batch: bool = False
+    finds_it_closed: str | None = None
+
+    @staticmethod
+    def reason(outcome: Json) -> str | None:
+        """Apple's word, which hapns spells with "Error" behind it."""
+        reason: str | None = outcome["reason"]
+        return (
+            reason.removesuffix("Error") if reason and not reason.startswith(("Stream", "Remote")) else reason
+        )
+
+
+HABITS = {
+    "here:aioapns": Habits(),
+    "pypi:pyapns-client": Habits(signs_anew=True),
+    "pypi:apns2": Habits(loses_the_batch=True, finds_it_closed="StreamResetError"),
+    "pypi:apns2-up": Habits(loses_the_batch=True, finds_it_closed="StreamResetError"),
+    "pypi:mopyapns": Habits(finds_it_closed="RemoteProtocolError"),
+    "pypi:kalyke-apns": Habits(says_when=False),
+    "npm:apns2": Habits(),
+    "npm:@parse/node-apn": Habits(signs_anew=True),
+    "npm:hapns": Habits(says_when=False),
+}
+"""Observed with the versions in `packages.py`, 2026-11-30."""
+
+
+class Play:
+    """A stranger at work, and the sandbox before it at the machine's time, for clients sign with that."""
+
+    def __init__(self, bench: Bench, process: asyncio.subprocess.Process) -> None:
         bench.clock._now = time()
-        self.bench = bench
+        bench.sandbox.profile.device_rate = None
+        self.bench, self._process = bench, process
         registry = bench.sandbox.registry
         self.activity = registry.mint_token(TOPIC, "sandbox", "activity")
         registry.attach(self.activity, bench.delivered.append)
-        gone = registry.mint_token(TOPIC, "sandbox")
-        registry.unregister(gone, GONE_SINCE)
-        self.pushes = [
-            self.push(bench.token, TOPIC, "alert", ALERT),
-            self.push(self.activity, ACTIVITY_TOPIC, "liveactivity", UPDATE),
-            self.push("ab" * 32, TOPIC, "alert", ALERT),
-            self.push(gone, TOPIC, "alert", ALERT),
-            self.push(self.activity, TOPIC, "alert", ALERT),
-        ]
+        self.gone = registry.mint_token(TOPIC, "sandbox")
+        registry.unregister(self.gone, GONE_SINCE)
 
-    @staticmethod
-    def push(token: str, topic: str, push_type: str, payload: dict[str, Any]) -> dict[str, Any]:
-        return {"token": token, "topic": topic, "type": push_type, "payload": payload}
+    async def send(self, *pushes: Json, at_once: bool = False) -> list[Json]:
+        """Their outcomes, as the library reports them."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        line = json.dumps({"pushes": pushes, "at_once": at_once}) + "\n"
+        self._process.stdin.write(line.encode())
+        answer = await asyncio.wait_for(self._process.stdout.readline(), PATIENCE)
+        assert answer, await output(self._process)
+        outcomes: list[Json] = json.loads(answer)
+        return outcomes
 
-    def check(self, outcomes: list[tuple[int, str | None]]) -> None:
-        assert outcomes == [
-            (200, None),
-            (200, None),
-            (400, "BadDeviceToken"),
-            (410, "Unregistered"),
-            (400, "DeviceTokenNotForTopic"),
-        ]
-        alert, update = self.bench.delivered
-        assert (alert.payload, alert.push_type, alert.topic) == (ALERT, "alert", TOPIC)
-        assert (update.payload, update.push_type, update.topic) == (UPDATE, "liveactivity", ACTIVITY_TOPIC)
-        assert self.bench.journal.entries("apns", "protocol_error") == []
-        assert self.bench.journal.entries("apns", "connection_crashed") == []
+    def alert(self, token: str | None = None, **more: Any) -> Json:
+        return {"token": token or self.bench.token, "topic": TOPIC, "type": "alert", "payload": ALERT | more}
+
+    def phones(self, count: int) -> list[str]:
+        """Tokens of so many phones, each of which counts what it gets."""
+        tokens = [self.bench.sandbox.registry.mint_token(TOPIC, "sandbox") for _ in range(count)]
+        for token in tokens:
+            self.bench.sandbox.registry.attach(token, self.bench.delivered.append)
+        return tokens
+
+    @property
+    def shown(self) -> list[str]:
+        """The tokens of the phones that got something, in order."""
+        return [delivery.device_token for delivery in self.bench.delivered]
+
+    def assert_clean(self) -> None:
+        """The sandbox found nothing wrong with the protocol, and nothing of it broke."""
+        wrong = ("protocol_error", "connection_crashed")
+        assert [entry for kind in wrong for entry in self.bench.journal.entries("apns", kind)] == []
+
+
+@pytest.fixture(params=STRANGERS, ids=lambda one: f"{one.registry}:{one.name}", scope="module")
+def stranger(request: pytest.FixtureRequest) -> Stranger:
+    one: Stranger = request.param
+    try:
+        one.command()
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"{one.name} {one.version} cannot be had from {one.registry}: {error}")
+    if one.registry == "npm" and not shutil.which("node"):
+        pytest.skip(f"{one.name}: node is not on PATH")
+    return one
 
 
 @pytest.fixture
-def stage(bench: Bench) -> Stage:
-    return Stage(bench)
+def habits(stranger: Stranger) -> Habits:
+    return HABITS[f"{stranger.registry}:{stranger.name}"]
 
 
-async def test_aioapns(stage: Stage) -> None:
-    apns = stage.bench.aioapns()
-    outcomes = []
-    for push in stage.pushes:
-        request = NotificationRequest(
-            push["token"], push["payload"], push_type=PushType(push["type"]), apns_topic=push["topic"]
-        )
-        result = await within(apns.send_notification(request))
-        outcomes.append((int(result.status), None if result.is_successful else result.description))
-        assert result.status != "410" or result.timestamp == GONE_SINCE * 1000
-    stage.check(outcomes)
-
-
-async def test_a_cold_burst_of_aioapns_all_arrives_once(stage: Stage) -> None:
-    bench = stage.bench
-    bench.sandbox.profile.device_rate = None
-    apns = bench.aioapns(max_connections=1)
-    requests = [NotificationRequest(bench.token, ALERT) for _ in range(300)]
-    results = await within(asyncio.gather(*map(apns.send_notification, requests)))
-    assert {result.status for result in results} == {"200"}
-    sent = sorted(each.notification_id for each in requests)
-    assert sorted(each.apns_id for each in bench.delivered) == sent
-
-
-# --- npm ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def packages() -> Path:
-    """The folder from which node finds the packages."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        pytest.skip("node and npm are not on PATH")
-    wanted = CACHE / "installed.json"
-    if not wanted.exists() or json.loads(wanted.read_text()) != list(PACKAGES):
-        _install()
-        wanted.write_text(json.dumps(PACKAGES))
-    return CACHE
-
-
-def _install() -> None:
-    CACHE.mkdir(parents=True, exist_ok=True)
-    command = [
-        "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(CACHE), *PACKAGES,
-    ]  # fmt: skip
-    try:
-        subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_TIMEOUT, cwd=CACHE)
-    except (OSError, subprocess.SubprocessError) as error:
-        pytest.skip(f"the npm packages cannot be had: {error}")
-
-
-@pytest.mark.parametrize("script", ["apns2.cjs", "node_apn.cjs"])
-async def test_clients_from_npm(stage: Stage, packages: Path, script: str) -> None:
-    bench = stage.bench
-    wanted = {
-        "packages": str(packages),
+@pytest.fixture
+async def play(bench: Bench, stranger: Stranger) -> AsyncIterator[Play]:
+    pipe = subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*stranger.command(), stdin=pipe, stdout=pipe, stderr=pipe)
+    assert process.stdin is not None
+    settings = {
+        "packages": str(stranger.folder),
         "port": bench.sandbox.ports["sandbox"],
         "ca": bench.sandbox.ca_pem,
         "key": bench.key.private_key,
         "keyId": bench.key.key_id,
         "teamId": bench.key.team_id,
-        "pushes": stage.pushes,
     }
-    node = await asyncio.create_subprocess_exec(
-        "node", str(HERE / script), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process.stdin.write((json.dumps(settings) + "\n").encode())
     try:
-        out, err = await asyncio.wait_for(node.communicate(json.dumps(wanted).encode()), PATIENCE)
+        yield Play(bench, process)
     finally:
-        if node.returncode is None:
-            node.kill()
-            await node.wait()
-    assert node.returncode == 0, err.decode()
-    outcomes = json.loads(out)
-    stage.check([(each["status"], each.get("reason")) for each in outcomes])
-    assert outcomes[3]["timestamp"] == GONE_SINCE * 1000
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
 
 
-# --- h2spec -------------------------------------------------------------------------------------------------------
+async def test_what_apns_says_is_what_the_library_says(play: Play, habits: Habits) -> None:
+    large = play.alert(text="x" * 4096)  # Apple: 4 KB for all but VoIP (documented)
+    update = {"token": play.activity, "topic": ACTIVITY_TOPIC, "type": "liveactivity", "payload": UPDATE}
+    outcomes = await play.send(play.alert(), update, play.alert("ab" * 32), play.alert(play.gone), large)
+    assert [habits.reason(one) for one in outcomes] == [
+        None, None, "BadDeviceToken", "Unregistered", "PayloadTooLarge",
+    ]  # fmt: skip
+    if habits.says_when:
+        assert outcomes[3]["timestamp"] == GONE_SINCE * 1000
+    alert, changed = play.bench.delivered
+    assert (alert.payload, alert.push_type, alert.topic) == (ALERT, "alert", TOPIC)
+    assert (changed.payload, changed.push_type, changed.topic) == (UPDATE, "liveactivity", ACTIVITY_TOPIC)
+    play.assert_clean()
+
+
+async def test_an_expired_provider_token_costs_one_push_at_most(play: Play, habits: Habits) -> None:
+    play.bench.sandbox.faults.load([{"do": {"answer": {"reason": "ExpiredProviderToken"}}, "times": 1}])
+    first, second = await play.send(play.alert(), play.alert())
+    assert habits.reason(first) == (None if habits.signs_anew else "ExpiredProviderToken")
+    assert habits.reason(second) is None
+    assert len(play.bench.delivered) == (2 if habits.signs_anew else 1)
+    play.assert_clean()
+
+
+async def test_many_at_once_arrive_once_each(play: Play, habits: Habits) -> None:
+    phones = play.phones(AT_ONCE)
+    await play.send(
+        play.alert(phones.pop())
+    )  # a cold connection may have one stream only, which node-apn does not obey
+    outcomes = await play.send(*map(play.alert, phones), at_once=True)
+    assert {habits.reason(one) for one in outcomes} == {None}
+    assert sorted(play.shown[1:]) == sorted(phones)
+    play.assert_clean()
+
+
+async def test_a_goaway_in_the_middle_loses_what_it_says_and_no_more(play: Play, habits: Habits) -> None:
+    """RFC 9113 section 6.8: streams above the last one were not processed, so nothing of them may be shown."""
+    phones = play.phones(20)
+    play.bench.sandbox.faults.load([{"do": {"goaway": "Shutdown"}, "match": {"nth": 5}, "times": 1}])
+    outcomes = await play.send(*map(play.alert, phones), at_once=True)
+    sent = [phone for phone, one in zip(phones, outcomes, strict=True) if habits.reason(one) is None]
+    assert len(set(play.shown)) == len(play.shown), "shown twice"
+    assert set(sent) <= set(play.shown)
+    if not habits.loses_the_batch:
+        assert sorted(sent) == sorted(play.shown)
+    (after,) = await play.send(play.alert())
+    assert habits.reason(after) is None
+    play.assert_clean()
+
+
+async def test_after_an_idle_connection_was_closed_pushes_arrive_again(play: Play, habits: Habits) -> None:
+    await play.send(play.alert())
+    play.bench.sandbox.idle_timeout()
+    for _ in range(3):
+        await play.send()  # a library with an event loop reads that its connection is gone
+    outcomes = await play.send(play.alert(), play.alert())
+    assert [habits.reason(one) for one in outcomes] == [habits.finds_it_closed, None]
+    assert len(play.bench.delivered) == (3 if habits.finds_it_closed is None else 2)
+    play.assert_clean()
 
 
 @pytest.mark.skipif(not shutil.which("h2spec"), reason="h2spec is not on PATH")
