@@ -6,7 +6,7 @@ NOTEBOOKS ?= notebooks/*.ipynb
 # Half of the tests wait for sockets and processes: two workers keep a core busy.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore kills load-streams load-budget load-fanout load-mixed bench report mariadb clean
+.PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore fuzz kills load-streams load-budget load-fanout load-mixed bench report mariadb clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ record: .venv/.dev ## every notebook executed, and its outputs stored; NOTEBOOKS
 
 notebooks: .venv/.dev ## the manual, to read and to run
 	@$(BIN)/jupyter lab notebooks
+
+fuzz: .venv/.dev ## 20000 random requests against every route of relay, bridge and control API; FUZZ_REQUESTS, FUZZ_SEED
+	@PYTHONPATH=tests $(BIN)/python -m fuzz
 
 live: .venv/.dev ## a real OpenCode from npm through the whole chain; skipped with a notice where npm is missing
 	@$(BIN)/python tests/live/install.py

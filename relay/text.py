@@ -45,7 +45,7 @@ def cut_middle(text: str, limit: int, size: Callable[[str], int] = len) -> str:
         return text
     earlier = CUT_MARK.search(text)
     before, after = (text[: earlier.start()], text[earlier.end() :]) if earlier else (text, text)
-    room = limit - size(_cut_mark(len(text) + (int(earlier[1]) if earlier else 0)))
+    room = limit - size(cut_mark(len(text) + (int(earlier[1]) if earlier else 0)))
     if room < MIN_PARTS:
         return cut(text, limit, size)
     head = _beginning(before, max(room // 2, room - size(after) if earlier else 0), size)
@@ -53,14 +53,15 @@ def cut_middle(text: str, limit: int, size: Callable[[str], int] = len) -> str:
     left_out = len(_ends(before)) - len(_ends(head)) - len(_ends(tail))
     if earlier:
         left_out += len(_ends(after)) + int(earlier[1])
-    return head + _cut_mark(left_out) + tail
+    return head + cut_mark(left_out) + tail
 
 
 MIN_PARTS: Final = 16
 """A beginning and an end that are shorter together say less than a beginning alone."""
 
 
-def _cut_mark(left_out: int) -> str:
+def cut_mark(left_out: int) -> str:
+    """What stands for so many characters."""
     return f"[… {left_out} characters cut …]"
 
 

@@ -1,6 +1,7 @@
 """Virtual time that passes by itself, for tests in which something waits for it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,3 +22,36 @@ async def passing(clock: VirtualClock, step: float) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+
+
+class RunningClock(VirtualClock):
+    """Virtual time that passes as the machine's does, and may be turned besides: no two moments are the same, and hours pass at once."""
+
+    def __init__(self, start: float = 1_795_226_400.0) -> None:
+        super().__init__(start)
+        self._read = time.monotonic()
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._now + time.monotonic() - self._read
+
+    async def sleep(self, seconds: float) -> None:
+        """Until so much time has passed, by itself or because the clock was turned."""
+        self._keep()
+        due = self.now() + seconds
+        turned = asyncio.ensure_future(super().sleep(seconds))
+        try:
+            while not turned.done() and (left := due - self.now()) > 0:
+                await asyncio.wait({turned}, timeout=left)
+        finally:
+            turned.cancel()
+
+    async def advance(self, seconds: float) -> None:
+        """Move on by `seconds`, beside the time that passes meanwhile."""
+        self._keep()
+        await super().advance(seconds)
+
+    def _keep(self) -> None:
+        """Write down what has passed since the clock was last read."""
+        read = time.monotonic()
+        self._now, self._read = self._now + read - self._read, read

@@ -55,8 +55,8 @@ _HEX: Final = re.compile(r"([0-9a-f]{2})+")
 class RequestContext:
     """A request beside all that is known about it, looked up beforehand. The predicates only compare.
 
-    `provider_token` None = none, or one with a flaw; `provider_now` = the time by which its iat is judged, `now` but for
-    clocks that are turned; `app` = owner of the topic; `device_token` = the record of the token in this realm;
+    `provider_token` None = none, or one with a flaw; `provider_now` = the time by which its iat is judged, and
+    `renewal_now` that by which its provider renews it, both `now` but for clocks that are turned; `app` = owner of the topic; `device_token` = the record of the token in this realm;
     `pushes_left` = what the device token's rate still allows.
     """
 
@@ -66,6 +66,7 @@ class RequestContext:
     provider: ProviderState
     now: float
     provider_now: float
+    renewal_now: float
     bearer: str | None
     provider_token: ProviderToken | Flaw | None
     app: App | None
@@ -286,7 +287,7 @@ CHECKS: Final[tuple[Check[RequestContext], ...]] = (
     Check("key not revoked", "provider", lambda c: c.verified().key.revoked, "InvalidProviderToken", TOKENS, "assumed", "by token", lambda c: f"the key {c.verified().key.key_id} was revoked"),
     Check("iat not in the future", "provider", lambda c: -c.age > c.profile.clock_skew, "InvalidProviderToken", TOKENS, "assumed", "by token", _why_future),
     Check("iat within the hour", "provider", lambda c: c.age > c.profile.provider_token_age, "ExpiredProviderToken", TOKENS, "documented", "by token", _why_expired),
-    Check("provider token not new too soon", "provider", lambda c: c.provider.is_update_too_soon(c.verified().text, c.profile, c.now), "TooManyProviderTokenUpdates", TOKENS, "documented", "by token", _why_too_soon),
+    Check("provider token not new too soon", "provider", lambda c: c.provider.is_update_too_soon(c.verified().text, c.profile, c.renewal_now), "TooManyProviderTokenUpdates", TOKENS, "documented", "by token", _why_too_soon),
     Check("key serves this environment", "provider", lambda c: c.verified().key.realm not in (None, c.realm), "BadEnvironmentKeyInToken", TOKENS, "documented", "by token", _why_environment),
     Check("one team a connection", "provider", lambda c: c.provider.team_id not in (None, c.verified().key.team_id), "InvalidProviderToken", PUSHY, "assumed", "by token", _why_other_team),
     Check("key related to the first", "provider", _is_unrelated, "UnrelatedKeyIdInToken", TOKENS, "documented", "by token", _why_unrelated),

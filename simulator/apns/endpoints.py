@@ -19,7 +19,7 @@ from simulator.apns.checks import (
 from simulator.apns.delivery.device import Delivery
 from simulator.apns.delivery.mailbox import AcceptedPush
 from simulator.apns.faults import Action, AnswerWith
-from simulator.apns.messages import ACCEPTED, DEFAULT_PRIORITY, Request, Response, apns_uuid
+from simulator.apns.messages import ACCEPTED, DEFAULT_PRIORITY, Request, Response, apns_uuid, readable
 from simulator.apns.profile import Profile, Rate
 from simulator.apns.provider_token import Flaw, ProviderToken, TokenReader, bearer
 from simulator.apns.reasons import REASONS
@@ -86,6 +86,10 @@ class Environment:
         )
         return next((at for at in (now, *self.clock.outside()) if newest <= at <= oldest), now)
 
+    def renewal_now(self) -> float:
+        """The time by which renewals are counted: a provider renews its token in its own time, also where APNs' stands still."""
+        return self.clock.outside()[1] if isinstance(self.clock, TurnableClock) else self.clock.now()
+
     def unique_id(self) -> str:
         """For apns-unique-id, in lower case."""
         return apns_uuid(self.random.getrandbits(128)).lower()
@@ -107,7 +111,7 @@ class PushEndpoint:
         check = first_failed(context)
         if check is not None:
             return refusal(context, check, apns_id)
-        provider.learn(context.valid_token, None, context.profile, context.now)
+        provider.learn(context.valid_token, None, context.profile, context.renewal_now)
         self._buckets.take(request.token, context.profile.device_rate, context.now)
         # Only in the development environment (Apple: Viewing the status of push notifications).
         shown_id = unique_id if environment.realm == "sandbox" else None
@@ -132,6 +136,7 @@ class PushEndpoint:
             provider=provider,
             now=now,
             provider_now=environment.provider_now(provider_token),
+            renewal_now=environment.renewal_now(),
             bearer=text,
             provider_token=provider_token,
             app=environment.registry.topics.get(request.topic or ""),
@@ -147,7 +152,7 @@ def refusal(context: C, check: Check[C], apns_id: str, request_id: str | None = 
     if reason == "BadEnvironmentKeyInToken":
         reason = context.profile.environment_reason
     valid_token = context.valid_token if check.proves_provider else None
-    context.provider.learn(valid_token, reason, context.profile, context.now)
+    context.provider.learn(valid_token, reason, context.profile, context.renewal_now)
     gone_since = _gone_since(context, reason)
     response = Response(REASONS[reason].status, reason, apns_id, None, gone_since, request_id)
     return Decision(response, check.proves_provider, why=check.explained(context))
@@ -165,7 +170,7 @@ def _gone_since(context: RequestContext, reason: str) -> int | None:
 def _delivery(context: RequestContext, apns_id: str, unique_id: str | None) -> Delivery:
     request = context.request
     headers = request.headers
-    expiration = headers.get("apns-expiration")
+    expiration, collapse_id = headers.get("apns-expiration"), headers.get("apns-collapse-id")
     return Delivery(
         apns_id=apns_id,
         apns_unique_id=unique_id,
@@ -174,7 +179,7 @@ def _delivery(context: RequestContext, apns_id: str, unique_id: str | None) -> D
         push_type=request.push_type,
         priority=PRIORITIES.get(headers.get("apns-priority", ""), DEFAULT_PRIORITY),
         expiration=None if expiration is None else int(expiration),
-        collapse_id=headers.get("apns-collapse-id"),
+        collapse_id=None if collapse_id is None else readable(collapse_id),
         payload=context.payload or {},
         accepted_at=context.now,
         realm=context.realm,

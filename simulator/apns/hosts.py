@@ -3,6 +3,7 @@
 There are two hosts for pushes and broadcasts, and two where channels are managed.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -15,7 +16,7 @@ from simulator.apns.channels.registry import Channels
 from simulator.apns.delivery.service import DeliveryService, token_suffix
 from simulator.apns.endpoints import Decision, Endpoint, Environment, PushEndpoint
 from simulator.apns.faults import AnswerWith, Fault, FaultTable
-from simulator.apns.messages import Request, Response
+from simulator.apns.messages import Request, Response, readable
 from simulator.apns.profile import Profile
 from simulator.apns.provider_token import TokenReader
 from simulator.apns.reasons import REASONS
@@ -23,6 +24,7 @@ from simulator.apns.registry import REALMS, Realm, Registry
 from simulator.clock import Clock
 from simulator.journal import Journal
 
+_TOKEN: Final = re.compile(r"[0-9a-fA-F]{32,}")  # in a path that is not the one for tokens
 NOT_PROCESSED: Final = Decision(None, authenticated=False)
 
 
@@ -80,18 +82,18 @@ class Host:
 
     def _record(self, request: Request, decision: Decision, fault: Fault | None) -> None:
         """One journal entry a request. A device token is never written whole, a provider token not at all."""
-        headers, response = request.headers, decision.response
+        response = decision.response
         self._journal.record(
             "apns",
             self._what,
             realm=self.realm,
             apns_id=None if response is None else response.apns_id or response.request_id,
             apns_unique_id=None if response is None else response.unique_id,
-            token=token_suffix(request.token),
-            topic=request.topic,
-            push_type=headers.get("apns-push-type"),
-            priority=headers.get("apns-priority"),
-            collapse_id=headers.get("apns-collapse-id"),
+            token=readable(token_suffix(request.token)),
+            topic=_header(request, "apns-topic"),
+            push_type=_header(request, "apns-push-type"),
+            priority=_header(request, "apns-priority"),
+            collapse_id=_header(request, "apns-collapse-id"),
             status=None if response is None else response.status,
             reason=None if response is None else response.reason,
             fault=None if fault is None else type(fault.do).__name__,
@@ -103,8 +105,17 @@ class Host:
 def _about(request: Request, response: Response | None) -> dict[str, str | None]:
     """What a request to no device is about."""
     created = None if response is None else response.channel_id
-    channel_id = created or request.headers.get("apns-channel-id")
-    return {"method": request.method, "path": request.path, "channel_id": channel_id}
+    path = _TOKEN.sub(lambda match: f"...{token_suffix(match[0])}", readable(request.path))
+    return {
+        "method": readable(request.method),
+        "path": path,
+        "channel_id": created or _header(request, "apns-channel-id"),
+    }
+
+
+def _header(request: Request, name: str) -> str | None:
+    value = request.headers.get(name)
+    return None if value is None else readable(value)
 
 
 def _with_fault(decision: Decision, fault: Fault, endpoint: Endpoint, request: Request) -> Decision:

@@ -56,6 +56,11 @@ class Request(NamedTuple):
         return value if isinstance(value, dict) else None
 
 
+def readable(text: str) -> str:
+    """A header's text with U+FFFD for octets that are no UTF-8: for the journal, and for what devices get."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def read_request(fields: list[Field], body: bytes, body_size: int) -> Request:
     """Sort the fields of a well-formed HTTP/2 request."""
     headers = dict(reversed(fields))

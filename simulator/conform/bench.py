@@ -2,7 +2,7 @@
 
 import ssl
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
@@ -25,6 +25,8 @@ from simulator.phone.activitykit.attributes import EXPO_WIDGETS, decode
 from simulator.phone.phone import Phone
 
 Json = dict[str, Any]
+MakeClock = Callable[[float], VirtualClock]
+"""From UNIX seconds."""
 
 T0 = 1_795_226_400
 """UNIX seconds at which every case begins."""
@@ -46,10 +48,12 @@ PHONE_PROFILE = frozenset({"update_budget", "la_allow_gate"})
 class Bench:
     """`async with Bench(case) as bench`: a day before T0 nothing has happened yet. `realm` and `bundle_id` are D1's tokens'."""
 
-    def __init__(self, case: Case, realm: Realm = "sandbox", bundle_id: str = APP) -> None:
+    def __init__(
+        self, case: Case, realm: Realm = "sandbox", bundle_id: str = APP, clock: MakeClock = VirtualClock
+    ) -> None:
         self.case, self.realm, self.bundle_id = case, realm, bundle_id
         self.request: Json = case.request or {}
-        self.clock = VirtualClock(T0 - DAY)
+        self.clock = clock(T0 - DAY)
         self.journal = Journal(self.clock)
         self.names = Names(self.clock.now)
         self.streams: list[tuple[Connection, int | None]] = []

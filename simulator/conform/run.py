@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from simulator.conform.bench import Bench
+from simulator.clock import VirtualClock
+from simulator.conform.bench import Bench, MakeClock
 from simulator.conform.cases import SKIPPED_GROUPS, Case, CaseError, SkipCase
 from simulator.conform.checks import check
 from simulator.conform.sending import send
@@ -36,14 +37,14 @@ class Result:
     why: str = ""
 
 
-async def run_case(case: Case) -> Result:
-    """One case in a fresh world. Never raises for what the case or the sandbox does wrong."""
+async def run_case(case: Case, clock: MakeClock = VirtualClock) -> Result:
+    """One case in a fresh world, on a clock of its own. Never raises for what the case or the sandbox does wrong."""
     if case.broken:
         return _result(case, "failed", case.broken)
     if case.group in SKIPPED_GROUPS:
         return _result(case, "skipped", SKIPPED_GROUPS[case.group])
     try:
-        async with asyncio.timeout(CASE_SECONDS), arranged(case) as bench:
+        async with asyncio.timeout(CASE_SECONDS), arranged(case, clock) as bench:
             await _run(case, bench)
     except SkipCase as reason:
         return _result(case, "skipped", str(reason))

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from simulator.apns.registry import Realm
-from simulator.conform.bench import T0, Bench
+from simulator.clock import VirtualClock
+from simulator.conform.bench import T0, Bench, MakeClock
 from simulator.conform.cases import Case, CaseError
 from simulator.conform.provider_tokens import APP, OTHER_APP
 
@@ -128,12 +129,12 @@ STATES: dict[str, TokenState] = {
 
 
 @asynccontextmanager
-async def arranged(case: Case) -> AsyncIterator[Bench]:
+async def arranged(case: Case, clock: MakeClock = VirtualClock) -> AsyncIterator[Bench]:
     """The case's world at T0, as its token_state wants it. Raises CaseError for one that nobody knows."""
     if case.token_state not in STATES:
         raise CaseError(f"unknown token_state {case.token_state!r}")
     state = STATES[case.token_state]
-    async with Bench(case, state.realm, state.bundle_id) as bench:
+    async with Bench(case, state.realm, state.bundle_id, clock) as bench:
         await state.arrange(bench)
         await bench.begin()
         yield bench

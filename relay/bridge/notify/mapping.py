@@ -18,6 +18,7 @@ from relay.bridge.notify.text import (
     fit,
     fit_request,
     request_in_bytes,
+    sentence,
     shorten,
 )
 from relay.contract import ALERT_TYPES, EVENT_KINDS, FINAL_STATUSES
@@ -75,8 +76,9 @@ def start_event(
     session_id: str, state: contract.ContentState, directory: str | None, subject_id: str, sender: Sender
 ) -> contract.Event:
     """A run began. The directory is named if there is room for it."""
+    state = _clean(state)
     body = _START.body + state.session_title
-    full = f"{body} ({directory})"
+    full = f"{body} ({sentence(directory or '')})"
     room = directory and utf16_units(full) <= MAX_UNITS and len(full.split()) <= MAX_WORDS
     return contract.Event(
         secret=sender.secret,
@@ -99,8 +101,19 @@ def progress_event(
         server_id=sender.server_id,
         event_type="progress",
         session_id=session_id,
-        content_state=state,
+        content_state=_clean(state),
         event_id=event_id(sender.server_id, session_id, "progress", subject_id),
+    )
+
+
+def _clean(state: contract.ContentState) -> contract.ContentState:
+    """The state with texts that fit and may leave, whatever the source made of them."""
+    fitted = fit_request if state.status == "permission" else fit
+    return contract.ContentState(
+        status=state.status,
+        session_title=card_title(state.session_title),
+        last_message=fitted(state.last_message),
+        retry_info=state.retry_info and fit(state.retry_info),
     )
 
 

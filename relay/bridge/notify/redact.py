@@ -13,10 +13,11 @@ from functools import lru_cache
 from typing import Final
 
 from relay.bridge.notify.credentials import ANY_SHAPE
+from relay.text import CUT_MARK, cut_mark
 
 MASK: Final = "***"
 
-MAX_REDACTED: Final = 8000
+MAX_REDACTED: Final = 4000
 """So many characters at the beginning and at the end of a text are read; nothing that a push can carry is longer."""
 EDGE: Final = 512
 """So many of them are left out where the text was parted if no space is nearer: half a credential has no shape."""
@@ -39,8 +40,10 @@ _NAME: Final = (
     rf"[\w.-]*?(?:{_ANYWHERE}|(?:(?<![A-Za-z])|(?<=[a-z])(?=(?-i:[A-Z])))(?:{_ALONE}))"
     r"(?:[-_]?(?:\d{1,2}|prod|production|dev|staging|test|live|old|new|value|base64|b64))?"
 )
+_EQUALS: Final = "(?::=|=>|={1,3})"
+"""With spaces on both sides or on none: `TOKEN= npm test` runs npm without a token."""
 _NAMED: Final = re.compile(
-    rf"(?i)(?<![\w-])(?P<name>-{{0,2}}{_NAME})(?P<sep>[\"'`\]]*\s*(?::=|=>|={{1,3}}|:(?!:))\s*)(?P<value>{_VALUE})"
+    rf"(?i)(?<![\w-])(?P<name>-{{0,2}}{_NAME})(?P<sep>[\"'`\]]*(?:[ \t]+{_EQUALS}[ \t]+|{_EQUALS}|[ \t]*:(?![:=])[ \t]*))(?P<value>{_VALUE})"
 )
 _FLAG: Final = re.compile(
     rf"(?i)(?<![\w-])(?P<name>--?(?:[a-z-]*?(?:{_ANYWHERE})|pass|pwd|pw|storepass|keypass))(?P<sep>\s+)(?P<value>(?!-){_WORD})"
@@ -49,7 +52,7 @@ _COOKIE: Final = re.compile(
     r"(?i)(?P<kept>\b(?:set-)?cookie[\"']?\s*:\s*[\"']?|\bcurl\b[^|;&]{0,400}?\s(?:-b|--cookie)(?:\s+|=)[\"']?)(?=[^\s;\"']+=)[^\"'\n]+"
 )
 _SCHEME: Final = re.compile(
-    r"(?i)(?P<kept>authorization[\"']?\s*[:=]\s*[\"']?)(?:basic|bearer|token|digest|negotiate|apikey|key|aws4-hmac-sha256|dpop)\s+[^\s\"']+"
+    r"(?i)(?P<kept>authorization[\"']?\s*[:=]\s*[\"']?)(?:basic|bearer|token|digest|negotiate|apikey|key|aws4-hmac-sha256|dpop)\s+(?!\$)[^\s\"']+"
     r"(?:\s*,?\s*(?:credential|signature|signedheaders|response|nonce)=[^\s\"']+)*"
 )
 _BEARER: Final = re.compile(
@@ -60,7 +63,7 @@ _QUERY: Final = re.compile(
     r"(?i)(?P<kept>[?&#;](?:[\w-]*(?:token|key|secret|password|passwd|signature|credential|apikey)|auth|sig|pwd|code|x-amz-[\w-]+)=)(?!\$)[^\s&\"'#]{6,}"
 )
 _PROSE: Final = re.compile(
-    r"(?i)(?P<kept>\b(?:pass(?:word|phrase|code)|pin|token|api key|secret(?: key)?)\s+(?:is|was|to|ist|=)\s+[\"'`“]?)(?=[^\s\"'`”]*(?:\d[^\s\"'`”]*[A-Za-z]|[A-Za-z][^\s\"'`”]*\d))[^\s\"'`”,]{4,}"
+    r"(?i)(?P<kept>\b(?:pass(?:word|phrase|code)|pin|token|api key|secret(?: key)?)\s+(?:is|was|to|ist)\s+[\"'`“]?)(?=[^\s\"'`”]*(?:\d[^\s\"'`”]*[A-Za-z]|[A-Za-z][^\s\"'`”]*\d))[^\s\"'`”,]{4,}"
 )
 
 # By the command that takes it: each tool's manual.
@@ -76,7 +79,7 @@ _COMMANDS: Final = tuple(
         (r"\bldap\w+\b[^|;&\n⏎]{0,400}?\s(?-i:-w)\s+", rf"(?!-){_WORD}"),
         (r"\b(?:sqlcmd|bcp|zip|unzip|isql)\b[^|;&\n⏎]{0,400}?\s(?-i:-P)\s*", rf"(?!-){_WORD}"),
         (r"\b(?:7z[ar]?|rar|unrar)\b[^|;&\n⏎]{0,400}?\s(?-i:-p)", rf"(?![\s-]){_WORD}"),
-        (r"\bhtpasswd\s+(?-i:-\w*b\w*)\s+\S+\s+\S+\s+", _WORD),
+        (r"\bhtpasswd\s+(?:-\w+\s+)*(?-i:-\w*b\w*)\s+(?:-\w+\s+)*\S+\s+\S+\s+", _WORD),
         (r"\b(?:curl|wget|https?|xh)\b[^|;&\n⏎]{0,400}?\s(?:(?-i:-u|-U|-a)|--user|--proxy-user|--auth)(?:\s+|=|(?-i:(?<=-u)))[\"']?[^\s:\"']+:", r"(?!\$)[^\s\"']+"),
         (r"\bsmbclient\b[^|;&\n⏎]{0,400}?\s(?-i:-U)\s*[\"']?[^\s%\"']+%", r"[^\s\"']+"),
         (r"\blftp\b[^|;&\n⏎]{0,400}?\s(?-i:-u)\s*[^\s,]+,", _WORD),
@@ -96,7 +99,7 @@ _COMMANDS: Final = tuple(
         (r"\b(?:identified\s+(?:with\s+\w+\s+)?by|with\s+password|encrypted\s+password|\bpassword)\s+(?=['\"])", _WORD),
         (r"\bset\s+password\b[^;]*?\(\s*", r"'[^']*'"),
         (r"\brequirepass\s+", _WORD),
-        (r"\b(?:echo|printf)\s+(?:-\w+\s+)*", rf"{_WORD}(?=\s*\|[^|;&]{0,400}(?:--password-stdin|--with-token|\bsudo\s+(?:-\w+\s+)*-S|\bchpasswd|\bpasswd\b|\bpass(?:in)?\s+stdin))"),
+        (r"\b(?:echo|printf)\s+(?:-\w+\s+)*", rf"{_WORD}(?=\s*\|[^|;&]{{0,400}}(?:--password-stdin|--with-token|\bsudo\s+(?:-\w+\s+)*-S|\bchpasswd|\bpasswd\b|\bpass(?:in)?\s+stdin))"),
         (r"(?:--password-stdin|--with-token|\bsudo\s+-S\b|\bchpasswd|\bpasswd\b)[^|;&]{0,400}?<<<\s*", _WORD),
     )
 )  # fmt: skip
@@ -108,7 +111,7 @@ _AWS_SECRET: Final = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z
 _KEY: Final = re.compile(
     r"(?i)(?P<kept>key[\"']?\s*[:=]\s*[\"']?)(?=[\w+/=-]*\d)(?=[\w+/=-]*[a-z])[\w+/=-]{20,}"
 )
-_INTEGRITY: Final = re.compile(r"(?i)(?:sha\d{1,3}|md5|blake\w*)[-:=]$")
+_INTEGRITY: Final = re.compile(r"(?i)(?:sha\d{1,3}|md5|blake\w*|h1)[-:=]$|\b(?:ssh|ecdsa|sk-ssh)-\S+ $")
 
 _REFERENCE: Final = re.compile(
     r"""(?x) \$\w+ | \$\{ \w+ \} | \$\(.* | \$\{\{.* | \{\{.* | %\w+% | <[^>]*>? | @\w+@ | \[?redacted\]?
@@ -121,7 +124,7 @@ _REFERENCE: Final = re.compile(
 """What stands where a secret would, and is none: variables, calls, placeholders, paths."""
 _PATH: Final = re.compile(r"(?:~|\.{1,2})?(?:/[\w.-]+)+/?")
 
-_NO_SECRETS: Final = frozenset(
+_NO_VALUES: Final = frozenset(
     [
         "true",
         "false",
@@ -135,6 +138,32 @@ _NO_SECRETS: Final = frozenset(
         "undefined",
         "required",
         "optional",
+        "str",
+        "string",
+        "bytes",
+        "int",
+        "integer",
+        "number",
+        "boolean",
+        "bool",
+        "any",
+        "void",
+        "object",
+        "await",
+        "new",
+        "async",
+        "not",
+        "default",
+        "prompt",
+        "stdin",
+        "file",
+        "env",
+        "required",
+    ]
+)
+"""Words that are a value nowhere, and, after a colon, those with which a sentence goes on."""
+_NO_DESCRIPTIONS: Final = _NO_VALUES | frozenset(
+    [
         "missing",
         "invalid",
         "expired",
@@ -149,17 +178,6 @@ _NO_SECRETS: Final = frozenset(
         "revoked",
         "valid",
         "ok",
-        "string",
-        "str",
-        "bytes",
-        "int",
-        "integer",
-        "number",
-        "boolean",
-        "bool",
-        "any",
-        "void",
-        "object",
         "text",
         "secret",
         "password",
@@ -168,12 +186,6 @@ _NO_SECRETS: Final = frozenset(
         "read",
         "write",
         "inherit",
-        "await",
-        "new",
-        "async",
-        "not",
-        "await",
-        "default",
         "deprecated",
         "unknown",
         "hidden",
@@ -184,10 +196,6 @@ _NO_SECRETS: Final = frozenset(
         "found",
         "unauthorized",
         "forbidden",
-        "prompt",
-        "stdin",
-        "file",
-        "env",
         "always",
         "never",
         "jwt",
@@ -206,7 +214,7 @@ _PASSWORD: Final = re.compile(r"(?i)pass|pwd|pw$|kennwort|contrase|senha|psk|pin
 
 
 def redact(text: str) -> str:
-    """`text` with credentials masked; of a very long one only the beginning and the end, with "…" between them."""
+    """`text` with credentials masked; of a very long one only the beginning and the end."""
     return _redacted(_bounded(text))
 
 
@@ -227,13 +235,18 @@ def _redacted(text: str) -> str:
 
 
 def _bounded(text: str) -> str:
-    """A text's beginning and end, without the word at either edge."""
+    """A text's beginning and end, without the word at either edge; one that was parted before is parted at the same place."""
     if len(text) <= 2 * MAX_REDACTED:
         return text
-    first, last = text[:MAX_REDACTED], text[-MAX_REDACTED:]
-    end = max(first.rfind(" "), MAX_REDACTED - EDGE)
-    start = last.find(" ", 0, EDGE) if " " in last[:EDGE] else EDGE
-    return f"{first[:end]} … {last[start:]}"
+    earlier = CUT_MARK.search(text)
+    before, after = (text[: earlier.start()], text[earlier.end() :]) if earlier else (text, text)
+    first, last = before[:MAX_REDACTED], after[-MAX_REDACTED:]
+    if len(first) < len(before):
+        first = first[: max(first.rfind(" "), len(first) - EDGE)]
+    if len(last) < len(after):
+        last = last[last.find(" ", 0, EDGE) if " " in last[:EDGE] else EDGE :]
+    known = int(earlier[1]) - len(earlier[0]) if earlier else 0
+    return first + cut_mark(len(text) - len(first) - len(last) + known) + last
 
 
 def _mask(found: re.Match[str]) -> str:
@@ -256,32 +269,37 @@ def _mask_basic(found: re.Match[str]) -> str:
 
 def _mask_named(found: re.Match[str]) -> str:
     name, sep, value = found["name"], found["sep"], found["value"]
+    inner = value.strip("\"'`")
     if name.strip("-").upper() in ("PWD", "OLDPWD") or _is_reference(value) or _closes_a_quote(found):
         return found[0]
-    kinds = _assigned if "=" in sep or sep.isspace() else _described
-    return name + sep + MASK if kinds(found, value.strip("\"'`")) else found[0]
+    if inner.isdigit() and len(inner) < 4:
+        return found[0]
+    is_secret = _assigned if "=" in sep or sep.isspace() else _described
+    return name + sep + MASK if is_secret(found, inner) else found[0]
 
 
 def _assigned(found: re.Match[str], value: str) -> bool:
     """name=value, or --name value."""
     if found["sep"].strip() in ("==", "==="):
         return _is_quoted(found["value"]) and _is_odd(value)
-    if _is_short_word(found["name"]):
-        return _is_odd(value) and len(value) >= 4 and (found["sep"].strip() != "" or len(value) >= 8)
-    return True
+    return not _is_short_word(found["name"]) or (_is_odd(value) and len(value) >= 8)
 
 
 def _described(found: re.Match[str], value: str) -> bool:
     """name: value, in YAML, JSON, a header, or a sentence."""
     name = found["name"]
+    if value.lower().strip(".?!:") in _NO_DESCRIPTIONS:
+        return False
     if value.isdigit():
         return len(value) > 6 or bool(_PASSWORD.search(name))
+    if _is_short_word(name):
+        return len(value) >= 16 and _is_odd(value) and not value.startswith("ses_")
     if _is_odd(value):
         return len(value) >= 4
     goes_on = bool(re.match(r"[ \t]+[^\s#\"'}\]]", found.string[found.end() :]))
     if _is_quoted(found["value"]):
         return '"' in found["sep"] or "'" in found["sep"] or len(value) >= 8 or _is_compound(name)
-    if _is_short_word(name) or goes_on or len(value) < 4:
+    if goes_on or len(value) < 4:
         return False
     return _is_compound(name) or bool(_PASSWORD.search(name))
 
@@ -289,7 +307,7 @@ def _described(found: re.Match[str], value: str) -> bool:
 def _is_reference(value: str) -> bool:
     """A variable, a call, a placeholder, a path, or a word that is no secret."""
     inner = value.strip("\"'`")
-    if not inner or inner == MASK or inner.lower().strip(".?!:") in _NO_SECRETS:
+    if not inner or inner == MASK or inner.lower().strip(".?!:") in _NO_VALUES:
         return True
     if value.startswith("'") and inner.startswith("$"):
         return bool(re.fullmatch(r"\$\{?[A-Z_]+\}?", inner))
@@ -328,7 +346,7 @@ def _mask_long(found: re.Match[str]) -> str:
         return found[0]
     pieces = re.split(r"/", found["long"].strip("="))
     mixed = [piece for piece in pieces if len(piece) >= 32 and _is_mixed(piece)]
-    return MASK if mixed or _is_random(found["long"], 4.6) else found[0]
+    return MASK if mixed or (_is_random(found["long"], 4.6) and _is_mixed(found["long"])) else found[0]
 
 
 def _is_mixed(text: str) -> bool:
@@ -341,7 +359,7 @@ def _is_random(text: str, bits: float) -> bool:
     """Small letters, capitals and digits, with so many bits of entropy in a character (Shannon)."""
     counts = Counter(text).values()
     entropy = -sum(count / len(text) * math.log2(count / len(text)) for count in counts)
-    return entropy >= bits and _is_mixed(text)
+    return entropy >= bits and all(re.search(kind, text) for kind in ("[a-z]", "[A-Z]", r"\d"))
 
 
 _ADDRESSES: Final = re.compile(

@@ -64,6 +64,7 @@ class _Endpoint:
             provider=provider,
             now=environment.clock.now(),
             provider_now=environment.provider_now(provider_token),
+            renewal_now=environment.renewal_now(),
             bearer=text,
             provider_token=provider_token,
             app=environment.registry.apps.get(bundle_id),
@@ -80,7 +81,7 @@ class _Endpoint:
         check = first_failed(context, checks)
         if check is not None:
             return refusal(context, check, "", self._request_id(context.request))
-        context.provider.learn(context.valid_token, None, context.profile, context.now)
+        context.provider.learn(context.valid_token, None, context.profile, context.renewal_now)
         return None
 
 

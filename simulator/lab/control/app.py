@@ -13,7 +13,6 @@ from hypercorn.asyncio import serve
 from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException
 
-from simulator.lab.control.history import plain
 from simulator.lab.control.reading import decode
 from simulator.lab.control.route import (
     FOREIGN,
@@ -24,6 +23,7 @@ from simulator.lab.control.route import (
     Refusal,
     Route,
     Stream,
+    encode,
     problem,
 )
 from simulator.lab.control.table import ROUTES
@@ -110,7 +110,7 @@ def _response(reply: Fields | Raw | Stream, status: int) -> Response:
 
 
 def _json(fields: Fields, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(fields, enc_hook=plain), status, content_type="application/json")
+    return Response(encode(fields), status, content_type="application/json")
 
 
 def _stream(reply: Stream) -> Response:

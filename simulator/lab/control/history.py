@@ -6,7 +6,7 @@ import msgspec
 
 from simulator.apns.delivery.service import LogEntry
 from simulator.journal import Entry
-from simulator.lab.control.route import Body, Call, Fields, Query, Route, Stream
+from simulator.lab.control.route import Body, Call, Fields, Query, Route, Stream, encode
 from simulator.lab.errors import Unknown
 
 
@@ -77,11 +77,6 @@ def entry_fields(entry: Entry) -> Fields:
     return {"at": entry.at, "where": entry.where, "what": entry.what, "detail": entry.detail}
 
 
-def plain(value: object) -> object:
-    """What JSON has no word for, as text."""
-    return str(value)
-
-
 async def list_entries(call: Call) -> Fields:
     """The newest entries, oldest first."""
     query: Filters = call.query
@@ -96,7 +91,7 @@ async def stream_events(call: Call) -> Stream:
 
 
 def _event(entry: Entry) -> bytes:
-    return b"data: " + msgspec.json.encode(entry_fields(entry), enc_hook=plain) + b"\n\n"
+    return b"data: " + encode(entry_fields(entry)) + b"\n\n"
 
 
 JOURNAL_ROUTES = (

@@ -46,6 +46,27 @@ class Raw(NamedTuple):
     fields: Fields
 
 
+def encode(fields: object) -> bytes:
+    """As JSON, whatever is in it: what JSON has no word for as text, and what UTF-8 cannot hold as U+FFFD.
+
+    A sandbox that shows what was pushed to it must not stop at that; payloads are nested at most as deep as Python can go.
+    """
+    try:
+        return msgspec.json.encode(fields, enc_hook=str)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_readable(fields), enc_hook=str)
+
+
+def _readable(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, Mapping):
+        return {_readable(name): _readable(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_readable(one) for one in value]
+    return value if isinstance(value, int | float | None) else _readable(str(value))
+
+
 Handler = Callable[[Call], Awaitable[Fields | Raw | Stream]]
 
 

@@ -19,7 +19,12 @@ _PROBLEM: Final[Fields] = {
     },
 }
 _OK: Final[Fields] = {"type": "object", "required": ["ok"], "properties": {"ok": {"const": True}}}
-_EVENTS: Final = "/control/events"
+_DOCUMENT: Final = "/control/openapi.json"
+_UNENVELOPED: Final[dict[str, Fields]] = {
+    "/control/events": {"text/event-stream": {"schema": {"type": "string"}}},
+    _DOCUMENT: {"application/json": {"schema": {"type": "object", "required": ["openapi", "paths"]}}},
+}
+"""What these routes reply with, which is without `ok`."""
 
 
 def document(routes: Sequence[Route], url: str = "/") -> Fields:
@@ -78,10 +83,7 @@ def _body(route: Route) -> Fields:
 
 
 def _reply(route: Route) -> Fields:
-    content = (
-        {"text/event-stream": {"schema": {"type": "string"}}} if route.path == _EVENTS else _json(_ref("Ok"))
-    )
-    return {"description": route.summary, "content": content}
+    return {"description": route.summary, "content": _UNENVELOPED.get(route.path) or _json(_ref("Ok"))}
 
 
 def _ref(name: str) -> Fields:
@@ -109,7 +111,7 @@ async def openapi(_: Call) -> Raw:
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/control", "what there is", index),
-    Route("GET", "/control/openapi.json", "the same as OpenAPI 3.1", openapi),
+    Route("GET", _DOCUMENT, "the same as OpenAPI 3.1", openapi),
     *account.KEY_ROUTES,
     *account.APP_ROUTES,
     *devices.ROUTES,

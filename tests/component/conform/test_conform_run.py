@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from passing_time import RunningClock
 from simulator.conform.cases import Case, load
 from simulator.conform.checks import CHECKS
 from simulator.conform.provider_tokens import VARIANTS
@@ -26,6 +27,22 @@ async def test_acceptance_case(case: Case) -> None:
     assert result.verdict != "failed", result.why
     if result.verdict == "skipped":
         pytest.skip(result.why)
+
+
+WHERE_TIME_MATTERS = {"delivery", "liveactivity", "broadcast", "token", "limits", "payload", "auth"}
+EXACT = {"F053", "F054"}
+"""A provider token that is 3600 s old to the second is good; a moment later it is not."""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [one for one in [*OF_THE_SERVER, *FURTHER] if one.group in WHERE_TIME_MATTERS and one.id not in EXACT],
+    ids=lambda case: case.id,
+)
+async def test_acceptance_case_while_time_passes(case: Case) -> None:
+    """What holds where no time passes between a push and its delivery holds as well where it does, as on a real clock."""
+    result = await run_case(case, RunningClock)
+    assert result.verdict != "failed", result.why
 
 
 async def test_the_relays_cases_are_left_out_and_said_so() -> None:

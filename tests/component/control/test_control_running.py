@@ -2,16 +2,22 @@
 
 import shutil
 import socket
+import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import jwt
 import pytest
 
+from simulator.conform.client import Connection
 from simulator.lab.command import SandboxOptions, running
 from simulator.lab.errors import StateError
+from simulator.lab.lab import Lab
 from simulator.process import CommandError
+from waiting import PATIENCE
 
 
 def _options(folder: Path, **changes: Any) -> SandboxOptions:
@@ -61,6 +67,45 @@ async def test_clock_profile_and_faults_of_the_command_line(tmp_path: Path) -> N
         assert sandbox.lab.clock_kind == "virtual"
         assert sandbox.lab.sandbox.profile.suffix_must_fit is True
         assert list(sandbox.lab.sandbox.faults.struck()) == ["busy"]
+
+
+async def test_a_real_provider_pushes_to_a_clock_that_is_turned(tmp_path: Path) -> None:
+    """It signs by the machine's time, whatever the sandbox's is; one that knows how far that was turned may sign by both."""
+    async with running(_options(tmp_path, clock="virtual")) as sandbox:
+        lab = sandbox.lab
+        assert abs(lab.clock.now() - time.time()) < PATIENCE
+        assert await _push(lab, time.time()) == (200, None)
+        for hours in (2, 9, 30 * 24):
+            await lab.advance(hours * 3600)
+            assert await _push(lab, time.time()) == (200, None)
+            assert await _push(lab, lab.clock.now()) == (200, None)
+        assert await _push(lab, time.time() + 4 * 3600) == (403, "ExpiredProviderToken")
+        assert await _push(lab, lab.clock.now() + 3600) == (403, "InvalidProviderToken")
+        assert len(lab.device("iPhone").phone.notifications) == 7
+
+
+async def _push(lab: Lab, iat: float) -> tuple[int | None, str | None]:
+    """A push over TLS on a connection of its own, with a token of this iat; status and reason."""
+    [key], device = lab.keys.values(), lab.device("iPhone")
+    claims = {"iss": key.team_id, "iat": int(iat)}
+    bearer = jwt.encode(claims, key.private_key, "ES256", {"kid": key.key_id})
+    connection = Connection()
+    tls = ssl.create_default_context(cadata=lab.sandbox.ca_pem)
+    tls.set_alpn_protocols(["h2"])
+    try:
+        await connection.open(lab.sandbox.ports["sandbox"], tls)
+        stream = await connection.request(
+            [
+                (":method", "POST"), (":scheme", "https"), (":authority", "localhost"),
+                (":path", f"/3/device/{device.tokens['alert']}"), ("authorization", f"bearer {bearer}"),
+                ("apns-topic", device.spec.bundle_id), ("apns-push-type", "alert"),
+            ],
+            b'{"aps":{"alert":"x"}}',
+        )  # fmt: skip
+        answer = await connection.answer(stream)
+        return answer.status, answer.fields.get("reason")
+    finally:
+        await connection.close()
 
 
 async def test_an_unknown_profile_is_one_sentence(tmp_path: Path) -> None:

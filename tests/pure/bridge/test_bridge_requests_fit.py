@@ -58,6 +58,14 @@ def test_a_request_that_does_not_fit_shows_both_ends_and_how_much_is_missing() -
     assert sent.body.encode() in pushed, "the relay has nothing left to cut"
 
 
+def test_the_number_is_right_however_long_the_request_is() -> None:
+    text = "npm test && " + "x" * 300_000 + " && rm -rf ~/projects"
+    body = asked(text).body
+    assert body
+    head, missing, tail = MARK.split(body)
+    assert len(head) + int(missing) + len(tail) == len(text)
+
+
 def test_the_card_shows_both_ends_too() -> None:
     state = asked(LONG).content_state
     assert state is not None

@@ -82,6 +82,11 @@ def test_bodies_are_described_by_their_types() -> None:
     assert set(OPERATIONS["GET", "/control/events"]["responses"]["200"]["content"]) == {"text/event-stream"}
 
 
+def test_the_document_itself_has_no_envelope() -> None:
+    content = OPERATIONS["GET", "/control/openapi.json"]["responses"]["200"]["content"]["application/json"]
+    assert content["schema"]["required"] == ["openapi", "paths"]
+
+
 def test_types_of_bodies_and_queries_are_kept_apart_by_name() -> None:
     kinds = [one for route in ROUTES for one in (route.body, route.query) if isinstance(one, type)]
     names = {kind.__name__: kind for kind in kinds}

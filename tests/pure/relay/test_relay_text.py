@@ -71,7 +71,8 @@ def test_a_long_text_of_much_space_is_cut_between_characters(cluster: str) -> No
         spaces = " " * (MAX_REDACTED - 2 - shift)
         fitted = {"a" + cluster * times + "…" * (times < 20) for times in range(21)}
         assert fit(f"{spaces}a{cluster * 20}") in fitted
-        assert shorten(redact(f"a{cluster * 20}{spaces * 3}b")) in fitted | {f"a{cluster * 20} … b"}
+        long = shorten(redact(f"a{cluster * 20}{spaces * 3}b"))
+        assert long in fitted or long.startswith(f"a{cluster * 20} [… ")
 
 
 @given(
