@@ -21,18 +21,52 @@ class Clock(Protocol):
         ...
 
 
+_PASSING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""macOS has no CLOCK_BOOTTIME; its CLOCK_MONOTONIC goes on while the machine sleeps."""
+
+
 class SystemClock:
     """The machine's clock."""
 
     now = staticmethod(time.time)
 
     def monotonic(self) -> float:
-        """Seconds since some moment, the same one for as long as the machine runs."""
-        return time.monotonic()
+        """Seconds since some moment, the same one for as long as the machine runs. They pass while it is suspended, too, so that its
+        waking up is no jump of the clock (clock_gettime(2): CLOCK_BOOTTIME).
+        """
+        return time.clock_gettime(_PASSING)
 
     async def sleep(self, seconds: float) -> None:
         """Wait in real time."""
         await asyncio.sleep(seconds)
+
+
+class ClockWatch:
+    """Notices when somebody sets the clock: then it moves otherwise than time passes."""
+
+    JUMP = 2.0
+    """Seconds; less is a clock that is being corrected, or a busy machine between two readings."""
+    FAR, DOUBT_SECONDS = 300.0, 3600.0
+    """One of the two times was wrong by so much, nobody knows which; for so long nothing is given up for its age."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen = (clock.now(), clock.monotonic())
+        self._far_at = float("-inf")
+
+    def jump(self) -> float:
+        """Seconds by which the clock was set since the last call, negative if it was set back; 0.0 if it was not."""
+        (now_then, monotonic_then), self._seen = self._seen, (self._clock.now(), self._clock.monotonic())
+        now, monotonic = self._seen
+        jump = (now - now_then) - (monotonic - monotonic_then)
+        if abs(jump) > self.FAR:
+            self._far_at = monotonic
+        return jump if abs(jump) >= self.JUMP else 0.0
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the clock was set far off a while ago, as far as `jump` has seen: what is stored may look older than it is."""
+        return self._clock.monotonic() < self._far_at + self.DOUBT_SECONDS
 
 
 async def sleep_unless(clock: Clock, seconds: float, called: asyncio.Event) -> None:

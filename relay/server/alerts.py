@@ -210,6 +210,10 @@ class Dispatcher:
         """Call at start, when the address is ours."""
         await deliveries.release_leases(self._db, self._owner)
 
+    async def bring_forward(self) -> None:
+        """Call when the clock was set back."""
+        await deliveries.bring_forward(self._db, now_ms=self._now_ms(), longest_lease_ms=2 * self._sending_ms)
+
     async def claim(self, limit: int, held: Container[str]) -> tuple[list[DeliveryAttempt], float]:
         """What is due. A lease that ran out on what is held here is taken again, so that no other relay sends it."""
         lease_until = self._lease_until()

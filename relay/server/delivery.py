@@ -90,6 +90,10 @@ class Outbox(Protocol[A]):
         """What this relay held when it was killed is free again."""
         ...
 
+    async def bring_forward(self) -> None:
+        """What was written by a clock that was ahead, and is due only when that much time has passed, is due now."""
+        ...
+
     async def claim(self, limit: int, held: Container[str]) -> tuple[Sequence[A], float]:
         """Take over what is due, and no key that is held; and the seconds in which to poll again.
 

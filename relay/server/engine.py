@@ -8,13 +8,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, cast
 
 from relay.apns.gateway import Gateway
 from relay.apns.push import Outcome, Push
 from relay.apns.reasons import Verdict
-from relay.clock import Clock, sleep_unless
+from relay.clock import Clock, ClockWatch, sleep_unless
 from relay.log import line
 from relay.server.delivery import A, DeliveryResult, DeliveryStatus, Outbox
 from relay.server.store.sql import Unavailable
@@ -27,7 +27,7 @@ DATABASE_PAUSE = 0.5
 """Seconds before the database is asked again that could not be."""
 SAVE_LIMIT = 200
 MAX_LATENCY = 2**31 - 1
-"""Milliseconds that fit the column; a clock that is set while a push is in flight can make more."""
+"""Milliseconds that fit the column."""
 WRITE_MS = 2500
 """What writing a result down may take before another relay may think that there was none."""
 
@@ -54,6 +54,7 @@ class DeliveryEngine(Generic[A]):
     ) -> None:
         self._outbox, self._gateway, self._clock = outbox, gateway, clock
         self._name, self._limits = name, limits
+        self._watch = ClockWatch(clock)
         self._waiting: deque[A] = deque()
         self._unsaved: list[tuple[A, DeliveryResult]] = []
         self._held: dict[str, asyncio.Future[DeliveryStatus]] = {}
@@ -68,6 +69,7 @@ class DeliveryEngine(Generic[A]):
     async def start(self) -> None:
         """Begin with what the last run left behind: it is late already, and must not arrive after what is new."""
         await self._outbox.release_leases()
+        await self._outbox.bring_forward()
         for work, name in ((self._poll_for_ever(), "poll"), (self._sweep_for_ever(), "sweep")):
             self._loops.append(asyncio.create_task(work, name=f"{self._name}-{name}-loop"))
 
@@ -111,6 +113,7 @@ class DeliveryEngine(Generic[A]):
 
     async def poll(self) -> float:
         """Claim what is due and begin to send it; returns the seconds in which to poll again."""
+        await self._watch_clock()
         limit = min(self._limits.claimed, self.room)
         if not limit:
             return POLL_SECONDS
@@ -118,6 +121,12 @@ class DeliveryEngine(Generic[A]):
         for attempt in attempts:
             self.send(attempt)
         return seconds
+
+    async def _watch_clock(self) -> None:
+        if jump := self._watch.jump():
+            log.warning(line("clock set", seconds=round(jump), outbox=self._name))
+        if jump < 0:
+            await self._outbox.bring_forward()
 
     def claim(self, key: str, claimed: Coroutine[Any, Any, A | None]) -> None:
         """Hold the key, and send what `claimed` gives; None: poll again. One that is slow keeps no other waiting."""
@@ -162,7 +171,10 @@ class DeliveryEngine(Generic[A]):
 
     async def _sweep_for_ever(self) -> None:
         while True:
-            await self._guarded(self._outbox.sweep())
+            await self._guarded(self._outbox.bring_forward())
+            self._watch.jump()
+            if not self._watch.is_doubtful:
+                await self._guarded(self._outbox.sweep())
             await self._clock.sleep(self._limits.sweep_seconds)
 
     # Sending.
@@ -191,13 +203,15 @@ class DeliveryEngine(Generic[A]):
 
     async def _attempted(self, attempt: A) -> DeliveryResult | None:
         """How it ended; None if its lease is too short by now."""
-        push, began = attempt.delivery.push, self._clock.now()
-        if attempt.send_before is not None and began * 1000 >= attempt.send_before:
+        began_ms, began = int(self._clock.now() * 1000), self._clock.monotonic()
+        if attempt.send_before is not None and began_ms >= attempt.send_before:
             return None
-        outcome = expired(push, int(began * 1000)) or await self._gateway.send(push)
-        now = self._clock.now()
-        latency_ms = max(0, min(int((now - began) * 1000), MAX_LATENCY))
-        return self._outbox.result(attempt, outcome, at=int(now * 1000), latency_ms=latency_ms)
+        if self._watch.is_doubtful:
+            attempt = _longer_lived(attempt, int(began_ms / 1000 + ClockWatch.DOUBT_SECONDS))
+        push = attempt.delivery.push
+        outcome = expired(push, began_ms) or await self._gateway.send(push)
+        latency_ms = min(int((self._clock.monotonic() - began) * 1000), MAX_LATENCY)
+        return self._outbox.result(attempt, outcome, at=int(self._clock.now() * 1000), latency_ms=latency_ms)
 
     # Writing down.
 
@@ -256,6 +270,13 @@ async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in found:
         task.cancel()
     await asyncio.gather(*found, return_exceptions=True)
+
+
+def _longer_lived(attempt: A, expiration: int) -> A:
+    """The attempt of a push that lives at least until then (UNIX seconds): its own expiration may be of a clock that was wrong."""
+    delivery = attempt.delivery
+    push = replace(delivery.push, expiration=max(delivery.push.expiration, expiration))
+    return replace(attempt, delivery=replace(delivery, push=push))
 
 
 def expired(push: Push, now_ms: int) -> Outcome | None:

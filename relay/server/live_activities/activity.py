@@ -198,8 +198,8 @@ def priority(activity: Activity, now_ms: int) -> int:
 
 
 def within_hour(times: tuple[int, ...], now_ms: int) -> tuple[int, ...]:
-    """Those that lie less than an hour back."""
-    return tuple(at for at in times if at > now_ms - HOUR_MS)
+    """Those that lie less than an hour back; one that is to come is of a clock that was set back."""
+    return tuple(at for at in times if now_ms - HOUR_MS < at <= now_ms)
 
 
 def retry_pause(first_ms: int, attempts: int) -> int:

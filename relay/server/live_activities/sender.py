@@ -19,7 +19,7 @@ from relay.log import line
 from relay.server import engine
 from relay.server.delivery import Delivery, DeliveryAttempt, DeliveryResult, DeliveryStatus, Recipient
 from relay.server.engine import WRITE_MS, DeliveryEngine, Limits
-from relay.server.live_activities.activity import Activity, kind
+from relay.server.live_activities.activity import LONGEST_PAUSE_MS, Activity, kind
 from relay.server.live_activities.life import FORGOTTEN_MS, TIMED_OUT_MS, after_event, timed_out
 from relay.server.live_activities.push import begun, disposition, push, settled
 from relay.server.store import activities, deliveries, devices
@@ -60,6 +60,10 @@ class ActivitySender:
         """What was being pushed is due again when its window allows it."""
         await activities.release_leases(self._db, self._owner)
 
+    async def bring_forward(self) -> None:
+        """Call when the clock was set back."""
+        await activities.bring_forward(self._db, now_ms=self._now_ms(), longest_lease_ms=self._lease_ms)
+
     # What an event changes.
 
     async def receive(
@@ -98,7 +102,9 @@ class ActivitySender:
         horizon = now_ms + int(engine.POLL_SECONDS * 1000)
         due: list[Activity] = []
         next_at = horizon
-        for activity in await activities.due(self._db, until_ms=horizon, limit=ROWS):
+        for activity in await activities.due(
+            self._db, until_ms=horizon, longest_ms=max(LONGEST_PAUSE_MS, self._lease_ms), limit=ROWS
+        ):
             ready_at = max(activity.due_at or 0, activity.lease_until)
             if activity.id in held:
                 continue  # its result asks for the next poll

@@ -16,6 +16,7 @@ import msgspec
 
 from relay.contract import ContentState
 from relay.server.live_activities.activity import EQUAL_PHASE_MS, Activity, Alert, Changes
+from relay.server.store.deliveries import CLOCKS_APART_MS
 from relay.server.store.sql import Database, Unavailable
 
 TABLE = "activity_registration"
@@ -130,12 +131,47 @@ async def forget_phone(db: Database, *, secret_hash: str, device_token: str) -> 
     )
 
 
-async def due(db: Database, *, until_ms: int, limit: int) -> list[Activity]:
-    """Activities whose newest state may be pushed until then, the longest waiting first."""
+async def due(db: Database, *, until_ms: int, longest_ms: int, limit: int) -> list[Activity]:
+    """Activities whose newest state may be pushed until then, the longest waiting first.
+
+    None waits longer than `longest_ms`: what is due later was written by a clock that was ahead, and is due now.
+    """
+    latest = until_ms + longest_ms
     _, rows = await db.execute(
-        f"SELECT * FROM {TABLE} WHERE due_at <= ? ORDER BY due_at LIMIT ?", [until_ms, limit]
+        f"SELECT * FROM {TABLE} WHERE due_at <= ? OR due_at > ? ORDER BY due_at LIMIT ?",
+        [until_ms, latest, limit],
     )
-    return [_activity(row) for row in rows]
+    return [_brought_forward(_activity(row), latest) for row in rows]
+
+
+def _brought_forward(activity: Activity, latest: int) -> Activity:
+    if activity.due_at is None or activity.due_at <= latest:
+        return activity
+    return replace(
+        activity, due_at=0, lease_until=0 if activity.lease_until > latest else activity.lease_until
+    )
+
+
+async def bring_forward(db: Database, *, now_ms: int, longest_lease_ms: int) -> None:
+    """What a clock that was ahead wrote is due now, no lease lasts longer than one that is taken now, and no card is younger than now."""
+    ahead = now_ms + CLOCKS_APART_MS
+    await db.execute(
+        f"UPDATE {TABLE} SET due_at = ?, retry_at = 0, revision = revision + 1 "
+        "WHERE due_at > ? AND lease_until = 0 AND (pushed_at > ? OR updated_at > ? OR registered_at > ?)",
+        [now_ms, now_ms, ahead, ahead, ahead],
+    )
+    lease_until = now_ms + longest_lease_ms
+    await db.execute(
+        f"UPDATE {TABLE} SET lease_until = ?, due_at = CASE WHEN due_at > ? THEN ? ELSE due_at END, "
+        "revision = revision + 1 WHERE lease_until > ?",
+        [lease_until, lease_until, lease_until, lease_until + CLOCKS_APART_MS],
+    )
+    await db.execute(
+        f"UPDATE {TABLE} SET began_at = ?, updated_at = ?, pushed_at = CASE WHEN pushed_at > ? THEN ? ELSE pushed_at END, "
+        "registered_at = CASE WHEN registered_at > ? THEN ? ELSE registered_at END, revision = revision + 1 "
+        "WHERE began_at > ? OR updated_at > ?",
+        [now_ms] * 6 + [ahead, ahead],
+    )
 
 
 async def next_due_at(db: Database) -> int | None:

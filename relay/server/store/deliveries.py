@@ -16,7 +16,11 @@ _SAVED = ("apns_env", "payload", "status", "attempts", "http_status", "reason", 
             "lease_owner", "lease_until", "updated_at")  # fmt: skip
 LONGEST_REASON, LONGEST_ERROR = 64, 1024
 """Characters that fit the columns."""
-_FREE = "status = 'queued' AND due_at <= ? AND lease_until <= ?"
+LONGEST_PAUSE_MS = 2 * 3_600_000
+"""More than any delivery waits for its next attempt: what is due later was written by a clock that was ahead."""
+CLOCKS_APART_MS = 5_000
+"""So much the clocks of two relays may differ."""
+_FREE = "status = 'queued' AND (due_at <= ? OR due_at > ?) AND lease_until <= ?"
 
 
 async def recipients_of(db: Database, secret_hashes: Sequence[str]) -> list[list[Recipient]]:
@@ -79,8 +83,9 @@ async def claim_due(db: Database, *, owner: str, now_ms: int, lease_until: int, 
     Three statements, of which the first finds nothing when there is nothing to do. The claim is unique, so the third
     reads exactly what the second took.
     """
+    free = (now_ms, now_ms + LONGEST_PAUSE_MS, now_ms)
     _, rows = await db.execute(
-        f"SELECT id FROM delivery_log WHERE {_FREE} ORDER BY due_at LIMIT ?", [now_ms, now_ms, limit]
+        f"SELECT id FROM delivery_log WHERE {_FREE} ORDER BY due_at LIMIT ?", [*free, limit]
     )
     if not rows:
         return []
@@ -88,7 +93,7 @@ async def claim_due(db: Database, *, owner: str, now_ms: int, lease_until: int, 
     ids = [row["id"] for row in rows]
     await db.execute(
         f"UPDATE delivery_log SET lease_owner = ?, lease_until = ? WHERE id IN ({marks(ids)}) AND {_FREE}",
-        [claim, lease_until, *ids, now_ms, now_ms],
+        [claim, lease_until, *ids, *free],
     )
     _, claimed = await db.execute(
         "SELECT d.*, r.device_token, r.updated_at AS registered_at FROM delivery_log d "
@@ -115,6 +120,19 @@ async def release_leases(db: Database, owner: str) -> None:
     await db.execute(
         "UPDATE delivery_log SET lease_until = 0 WHERE status = 'queued' AND SUBSTR(lease_owner, 1, ?) = ?",
         [len(owner) + 1, f"{owner}#"],
+    )
+
+
+async def bring_forward(db: Database, *, now_ms: int, longest_lease_ms: int) -> None:
+    """What a clock that was ahead wrote is due now, and no lease lasts longer than one that is taken now."""
+    await db.execute(
+        "UPDATE delivery_log SET due_at = ?, updated_at = ? WHERE status = 'queued' AND due_at > ? AND updated_at > ?",
+        [now_ms, now_ms, now_ms, now_ms + CLOCKS_APART_MS],
+    )
+    lease_until = now_ms + longest_lease_ms
+    await db.execute(
+        "UPDATE delivery_log SET lease_until = ? WHERE status = 'queued' AND lease_until > ?",
+        [lease_until, lease_until + CLOCKS_APART_MS],
     )
 
 

@@ -89,10 +89,10 @@ async def test_without_a_database_the_poll_goes_on(relay: Relay, monkeypatch: py
 ) -> None:  # fmt: skip
     due, failures = activities.due, iter([Unavailable("gone"), ZeroDivisionError("defect")])
 
-    async def flaky(db: Database, *, until_ms: int, limit: int) -> list[Activity]:
+    async def flaky(db: Database, **bounds: int) -> list[Activity]:
         if failure := next(failures, None):
             raise failure
-        return await due(db, until_ms=until_ms, limit=limit)
+        return await due(db, **bounds)
 
     monkeypatch.setattr(activities, "due", flaky)
     await relay.sender.engine.start()

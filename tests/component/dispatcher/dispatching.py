@@ -24,10 +24,10 @@ Make = Callable[..., Dispatcher]
 
 
 class Clock:
-    """The test sets `now`; waiting is real."""
+    """The test moves `now`, and sets the machine's clock so many seconds `ahead`; waiting is real."""
 
     def __init__(self) -> None:
-        self.now = START
+        self.now, self.ahead = START, 0.0
 
 
 class Watch:
@@ -37,6 +37,9 @@ class Watch:
         self._clock = clock
 
     def now(self) -> float:
+        return self._clock.now + self._clock.ahead
+
+    def monotonic(self) -> float:
         return self._clock.now
 
     async def sleep(self, seconds: float) -> None:

@@ -71,14 +71,15 @@ async def test_what_expired_while_no_relay_ran_is_not_sent(
 async def test_a_clock_that_is_set_meanwhile_breaks_nothing(
     db: Database, dispatcher: Dispatcher, gateway: FakeGateway, clock: Clock
 ) -> None:
-    for jump, latency in ((-1000.0, 0), (3e9, 2**31 - 1)):
+    for jump, passed, latency in ((-1000.0, 0.25, 250), (3e9, 0.25, 250), (0.0, 3e9, 2**31 - 1)):
 
-        def answer(_: Push, jump: float = jump) -> Outcome:
-            clock.now = START + jump
+        def answer(_: Push, jump: float = jump, passed: float = passed) -> Outcome:
+            clock.ahead = jump
+            clock.now += passed
             return answered(200)
 
         gateway.answers = [answer]
-        clock.now = START
+        clock.now, clock.ahead = START, 0.0
         planned = await delivery(db)
         assert await send(dispatcher, planned) == ["sent"]
         assert (await row(db, planned.push.apns_id))["latency_ms"] == latency

@@ -31,6 +31,9 @@ class StandingClock:
     def now(self) -> float:
         return NOW / 1000
 
+    def monotonic(self) -> float:
+        return NOW / 1000
+
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         await asyncio.Event().wait()
@@ -48,6 +51,8 @@ class Outbox:
         self.gate.set()
 
     async def release_leases(self) -> None: ...
+
+    async def bring_forward(self) -> None: ...
 
     async def claim(self, limit: int, held: Container[str]) -> tuple[Sequence[DeliveryAttempt], float]:
         self.limits.append(limit)
