@@ -5,11 +5,13 @@ Those were in `opencode serve`; they want OpenCode's HTTP Basic credentials if t
 
 import asyncio
 import hmac
+import ipaddress
 import logging
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -64,6 +66,8 @@ PUSH_TEST = Route(
 ROUTES = (HEALTH, PUSH, PUSH_TEST)
 WITH_PASSWORD = {route.path for route in ROUTES if route.authorized}
 
+FOREIGN = Refusal(error="Only programs of this machine may ask here, and no web page", code="foreign_origin")
+NOT_JSON = Refusal(error="The body must be sent as application/json", code="unsupported_media_type")
 UNAUTHORIZED = Refusal(error="OpenCode's username and password are wanted", code="unauthorized")
 
 
@@ -98,10 +102,35 @@ def create_app(parts: Parts) -> Quart:
     async def push_test(asked: PushTest) -> tuple[PushTested | PushNotTested, int]:
         return await _test(parts, asked)
 
+    app.before_request(_only_this_machine)
     app.before_request(authorize)
     install_routes(app, "Bridge", {HEALTH: health, PUSH: push, PUSH_TEST: push_test})
     install_error_replies(app, lambda error: refusal(error, log))
     return app
+
+
+async def _only_this_machine() -> Response | None:
+    """A web page must not reach the bridge through the browser of this machine.
+
+    Not by a request across origins (https://fetch.spec.whatwg.org/#origin-header), nor by a name of its own that leads to
+    127.0.0.1 (DNS rebinding: its Host header still says whose page it is), nor by a form, which cannot send JSON.
+    """
+    origin = request.headers.get("Origin")
+    same = origin is None or origin.partition("://")[2] == request.host
+    if not same or not _is_loopback(request.host):
+        return reply(FOREIGN, 403)
+    if request.content_length and request.mimetype != "application/json":
+        return reply(NOT_JSON, 415)
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a Host header means this machine to everybody."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 async def _test(parts: Parts, asked: PushTest) -> tuple[PushTested | PushNotTested, int]:

@@ -89,16 +89,21 @@ async def _body(route: Route) -> Any:
 
 
 def _only_this_machine() -> None:
-    """A web page must not reach us through the browser of this machine: it holds tokens and keys."""
+    """A web page must not reach us through the browser of this machine: we hold tokens and keys.
+
+    Neither across origins, another page of this machine included, nor by a name of its own that leads here (DNS rebinding).
+    """
     origin = request.headers.get("Origin")
-    hosts = [urlsplit(f"//{request.host}").hostname, urlsplit(origin).hostname if origin else "localhost"]
-    if not all(map(_is_local, hosts)):
+    same = origin is None or origin.partition("://")[2] == request.host
+    if not same or not _is_local(request.host):
         raise Refusal(FOREIGN)
 
 
-def _is_local(host: str | None) -> bool:
+def _is_local(host: str) -> bool:
+    """Whether a Host header means this machine to everybody."""
     try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
 

@@ -13,6 +13,8 @@ from component.bridge.running import SECRET, Stage
 from simulator.loopback import free_port
 from waiting import PATIENCE, eventually
 
+JSON = {"Content-Type": "application/json"}
+
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
 
 
@@ -140,10 +142,10 @@ class TestPushTest:
                 ("GET", "/experimental/push/test", 0, 405, "method_not_allowed"),
                 ("POST", "/experimental/push/test", 20_000, 413, "body_too_large"),
             ):
-                got, said = await ask(method, path, data=b"x" * size)
+                got, said = await ask(method, path, data=b"x" * size, headers=JSON)
                 assert (got, said["ok"], said["code"]) == (status, False, code)
             for body in (b"", b"{", b"[]", b'{"secret": 1}', b'{"secret": "x", "eventType": "ring"}'):
-                got, said = await ask("POST", "/experimental/push/test", data=body)
+                got, said = await ask("POST", "/experimental/push/test", data=body, headers=JSON)
                 refused = (got, said["ok"], said["error"], said["code"])
                 assert refused == (400, False, "Invalid request body", "invalid_body")
                 assert said["details"]
@@ -167,6 +169,46 @@ async def test_the_document_has_every_route(stage: Stage, ask: Ask, port: int) -
             for method in {"GET", "POST", "PUT"}:
                 status, _ = await ask(method, path)
                 assert (status == 405) == (method.lower() not in operations)
+
+
+class TestBrowsers:
+    """What a web page in the user's browser could try: every request of it is refused, and nothing is sent."""
+
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            ({"Origin": "https://evil.example"}, 403),
+            ({"Origin": "http://localhost:3000"}, 403),
+            ({"Origin": "null"}, 403),
+            ({"Host": "evil.example"}, 403),  # DNS rebinding
+            ({"Host": "evil.example:4097", "Origin": "http://evil.example:4097"}, 403),
+            ({"Host": "[::1"}, 403),
+            ({"Content-Type": "text/plain"}, 415),
+            ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ],
+    )
+    async def test_none_gets_through(
+        self, stage: Stage, ask: Ask, port: int, headers: dict[str, str], status: int
+    ) -> None:
+        body = b'{"relaySecret": "%s"}' % SECRET.encode()
+        async with stage.running(port=port):
+            await eventually(lambda: stage.opencode.streams)
+            got, said = await ask("POST", "/experimental/push/test", data=body, headers=JSON | headers)
+            assert (got, said["ok"]) == (status, False)
+            if status == 403:
+                assert (await ask("GET", "/health", headers=headers))[0] == 403
+            assert stage.relay.accepted == []
+
+    async def test_nothing_may_be_read_across_origins(
+        self, http: aiohttp.ClientSession, stage: Stage, port: int
+    ) -> None:
+        async with stage.running(port=port):
+            await eventually(lambda: stage.opencode.streams)
+            async with http.get(
+                f"http://127.0.0.1:{port}/health", headers={"Host": f"localhost:{port}"}
+            ) as answer:
+                assert answer.status == 200
+                assert not [name for name in answer.headers if name.lower().startswith("access-control")]
 
 
 class TestPort:

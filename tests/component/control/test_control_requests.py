@@ -133,7 +133,9 @@ async def test_half_a_character_becomes_one_that_says_so(stage: Stage, half: byt
         ("Origin", "https://evil.example"),
         ("Host", "evil.example"),
         ("Origin", "null"),
+        ("Origin", "http://localhost:3000"),
         ("Host", "10.0.0.1:80"),
+        ("Host", "[::1"),
     ],
 )
 async def test_web_pages_are_kept_out(stage: Stage, name: str, value: str) -> None:
