@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
 import jwt
@@ -24,11 +25,13 @@ from relay.apns.push import Outcome, Push, maybe_sent, not_sent, refusal
 from relay.apns.reasons import Verdict
 from relay.contract import ApnsEnv
 from relay.log import line
+from relay.proxy import Proxy
 
 log = logging.getLogger("relay.apns")
 
 Transport = Literal["lean", "aioapns"]
-"""The relay's own HTTP/2, or that of the aioapns package."""
+"""The relay's own HTTP/2, or that of the aioapns package, which knows no proxies."""
+NO_PROXIES: Final[Mapping[ApnsEnv, Proxy]] = MappingProxyType({})
 
 
 class Gateway(Protocol):
@@ -118,6 +121,7 @@ class ApnsGateway:
         deadline: float,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        proxies: Mapping[ApnsEnv, Proxy] = NO_PROXIES,
         jitter: random.Random | None = None,
     ) -> None:
         self._deadline, self._token, self._now = deadline, provider_token, now
@@ -130,6 +134,7 @@ class ApnsGateway:
                     tls=tls,
                     sign=lambda: provider_token.authorization(now()),
                     serial=lambda: provider_token.serial,
+                    proxy=proxies.get(env),
                 ),
                 apns_env=env,
                 monotonic=monotonic,
@@ -285,6 +290,7 @@ def build_gateway(
     deadline: float,
     now: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
+    proxies: Mapping[ApnsEnv, Proxy] = NO_PROXIES,
 ) -> Gateway:
     """The gateway that APNS_TRANSPORT names. Build it inside a running event loop.
 
@@ -298,6 +304,7 @@ def build_gateway(
             deadline=deadline,
             now=now,
             monotonic=monotonic,
+            proxies=proxies,
         )
     return AioapnsGateway(
         hosts=hosts, ca_file=ca_file, sign=lambda: provider_token.authorization(now()), deadline=deadline

@@ -20,7 +20,7 @@ from relay.bridge.http.replies import BridgeHealth, bridge_health
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.notifier import Notifier
 from relay.bridge.notify.outbox import Outbox
-from relay.bridge.notify.relay_client import RelayClient
+from relay.bridge.notify.relay_client import RelayClient, relay_proxy
 from relay.bridge.notify.source import Source, SourceHealth
 from relay.bridge.options import BridgeOptions
 from relay.bridge.pairing.pairing import pairing_of, relay_secret, show_pairing, warn_of_local_addresses
@@ -116,7 +116,7 @@ class _Bridge:
         self._known_until = before.seen_at
         self._state = StateWriter(path, self._known)
         self._open_runs = OpenRuns(before.runs, changed=self._state.touch)
-        self._relay = RelayClient(http, options.relay_url)
+        self._relay = RelayClient(http, options.relay_url, proxy=relay_proxy(options.relay_url, os.environ))
         self._outbox = Outbox(self._relay, done=self._open_runs.done)
         self._listener = Listener(create_app(self._http_parts()), options.port)
         self._source: Source | None = None

@@ -47,7 +47,7 @@ async def walk(case: Case) -> AsyncIterator[Finding]:
     """
     async with aiohttp.ClientSession() as http:
         yield await check_opencode(http, case.options)
-        relay = await check_relay(http, case.options)
+        relay = await check_relay(http, case)
         yield relay
         secret, found = check_secret(case)
         yield found

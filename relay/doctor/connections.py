@@ -5,11 +5,22 @@ import msgspec
 
 from relay import contract
 from relay.bridge.address import address, http_url
-from relay.bridge.errors import BridgeError, NotOpenCode, OpenCodeError, OptionError, Refused, Unreachable
+from relay.bridge.errors import (
+    PROXY_STATUSES,
+    BridgeError,
+    NotOpenCode,
+    OpenCodeError,
+    OptionError,
+    Refused,
+    Unreachable,
+    in_words,
+)
+from relay.bridge.notify.relay_client import relay_proxy, through
 from relay.bridge.options import BridgeOptions
 from relay.bridge.pairing.secret_file import checked_secret, default_secret_file, load_secret
 from relay.bridge.sources.probe import find_source
 from relay.doctor.finding import Case, Finding
+from relay.proxy import Proxy
 
 DEADLINE = aiohttp.ClientTimeout(total=10.0)
 
@@ -32,24 +43,26 @@ async def check_opencode(http: aiohttp.ClientSession, options: BridgeOptions) ->
     return Finding("opencode", "ok", f"{where.url} is OpenCode {source.health().version}")
 
 
-async def check_relay(http: aiohttp.ClientSession, options: BridgeOptions) -> Finding:
+async def check_relay(http: aiohttp.ClientSession, case: Case) -> Finding:
     """The relay answers."""
+    given, proxy = case.options.relay_url, None
     try:
-        http_url(options.relay_url, "the relay URL")
-        said = await _relay_health(http, f"{contract.normal_relay_url(options.relay_url)}/health")
+        http_url(given, "the relay URL")
+        proxy = relay_proxy(given, case.environment)
+        said = await _relay_health(http, f"{contract.normal_relay_url(given)}/health", proxy)
     except (BridgeError, aiohttp.ClientError, OSError) as error:
-        return Finding("relay", "fails", _words(error, options.relay_url), RELAY_REMEDY)
+        return Finding("relay", "fails", _words(error, given, proxy), RELAY_REMEDY)
     except ValueError as error:
-        return Finding("relay", "fails", f"{options.relay_url} is no relay: {error}", RELAY_REMEDY)
-    return Finding("relay", "ok", f"{options.relay_url} knows {said.devices} phone(s) in all")
+        return Finding("relay", "fails", f"{given} is no relay: {error}", RELAY_REMEDY)
+    return Finding("relay", "ok", f"{given} knows {said.devices} phone(s) in all")
 
 
-async def _relay_health(http: aiohttp.ClientSession, url: str) -> contract.Health:
+async def _relay_health(http: aiohttp.ClientSession, url: str, proxy: Proxy | None) -> contract.Health:
     """Raises ValueError if what answers is not a relay."""
-    async with http.get(url, timeout=DEADLINE, allow_redirects=False) as response:
+    async with http.get(url, timeout=DEADLINE, allow_redirects=False, **through(proxy, url)) as response:
         body = await response.read()
     if response.status != 200:
-        raise ValueError(f"/health answered {response.status}")
+        raise ValueError(PROXY_STATUSES.get(response.status) or f"/health answered {response.status}")
     try:
         health = msgspec.json.decode(body, type=contract.Health)
     except ValueError:
@@ -59,11 +72,11 @@ async def _relay_health(http: aiohttp.ClientSession, url: str) -> contract.Healt
     return health
 
 
-def _words(error: Exception, url: str) -> str:
+def _words(error: Exception, url: str, proxy: Proxy | None) -> str:
     if isinstance(error, BridgeError):
         return str(error)
-    reason = "is silent" if isinstance(error, TimeoutError) else f"does not answer ({type(error).__name__})"
-    return f"{url} {reason}"
+    reason = "is silent" if isinstance(error, TimeoutError) else f"does not answer ({in_words(error)})"
+    return f"{url} {reason}" + (f", asked through the proxy {proxy}" if proxy else "")
 
 
 def check_secret(case: Case) -> tuple[str | None, Finding]:

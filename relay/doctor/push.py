@@ -12,7 +12,7 @@ from relay import contract
 from relay.apns.reasons import REASONS
 from relay.bridge.http.replies import push_test_event
 from relay.bridge.notify.mapping import Sender
-from relay.bridge.notify.relay_client import PostResult, RelayClient
+from relay.bridge.notify.relay_client import PostResult, RelayClient, relay_proxy
 from relay.doctor.finding import Case, Finding
 from relay.errors import CommandError, ServerNotInstalled, server_packages
 
@@ -25,10 +25,11 @@ async def check_push(http: aiohttp.ClientSession, case: Case, secret: str | None
     if secret is None or not case.push:
         why = "--no-push" if secret else "it needs a relay and a secret"
         return [Finding("devices", "skipped", why), Finding("push", "skipped", why)]
-    sender = Sender(secret, contract.server_id(case.options.relay_url, secret))
+    url = case.options.relay_url
+    sender = Sender(secret, contract.server_id(url, secret))
     # Not a permission: it begins no Live Activity, and the app asks for no decision.
     event = push_test_event(sender, int(case.clock() * 1000), event_type="complete")
-    result = await RelayClient(http, case.options.relay_url).post(event)
+    result = await RelayClient(http, url, proxy=relay_proxy(url, case.environment)).post(event)
     findings = push_findings(result)
     if findings[-1].result == "fails" and (reasons := await unsent(case.environment, event)):
         findings[-1] = Finding(

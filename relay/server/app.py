@@ -132,6 +132,7 @@ def apns_gateway(settings: Settings, clock: Clock | None = None) -> Gateway:
         deadline=settings.apns_push_deadline,
         now=clock.now,
         monotonic=clock.monotonic,
+        proxies=settings.apns_proxies,
     )
 
 

@@ -5,15 +5,14 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
-
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from relay.contract import ApnsEnv
 from relay.errors import CommandError
 from relay.fields import is_bundle_id
+from relay.proxy import Proxy, ProxyError, proxy_for, read_proxy
+from relay.server.apns_key import KeyTextError, is_path, key_id_of, read_key
 
 
 class SettingsError(CommandError):
@@ -44,6 +43,8 @@ class Settings:
     relay_event_deadline: float
     apns_push_deadline: float
     relay_delivery_days: int
+    apns_proxies: Mapping[ApnsEnv, Proxy] = field(default_factory=dict)
+    """Of an environment that is reached directly there is none."""
 
 
 class _WrongError(ValueError):
@@ -51,9 +52,10 @@ class _WrongError(ValueError):
 
 
 def _identifier(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9]{10}", text):
+    """Apple shows capital letters; a small one can only mean its capital."""
+    if not re.fullmatch(r"[A-Za-z0-9]{10}", identifier := text.strip("\"'")):
         raise _WrongError("must be the 10 letters and digits that Apple shows")
-    return text
+    return identifier.upper()
 
 
 def _bundle_id(text: str) -> str:
@@ -62,16 +64,33 @@ def _bundle_id(text: str) -> str:
     return text
 
 
-def _private_key(text: str) -> str:
-    """A .p8 file holds PEM; environment files often carry it on one line with escaped newlines."""
-    pem = text.replace("\\n", "\n")
+class _Key(NamedTuple):
+    """The PEM text, and the id in the name of the file that it came from."""
+
+    pem: str
+    id_of_file: str | None = None
+
+
+_FAULTY: Final = _Key("")
+
+
+def _private_key(text: str) -> _Key:
+    if is_path(text):
+        return _key_file(text)
     try:
-        key = load_pem_private_key(pem.encode(), password=None)
-    except (ValueError, TypeError):
-        raise _WrongError("must be the PEM text of the .p8 file (real or escaped newlines)") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise _WrongError("must be an EC P-256 key: APNs accepts ES256 only")
-    return pem
+        return _Key(read_key(text))
+    except KeyTextError as error:
+        raise _WrongError(str(error)) from None
+
+
+def _key_file(text: str) -> _Key:
+    path = Path(text.removeprefix("file://")).expanduser()
+    try:
+        return _Key(read_key(path.read_text("utf-8-sig")), key_id_of(path.name))
+    except KeyTextError as error:
+        raise _WrongError(f"names a file that holds no such key: it {error}") from None
+    except (OSError, ValueError):
+        raise _WrongError("must name a .p8 file that the relay can read") from None
 
 
 def _port(text: str) -> int:
@@ -146,6 +165,27 @@ def _ca_file(text: str) -> Path | None:
     return Path(text)
 
 
+def _proxy(text: str) -> Proxy | None:
+    try:
+        return read_proxy(text)
+    except ProxyError as error:
+        raise _WrongError(str(error)) from None
+
+
+def _proxies(
+    hosts: Mapping[ApnsEnv, Endpoint], own: Proxy | None, transport: str, environment: Mapping[str, str]
+) -> dict[ApnsEnv, Proxy]:
+    """The way to each environment. Raises ProxyError, which names the variable."""
+    urls = {env: f"https://{Proxy(*endpoint)}" for env, endpoint in hosts.items()}
+    found = {env: proxy_for(url, environment, own) for env, url in urls.items()}
+    proxies = {env: proxy for env, proxy in found.items() if proxy}
+    if transport == "aioapns" and proxies:
+        raise ProxyError(
+            "APNS_TRANSPORT aioapns goes through no proxy: take lean, or name APNs' hosts in NO_PROXY"
+        )
+    return proxies
+
+
 def _transport(text: str) -> str:
     if text not in ("lean", "aioapns"):
         raise _WrongError("must be lean (the relay's own) or aioapns (the package's)")
@@ -163,7 +203,8 @@ class Variable(NamedTuple):
 VARIABLES: dict[str, Variable] = {
     "APNS_TEAM_ID": Variable(None, _identifier, "the 10 characters of your Apple developer team"),
     "APNS_KEY_ID": Variable(None, _identifier, "the 10 characters of your APNs key"),
-    "APNS_PRIVATE_KEY": Variable(None, _private_key, "the PEM text of the key's .p8 file"),
+    "APNS_PRIVATE_KEY": Variable(None, _private_key, "the text of the key's .p8 file: PEM, on one line with \\n, or base64"),
+    "APNS_PRIVATE_KEY_FILE": Variable("", lambda text: _key_file(text) if text else None, "or the path of that file"),
     "APNS_DEFAULT_BUNDLE_ID": Variable(None, _bundle_id, "the app, for phones that do not name theirs"),
     "PORT": Variable("8787", _port, "where the relay listens"),
     "RELAY_HOST": Variable("127.0.0.1", _host, "the address it listens on; 0.0.0.0 for all"),
@@ -172,6 +213,7 @@ VARIABLES: dict[str, Variable] = {
     "APNS_HOST_PRODUCTION": Variable("api.push.apple.com:443", _endpoint, "host:port for App Store and TestFlight tokens"),
     "APNS_CA_FILE": Variable("", _ca_file, "CA to trust instead of the system's, for a sandbox"),
     "APNS_TRANSPORT": Variable("lean", _transport, "lean: the relay's own HTTP/2; aioapns: that of the package"),
+    "APNS_PROXY": Variable("", _proxy, "http://[USER:PASSWORD@]HOST:PORT, the proxy to APNs (else HTTPS_PROXY; none to the hosts in NO_PROXY)"),
     "APNS_PUSH_DEADLINE": Variable("10", _seconds, "seconds until an unanswered push counts as maybe sent"),
     "RELAY_EVENT_DEADLINE": Variable("5", _seconds, "seconds after which /v1/event answers and reports the rest as queued"),
     "RELAY_DELIVERY_DAYS": Variable("30", _days, "days that the row of a finished push stays in delivery_log"),
@@ -191,19 +233,50 @@ def _read(name: str, environment: Mapping[str, str]) -> Any:
     return variable.read(text)
 
 
-def load(environment: Mapping[str, str]) -> Settings:
-    """The settings in `environment`. Raises SettingsError naming every variable at fault."""
+def _read_all(environment: Mapping[str, str], wrong: list[str]) -> dict[str, Any]:
+    """Every variable; what is wrong is added to `wrong`."""
     values: dict[str, Any] = {}
-    wrong: list[str] = []
     for name in VARIABLES:
         try:
             values[name.lower()] = _read(name, environment)
         except _WrongError as error:
             wrong.append(f"{name} {error}")
+    return values
+
+
+def _one_key(values: dict[str, Any], wrong: list[str]) -> None:
+    """The text or the file, and of two ids what can be seen: whether each is where it belongs."""
+    of_file = values.pop("apns_private_key_file", _FAULTY)
+    missing = next((fault for fault in wrong if fault.startswith("APNS_PRIVATE_KEY is missing")), None)
+    if of_file and missing:
+        wrong.remove(missing)
+        values["apns_private_key"] = of_file
+    elif of_file and of_file is not _FAULTY:
+        wrong.append("APNS_PRIVATE_KEY_FILE is set, and so is APNS_PRIVATE_KEY: keep one of them")
+    key, key_id = values.get("apns_private_key"), values.get("apns_key_id")
+    if key and key_id and key.id_of_file not in (None, key_id):
+        wrong.append("APNS_KEY_ID is not the id in the file's name: AuthKey_ID.p8, as Apple named it")
+    if key_id and key_id == values.get("apns_team_id"):
+        wrong.append(
+            "APNS_KEY_ID is the same as APNS_TEAM_ID: Apple shows the one with the key, the other as membership"
+        )
+    if key:
+        values["apns_private_key"] = key.pem
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """The settings in `environment`. Raises SettingsError naming every variable at fault."""
+    wrong: list[str] = []
+    values = _read_all(environment, wrong)
+    _one_key(values, wrong)
     if wrong:
         raise SettingsError("; ".join(wrong))
     hosts: dict[ApnsEnv, Endpoint] = {
         "sandbox": values.pop("apns_host_sandbox"),
         "production": values.pop("apns_host_production"),
     }
-    return Settings(apns_hosts=hosts, **values)
+    try:
+        proxies = _proxies(hosts, values.pop("apns_proxy"), values["apns_transport"], environment)
+    except ProxyError as error:
+        raise SettingsError(str(error)) from None
+    return Settings(apns_hosts=hosts, apns_proxies=proxies, **values)

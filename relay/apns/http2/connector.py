@@ -1,14 +1,18 @@
-"""Opens connections to one host: TCP, TLS (always verified) and the server's first SETTINGS; and when the next attempt may be."""
+"""Opens connections to one host: TCP, through a proxy if need be, TLS (always verified) and the server's first SETTINGS; and
+when the next attempt may be.
+"""
 
 import asyncio
 import random
+import re
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from relay.apns.http2.connection import ApnsConnection, Owner, SignedAt
 from relay.backoff import Backoff
+from relay.proxy import Proxy
 
 CONNECT_SECONDS = 5.0
 """For TCP, TLS and SETTINGS together."""
@@ -73,9 +77,17 @@ class Connector:
     """The way to one host. `serial` counts the provider tokens that were signed so far."""
 
     def __init__(
-        self, *, host: str, port: int, tls: ssl.SSLContext, sign: SignedAt, serial: Callable[[], int]
+        self,
+        *,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext,
+        sign: SignedAt,
+        serial: Callable[[], int],
+        proxy: Proxy | None = None,
     ) -> None:
         self._host, self._port, self._tls, self._sign, self._serial = host, port, tls, sign, serial
+        self._proxy = proxy
         self._host_name = f"[{host}]" if ":" in host else host  # RFC 3986 3.2.2
         self.address: Final = f"{self._host_name}:{port}"
 
@@ -92,22 +104,110 @@ class Connector:
             raise ConnectionResetError(str(error) or "reset during the TLS handshake") from error
 
     async def _connected(self, owner: Owner) -> ApnsConnection:
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: ApnsConnection(
+        def connection_of() -> ApnsConnection:
+            return ApnsConnection(
                 authority=self._host_name if self._port == 443 else self.address,
                 sign=self._sign,
                 owner=owner,
                 serial=self._serial(),
-            ),
-            self._host,
-            self._port,
-            ssl=self._tls,
-            happy_eyeballs_delay=NEXT_ADDRESS_SECONDS,
-            ssl_shutdown_timeout=TLS_CLOSE_SECONDS,
-        )
+            )
+
+        if self._proxy is None:
+            connection = await self._direct(connection_of)
+        else:
+            connection = await self._tunnelled(self._proxy, connection_of)
         try:
             await connection.settings_received()
         except BaseException:
             connection.abort()
             raise
         return connection
+
+    async def _direct(self, connection_of: Callable[[], ApnsConnection]) -> ApnsConnection:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            connection_of,
+            self._host,
+            self._port,
+            ssl=self._tls,
+            happy_eyeballs_delay=NEXT_ADDRESS_SECONDS,
+            ssl_shutdown_timeout=TLS_CLOSE_SECONDS,
+        )
+        return connection
+
+    async def _tunnelled(self, proxy: Proxy, connection_of: Callable[[], ApnsConnection]) -> ApnsConnection:
+        """TLS with the host itself, through the proxy: it sees where to, and nothing else."""
+        loop = asyncio.get_running_loop()
+        try:
+            transport, tunnel = await loop.create_connection(
+                lambda: _Tunnel(self.address, proxy),
+                proxy.host,
+                proxy.port,
+                ssl=ssl.create_default_context() if proxy.tls else None,
+                happy_eyeballs_delay=NEXT_ADDRESS_SECONDS,
+            )
+        except OSError as error:
+            raise OSError(f"the proxy {proxy}: {error}") from error
+        try:
+            await tunnel.is_open
+            connection = connection_of()
+            secured = await loop.start_tls(
+                transport,
+                connection,
+                self._tls,
+                server_hostname=self._host,
+                ssl_shutdown_timeout=TLS_CLOSE_SECONDS,
+            )
+        except BaseException:
+            transport.abort()
+            raise
+        if secured is None:  # typeshed: a transport that is closed already
+            raise ConnectionResetError(f"the proxy {proxy} closed the connection")
+        connection.connection_made(secured)
+        return connection
+
+
+MAX_PROXY_ANSWER: Final = 16 * 1024
+
+
+class _Tunnel(asyncio.Protocol):
+    """Asks a proxy for the way to `address` (RFC 9110 9.3.6). `is_open` is done when it is granted; else it is an OSError."""
+
+    def __init__(self, address: str, proxy: Proxy) -> None:
+        self._address, self._proxy = address, proxy
+        self._head = b""
+        self.is_open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The proxy listens."""
+        authorization = self._proxy.authorization
+        fields = [f"CONNECT {self._address} HTTP/1.1", f"Host: {self._address}"]
+        fields += [f"Proxy-Authorization: {authorization}"] if authorization else []
+        cast(asyncio.Transport, transport).write("\r\n".join([*fields, "", ""]).encode())
+
+    def data_received(self, data: bytes) -> None:
+        """Wait for the whole head of the answer: what follows it belongs to the host."""
+        self._head += data
+        head, ended, rest = self._head.partition(b"\r\n\r\n")
+        if self.is_open.done() or not (ended or len(head) > MAX_PROXY_ANSWER):
+            return
+        status = _PROXY_STATUS.match(head)
+        if status is None or not ended or rest:
+            self._fail("does not answer as an HTTP proxy does")
+        elif status[1] == b"407":
+            self._fail("wants another user name or password (407)")
+        elif not status[1].startswith(b"2"):
+            self._fail(f"refuses to connect to {self._address} ({status[1].decode()})")
+        else:
+            self.is_open.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It hung up."""
+        self._fail(f"closed the connection{f': {exc}' if exc else ''}")
+
+    def _fail(self, how: str) -> None:
+        if not self.is_open.done():
+            self.is_open.set_exception(ConnectionError(f"the proxy {self._proxy} {how}"))
+            self.is_open.exception()  # nobody may be waiting for it any more
+
+
+_PROXY_STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?![0-9])")

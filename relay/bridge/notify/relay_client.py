@@ -1,7 +1,7 @@
 """One event to the relay, one attempt: what was replied, and what that means."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -9,6 +9,8 @@ import aiohttp
 import msgspec
 
 from relay import contract
+from relay.bridge.errors import PROXY_STATUSES, OptionError, in_words
+from relay.proxy import Proxy, ProxyError, proxy_for
 from relay.text import cut
 
 DEADLINE = 15.0
@@ -45,11 +47,13 @@ class RelayClient:
         http: aiohttp.ClientSession,
         relay_url: str,
         *,
+        proxy: Proxy | None = None,
         deadline: float = DEADLINE,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._http = http
         self._url = f"{contract.normal_relay_url(relay_url)}/v1/event"
+        self._way = through(proxy, self._url, {"Content-Type": "application/json"})
         self._timeout = aiohttp.ClientTimeout(total=deadline)
         self._clock = clock
         self.last: PostResult | None = None
@@ -62,20 +66,42 @@ class RelayClient:
         return self.last
 
     async def _post(self, event: contract.Event) -> PostResult:
-        headers = {"Content-Type": "application/json"}
         try:
             async with self._http.post(
                 self._url,
                 data=contract.encode(event),
-                headers=headers,
                 timeout=self._timeout,
                 allow_redirects=False,
+                **self._way,
             ) as response:
                 return read_reply(response.status, await response.read(), response.headers.get("Retry-After"))
         except TimeoutError:
             return PostResult("retry", f"no answer within {self._timeout.total:g} s")
         except (aiohttp.ClientError, OSError) as error:
-            return PostResult("retry", f"{type(error).__name__}: {error}")
+            return PostResult("retry", in_words(error))
+
+
+def relay_proxy(relay_url: str, environment: Mapping[str, str]) -> Proxy | None:
+    """The proxy that leads to the relay. Raises OptionError."""
+    try:
+        return proxy_for(relay_url, environment)
+    except ProxyError as error:
+        raise OptionError(str(error)) from None
+
+
+def through(proxy: Proxy | None, url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The headers and the way to `url` as arguments of an aiohttp request.
+
+    User and password stand apart from the proxy's URL, which errors repeat. Of an http:// request the proxy reads the
+    headers; of an https:// one only those of its own CONNECT, and the relay never sees them.
+    """
+    headers = dict(headers or {})
+    if proxy is None:
+        return {"headers": headers}
+    own = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+    if url.startswith("https:"):
+        return {"headers": headers, "proxy": proxy.url, "proxy_headers": own}
+    return {"headers": headers | own, "proxy": proxy.url}
 
 
 def read_reply(status: int, body: bytes, retry_after: str | None = None) -> PostResult:
@@ -83,6 +109,8 @@ def read_reply(status: int, body: bytes, retry_after: str | None = None) -> Post
     said = _object(body)
     if status == 200 and said.get("ok") is True:
         return PostResult("delivered", counts={name: said.get(name) for name in COUNTS})
+    if status == 407:
+        return PostResult("retry", PROXY_STATUSES[status])
     if status >= 500 or status in RETRIED_STATUSES:
         return PostResult("retry", f"status {status}", wait=_seconds(retry_after))
     if 200 <= status < 300:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import aiohttp
 
 from relay.bridge.address import Address
-from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, Refused, Unreachable
+from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, Refused, Unreachable, in_words
 from relay.bridge.sources.wire import Malformed, decode
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class Server:
         except TimeoutError:
             raise Unreachable(f"{self.url}{_route(path)} is silent") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Unreachable(f"{self.url} does not answer ({_reason(error)})") from None
+            raise Unreachable(f"{self.url} does not answer ({in_words(error)})") from None
 
     def _check(self, response: aiohttp.ClientResponse, path: str, content_type: str) -> None:
         where = f"{self.url}{_route(path)}"
@@ -85,9 +85,3 @@ STATUS_TEXTS: dict[type[OpenCodeError], str] = {
 
 def _route(path: str) -> str:
     return path.partition("?")[0]
-
-
-def _reason(error: Exception) -> str:
-    # The texts of aiohttp's errors name hosts and ports at most; those of the operating system are the clearest part.
-    cause = getattr(error, "os_error", None) or error
-    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

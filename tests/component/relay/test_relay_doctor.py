@@ -16,6 +16,7 @@ import pytest
 from aiohttp import encode_basic_auth, web
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from http_proxy import HttpProxy
 from outcomes import answered, delivery, maybe_sent, not_sent
 from relay.apns.push import Outcome
 from relay.bridge.http.replies import push_test_event
@@ -175,7 +176,46 @@ class TestNeighbours:
     @pytest.mark.parametrize("step", ["opencode", "relay"])
     async def test_nobody_there_and_what_is_no_url(self, step: str) -> None:
         assert "must be an http" in (await self.found(step, **{f"{step}_url": "nowhere"})).said
-        assert "does not answer" in (await self.found(step)).said
+        said = (await self.found(step)).said
+        assert "does not answer (nothing listens there)" in said  # in words: no name of a class
+
+
+class TestProxy:
+    """The relay behind HTTP_PROXY and its kin (appleboy/gorush#108)."""
+
+    async def relay_found(self, environment: dict[str, str], relay_url: str) -> Finding:
+        options = BridgeOptions(NOWHERE, relay_url, relay_secret=SECRET)
+        found = (await examined(Case(options, environment, push=False)))["relay"]
+        assert "hunter2" not in repr(found)
+        return found
+
+    async def test_the_relay_is_asked_through_it(self) -> None:
+        health = {"ok": True, "devices": 7, "deliveries": 1}
+        async with (
+            TestNeighbours().server(lambda _: web.json_response(health)) as url,
+            HttpProxy({"relay.example": int(url.rpartition(":")[2])}).listening() as proxy,
+        ):
+            environment = {"HTTP_PROXY": f"http://me:hunter2@127.0.0.1:{proxy.port}"}
+            found = await self.relay_found(environment, "http://relay.example")
+            assert (found.result, found.said) == ("ok", "http://relay.example knows 7 phone(s) in all")
+            assert proxy.targets == ["http://relay.example/health"]
+            assert (await self.relay_found(environment, url)).result == "ok"
+            assert len(proxy.asked) == 1  # this machine is asked directly
+
+    async def test_it_says_that_the_proxy_is_in_the_way(self) -> None:
+        async with HttpProxy(authorization="Basic x").listening() as proxy:
+            environment = {"ALL_PROXY": f"http://me:hunter2@127.0.0.1:{proxy.port}"}
+            said = [
+                (await self.relay_found(environment, f"{scheme}://relay.example")).said
+                for scheme in ("http", "https")
+            ]
+        why = "the proxy wants another user name or password (407)"
+        assert said == [
+            f"http://relay.example is no relay: {why}",
+            f"https://relay.example does not answer ({why}), asked through the proxy 127.0.0.1:{proxy.port}",
+        ]
+        found = await self.relay_found({"HTTPS_PROXY": "ftp://hunter2"}, "https://relay.example")
+        assert found.said.startswith("HTTPS_PROXY must be http://HOST:PORT")
 
 
 class TestSecret:

@@ -1,6 +1,7 @@
 """Gateways of both transports, and a server whose every answer, and misbehaviour, is written in the test."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from component.transport.sending import BuildGateway, Clock
 from misbehaving_apns import MisbehavingApns
 from relay.apns.gateway import Gateway, ProviderToken, Transport, build_gateway
 from relay.apns.http2 import pool
+from relay.proxy import Proxy
 from waiting import PATIENCE, eventually
 
 
@@ -45,6 +47,7 @@ async def build(
         deadline: float | None = None,
         hang: float = 1.0,
         ca_file: Path | None = certificates.ca_file,
+        proxy: Proxy | None = None,
         **ports: int,
     ) -> Gateway:
         gateway = build_gateway(
@@ -58,6 +61,7 @@ async def build(
             deadline=deadline or (hang if hangs else PATIENCE),
             now=clock,
             monotonic=clock.monotonic,
+            proxies={"production": proxy} if proxy else {},
         )
         built.append(gateway)
         return gateway
@@ -87,3 +91,10 @@ async def raw_server(certificates: Certificates) -> AsyncIterator[Callable[..., 
     yield serve
     for server in servers:
         server.close()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """Where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

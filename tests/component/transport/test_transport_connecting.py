@@ -20,13 +20,6 @@ from relay.apns.http2 import connector
 # Connecting.
 
 
-@pytest.fixture
-def unused_port() -> int:
-    """Where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 async def test_nobody_listens(
     build: BuildGateway, clock: Clock, unused_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,22 +5,21 @@ from pathlib import Path
 
 import pytest
 import trustme
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-)
 
+from relay.contract import ApnsEnv
+from relay.proxy import Proxy
 from relay.server.settings import VARIABLES, Endpoint, Settings, SettingsError, load
 
 Environment = Callable[..., dict[str, str]]
 
 GOOD = {
     "APNS_TRANSPORT": [("lean", "lean"), (" aioapns ", "aioapns"), ("", "lean")],
-    "APNS_TEAM_ID": [("TEAM123456", "TEAM123456"), (" abcdef7890 ", "abcdef7890")],
-    "APNS_KEY_ID": [("KEY1234567", "KEY1234567")],
+    "APNS_TEAM_ID": [("TEAM123456", "TEAM123456"), (" abcdef7890 ", "ABCDEF7890")],
+    "APNS_KEY_ID": [
+        ("KEY1234567", "KEY1234567"),
+        ("key1234567", "KEY1234567"),
+        ('"KEY1234567"', "KEY1234567"),
+    ],
     "APNS_DEFAULT_BUNDLE_ID": [("com.example.app-2", "com.example.app-2")],
     "PORT": [("1", 1), ("65535", 65535), ("", 8787), ("undefined", 8787), ("null", 8787), ("  ", 8787)],
     "RELAY_HOST": [("0.0.0.0", "0.0.0.0"), ("::1", "::1"), ("relay.example", "relay.example")],
@@ -43,7 +42,14 @@ GOOD = {
 BAD = {
     "APNS_TRANSPORT": ["LEAN", "http2", "hunter"],
     "APNS_TEAM_ID": ["", "undefined", "TEAM12345", "TEAM1234567", "TEAM-23456", "TEAM12345ü"],
-    "APNS_KEY_ID": ["", "null", "key"],
+    "APNS_KEY_ID": ["", "null", "key", "TEAM123456", "team123456"],
+    "APNS_PRIVATE_KEY_FILE": ["/nowhere/hunter.p8", "/", "\0"],
+    "APNS_PROXY": [
+        "socks5://me:hunter2@proxy:1080",
+        "http://",
+        "http://me:hunter2@proxy:0",
+        "http://proxy:hunter",
+    ],
     "APNS_PRIVATE_KEY": [
         "",
         "key",
@@ -130,24 +136,6 @@ def test_a_ca_file(environment: Environment, tmp_path: Path) -> None:
         load(environment(APNS_CA_FILE=f"{tmp_path}/ca.pem"))
 
 
-def test_the_key_may_have_escaped_newlines(environment: Environment, private_key: str) -> None:
-    escaped = private_key.replace("\n", "\\n")
-    assert load(environment(APNS_PRIVATE_KEY=escaped)).apns_private_key == private_key
-
-
-@pytest.mark.parametrize("kind", ["rsa", "p-384", "encrypted"])
-def test_the_wrong_kind_of_key(environment: Environment, kind: str) -> None:
-    key = {
-        "rsa": lambda: rsa.generate_private_key(65537, 2048),
-        "p-384": lambda: ec.generate_private_key(ec.SECP384R1()),
-        "encrypted": lambda: ec.generate_private_key(ec.SECP256R1()),
-    }[kind]()
-    cipher = BestAvailableEncryption(b"x") if kind == "encrypted" else NoEncryption()
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, cipher).decode()
-    with pytest.raises(SettingsError, match=r"APNS_PRIVATE_KEY must be"):
-        load(environment(APNS_PRIVATE_KEY=pem))
-
-
 def test_one_message_names_all_faults() -> None:
     with pytest.raises(SettingsError) as caught:
         load({"PORT": "x", "RELAY_DELIVERY_DAYS": "y"})
@@ -157,7 +145,9 @@ def test_one_message_names_all_faults() -> None:
 
 
 def test_secrets_do_not_show(environment: Environment, private_key: str) -> None:
-    settings = load(environment(DATABASE_URL="mysql://u:hunter2@h/n"))
+    settings = load(
+        environment(DATABASE_URL="mysql://u:hunter2@h/n", APNS_PROXY="http://me:hunter2@proxy.example:3128")
+    )
     assert "hunter2" not in repr(settings)
     assert private_key.splitlines()[1] not in repr(settings)
 
@@ -165,5 +155,39 @@ def test_secrets_do_not_show(environment: Environment, private_key: str) -> None
 def test_every_variable_is_tried_here_and_explained() -> None:
     hosts = {"APNS_HOST_SANDBOX", "APNS_HOST_PRODUCTION"}
     assert set(VARIABLES) == set(BAD)
-    assert set(VARIABLES) == set(GOOD) | hosts | {"APNS_PRIVATE_KEY"}
+    assert set(VARIABLES) == set(GOOD) | hosts | {"APNS_PRIVATE_KEY", "APNS_PRIVATE_KEY_FILE", "APNS_PROXY"}
     assert all(variable.about for variable in VARIABLES.values())
+
+
+# The proxy to APNs.
+
+PROXY = Proxy("proxy.example", 3128)
+VALUE = "http://proxy.example:3128"
+
+
+@pytest.mark.parametrize(
+    ("variables", "through"),
+    [
+        ({}, set()),
+        ({"HTTPS_PROXY": VALUE}, {"sandbox", "production"}),
+        ({"APNS_PROXY": VALUE, "HTTPS_PROXY": "http://other.example"}, {"sandbox", "production"}),
+        ({"https_proxy": VALUE, "NO_PROXY": "api.push.apple.com"}, {"sandbox"}),
+        ({"HTTPS_PROXY": VALUE, "APNS_HOST_SANDBOX": "127.0.0.1:2197"}, {"production"}),
+        ({"HTTPS_PROXY": VALUE, "APNS_HOST_SANDBOX": "[::1]:2197"}, {"production"}),
+        ({"HTTPS_PROXY": VALUE, "APNS_HOST_SANDBOX": "[2001:db8::1]:2197"}, {"sandbox", "production"}),
+        ({"HTTP_PROXY": VALUE}, set()),
+    ],
+)
+def test_a_proxy(environment: Environment, variables: dict[str, str], through: set[ApnsEnv]) -> None:
+    assert load(environment(**variables)).apns_proxies == dict.fromkeys(through, PROXY)
+
+
+def test_a_wrong_https_proxy_is_named(environment: Environment) -> None:
+    with pytest.raises(SettingsError, match=r"^HTTPS_PROXY must be http://HOST:PORT"):
+        load(environment(HTTPS_PROXY="socks5://me:hunter2@proxy.example"))
+
+
+def test_aioapns_goes_through_none_and_says_so(environment: Environment) -> None:
+    with pytest.raises(SettingsError, match="APNS_TRANSPORT aioapns goes through no proxy"):
+        load(environment(APNS_TRANSPORT="aioapns", HTTPS_PROXY=VALUE))
+    load(environment(APNS_TRANSPORT="aioapns", HTTPS_PROXY=VALUE, NO_PROXY="push.apple.com"))
