@@ -36,7 +36,10 @@ def _after(traffic: list[Traffic], number: int, say: Callable[[str], None]) -> l
     portion = max(1, min(200, number // len(traffic)))
     while (sent := sum(one.sent for one in traffic)) < whole:
         least = min(traffic, key=lambda one: one.sent)
+        known = len(least.faults)
         least.send(min(portion, whole - sent))
+        for fault in least.faults[known:]:
+            say(f"fault: {fault[:1000]}")
         say(f"{sum(one.sent for one in traffic)} requests, {sum(len(one.faults) for one in traffic)} faults")
     return [one.process.usage() for one in traffic]
 

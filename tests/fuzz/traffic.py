@@ -103,7 +103,7 @@ class Traffic:
             return f"the document describes no such reply: {error!r}"
         return ""
 
-    def _send(self, request: requests.PreparedRequest) -> requests.Response | None:
+    def _send(self, request: requests.PreparedRequest, again: bool = True) -> requests.Response | None:
         """The reply, if there is one and it ended."""
         began = time.monotonic()
         try:
@@ -113,6 +113,10 @@ class Traffic:
                 kind = response.headers.get("Content-Type", "").partition(";")[0]
                 text = b"" if kind == "text/event-stream" else response.content
         except requests.RequestException as error:
+            # A server may close a connection after any reply, as for a GET whose body it did not read; a client sends what
+            # is idempotent again (RFC 9112 section 9.3.1).
+            if again and "RemoteDisconnected" in str(error) and request.method == "GET":
+                return self._send(request, again=False)
             self.statuses[0] += 1
             self._fault(request, f"{type(error).__name__}: {error}")
             return None
