@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from relay import contract
 from relay.apns.payload import room_for_body
 from relay.bridge.errors import OptionError
+from relay.bridge.notify.said import last_words
 from relay.bridge.notify.source import Change, Kind
 from relay.bridge.notify.text import (
+    MAX_CARD,
     MAX_UNITS,
     MAX_WORDS,
     card_title,
@@ -40,7 +42,7 @@ STATUSES: dict[Kind, contract.Status] = {
 """What the card shows then. A `progress` event with status complete or error ends the card without ringing."""
 
 DEFAULT_TEXTS: dict[Kind, str] = {
-    "complete": "Session complete.",
+    "complete": EVENT_KINDS["complete"].message,
     "asked": EVENT_KINDS["permission"].body,
     "error": EVENT_KINDS["error"].body,
     "stopped": "Stopped",
@@ -130,7 +132,6 @@ def event(
     """
     kind = EVENT_TYPES.get(change.kind)
     rings = kind in alerts
-    fitted = fit_request if change.kind == "asked" else fit
     ring_title = title_of(kind, title) if kind and rings else None
     return contract.Event(
         secret=sender.secret,
@@ -142,7 +143,7 @@ def event(
         content_state=contract.ContentState(
             status=STATUSES[change.kind],
             session_title=card_title(title),
-            last_message=fitted(text) or DEFAULT_TEXTS[change.kind],
+            last_message=_brief(change, text) or DEFAULT_TEXTS[change.kind],
         ),
         event_id=change_id(change, sender),
     )
@@ -150,6 +151,8 @@ def event(
 
 def _body(change: Change, title: str, text: str, sender: Sender) -> str:
     """A request whole if the alert has room for it, else without its middle; everything else in a few words."""
+    if change.kind == "complete":
+        return last_words(text) or DEFAULT_TEXTS["complete"]
     if change.kind != "asked":
         return shorten(text) or DEFAULT_TEXTS[change.kind]
     room = room_for_body(
@@ -158,9 +161,15 @@ def _body(change: Change, title: str, text: str, sender: Sender) -> str:
     return request_in_bytes(text, room) or DEFAULT_TEXTS[change.kind]
 
 
+def _brief(change: Change, text: str) -> str:
+    if change.kind == "complete":
+        return last_words(text, MAX_CARD)
+    return fit_request(change.brief or text) if change.kind == "asked" else fit(text)
+
+
 def title_of(kind: contract.EventType, session_title: str | None) -> str:
     """The session's title, else `Session <type>`, with the prefix of its kind, but never twice."""
-    title = (session_title or "").strip() or f"Session {kind}"
+    title = sentence(session_title or "") or f"Session {kind}"
     prefix = EVENT_KINDS[kind].title_prefix
     if title.casefold().startswith(prefix.strip().casefold()):
         prefix = ""

@@ -17,7 +17,8 @@ class Change:
 
     - `started`: a root session's run began; `progress`: what its card shows may be different now.
     - `asked`, `answered`: a permission or question (`subject_id` is its id) waits for the user, or does not wait any
-      more, because it was answered, or because its session stopped or was deleted. `text` says what is asked.
+      more, because it was answered, or because its session stopped or was deleted. `text` says what is asked; `brief` says
+      it in the few words of a card, where it is not simply shortened. Asked again: now more is known of it.
     - `complete`, `error`: the run ended; `subject_id` is the id of its newest message, or of the event that ended it if
       no message was seen. `text` holds the error's own words.
     - `perhaps_complete`: the same, unless it starts again within seconds: what it waited for has just ended.
@@ -31,6 +32,7 @@ class Change:
     session_id: str
     subject_id: str = ""
     text: str = field(default="", compare=False)
+    brief: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

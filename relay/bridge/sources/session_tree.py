@@ -1,11 +1,19 @@
 """The tree of sessions: who is whose child, what is known of each, and the changes that wait for their root. Pure."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 from relay.bridge.notify.source import Change, Kind
+from relay.bridge.notify.text import sentence
+from relay.text import cut
+
+UNTITLED = re.compile(r"(?:New|Child) session - \d{4}-\d\d-\d\dT[\d:.]+Z$")
+"""OpenCode's title until its model has made one, which may be never (anomalyco/opencode#20501); generation 2 has none."""
+MAX_NAME = 60
+"""Characters of the first words that stand for a title; OpenCode's own titles are at most 50."""
 
 
 @dataclass(slots=True)
@@ -15,18 +23,27 @@ class TreeSession:
     - `learnt`: its parent and title are known, or cannot be; `requested`: they are being asked for.
     - `running`: its beginning was reported, and not yet its end.
     - `newest_id`: its newest message; `ended_id`: what that was when a run last ended.
+    - `prompt`: the person's first words in it.
     - `pending`: open requests, oldest first, each with the number of the event that asked it.
     """
 
     learnt: bool = False
     requested: bool = False
     title: str | None = None
+    prompt: str = ""
     parent_id: str | None = None
     directory: str | None = None
     running: bool = False
     newest_id: str = ""
     ended_id: str = ""
     pending: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str | None:
+        """Its title; until OpenCode gives it one, the person's first words, shortened."""
+        if self.title and not UNTITLED.match(self.title):
+            return self.title
+        return cut(sentence(self.prompt), MAX_NAME) or None
 
     @property
     def quiet(self) -> bool:
@@ -66,6 +83,8 @@ class Described(Protocol):
 CHILD_KINDS: frozenset[Kind] = frozenset({"asked", "answered"})
 """Of a child only what the user must answer is reported."""
 
+MAX_PROJECTS = 1000
+"""So many folders are told apart."""
 MAX_HELD = 100
 """Changes of one session that wait for its root; older ones are outdated by then."""
 
@@ -79,6 +98,7 @@ class SessionTree(Generic[S]):
         self._sessions: OrderedDict[str, S] = OrderedDict()  # least recently seen first
         self._deleted: OrderedDict[str, None] = OrderedDict()
         self._held: dict[str, list[Change]] = {}  # by session, until its root is known
+        self._projects: OrderedDict[str, None] = OrderedDict()  # directories of roots
 
     def __len__(self) -> int:
         """Sessions remembered."""
@@ -104,6 +124,24 @@ class SessionTree(Generic[S]):
             self._forget_quiet(session_id)
         return session
 
+    def title(self, session_id: str) -> str | None:
+        """What a session is called; with its folder's name if sessions of several folders are known."""
+        session = self._sessions.get(session_id)
+        name = session.name if session else None
+        if session is None or name is None or not session.directory or len(self._projects) < 2:
+            return name
+        return f"{name} ({self._folder(session.directory)})"
+
+    def _folder(self, directory: str) -> str:
+        """The last name of a path, or its last two if another path ends in the same one."""
+        parts = [part for part in re.split(r"[\\/]", directory) if part]
+        alike = [
+            other
+            for other in self._projects
+            if other != directory and parts[-1:] == re.split(r"[\\/]", other)[-1:]
+        ]
+        return "/".join(parts[-2:] if alike else parts[-1:]) or directory
+
     def root(self, session_id: str) -> str:
         """Up the chain of parents: the root, or the first session on the way that is not learnt or deleted."""
         while (session := self._sessions.get(session_id)) and session.parent_id:
@@ -120,6 +158,8 @@ class SessionTree(Generic[S]):
             session.title = info.title or session.title
             session.parent_id = session.parent_id or self._parent(session_id, info)
             session.directory = info.directory or session.directory
+            if session.directory and not session.parent_id:
+                remember(self._projects, session.directory, MAX_PROJECTS)
         return self._release()
 
     def _parent(self, session_id: str, info: Described) -> str | None:
@@ -137,10 +177,12 @@ class SessionTree(Generic[S]):
             changes.append(Change("stopped", root, session.end_subject(event_id)))
         return changes + self._release()
 
-    def report(self, session_id: str, kind: Kind, subject_id: str, text: str = "") -> list[Change]:
+    def report(
+        self, session_id: str, kind: Kind, subject_id: str, text: str = "", brief: str = ""
+    ) -> list[Change]:
         """The change as it is reported under the root, with all that waited; nothing while the root is not learnt."""
         held = self._held.setdefault(session_id, [])
-        held.append(Change(kind, session_id, subject_id, text))
+        held.append(Change(kind, session_id, subject_id, text, brief))
         del held[:-MAX_HELD]
         return self._release()
 
@@ -179,7 +221,7 @@ def remember(ids: OrderedDict[str, None], new: str, limit: int) -> None:
 
 def _under(root: str, held: list[Change]) -> list[Change]:
     return [
-        Change(change.kind, root, change.subject_id, change.text)
+        replace(change, session_id=root)
         for change in held
         if change.session_id == root or change.kind in CHILD_KINDS
     ]

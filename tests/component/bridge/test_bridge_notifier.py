@@ -294,7 +294,7 @@ class TestTexts:
     ) -> None:
         notifier.notify(Change("complete", "ses_a", "msg_1"))
         await notifier.close(1)
-        assert [event.body for event in sent.events] == ["Session complete."]
+        assert [event.body for event in sent.events] == ["Done"]
         assert 'no text sessionID=ses_a reason="nobody there"' in caplog.text
 
     async def test_too_many_ends_at_once_cost_the_oldest(

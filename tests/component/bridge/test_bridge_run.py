@@ -84,7 +84,7 @@ async def test_a_session_nobody_knows_still_rings(stage: Stage, caplog: pytest.L
         stage.opencode.turn("ses_lost")
         await eventually(lambda: stage.relay.accepted)
     assert stage.relay.accepted[0].title == "Session complete"
-    assert stage.relay.accepted[0].body == "Session complete."
+    assert stage.relay.accepted[0].body == "Done"
     assert "unknown session sessionID=ses_lost" in caplog.text
     assert "no text sessionID=ses_lost" in caplog.text
 

@@ -66,7 +66,7 @@ ASKED = {
     "b_permission_edit": ["edit: new.txt"],
     "b_permission_webfetch": ["webfetch: http://127.0.0.1:4999/x"],
     "b_permission_external_directory": [
-        "external_directory: /etc",
+        "Outside the project, in /etc: run cat /etc/hostname > /dev/null",
         "bash: cat /etc/hostname > /dev/null",
     ],
     "g_child_session": ["bash: echo in child"],

@@ -39,9 +39,9 @@ def question(text: str, *labels: str) -> dict[str, Any]:
         ({"permission": "webfetch", "metadata": {"url": "https://example.org/x"}}, "webfetch: https://example.org/x"),
         (
             {"permission": "external_directory", "metadata": {"directories": ["/etc", "/opt"]}},
-            "external_directory: /etc, /opt",
+            "Outside the project, in /etc, /opt: use it",
         ),
-        ({"permission": "doom_loop", "patterns": ["bash"]}, "doom_loop: bash"),
+        ({"permission": "doom_loop", "patterns": ["bash"]}, "Go on although it does the same again and again? bash"),
         ({"permission": "bash", "patterns": ["npm *", "ls"]}, "bash: npm *, ls"),
         ({"permission": "bash", "metadata": {"command": 7}, "patterns": ["ls", 7]}, "bash: ls"),
         ({"permission": "bash"}, "bash"),
@@ -51,7 +51,7 @@ def question(text: str, *labels: str) -> dict[str, Any]:
          "bash: curl -H 'Authorization: *** ***' x"),
         ({"questions": [question("Which colour?", "Red", "Blue")]}, "Which colour? (Red / Blue)"),
         ({"questions": [question("Why?")]}, "Why?"),
-        ({"questions": [question("Why?", "A"), question("How?")]}, "Why? (A) (+1 more)"),
+        ({"questions": [question("Why?", "A"), question("How?")]}, "1 of 2: Why? (A) · 2 of 2: How?"),
         ({"questions": [{"question": "Why?", "options": ["odd", {"label": 7}]}]}, "Why?"),
     ],
 )  # fmt: skip

@@ -57,15 +57,17 @@ def _in(directory: str | None) -> str:
 
 
 def newest_text(messages: Sequence[SessionMessage], last_id: str = "") -> str:
-    """The assistant's newest text since the user said something, else what the user said, else "". `messages`: oldest first.
+    """The assistant's newest text since the user said something, else ""; never what the user said. `messages`: oldest first.
 
     What came after the message `last_id` belongs to a later run, if there is such a message. An answer to something
     earlier is not searched: it would be taken for the end of this run.
     """
     for message in reversed(_run(messages, last_id)):
-        text = _text(message) if message.info.role in ("assistant", "user") else ""
-        if text.strip() or message.info.role == "user":
-            return text.strip() and text
+        if message.info.role == "user":
+            return ""
+        text = _text(message) if message.info.role == "assistant" else ""
+        if text.strip():
+            return text
     return ""
 
 

@@ -38,6 +38,8 @@ ERROR_SIGNALS: dict[str, Signal] = {"MessageAbortedError": "aborted", "ContextOv
 """Errors that do not end a turn as failed; every other name does."""
 AFTER_ERRORS: frozenset[Phase] = frozenset({"failed", "aborted", "recovered"})
 """The phases in which a prompt matters: what comes after it is another turn's."""
+MAX_PROMPT = 1000
+"""Characters of a prompt that are kept; it may be a whole file."""
 ANSWER_SIGNALS: dict[str, Signal] = {"once": "approved", "always": "approved", "reject": "rejected"}
 
 
@@ -54,8 +56,7 @@ class Sessions:
 
     def title(self, session_id: str) -> str | None:
         """The newest title of the session, if one is known."""
-        session = self._tree.get(session_id)
-        return session.title if session else None
+        return self._tree.title(session_id)
 
     def directory(self, session_id: str) -> str | None:
         """The directory that the session works in, if it is known."""
@@ -65,7 +66,7 @@ class Sessions:
     def state(self, session_id: str, now_ms: float) -> contract.ContentState | None:
         """What the card of a root session shows; None if it does not run."""
         session = self._tree.get(session_id)
-        return session.state(now_ms) if session and session.running else None
+        return session.state(self.title(session_id), now_ms) if session and session.running else None
 
     def fold(self, event: Event) -> list[Change]:
         """What `event` changes. Types and shapes that are not known change nothing."""
@@ -128,6 +129,8 @@ class Sessions:
         if message.role == "user" and session.phase in AFTER_ERRORS and message.id > session.newest_id:
             changes = self._runs.signal(known.session_id, "prompt", event_id)
         session.newest_id = max(session.newest_id, message.id)
+        if message.role == "user":
+            session.prompt_id = session.prompt_id or message.id
         if message.role == "assistant" and _is_aborted(message):
             return self._runs.signal(known.session_id, "aborted", event_id)
         if message.role != "assistant" or message.finish or message.time.completed:
@@ -161,13 +164,25 @@ class Sessions:
         if child_id := background_child(doing.part):
             self._tree.session(child_id).background = True
         session = self._tree.get(doing.session_id)
+        if session is None:
+            return []
+        if doing.part.type == "text" and doing.part.message_id == session.prompt_id:
+            return self._prompted(doing, session, event_id)
+        changes = self._runs.call(doing.session_id, session, doing.part) if doing.part.type == "tool" else []
         root_id = self._tree.root(doing.session_id)
         root = self._tree.get(root_id)
-        words = _doing_words(doing, session) if session else ""
+        words = _doing_words(doing, session)
         if root is None or not words or words == root.doing:
-            return []
+            return changes
         root.doing = words
-        return self._runs.progress(root_id, event_id)
+        return changes + self._runs.progress(root_id, event_id)
+
+    def _prompted(self, doing: PartUpdated, session: Session, event_id: str) -> list[Change]:
+        """The person's first words, which name the session until it has a title."""
+        before = session.name
+        if not session.prompt and not doing.part.synthetic:
+            session.prompt = doing.part.text.strip()[:MAX_PROMPT]
+        return self._runs.progress(doing.session_id, event_id) if session.name != before else []
 
     def _on_connected(self, _: str, __: Event) -> list[Change]:
         self._runs.connected_at = self._runs.events

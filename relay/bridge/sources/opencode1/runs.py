@@ -16,11 +16,11 @@ from relay.bridge.sources.opencode1.session import (
     Session,
     Signal,
     has_stack,
-    request_words,
+    request_brief,
     retry_words,
     step,
 )
-from relay.bridge.sources.opencode1.wire import PendingRequest, RetryStatus, SessionError, ms_apart
+from relay.bridge.sources.opencode1.wire import PendingRequest, RetryStatus, SessionError, Tool, ms_apart
 from relay.bridge.sources.session_tree import SessionTree, remember
 
 MAX_SESSIONS = 4096
@@ -124,8 +124,24 @@ class Runs:
         remember(self._requests, asking.id, self._max)
         session = self.tree.session(asking.session_id)
         session.pending[asking.id] = self._touch(session)
-        words = request_words(asking, session.directory)
-        return self.tree.report(asking.session_id, "asked", asking.id, words)
+        session.asked[asking.id] = asking
+        return self._report_asked(asking.session_id, session, asking.id)
+
+    def call(self, session_id: str, session: Session, tool: Tool) -> list[Change]:
+        """A tool has another state. A request that it made before it said what it is called with is reported again."""
+        asks = [
+            one for one, asking in session.asked.items() if tool.call_id and asking.call_id == tool.call_id
+        ]
+        before = [session.asked_words(one) for one in asks]
+        session.call(tool)
+        if not tool.state.input:
+            return []
+        changed = [one for one, words in zip(asks, before, strict=True) if session.asked_words(one) != words]
+        return [change for one in changed for change in self._report_asked(session_id, session, one)]
+
+    def _report_asked(self, session_id: str, session: Session, request: str) -> list[Change]:
+        brief = request_brief(session.asked[request])
+        return self.tree.report(session_id, "asked", request, session.asked_words(request), brief)
 
     def answer(self, session_id: str, request: str) -> list[Change]:
         """A request was answered, or nobody waits for the answer any more."""
@@ -133,6 +149,7 @@ class Runs:
         session = self.tree.get(session_id)
         if session is None or session.pending.pop(request, None) is None:
             return []
+        session.asked.pop(request, None)
         return self.tree.report(session_id, "answered", request)
 
     def withdraw(self, session_id: str, session: Session) -> list[Change]:

@@ -9,15 +9,22 @@ turn goes on; an error or an abort is over for good unless a new step begins.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from relay import contract
 from relay.bridge.notify.redact import redact, redact_addresses
 from relay.bridge.notify.text import card_title, fit
-from relay.bridge.sources.opencode1.wire import PendingRequest, Question, RetryStatus, SessionError, Tool
+from relay.bridge.sources.opencode1.wire import PendingRequest, RetryStatus, SessionError, Tool
 from relay.bridge.sources.session_tree import TreeSession
+from relay.bridge.sources.wording import (
+    Permission,
+    Question,
+    card_question,
+    permission_words,
+    question_words,
+)
 
 Phase = Literal["unknown", "idle", "busy", "retry", "rejected", "aborted", "failed", "recovered"]
 """`unknown` until the first status; `recovered` is busy again after an error that was reported already."""
@@ -94,6 +101,8 @@ def step(phase: Phase, signal: Signal) -> tuple[Phase, Outcome | None]:
     return TURNS.get((phase, signal), (phase, None))
 
 
+MAX_CALLS = 64
+"""So many running tools of a session are remembered."""
 STARTING = "Starting..."
 """The first words of a card, as the plan of the Live Activity has them."""
 
@@ -111,6 +120,7 @@ class Retry:
 class Session(TreeSession):
     """One session.
 
+    - `prompt_id`: the person's first message.
     - `doing`: its newest tool or text in words.
     - `touched`: the number of the newest event by which its phase or requests may have changed; `ended_at`: what that was
       when a run last ended.
@@ -120,10 +130,12 @@ class Session(TreeSession):
       say how the run ended.
     - `background`: a subagent that its parent does not wait for; `waiting`: a root whose turn is complete, but not the work
       of its subagents in the background.
+    - `calls`: by id what its running tools are called with; `asked`: its open requests.
     """
 
     phase: Phase = "unknown"
     step_id: str | None = None
+    prompt_id: str = ""
     unobserved: bool = False
     waiting: bool = False
     background: bool = False
@@ -134,6 +146,8 @@ class Session(TreeSession):
     touched_by: str = ""
     failed_by: str = ""
     aborted_by: str = ""
+    calls: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked: dict[str, PendingRequest] = field(default_factory=dict)
 
     @property
     def quiet(self) -> bool:
@@ -145,12 +159,25 @@ class Session(TreeSession):
         """The run is over, but nobody knows how."""
         return self.unobserved and self.running and self.phase == "idle" and not self.waiting
 
-    def state(self, now_ms: float) -> contract.ContentState:
-        """What the card shows while the session runs."""
+    def call(self, tool: Tool) -> None:
+        """Remember what a tool is called with while it runs."""
+        self.calls.pop(tool.call_id, None)
+        if tool.call_id and tool.state.status in ("pending", "running"):
+            self.calls[tool.call_id] = tool.state.input
+        if len(self.calls) > MAX_CALLS:
+            del self.calls[next(iter(self.calls))]
+
+    def asked_words(self, request: str) -> str:
+        """What an open request asks, with what is known by now of the tool that asks."""
+        asking = self.asked[request]
+        return request_words(asking, self.directory, self.calls.get(asking.call_id))
+
+    def state(self, title: str | None, now_ms: float) -> contract.ContentState:
+        """What the card shows while the session runs under this title."""
         retry = self.retry if self.phase == "retry" else None
         return contract.ContentState(
             status="retry" if retry else "working",
-            session_title=card_title(self.title),
+            session_title=card_title(title),
             last_message=fit(retry.reason if retry else self.doing) or STARTING,
             retry_info=retry_info(retry.attempt, retry.next_ms, now_ms) if retry else None,
         )
@@ -160,14 +187,6 @@ class Session(TreeSession):
 # sends no titles for them, only types, metadata and inputs (observed on 1.18), and those change between releases: what
 # cannot be read leads to a shorter line, never to a lost alert.
 
-PERMISSION_KEYS: dict[str, str] = {
-    "bash": "command",
-    "edit": "filepath",
-    "webfetch": "url",
-    "external_directory": "directories",
-}
-"""By permission the field of its metadata that says what is asked; the patterns say it of all others."""
-
 INPUT_KEYS = ("command", "filePath", "path", "url", "pattern", "query", "description", "name")
 """The fields of a tool's input that say what it works on, the most telling first."""
 
@@ -175,13 +194,35 @@ _BODY_STARTS = ('{"', "<html", "<!doctype", "<HTML", "<!DOCTYPE")
 """Where a provider's answer begins inside of an error's message."""
 
 
-def request_words(asking: PendingRequest, directory: str | None) -> str:
-    """What a permission or question asks, as in "bash: npm test" or "Which colour? (Red / Blue)"; "" if it is not known."""
+def request_words(
+    asking: PendingRequest, directory: str | None, arguments: Mapping[str, Any] | None = None
+) -> str:
+    """What a permission or question asks, as in "bash: npm test" or "Which colour? (Red / Blue)"; "" if it is not known.
+
+    `arguments`: what the tool that asks is called with.
+    """
     if asking.questions:
-        more = f" (+{len(asking.questions) - 1} more)" if len(asking.questions) > 1 else ""
-        return redact(_question(asking.questions[0]) + more)
-    what = _words(asking.metadata.get(PERMISSION_KEYS.get(asking.permission, ""))) or _words(asking.patterns)
-    return redact(_joined(asking.permission, _relative(what, directory)))
+        return question_words(_questions(asking))
+    patterns = [one for one in asking.patterns if isinstance(one, str)]
+    return permission_words(
+        Permission(asking.permission, patterns, asking.metadata, arguments or {}, directory)
+    )
+
+
+def request_brief(asking: PendingRequest) -> str:
+    """A question in the few words of a card; "" for what is shortened as it is."""
+    return card_question(_questions(asking))
+
+
+def _questions(asking: PendingRequest) -> list[Question]:
+    return [
+        Question(one.question, [_label(option) for option in one.options], bool(one.multiple))
+        for one in asking.questions
+    ]
+
+
+def _label(option: Any) -> str:
+    return _words(option.get("label")) if isinstance(option, Mapping) else ""
 
 
 def error_words(failing: SessionError) -> str:
@@ -232,12 +273,6 @@ def retry_info(attempt: int, next_ms: float | None, now_ms: float) -> str:
     if next_ms is None:
         return f"Retry {attempt}"
     return f"Retry {attempt} in {max(0, math.ceil((next_ms - now_ms) / 1000))}s"
-
-
-def _question(question: Question) -> str:
-    labels = [_words(option.get("label")) for option in question.options if isinstance(option, Mapping)]
-    options = " / ".join(filter(None, labels))
-    return f"{_words(question.question)} ({options})" if options else _words(question.question)
 
 
 def _words(value: Any) -> str:

@@ -87,10 +87,11 @@ class SessionError(Wire, frozen=True, kw_only=True):
 
 
 class Question(Wire, frozen=True, kw_only=True):
-    """One question with its options (`label`, `description`)."""
+    """One question with its options (`label`, `description`), of which `multiple` may be chosen."""
 
     question: str = ""
     options: list[Any] = []
+    multiple: Any = False
 
 
 class PendingRequest(Wire, frozen=True, kw_only=True):
@@ -102,6 +103,13 @@ class PendingRequest(Wire, frozen=True, kw_only=True):
     patterns: list[Any] = []
     metadata: dict[str, Any] = {}
     questions: list[Question] = []
+    tool: Any = None
+
+    @property
+    def call_id(self) -> str:
+        """The call of a tool that asks; its part says what it is called with. "" if it is not known."""
+        called = self.tool.get("callID") if isinstance(self.tool, dict) else None
+        return called if isinstance(called, str) else ""
 
 
 class RetryStatus(Wire, frozen=True, kw_only=True):
@@ -124,6 +132,7 @@ class ToolState(Wire, frozen=True, kw_only=True):
 
     input: dict[str, Any] = {}
     title: str | None = None
+    status: str = ""
     metadata: Any = None
 
 
@@ -132,6 +141,7 @@ class Tool(Wire, frozen=True, kw_only=True):
 
     type: str = ""
     tool: str = ""
+    call_id: str = ""
     state: ToolState = ToolState()
     message_id: str = ""
     text: str = ""
