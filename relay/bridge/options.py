@@ -14,6 +14,7 @@ from relay import contract
 from relay.bridge.address import DEFAULT_USERNAME
 from relay.bridge.errors import OptionError
 from relay.bridge.notify.mapping import alert_types
+from relay.bridge.notify.notifier import RETRY_ALERT
 
 DRAIN_SECONDS = 5.0
 """For what is under way when the bridge stops."""
@@ -27,7 +28,8 @@ class BridgeOptions:
 
     `relay_secret` wins over `secret_file`; without both the secret is kept in the user's state directory.
     `advertise_hosts` are names, addresses or URLs under which phones reach OpenCode, best first. `permission_delay`
-    is in seconds: a request that is answered sooner does not ring. Only `alerts` ring. `port`: where the
+    is in seconds: a request that is answered sooner does not ring. `retry_alert`: a wait for a model that is longer (seconds)
+    rings once. Only `alerts` ring. `port`: where the
     bridge's own routes are served; 0: nowhere. `opencode_arguments`: start `opencode serve` with
     these; None: it runs already. `read_deadline`: seconds of silence after which the event stream is
     opened anew. `drain_seconds`: for what is under way when the bridge stops.
@@ -41,6 +43,7 @@ class BridgeOptions:
     username: str = DEFAULT_USERNAME
     password: str | None = field(default=None, repr=False)
     permission_delay: float = 2.0
+    retry_alert: float = RETRY_ALERT
     alerts: frozenset[contract.EventType] = contract.ALERT_TYPES
     port: int = 0
     opencode_arguments: tuple[str, ...] | None = None
@@ -96,6 +99,8 @@ def add_bridge_arguments(command: ArgumentParser, environment: Environment) -> N
     add = command.add_argument
     add("--permission-delay", type=_seconds, default=2.0, metavar="SECONDS",
         help="a request answered sooner does not ring (%(default)s)")  # fmt: skip
+    add("--retry-alert", type=_seconds, default=RETRY_ALERT, metavar="SECONDS",
+        help="a model that keeps a session waiting for longer rings once; 0: never (%(default)s)")  # fmt: skip
     add("--alerts", default=ALL_ALERTS, metavar="TYPES",
         help="which events ring; the others only move the card (%(default)s)")  # fmt: skip
     add("--port", type=_port_number, default=DEFAULT_PORT,
@@ -133,6 +138,7 @@ def bridge_options(arguments: Namespace) -> BridgeOptions:
     return replace(
         pairing_options(arguments),
         permission_delay=arguments.permission_delay,
+        retry_alert=arguments.retry_alert,
         alerts=alert_types(arguments.alerts),
         port=arguments.port,
         opencode_arguments=words if arguments.start_opencode else None,

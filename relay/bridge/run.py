@@ -131,6 +131,7 @@ class _Bridge:
             self._sender,
             self._outbox,
             permission_delay=self._options.permission_delay,
+            retry_alert=self._options.retry_alert,
             alerts=self._options.alerts,
             open_runs=self._open_runs,
         )

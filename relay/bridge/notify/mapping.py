@@ -11,12 +11,13 @@ from relay import contract
 from relay.apns.payload import room_for_body
 from relay.bridge.errors import OptionError
 from relay.bridge.notify.said import last_words
-from relay.bridge.notify.source import Change, Kind
+from relay.bridge.notify.source import Change, Kind, Retry
 from relay.bridge.notify.text import (
     MAX_CARD,
     MAX_UNITS,
     MAX_WORDS,
     card_title,
+    duration,
     fit,
     fit_request,
     request_in_bytes,
@@ -24,7 +25,7 @@ from relay.bridge.notify.text import (
     shorten,
 )
 from relay.contract import ALERT_TYPES, EVENT_KINDS, FINAL_STATUSES
-from relay.text import utf16_units
+from relay.text import cut, utf16_units
 
 EVENT_TYPES: dict[Kind, contract.EventType] = {
     "complete": "complete",
@@ -48,6 +49,8 @@ DEFAULT_TEXTS: dict[Kind, str] = {
     "stopped": "Stopped",
     "interrupted": "Interrupted: OpenCode stopped before the session was done.",
 }
+
+WAITING = "The model does not answer"
 
 _START = EVENT_KINDS["start"]
 
@@ -105,6 +108,32 @@ def progress_event(
         session_id=session_id,
         content_state=_clean(state),
         event_id=event_id(sender.server_id, session_id, "progress", subject_id),
+    )
+
+
+def waiting_event(
+    change: Change,
+    retry: Retry,
+    title: str | None,
+    state: contract.ContentState,
+    now_ms: float,
+    sender: Sender,
+) -> contract.Event:
+    """A model keeps the session waiting for long. It rings as an error does, and the card goes on."""
+    reason = sentence(retry.reason).rstrip(".") or WAITING
+    when = f" in {duration((retry.next_ms - now_ms) / 1000)}" if retry.next_ms else ""
+    again = f". Next try{when}."
+    return contract.Event(
+        secret=sender.secret,
+        server_id=sender.server_id,
+        event_type="error",
+        session_id=change.session_id,
+        title=shorten("Waiting: " + (sentence(title or "") or "Session")),
+        body=cut(reason, MAX_UNITS - utf16_units(again), utf16_units) + again,
+        content_state=_clean(state),
+        event_id=event_id(
+            sender.server_id, change.session_id, "retrying", str(int(retry.next_ms or retry.attempt))
+        ),
     )
 
 

@@ -9,15 +9,17 @@ from typing import Protocol
 from relay import contract
 from relay.bridge.errors import OpenCodeError
 from relay.bridge.keyed import CallLater, KeyedQueue, KeyedTimers, call_later
-from relay.bridge.notify.mapping import Sender, change_id, event, progress_event, start_event
-from relay.bridge.notify.source import Change, Kind, Source
-from relay.bridge.notify.throttle import Cards
+from relay.bridge.notify.mapping import Sender, change_id, event, progress_event, start_event, waiting_event
+from relay.bridge.notify.source import Change, Kind, Retry, Source
+from relay.bridge.notify.throttle import Cards, RetryAlerts
 from relay.bridge.state_file import OpenRuns
 from relay.log import line
 
 log = logging.getLogger("relay.bridge.notify.notifier")
 
 ANSWERED = "Answered"
+RETRY_ALERT = 300.0
+"""Seconds: shorter waits are over before anybody could do something about them."""
 HELD_SECONDS: dict[Kind, float] = {"stopped": 1.0, "perhaps_complete": 5.0}
 """So long an end is held back, because what comes next may take its place."""
 REPLACED_BY: dict[Kind, Kind] = {
@@ -42,7 +44,7 @@ class Notifier:
     """Puts into the outbox what became of the sessions, in order for each session.
 
     A request that is answered within `permission_delay` seconds is not sent: somebody sits at the computer, or a rule
-    answered it. Of the event types only `alerts` ring; the others move the card.
+    answered it. A model that keeps a session waiting for longer than `retry_alert` seconds rings once. Of the event types only `alerts` ring; the others move the card.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Notifier:
         outbox: Outgoing,
         *,
         permission_delay: float,
+        retry_alert: float = RETRY_ALERT,
         alerts: frozenset[contract.EventType] = contract.ALERT_TYPES,
         open_runs: OpenRuns | None = None,
         call_later: CallLater = call_later,
@@ -67,6 +70,7 @@ class Notifier:
         self._clock = clock
         self._monotonic = monotonic
         self._cards = Cards()
+        self._retry_alerts = RetryAlerts(retry_alert if "error" in alerts else 0)
         self._delays = KeyedTimers(self._ring, bound=BOUND, dropped=_log_overflow, call_later=call_later)
         self._pauses = KeyedTimers(self._show, bound=BOUND, dropped=self._show, call_later=call_later)
         self._held = KeyedTimers(self._send_held, bound=BOUND, dropped=self._send_held, call_later=call_later)
@@ -106,8 +110,15 @@ class Notifier:
             self._start(change, state)
 
     def _progress(self, change: Change) -> None:
-        state = self._source.state(change.session_id, self._clock() * 1000)
-        wait = self._cards.offer(change.session_id, state, self._monotonic()) if state else None
+        now_ms = self._clock() * 1000
+        state = self._source.state(change.session_id, now_ms)
+        if state and change.retry and self._retry_alerts.due(change.session_id, change.retry, now_ms):
+            self._wait(change, change.retry, state, now_ms)
+        elif state:
+            self._offer(change, state)
+
+    def _offer(self, change: Change, state: contract.ContentState) -> None:
+        wait = self._cards.offer(change.session_id, state, self._monotonic())
         if wait is None:
             return
         if wait > 0:
@@ -115,6 +126,13 @@ class Notifier:
         else:
             self._pauses.cancel(change.session_id)
             self._show(change)
+
+    def _wait(self, change: Change, retry: Retry, state: contract.ContentState, now_ms: float) -> None:
+        """The model keeps the session waiting for long; a request that waits for the person goes on being shown."""
+        self._pauses.cancel(change.session_id)
+        state = self._cards.begin(change.session_id, state, self._monotonic())
+        title = self._source.title(change.session_id)
+        self._send(waiting_event(change, retry, title, state, now_ms, self._sender))
 
     def _asked(self, change: Change) -> None:
         if self._permission_delay > 0:
@@ -175,6 +193,7 @@ class Notifier:
         self._open_runs.end(change.session_id, change_id(change, self._sender))
         self._pauses.cancel(change.session_id)
         self._cards.end(change.session_id)
+        self._retry_alerts.end(change.session_id)
 
     def _send(self, event: contract.Event) -> None:
         if self._texts.busy(event.session_id):

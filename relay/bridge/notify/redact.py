@@ -24,7 +24,7 @@ EDGE: Final = 512
 
 _QUOTED: Final = r"\"(?:[^\"\\]|\\.)*(?:\"|\Z)|'[^']*(?:'|\Z)|`[^`]*(?:`|\Z)"
 _VALUE: Final = rf"(?:[a-z]{{1,2}}?(?=[\"'])|\$(?='))?(?:{_QUOTED})|[^\s\"'&,;)}}\]|<>`⏎]+"
-_WORD: Final = rf"(?:{_QUOTED}|[^\s\"'|;&<>`⏎]+)"
+_WORD: Final = r"(?:\"(?:[^\"\\]|\\.)*(?:\"|\Z)|'[^']*(?:'|\Z)|[^\s\"'|;&<>`⏎]+)"
 """One argument of a command."""
 
 # By the name before it. Classes: detect-secrets' keyword (its denylist), gitleaks' generic-api-key and curl-auth-header.
@@ -63,7 +63,7 @@ _QUERY: Final = re.compile(
     r"(?i)(?P<kept>[?&#;](?:[\w-]*(?:token|key|secret|password|passwd|signature|credential|apikey)|auth|sig|pwd|code|x-amz-[\w-]+)=)(?!\$)[^\s&\"'#]{6,}"
 )
 _PROSE: Final = re.compile(
-    r"(?i)(?P<kept>\b(?:pass(?:word|phrase|code)|pin|token|api key|secret(?: key)?)\s+(?:is|was|to|ist)\s+[\"'`“]?)(?=[^\s\"'`”]*(?:\d[^\s\"'`”]*[A-Za-z]|[A-Za-z][^\s\"'`”]*\d))[^\s\"'`”,]{4,}"
+    r"(?i)(?P<kept>\b(?:pass(?:word|phrase|code)|pin|token|api key|secret(?: key)?)\s+(?:is|was|to|ist)\s+(?!\{)[\"'`“]?)(?=[^\s\"'`”]*(?:\d[^\s\"'`”]*[A-Za-z]|[A-Za-z][^\s\"'`”]*\d))[^\s\"'`”,]{4,}"
 )
 
 # By the command that takes it: each tool's manual.
@@ -114,7 +114,7 @@ _KEY: Final = re.compile(
 _INTEGRITY: Final = re.compile(r"(?i)(?:sha\d{1,3}|md5|blake\w*|h1)[-:=]$|\b(?:ssh|ecdsa|sk-ssh)-\S+ $")
 
 _REFERENCE: Final = re.compile(
-    r"""(?x) \$\w+ | \$\{ \w+ \} | \$\(.* | \$\{\{.* | \{\{.* | %\w+% | <[^>]*>? | @\w+@ | \[?redacted\]?
+    r"""(?x) \$\w+ | \$\{ \w+ \} | \$\(.* | \$\{\{.* | \{\{.* | %\w+% | %[rsd] | <[^>]*>? | @\w+@ | \[?redacted\]?
     | \*{2,} | \.{2,} | …  | x{3,} | your[-_\w]* | env: .*
     | (?:os|self|this|cls|process|config|settings|env|request|req|args|options|opts|ctx|secrets|params|user|data|response|res|import|system|deno|bun|vars|var|local|module|app|session|z|state|props|input)\b[.\[?].*
     | [a-z_$][\w$]* (?:\.[\w$]+)* [(\[] .*
@@ -272,6 +272,8 @@ def _mask_named(found: re.Match[str]) -> str:
     inner = value.strip("\"'`")
     if name.strip("-").upper() in ("PWD", "OLDPWD") or _is_reference(value) or _closes_a_quote(found):
         return found[0]
+    if _is_code(name, value, inner) or (sep.isspace() and _is_prose(found, inner)):
+        return found[0]
     if inner.isdigit() and len(inner) < 4:
         return found[0]
     is_secret = _assigned if "=" in sep or sep.isspace() else _described
@@ -283,6 +285,14 @@ def _assigned(found: re.Match[str], value: str) -> bool:
     if found["sep"].strip() in ("==", "==="):
         return _is_quoted(found["value"]) and _is_odd(value)
     return not _is_short_word(found["name"]) or (_is_odd(value) and len(value) >= 8)
+
+
+def _is_prose(found: re.Match[str], value: str) -> bool:
+    """A flag in a sentence, as in "give it by --password or a variable"."""
+    goes_on = re.match(r"[ \t]+[a-z]+(?:[ \t.,]|$)", found.string[found.end() :])
+    return bool(re.fullmatch(r"[a-z]{1,5}", value) and goes_on) or bool(
+        re.match(r"--?(?:rotate|reset|no|show)-", found["name"])
+    )
 
 
 def _described(found: re.Match[str], value: str) -> bool:
@@ -298,10 +308,28 @@ def _described(found: re.Match[str], value: str) -> bool:
         return len(value) >= 4
     goes_on = bool(re.match(r"[ \t]+[^\s#\"'}\]]", found.string[found.end() :]))
     if _is_quoted(found["value"]):
-        return '"' in found["sep"] or "'" in found["sep"] or len(value) >= 8 or _is_compound(name)
+        return (
+            '"' in found["sep"] or "'" in found["sep"] or len(value) >= (4 if _PASSWORD.search(name) else 8)
+        )
     if goes_on or len(value) < 4:
         return False
     return _is_compound(name) or bool(_PASSWORD.search(name))
+
+
+def _is_code(name: str, value: str, inner: str) -> bool:
+    """An expression of a programming language: `token=request.token`, `self._key = key`, `token: ProviderToken`, `f"{token}"`."""
+    if re.search(r"\{[A-Za-z_][\w.]*(?:\[[^\]]*\])?\}", inner) and not re.search(
+        r"\d", re.sub(r"\{[^}]*\}", "", inner)
+    ):
+        return True
+    if _is_quoted(value) or name.strip("-").isupper():
+        return False
+    own = name.rpartition(".")[2].strip("-_")
+    return inner[:1] in "{[(" or bool(
+        re.fullmatch(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", inner)
+        or re.fullmatch(rf"(?i)\w*?_?{re.escape(own)}|[a-z_]*_(?:{_ANYWHERE})", inner)
+        or re.fullmatch(r"(?:[A-Z][a-z]+){2,}", inner)
+    )
 
 
 def _is_reference(value: str) -> bool:
@@ -311,7 +339,9 @@ def _is_reference(value: str) -> bool:
         return True
     if value.startswith("'") and inner.startswith("$"):
         return bool(re.fullmatch(r"\$\{?[A-Z_]+\}?", inner))
-    return bool(_REFERENCE.fullmatch(inner)) and not inner.startswith(("_", "="))
+    if not re.search(r"[^\W_]", inner):
+        return True
+    return bool(_REFERENCE.fullmatch(inner))
 
 
 def _is_quoted(value: str) -> bool:
@@ -346,6 +376,8 @@ def _mask_long(found: re.Match[str]) -> str:
         return found[0]
     pieces = re.split(r"/", found["long"].strip("="))
     mixed = [piece for piece in pieces if len(piece) >= 32 and _is_mixed(piece)]
+    if not mixed and (found[0].startswith("0x") or any(re.fullmatch("[a-z]{4,}", piece) for piece in pieces)):
+        return found[0]
     return MASK if mixed or (_is_random(found["long"], 4.6) and _is_mixed(found["long"])) else found[0]
 
 

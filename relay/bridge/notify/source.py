@@ -12,10 +12,20 @@ Kind = Literal[
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """A model call that failed and is made again: its number, when (UNIX milliseconds), and why."""
+
+    attempt: int
+    next_ms: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What happened to a session, in words that no generation of OpenCode owns.
 
-    - `started`: a root session's run began; `progress`: what its card shows may be different now.
+    - `started`: a root session's run began; `progress`: what its card shows may be different now; `retry`: what
+      it, or a child, waits for.
     - `asked`, `answered`: a permission or question (`subject_id` is its id) waits for the user, or does not wait any
       more, because it was answered, or because its session stopped or was deleted. `text` says what is asked; `brief` says
       it in the few words of a card, where it is not simply shortened. Asked again: now more is known of it.
@@ -33,6 +43,7 @@ class Change:
     subject_id: str = ""
     text: str = field(default="", compare=False)
     brief: str = field(default="", compare=False)
+    retry: Retry | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

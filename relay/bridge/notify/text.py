@@ -1,5 +1,6 @@
 """Texts for a lock screen: one line that fits, with nothing in it that hides or must not leave the machine. Pure."""
 
+import math
 from typing import Final
 
 from relay.apns.payload import cut_json_middle
@@ -34,6 +35,18 @@ def fit(text: str, limit: int = MAX_CARD) -> str:
 def card_title(title: str | None) -> str:
     """The title of the card of a session with this title."""
     return shorten(title or "") or "OpenCode session"
+
+
+def duration(seconds: float) -> str:
+    """How long that is, rounded up, in the units that people use: "8s", "5 min", "2 h 30 min", "18 days 15 h"."""
+    if seconds <= 90:
+        return f"{max(0, math.ceil(seconds))}s"
+    minutes = math.ceil(seconds / 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return " ".join(f"{number} {unit}" for number, unit in ((hours, "h"), (minutes, "min")) if number)
+    days, hours = divmod(hours + (minutes > 0), 24)
+    return f"{days} days {hours} h" if hours else f"{days} days"
 
 
 def sentence(text: str) -> str:

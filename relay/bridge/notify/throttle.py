@@ -6,6 +6,7 @@ APNs limits how often a Live Activity may be updated and delays what is above; t
 
 from dataclasses import dataclass
 
+from relay.bridge.notify.source import Retry
 from relay.contract import PROGRESS_SECONDS, ContentState
 
 
@@ -60,6 +61,44 @@ class Throttle:
         """The run is over; nothing waits any more, and the next state goes at once."""
         self._waiting.pop(session_id, None)
         self._shown.pop(session_id, None)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A row of attempts: when it began, the newest attempt's number, and until when the person knows of it."""
+
+    since_ms: float
+    attempt: int
+    next_ms: float | None
+    known_until_ms: float = 0.0
+
+
+class RetryAlerts:
+    """Decides when it is said that a model keeps a session waiting: once a row of attempts, if it is longer than `seconds`.
+
+    A limit that refuses several children of a session at once is one row. 0: never.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._longest_ms = seconds * 1000
+        self._waiting: dict[str, Waiting] = {}
+
+    def due(self, session_id: str, retry: Retry, now_ms: float) -> bool:
+        """Whether to say it now, because of this attempt."""
+        row = self._waiting.get(session_id)
+        again = row and retry.next_ms != row.next_ms and retry.attempt <= row.attempt
+        if row is None or (again and now_ms >= row.known_until_ms):
+            row = self._waiting[session_id] = Waiting(now_ms, retry.attempt, retry.next_ms)
+        row.attempt, row.next_ms = retry.attempt, retry.next_ms
+        until = retry.next_ms or now_ms
+        if not self._longest_ms or row.known_until_ms or until - row.since_ms < self._longest_ms:
+            return False
+        row.known_until_ms = until
+        return True
+
+    def end(self, session_id: str) -> None:
+        """The run is over."""
+        self._waiting.pop(session_id, None)
 
 
 class Cards:

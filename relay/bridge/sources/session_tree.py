@@ -178,7 +178,12 @@ class SessionTree(Generic[S]):
         return changes + self._release()
 
     def report(
-        self, session_id: str, kind: Kind, subject_id: str, text: str = "", brief: str = ""
+        self,
+        session_id: str,
+        kind: Kind,
+        subject_id: str,
+        text: str = "",
+        brief: str = "",
     ) -> list[Change]:
         """The change as it is reported under the root, with all that waited; nothing while the root is not learnt."""
         held = self._held.setdefault(session_id, [])

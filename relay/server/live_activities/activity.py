@@ -115,8 +115,9 @@ class News:
 
     @property
     def ends(self) -> bool:
-        """Whether the session's run is over with it."""
-        return self.event_type in FINAL_STATUSES or self.state.status in FINAL_STATUSES
+        """Whether the session's run is over with it. An error that is tried again shows in its state, and goes on."""
+        failed = self.event_type in FINAL_STATUSES and self.state.status != "retry"
+        return failed or self.state.status in FINAL_STATUSES
 
 
 def news_of(event: Event, event_id: str, known: ContentState | None) -> News:

@@ -15,7 +15,7 @@ from relay import contract
 from relay.bridge.errors import Unreachable
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.notifier import Notifier
-from relay.bridge.notify.source import Change, SourceHealth
+from relay.bridge.notify.source import Change, Retry, SourceHealth
 from waiting import eventually
 
 
@@ -26,6 +26,7 @@ class FakeSource:
 
     def __init__(self) -> None:
         self.doing: dict[str, str] = {}
+        self.retry: Retry | None = None
         self.texts: dict[tuple[str, str], str] = {}
         self.gate = asyncio.Event()  # texts come once it is set
         self.gate.set()
@@ -44,6 +45,10 @@ class FakeSource:
 
     def state(self, session_id: str, now_ms: float) -> contract.ContentState | None:
         doing = self.doing.get(session_id)
+        if doing and self.retry:
+            return contract.ContentState(
+                status="retry", session_title="Fix it", last_message=self.retry.reason
+            )
         return doing and contract.ContentState(status="working", session_title="Fix it", last_message=doing)  # type: ignore[return-value]
 
     def title(self, session_id: str) -> str | None:
@@ -267,6 +272,47 @@ class TestCards:
         timers.turn_to(105.0)
         await eventually(lambda: len(sent.events) == 2)
         assert (sent.types(), sent.events[1].body) == (["start", "complete"], "Launched.")
+
+
+class TestRetries:
+    """A model that keeps a session waiting for hours: anomalyco/opencode#8170, #15988."""
+
+    LONG = Retry(1, 100_000.0 + 7_200_000, "Rate limit reached")
+
+    def wait(self, notifier: Notifier, source: FakeSource, retry: Retry) -> None:
+        source.doing["ses_a"], source.retry = "Starting...", retry
+        notifier.notify(Change("progress", "ses_a", "evt_9", retry=retry))
+
+    async def test_a_long_one_rings_once_and_the_card_goes_on(
+        self, running: Notifier, source: FakeSource, sent: Sent
+    ) -> None:
+        self.wait(running, source, self.LONG)
+        self.wait(running, source, Retry(2, 100_000.0 + 14_400_000, "Rate limit reached"))
+        assert sent.types() == ["start", "error"]
+        alert = sent.events[1]
+        assert (alert.title, alert.body) == ("Waiting: Fix it", "Rate limit reached. Next try in 2 h.")
+        assert alert.content_state
+        assert alert.content_state.status == "retry"
+
+    async def test_a_short_one_moves_the_card_only(
+        self, running: Notifier, source: FakeSource, sent: Sent
+    ) -> None:
+        self.wait(running, source, Retry(1, 108_000.0, "Overloaded"))
+        assert [event.event_type for event in sent.events] == ["start", "progress"]
+
+    @pytest.mark.parametrize("options", [{"retry_alert": 0.0}, {"alerts": frozenset({"complete"})}])
+    async def test_it_can_be_left_out(
+        self, make: Make, source: FakeSource, sent: Sent, options: dict[str, Any]
+    ) -> None:
+        notifier = make(**options)
+        source.doing["ses_a"] = "Starting..."
+        notifier.notify(Change("started", "ses_a", "evt_1"))
+        self.wait(notifier, source, self.LONG)
+        assert [event.event_type for event in sent.events] == ["start", "progress"]
+
+    async def test_a_session_that_does_not_run_does_not_wait(self, notifier: Notifier, sent: Sent) -> None:
+        notifier.notify(Change("progress", "ses_a", "evt_9", retry=self.LONG))
+        assert sent.events == []
 
 
 class TestTexts:

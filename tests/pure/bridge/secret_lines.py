@@ -329,6 +329,19 @@ github.com/x/y v1.2.3 h1:{R40}abc=
 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJx2mQ7rT4vB8nZ1pL5wC3dF6gH0jK2lM4nP6qRs me@host
 token: string | null
 auth: {{ user: joe }}
+return f"token {{token}} is not known"
+self._private_key = private_key
+Event(secret=sender.secret, token=token)
+device_token=(request.device_token or "").lower()
+def learn(self, token: ProviderToken) -> None:
+"WHERE secret_hash = ? AND device_token = ?"
+log.info("token=%s", token)
+give it by --password or a variable
+relay pair --rotate-secret makes a new one
+must be mysql://USER:PASSWORD@HOST:PORT/NAME
+curl localhost:8901/control/deliveries/{UUID.upper()}
+(`curl -u`, `mysql -p`). This is a net
+headers = {{"Authorization": f"Bearer {{token}}"}}
 Which database: Postgres or SQLite?
 Which colour do you want? (Red / Blue)
 print("Enter password:")

@@ -45,6 +45,8 @@ FIRST = "OPENCODE_EXPERIMENTAL_PUSH_"
         ([], {"OPENCODE_SERVER_PASSWORD": "p"}, "password", "p"),
         (["--password", "q"], {"OPENCODE_SERVER_PASSWORD": "p"}, "password", "q"),
         (["--permission-delay", "0.5"], {}, "permission_delay", 0.5),
+        ([], {}, "retry_alert", 300.0),
+        (["--retry-alert", "0"], {}, "retry_alert", 0.0),
         (["--port", "0"], {}, "port", 0),
         ([], {}, "alerts", {"complete", "permission", "error"}),
         (["--alerts", "error, permission"], {}, "alerts", {"permission", "error"}),

@@ -66,7 +66,10 @@ class Sessions:
     def state(self, session_id: str, now_ms: float) -> contract.ContentState | None:
         """What the card of a root session shows; None if it does not run."""
         session = self._tree.get(session_id)
-        return session.state(self.title(session_id), now_ms) if session and session.running else None
+        return self._state(session_id, session, now_ms) if session and session.running else None
+
+    def _state(self, session_id: str, session: Session, now_ms: float) -> contract.ContentState:
+        return session.state(self.title(session_id), self._runs.retry(session_id), now_ms)
 
     def fold(self, event: Event) -> list[Change]:
         """What `event` changes. Types and shapes that are not known change nothing."""

@@ -7,12 +7,11 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 
-from relay.bridge.notify.source import Change, Kind
+from relay.bridge.notify.source import Change, Kind, Retry
 from relay.bridge.sources.opencode1.session import (
     RUNNING,
     STARTING,
     Outcome,
-    Retry,
     Session,
     Signal,
     has_stack,
@@ -46,6 +45,7 @@ class Runs:
         self.connected_at = 0  # and so much of it before the stream was connected
         self._max = max_sessions
         self._requests: OrderedDict[str, None] = OrderedDict()
+        self._retrying: OrderedDict[str, None] = OrderedDict()  # sessions that may wait for a model
 
     def signal(
         self, session_id: str | None, signal: Signal | None, event_id: str, words: str = ""
@@ -110,10 +110,24 @@ class Runs:
     def status(self, session_id: str, status: RetryStatus, event_id: str) -> list[Change]:
         """The session is busy, idle, or tries again; other words mean nothing."""
         signal = STATUS_SIGNALS.get(status.type)
-        if signal == "retry" and not self.tree.deleted(session_id):
-            reason = retry_words(status)
-            self.tree.session(session_id).retry = Retry(status.attempt, status.next, reason)
+        if signal != "retry" or self.tree.deleted(session_id):
+            return self.signal(session_id, signal, event_id)
+        self.tree.session(session_id).retry = Retry(status.attempt, status.next, retry_words(status))
+        remember(self._retrying, session_id, self._max)
         return self.signal(session_id, signal, event_id)
+
+    def retry(self, root_id: str) -> Retry | None:
+        """What a root waits for, else what one of its children waits for longest."""
+        waits: list[Retry] = []
+        for session_id in list(self._retrying):
+            session = self.tree.get(session_id)
+            if session is None or session.phase != "retry" or session.retry is None:
+                del self._retrying[session_id]
+            elif session_id == root_id:
+                return session.retry
+            elif self.tree.root(session_id) == root_id:
+                waits.append(session.retry)
+        return max(waits, key=lambda retry: retry.next_ms or 0, default=None)
 
     def ask(self, asking: PendingRequest) -> list[Change]:
         """A permission or question waits for the user. The same one is reported once."""
@@ -177,7 +191,9 @@ class Runs:
         """What the card of the session's root shows may be different now."""
         root_id = self.tree.root(session_id)
         root = self.tree.get(root_id)
-        return [Change("progress", root_id, event_id)] if root and root.learnt and root.running else []
+        if not root or not root.learnt or not root.running:
+            return []
+        return [Change("progress", root_id, event_id, retry=self.retry(root_id))]
 
     def _turn(self, session_id: str, session: Session, kind: Kind, event_id: str, words: str) -> list[Change]:
         session.running, session.waiting = kind == "started", False

@@ -7,7 +7,6 @@ turn goes on; an error or an abort is over for good unless a new step begins.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -15,7 +14,8 @@ from typing import Any, Literal
 
 from relay import contract
 from relay.bridge.notify.redact import redact, redact_addresses
-from relay.bridge.notify.text import card_title, fit
+from relay.bridge.notify.source import Retry
+from relay.bridge.notify.text import card_title, duration, fit
 from relay.bridge.sources.opencode1.wire import PendingRequest, RetryStatus, SessionError, Tool
 from relay.bridge.sources.session_tree import TreeSession
 from relay.bridge.sources.wording import (
@@ -107,15 +107,6 @@ STARTING = "Starting..."
 """The first words of a card, as the plan of the Live Activity has them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """A model call that failed and is made again: its number, when (UNIX milliseconds), and why."""
-
-    attempt: int
-    next_ms: float | None
-    reason: str
-
-
 @dataclass(slots=True)
 class Session(TreeSession):
     """One session.
@@ -172,9 +163,8 @@ class Session(TreeSession):
         asking = self.asked[request]
         return request_words(asking, self.directory, self.calls.get(asking.call_id))
 
-    def state(self, title: str | None, now_ms: float) -> contract.ContentState:
-        """What the card shows while the session runs under this title."""
-        retry = self.retry if self.phase == "retry" else None
+    def state(self, title: str | None, retry: Retry | None, now_ms: float) -> contract.ContentState:
+        """What the card shows while the session runs under this title; `retry`: what it, or a child, waits for."""
         return contract.ContentState(
             status="retry" if retry else "working",
             session_title=card_title(title),
@@ -269,10 +259,10 @@ def retry_words(status: RetryStatus) -> str:
 
 
 def retry_info(attempt: int, next_ms: float | None, now_ms: float) -> str:
-    """ "Retry 2 in 8s"; without a known time "Retry 2"."""
+    """ "Retry 2 in 8s", "Retry 1 in 2 h"; without a known time "Retry 2"."""
     if next_ms is None:
         return f"Retry {attempt}"
-    return f"Retry {attempt} in {max(0, math.ceil((next_ms - now_ms) / 1000))}s"
+    return f"Retry {attempt} in {duration((next_ms - now_ms) / 1000)}"
 
 
 def _words(value: Any) -> str:
