@@ -47,11 +47,11 @@ async def walk(case: Case) -> AsyncIterator[Finding]:
     """
     async with aiohttp.ClientSession() as http:
         yield await check_opencode(http, case.options)
-        relay = await check_relay(http, case)
+        answers, relay = await check_relay(http, case)
         yield relay
         secret, found = check_secret(case)
         yield found
         yield await check_apns(case)
-        ready = secret if relay.result == "ok" else None
+        ready = secret if answers else None
         for finding in await check_push(http, case, ready):
             yield finding

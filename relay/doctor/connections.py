@@ -1,5 +1,7 @@
 """What the bridge needs: OpenCode and the relay answer and let it in, and there is a secret. The doctor makes none."""
 
+from email.utils import parsedate_to_datetime
+
 import aiohttp
 import msgspec
 
@@ -30,6 +32,12 @@ OPENCODE_REMEDIES: dict[type[BridgeError], str] = {
     Unreachable: "start it (opencode serve), or say where it listens by --opencode-url",
     NotOpenCode: "something else listens there: give the right --opencode-url",
 }
+CLOCKS_MAY_DIFFER = 30.0
+"""Seconds: more than a slow answer takes, less than what APNs and phones forgive."""
+CLOCK_REMEDY = (
+    "set the clock that is wrong (timedatectl set-ntp true): APNs refuses the tokens of a relay whose clock is wrong, "
+    "and phones drop what seems older than what they show"
+)
 RELAY_REMEDY = "start it (relay serve), or say where it is by --relay-url"
 
 
@@ -43,22 +51,40 @@ async def check_opencode(http: aiohttp.ClientSession, options: BridgeOptions) ->
     return Finding("opencode", "ok", f"{where.url} is OpenCode {source.health().version}")
 
 
-async def check_relay(http: aiohttp.ClientSession, case: Case) -> Finding:
-    """The relay answers."""
+async def check_relay(http: aiohttp.ClientSession, case: Case) -> tuple[bool, Finding]:
+    """Whether the relay answers, and what was found: its clock may be wrong, or this machine's."""
     given, proxy = case.options.relay_url, None
     try:
         http_url(given, "the relay URL")
         proxy = relay_proxy(given, case.environment)
-        said = await _relay_health(http, f"{contract.normal_relay_url(given)}/health", proxy)
+        url = f"{contract.normal_relay_url(given)}/health"
+        health, date = await _relay_health(http, url, proxy)
     except (BridgeError, aiohttp.ClientError, OSError) as error:
-        return Finding("relay", "fails", _words(error, given, proxy), RELAY_REMEDY)
+        return False, Finding("relay", "fails", _words(error, given, proxy), RELAY_REMEDY)
     except ValueError as error:
-        return Finding("relay", "fails", f"{given} is no relay: {error}", RELAY_REMEDY)
-    return Finding("relay", "ok", f"{given} knows {said.devices} phone(s) in all")
+        return False, Finding("relay", "fails", f"{given} is no relay: {error}", RELAY_REMEDY)
+    if difference := clock_difference(date, case.clock()):
+        return True, Finding(
+            "relay", "fails", f"{given} answers, but its clock is {difference}", CLOCK_REMEDY
+        )
+    return True, Finding("relay", "ok", f"{given} knows {health.devices} phone(s) in all")
 
 
-async def _relay_health(http: aiohttp.ClientSession, url: str, proxy: Proxy | None) -> contract.Health:
-    """Raises ValueError if what answers is not a relay."""
+def clock_difference(date: str, now: float) -> str:
+    """How far the clock of who answered with this `date` (RFC 9110 6.6.1) is from ours; empty if it is near, or unknown."""
+    try:
+        ahead = parsedate_to_datetime(date).timestamp() - now
+    except (TypeError, ValueError):
+        return ""
+    if abs(ahead) < CLOCKS_MAY_DIFFER:
+        return ""
+    return f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
+
+
+async def _relay_health(
+    http: aiohttp.ClientSession, url: str, proxy: Proxy | None
+) -> tuple[contract.Health, str]:
+    """What it says, and its date. Raises ValueError if what answers is not a relay."""
     async with http.get(url, timeout=DEADLINE, allow_redirects=False, **through(proxy, url)) as response:
         body = await response.read()
     if response.status != 200:
@@ -69,7 +95,7 @@ async def _relay_health(http: aiohttp.ClientSession, url: str, proxy: Proxy | No
         raise ValueError("its /health is not a relay's") from None
     if not health.ok:
         raise ValueError("its /health is not ok")
-    return health
+    return health, response.headers.get("Date", "")
 
 
 def _words(error: Exception, url: str, proxy: Proxy | None) -> str:

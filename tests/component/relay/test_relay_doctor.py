@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from relay.doctor import apns, push
 from relay.doctor.apns import key_finding
 from relay.doctor.command import doctor as doctor_command
 from relay.doctor.command import walk
-from relay.doctor.connections import check_secret
+from relay.doctor.connections import check_secret, clock_difference
 from relay.doctor.finding import STEPS, Case, Finding, finding_line, holds, report
 from relay.doctor.push import push_findings, unsent
 from relay.errors import ServerNotInstalled
@@ -43,6 +44,7 @@ from waiting import PATIENCE, eventually
 
 SECRET = "s3cret-s3cret-s3cret"
 NOWHERE = "http://127.0.0.1:9"
+NOW = 1_795_000_000.0
 
 Build = Callable[..., dict[str, str]]
 
@@ -172,6 +174,33 @@ class TestNeighbours:
             lambda _: web.json_response({"ok": False, "devices": 1, "deliveries": 1})
         ) as url:
             assert "not ok" in (await self.found("relay", relay_url=url)).said
+
+    @pytest.mark.parametrize(
+        ("ahead", "said"),
+        [
+            (0, ""),
+            (20, ""),
+            (-20, ""),
+            (7200, "7200 s behind"),
+            (-120, "120 s ahead of"),
+            (60, "60 s behind"),
+        ],
+    )
+    async def test_two_clocks_that_differ(self, ahead: float, said: str) -> None:
+        """node-apn/node-apn#590, customerio/customerio-android#723."""
+        answer = {"ok": True, "devices": 1, "deliveries": 1}
+        date = formatdate(NOW, usegmt=True)
+        async with self.server(lambda _: web.json_response(answer, headers={"Date": date})) as url:
+            options = BridgeOptions(NOWHERE, url, relay_secret=SECRET)
+            found = await examined(Case(options, {}, clock=lambda: NOW + ahead))
+        assert found["relay"].result == ("fails" if said else "ok")
+        assert said in found["relay"].said
+        assert "clock" in found["relay"].remedy if said else not found["relay"].remedy
+        assert found["devices"].result == "fails"  # it was asked all the same
+
+    @pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Foo 2026 00:00:00 GMT"])
+    def test_a_date_that_is_none_says_nothing(self, date: str) -> None:
+        assert clock_difference(date, NOW) == ""
 
     @pytest.mark.parametrize("step", ["opencode", "relay"])
     async def test_nobody_there_and_what_is_no_url(self, step: str) -> None:
