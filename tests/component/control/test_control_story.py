@@ -48,6 +48,7 @@ async def test_a_refused_push_has_an_answer_and_nothing_else(stage: Stage) -> No
     assert refused.description == "BadDeviceToken"
     reported = await stage.get(f"/deliveries/{refused.notification_id}")
     assert [answer["detail"]["reason"] for answer in reported["answers"]] == ["BadDeviceToken"]
+    assert "unknown" in reported["answers"][0]["detail"]["why"]
     assert (reported["deliveries"], reported["phone"]) == ([], [])
 
 

@@ -11,6 +11,7 @@ from simulator.apns.delivery.mailbox import (
     BROADCAST_STORED_FOR,
     DAY,
     DISPOSITIONS,
+    MAX_QUEUE,
     AcceptedPush,
     Disposition,
     Mailbox,
@@ -190,6 +191,40 @@ def test_the_newest_takes_the_place_of_the_one_before() -> None:
     assert len(mailbox) == 1
     assert names(mailbox.collect(PHONE)) == "2"
     assert len(mailbox) == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        (push("1"), push("2"), False),
+        (push("1", collapse_id="a"), push("2", collapse_id="a"), True),
+        (push("1", collapse_id="a"), push("2", collapse_id="b"), False),
+        (push("1", collapse_id="a"), push("2"), False),
+        (push("1", collapse_id="2"), push("2"), False),
+        (push("1", collapse_id="a"), push("2", collapse_id="a", device=TABLET), False),
+        (push("1", collapse_id="a"), push("2", collapse_id="a", token=OTHER), False),
+        (push("1", push_type="background"), push("2", push_type="background"), True),
+        (push("1", push_type="background"), push("2"), False),
+        (push("1", token=FIRST), push("2", token=FIRST), True),
+        (broadcast("1"), broadcast("2"), True),
+    ],
+)
+def test_which_pushes_share_a_place_in_a_queue(one: AcceptedPush, other: AcceptedPush, shared: bool) -> None:
+    """Apple, User Notifications updates (June 2024): several notifications for each app."""
+    assert (slot_of(one, "queue") == slot_of(other, "queue")) is shared
+
+
+def test_a_queue_keeps_all_and_when_it_is_full_the_newest() -> None:
+    mailbox = Mailbox()
+    waiting = [push(f"{number} ") for number in range(MAX_QUEUE)]
+    assert [mailbox.store(each, "queue") for each in (*waiting, push("other", token=OTHER))] == [None] * (
+        MAX_QUEUE + 1
+    )
+    assert mailbox.store(push("again", collapse_id="a"), "queue") is waiting[0]
+    replaced = mailbox.store(push("newest", collapse_id="a"), "queue")
+    assert replaced is not None
+    assert replaced.unique_id == "again"
+    assert names(mailbox.collect(PHONE)) == "".join(each.unique_id for each in waiting[1:]) + "othernewest"
 
 
 def test_what_is_late_leaves_at_its_time_and_not_before() -> None:
