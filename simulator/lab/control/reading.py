@@ -66,6 +66,8 @@ def in_words(error: msgspec.ValidationError) -> str:
     """A sentence that names the field."""
     place = _PLACE.search(message := str(error))
     named = (place[1].lstrip(".") if place else "") or "the body"
+    if isinstance(error.__cause__, ValueError):  # a type's own sentence about its value
+        return f"{named}: {error.__cause__}"
     message = message[: place.start()] if place else message
     for pattern, sentence in _SENTENCES:
         if found := pattern.fullmatch(message):
