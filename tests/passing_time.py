@@ -25,15 +25,19 @@ async def passing(clock: VirtualClock, step: float) -> AsyncIterator[None]:
 
 
 class RunningClock(VirtualClock):
-    """Virtual time that passes as the machine's does, and may be turned besides: no two moments are the same, and hours pass at once."""
+    """Virtual time that passes by itself, and may be turned besides: no two moments are the same, and hours pass at once.
 
-    def __init__(self, start: float = 1_795_226_400.0) -> None:
+    `speed` 1 is that of the machine's time. At a low one hardly any passes, however long a busy machine takes.
+    """
+
+    def __init__(self, start: float = 1_795_226_400.0, speed: float = 1.0) -> None:
         super().__init__(start)
+        self._speed = speed
         self._read = time.monotonic()
 
     def now(self) -> float:
         """Seconds since 1970."""
-        return self._now + time.monotonic() - self._read
+        return self._now + (time.monotonic() - self._read) * self._speed
 
     async def sleep(self, seconds: float) -> None:
         """Until so much time has passed, by itself or because the clock was turned."""
@@ -42,7 +46,7 @@ class RunningClock(VirtualClock):
         turned = asyncio.ensure_future(super().sleep(seconds))
         try:
             while not turned.done() and (left := due - self.now()) > 0:
-                await asyncio.wait({turned}, timeout=left)
+                await asyncio.wait({turned}, timeout=left / self._speed)
         finally:
             turned.cancel()
 
@@ -53,5 +57,4 @@ class RunningClock(VirtualClock):
 
     def _keep(self) -> None:
         """Write down what has passed since the clock was last read."""
-        read = time.monotonic()
-        self._now, self._read = self._now + read - self._read, read
+        self._now, self._read = self.now(), time.monotonic()

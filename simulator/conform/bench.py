@@ -119,11 +119,14 @@ class Bench:
         return Random(f"unknown {size} {self.case.id}").randbytes(size).hex()
 
     def set_device(self, key: str, value: Any) -> None:
-        """Change D1; what APNs would notice of that, it notices."""
+        """Change D1; what APNs would notice of that, it notices, and the provider a renewed push-to-start token."""
         try:
             self.lab.change_device("D1", {key: value})
         except Impossible as error:
             raise CaseError(str(error)) from None
+        known = self.names.words.get("PTS_TOKEN")
+        if key == "live_activities" and value and known in self.lab.device("D1").issuer.issued:
+            self.names.words["PTS_TOKEN"] = self.phone.device.push_to_start_token or ""
 
     def set_profile(self, key: str, value: Any) -> None:
         """Change the simulator's configuration: the phone's part or APNs'."""

@@ -41,6 +41,8 @@ _FORBIDDEN_IN_NAME: Final = re.compile(r"[\x00-\x20A-Z\x7f-\xff]")
 _BLANKS: Final = (b" ", b"\t")
 _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 section 5.6.2
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")  # RFC 3986 section 3.1
+HOST_DIFFERS: Final = "host is not the one of :authority"
+SHORT_PSEUDO: Final = (":method", ":scheme", ":authority")
 Pseudo = dict[str, str]
 
 
@@ -140,60 +142,82 @@ class BlockReader:
 def checked_fields(stream_id: int, decoded: list[RawField]) -> list[Field]:
     """Fields as text, in order. StreamFailure if they make a malformed request (section 8.1.1)."""
     fields: list[Field] = []
-    pseudo: dict[str, str] = {}
+    pseudo: Pseudo = {}
+    host = None
     for raw_name, raw_value in decoded:
+        name = _require_allowed(stream_id, raw_name, raw_value)
         # Values are UTF-8 by APNs' convention; other bytes survive as surrogates, so that the checks see them.
-        name, value = raw_name.decode("latin-1"), raw_value.decode("utf-8", "surrogateescape")
-        if name[:1] == ":":
-            if name in pseudo or name not in KNOWN_PSEUDO or len(pseudo) < len(fields):
+        value = raw_value.decode("utf-8", "surrogateescape")
+        if name[0] == ":":
+            if name in pseudo or len(pseudo) < len(fields):
                 raise _malformed(stream_id, f"pseudo-header {name!r} out of place")
             pseudo[name] = value
-        _require_allowed(stream_id, name, raw_value)
+        elif name == "host":
+            host = value if host in (None, value) else "*"
         fields.append((name, value))
-    for wrong, applies in REQUEST_RULES:
-        if applies(pseudo):
-            raise _malformed(stream_id, wrong)
-    if _is_for_another_host(pseudo, fields):
-        raise _malformed(stream_id, "host is not the one of :authority")
+    wrong = _wrong_in_pseudo(
+        tuple(pseudo), *(pseudo.get(name) for name in SHORT_PSEUDO), pseudo.get(":path", "")[:2], host
+    )
+    if wrong:
+        raise _malformed(stream_id, wrong)
     return fields
 
 
 def check_trailers(stream_id: int, decoded: list[RawField]) -> None:
     """StreamFailure if these fields may not stand after a body. What they say means nothing to APNs."""
     for raw_name, raw_value in decoded:
-        name = raw_name.decode("latin-1")
-        if name[:1] == ":":  # section 8.3
+        name = _require_allowed(stream_id, raw_name, raw_value)
+        if name[0] == ":":  # section 8.3
             raise _malformed(stream_id, f"pseudo-header {name!r} in trailers")
-        _require_allowed(stream_id, name, raw_value)
 
 
 def _malformed(stream_id: int, what: str) -> StreamFailure:
     return StreamFailure(stream_id, ErrorCode.PROTOCOL_ERROR, what)
 
 
-def _require_allowed(stream_id: int, name: str, value: bytes) -> None:
-    """StreamFailure for a field that no request may hold. Its value is not repeated: it may be a provider token."""
-    if not _is_name(name):
-        raise _malformed(stream_id, f"field name {name!r} is not allowed")
-    if name in CONNECTION_FIELDS or (name == "te" and value != b"trailers"):
-        raise _malformed(stream_id, f"field {name!r} is not allowed")
-    if b"\0" in value or b"\r" in value or b"\n" in value:
+def _require_allowed(stream_id: int, raw_name: bytes, value: bytes) -> str:
+    """The name. StreamFailure for a field that no request may hold; its value is not repeated: it may be a provider token."""
+    name, wrong = _read_name(raw_name)
+    if wrong or (name == "te" and value != b"trailers"):  # section 8.2.2
+        raise _malformed(stream_id, wrong or "field 'te' is not allowed")
+    if b"\n" in value or b"\r" in value or b"\0" in value:
         raise _malformed(stream_id, f"field {name!r} holds NUL, CR or LF")
     if value[:1] in _BLANKS or value[-1:] in _BLANKS:
         raise _malformed(stream_id, f"field {name!r} begins or ends with a blank")
+    return name
 
 
 @lru_cache(maxsize=256)
-def _is_name(name: str) -> bool:
-    """Section 8.2.1: no control characters, blanks, capitals, or octets above ASCII, and a colon only at the beginning."""
-    return name != "" and ":" not in name[1:] and _FORBIDDEN_IN_NAME.search(name) is None
+def _read_name(raw_name: bytes) -> tuple[str, str]:
+    """The name of a field, and what is wrong with it: control characters, blanks, capitals, octets above ASCII, a colon that
+    does not stand at the beginning (section 8.2.1), a pseudo-header that no request has (8.3), a field of the connection (8.2.2)."""
+    name = raw_name.decode("latin-1")
+    if name == "" or ":" in name[1:] or _FORBIDDEN_IN_NAME.search(name):
+        return name, f"field name {name!r} is not allowed"
+    if name[0] == ":" and name not in KNOWN_PSEUDO:
+        return name, f"pseudo-header {name!r} out of place"
+    return name, f"field {name!r} is not allowed" if name in CONNECTION_FIELDS else ""
 
 
-def _is_for_another_host(pseudo: dict[str, str], fields: list[Field]) -> bool:
+@lru_cache(maxsize=64)
+def _wrong_in_pseudo(
+    names: tuple[str, ...],
+    method: str | None,
+    scheme: str | None,
+    authority: str | None,
+    path: str,
+    host: str | None,
+) -> str:
+    """What is wrong with the pseudo-headers, "" if nothing: of the path the first two characters tell."""
+    given = {":method": method, ":scheme": scheme, ":authority": authority, ":path": path}
+    pseudo = {name: given[name] or "" for name in names}
+    wrong = next((wrong for wrong, applies in REQUEST_RULES if applies(pseudo)), "")
+    return wrong or (HOST_DIFFERS if _is_for_another_host(authority, host) else "")
+
+
+def _is_for_another_host(authority: str | None, host: str | None) -> bool:
     """Section 8.3.1: `host` beside `:authority` has to mean the same; the port may be left out where it is https' own."""
-    authority = pseudo.get(":authority")
-    hosts = [value for name, value in fields if name == "host"]
-    return authority is not None and any(_host(host) != _host(authority) for host in hosts)
+    return authority is not None and host is not None and _host(host) != _host(authority)
 
 
 def _host(text: str) -> str:
