@@ -135,12 +135,16 @@ class ActivityUnregister(Message, frozen=True, kw_only=True):
 
 
 class ContentState(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """What the Live Activity shows. `last_message` is about 120 characters; `retry_info` reads "Retry 2 in 8s"."""
+    """What the Live Activity shows. `last_message` is about 120 characters; `retry_info` reads "Retry 2 in 8s".
+
+    `stale`: the card is marked as stale at once, because nobody knows what the session does.
+    """
 
     status: Status
     session_title: str
     last_message: str
     retry_info: str | None = None
+    stale: bool = False
 
 
 class Event(Message, frozen=True, kw_only=True, omit_defaults=True):

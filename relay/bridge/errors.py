@@ -8,6 +8,7 @@ BridgeError                 one sentence for the person who started the bridge
     ├── Unreachable         nothing answers, or not in time; it may yet come up
     ├── Refused             401 or 403: wrong or missing password
     ├── NotOpenCode         something answers, but not an OpenCode server
+    │   └── OtherGeneration an OpenCode server of a generation that the bridge cannot read
     └── NotFound            404: OpenCode does not know (any more) what was asked for
 """
 
@@ -50,6 +51,14 @@ class Refused(OpenCodeError):
 
 class NotOpenCode(OpenCodeError):
     """Something answers at the URL, but it is not an OpenCode server."""
+
+
+class OtherGeneration(NotOpenCode):
+    """OpenCode answers, but of a generation that the bridge cannot read. `said` is what was seen, `remedy` what to do."""
+
+    def __init__(self, said: str, remedy: str) -> None:
+        super().__init__(f"{said}: {remedy}")
+        self.said, self.remedy = said, remedy
 
 
 class NotFound(OpenCodeError):

@@ -122,6 +122,10 @@ class KeyedTimers(Generic[Item]):
         self._call_later = call_later
         self._timers: dict[str, tuple[Cancellable, Item]] = {}  # oldest first
 
+    def __contains__(self, key: str) -> bool:
+        """Whether a timer of `key` runs."""
+        return key in self._timers
+
     def start(self, key: str, seconds: float, item: Item) -> None:
         """Call `due(item)` then. Needs a running loop."""
         self.cancel(key)

@@ -29,7 +29,9 @@ class BridgeOptions:
     `relay_secret` wins over `secret_file`; without both the secret is kept in the user's state directory.
     `advertise_hosts` are names, addresses or URLs under which phones reach OpenCode, best first. `permission_delay`
     is in seconds: a request that is answered sooner does not ring. `retry_alert`: a wait for a model that is longer (seconds)
-    rings once. Only `alerts` ring. `port`: where the
+    rings once. Only `alerts` ring. A run that is complete in less than `min_duration` seconds does not; one gets a card after
+    `card_after`; what completes in one session within `bundle` seconds of an alert rings as one. `lost_after`: seconds without
+    OpenCode after which the cards say so. `port`: where the
     bridge's own routes are served; 0: nowhere. `opencode_arguments`: start `opencode serve` with
     these; None: it runs already. `read_deadline`: seconds of silence after which the event stream is
     opened anew. `drain_seconds`: for what is under way when the bridge stops.
@@ -45,6 +47,10 @@ class BridgeOptions:
     permission_delay: float = 2.0
     retry_alert: float = RETRY_ALERT
     alerts: frozenset[contract.EventType] = contract.ALERT_TYPES
+    min_duration: float = 0.0
+    card_after: float = 3.0
+    bundle: float = 5.0
+    lost_after: float = 120.0
     port: int = 0
     opencode_arguments: tuple[str, ...] | None = None
     read_deadline: float = READ_DEADLINE
@@ -103,6 +109,14 @@ def add_bridge_arguments(command: ArgumentParser, environment: Environment) -> N
         help="a model that keeps a session waiting for longer rings once; 0: never (%(default)s)")  # fmt: skip
     add("--alerts", default=ALL_ALERTS, metavar="TYPES",
         help="which events ring; the others only move the card (%(default)s)")  # fmt: skip
+    add("--min-duration", type=_seconds, default=0.0, metavar="SECONDS",
+        help="a run that is done sooner does not ring (%(default)s)")  # fmt: skip
+    add("--card-after", type=_seconds, default=3.0, metavar="SECONDS",
+        help="a run that is over sooner gets no Live Activity (%(default)s)")  # fmt: skip
+    add("--bundle", type=_seconds, default=5.0, metavar="SECONDS",
+        help="runs of one session that are done within so long of an alert ring as one (%(default)s)")  # fmt: skip
+    add("--lost-after", type=_seconds, default=120.0, metavar="SECONDS",
+        help="without OpenCode for so long, the cards say that the connection is lost (%(default)s)")  # fmt: skip
     add("--port", type=_port_number, default=DEFAULT_PORT,
         help="where on 127.0.0.1 the bridge serves its health and takes test pushes; 0: nowhere (%(default)s)")  # fmt: skip
     add("--start-opencode", action="store_true", help="start `opencode serve`, and stop it with the bridge")
@@ -140,6 +154,10 @@ def bridge_options(arguments: Namespace) -> BridgeOptions:
         permission_delay=arguments.permission_delay,
         retry_alert=arguments.retry_alert,
         alerts=alert_types(arguments.alerts),
+        min_duration=arguments.min_duration,
+        card_after=arguments.card_after,
+        bundle=arguments.bundle,
+        lost_after=arguments.lost_after,
         port=arguments.port,
         opencode_arguments=words if arguments.start_opencode else None,
     )

@@ -8,31 +8,35 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from random import random as system_random
 from typing import TextIO, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from relay import contract
 from relay.backoff import Backoff
-from relay.bridge.address import Address, address, http_url
-from relay.bridge.errors import Unreachable
+from relay.bridge.address import Address, address, http_url, port_of
+from relay.bridge.errors import OpenCodeError, Unreachable
 from relay.bridge.http.app import Listener, Parts, create_app
 from relay.bridge.http.replies import BridgeHealth, bridge_health
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.notifier import Notifier
 from relay.bridge.notify.outbox import Outbox
 from relay.bridge.notify.relay_client import RelayClient, relay_proxy
-from relay.bridge.notify.source import Source, SourceHealth
+from relay.bridge.notify.source import Absence, Known, Source, SourceHealth
 from relay.bridge.options import BridgeOptions
+from relay.bridge.pairing.hosts import answering_addresses
 from relay.bridge.pairing.pairing import pairing_of, relay_secret, show_pairing, warn_of_local_addresses
 from relay.bridge.pairing.secret_file import default_secret_file
 from relay.bridge.sources.probe import find_source, own_server
-from relay.bridge.state_file import OpenRuns, State, StateWriter, read_state, state_file
+from relay.bridge.state_file import OpenRuns, State, StateFolder, StateWriter, joined
 from relay.log import line
 
 log = logging.getLogger("relay.bridge")
 
 T = TypeVar("T")
 
+WATCH_SECONDS = 0.5
+"""Between two looks at the connection to OpenCode."""
 START_BACKOFF = Backoff(first=0.25, cap=5.0)
 """While OpenCode is not up yet somebody is waiting for the pairing code, so the pauses stay short."""
 
@@ -111,11 +115,10 @@ class _Bridge:
         self._where = where
         self._http = http
         self._sender = Sender(secret, contract.server_id(options.relay_url, secret))
-        path = state_file(options.secret_file or default_secret_file(os.environ), where.url)
-        before = read_state(path) or State(seen_at=time.time() * 1000)
-        self._known_until = before.seen_at
-        self._state = StateWriter(path, self._known)
-        self._open_runs = OpenRuns(before.runs, changed=self._state.touch)
+        self._states = StateFolder(options.secret_file or default_secret_file(os.environ), where.url)
+        self._server = ""
+        self._state = StateWriter(self._states.path, self._known)
+        self._open_runs = OpenRuns(changed=self._state.touch)
         self._relay = RelayClient(http, options.relay_url, proxy=relay_proxy(options.relay_url, os.environ))
         self._outbox = Outbox(self._relay, done=self._open_runs.done)
         self._listener = Listener(create_app(self._http_parts()), options.port)
@@ -125,7 +128,7 @@ class _Bridge:
     async def run(self, out: TextIO) -> None:
         self._listener.start()
         source = self._source = await wait_for_source(self._find, self._where.url, out)
-        source.restore(self._open_runs.ids(), self._known_until)
+        await self._restore(source)
         self._notifier = Notifier(
             source,
             self._sender,
@@ -133,13 +136,51 @@ class _Bridge:
             permission_delay=self._options.permission_delay,
             retry_alert=self._options.retry_alert,
             alerts=self._options.alerts,
+            min_duration=self._options.min_duration,
+            card_after=self._options.card_after,
+            bundle=self._options.bundle,
             open_runs=self._open_runs,
         )
         pair = await pairing_of(self._options)
         show_pairing(pair, out)
         warn_of_local_addresses(pair, self._where.url)
         self._state.start()
-        await source.run(self._notifier.notify, self._state.touch)
+        watch = asyncio.create_task(self._watch_connection(source, self._notifier), name="bridge-connection")
+        try:
+            await source.run(self._notifier.notify, self._state.touch)
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    async def _restore(self, source: Source) -> None:
+        self._server = await source.identity()
+        state = self._states.own(self._server)
+        for path, other in self._states.elsewhere(self._server):
+            if await self._moved(source, other):
+                log.info(line("moved", before=other.url, url=self._where.url, runs=len(other.runs)))
+                state = joined(state, other)
+                path.unlink(missing_ok=True)
+        self._open_runs.restore(state.runs)
+        source.restore(state.runs, Known(state.seen_at, state.used))
+
+    async def _moved(self, source: Source, state: State) -> bool:
+        """Whether the server of a state was this one: nobody is there any more, and this one has its sessions."""
+        before = urlsplit(state.url)
+        if before.hostname and await answering_addresses([before.hostname], port_of(state.url)):
+            return False  # two servers with the same data, each with a bridge of its own
+        try:
+            return all([await source.knows(session_id) for session_id in state.runs])
+        except OpenCodeError:
+            return False
+
+    async def _watch_connection(self, source: Source, notifier: Notifier) -> None:
+        absence = Absence(self._options.lost_after)
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            is_lost = absence.observe(source.health().connected, time.monotonic())
+            if is_lost is not None:
+                log.warning(line("lost" if is_lost else "back", url=self._where.url))
+                notifier.lost() if is_lost else notifier.found()
 
     async def close(self) -> None:
         """In the order in which a change passes, so that nothing arrives at what is closed."""
@@ -164,8 +205,15 @@ class _Bridge:
         return bridge_health(source, len(self._outbox), self._relay.last)
 
     def _known(self) -> State:
-        known_until = self._source.known_until if self._source else self._known_until
-        return State(seen_at=known_until, runs=self._open_runs.ids())
+        assert self._source, "the state is written from when there is a source"
+        known = self._source.known
+        return State(
+            seen_at=known.until,
+            runs=self._open_runs.ids(),
+            used=dict(known.used),
+            server=self._server,
+            url=self._where.url,
+        )
 
 
 async def _until(stop: asyncio.Event, *works: Coroutine[None, None, T]) -> T | None:

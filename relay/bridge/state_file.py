@@ -29,6 +29,10 @@ class OpenRuns:
         self._ends: dict[str, str | None] = dict.fromkeys(session_ids)  # the eventID of an end on its way
         self._changed = changed
 
+    def restore(self, session_ids: Iterable[str]) -> None:
+        """These were open when an earlier bridge ended."""
+        self._ends |= dict.fromkeys(session_ids)
+
     def ids(self) -> list[str]:
         """The open ones, oldest first."""
         return list(self._ends)
@@ -59,16 +63,25 @@ class OpenRuns:
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """`seen_at`: until when (UNIX milliseconds) everything is known. `runs`: the root sessions that were running."""
+    """`seen_at`: until when (UNIX milliseconds, by OpenCode's clock) everything is known. `runs`: the root sessions that were
+    running. `used`: when the sessions that were used last were used. `server`: which server it was, "" if that is not known;
+    `url`: where it listened, "" if another server listens there now.
+    """
 
-    seen_at: float
+    seen_at: float | None
     runs: list[str] = []
+    used: dict[str, float] = {}
+    server: str = ""
+    url: str = ""
 
 
 def state_file(secret_file: Path, opencode_url: str) -> Path:
     """Beside the secret, one for each OpenCode server."""
-    name = hashlib.sha256(opencode_url.encode()).hexdigest()[:12]
-    return secret_file.with_name(f"bridge-{name}.json")
+    return secret_file.with_name(f"bridge-{_digest(opencode_url)}.json")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def read_state(path: Path) -> State | None:
@@ -80,6 +93,47 @@ def read_state(path: Path) -> State | None:
     except (OSError, ValueError) as error:
         log.warning(line("state lost", path=path, reason=type(error).__name__))
         return None
+
+
+class StateFolder:
+    """The state files of all servers, beside the secret. A server that listens elsewhere than before is the same one."""
+
+    def __init__(self, secret_file: Path, url: str) -> None:
+        self._folder, self._url = secret_file.parent, url
+        self.path = state_file(secret_file, url)
+
+    def own(self, server: str) -> State:
+        """What an earlier bridge knew of this server at its URL. What one knew of another server there is set aside."""
+        state = read_state(self.path)
+        if state is None:
+            return State(seen_at=None)
+        if not server or state.server in ("", server):
+            return state
+        aside = self.path.with_name(f"bridge-{_digest(f'{self._url}|{state.server}')}.json")
+        try:
+            write_state(aside, msgspec.structs.replace(state, url=""))
+        except OSError as error:
+            log.warning(line("state not kept", path=aside, reason=error.strerror))
+        return State(seen_at=None)
+
+    def elsewhere(self, server: str) -> list[tuple[Path, State]]:
+        """What bridges knew of this server at other URLs, with the files."""
+        if not server:
+            return []
+        others = (path for path in sorted(self._folder.glob("bridge-*.json")) if path != self.path)
+        states = [(path, state) for path in others if (state := read_state(path))]
+        return [(path, state) for path, state in states if state.server == server]
+
+
+def joined(state: State, other: State) -> State:
+    """What both of them say of one server."""
+    times = [one for one in (state.seen_at, other.seen_at) if one is not None]
+    return msgspec.structs.replace(
+        state,
+        seen_at=min(times, default=None),
+        runs=list(dict.fromkeys([*other.runs, *state.runs])),
+        used=other.used | state.used,
+    )
 
 
 def write_state(path: Path, state: State) -> None:

@@ -13,6 +13,7 @@ from relay.bridge.errors import (
     NotOpenCode,
     OpenCodeError,
     OptionError,
+    OtherGeneration,
     Refused,
     Unreachable,
     in_words,
@@ -46,6 +47,8 @@ async def check_opencode(http: aiohttp.ClientSession, options: BridgeOptions) ->
     try:
         where = address(options.opencode_url, options.username, options.password)
         source = await find_source(http, where)
+    except OtherGeneration as error:
+        return Finding("opencode", "fails", error.said, error.remedy)
     except (OptionError, OpenCodeError) as error:
         return Finding("opencode", "fails", str(error), OPENCODE_REMEDIES.get(type(error), ""))
     return Finding("opencode", "ok", f"{where.url} is OpenCode {source.health().version}")

@@ -124,6 +124,9 @@ class ReplayWorld(World):
             f"--secret-file={self.folder / 'relay-secret'}",
             "--port=0",
             f"--permission-delay={self.options.permission_delay}",
+            # Recordings are of seconds; all that happens in them is to be seen.
+            "--card-after=0",
+            "--bundle=0",
         ]
 
     async def pair(self, name: str) -> Phone:

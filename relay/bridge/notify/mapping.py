@@ -148,6 +148,31 @@ def _clean(state: contract.ContentState) -> contract.ContentState:
     )
 
 
+CONNECTION_LOST = "Connection lost"
+
+
+def lost_event(
+    session_id: str, title: str | None, asked: contract.ContentState | None, subject_id: str, sender: Sender
+) -> contract.Event:
+    """OpenCode has been away for long: the card says so, and is stale. It rings if `asked` waits for an answer.
+
+    An error would end the card, but the run may go on as soon as OpenCode is back.
+    """
+    state = contract.ContentState(
+        status="retry", session_title=card_title(title), last_message=CONNECTION_LOST, stale=True
+    )
+    return contract.Event(
+        secret=sender.secret,
+        server_id=sender.server_id,
+        event_type="permission" if asked else "progress",
+        session_id=session_id,
+        title=shorten(f"{CONNECTION_LOST}: {title or 'OpenCode'}") if asked else None,
+        body=shorten(f"OpenCode does not answer any more. It asked: {asked.last_message}") if asked else None,
+        content_state=state,
+        event_id=event_id(sender.server_id, session_id, "lost", subject_id),
+    )
+
+
 def event(
     change: Change,
     title: str | None,

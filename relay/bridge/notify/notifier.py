@@ -6,12 +6,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+import msgspec
+
 from relay import contract
 from relay.bridge.errors import OpenCodeError
 from relay.bridge.keyed import CallLater, KeyedQueue, KeyedTimers, call_later
-from relay.bridge.notify.mapping import Sender, change_id, event, progress_event, start_event, waiting_event
+from relay.bridge.notify.mapping import (
+    DEFAULT_TEXTS,
+    Sender,
+    change_id,
+    event,
+    lost_event,
+    progress_event,
+    start_event,
+    waiting_event,
+)
 from relay.bridge.notify.source import Change, Kind, Retry, Source
-from relay.bridge.notify.throttle import Cards, RetryAlerts
+from relay.bridge.notify.text import card_title
+from relay.bridge.notify.throttle import Cards, Ends, RetryAlerts
 from relay.bridge.state_file import OpenRuns
 from relay.log import line
 
@@ -20,7 +32,7 @@ log = logging.getLogger("relay.bridge.notify.notifier")
 ANSWERED = "Answered"
 RETRY_ALERT = 300.0
 """Seconds: shorter waits are over before anybody could do something about them."""
-HELD_SECONDS: dict[Kind, float] = {"stopped": 1.0, "perhaps_complete": 5.0}
+HELD_SECONDS: dict[Kind, float] = {"stopped": 0.5, "perhaps_complete": 5.0}
 """So long an end is held back, because what comes next may take its place."""
 REPLACED_BY: dict[Kind, Kind] = {
     "stopped": "interrupted",  # OpenCode stops runs itself just before it gives up their instance
@@ -44,7 +56,9 @@ class Notifier:
     """Puts into the outbox what became of the sessions, in order for each session.
 
     A request that is answered within `permission_delay` seconds is not sent: somebody sits at the computer, or a rule
-    answered it. A model that keeps a session waiting for longer than `retry_alert` seconds rings once. Of the event types only `alerts` ring; the others move the card.
+    answered it. A model that keeps a session waiting for longer than `retry_alert` seconds rings once. Of the event types only
+    `alerts` ring; the others move the card. A run gets a card after `card_after` seconds; one that is complete in less than
+    `min_duration` does not ring, and what completes in one session within `bundle` seconds of an alert rings as one.
     """
 
     def __init__(
@@ -56,6 +70,9 @@ class Notifier:
         permission_delay: float,
         retry_alert: float = RETRY_ALERT,
         alerts: frozenset[contract.EventType] = contract.ALERT_TYPES,
+        min_duration: float = 0.0,
+        card_after: float = 0.0,
+        bundle: float = 0.0,
         open_runs: OpenRuns | None = None,
         call_later: CallLater = call_later,
         clock: Callable[[], float] = time.time,
@@ -69,10 +86,12 @@ class Notifier:
         self._open_runs = open_runs or OpenRuns()
         self._clock = clock
         self._monotonic = monotonic
-        self._cards = Cards()
+        self._card_after = card_after
+        self._cards, self._ends = Cards(), Ends(min_duration=min_duration, bundle=bundle)
         self._retry_alerts = RetryAlerts(retry_alert if "error" in alerts else 0)
         self._delays = KeyedTimers(self._ring, bound=BOUND, dropped=_log_overflow, call_later=call_later)
         self._pauses = KeyedTimers(self._show, bound=BOUND, dropped=self._show, call_later=call_later)
+        self._starts = KeyedTimers(self._start, bound=BOUND, dropped=self._start, call_later=call_later)
         self._held = KeyedTimers(self._send_held, bound=BOUND, dropped=self._send_held, call_later=call_later)
         self._texts: KeyedQueue[Change | contract.Event] = KeyedQueue(
             "bridge-text", self._send_with_text, bound=BOUND, dropped=_log_overflow
@@ -91,30 +110,53 @@ class Notifier:
             self._ring(change)
         for change in self._held.close():
             self._send_held(change)
+        self._starts.close()
         for change in self._pauses.close():
             self._show(change)
         for left in await self._texts.close(drain_seconds):
             log.error(line("not sent", **_names(left), reason="the bridge stops"))
 
+    def lost(self) -> None:
+        """OpenCode has been away for long: all cards say so, and the newest request that waits rings once more."""
+        subject_id = str(int(self._clock() * 1000))
+        open_ids = dict.fromkeys([*self._open_runs.ids(), *self._cards.sessions()])
+        asking = [one for one in open_ids if self._cards.asked(one)]
+        for session_id in open_ids:
+            self._pauses.cancel(session_id)
+            rings = session_id in asking[-1:] and "permission" in self._alerts
+            asked = self._cards.asked(session_id) if rings else None
+            title = self._source.title(session_id)
+            event = lost_event(session_id, title, asked, subject_id, self._sender)
+            if event.content_state:
+                self._cards.lose(session_id, event.content_state, self._monotonic())
+            self._send(event)
+
+    def found(self) -> None:
+        """It is back: what was missed has been reported, and the cards show what goes on."""
+        for session_id in self._cards.sessions():
+            self._progress(Change("progress", session_id, str(int(self._clock() * 1000))))
+
     # One for each kind of change.
 
     def _started(self, change: Change) -> None:
         session_id = change.session_id
-        state = self._source.state(session_id, self._clock() * 1000)
-        if state is None:
+        if self._source.state(session_id, self._clock() * 1000) is None:
             return  # over already: what was held until the session was known
         self._open_runs.begin(session_id)
+        self._ends.begin(session_id, self._monotonic())
         if self._cards.showing(session_id):
             self._progress(change)  # it goes on after an end that was held back
+        elif self._card_after > 0:
+            self._starts.start(session_id, self._card_after, change)
         else:
-            self._start(change, state)
+            self._start(change)
 
     def _progress(self, change: Change) -> None:
         now_ms = self._clock() * 1000
-        state = self._source.state(change.session_id, now_ms)
+        state = self._state(change.session_id)
         if state and change.retry and self._retry_alerts.due(change.session_id, change.retry, now_ms):
             self._wait(change, change.retry, state, now_ms)
-        elif state:
+        elif state and change.session_id not in self._starts:
             self._offer(change, state)
 
     def _offer(self, change: Change, state: contract.ContentState) -> None:
@@ -130,6 +172,7 @@ class Notifier:
     def _wait(self, change: Change, retry: Retry, state: contract.ContentState, now_ms: float) -> None:
         """The model keeps the session waiting for long; a request that waits for the person goes on being shown."""
         self._pauses.cancel(change.session_id)
+        self._starts.cancel(change.session_id)
         state = self._cards.begin(change.session_id, state, self._monotonic())
         title = self._source.title(change.session_id)
         self._send(waiting_event(change, retry, title, state, now_ms, self._sender))
@@ -152,7 +195,17 @@ class Notifier:
             self._progress(change)
 
     def _completed(self, change: Change) -> None:
+        wait = self._ends.complete(change.session_id, self._monotonic())
+        if wait is None:
+            self._ended(replace(change, kind="stopped", text=DEFAULT_TEXTS["complete"]))
+        elif wait > 0:
+            self._held.start(change.session_id, wait, replace(change, kind="perhaps_complete"))
+        else:
+            self._complete(change)
+
+    def _complete(self, change: Change) -> None:
         # Only now, after the end of the turn, is the text the final one.
+        self._ends.ring(change.session_id, self._monotonic())
         self._end(change)
         self._texts.put(change.session_id, change)
 
@@ -164,7 +217,7 @@ class Notifier:
         if change.kind == "stopped":
             self._ended(change)
         else:
-            self._completed(replace(change, kind="complete"))
+            self._complete(replace(change, kind="complete"))
 
     def _ended(self, change: Change) -> None:
         self._end(change)
@@ -172,7 +225,17 @@ class Notifier:
 
     # What they share.
 
-    def _start(self, change: Change, state: contract.ContentState) -> None:
+    def _state(self, session_id: str) -> contract.ContentState | None:
+        """What the session does; of one that does not run, what it asks, for its subagents may."""
+        state = self._source.state(session_id, self._clock() * 1000)
+        if state is None and (asked := self._cards.asked(session_id)):
+            return msgspec.structs.replace(asked, session_title=card_title(self._source.title(session_id)))
+        return state
+
+    def _start(self, change: Change) -> None:
+        state = self._source.state(change.session_id, self._clock() * 1000)
+        if state is None:
+            return
         self._pauses.cancel(change.session_id)
         shown = self._cards.begin(change.session_id, state, self._monotonic())
         directory = self._source.directory(change.session_id)
@@ -182,7 +245,10 @@ class Notifier:
         alert = self._event(change, change.text)
         if alert.content_state:
             self._pauses.cancel(change.session_id)
-            self._cards.ask(change.session_id, change.subject_id, alert.content_state, self._monotonic())
+            self._starts.cancel(change.session_id)
+            state, now = alert.content_state, self._monotonic()
+            shown = self._cards.ask(change.session_id, change.subject_id, state, now)
+            alert = msgspec.structs.replace(alert, content_state=shown)
         self._send(alert)
 
     def _show(self, change: Change) -> None:
@@ -192,6 +258,8 @@ class Notifier:
     def _end(self, change: Change) -> None:
         self._open_runs.end(change.session_id, change_id(change, self._sender))
         self._pauses.cancel(change.session_id)
+        self._starts.cancel(change.session_id)
+        self._ends.end(change.session_id)
         self._cards.end(change.session_id)
         self._retry_alerts.end(change.session_id)
 

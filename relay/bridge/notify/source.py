@@ -1,6 +1,6 @@
 """The seam between a coding agent's server and the notifications: what a source reports, and what it answers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -55,16 +55,57 @@ class SourceHealth:
     last_event_at: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How far a server's sessions are known, by the server's own clock (UNIX milliseconds): two machines' clocks differ.
+
+    `until`: everything until then, None if nothing is; `used`: when the sessions that were used last were used.
+    """
+
+    until: float | None = None
+    used: Mapping[str, float] = field(default_factory=dict)
+
+
+BACK_SECONDS = 2.0
+"""A connection counts as back after these: what was missed has been asked for by then."""
+
+
+class Absence:
+    """Says when a server has been away for `after` seconds, and when it is back. Times are of a clock that only grows. Pure."""
+
+    def __init__(self, after: float) -> None:
+        self._after = after
+        self._connected: bool | None = None
+        self._since = 0.0  # the connection has been as it is
+        self._lost = False
+
+    def observe(self, connected: bool, now: float) -> bool | None:
+        """True: it is lost from now on; False: it is back; None: nothing new."""
+        if connected != self._connected:
+            self._connected, self._since = connected, now
+        if connected != self._lost or now - self._since < (BACK_SECONDS if connected else self._after):
+            return None
+        self._lost = not connected
+        return self._lost
+
+
 class Source(Protocol):
     """One server. Everything that only its generation of OpenCode does is behind this; sessions are root sessions."""
 
-    known_until: float
-    """UNIX milliseconds until which no change was missed."""
+    @property
+    def known(self) -> Known:
+        """Until when no change was missed."""
 
     async def ready(self) -> None:
         """Return if the server answers; raises Unreachable, Refused, or NotOpenCode if it is of another generation."""
 
-    def restore(self, running: Iterable[str], known_until: float) -> None:
+    async def identity(self) -> str:
+        """What the server is, wherever it listens: the same as long as it has the same data. "" if it does not say."""
+
+    async def knows(self, session_id: str) -> bool:
+        """Whether the server has the session. Raises OpenCodeError."""
+
+    def restore(self, running: Iterable[str], known: Known) -> None:
         """What an earlier bridge left: the sessions that ran then. Call it before `run`, which reports their ends."""
 
     async def run(self, notify: Callable[[Change], None], alive: Callable[[], None]) -> None:

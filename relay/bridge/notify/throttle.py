@@ -5,6 +5,9 @@ APNs limits how often a Live Activity may be updated and delays what is above; t
 """
 
 from dataclasses import dataclass
+from math import inf
+
+import msgspec
 
 from relay.bridge.notify.source import Retry
 from relay.contract import PROGRESS_SECONDS, ContentState
@@ -40,6 +43,10 @@ class Throttle:
         if shown is None or state.status != shown.state.status:
             return 0.0
         return None if waited else max(0.0, shown.at + self._interval - now)
+
+    def sessions(self) -> list[str]:
+        """Those of which a state was sent since they were forgotten, oldest first."""
+        return list(self._shown)
 
     def showing(self, session_id: str) -> bool:
         """Whether a state of the session was sent since it was forgotten."""
@@ -117,14 +124,24 @@ class Cards:
         self._throttle.sent(session_id, shown, now)
         return shown
 
+    def sessions(self) -> list[str]:
+        """Those whose cards show something that has not ended, oldest first."""
+        return self._throttle.sessions()
+
+    def lose(self, session_id: str, state: ContentState, now: float) -> None:
+        """An event is on its way that says that nobody knows what goes on. What does, is shown with the next `offer`."""
+        self._throttle.sent(session_id, state, now)
+
     def showing(self, session_id: str) -> bool:
         """Whether its card shows a run that has not ended."""
         return self._throttle.showing(session_id)
 
-    def ask(self, session_id: str, request_id: str, state: ContentState, now: float) -> None:
-        """An event is on its way that reports a request; its state is shown until it is answered."""
+    def ask(self, session_id: str, request_id: str, state: ContentState, now: float) -> ContentState:
+        """An event is on its way that reports a request; what it shows until it is answered."""
         self._asked.setdefault(session_id, {})[request_id] = state
-        self._throttle.sent(session_id, state, now)
+        shown = self._shown(session_id, state)
+        self._throttle.sent(session_id, shown, now)
+        return shown
 
     def answer(self, session_id: str, request_id: str) -> bool:
         """The request does not wait any more. Whether the card showed it, and no other waits."""
@@ -133,6 +150,15 @@ class Cards:
         if not asked:
             self._asked.pop(session_id, None)
         return shown and not asked
+
+    def asked(self, session_id: str) -> ContentState | None:
+        """The newest request that waits for the user, as the card shows it: with the number of the others, if there are any."""
+        asked = self._asked.get(session_id)
+        if not asked:
+            return None
+        newest = next(reversed(asked.values()))
+        more = f" (+{len(asked) - 1})" if len(asked) > 1 else ""
+        return msgspec.structs.replace(newest, last_message=newest.last_message + more)
 
     def offer(self, session_id: str, state: ContentState, now: float) -> float | None:
         """Seconds until `take` gives what to send; 0: at once; None: nothing new, or it is waited for already.
@@ -151,5 +177,37 @@ class Cards:
         self._throttle.forget(session_id)
 
     def _shown(self, session_id: str, state: ContentState) -> ContentState:
-        asked = self._asked.get(session_id)
-        return next(reversed(asked.values())) if asked else state
+        asked = self.asked(session_id)
+        return msgspec.structs.replace(asked, session_title=state.session_title) if asked else state
+
+
+class Ends:
+    """Whether and when the end of a run rings: not after a short one, and those that come within seconds ring as one. Pure.
+
+    Times are seconds of a clock that only grows. A run of which no beginning was seen counts as a long one.
+    """
+
+    def __init__(self, *, min_duration: float = 0.0, bundle: float = 0.0) -> None:
+        self._min_duration, self._bundle = min_duration, bundle
+        self._began: dict[str, float] = {}
+        self._rang: dict[str, float] = {}
+
+    def begin(self, session_id: str, now: float) -> None:
+        """A run began, if none goes on."""
+        self._began.setdefault(session_id, now)
+
+    def complete(self, session_id: str, now: float) -> float | None:
+        """Seconds until the end rings that comes now; 0: at once; None: it does not ring."""
+        if now - self._began.get(session_id, -inf) < self._min_duration:
+            return None
+        return max(0.0, self._rang.get(session_id, -inf) + self._bundle - now)
+
+    def end(self, session_id: str) -> None:
+        """The run is over."""
+        self._began.pop(session_id, None)
+
+    def ring(self, session_id: str, now: float) -> None:
+        """An end rings now. What rang long ago is forgotten."""
+        self._rang = {one: at for one, at in self._rang.items() if now - at < self._bundle} | {
+            session_id: now
+        }

@@ -5,32 +5,31 @@ from collections.abc import Callable, Mapping, Sequence
 import aiohttp
 
 from relay.bridge.address import Address
-from relay.bridge.errors import NotOpenCode
 from relay.bridge.notify.source import Source
 from relay.bridge.options import READ_DEADLINE
+from relay.bridge.sources.generations import OPENCODE_1, other_generation, recognise
+from relay.bridge.sources.http import Server
 from relay.bridge.sources.opencode1.serve import OpenCodeServe, serve_command
 from relay.bridge.sources.opencode1.source import OpenCode1
 
-GENERATIONS: tuple[Callable[[aiohttp.ClientSession, Address, float], Source], ...] = (OpenCode1,)
-"""Sources, newest generation first. Arguments: HTTP client, address, seconds of silence that end an event stream."""
+SOURCES: dict[str, Callable[[aiohttp.ClientSession, Address, float], Source]] = {OPENCODE_1: OpenCode1}
+"""By generation. Arguments: HTTP client, address, seconds of silence that end an event stream."""
 
 
 async def find_source(
     http: aiohttp.ClientSession, where: Address, read_deadline: float = READ_DEADLINE
 ) -> Source:
-    """The source of the first generation that recognises the server at `where`.
+    """The source for the generation of the server at `where`.
 
-    Raises Unreachable or Refused as soon as one of them does, NotOpenCode if no generation recognises the server.
+    Raises Unreachable, Refused, OtherGeneration if there is no source for it, and NotOpenCode if it is none at all.
     """
-    for generation in GENERATIONS:
-        source = generation(http, where, read_deadline)
-        try:
-            await source.ready()
-        except NotOpenCode as error:
-            unrecognised = error
-        else:
-            return source
-    raise unrecognised
+    server = Server(http, where)
+    generation, version = await recognise(server)
+    if generation.name not in SOURCES:
+        raise other_generation(server, generation, version)
+    source = SOURCES[generation.name](http, where, read_deadline)
+    await source.ready()
+    return source
 
 
 def own_server(where: Address, arguments: Sequence[str], environment: Mapping[str, str]) -> OpenCodeServe:

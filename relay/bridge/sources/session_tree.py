@@ -96,9 +96,9 @@ class SessionTree(Generic[S]):
         self._max = max_sessions
         self._new = new
         self._sessions: OrderedDict[str, S] = OrderedDict()  # least recently seen first
-        self._deleted: OrderedDict[str, None] = OrderedDict()
+        self._deleted: OrderedDict[str, str | None] = OrderedDict()  # each with its last title
         self._held: dict[str, list[Change]] = {}  # by session, until its root is known
-        self._projects: OrderedDict[str, None] = OrderedDict()  # directories of roots
+        self._projects: OrderedDict[str, str | None] = OrderedDict()  # directories of roots
 
     def __len__(self) -> int:
         """Sessions remembered."""
@@ -111,6 +111,10 @@ class SessionTree(Generic[S]):
     def get(self, session_id: str) -> S | None:
         """The session, if it is remembered."""
         return self._sessions.get(session_id)
+
+    def pending_below(self, root_id: str) -> bool:
+        """Whether a request of a root or of one of its subagents waits."""
+        return any(session.pending and self.root(session_id) == root_id for session_id, session in self)
 
     def deleted(self, session_id: str) -> bool:
         """Whether the session is gone; its events are a tail that OpenCode still sends."""
@@ -125,10 +129,12 @@ class SessionTree(Generic[S]):
         return session
 
     def title(self, session_id: str) -> str | None:
-        """What a session is called; with its folder's name if sessions of several folders are known."""
+        """What a session is called, or was last if it is gone; with its folder's name if sessions of several are known."""
         session = self._sessions.get(session_id)
-        name = session.name if session else None
-        if session is None or name is None or not session.directory or len(self._projects) < 2:
+        if session is None:
+            return self._deleted.get(session_id)
+        name = session.name
+        if name is None or not session.directory or len(self._projects) < 2:
             return name
         return f"{name} ({self._folder(session.directory)})"
 
@@ -168,9 +174,10 @@ class SessionTree(Generic[S]):
 
     def delete(self, session_id: str, event_id: str) -> list[Change]:
         """Forget a session for good: what it asked is withdrawn, and if it ran, it has stopped."""
+        title = self.title(session_id)
         session = self._sessions.pop(session_id, self._new())
         root = self.root(session.parent_id) if session.parent_id else session_id
-        remember(self._deleted, session_id, self._max)
+        remember(self._deleted, session_id, self._max, title)
         self._held.pop(session_id, None)
         changes = [Change("answered", root, request) for request in session.pending]
         if root == session_id and session.learnt and session.running:
@@ -217,9 +224,9 @@ class SessionTree(Generic[S]):
                 return
 
 
-def remember(ids: OrderedDict[str, None], new: str, limit: int) -> None:
-    """Add an id; of more than `limit` the oldest goes."""
-    ids[new] = None
+def remember(ids: OrderedDict[str, str | None], new: str, limit: int, text: str | None = None) -> None:
+    """Add an id and what is kept with it; of more than `limit` the oldest goes."""
+    ids[new] = text
     if len(ids) > limit:
         ids.popitem(last=False)
 

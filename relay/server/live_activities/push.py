@@ -8,7 +8,7 @@ from typing import Literal
 from relay.apns.payload import ActivityContent, activity_payload
 from relay.apns.push import Outcome, Push, Transmission
 from relay.apns.reasons import Verdict
-from relay.contract import Status, session_link
+from relay.contract import ContentState, Status, session_link
 from relay.server.live_activities.activity import (
     FIRST_PAUSE_MS,
     Activity,
@@ -100,9 +100,14 @@ def _content(before: Activity, under_way: Activity, event: Kind, now: int) -> Ac
         session_id=before.session_id,
         url=session_link(before.session_id),
         alert=before.alert,
-        stale_date=None if event == "end" else now + STALE_SECONDS[before.state.status],
+        stale_date=None if event == "end" else _stale_at(before.state, event, now),
         dismissal_date=now + _shown_after_the_end(before) if event == "end" else None,
     )
+
+
+def _stale_at(state: ContentState, event: Kind, now: int) -> int:
+    """UNIX seconds. A start is never stale as it comes: the phone would not present it (nalu#222, observed)."""
+    return now if state.stale and event != "start" else now + STALE_SECONDS[state.status]
 
 
 def _shown_after_the_end(activity: Activity) -> int:

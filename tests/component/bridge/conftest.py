@@ -70,6 +70,8 @@ def stage(fake_opencode: FakeOpenCode, fake_relay: FakeRelay) -> Stage:
             "relay_url": fake_relay.url,
             "relay_secret": SECRET,
             "permission_delay": 0.0,
+            "card_after": 0.0,
+            "bundle": 0.0,
         }
         bridge = RunningBridge(BridgeOptions(**given | changed))
         try:

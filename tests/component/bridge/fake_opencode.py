@@ -33,6 +33,7 @@ class FakeOpenCode(LoopbackServer):
     def __init__(self) -> None:
         routes = {
             "/global/health": ("health", lambda _: {"healthy": True, "version": self.version}),
+            "/path": ("path", lambda _: self.paths),
             "/experimental/session": ("recent", lambda _: [one for one in self.sessions.values() if "parentID" not in one]),
             "/session/status": ("status", lambda request: self._here(request, self.statuses)),
             "/permission": ("permission", lambda request: [*self._here(request, self.permissions).values()]),
@@ -51,6 +52,12 @@ class FakeOpenCode(LoopbackServer):
         self.permissions: dict[str, dict[str, Any]] = {}
         self.questions: dict[str, dict[str, Any]] = {}
         self.version = "1.18.33"
+        self.paths = {
+            "home": "/home/me",
+            "state": "/home/me/.local/state/opencode",
+            "config": "/home/me/.config",
+        }
+        self.info: dict[str, Any] | None = None  # of generation 2 alone
         self.authorization: str | None = None  # what a request must bring
         # By route: "health", "event", "session", "message", "recent", "status", "permission", "question".
         self.broken: dict[str, Handler] = {}
@@ -131,6 +138,8 @@ class FakeOpenCode(LoopbackServer):
         return self.messages.get(request.match_info["id"], [])[-int(request.query["limit"]) :]
 
     async def _web_ui(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/api/info" and self.info:
+            return web.json_response(self.info)
         return web.Response(text="<html>", content_type="text/html")
 
     def _checked(self, route: str, answer: Callable[[web.Request], Any]) -> Handler:

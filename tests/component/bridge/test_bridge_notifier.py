@@ -15,26 +15,33 @@ from relay import contract
 from relay.bridge.errors import Unreachable
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.notifier import Notifier
-from relay.bridge.notify.source import Change, Retry, SourceHealth
+from relay.bridge.notify.source import Change, Known, Retry, SourceHealth
 from waiting import eventually
 
 
 class FakeSource:
     """Sessions as a test sets them: `doing` of those that run, and the texts of those that end."""
 
-    known_until = 0.0
+    known = Known()
 
     def __init__(self) -> None:
         self.doing: dict[str, str] = {}
         self.retry: Retry | None = None
         self.texts: dict[tuple[str, str], str] = {}
+        self.named = "Fix it"
         self.gate = asyncio.Event()  # texts come once it is set
         self.gate.set()
         self.asked = 0
 
     async def ready(self) -> None: ...
 
-    def restore(self, running: Iterable[str], known_until: float) -> None: ...
+    async def identity(self) -> str:
+        return ""
+
+    async def knows(self, session_id: str) -> bool:
+        return False
+
+    def restore(self, running: Iterable[str], known: Known) -> None: ...
 
     async def run(self, notify: Callable[[Change], None], alive: Callable[[], None]) -> None: ...
 
@@ -47,12 +54,12 @@ class FakeSource:
         doing = self.doing.get(session_id)
         if doing and self.retry:
             return contract.ContentState(
-                status="retry", session_title="Fix it", last_message=self.retry.reason
+                status="retry", session_title=self.named, last_message=self.retry.reason
             )
-        return doing and contract.ContentState(status="working", session_title="Fix it", last_message=doing)  # type: ignore[return-value]
+        return doing and contract.ContentState(status="working", session_title=self.named, last_message=doing)  # type: ignore[return-value]
 
     def title(self, session_id: str) -> str | None:
-        return "Fix it"
+        return self.named
 
     def directory(self, session_id: str) -> str | None:
         return "/code/demo"
@@ -173,6 +180,39 @@ class TestRequests:
             ("working", "something else"),
         ]
 
+    def test_a_card_says_how_many_requests_wait(
+        self, make: Make, source: FakeSource, sent: Sent, timers: Timers
+    ) -> None:
+        notifier = make(permission_delay=0.0)
+        source.doing["ses_a"] = "Starting..."
+        notifier.notify(Change("started", "ses_a", "evt_1"))
+        for request in ("per_1", "per_2", "per_3"):
+            notifier.notify(Change("asked", "ses_a", request, f"bash: {request}"))
+        notifier.notify(Change("answered", "ses_a", "per_2"))
+        timers.turn_to(200.0)
+        notifier.notify(Change("answered", "ses_a", "per_3"))
+        timers.turn_to(300.0)
+        assert [words for _, words in sent.shown()[1:]] == [
+            "bash: per_1", "bash: per_2 (+1)", "bash: per_3 (+2)", "bash: per_3 (+1)", "bash: per_1",
+        ]  # fmt: skip
+        assert sent.events[2].body == "bash: per_2"
+
+    @pytest.mark.parametrize("runs", [True, False])
+    def test_a_card_with_a_request_gets_the_sessions_new_title(
+        self, notifier: Notifier, source: FakeSource, sent: Sent, timers: Timers, runs: bool
+    ) -> None:
+        if runs:
+            source.doing["ses_a"] = "Starting..."
+            notifier.notify(Change("started", "ses_a", "evt_1"))
+        notifier.notify(Change("asked", "ses_a", "per_1", "bash: ls"))
+        timers.turn_to(102.0)
+        source.named = "Parser"
+        notifier.notify(Change("progress", "ses_a", "evt_2"))
+        timers.turn_to(200.0)
+        state = sent.events[-1].content_state
+        assert state is not None
+        assert (state.status, state.session_title, state.last_message) == ("permission", "Parser", "bash: ls")
+
     def test_the_card_of_a_root_that_does_not_run_ends_with_the_last_answer(
         self, make: Make, sent: Sent
     ) -> None:
@@ -236,7 +276,7 @@ class TestCards:
     ) -> None:
         # anomalyco/opencode 1.18.33, recording config_change_during_run: an abort, and the end of the instance 0.2 s later.
         running.notify(Change("stopped", "ses_a", "msg_1"))
-        timers.turn_to(100.9)
+        timers.turn_to(100.4)
         running.notify(Change("interrupted", "ses_a", "msg_1"))
         timers.turn_to(200.0)
         assert sent.types() == ["start", "error"]
@@ -313,6 +353,121 @@ class TestRetries:
     async def test_a_session_that_does_not_run_does_not_wait(self, notifier: Notifier, sent: Sent) -> None:
         notifier.notify(Change("progress", "ses_a", "evt_9", retry=self.LONG))
         assert sent.events == []
+
+
+class TestShortRuns:
+    def turn(self, notifier: Notifier, source: FakeSource, number: int) -> None:
+        source.texts["ses_a", f"msg_{number}"] = f"Done {number}."
+        source.doing["ses_a"] = "Starting..."
+        notifier.notify(Change("started", "ses_a", f"evt_{number}"))
+
+    def done(self, notifier: Notifier, source: FakeSource, number: int) -> None:
+        source.doing.pop("ses_a")
+        notifier.notify(Change("complete", "ses_a", f"msg_{number}"))
+
+    async def test_eight_turns_of_a_second_ring_seldom_and_have_no_card(
+        self, make: Make, source: FakeSource, sent: Sent, timers: Timers
+    ) -> None:
+        notifier = make(card_after=3.0, bundle=5.0)
+        for number in range(8):
+            self.turn(notifier, source, number)
+            timers.turn_to(timers.now + 1.0)
+            self.done(notifier, source, number)
+        timers.turn_to(timers.now + 60.0)
+        await notifier.close(1)
+        assert sent.types() == ["complete"] * 3
+        assert [event.body for event in sent.events] == ["Done 0.", "Done 5.", "Done 7."]
+
+    def test_a_card_comes_after_a_while_with_what_goes_on_then(
+        self, make: Make, source: FakeSource, sent: Sent, timers: Timers
+    ) -> None:
+        notifier = make(card_after=3.0)
+        self.turn(notifier, source, 1)
+        work(notifier, source, "bash: ls")
+        timers.turn_to(102.9)
+        assert sent.events == []
+        timers.turn_to(103.0)
+        assert (sent.types(), sent.shown()) == (["start"], [("working", "bash: ls")])
+
+    def test_a_request_does_not_wait_for_the_card_and_brings_it(
+        self, make: Make, source: FakeSource, sent: Sent, timers: Timers
+    ) -> None:
+        notifier = make(card_after=3.0, permission_delay=0.0)
+        self.turn(notifier, source, 1)
+        notifier.notify(Change("asked", "ses_a", "per_1", "bash: ls"))
+        notifier.notify(Change("answered", "ses_a", "per_1"))
+        timers.turn_to(200.0)
+        assert sent.types() == ["permission", "progress"]
+
+    async def test_a_short_run_ends_its_card_and_does_not_ring(
+        self, make: Make, source: FakeSource, sent: Sent, timers: Timers
+    ) -> None:
+        notifier = make(min_duration=10.0)
+        for number, seconds in ((1, 9.9), (2, 10.0)):
+            self.turn(notifier, source, number)
+            timers.turn_to(timers.now + seconds)
+            self.done(notifier, source, number)
+        notifier.notify(Change("complete", "ses_b", "msg_1"))  # its beginning was not seen
+        await notifier.close(1)
+        assert sent.types() == ["start", "progress", "start", "complete", "complete"]
+        assert sent.shown()[1] == ("complete", "Done")
+
+    def test_a_short_run_that_fails_rings(
+        self, make: Make, source: FakeSource, sent: Sent, timers: Timers
+    ) -> None:
+        notifier = make(min_duration=10.0, card_after=3.0, bundle=5.0)
+        for number in range(2):
+            self.turn(notifier, source, number)
+            notifier.notify(Change("error", "ses_a", f"msg_{number}", "Bad key"))
+        timers.turn_to(200.0)
+        assert sent.types() == ["error", "error"]
+
+
+class TestLostConnection:
+    def test_every_card_says_so_and_the_newest_request_rings(
+        self, make: Make, source: FakeSource, sent: Sent, timers: Timers
+    ) -> None:
+        notifier = make(permission_delay=0.0)
+        for session in ("ses_a", "ses_b", "ses_c"):
+            source.doing[session] = "Starting..."
+            notifier.notify(Change("started", session, "evt_1"))
+        for session in ("ses_b", "ses_c"):
+            notifier.notify(Change("asked", session, f"per_{session}", f"bash: {session}"))
+        before = len(sent.events)
+        notifier.lost()
+        lost = sent.events[before:]
+        assert [(one.session_id, one.event_type) for one in lost] == [
+            ("ses_a", "progress"), ("ses_b", "progress"), ("ses_c", "permission"),
+        ]  # fmt: skip
+        states = [one.content_state for one in lost]
+        assert {(state.status, state.last_message, state.stale) for state in states if state} == {
+            ("retry", "Connection lost", True)
+        }
+        assert (lost[2].title, lost[2].body) == (
+            "Connection lost: Fix it", "OpenCode does not answer any more. It asked: bash: ses_c",
+        )  # fmt: skip
+        assert len({one.event_id for one in lost}) == 3
+
+    def test_a_card_that_only_works_does_not_ring(self, running: Notifier, sent: Sent) -> None:
+        running.lost()
+        assert sent.types() == ["start", "progress"]
+
+    def test_back_again_the_cards_show_what_goes_on_at_once(
+        self, running: Notifier, source: FakeSource, sent: Sent, timers: Timers
+    ) -> None:
+        running.lost()
+        timers.turn_to(101.0)
+        running.found()
+        assert sent.shown()[1:] == [("retry", "Connection lost"), ("working", "Starting...")]
+        state = sent.events[-1].content_state
+        assert state is not None
+        assert not state.stale
+
+    def test_a_run_that_ended_meanwhile_ends_its_card(self, running: Notifier, sent: Sent) -> None:
+        running.lost()
+        running.notify(Change("interrupted", "ses_a", "msg_1"))
+        running.found()
+        assert sent.types() == ["start", "progress", "error"]
 
 
 class TestTexts:

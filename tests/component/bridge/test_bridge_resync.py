@@ -23,7 +23,7 @@ NOW_MS = 1_000_000_000.0
 
 async def completed(resync: Resync) -> None:
     done = asyncio.Event()
-    resync.start(NOW_MS, done.set)
+    resync.start(NOW_MS, NOW_MS, done.set)
     await eventually(done.is_set)
 
 
@@ -56,7 +56,6 @@ class TestResync:
             Sessions(runs),
             CatchUp(runs),
             changes.extend,
-            clock=lambda: 1_000_000.0,
             sleep=pause,
             backoff=Backoff(first=1.0, cap=8.0),
             random=lambda: 1.0,
@@ -82,7 +81,7 @@ class TestResync:
 
         fake_opencode.broken["recent"] = fail
         done = asyncio.Event()
-        resync.start(NOW_MS, done.set)
+        resync.start(NOW_MS, NOW_MS, done.set)
         await eventually(lambda: len(pauses) >= 4)
         assert not done.is_set()
         fake_opencode.broken.clear()
@@ -119,7 +118,7 @@ class TestResync:
             return web.Response()
 
         fake_opencode.broken["recent"] = hang
-        resync.start(NOW_MS, pytest.fail)
+        resync.start(NOW_MS, NOW_MS, pytest.fail)
         await eventually(lambda: "/experimental/session" in fake_opencode.asked)
         fake_opencode.broken.clear()
         await completed(resync)

@@ -3,6 +3,7 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -10,13 +11,15 @@ import pytest
 from aiohttp import web
 
 from component.bridge.fake_opencode import FakeOpenCode, hang
+from loopback_server import LoopbackServer
 from relay.bridge.address import address
-from relay.bridge.errors import NotOpenCode, Refused
+from relay.bridge.errors import NotOpenCode, Refused, Unreachable
 from relay.bridge.notify.source import Change, Source
 from relay.bridge.run import wait_for_source
 from relay.bridge.sources.opencode1.source import OpenCode1
 from relay.bridge.sources.opencode1.wire import Event
 from relay.bridge.sources.probe import find_source
+from waiting import eventually
 
 
 async def test_a_stop_before_the_answer_takes_an_unknown_session_for_a_root(
@@ -35,6 +38,21 @@ async def test_a_stop_before_the_answer_takes_an_unknown_session_for_a_root(
     assert changes == []
     await source.close(0.02)
     assert changes == [Change("started", "ses_a", "evt_1"), Change("complete", "ses_a", "evt_1")]
+
+
+PAGE: dict[str, Any] = {}
+HEALTHY = {"healthy": True}
+OTHERS: dict[str, tuple[dict[str, Any], str]] = {
+    # Answers of released and of early OpenCode 2, as their clients' tests have them.
+    "2.0.6 and later": (PAGE | {"/api/info": {"version": "2.0.22", "pid": 7, "urls": []}}, r"is OpenCode 2 \(2.0.22\).*opencode-ai@1.18"),
+    "a beta": ({"/api/health": HEALTHY | {"version": "0.0.0-next-202608070013"}, "*": 404}, "is an early OpenCode 2"),
+    "2.0.3": (PAGE | {"/api/health": HEALTHY | {"version": "2.0.3"}}, r"is an early OpenCode 2 \(2.0.3\)"),
+    "a web page": (PAGE, "not as OpenCode .*answered text/html instead of application/json"),
+    "another service": ({"*": 404}, "something answers at .*, but not as OpenCode: give"),
+    "another service in JSON": ({"*": {"status": "up", "version": "7"}}, "not as OpenCode: give"),
+    "JSON of another shape": ({"*": [1]}, "not as OpenCode .*answered something unexpected"),
+}  # fmt: skip
+"""By path what a server answers: JSON, a status, or (if nothing is said) a web page; "*" for all other paths."""
 
 
 class TestProbe:
@@ -62,6 +80,53 @@ class TestProbe:
         fake_opencode.broken["health"] = answer
         with pytest.raises(error):
             await find_source(http, address(fake_opencode.url))
+
+    @pytest.mark.parametrize(("routes", "words"), OTHERS.values(), ids=OTHERS)
+    async def test_what_else_answers_is_named_with_what_to_do(
+        self, http: aiohttp.ClientSession, routes: dict[str, Any], words: str
+    ) -> None:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            said = routes.get(request.path, routes.get("*"))
+            if isinstance(said, int):
+                return web.Response(status=said)
+            page = web.Response(text="<html>", content_type="text/html")
+            return page if said is None else web.json_response(said)
+
+        server = LoopbackServer(web.get("/{path:.*}", answer))
+        await server.start()
+        try:
+            with pytest.raises(NotOpenCode, match=words) as raised:
+                await find_source(http, address(server.url))
+        finally:
+            await server.stop()
+        assert str(raised.value).count("--opencode-url") == 1
+
+    async def test_a_second_generation_that_starts_is_waited_for(self, http: aiohttp.ClientSession) -> None:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            starting = request.path == "/api/info"
+            return web.json_response({"code": "starting"}, status=503 if starting else 404)
+
+        server = LoopbackServer(web.get("/{path:.*}", answer))
+        await server.start()
+        try:
+            with pytest.raises(Unreachable, match="/api/info answered 503"):
+                await find_source(http, address(server.url))
+        finally:
+            await server.stop()
+
+    async def test_a_server_that_is_updated_in_its_place_is_named_at_the_next_connection(
+        self, fake_opencode: FakeOpenCode, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        source = await find_source(http, address(fake_opencode.url))
+        task = asyncio.create_task(source.run(lambda _: None, lambda: None))
+        try:
+            await eventually(lambda: fake_opencode.streams)
+            fake_opencode.info = {"version": "2.1.2", "pid": 1, "urls": [], "paths": {}}
+            fake_opencode.cut()
+            await eventually(lambda: "is OpenCode 2 (2.1.2)" in caplog.text)
+        finally:
+            task.cancel()
+            await source.close(0)
 
     async def test_waiting_slows_down_and_is_announced_once(
         self, fake_opencode: FakeOpenCode, http: aiohttp.ClientSession

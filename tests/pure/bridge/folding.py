@@ -41,6 +41,7 @@ WORDS: dict[str, Make] = {
     "step": lambda session, message: assistant(session, message),
     "called": lambda session, message: assistant(session, message, finish="tool-calls"),
     "written": lambda session, message: assistant(session, message, time={"completed": 2}),
+    "compacts": lambda session, message: assistant(session, message, mode="compaction", summary=True),
     "aborted": lambda session, message: assistant(
         session, message, time={"completed": 2}, error={"name": "MessageAbortedError", "data": {}}
     ),

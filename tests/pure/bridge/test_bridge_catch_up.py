@@ -11,7 +11,7 @@ from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1.catch_up import CatchUp, Ending, Snapshot, ending
 from relay.bridge.sources.opencode1.fold import Sessions
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.wire import Info, PendingRequest, RetryStatus, SessionMessage
+from relay.bridge.sources.opencode1.wire import Info, PendingRequest, RetryStatus, SessionMessage, Times
 from relay.bridge.sources.wire import decode
 
 HERE = "/code/demo"
@@ -39,6 +39,7 @@ NEWEST: dict[str, tuple[SessionMessage | None, Ending]] = {
     "no error": (message(error=None, finish="stop", completed=1), "complete"),
     "called": (message(finish="tool-calls", completed=SINCE), "stopped"),
     "retried": (message(completed=1), "stopped"),
+    "compacted": (message(finish="stop", completed=SINCE, summary=True), "stopped"),
     "failed": (failed("APIError", "Bad key"), "error"),
     "aborted": (failed("MessageAbortedError"), "stopped"),
     "overflow": (failed("ContextOverflowError", completed=None), "interrupted"),
@@ -214,6 +215,38 @@ def test_a_run_that_a_gap_cut(script: str, changes: str) -> None:
     assert World().play(f"new; busy; connected; {script}") == f"started; {changes}".removesuffix("; ")
 
 
+USED: dict[str, tuple[dict[str, float], float, dict[str, float], dict[str, float]]] = {
+    # What was known, the server's time now, what it lists, and what counts, each with the time after which an end is new.
+    "a first bridge": ({}, 2000, {"a": 900, "b": 1500}, {"b": SINCE}),
+    "nothing happened": ({"a": 900}, 2000, {"a": 900}, {}),
+    "used since": ({"a": 900, "b": 950}, 2000, {"a": 1500, "b": 950}, {"a": 900}),
+    "new since": ({"a": 900}, 2000, {"b": 1500, "a": 900}, {"b": 0}),
+    # The clock was set back by more than the gap was long, or by less: both are told by what was known of each session.
+    "used since, by a clock that was set back": ({"a": 900, "b": 700}, 500, {"a": 400, "b": 700}, {"a": 400}),
+    "new since, by a clock that was set back": ({"a": 900}, 500, {"a": 900, "b": 400}, {"b": 0}),
+    "more sessions than are known": ({f"s{n}": 900 for n in range(100)}, 2000, {"a": 900, "b": 1500}, {"b": SINCE}),
+    "more than are known, and a clock set back": ({f"s{n}": 900 for n in range(100)}, 500, {"a": 400}, {"a": 0}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("used", "now", "listed", "news"), USED.values(), ids=USED)
+def test_which_sessions_were_used_since_all_was_known(
+    used: dict[str, float], now: float, listed: dict[str, float], news: dict[str, float]
+) -> None:
+    catch_up = CatchUp(Runs())
+    catch_up.restore_used(used)
+    infos = [Info(id=one, time=Times(updated=updated)) for one, updated in listed.items()]
+    assert catch_up.news(infos, SINCE, now) == news
+
+
+def test_the_sessions_used_last_are_remembered() -> None:
+    catch_up = CatchUp(Runs())
+    catch_up.used(Info(id=f"s{n}", time=Times(updated=n)) for n in range(150))
+    catch_up.used([Info(id="s50", time=Times(updated=7)), Info(id="s200")])
+    known = catch_up.known_sessions()
+    assert (len(known), list(known)[-2:], known["s50"], known["s200"]) == (100, ["s50", "s200"], 7, 0)
+
+
 def test_what_a_snapshot_says_of_a_retry_shows() -> None:
     world = World()
     assert world.play("new; retrying") == "started"
@@ -272,6 +305,16 @@ def test_what_an_earlier_bridge_knew_to_run(script: str, changes: str) -> None:
     world.sessions.learn("a", Info(id="a", directory=HERE))
     assert (world.catch_up.unplaced(), world.catch_up.directories()) == ([], {HERE})
     assert world.play(script) == changes
+
+
+def test_the_card_of_a_run_that_may_be_over_since_long_does_not_move() -> None:
+    """A progress would start one on a phone; the server is asked first."""
+    world = World()
+    world.catch_up.restore(["a"])
+    assert world.sessions.learn("a", Info(id="a", title="Fix it", directory=HERE)) == []
+    snapshot = Snapshot(frozenset({HERE}), {"a": RetryStatus(type="busy")}, [])
+    changes, _ = world.catch_up.resync(snapshot, world.catch_up.mark())
+    assert [change.kind for change in changes] == ["progress"]
 
 
 def test_a_restored_session_that_is_gone_has_stopped() -> None:

@@ -45,6 +45,15 @@ TURNS = {
     "but not one that has ended": ("busy; idle; disposed /code/demo", "complete"),
     "nor one that has failed": ("busy; error; disposed /code/demo", "error"),
     "nor one that went on after the abort": ("busy; abort; idle; busy; idle; disposed /code/demo", "stopped; started; complete"),
+    # anomalyco/opencode 1.18.33, recording shell_and_compact: who types these sits there.
+    "a shell command by hand is silent": ("busy; prompt m1; step m2; written m2; idle; idled", "stopped m2"),
+    "a compaction by hand is silent": ("busy; prompt m1; compacts m2; idle; idled", "stopped m2"),
+    "one that the agent needed is not": ("busy; step m1; overflow; compacts m2; busy; step m3; idle", "complete m3"),
+    "the run after a command by hand": (
+        "busy; prompt m1; written m2; idle; busy; prompt m3; step m4; idle; busy; idle",
+        "stopped m2; started; complete m4; started; complete",
+    ),
+    "a compaction that fails": ("busy; compacts m2; error; idle", "error m2"),
     "another instance does not": ("busy; disposed /code/other; disposed; idle", "complete"),
 }  # fmt: skip
 """From the first busy of session "a", whose start is left out."""
@@ -243,7 +252,7 @@ class TestCard:
             (text("a", "All\nis well."), "is well."),
             (text("a", "a prompt", "msg_of_the_user"), None),
             (text("a", "nobody wrote this", synthetic=True), None),
-            (text("a", "thinking", type="reasoning"), None),
+            (text("a", "thinking", "msg_of_another", type="reasoning"), None),
             (text("a", ""), None),
             (text("other", "x"), None),
             (event("message.part.updated", sessionID="a"), None),
@@ -254,8 +263,22 @@ class TestCard:
         self, sessions: Sessions, event: Event, words: str | None
     ) -> None:
         assert [change.kind for change in sessions.fold(event)] == ["progress"] * (words is not None)
-        assert self.shown(sessions) == (words or "Starting...")
+        assert self.shown(sessions) == (words or "Thinking…")
         assert sessions.fold(event) == []
+
+    def test_a_model_that_thinks_is_said_to(self) -> None:
+        """From its call on, whether it reports its reasoning or nothing at all for minutes; then what it does."""
+        sessions = Sessions()
+        play("new; busy", sessions)
+        shown = [self.shown(sessions)]
+        for step in ("step msg_1", "tool ls", "step msg_2", "busy"):
+            play(step, sessions)
+            shown.append(self.shown(sessions))
+        reasoning = text("a", "", "msg_2", type="reasoning")
+        assert [change.kind for change in sessions.fold(reasoning)] == ["progress"]
+        assert [*shown, self.shown(sessions)] == [
+            "Starting...", "Thinking…", "bash: ls", "bash: ls", "bash: ls", "Thinking…",
+        ]  # fmt: skip
 
     def test_a_childs_work_shows_on_the_roots_card(self, sessions: Sessions) -> None:
         play("b: new a; c: new b; c: busy", sessions)
@@ -275,7 +298,7 @@ class TestCard:
         for retried, shown in (
             (status("a", "retry", attempt=2, message="Overloaded", next=8000), ("retry", "Overloaded", "Retry 2 in 8s")),
             (status("a", "retry", attempt="soon"), ("retry", "Starting...", "Retry 1")),
-            (status("a", "busy"), ("working", "Starting...", None)),
+            (status("a", "busy"), ("working", "Thinking…", None)),
         ):  # fmt: skip
             assert [change.kind for change in sessions.fold(retried)] == ["progress"]
             state = sessions.state("a", 500.0)
@@ -289,6 +312,19 @@ class TestCard:
         state = sessions.state("a", 0.0)
         assert state is not None
         assert state.session_title == "Parser"
+
+    def test_a_new_title_shows_while_a_subagent_asks_though_the_root_is_idle(
+        self, sessions: Sessions
+    ) -> None:
+        play("idle; b: new a; b: ask p1", sessions)
+        assert [change.kind for change in changes_of("updated Parser", sessions)] == ["progress"]
+        assert changes_of("b: updated Other", sessions) == []
+        play("b: yes p1", sessions)
+        assert changes_of("updated Later", sessions) == []
+
+    def test_the_last_title_of_a_deleted_session_is_known(self, sessions: Sessions) -> None:
+        play("updated Parser; deleted", sessions)
+        assert sessions.title("a") == "Parser"
 
     def test_a_session_that_does_not_run_has_no_card(self, sessions: Sessions) -> None:
         play("tool ls; idle", sessions)
@@ -352,7 +388,7 @@ ENDS = ("complete", "perhaps_complete", "error", "stopped", "interrupted")
 @given(st.lists(ANY_STEP, max_size=60))
 @example(["b: new a", "b: busy", "a: new b"])  # each other's parent
 def test_in_any_order_of_events(script: list[str]) -> None:
-    """Nothing is reported twice; answers follow requests; progress comes between a beginning and an end."""
+    """Nothing is reported twice; answers follow requests; progress comes between a beginning and an end, or while a request waits."""
     sessions = Sessions()
     changes: list[Change] = []
     for step in script:
@@ -365,12 +401,13 @@ def test_in_any_order_of_events(script: list[str]) -> None:
         if one.kind in ("asked", "complete", "perhaps_complete", "error")
     ]
     assert len(once) == len(set(once))
-    asked, running = set(), set()
+    asked, answered, running = set(), set(), set()
     for change in changes:
         if change.kind == "asked":
             asked.add(change.subject_id)
         elif change.kind == "answered":
             assert change.subject_id in asked
+            answered.add(change.subject_id)
         elif change.kind == "started":
             assert change.session_id not in running
             running.add(change.session_id)
@@ -378,7 +415,7 @@ def test_in_any_order_of_events(script: list[str]) -> None:
             assert change.session_id in running or change.kind in ("error", "interrupted")
             running.discard(change.session_id)
         elif change.kind == "progress":
-            assert change.session_id in running
+            assert change.session_id in running or asked > answered
 
 
 OWN_STEP = st.sampled_from(

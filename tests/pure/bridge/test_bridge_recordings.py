@@ -53,6 +53,7 @@ EXPECTED: dict[str, dict[str, int]] = {
     "helper_sessions_deleted": {"complete": 2},
     "plan_exit": {"permission": 1, "complete": 1},
     "sessionless_errors": {"permission": 1, "complete": 1},
+    "shell_and_compact": {"complete": 1},
 }
 
 
@@ -82,12 +83,14 @@ FAILED = {
 CARDS = {
     "d_retry_429_retry_after": [
         ("working", "Starting...", None),
+        ("working", "Thinking…", None),
         ("retry", "Rate limit reached for requests", "Retry 1 in 3s"),
-        ("working", "Starting...", None),
+        ("working", "Thinking…", None),
         ("working", "word0 word1 word2 word3 word4", None),
     ],
     "g_child_session": [
         ("working", "Starting...", None),
+        ("working", "Thinking…", None),
         ("working", "task: child job", None),
         ("working", "bash: echo in child", None),
         ("working", "child0 child1 child2 child3 child4 child5 child6 child7", None),
@@ -180,7 +183,7 @@ def test_all_recordings_are_expected_somehow() -> None:
 
 def test_the_alert_comes_before_the_second_idle() -> None:
     changes = folded(wire_bytes("c_error_401"), 65536)
-    assert [change.kind for change in changes] == ["started", "error"]
+    assert [change.kind for change in changes] == ["started", "progress", "error"]
 
 
 @pytest.mark.parametrize(("name", "words"), ASKED.items())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.notify.throttle import Cards, Throttle
+from relay.bridge.notify.throttle import Cards, Ends, Throttle
 from relay.contract import PROGRESS_SECONDS, ContentState, Status
 
 
@@ -160,3 +160,30 @@ class TestCards:
         cards.end("ses_a")
         assert cards.take("ses_a", 2.0) is None
         assert cards.offer("ses_a", ONE, 3.0) == 0.0
+
+
+class TestEnds:
+    def test_only_long_runs_ring_when_they_are_complete(self) -> None:
+        ends = Ends(min_duration=10.0)
+        ends.begin("a", 100.0)
+        ends.begin("a", 105.0)  # it goes on
+        assert [ends.complete("a", now) for now in (109.9, 110.0)] == [None, 0.0]
+        ends.end("a")
+        assert ends.complete("a", 110.0) == 0.0  # of one whose beginning nobody saw
+
+    @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0.0, 20.0)), max_size=30))
+    def test_the_ends_of_a_session_ring_at_most_once_in_the_bundles_time(
+        self, steps: list[tuple[str, float]]
+    ) -> None:
+        ends, now = Ends(bundle=5.0), 0.0
+        rang: dict[str, float] = {}
+        for session, pause in steps:
+            now += pause
+            wait = ends.complete(session, now)
+            assert wait is not None
+            assert 0.0 <= wait <= 5.0
+            assert now + wait >= rang.get(session, -5.0) + 5.0 - 1e-6
+            assert wait == 0.0 or session in rang
+            if wait == 0.0:
+                ends.ring(session, now)
+                rang[session] = now

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.sources.opencode1.wire import ID_TURN_MS, Event, Health, ms_apart, parse, properties
+from relay.bridge.sources.opencode1.wire import ID_TURN_MS, Event, Health, id_ms, ms_apart, parse, properties
 from relay.bridge.sources.wire import BOM, Malformed, Splitter, decode
 
 
@@ -144,3 +144,10 @@ def evt(ms: int) -> str:
 )
 def test_ids_tell_the_time_between_them(earlier: str, later: str, ms: int | None) -> None:
     assert ms_apart(earlier, later) == ms
+
+
+@pytest.mark.parametrize("off", [-3_600_000, 0, 1, 86_400_000])
+def test_an_id_tells_when_it_was_made_by_the_servers_clock(off: int) -> None:
+    assert id_ms(evt(1796018306619), 1796018306619.5 + off) == 1796018306619
+    assert id_ms("evt_7", 1.0) is None
+    assert id_ms(None, 1.0) is None

@@ -23,7 +23,7 @@ from activity_values import (
     state,
 )
 from relay.apns.push import Push
-from relay.contract import EventType, Status
+from relay.contract import ContentState, EventType, Status
 from relay.server.live_activities.activity import Activity
 from relay.server.live_activities.life import opened, timed_out
 from relay.server.live_activities.push import DISMISS_SECONDS, STALE_SECONDS, push
@@ -84,6 +84,15 @@ def test_every_start_and_update_has_a_stale_date(status: Status) -> None:
         aps = aps_of(replace(before, state=state(status)))
         assert aps["stale-date"] == NOW_S + STALE[status]
         assert "dismissal-date" not in aps
+
+
+def test_a_card_of_which_nobody_knows_what_goes_on_is_stale_at_once() -> None:
+    """Apple: once the stale date is reached the system marks the activity (documented); a start that is stale as it comes is
+    not presented (nalu#222)."""
+    unknown = ContentState(status="retry", session_title="Fix", last_message="Connection lost", stale=True)
+    assert aps_of(replace(UPDATE, state=unknown))["stale-date"] == NOW_S
+    assert aps_of(replace(START, state=unknown))["stale-date"] == NOW_S + STALE["retry"]
+    assert "stale" not in aps_of(replace(UPDATE, state=unknown))["content-state"]
 
 
 @pytest.mark.parametrize("event_type", ["complete", "error"])

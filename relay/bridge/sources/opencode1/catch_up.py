@@ -6,9 +6,10 @@ from typing import Literal
 
 from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.session import RUNNING, Session, error_words
+from relay.bridge.sources.opencode1.session import RUNNING, Session, error_words, is_by_hand
 from relay.bridge.sources.opencode1.wire import (
     FailureData,
+    Info,
     PendingRequest,
     RetryStatus,
     SessionError,
@@ -50,6 +51,8 @@ def ending(newest: SessionMessage | None) -> Ending:
         return SILENT_ERRORS.get(failure.name, "error")
     if not newest.info.time.completed:
         return "interrupted"
+    if is_by_hand(newest.info):
+        return "stopped"
     return "stopped" if newest.info.finish in STOPPED_FINISHES else "complete"
 
 
@@ -57,6 +60,10 @@ def failure_of(message: SessionMessage) -> FailureData | None:
     """The error in a message, if there is one."""
     raw = bytes(message.info.error)
     return details(raw, FailureData) if raw not in (b"", b"null") else None
+
+
+MAX_USED = 100
+"""Sessions of which it is known when they were used; as many as are asked for after a gap."""
 
 
 class CatchUp:
@@ -67,6 +74,39 @@ class CatchUp:
 
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
+        self._used: dict[str, float] = {}  # the one that was used last is last
+
+    def known_sessions(self) -> dict[str, float]:
+        """When the sessions that were used last were used, by the server's clock (UNIX milliseconds)."""
+        return dict(self._used)
+
+    def restore_used(self, used: Mapping[str, float]) -> None:
+        """What an earlier bridge knew of that."""
+        self._used = dict(used)
+
+    def used(self, infos: Iterable[Info]) -> None:
+        """All is known of these sessions, as they are described."""
+        for info in infos:
+            self._used.pop(info.id, None)
+            self._used[info.id] = info.time.updated or 0.0
+        for session_id in list(self._used)[:-MAX_USED]:
+            del self._used[session_id]
+
+    def news(self, recent: Sequence[Info], since_ms: float, now_ms: float) -> dict[str, float]:
+        """The sessions in which something may have happened since all was known, and the time after which an end is new.
+
+        All times are the server's (UNIX milliseconds): until `since_ms` all was known, now it is `now_ms`. Its clock may
+        have been set back meanwhile, so what counts is that a session was used at another time than was known.
+        """
+        others = 0.0 if now_ms < since_ms or 0 < len(self._used) < MAX_USED else since_ms
+        news: dict[str, float] = {}
+        for info in recent:
+            updated, before = info.time.updated or 0.0, self._used.get(info.id)
+            if before is None and updated >= others:
+                news[info.id] = others
+            elif before is not None and updated != before:
+                news[info.id] = min(before, updated)
+        return news
 
     def mark(self) -> int:
         """How much has happened: whatever happens later is not in an answer that was asked for before."""
@@ -76,7 +116,7 @@ class CatchUp:
         """An earlier bridge reported that these root sessions run, and not that they ended."""
         for session_id in session_ids:
             session = self._runs.tree.session(session_id)
-            session.learnt = session.running = True
+            session.learnt = session.running = session.unobserved = True
             session.phase = "busy"
 
     def strangers(self, snapshot: Snapshot) -> list[str]:
@@ -109,6 +149,7 @@ class CatchUp:
         changes = self._busy(snapshot, mark)
         self._note_background(snapshot)
         ended: list[str] = []
+        unobserved = [one for one, session in self._runs.tree if session.unobserved]
         for session_id, session in sorted(self._runs.tree, key=lambda one: one[1].parent_id is None):
             if session.unsure:
                 changes += self._idle(session_id, session, ended)
@@ -119,6 +160,8 @@ class CatchUp:
                 changes += self._answered(session_id, session, snapshot, mark)
             elif session.directory in snapshot.directories:
                 changes += self._idle(session_id, session, ended)
+        for session_id in unobserved:
+            changes += self._runs.progress(session_id, self._runs.fresh_id())
         for session_id, _ in self._runs.tree:
             changes += self._runs.release(session_id, self._runs.fresh_id())
         for asking in snapshot.requests:

@@ -7,7 +7,14 @@ from urllib.parse import quote
 import aiohttp
 
 from relay.bridge.sources.http import Server
-from relay.bridge.sources.opencode1.wire import Health, Info, PendingRequest, RetryStatus, SessionMessage
+from relay.bridge.sources.opencode1.wire import (
+    Health,
+    Info,
+    Paths,
+    PendingRequest,
+    RetryStatus,
+    SessionMessage,
+)
 
 MESSAGES = 20
 """So many of the newest messages are searched for a text."""
@@ -19,6 +26,10 @@ class OpenCode(Server):
     async def health(self) -> Health:
         """GET /global/health."""
         return await self.get("/global/health", Health)
+
+    async def paths(self) -> Paths:
+        """GET /path."""
+        return await self.get("/path", Paths)
 
     async def session(self, session_id: str) -> Info:
         """GET /session/:id, which finds the session whatever directory it belongs to."""

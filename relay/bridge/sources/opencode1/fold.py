@@ -12,11 +12,14 @@ from relay import contract
 from relay.bridge.notify.source import Change
 from relay.bridge.sources.opencode1.runs import Runs
 from relay.bridge.sources.opencode1.session import (
+    STARTING,
+    THINKING,
     Phase,
     Session,
     Signal,
     background_child,
     error_words,
+    is_by_hand,
     last_line,
     tool_line,
 )
@@ -89,7 +92,7 @@ class Sessions:
         before = self.title(session_id)
         changes = self._tree.learn(session_id, info)
         if self.title(session_id) != before:
-            changes += self._runs.progress(session_id, event_id or self._runs.fresh_id())
+            changes += self._runs.retitled(session_id, event_id or self._runs.fresh_id())
         return changes
 
     def forget(self, session_id: str) -> list[Change]:
@@ -134,6 +137,8 @@ class Sessions:
         session.newest_id = max(session.newest_id, message.id)
         if message.role == "user":
             session.prompt_id = session.prompt_id or message.id
+        if message.role == "assistant" and message.id == session.newest_id:
+            session.by_hand = is_by_hand(message)
         if message.role == "assistant" and _is_aborted(message):
             return self._runs.signal(known.session_id, "aborted", event_id)
         if message.role != "assistant" or message.finish or message.time.completed:
@@ -143,7 +148,10 @@ class Sessions:
         session.step_id = message.id
         if session.phase == "unknown":
             return []  # nothing to go on with; its next status says whether it runs
-        return self._runs.signal(known.session_id, "step", event_id)
+        if session.doing == STARTING:
+            session.doing = THINKING
+            changes = self._runs.progress(known.session_id, event_id)
+        return changes + self._runs.signal(known.session_id, "step", event_id)
 
     def _on_asked(self, _: str, known: Properties, event: Event) -> list[Change]:
         if not known.id or not known.session_id:
@@ -201,8 +209,11 @@ def _doing_words(doing: PartUpdated, session: Session) -> str:
     if doing.part.type == "tool":
         return tool_line(doing.part, session.directory)
     # A user's text is a part, too; only that of an assistant's message is progress.
-    said = doing.part.type == "text" and not doing.part.synthetic and doing.part.message_id == session.step_id
-    return last_line(doing.part.text) if said else ""
+    if doing.part.synthetic or doing.part.message_id != session.step_id:
+        return ""
+    if doing.part.type == "reasoning":
+        return THINKING
+    return last_line(doing.part.text) if doing.part.type == "text" else ""
 
 
 HANDLERS: dict[str, Callable[[Sessions, str, Properties, Event], list[Change]]] = {

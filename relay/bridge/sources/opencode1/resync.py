@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from random import random as system_random
 
 from relay.backoff import Backoff
@@ -38,7 +37,6 @@ class Resync:
         catch_up: CatchUp,
         act: Callable[[list[Change]], None],
         *,
-        clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         backoff: Backoff = Backoff(),  # noqa: B008  frozen, so sharing it is harmless
         random: Callable[[], float] = system_random,
@@ -47,17 +45,19 @@ class Resync:
         self._sessions = sessions
         self._catch_up = catch_up
         self._act = act
-        self._clock = clock
         self._sleep = sleep
         self._backoff = backoff
         self._random = random
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, since_ms: float, done: Callable[[], None]) -> None:
-        """The stream is connected anew; nothing before `since_ms` (UNIX milliseconds) was missed. Returns at once."""
+    def start(self, since_ms: float, now_ms: float, done: Callable[[], None]) -> None:
+        """The stream is connected anew; nothing before `since_ms` was missed. Returns at once.
+
+        Both times are the server's (UNIX milliseconds), and it may have set its clock back meanwhile.
+        """
         if self._task:
             self._task.cancel()
-        self._task = asyncio.create_task(self._run(since_ms, done), name="bridge-resync")
+        self._task = asyncio.create_task(self._run(since_ms, now_ms, done), name="bridge-resync")
 
     async def close(self) -> None:
         """Stop."""
@@ -65,12 +65,12 @@ class Resync:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self, since_ms: float, done: Callable[[], None]) -> None:
+    async def _run(self, since_ms: float, now_ms: float, done: Callable[[], None]) -> None:
         attempt = 0
         await self._sleep(SNAPSHOT_DELAY)
         while True:
             try:
-                await self._catch_up_once(since_ms)
+                await self._catch_up_once(since_ms, now_ms)
             except NotOpenCode as error:
                 # Too old a server for these routes, or too new a one: trying again would not help.
                 log.warning(line("no resync", url=self._opencode.url, reason=error))
@@ -85,28 +85,26 @@ class Resync:
                 break
         done()
 
-    async def _catch_up_once(self, since_ms: float) -> None:
+    async def _catch_up_once(self, since_ms: float, now_ms: float) -> None:
         for session_id in self._catch_up.unplaced():
             await self._place(session_id)
         recent = await self._recent()
         mark = self._catch_up.mark()
-        snapshot = await self._snapshot(self._directories(recent))
+        snapshot = await self._snapshot(self._directories(recent, now_ms))
         for session_id in self._catch_up.strangers(snapshot):
             await self._place(session_id)
         changes, ended = self._catch_up.resync(snapshot, mark)
         self._act(changes)
         for session_id in self._catch_up.running():
             self._catch_up.note(session_id, await self._newest(session_id))
-        missed = [
-            info
-            for info in recent
-            if info.id not in snapshot.statuses
-            and (info.time.updated or 0) >= since_ms
-            and info.id not in ended
-        ]
-        for info in missed:
-            self._act(self._sessions.learn(info.id, info))
-        await self._end_all([*ended, *(info.id for info in missed)], mark, since_ms)
+        news = self._catch_up.news(recent, since_ms, now_ms)
+        idle = [info for info in recent if info.id not in snapshot.statuses and info.id not in ended]
+        for info in idle:
+            if info.id in news:
+                self._act(self._sessions.learn(info.id, info))
+        after = dict.fromkeys(ended, since_ms) | {info.id: news[info.id] for info in idle if info.id in news}
+        await self._end_all(after, mark)
+        self._catch_up.used(reversed(recent))
 
     async def _place(self, session_id: str) -> None:
         try:
@@ -120,8 +118,8 @@ class Resync:
         except (NotFound, NotOpenCode):
             return []  # a route that is called experimental may go
 
-    def _directories(self, recent: list[Info]) -> frozenset[str | None]:
-        live_ms = self._clock() * 1000 - LIVE_MS
+    def _directories(self, recent: list[Info], now_ms: float) -> frozenset[str | None]:
+        live_ms = now_ms - LIVE_MS
         live = [info.directory for info in recent if (info.time.updated or 0) > live_ms]
         return frozenset(self._catch_up.directories()) | frozenset(
             list(dict.fromkeys(live))[:MAX_DIRECTORIES]
@@ -135,9 +133,10 @@ class Resync:
             requests += await self._opencode.requests(directory)
         return Snapshot(directories, statuses, requests)
 
-    async def _end_all(self, session_ids: list[str], mark: int, since_ms: float) -> None:
+    async def _end_all(self, sessions: Mapping[str, float], mark: int) -> None:
+        """How they ended; each with the time after which an end is new."""
         doubtful: list[str] = []
-        for session_id in session_ids:
+        for session_id, since_ms in sessions.items():
             if ending(await self._newest(session_id)) == "interrupted":
                 doubtful.append(session_id)
             else:
@@ -145,7 +144,7 @@ class Resync:
         if doubtful:
             await self._sleep(RECHECK_SECONDS)
         for session_id in doubtful:
-            await self._end(session_id, mark, since_ms)
+            await self._end(session_id, mark, sessions[session_id])
 
     async def _end(self, session_id: str, mark: int, since_ms: float) -> None:
         newest = await self._newest(session_id)

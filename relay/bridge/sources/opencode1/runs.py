@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from relay.bridge.notify.source import Change, Kind, Retry
 from relay.bridge.sources.opencode1.session import (
+    DONE,
     RUNNING,
     STARTING,
     Outcome,
@@ -44,8 +45,8 @@ class Runs:
         self.events = 0  # so much has happened,
         self.connected_at = 0  # and so much of it before the stream was connected
         self._max = max_sessions
-        self._requests: OrderedDict[str, None] = OrderedDict()
-        self._retrying: OrderedDict[str, None] = OrderedDict()  # sessions that may wait for a model
+        self._requests: OrderedDict[str, str | None] = OrderedDict()
+        self._retrying: OrderedDict[str, str | None] = OrderedDict()  # sessions that may wait for a model
 
     def signal(
         self, session_id: str | None, signal: Signal | None, event_id: str, words: str = ""
@@ -69,6 +70,8 @@ class Runs:
         if outcome == "complete" and session.parent_id is None and self.works_below(session_id):
             session.waiting = True
             return self.progress(session_id, event_id)
+        if outcome == "complete" and session.by_hand:
+            return self._turn(session_id, session, "stopped", event_id, DONE)
         if session.unsure and outcome != "error":
             return []  # an abort, an error and a yes may be in the gap: the newest message knows (catch_up)
         if kind := _turned(session, outcome):
@@ -188,17 +191,27 @@ class Runs:
         return changes
 
     def progress(self, session_id: str, event_id: str) -> list[Change]:
-        """What the card of the session's root shows may be different now."""
+        """What the card of the session's root shows may be different now; not of one that may be over since long."""
         root_id = self.tree.root(session_id)
         root = self.tree.get(root_id)
-        if not root or not root.learnt or not root.running:
-            return []
-        return [Change("progress", root_id, event_id, retry=self.retry(root_id))]
+        shows = root is not None and root.learnt and root.running and not root.unobserved
+        return [Change("progress", root_id, event_id, retry=self.retry(root_id))] if shows else []
+
+    def retitled(self, session_id: str, event_id: str) -> list[Change]:
+        """A session has another title. A card that shows a request is there though its root does not run."""
+        root_id = self.tree.root(session_id)
+        if (
+            root_id == session_id
+            and self.tree.session(session_id).learnt
+            and self.tree.pending_below(root_id)
+        ):
+            return [Change("progress", root_id, event_id)]
+        return self.progress(session_id, event_id)
 
     def _turn(self, session_id: str, session: Session, kind: Kind, event_id: str, words: str) -> list[Change]:
         session.running, session.waiting = kind == "started", False
         if session.running:
-            session.doing, session.failed_by = STARTING, ""
+            session.doing, session.failed_by, session.by_hand = STARTING, "", False
         else:
             event_id = session.end_subject(event_id)
             session.ended_at = self.events

@@ -16,7 +16,7 @@ from relay import contract
 from relay.bridge.notify.redact import redact, redact_addresses
 from relay.bridge.notify.source import Retry
 from relay.bridge.notify.text import card_title, duration, fit
-from relay.bridge.sources.opencode1.wire import PendingRequest, RetryStatus, SessionError, Tool
+from relay.bridge.sources.opencode1.wire import Info, PendingRequest, RetryStatus, SessionError, Tool
 from relay.bridge.sources.session_tree import TreeSession
 from relay.bridge.sources.wording import (
     Permission,
@@ -105,6 +105,8 @@ MAX_CALLS = 64
 """So many running tools of a session are remembered."""
 STARTING = "Starting..."
 """The first words of a card, as the plan of the Live Activity has them."""
+THINKING = "Thinking…"
+"""Once the model is called; a model may think for minutes before it says anything."""
 
 
 @dataclass(slots=True)
@@ -119,6 +121,7 @@ class Session(TreeSession):
       repeated; `aborted_by`: that of the abort of its newest run.
     - `unobserved`: a root that ran when the stream was cut, and the server was not asked since, so that an idle does not
       say how the run ended.
+    - `by_hand`: its newest message is what a person had the server do, who sits there: a shell command, a compaction.
     - `background`: a subagent that its parent does not wait for; `waiting`: a root whose turn is complete, but not the work
       of its subagents in the background.
     - `calls`: by id what its running tools are called with; `asked`: its open requests.
@@ -130,6 +133,7 @@ class Session(TreeSession):
     unobserved: bool = False
     waiting: bool = False
     background: bool = False
+    by_hand: bool = False
     doing: str = STARTING
     retry: Retry | None = None
     touched: int = 0
@@ -237,6 +241,20 @@ def tool_line(tool: Tool, directory: str | None) -> str:
     words = next((text for key in INPUT_KEYS if (text := _words(tool.state.input.get(key)))), "")
     words = words or _words(tool.state.title)
     return redact(_joined(tool.tool, _relative(words, directory))) if words else ""
+
+
+DONE = "Done"
+"""What a card says at the end of what a person did by hand."""
+
+
+def is_by_hand(message: Info) -> bool:
+    """Whether an assistant's message holds no answer of the agent's, but what a person had the server do.
+
+    Observed on 1.18.33: that of a shell command is completed without a finish, that of a compaction is a summary. One that
+    OpenCode makes by itself is followed by the agent's next message.
+    """
+    failed = bytes(message.error) not in (b"", b"null")
+    return message.summary is True or (bool(message.time.completed) and not message.finish and not failed)
 
 
 def background_child(tool: Tool) -> str:

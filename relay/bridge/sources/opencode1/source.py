@@ -1,5 +1,6 @@
 """OpenCode's first generation as a source: a stream that is renewed, folded into changes, and asked for what it does not say."""
 
+import hashlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -8,16 +9,17 @@ from typing import Any
 import aiohttp
 
 from relay.bridge.address import Address
-from relay.bridge.errors import OpenCodeError
+from relay.bridge.errors import NotFound, OpenCodeError
 from relay.bridge.keyed import KeyedQueue
-from relay.bridge.notify.source import Change, SourceHealth
+from relay.bridge.notify.source import Change, Known, SourceHealth
 from relay.bridge.sources.event_stream import EventStream
+from relay.bridge.sources.generations import OPENCODE_1, other_generation, recognise
 from relay.bridge.sources.opencode1.catch_up import CatchUp
 from relay.bridge.sources.opencode1.client import OpenCode
 from relay.bridge.sources.opencode1.fold import Sessions
 from relay.bridge.sources.opencode1.resync import Resync
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.wire import Event, parse
+from relay.bridge.sources.opencode1.wire import Event, id_ms, parse, properties
 from relay.contract import ContentState
 from relay.log import line
 
@@ -31,7 +33,10 @@ def event_stream(opencode: OpenCode, read_deadline: float, **options: Any) -> Ev
     """GET /global/event, without the `sync` twins; silence longer than `read_deadline` seconds ends a connection."""
 
     async def version() -> str:
-        return (await opencode.health()).version
+        generation, version = await recognise(opencode)
+        if generation.name != OPENCODE_1:  # it was updated at its place
+            raise other_generation(opencode, generation, version)
+        return version
 
     return EventStream(opencode.url, version, lambda: opencode.global_events(read_deadline), parse, **options)
 
@@ -52,22 +57,46 @@ class OpenCode1:
         self._stream = event_stream(self._opencode, read_deadline, clock=clock)
         runs = Runs()
         self._sessions, self._catch_up = Sessions(runs), CatchUp(runs)
-        self._resync = Resync(self._opencode, self._sessions, self._catch_up, self._act, clock=clock)
+        self._resync = Resync(self._opencode, self._sessions, self._catch_up, self._act)
         self._questions: KeyedQueue[str] = KeyedQueue(
             "bridge-question", self._learn, bound=BOUND, dropped=self._assume_root
         )
         self._notify: Callable[[Change], None] = lambda _: None
         self._synced = False
-        self.known_until = clock() * 1000
+        self._until: float | None = None
+        self._now_ms = clock() * 1000  # by the server's clock, as its newest event says
+
+    @property
+    def known(self) -> Known:
+        """Until when no change was missed."""
+        return Known(self._until, self._catch_up.known_sessions())
+
+    async def identity(self) -> str:
+        """Where the server keeps its data (GET /path), which another port does not change; "" if it does not say."""
+        try:
+            paths = await self._opencode.paths()
+        except OpenCodeError:
+            return ""
+        where = "|".join((paths.home, paths.state, paths.config))
+        return hashlib.sha256(where.encode()).hexdigest()[:12] if paths.state else ""
+
+    async def knows(self, session_id: str) -> bool:
+        """Whether the server has the session."""
+        try:
+            await self._opencode.session(session_id)
+        except NotFound:
+            return False
+        return True
 
     async def ready(self) -> None:
         """GET /global/health."""
         self._stream.version = (await self._opencode.health()).version
 
-    def restore(self, running: Iterable[str], known_until: float) -> None:
-        """These root sessions ran at `known_until` (UNIX milliseconds)."""
+    def restore(self, running: Iterable[str], known: Known) -> None:
+        """These root sessions ran when all was known."""
         self._catch_up.restore(running)
-        self.known_until = known_until
+        self._catch_up.restore_used(known.used)
+        self._until = known.until
 
     async def run(self, notify: Callable[[Change], None], alive: Callable[[], None]) -> None:
         """Fold the stream until cancelled; after each connection, ask for what it did not say."""
@@ -79,12 +108,16 @@ class OpenCode1:
         """Until `events` end. `alive` is called with each of OpenCode's heartbeats, every 10 s."""
         self._notify = notify
         async for event in events:
+            self._now_ms = id_ms(event.id, self._clock() * 1000) or self._clock() * 1000
             self._act(self._sessions.fold(event))
             if event.type == "server.connected":
                 self._synced = False
-                self._resync.start(self.known_until, self._caught_up)
+                if self._until is None:
+                    self._until = self._now_ms  # what was before the first bridge is not news
+                self._resync.start(self._until, self._now_ms, self._caught_up)
             elif self._synced:
-                self.known_until = self._clock() * 1000
+                self._until = self._now_ms
+                self._note_use(event)
             if event.type == "server.heartbeat":
                 alive()
 
@@ -115,7 +148,13 @@ class OpenCode1:
         return await self._opencode.newest_text(session_id, last_id)
 
     def _caught_up(self) -> None:
-        self._synced, self.known_until = True, self._clock() * 1000
+        self._synced, self._until = True, self._now_ms
+
+    def _note_use(self, event: Event) -> None:
+        if event.type in ("session.created", "session.updated"):
+            known = properties(event)
+            if known and known.info and known.info.time.updated and not known.info.parent_id:
+                self._catch_up.used([known.info])
 
     def _act(self, changes: list[Change]) -> None:
         """Report the changes, and ask for the unknown sessions."""

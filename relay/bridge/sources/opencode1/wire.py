@@ -54,6 +54,7 @@ class Info(Wire, frozen=True, kw_only=True):
     directory: str | None = None
     role: str | None = None
     finish: str | None = None
+    summary: Any = None  # true: the message is that of a compaction
     error: Raw = Raw(b"")
     time: Times = Times()
 
@@ -161,6 +162,14 @@ class Disposed(Wire, frozen=True, kw_only=True):
     directory: str = ""
 
 
+class Paths(Wire, frozen=True, kw_only=True):
+    """GET /path: where the server keeps what it keeps."""
+
+    home: str = ""
+    state: str = ""
+    config: str = ""
+
+
 class Part(Wire, frozen=True, kw_only=True):
     """A piece of a message; only text parts have a text. `synthetic` ones were not written by anybody."""
 
@@ -197,6 +206,15 @@ def ms_apart(earlier_id: str, later_id: str) -> int | None:
         return None
     apart = (int(later[1], 16) >> 12) - (int(earlier[1], 16) >> 12)
     return (apart + ID_TURN_MS // 2) % ID_TURN_MS - ID_TURN_MS // 2
+
+
+def id_ms(event_id: str | None, near_ms: float) -> float | None:
+    """When OpenCode made an id, by its own clock, in UNIX milliseconds; `near_ms` is less than a year from it."""
+    made = ID.match(event_id or "")
+    if made is None:
+        return None
+    ahead = ((int(made[1], 16) >> 12) - int(near_ms) + ID_TURN_MS // 2) % ID_TURN_MS - ID_TURN_MS // 2
+    return float(int(near_ms) + ahead)
 
 
 def parse(data: bytes) -> Event | None:

@@ -1,0 +1,86 @@
+"""Which generation of OpenCode a server is, by what it answers: a table, and the questions in its order.
+
+Sources: anomalyco/opencode 1.18.33 and a beta of generation 2 (observed), the tests of clients of 2.0 (by hearsay). A wrong
+password says nothing about the generation. Each of them answers 200 with a web page where it has no such route.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, OtherGeneration, Refused, Unreachable
+from relay.bridge.sources.http import Server
+from relay.bridge.sources.wire import Wire
+
+
+class Health(Wire, frozen=True, kw_only=True):
+    """What a route of its health says."""
+
+    healthy: bool | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What a server is called that says this of itself at `route`; `remedy`: what to do if it cannot be read."""
+
+    name: str
+    route: str
+    recognises: Callable[[Health], bool]
+    remedy: str = ""
+
+
+def _is_second(health: Health) -> bool:
+    return (health.version or "").startswith(("2.", "0.0.0-"))  # betas are 0.0.0-next-...
+
+
+def _is_first(health: Health) -> bool:
+    return health.healthy is not None and not _is_second(health)
+
+
+OPENCODE_1 = "OpenCode 1"
+FIRST_INSTEAD = (
+    "start OpenCode 1 (npm install -g opencode-ai@1.18.33, then opencode serve) and give its --opencode-url"
+)
+
+GENERATIONS = (
+    Generation("OpenCode 2", "/api/info", _is_second, FIRST_INSTEAD),
+    Generation(OPENCODE_1, "/global/health", _is_first),
+    Generation("an early OpenCode 2", "/api/health", _is_second, FIRST_INSTEAD),
+)
+"""In the order in which they are asked for: `/api/health` is answered by both generations."""
+
+
+async def recognise(server: Server) -> tuple[Generation, str]:
+    """The generation of a server, and its version.
+
+    Raises Refused at once, Unreachable if nothing answers as it should, and NotOpenCode if what answers is none of them.
+    """
+    errors: list[OpenCodeError] = []
+    for generation in GENERATIONS:
+        try:
+            health = await server.get(generation.route, Health)
+        except Refused as error:
+            raise Refused(f"{error}; OpenCode 2 always wants one, and this bridge cannot read it") from None
+        except (NotFound, NotOpenCode, Unreachable) as error:
+            errors.append(error)
+            continue
+        if generation.recognises(health):
+            return generation, health.version or "unknown"
+    raise next((error for error in errors if isinstance(error, Unreachable)), None) or _unrecognised(
+        server, errors
+    )
+
+
+def other_generation(server: Server, generation: Generation, version: str) -> OtherGeneration:
+    """Why a server of this generation cannot be read, and what to do."""
+    what = f"{server.url} is {generation.name} ({version}), and this bridge reads {OPENCODE_1}"
+    return OtherGeneration(what, generation.remedy)
+
+
+def _unrecognised(server: Server, errors: list[OpenCodeError]) -> NotOpenCode:
+    page = next((error for error in errors if isinstance(error, NotOpenCode)), None)
+    said = f" ({page})" if page else ""
+    return NotOpenCode(
+        f"something answers at {server.url}, but not as OpenCode{said}: give the URL that `opencode serve` prints by "
+        "--opencode-url"
+    )
