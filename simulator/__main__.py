@@ -43,9 +43,9 @@ def _faults() -> tuple[type[Exception], ...]:
     from simulator.conform.cases import CaseFileError
     from simulator.lab.errors import LabError
     from simulator.process import CommandError
-    from simulator.scenario import UnknownScenario
+    from simulator.scenario import RecordingError, UnknownScenario
 
-    return (CaseFileError, UnknownScenario, CommandError, LabError, TimeoutError, OSError)
+    return (CaseFileError, RecordingError, UnknownScenario, CommandError, LabError, TimeoutError, OSError)
 
 
 def _replay(arguments: argparse.Namespace) -> int:
@@ -74,10 +74,12 @@ def _replay_options(arguments: argparse.Namespace) -> "ReplayOptions":
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    from simulator.replay.command import playable
     from simulator.replay.demo import demo
     from simulator.scenario import load
 
-    asyncio.run(demo([load(name) for name in arguments.scenarios], arguments.speed, once=arguments.once))
+    chosen = [playable(load(name)) for name in arguments.scenarios]
+    asyncio.run(demo(chosen, arguments.speed, once=arguments.once))
     return 0
 
 
@@ -117,7 +119,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("simulator", description="OpenCode, APNs and an iPhone on one machine.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("replay", help="one scenario through the whole chain, checked")
-    command.add_argument("scenario", nargs="?", metavar="SCENARIO")
+    command.add_argument(
+        "scenario",
+        nargs="?",
+        metavar="SCENARIO",
+        help="a name of --list, or a file of your own: NAME.json, or a recording NAME.global.ndjson",
+    )
     command.add_argument("--list", action="store_true", help="name all scenarios")
     command.add_argument("--speed", type=_speed, default=1.0, metavar="N", help="N times as fast as recorded")
     command.add_argument("--json", action="store_true", help="one JSON object instead of text")
@@ -131,7 +138,10 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_replay)
     command = commands.add_parser("demo", help="the whole chain in this terminal, until Ctrl-C")
     command.add_argument(
-        "scenarios", nargs="*", metavar="SCENARIO", help="which to play; default a choice of them"
+        "scenarios",
+        nargs="*",
+        metavar="SCENARIO",
+        help="which to play, files of your own, too; default a choice of them",
     )
     command.add_argument("--speed", type=_speed, default=1.0, metavar="N", help="N times as fast as recorded")
     command.add_argument("--once", action="store_true", help="end after the last scenario")

@@ -33,17 +33,24 @@ Every `simulator/scenarios/<name>.json` is one scenario:
 A recording is three files of JSON lines with `t` in seconds since its streams were opened: `global` and `event` hold
 what GET /global/event and GET /event sent (`{"t", "event"}`, besides "open" and "closed"), `actions` the REST calls
 made meanwhile (`{"sent_t", "t", "request", "body"?, "status", "response"}`) or the signal that ended the server
-(`{"t", "kill"}`).
+(`{"t", "kill"}`). Only `global` must be there.
+
+A scenario or a recording of one's own is a file by its path: `mine.json` with `mine.global.ndjson`, as its "recording"
+says, beside it, or a recording alone, of which nothing is expected.
 """
 
 import difflib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any
+from math import inf
+from pathlib import Path
+from typing import Any, TypeVar
 
 Json = dict[str, Any]
+Read = TypeVar("Read")
 
 _FOLDER = files("simulator") / "scenarios"
 _OWN_EVENTS = frozenset({"server.connected", "server.heartbeat"})
@@ -51,6 +58,10 @@ _OWN_EVENTS = frozenset({"server.connected", "server.heartbeat"})
 
 class UnknownScenario(LookupError):
     """No scenario has this name."""
+
+
+class RecordingError(ValueError):
+    """A file is no scenario or recording that can be played; the sentence says which line, and what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +127,10 @@ class ExpectedActivity:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A recording, the alerts it must lead to (exactly these, per session in this order), and the cards (exactly these)."""
+    """A recording, the alerts it must lead to (exactly these, per session in this order), and the cards (exactly these).
+
+    Nothing at all is expected of a recording alone, which is not `checked`.
+    """
 
     name: str
     about: str
@@ -124,6 +138,7 @@ class Scenario:
     alerts: tuple[ExpectedAlert, ...]
     permission_delay: float = 0.0
     activities: tuple[ExpectedActivity, ...] = ()
+    checked: bool = True
 
 
 def scenarios() -> list[str]:
@@ -134,14 +149,38 @@ def scenarios() -> list[str]:
 
 
 def load(name: str) -> Scenario:
-    """The scenario of this name. Raises UnknownScenario with the nearest names."""
+    """The scenario of this name, or that of a file. Raises UnknownScenario with the nearest names, RecordingError."""
+    if name.endswith(_ENDINGS):
+        return load_file(Path(name))
     if name not in scenarios():
         raise UnknownScenario(_unknown(name))
-    data = json.loads((_FOLDER / f"{name}.json").read_text("utf-8"))
+    return _scenario(name, json.loads((_FOLDER / f"{name}.json").read_text("utf-8")), _FOLDER / "recordings")
+
+
+_ENDINGS = (".json", ".ndjson")
+
+
+def load_file(path: Path) -> Scenario:
+    """The scenario in a `.json` file, or the recording in a `.ndjson` file. Raises RecordingError."""
+    if path.suffix == ".json":
+        try:
+            return _scenario(path.stem, json.loads(_text(path)), path.parent)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, RecordingError):
+                raise
+            raise RecordingError(f"{path} is no scenario: {_what(error)}") from None
+    name = path.name
+    for stream in ("global", "actions", "event"):
+        name = name.removesuffix(f".{stream}.ndjson")
+    recording = read_recording(path.parent, name.removesuffix(".ndjson"), path)
+    return Scenario(recording.name, "A recording of one's own.", recording, (), checked=False)
+
+
+def _scenario(name: str, data: Json, recordings: Traversable) -> Scenario:
     return Scenario(
         name=name,
         about=data["about"],
-        recording=load_recording(data["recording"]),
+        recording=read_recording(recordings, data["recording"]),
         alerts=tuple(_alert(alert) for alert in data["alerts"]),
         permission_delay=data.get("permission_delay", 0.0),
         activities=tuple(_activity(activity) for activity in data["activities"]),
@@ -150,22 +189,78 @@ def load(name: str) -> Scenario:
 
 def load_recording(name: str) -> Recording:
     """The recording of this name, from its `global` and `actions` files."""
-    folder = _FOLDER / "recordings"
-    actions = _lines(folder / f"{name}.actions.ndjson")
-    return Recording(
-        name=name,
-        events=recorded_events(name, "global"),
-        actions=tuple(_action(line) for line in actions if "request" in line),
-        killed_at=next((line["t"] for line in actions if "kill" in line), None),
-    )
+    return read_recording(_FOLDER / "recordings", name)
+
+
+def read_recording(folder: Traversable, name: str, given: Path | None = None) -> Recording:
+    """A recording in a folder; `given` is the file that was named, if the name ends as no recording's does. RecordingError."""
+    stream = folder / f"{name}.global.ndjson"
+    if given is not None and not stream.is_file() and given.name == f"{name}.ndjson":
+        stream = given
+    actions = folder / f"{name}.actions.ndjson"
+    lines = _lines(actions) if actions.is_file() else []
+    found = [_read(actions, number, line, _action) for number, line in lines if "request" in line]
+    kills = [_read(actions, number, line, _time) for number, line in lines if "kill" in line]
+    return Recording(name, _events(stream), tuple(found), kills[0] if kills else None)
 
 
 def recorded_events(name: str, stream: str) -> tuple[Line, ...]:
-    """The events of one stream of a recording (`global` or `event`), without those that the stream itself makes."""
-    lines = _lines(_FOLDER / "recordings" / f"{name}.{stream}.ndjson")
-    recorded = (Line(line["t"], line["event"]) for line in lines if "event" in line)
+    """The events of one stream of a recording (`global` or `event`), without those that the stream itself makes.
+
+    None if the stream was not recorded.
+    """
+    path = _FOLDER / "recordings" / f"{name}.{stream}.ndjson"
+    if stream == "global" or not path.is_file():
+        return _events(path) if stream == "global" else ()
     return tuple(
-        line for line in recorded if line.event.get("payload", line.event)["type"] not in _OWN_EVENTS
+        Line(line["t"], line["event"])
+        for _, line in _lines(path)
+        if "event" in line and line["event"]["type"] not in _OWN_EVENTS
+    )
+
+
+class _NotOfTheFormat(ValueError):
+    """A line that is none of a recording."""
+
+
+def _events(path: Traversable) -> tuple[Line, ...]:
+    lines = [_read(path, number, line, _line) for number, line in _lines(path) if "event" in line]
+    found = tuple(line for line in lines if line.event["payload"]["type"] not in _OWN_EVENTS)
+    if not found:
+        raise RecordingError(f"{path} holds no event of OpenCode")
+    return found
+
+
+def _line(line: Json) -> Line:
+    event, at = line["event"], _time(line)
+    if not isinstance(event, dict) or not isinstance(event.get("payload"), dict):
+        raise _NotOfTheFormat("it is no event of GET /global/event, which has a payload")
+    if not isinstance(event["payload"].get("type"), str):
+        raise _NotOfTheFormat("its payload has no type")
+    return Line(at, event)
+
+
+def _time(line: Json) -> float:
+    at = line["t"]
+    if isinstance(at, bool) or not isinstance(at, int | float) or not 0 <= at < inf:
+        raise _NotOfTheFormat("its t is no number of seconds from 0 on")
+    return at
+
+
+def _read(path: Traversable, number: int, line: Json, reader: Callable[[Json], Read]) -> Read:
+    try:
+        return reader(line)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RecordingError(f"{path}, line {number}: {_what(error)}") from None
+
+
+def _what(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]!r}"
+    return (
+        str(error)
+        if isinstance(error, _NotOfTheFormat)
+        else "a part of it has another type than it must have"
     )
 
 
@@ -177,8 +272,29 @@ def _unknown(name: str) -> str:
     return f"no scenario is called {name!r}; {hint}"
 
 
-def _lines(path: Traversable) -> list[Json]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+def _text(path: Traversable) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeError:
+        raise RecordingError(f"{path} is no text in UTF-8") from None
+
+
+def _lines(path: Traversable) -> list[tuple[int, Json]]:
+    """The JSON objects of a file and the numbers of their lines."""
+    found = []
+    for number, text in enumerate(_text(path).split("\n"), 1):
+        if not text.strip():
+            continue
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            line = None
+        if not isinstance(line, dict):
+            raise RecordingError(f"{path}, line {number}: it is no JSON object")
+        found.append((number, line))
+    return found
 
 
 def _action(line: Json) -> Action:

@@ -9,11 +9,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from simulator.opencode.v1.replay import unplayable
 from simulator.output import takes_all_letters
 from simulator.phone.app.content_state import ActivityFormat
 from simulator.replay.report import report
 from simulator.replay.world import ReplayWorld, WorldOptions
-from simulator.scenario import Scenario, load, scenarios
+from simulator.scenario import RecordingError, Scenario, load, scenarios
 
 Json = dict[str, Any]
 
@@ -31,8 +32,9 @@ class ReplayOptions:
 
 
 async def replay(scenario: Scenario, options: ReplayOptions | None = None) -> Json:
-    """The report of one scenario, played in a new world."""
+    """The report of one scenario, played in a new world. Raises RecordingError if its recording cannot be played."""
     chosen = options or ReplayOptions()
+    playable(scenario)
     world_options = WorldOptions(
         permission_delay=scenario.permission_delay,
         database_url=chosen.database_url,
@@ -46,6 +48,14 @@ async def replay(scenario: Scenario, options: ReplayOptions | None = None) -> Js
         played = await world.play(scenario, chosen.speed)
         showings = [one for phone in world.phones for one in phone.showings]
         return report(scenario, played, world.journal, showings, audience=world.audience(chosen.speed))
+
+
+def playable(scenario: Scenario) -> Scenario:
+    """The scenario itself. Raises RecordingError if its recording cannot be played."""
+    why = unplayable(scenario.recording)
+    if why:
+        raise RecordingError(why)
+    return scenario
 
 
 def print_list() -> None:
@@ -76,6 +86,8 @@ def print_report(result: Json) -> None:
     p50 = result["latency_ms"]["event_to_phone"]["p50"]
     latency = f", {p50:.0f} ms from OpenCode's event to the phone (median)" if p50 is not None else ""
     verdict = "[green]ok[/]" if result["ok"] else "[red]not as expected[/]"
+    if not result["expectations"]:
+        verdict = "played; nothing was expected"
     console.print(f"{result['scenario']}: {verdict}{latency}")
 
 

@@ -94,7 +94,7 @@ def report(
 ) -> Json:
     """`{scenario, ok, expectations, relay_events, pushes, notifications, activities, latency_ms}`; times are UNIX seconds.
 
-    What happened before `since` belongs to an earlier play. The cards are judged if there is an `audience` for them.
+    What happened before `since` belongs to an earlier play. The cards are checked if there is an `audience` for them.
     """
     events = relay_events(journal.entries("relay", "event", since))
     notifications = [one for one in notifications if one["at"] >= since]
@@ -103,8 +103,8 @@ def report(
         for one in notifications
     ]
     cards = activities(journal.entries("phone", since=since))
-    expectations = evaluate(scenario, events, shown, played.sessions)
-    if audience is not None:
+    expectations = evaluate(scenario, events, shown, played.sessions) if scenario.checked else []
+    if audience is not None and scenario.checked:
         expectations += evaluate_activities(scenario, cards, audience, played.sessions)
     return {
         "scenario": scenario.name,

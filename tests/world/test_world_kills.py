@@ -15,8 +15,8 @@ from simulator.clock import VirtualClock
 from simulator.journal import Entry, Journal
 from simulator.opencode.v1.replay import known_before
 from simulator.replay.world import ReplayWorld, WorldOptions
-from simulator.scenario import load, scenarios
-from world.kills import KILLS, Played, Round, draw, play, played_ids
+from simulator.scenario import load
+from world.kills import KILLS, WHOLE, Played, Round, draw, play, played_ids
 from world.rings import Key, interruptions, rings, running, survivors, wrong_rings
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "6"))
@@ -60,7 +60,7 @@ async def test_a_death_at_any_moment_loses_nothing_that_holds_and_lets_nothing_r
 # What must ring.
 
 
-@pytest.mark.parametrize("name", scenarios())
+@pytest.mark.parametrize("name", WHOLE)
 def test_the_rings_of_a_scenario_are_its_alerts(name: str) -> None:
     scenario = load(name)
     alerts = Counter[tuple[str, str]]()
@@ -121,7 +121,7 @@ def test_a_death_breaks_off_what_runs_unless_that_has_failed_already() -> None:
 
 
 def test_a_whole_recording_leaves_nothing_running() -> None:
-    whole = [load(name).recording for name in scenarios() if load(name).recording.killed_at is None]
+    whole = [load(name).recording for name in WHOLE if load(name).recording.killed_at is None]
     assert {recording.name: running(recording) for recording in whole if running(recording)} == {}
 
 

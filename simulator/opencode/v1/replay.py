@@ -7,7 +7,9 @@ from typing import Any
 
 from simulator.opencode.ids import renamed
 from simulator.opencode.script import Json
-from simulator.opencode.v1.wire import Frame, compact, frame
+from simulator.opencode.v1.process import overtaken
+from simulator.opencode.v1.state import State
+from simulator.opencode.v1.wire import Frame, compact, frame, session_of
 from simulator.scenario import Recording
 
 _FIRST_MS = 1_000_000_000_000
@@ -77,14 +79,48 @@ def session_ids(recording: Recording) -> list[str]:
 
 
 def known_before(recording: Recording) -> list[Seed]:
-    """Sessions that the server could show by REST although no event of the recording created them."""
-    answers = {action.target.partition("?")[0]: action.response for action in recording.actions}
+    """Sessions that the server could show by REST although no event of the recording created them, as first shown."""
+    answers: dict[str, Any] = {}
+    for action in recording.actions:
+        if action.method == "GET" and action.status == 200:
+            answers.setdefault(action.target.partition("?")[0], action.response)
     created = set(_created(recording))
     return [
-        Seed(response, tuple(answers.get(f"{path}/message", ())))
+        Seed(response, tuple(answers.get(f"{path}/message") or ()))
         for path, response in answers.items()
         if path.startswith("/session/ses_") and path.count("/") == 2 and response["id"] not in created
     ]
+
+
+def unplayable(recording: Recording) -> str:
+    """Why a recording cannot be played, as a sentence; "" if it can: everything that a play does is tried once."""
+    state, number = State(), 0
+    try:
+        for seed in seeds(recording, 1, 1.0, 0.0):
+            state.seed(seed.session, seed.messages)
+        for number, line in enumerate(recording.events, 1):
+            one = frame(_played(line.event, 1, _timing(recording, 1.0, 0.0) if number == 1 else None))
+            overtaken(state, set(), one.payload)
+            state.fold(one.directory, one.payload)
+            state.root_of(session_of(one.payload) or "")
+            _show(state, one.directory)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        what = (
+            f"it has no {error.args[0]!r}" if isinstance(error, KeyError) else "a part of it has another type"
+        )
+        where = (
+            f"event {number} ({recording.events[number - 1].event['payload']['type']})"
+            if number
+            else "its actions"
+        )
+        return f"recording {recording.name}: {where} is not as OpenCode 1.18 sends it: {what}"
+    return ""
+
+
+def _show(state: State, directory: str) -> None:
+    """What a client may ask for."""
+    state.session_status(directory)
+    state.newest_sessions()
 
 
 def recorded_start_ms(recording: Recording) -> float:
@@ -99,15 +135,18 @@ def recorded_start_ms(recording: Recording) -> float:
 def _timing(recording: Recording, speed: float, started_ms: float | None) -> Timing | None:
     if speed <= 0:
         raise ValueError(f"speed must be above 0, not {speed:g}")
-    return None if started_ms is None else Timing(recorded_start_ms(recording), started_ms, speed)
+    if started_ms is None or not any(_times(line.event) for line in recording.events):
+        return None
+    return Timing(recorded_start_ms(recording), started_ms, speed)
 
 
 def _created(recording: Recording) -> list[str]:
-    return [
-        line.event["payload"]["properties"]["sessionID"]
+    created = (
+        line.event["payload"]["properties"]
         for line in recording.events
         if line.event["payload"]["type"] == "session.created"
-    ]
+    )
+    return [str(properties.get("sessionID") or properties["info"]["id"]) for properties in created]
 
 
 def _played(value: Json, play: int, timing: Timing | None) -> Json:

@@ -57,7 +57,7 @@ def data_line(value: Json) -> bytes:
 
 def frame(envelope: Json) -> Frame:
     """The frame of an event in its /global/event envelope."""
-    directory, payload = envelope["directory"], envelope["payload"]
+    directory, payload = envelope.get("directory", GLOBAL_DIRECTORY), envelope["payload"]
     carried = payload["type"] != "sync" and directory != GLOBAL_DIRECTORY
     return Frame(directory, payload, data_line(envelope), data_line(payload) if carried else None)
 
@@ -96,5 +96,5 @@ def session_of(payload: Json) -> str | None:
     """The session an event or a twin belongs to; None for those of no session."""
     if payload["type"] == "sync":
         return str(payload["syncEvent"]["aggregateID"])
-    session_id = payload["properties"].get("sessionID")
+    session_id = (payload.get("properties") or {}).get("sessionID")
     return None if session_id is None else str(session_id)

@@ -24,6 +24,8 @@ async def test_both_streams_carry_what_was_recorded(player, listen, ticking, nam
     assert played.events == len(recording.events)
     await wrapped.until(lambda: len(without_own(wrapped.events)) == played.events)
     assert without_own(wrapped.events) == [line.event for line in recording.events]
+    if not recording.actions:  # only /global/event was recorded
+        return
     recorded = [line.event for line in recorded_events(name, "event")]
     await bare.until(lambda: len(without_own(bare.events)) == len(recorded))
     assert without_own(bare.events) == recorded

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from simulator import scenario
 from simulator.__main__ import main
 
 SIMULATOR = [sys.executable, "-m", "simulator"]
@@ -64,12 +65,33 @@ def test_a_replay_that_is_not_as_expected_ends_with_1(
     """The scenario of an abort with the recording of an error: the phone shows what nobody expects."""
     from dataclasses import replace
 
-    from simulator import scenario
-
     wrong = replace(scenario.load("e_abort"), recording=scenario.load("c_error_400").recording)
     monkeypatch.setattr(scenario, "load", lambda _: wrong)
     assert main(["replay", "e_abort", "--speed", "20"]) == 1
     assert "✗ the phone showed 0 error, but it was 1" in capsys.readouterr().out
+
+
+def test_a_recording_of_ones_own_is_played_and_nothing_is_expected_of_it(tmp_path: Path) -> None:
+    recorded = Path(scenario.__file__).parent / "scenarios" / "recordings" / "b_permission_once.global.ndjson"
+    mine = tmp_path / "mine.global.ndjson"
+    mine.write_bytes(recorded.read_bytes())
+    done = _run("replay", str(mine), "--speed", "20", COLUMNS="160")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Action Needed: bash once" in done.stdout
+    assert "mine: played; nothing was expected" in done.stdout.splitlines()[-1]
+
+
+def test_a_recording_that_cannot_be_played_is_one_line_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = {"directory": "/d", "payload": {"type": "session.created", "properties": {"sessionID": "ses_1"}}}
+    mine = tmp_path / "mine.global.ndjson"
+    mine.write_text(json.dumps({"t": 0.1, "event": event}))
+    for command in ("replay", "demo"):
+        assert main([command, str(mine)]) == 2
+        error = capsys.readouterr().err
+        assert "event 1 (session.created) is not as OpenCode 1.18 sends it" in error
+        assert error.count("\n") == 1
 
 
 def test_the_list_names_every_scenario(capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,6 +106,8 @@ def test_the_list_names_every_scenario(capsys: pytest.CaptureFixture[str]) -> No
         (["replay", "a_txt"], "did you mean a_text"),
         (["replay"], "simulator replay --list"),
         (["demo", "nope"], "no scenario is called 'nope'"),
+        (["replay", "/none/mine.ndjson"], "/none/mine.ndjson cannot be read: No such file"),
+        (["demo", "none.json"], "none.json cannot be read: No such file"),
     ],
 )
 def test_a_wrong_name_is_one_line_and_status_2(

@@ -174,8 +174,16 @@ def kind_of(subject: Subject) -> tuple[str, str]:
     return subject[:2]
 
 
+NOT_WITH_GAPS = {
+    "error_without_idle": "the server keeps nothing of an error outside of a run",
+    "helper_sessions_deleted": "the server knows nothing of a session that is deleted in the gap",
+    "bg_subagents": "a parent is idle at the server while its subagent works in the background",
+}
+"""Recordings in which the server cannot say after a gap what was in it, and why."""
+
+
 @pytest.mark.parametrize("restart", [False, True])
-@pytest.mark.parametrize("name", scenarios())
+@pytest.mark.parametrize("name", [name for name in scenarios() if name not in NOT_WITH_GAPS])
 def test_a_gap_loses_nothing_that_holds_and_repeats_nothing(name: str, restart: bool) -> None:
     recording = load(name).recording
     whole = Bridge(recording)

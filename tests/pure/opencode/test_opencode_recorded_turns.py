@@ -15,7 +15,9 @@ D = "/code/demo"
 
 
 RECORDINGS = [
-    name for name in scenarios() if load(name).recording.killed_at is None and name != "i_after_restart"
+    name
+    for name in scenarios()
+    if load(name).recording.actions and load(name).recording.killed_at is None and name != "i_after_restart"
 ]
 
 

@@ -42,9 +42,18 @@ def test_the_data_is_as_documented(name: str) -> None:
             assert run[-1]["status"] in {"complete", "error"}
 
 
+OUTSIDE_OF_RUNS = {
+    "error_without_idle": {
+        ("ses_dd50ecc4affeSxE8T8PHPocsJb", "error"),
+        ("ses_dd50eb792ffeCQkFoI12uj2ei0", "error"),
+        ("ses_dd50ea7bbfferGRh0buSGbI2Si", "error"),
+    }
+}
+
+
 @pytest.mark.parametrize("name", scenarios())
 def test_alerts_and_cards_agree(name: str) -> None:
-    """Every alert's session has a card; every complete and error ends one, and a stopped turn ends silently."""
+    """Every complete and error ends a card, but an error outside of a run; a stopped turn ends silently."""
     scenario = load(name)
     ends = {
         (activity.session_id, run[-1].status)
@@ -53,7 +62,7 @@ def test_alerts_and_cards_agree(name: str) -> None:
         if run[-1].last_message != "Stopped"
     }
     loud = {(alert.session_id, alert.event_type) for alert in scenario.alerts}
-    assert {one for one in loud if one[1] != "permission"} == ends
+    assert {one for one in loud if one[1] != "permission"} - OUTSIDE_OF_RUNS.get(name, set()) == ends
     asked = {
         activity.session_id
         for activity in scenario.activities
@@ -107,7 +116,7 @@ def test_a_loaded_activity() -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("a_txt", "did you mean a_text?"),
+        ("a_txt", "did you mean a_text"),
         ("permission", "b_permission_once"),
         ("zzzzzzzz", "there are a_reason, a_text"),
         ("", "there are a_reason, a_text"),
