@@ -28,6 +28,11 @@ class NewDevice(Body):
     phone_profile: str = "default"
     activity_types: list[ActivityType] | None = None
 
+    def __post_init__(self) -> None:
+        names = [one.name for one in self.activity_types or ()]
+        if len(set(names)) < len(names):
+            raise ValueError("two of the activity_types have one name, which is how a push tells them apart")
+
     def spec(self) -> DeviceSpec:
         """The phone that is wanted."""
         types = None if self.activity_types is None else tuple(self.activity_types)

@@ -154,6 +154,9 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "data": ("Data, a string in base64", _is_base64),
 }
 
+ALSO = {"float": "double", "iso8601": "date-iso8601"}
+"""Other names of a kind."""
+
 KINDS = (
     f"{', '.join(_KINDS)}; kind? is optional, [kind] an array, [string: kind] a dictionary, "
     '{"field": kind} a nested object, {"enum": ["a", "b"]} an enumeration'
@@ -204,7 +207,7 @@ def _kind(spec: Any, where: str) -> Decoder:
 
 def _named(text: str, spec: str, where: str) -> Decoder:
     """A kind in words; `spec` is the whole of it, for the sentence if there is no such kind."""
-    name = text.strip()
+    name = ALSO.get(text.strip().casefold(), text.strip())
     if name.endswith("?"):
         return _optional(_named(name[:-1], spec, where))
     if name.startswith("[") and name.endswith("]"):

@@ -39,6 +39,12 @@ async def test_a_kind_that_does_not_exist_is_refused_with_those_that_do(stage: S
     assert (await stage.get("/devices/iPad")).status == 404
 
 
+async def test_two_types_of_one_name_are_refused(stage: Stage) -> None:
+    types = [{"name": "Pizza", "attributes": {}, "content_state": {}}] * 2
+    reply = await stage.post("/devices", {"name": "iPad", "bundle_id": TOPIC, "activity_types": types})
+    assert (reply.problem, "one name" in reply.body["error"]) == ((400, "invalid_request"), True)
+
+
 async def test_what_the_app_cannot_decode_is_named(stage: Stage) -> None:
     kinds = {"eta": "date", "phase": {"enum": ["baking", "out"]}, "driver?": {"name": "string"}}
     types = [{"name": "Pizza", "attributes": {"shop": "uuid"}, "content_state": kinds}]

@@ -31,6 +31,8 @@ PHASE = {"enum": {"baking": {}, "out": {"_0": "int", "by": "string?"}}}
         ("uint", [0, 2**64 - 1], [-1, 2**64, 0.5]),
         ("double", [1, 1.5, -0.0], [False, "1.5", float("inf"), float("nan"), 10**400]),
         ("Double?", [None, 2], ["2"]),
+        ("Float", [1.5], ["2"]),
+        ("[iso8601?]", [[None, "2026-11-30T09:30:00Z"]], [[5]]),
         # Date by default: .deferredToDate, seconds since 2001 (GoCarrot/TeakCocoaPodsExample#2).
         ("date", [0, 785_000_000.25, 1_795_226_400], ["2026-11-30T09:30:00Z", "785000000", None, True]),
         # JSONDecoder's .iso8601 is ISO8601DateFormatter with .withInternetDateTime: no fractions, a zone.

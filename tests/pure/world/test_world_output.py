@@ -3,7 +3,12 @@
 import codecs
 import io
 import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
+from typing import TextIO
 
 import pytest
 
@@ -52,6 +57,73 @@ def test_an_error_of_the_network_stays_one(output: ModuleType) -> None:
 
     with pytest.raises(BrokenPipeError):
         output.printing(command)
+
+
+@pytest.fixture(params=["", "unbuffered"])
+def closed(request: pytest.FixtureRequest) -> Iterator[TextIO]:
+    """Standard output is a pipe whose reader has left."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        stream.reconfigure(write_through=bool(request.param))
+        yield stream
+
+
+@pytest.fixture(params=["", "unbuffered"])
+def full(request: pytest.FixtureRequest) -> Iterator[TextIO]:
+    """Standard output is a file on a full disk."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no full disk to try")
+    with open(os.open("/dev/full", os.O_WRONLY), "w") as stream:  # noqa: PTH123 - a descriptor
+        stream.reconfigure(write_through=bool(request.param))
+        yield stream
+
+
+def _prints() -> int:
+    print("x" * 10)
+    return 0
+
+
+def _prints_and_exits() -> int:
+    print("x", flush=True)
+    raise SystemExit(0)
+
+
+@BOTH
+@pytest.mark.parametrize("command", [_prints, _prints_and_exits])
+def test_nobody_reads_it_any_more(
+    output: ModuleType, command: Callable[[], int], closed: TextIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout", closed)
+    assert output.printing(command) == 141
+
+
+@BOTH
+@pytest.mark.parametrize("command", [_prints, _prints_and_exits])
+def test_the_disk_is_full(
+    output: ModuleType,
+    command: Callable[[], int],
+    full: TextIO,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdout", full)
+    assert output.printing(command) == 1
+    assert capsys.readouterr().err == "cannot write to standard output: No space left on device\n"
+
+
+@BOTH
+def test_a_command_that_ends_by_itself(output: ModuleType) -> None:
+    with pytest.raises(SystemExit):
+        output.printing(lambda: sys.exit(2))
+    with pytest.raises(FileNotFoundError):
+        output.printing(lambda: len(Path("/none/x").read_bytes()))
+
+
+def test_which_letters_a_stream_has() -> None:
+    for encoding, all_of_them in (("ascii", False), ("utf-8", True), ("latin-1", False), ("utf-16", True)):
+        stream = io.TextIOWrapper(io.BytesIO(), encoding)
+        assert relay.output.takes(stream, "✓") == simulator.output.takes_all_letters(stream) == all_of_them
 
 
 def test_json_is_json_whatever_the_encoding(monkeypatch: pytest.MonkeyPatch) -> None:

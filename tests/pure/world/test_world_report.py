@@ -1,5 +1,7 @@
 """The report of a replay, from a journal written by hand."""
 
+from dataclasses import replace
+
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
 from simulator.opencode.v1.player import Played
@@ -39,6 +41,14 @@ def test_the_report_of_a_scenario_that_went_well() -> None:
         {"title": "Error: 401", "body": "b", "eventType": "error", "sessionID": SESSION, "at": 1.5}
     ]
     assert result["latency_ms"] == {"event_to_phone": {"p50": 500.0, "p99": 500.0}}
+
+
+def test_of_a_recording_alone_nothing_is_expected() -> None:
+    alone = replace(load("c_error_401"), checked=False)
+    for audience in (None, Audience(("iPhone",))):
+        result = report(alone, Played(0, 1, {}), _journal(), [_shown("error", 1.5)], audience=audience)
+        assert (result["ok"], result["expectations"]) == (True, [])
+        assert len(result["notifications"]) == 1
 
 
 def test_the_cards_are_measured_if_there_is_an_audience() -> None:
