@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TextIO
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -32,6 +34,51 @@ def install(level: int, stream: TextIO) -> None:
     # Nothing of these is in our format, and each costs at every line (Python, Logging HOWTO, "Optimization").
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+class Folded:
+    """Lines that come again and again: the first of a kind in a minute is written whole, the others are counted, and one line says how
+    many they were when the minute is over. `monotonic` is in seconds.
+    """
+
+    SECONDS, MOST = 60.0, 200
+    """Of so many kinds in a minute; further ones are one kind."""
+
+    def __init__(self, log: logging.Logger, monotonic: Callable[[], float]) -> None:
+        self._log, self._monotonic = log, monotonic
+        self._kinds: dict[tuple[tuple[str, object], ...], _Kind] = {}
+
+    def write(self, level: int, text: str, **kind: object) -> None:
+        """Write the line, or count it with those of its kind."""
+        self.flush()
+        key = tuple(kind.items())
+        if key not in self._kinds and len(self._kinds) >= self.MOST:
+            key = ()
+        if (known := self._kinds.get(key)) is not None:
+            known.level = max(known.level, level)
+            known.more += 1
+            return
+        self._kinds[key] = _Kind(level, self._monotonic() + self.SECONDS)
+        self._log.log(level, text)
+
+    def flush(self, *, all_of_them: bool = False) -> None:
+        """Say how many lines were left out in the minutes that are over."""
+        now = self._monotonic()
+        for key, kind in list(self._kinds.items()):  # in the order in which their minutes end
+            if not all_of_them and now < kind.ends:
+                return
+            del self._kinds[key]
+            if kind.more:
+                self._log.log(kind.level, line("and more of the same", lines=kind.more, **dict(key)))
+
+
+@dataclass(slots=True)
+class _Kind:
+    """Lines of one kind that were left out in the minute that ends then."""
+
+    level: int
+    ends: float
+    more: int = 0
 
 
 class Formatter(logging.Formatter):

@@ -24,7 +24,8 @@ from relay.apns.http2.pool import ConnectionPool
 from relay.apns.push import Outcome, Push, maybe_sent, not_sent, refusal
 from relay.apns.reasons import Verdict
 from relay.contract import ApnsEnv
-from relay.log import line
+from relay.fields import TOPIC_SUFFIXES
+from relay.log import Folded, line
 from relay.proxy import Proxy
 
 log = logging.getLogger("relay.apns")
@@ -184,11 +185,21 @@ LONGEST_PAUSE = 900.0
 """Seconds; the first pause is the reason's own, and each next one twice as long."""
 
 _REFUSALS = frozenset({Verdict.KEY_REFUSED, Verdict.NEW_PROVIDER_TOKEN})
+_OF_EVERY_APP = frozenset(
+    {"ExpiredProviderToken", "MissingProviderToken", "BadCertificate", "BadCertificateEnvironment"}
+)
+"""Reasons that no app can bring about. All others may be about the app: a phone that registered another team's bundle id must not
+stop the pushes of everybody (assumed; Apple describes these reasons without a word on the topic).
+"""
+MOST_PAUSES = 1000
+"""Apps that are paused at once; of more the oldest pause ends."""
 
 
 @dataclass(slots=True)
 class _Pause:
-    """One environment's pause, `until` a time of a clock that nobody sets. `probing`: one push sees whether it is over."""
+    """A pause of one app, or of all, in one environment, `until` a time of a clock that nobody sets. `probing`: one push sees whether
+    it is over.
+    """
 
     reason: str
     until: float
@@ -197,49 +208,65 @@ class _Pause:
 
 
 class KeyPause:
-    """Sends through `gateway`. After a refusal of the key all pushes of that environment wait; one tries when it is over."""
+    """Sends through `gateway`. After a refusal of the key all pushes of that app, or of that environment, wait; one tries when the
+    pause is over.
+    """
 
     def __init__(self, gateway: Gateway, monotonic: Callable[[], float]) -> None:
         self._gateway, self._now = gateway, monotonic
-        self._pauses: dict[ApnsEnv, _Pause] = {}
+        self._pauses: dict[tuple[ApnsEnv, str], _Pause] = {}
+        """By environment and bundle id; '' for every app."""
+        self._lines = Folded(log, monotonic)
 
     async def send(self, push: Push) -> Outcome:
         """What became of the push; not sent, with the time left while the environment pauses."""
-        pause = self._pauses.get(push.apns_env)
-        if pause is None:
-            return self._seen(push, await self._gateway.send(push))
-        if pause.probing or self._now() < pause.until:
-            error = f"paused, APNs refuses the key: {pause.reason}"
-            return not_sent(push.apns_env, error, max(1.0, pause.until - self._now()))
-        pause.probing = True
+        pauses = [pause for scope in _scopes(push) if (pause := self._pauses.get(scope)) is not None]
+        for pause in pauses:
+            if pause.probing or self._now() < pause.until:
+                error = f"paused, APNs refuses the key: {pause.reason}"
+                return not_sent(push.apns_env, error, max(1.0, pause.until - self._now()))
+        for pause in pauses:
+            pause.probing = True
         try:
             return self._seen(push, await self._gateway.send(push))
         finally:
-            pause.probing = False
+            for pause in pauses:
+                pause.probing = False
 
     async def close(self, grace: float) -> None:
         """Close the gateway."""
         await self._gateway.close(grace)
 
     def _seen(self, push: Push, outcome: Outcome) -> Outcome:
+        every, app = _scopes(push)
         if outcome.verdict in _REFUSALS:
-            self._begin(push.apns_env, outcome)
-        elif push.apns_env in self._pauses and outcome.verdict is not Verdict.RETRY_LATER:
-            del self._pauses[push.apns_env]
-            log.info(line("sending again", apnsEnv=push.apns_env))
+            self._begin(every if outcome.reason in _OF_EVERY_APP else app, outcome)
+        elif outcome.verdict is not Verdict.RETRY_LATER:
+            for scope in (every, app):
+                if self._pauses.pop(scope, None) is not None:
+                    log.info(line("sending again", apnsEnv=scope[0], bundleId=scope[1] or None))
         return outcome
 
-    def _begin(self, env: ApnsEnv, refused: Outcome) -> None:
-        """One line for the operator for each pause, however many pushes were refused at once."""
-        last = self._pauses.get(env)
+    def _begin(self, scope: tuple[ApnsEnv, str], refused: Outcome) -> None:
+        """One line for the operator for each pause, however many pushes were refused at once; for many apps, one a minute."""
+        last = self._pauses.get(scope)
         if last is not None and not last.probing:
             return
         first, reason = refused.retry_after or LONGEST_PAUSE, refused.reason or ""
         seconds = min(last.seconds * 2, max(first, LONGEST_PAUSE)) if last else first
-        self._pauses[env] = _Pause(reason, self._now() + seconds, seconds)
-        log.error(
-            line("sending paused", apnsEnv=env, reason=reason, seconds=int(seconds), advice=refused.advice)
-        )
+        if last is None and len(self._pauses) >= MOST_PAUSES:
+            del self._pauses[next(iter(self._pauses))]
+        self._pauses[scope] = _Pause(reason, self._now() + seconds, seconds)
+        env, bundle_id = scope
+        text = line("sending paused", apnsEnv=env, reason=reason, seconds=int(seconds), bundleId=bundle_id or None,
+                    advice=refused.advice)  # fmt: skip
+        self._lines.write(logging.ERROR, text, apnsEnv=env, reason=reason)
+
+
+def _scopes(push: Push) -> tuple[tuple[ApnsEnv, str], tuple[ApnsEnv, str]]:
+    """Every app, and the push's own: its topic is the bundle id, with a suffix for other types of push."""
+    suffix = next((suffix for suffix in TOPIC_SUFFIXES if push.topic.endswith(suffix)), "")
+    return (push.apns_env, ""), (push.apns_env, push.topic.removesuffix(suffix))
 
 
 # --- the environment -------------------------------------------------------------------------------------------

@@ -104,11 +104,16 @@ async def _start_parts(
     background = BackgroundTasks(DATABASE_SECONDS)
     stack.push_async_callback(background.close)
     bundle_id = settings.apns_default_bundle_id
+    served = settings.relay_bundle_ids | {bundle_id} if settings.relay_bundle_ids else frozenset()
     activities = ActivityRegistrations(
         db, default_bundle_id=bundle_id, now=clock.now, wake=sender.engine.wake
     )
-    registrations = Registrations(db, activities, background, default_bundle_id=bundle_id, now=clock.now)
-    intake = Intake(db, dispatcher, sender, deadline=settings.relay_event_deadline, now=clock.now)
+    registrations = Registrations(
+        db, activities, background, default_bundle_id=bundle_id, bundle_ids=served, now=clock.now
+    )
+    intake = Intake(
+        db, dispatcher, sender, deadline=settings.relay_event_deadline, now=clock.now, bundle_ids=served
+    )
     stack.push_async_callback(intake.close)
     return _Parts(db, dispatcher, sender, intake, registrations)
 

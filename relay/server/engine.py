@@ -15,7 +15,7 @@ from relay.apns.gateway import Gateway
 from relay.apns.push import Outcome, Push
 from relay.apns.reasons import Verdict
 from relay.clock import Clock, ClockWatch, sleep_unless
-from relay.log import line
+from relay.log import Folded, line
 from relay.server.delivery import A, DeliveryResult, DeliveryStatus, Outbox
 from relay.server.store.sql import Unavailable
 
@@ -55,6 +55,7 @@ class DeliveryEngine(Generic[A]):
         self._outbox, self._gateway, self._clock = outbox, gateway, clock
         self._name, self._limits = name, limits
         self._watch = ClockWatch(clock)
+        self._lines = Folded(log, clock.monotonic)
         self._waiting: deque[A] = deque()
         self._unsaved: list[tuple[A, DeliveryResult]] = []
         self._held: dict[str, asyncio.Future[DeliveryStatus]] = {}
@@ -83,6 +84,7 @@ class DeliveryEngine(Generic[A]):
             log.warning(line("stop", unfinished=len(self._held)))
         await _cancelled(self._tasks)
         self._tasks.clear()
+        self._lines.flush(all_of_them=True)
 
     # Questions.
 
@@ -113,6 +115,7 @@ class DeliveryEngine(Generic[A]):
 
     async def poll(self) -> float:
         """Claim what is due and begin to send it; returns the seconds in which to poll again."""
+        self._lines.flush()
         await self._watch_clock()
         limit = min(self._limits.claimed, self.room)
         if not limit:
@@ -223,7 +226,7 @@ class DeliveryEngine(Generic[A]):
                 del self._unsaved[:SAVE_LIMIT]
                 saved = await self._guarded(self._save(batch))
                 for attempt, result in batch:
-                    log_result(result)
+                    log_result(result, self._lines)
                     self._finish(attempt, result.status if saved else "queued")
         finally:
             self._saving = False
@@ -291,8 +294,10 @@ def expired(push: Push, now_ms: int) -> Outcome | None:
     )
 
 
-def log_result(result: DeliveryResult) -> None:
-    """One line for each attempt; an error, with what to do, where the operator must act. Of tokens only the end is shown."""
+def log_result(result: DeliveryResult, folded: Folded) -> None:
+    """One line for each push that was sent; of attempts that failed one for each reason and minute, as an error, with what to do, where
+    the operator must act. Of tokens only the end is shown.
+    """
     delivery, outcome = result.delivery, result.outcome
     push = delivery.push
     text = line(
@@ -314,4 +319,8 @@ def log_result(result: DeliveryResult) -> None:
         latencyMs=result.latency_ms,
         advice=outcome.advice or None,
     )
-    log.log(logging.ERROR if outcome.advice else logging.INFO, text)
+    if result.status == "sent":
+        log.info(text)
+        return
+    level = logging.ERROR if outcome.advice else logging.INFO
+    folded.write(level, text, status=result.status, reason=outcome.reason, error=outcome.error)

@@ -34,6 +34,7 @@ class Settings:
     apns_key_id: str
     apns_private_key: str = field(repr=False)
     apns_default_bundle_id: str
+    relay_bundle_ids: frozenset[str]
     port: int
     relay_host: str
     database_url: str = field(repr=False)
@@ -62,6 +63,10 @@ def _bundle_id(text: str) -> str:
     if not is_bundle_id(text):
         raise _WrongError("must be a bundle id such as com.example.app, without a topic suffix such as .voip")
     return text
+
+
+def _bundle_ids(text: str) -> frozenset[str]:
+    return frozenset(_bundle_id(one.strip()) for one in text.split(",")) if text else frozenset()
 
 
 class _Key(NamedTuple):
@@ -206,6 +211,7 @@ VARIABLES: dict[str, Variable] = {
     "APNS_PRIVATE_KEY": Variable(None, _private_key, "the text of the key's .p8 file: PEM, on one line with \\n, or base64"),
     "APNS_PRIVATE_KEY_FILE": Variable("", lambda text: _key_file(text) if text else None, "or the path of that file"),
     "APNS_DEFAULT_BUNDLE_ID": Variable(None, _bundle_id, "the app, for phones that do not name theirs"),
+    "RELAY_BUNDLE_IDS": Variable("", _bundle_ids, "the apps that phones may register, with commas between; empty: any"),
     "PORT": Variable("8787", _port, "where the relay listens"),
     "RELAY_HOST": Variable("127.0.0.1", _host, "the address it listens on; 0.0.0.0 for all"),
     "DATABASE_URL": Variable("sqlite://relay.sqlite3", _database_url, "sqlite://FILE or mysql://USER:PASSWORD@HOST/NAME"),

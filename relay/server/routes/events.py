@@ -159,8 +159,10 @@ class Intake:
         *,
         deadline: float,
         now: Callable[[], float],
+        bundle_ids: frozenset[str] = frozenset(),
     ) -> None:
         self._db, self._dispatcher, self._activities = db, dispatcher, activities
+        self._bundle_ids = bundle_ids
         self._deadline, self._now = deadline, now
         self._accept_batched = Batches(self._accept_all, most=EVENTS_AT_ONCE)
         self._known_activities = Batches(partial(activity_table.of_sessions, db), most=EVENTS_AT_ONCE)
@@ -189,7 +191,8 @@ class Intake:
 
     async def _accept_all(self, arrivals: Sequence[_Arrival]) -> list[_Accepted | Exception]:
         """The alerts; whatever else an event sets going does not keep them waiting, nor the next batch."""
-        recipients = await deliveries.recipients_of(self._db, [arrival.secret_hash for arrival in arrivals])
+        found = await deliveries.recipients_of(self._db, [arrival.secret_hash for arrival in arrivals])
+        recipients = [[phone for phone in phones if self._serves(phone)] for phones in found]
         now_ms = int(self._now() * 1000)
         planned = [
             plan(
@@ -210,6 +213,10 @@ class Intake:
             )
             for arrival, phones, alerts, begun in zip(arrivals, recipients, planned, sending, strict=True)
         ]
+
+    def _serves(self, phone: Recipient) -> bool:
+        """Not a phone of an app that was taken off the list after it registered."""
+        return not self._bundle_ids or phone.bundle_id in self._bundle_ids
 
     async def _follow(self, arrival: _Arrival, recipients: list[Recipient], alerts: int) -> int:
         """What comes after the alerts, for a sound must not wait for it: a line in the log, and the Live Activities of the

@@ -7,6 +7,7 @@ from relay import contract
 from relay.contract import (
     ActivityRegister,
     ActivityUnregister,
+    ContractError,
     DeviceRegister,
     DeviceUnregister,
     Health,
@@ -26,7 +27,9 @@ log = logging.getLogger("relay.server.routes")
 
 
 class Registrations:
-    """The handlers of these routes. What they write is written even if the caller hangs up."""
+    """The handlers of these routes. What they write is written even if the caller hangs up. `bundle_ids`: the apps that it serves;
+    empty: any.
+    """
 
     def __init__(
         self,
@@ -35,10 +38,11 @@ class Registrations:
         background: BackgroundTasks,
         *,
         default_bundle_id: str,
+        bundle_ids: frozenset[str],
         now: Callable[[], float],
     ) -> None:
         self._db, self._activities, self._background = db, activities, background
-        self._default_bundle_id, self._now = default_bundle_id, now
+        self._default_bundle_id, self._bundle_ids, self._now = default_bundle_id, bundle_ids, now
 
     @property
     def handlers(self) -> dict[Route, Handler | None]:
@@ -55,6 +59,7 @@ class Registrations:
         """The phone is remembered with its app, the relay's own if it names none."""
         secret_hash = contract.secret_hash(device.secret)
         bundle_id = device.bundle_id or self._default_bundle_id
+        self._check_app(bundle_id)
         now_ms = int(self._now() * 1000)
         await self._background.run(
             devices.register(self._db, device, secret_hash=secret_hash, bundle_id=bundle_id, now_ms=now_ms)
@@ -72,6 +77,7 @@ class Registrations:
 
     async def register_activity(self, body: ActivityRegister) -> Ok:
         """The activity's update token is remembered; what its session said before may be pushed at once."""
+        self._check_app(body.bundle_id)
         await self._background.run(self._activities.register(body))
         return Ok()
 
@@ -79,6 +85,13 @@ class Registrations:
         """The activity is not pushed any more."""
         await self._background.run(self._activities.unregister(body))
         return Ok()
+
+    def _check_app(self, bundle_id: str | None) -> None:
+        """One client's app, which the relay's key may not push to, must not cost the others their pushes. Raises ContractError."""
+        if self._bundle_ids and bundle_id is not None and bundle_id not in self._bundle_ids:
+            raise ContractError(
+                f"bundleId: this relay does not push to {bundle_id}; RELAY_BUNDLE_IDS lists its apps"
+            )
 
     async def health(self, _: None) -> Health:
         """The relay and its database answer."""

@@ -5,12 +5,13 @@ import logging
 import re
 from collections.abc import AsyncIterator, Container, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fake_gateway import FakeGateway
-from outcomes import answered, delivery
+from outcomes import answered, delivery, not_sent
 from relay.apns.push import Outcome
 from relay.server import engine as module
 from relay.server.app import lease_owner
@@ -174,7 +175,7 @@ async def test_a_line_of_the_log_has_the_reason_and_only_the_end_of_a_token(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    outbox, clock = Outbox(), StandingClock()
+    outbox, clock = Failing(), StandingClock()
     gateway = FakeGateway()
     gateway.answers = [answered(400, "TopicDisallowed")]
     engine = DeliveryEngine(
@@ -197,3 +198,46 @@ def test_relays_of_one_machine_sign_their_leases_apart(machine: str, host: str) 
         assert owner.endswith(f"/{host}:{port}")
         assert len(owner) <= 60
     assert lease_owner("pi", host, 8787) == f"pi/{host}:8787"
+
+
+class Failing(Outbox):
+    """Every push fails, in one of three ways."""
+
+    def result(
+        self, attempt: DeliveryAttempt, outcome: Outcome, *, at: int, latency_ms: int
+    ) -> DeliveryResult:
+        return replace(super().result(attempt, outcome, at=at, latency_ms=latency_ms), status="failed")
+
+
+async def test_a_flood_of_failures_is_a_line_for_each_reason_and_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """How often they came is said when the minute is over; every push has its row in delivery_log."""
+    caplog.set_level(logging.INFO)
+    clock, gateway, outbox = StandingClock(), FakeGateway(), Failing()
+    ways = [answered(400, "TopicDisallowed"), answered(410, "Unregistered"), not_sent("connection refused")]
+    gateway.answers = [way for _ in range(1000) for way in ways]
+    engine = DeliveryEngine(
+        outbox,
+        gateway,
+        clock,
+        name="test",
+        limits=Limits(held=9999, in_flight=50, claimed=9, sweep_seconds=1),
+    )
+    await asyncio.gather(*(engine.send(attempt()) for _ in range(3000)))
+    said = [record for record in caplog.records if record.message.startswith("delivery ")]
+    assert [record.levelno for record in said] == [logging.ERROR, logging.INFO, logging.INFO]
+    assert sum(map(len, outbox.saved)) == 3000
+    caplog.clear()
+    await engine.stop(5)
+    more = [record for record in caplog.records if record.message.startswith("and more of the same")]
+    assert [record.levelno for record in more] == [logging.ERROR, logging.INFO, logging.INFO]
+    assert [f" {word}" in record.message for word, record in zip(("reason=TopicDisallowed", "reason=Unregistered", 'error="connection refused"'), more, strict=True)] == [True] * 3  # fmt: skip
+    assert all("lines=999 status=failed" in record.message for record in more)
+
+
+async def test_what_was_sent_has_a_line_each(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with running(Outbox(), StandingClock()) as engine:
+        await asyncio.gather(*(engine.send(attempt()) for _ in range(50)))
+    assert len([text for text in caplog.messages if text.startswith("delivery status=sent")]) == 50

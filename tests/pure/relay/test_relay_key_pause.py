@@ -8,7 +8,7 @@ import pytest
 
 from fake_gateway import FakeGateway
 from outcomes import ALERT, answered, maybe_sent, not_sent
-from relay.apns.gateway import LONGEST_PAUSE, KeyPause
+from relay.apns.gateway import LONGEST_PAUSE, MOST_PAUSES, KeyPause
 from relay.apns.push import Outcome
 from relay.apns.reasons import REASONS, Verdict
 from waiting import eventually
@@ -157,3 +157,55 @@ async def test_each_environment_pauses_for_itself() -> None:
     await scene.send()
     assert (await scene.send(apns_env="sandbox")).verdict is Verdict.DELIVERED
     assert (await scene.send()).transmission == "not_sent"
+
+
+# Whose pushes wait.
+
+OF_EVERY_APP = {"ExpiredProviderToken", "MissingProviderToken", "BadCertificate", "BadCertificateEnvironment"}
+FOREIGN = "com.example.foreign"
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+async def test_a_refusal_that_the_app_may_have_brought_about_holds_back_that_app_alone(reason: str) -> None:
+    """A phone may have registered the bundle id of a team whose key the relay does not have."""
+    scene = Scene(answered(403, reason))
+    await scene.send(topic=FOREIGN)
+    own = await scene.send()
+    assert (own == SENT) == (reason not in OF_EVERY_APP)
+    assert (await scene.send(topic=FOREIGN)).transmission == "not_sent"
+
+
+async def test_a_pause_is_of_the_app_whatever_the_type_of_push() -> None:
+    scene = Scene(REFUSED)
+    await scene.send(topic=f"{FOREIGN}.push-type.liveactivity", push_type="liveactivity")
+    for topic in (FOREIGN, f"{FOREIGN}.push-type.liveactivity"):
+        assert (await scene.send(topic=topic)).transmission == "not_sent"
+    for topic in (f"{FOREIGN}2", "com.example.app.push-type.liveactivity"):
+        assert await scene.send(topic=topic) == SENT
+    scene.now += 60
+    assert await scene.send(topic=FOREIGN) == SENT
+    assert await scene.send(topic=f"{FOREIGN}.push-type.liveactivity") == SENT
+
+
+async def test_another_apps_success_ends_no_pause() -> None:
+    scene = Scene(REFUSED)
+    await scene.send(topic=FOREIGN)
+    assert await scene.send() == SENT
+    assert (await scene.send(topic=FOREIGN)).transmission == "not_sent"
+    scene.gateway.answers = [REFUSED]
+    scene.now += 60
+    assert await scene.send(topic=FOREIGN) == REFUSED
+    held = await scene.send(topic=FOREIGN)
+    assert held.retry_after == 120
+
+
+async def test_a_flood_of_foreign_apps_stops_nobody_and_is_one_line_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scene = Scene(*[REFUSED] * 5000)
+    for number in range(5000):
+        await scene.send(topic=f"com.foreign.app{number}")
+    assert await scene.send() == SENT
+    paused = [text for text in caplog.messages if text.startswith("sending paused")]
+    assert len(paused) == 1
+    assert len(scene.pause._pauses) <= MOST_PAUSES

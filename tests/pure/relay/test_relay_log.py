@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 import logging
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay import log as log_module
-from relay.log import FORMAT, Formatter, TurnHandler, line
+from relay.log import FORMAT, Folded, Formatter, TurnHandler, line
 
 
 class Stream(io.StringIO):
@@ -132,3 +133,90 @@ def test_keys_and_values(fields: dict[str, object], text: str) -> None:
 @given(st.text())
 def test_a_line_is_one_line(value: str) -> None:
     assert len(line("sent", value=value).splitlines()) == 1
+
+
+# Lines that come again and again.
+
+
+class Minutes:
+    """Lines through `Folded`, on seconds that the test moves."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO)
+        self.now, self.caplog = 0.0, caplog
+        self.folded = Folded(logging.getLogger("relay.tests.folded"), lambda: self.now)
+
+    def write(self, reason: str, level: int = logging.INFO, times: int = 1) -> None:
+        for number in range(times):
+            self.folded.write(level, f"failed reason={reason} number={number}", reason=reason)
+
+    def said(self) -> list[tuple[int, str]]:
+        found = [(record.levelno, record.getMessage()) for record in self.caplog.records]
+        self.caplog.clear()
+        return found
+
+
+@pytest.fixture
+def minutes(caplog: pytest.LogCaptureFixture) -> Minutes:
+    return Minutes(caplog)
+
+
+def test_the_first_of_a_kind_is_written_and_the_others_are_counted(minutes: Minutes) -> None:
+    minutes.write("A", times=5)
+    minutes.write("B")
+    assert minutes.said() == [(20, "failed reason=A number=0"), (20, "failed reason=B number=0")]
+    minutes.now = 59.9
+    minutes.folded.flush()
+    assert minutes.said() == []
+    minutes.now = 60.0
+    minutes.folded.flush()
+    assert minutes.said() == [(20, "and more of the same lines=4 reason=A")]
+    minutes.write("A")
+    assert minutes.said() == [(20, "failed reason=A number=0")]
+
+
+def test_a_new_minute_begins_with_a_whole_line_and_the_count_of_the_last(minutes: Minutes) -> None:
+    minutes.write("A", times=3)
+    minutes.said()
+    minutes.now = 61.0
+    minutes.write("A")
+    assert minutes.said() == [(20, "and more of the same lines=2 reason=A"), (20, "failed reason=A number=0")]
+
+
+def test_the_count_is_as_loud_as_the_loudest_of_its_lines(minutes: Minutes) -> None:
+    minutes.write("A")
+    minutes.write("A", logging.ERROR, times=2)
+    minutes.said()
+    minutes.folded.flush(all_of_them=True)
+    assert minutes.said() == [(logging.ERROR, "and more of the same lines=2 reason=A")]
+    minutes.folded.flush(all_of_them=True)
+    assert minutes.said() == []
+
+
+def test_kinds_without_end_are_one_kind(minutes: Minutes) -> None:
+    for number in range(5000):
+        minutes.write(str(number))
+    assert len(minutes.said()) == Folded.MOST + 1
+    minutes.folded.flush(all_of_them=True)
+    ((_, text),) = minutes.said()
+    assert text == f"and more of the same lines={5000 - Folded.MOST - 1}"
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("ABC"), st.floats(0, 40)), max_size=60))
+def test_no_line_is_lost_and_none_is_written_twice_in_a_minute(steps: list[tuple[str, float]]) -> None:
+    logger, handler = logging.getLogger("relay.tests.folding"), logging.StreamHandler(io.StringIO())
+    logger.propagate, logger.handlers = False, [handler]
+    logger.setLevel(logging.INFO)
+    now, whole = 0.0, []
+    folded = Folded(logger, lambda: now)
+    for kind, pause in steps:
+        now += pause
+        folded.write(logging.INFO, f"whole {kind} {now}", kind=kind)
+    folded.flush(all_of_them=True)
+    lines = handler.stream.getvalue().splitlines()
+    for kind in "ABC":
+        whole = [float(text.split()[2]) for text in lines if text.startswith(f"whole {kind} ")]
+        more = [int(text.split("lines=")[1].split()[0]) for text in lines if text.endswith(f"kind={kind}")]
+        assert len(whole) + sum(more) == sum(1 for one, _ in steps if one == kind)
+        assert all(later - earlier >= Folded.SECONDS for earlier, later in itertools.pairwise(whole))

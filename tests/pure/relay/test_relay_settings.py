@@ -21,6 +21,11 @@ GOOD = {
         ('"KEY1234567"', "KEY1234567"),
     ],
     "APNS_DEFAULT_BUNDLE_ID": [("com.example.app-2", "com.example.app-2")],
+    "RELAY_BUNDLE_IDS": [
+        ("", frozenset()),
+        ("com.example.app", {"com.example.app"}),
+        ("com.example.app, com.example.dev", {"com.example.app", "com.example.dev"}),
+    ],
     "PORT": [("1", 1), ("65535", 65535), ("", 8787), ("undefined", 8787), ("null", 8787), ("  ", 8787)],
     "RELAY_HOST": [("0.0.0.0", "0.0.0.0"), ("::1", "::1"), ("relay.example", "relay.example")],
     "DATABASE_URL": [
@@ -57,6 +62,13 @@ BAD = {
         "/etc/key.p8",
     ],
     "APNS_DEFAULT_BUNDLE_ID": ["", "com.example app", "com.example/app", "a" * 156, "com.example.voip"],
+    "RELAY_BUNDLE_IDS": [
+        "com.example app",
+        "com.example.app,",
+        ",",
+        "com.example.app;com.example.dev",
+        "com.example.voip",
+    ],
     "PORT": ["0", "65536", "-1", "8787.0", "http", "８７８７", "²"],
     "RELAY_HOST": ["a b", "host/path", "http://host", "x" * 256],
     "DATABASE_URL": [
@@ -82,6 +94,7 @@ def test_the_least_environment(environment: Environment, private_key: str) -> No
         apns_key_id="KEY1234567",
         apns_private_key=settings.apns_private_key,
         apns_default_bundle_id="com.example.app",
+        relay_bundle_ids=frozenset(),
         port=8787,
         relay_host="127.0.0.1",
         database_url="sqlite://relay.sqlite3",
