@@ -149,6 +149,11 @@ class TestPushTest:
                 refused = (got, said["ok"], said["error"], said["code"])
                 assert refused == (400, False, "Invalid request body", "invalid_body")
                 assert said["details"]
+                assert not set("`^\\{") & set(said["details"]), (
+                    "words, neither a pattern nor a library's message"
+                )
+            body = b'{"secret": "%s", "note": ["\\ud83d", "\xff"]}' % SECRET.encode()
+            assert (await ask("POST", "/experimental/push/test", data=body, headers=JSON))[0] == 200
 
     async def test_with_a_password_the_push_routes_want_it(self, stage: Stage, ask: Ask, port: int) -> None:
         stage.opencode.authorization = encode_basic_auth("opencode", "geheim")
