@@ -13,6 +13,7 @@ class Verdict(Enum):
 
     DELIVERED = "delivered"
     TOKEN_DEAD = "token dead"  # noqa: S105 - a verdict about a device token, not a password
+    OTHER_APP = "token of another app"
     WRONG_ENVIRONMENT = "wrong environment"
     RETRY_LATER = "retry later"
     NEW_PROVIDER_TOKEN = "new provider token"  # noqa: S105 - same
@@ -72,7 +73,7 @@ REASONS: dict[str, Reason] = {
     "BadCertificateEnvironment": Reason(403, _KEY_REFUSED, _1_MINUTE, _KEY),
     # Ours to mend; sending again would not help. A token of another topic says more of the bundle id than of the phone
     # (Apple: "The device token doesn't match the specified topic"; that the token is alive is assumed).
-    "DeviceTokenNotForTopic": Reason(400, _FAULT, advice=_OTHER_APP),
+    "DeviceTokenNotForTopic": Reason(400, Verdict.OTHER_APP, advice=_OTHER_APP),
     "Forbidden": Reason(403, _FAULT, advice=_KEY),
     "TopicDisallowed": Reason(400, _FAULT, advice=_TOPIC),
     "BadTopic": Reason(400, _FAULT, advice=_TOPIC),

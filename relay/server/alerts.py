@@ -38,6 +38,7 @@ MOST_DOUBLINGS = 12
 STATUS: dict[Verdict, DeliveryStatus] = {
     Verdict.DELIVERED: "sent",
     Verdict.TOKEN_DEAD: "failed",
+    Verdict.OTHER_APP: "failed",
     Verdict.OUR_FAULT: "failed",
     Verdict.RETRY_LATER: "queued",
     Verdict.KEY_REFUSED: "queued",

@@ -136,6 +136,7 @@ _UNANSWERED: dict[Transmission, Disposition] = {"not_sent": "not sent", "maybe_s
 _ANSWERED: dict[Verdict, Disposition] = {
     Verdict.DELIVERED: "sent",
     Verdict.TOKEN_DEAD: "dead",
+    Verdict.OTHER_APP: "dead",  # for this card; a phone's token to start one is kept with the phone
     Verdict.RETRY_LATER: "later",
     Verdict.KEY_REFUSED: "later",
     Verdict.NEW_PROVIDER_TOKEN: "later",
@@ -193,10 +194,13 @@ def _start_again(activity: Activity, before: Activity, outcome: Outcome, now_ms:
     return _later(replace(activity, stage="starting", alert=alert), outcome, now_ms)
 
 
-def _free_the_fence(
-    activity: Activity, _before: Activity, _outcome: Outcome, _now_ms: int
-) -> Activity | None:
-    return None if activity.stage == "started" else activity
+def _free_the_fence(activity: Activity, _before: Activity, outcome: Outcome, _now_ms: int) -> Activity | None:
+    """The next event may start one. Of a phone whose bundle id is wrong only the next run: it would be refused again."""
+    if activity.stage != "started":
+        return activity
+    if outcome.verdict is Verdict.OTHER_APP:
+        return replace(activity, stage="lost", due_at=None, alert=None)
+    return None
 
 
 def _updated(activity: Activity, before: Activity, _outcome: Outcome, now_ms: int) -> Activity:

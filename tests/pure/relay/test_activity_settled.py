@@ -127,6 +127,7 @@ def after(
 VERDICTS: dict[Verdict, Disposition] = {
     Verdict.DELIVERED: "sent",
     Verdict.TOKEN_DEAD: "dead",
+    Verdict.OTHER_APP: "dead",
     Verdict.RETRY_LATER: "later",
     Verdict.KEY_REFUSED: "later",
     Verdict.NEW_PROVIDER_TOKEN: "later",
@@ -161,6 +162,13 @@ def test_every_answer_and_whatever_happened_meanwhile(kind: Kind, word: Disposit
     found = after_push(MEANWHILE[meanwhile](under_way), BEFORE[kind], outcome(word))
     assert stands(found) == TABLE[kind, word][meanwhile]
     assert found is None or (found.lease_owner, found.lease_until) == (None, 0)
+
+
+def test_a_start_for_another_app_is_tried_once_a_run() -> None:
+    """The phone keeps its start token, so that every event would be refused anew: DeviceTokenNotForTopic."""
+    about = {"verdict": Verdict.OTHER_APP, "reason": "DeviceTokenNotForTopic"}
+    found = after_push(pushing(BEFORE["start"], SENT_AT), BEFORE["start"], replace(outcome("dead"), **about))
+    assert stands(found) == ("lost", None)
 
 
 def stands(one: Activity | None) -> Next:

@@ -22,6 +22,7 @@ OUTCOMES: dict[str, Outcome] = {
     "maybe sent": maybe_sent("connection lost"),
     "new provider token": answered(403, "ExpiredProviderToken"),
     "key refused": answered(403, "InvalidProviderToken"),
+    "token of another app": answered(400, "DeviceTokenNotForTopic"),
     "our fault": answered(400, "BadTopic"),
 }
 """What counts wherever it is said."""

@@ -32,6 +32,7 @@ OBSERVED = {"BadEnvironmentKeyInToken": 403}
 
 VERDICTS = {
     Verdict.TOKEN_DEAD: {"Unregistered", "ExpiredToken"},
+    Verdict.OTHER_APP: {"DeviceTokenNotForTopic"},
     Verdict.WRONG_ENVIRONMENT: {"BadDeviceToken", "BadEnvironmentKeyIdInToken", "BadEnvironmentKeyInToken"},
     Verdict.NEW_PROVIDER_TOKEN: {"ExpiredProviderToken"},
     Verdict.KEY_REFUSED: {
@@ -68,7 +69,7 @@ def test_every_row(reason: str) -> None:
     assert row.confidence in ("documented", "observed", "assumed")
     waits = (Verdict.RETRY_LATER, Verdict.KEY_REFUSED, Verdict.NEW_PROVIDER_TOKEN)
     assert (row.retry_after is not None) == (row.verdict in waits)
-    advised = (Verdict.OUR_FAULT, Verdict.KEY_REFUSED, Verdict.NEW_PROVIDER_TOKEN)
+    advised = (Verdict.OUR_FAULT, Verdict.OTHER_APP, Verdict.KEY_REFUSED, Verdict.NEW_PROVIDER_TOKEN)
     if row.verdict in advised or "Environment" in reason:
         assert row.advice
 
