@@ -135,6 +135,15 @@ SHAPES: Final[tuple[Shape, ...]] = (
         rf"|EZ[AT]K[A-Za-z0-9]{{40,}}|ico-[A-Za-z0-9]{{32}}",
     ),
     Shape(
+        "more makers",
+        "gitleaks openshift-user-token, octopus-deploy-api-key, plaid-api-token, lob-api-key, settlemint-*, harness-api-key and others",
+        rf"sha256~[\w-]{{40,}}|(?<![A-Z])API-[A-Z0-9]{{26}}(?!\w)|access-(?:sandbox|development|production)-{_HEX}{{8}}-[0-9a-fA-F-]{{27,}}"
+        rf"|(?<![A-Za-z])(?:live|test)_(?:pub_)?{_HEX}{{31,}}|sm_[aps]at_[A-Za-z0-9]{{16}}|(?<!\w)[ps]at\.[\w-]{{22}}\.\w{{24}}\.[A-Za-z0-9]{{20}}"
+        rf"|FLWSECK(?:_TEST)?-[\w-]{{12,}}|fio-u-[\w=-]{{32,}}|s-s4t2(?:ud|af)-{_HEX}{{32,}}|tk-us-[\w-]{{32,}}|dnkey-[\w-]{{20,}}"
+        rf"|(?<!\w)4b1d[A-Za-z0-9]{{38}}(?!\w)|\w{{6}}_\w{{29}}_mmk|(?<!\w)[ps]k\.eyJ[\w.-]{{20,}}|endr\+[\w-]{{16,}}|p8e-[a-z0-9]{{32}}"
+        r"|(?<!\w)ZXlK[\w/+-]{28,}={0,2}|live_[\w-]{40,}|sk_(?:prod|stage)_\w{16,}|shps[as]_\w{16,}|xkeysib-\w{16,}",
+    ),
+    Shape(
         "password in a URL",
         "detect-secrets basic_auth; RFC 3986, 3.2.1",
         r"(?P<kept3>://)(?:[^\s/@:'\"]*:(?!PASS(?:WORD)?@|\*|\d{1,5}(?:[/?#]|\s|$)|//|\$)[^\s'\"]+|(?=[^\s/@:]*\d)[^\s/@:'\"]{12,}|[^\s/@:'\"]{20,})"

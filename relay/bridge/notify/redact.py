@@ -111,6 +111,14 @@ _AWS_SECRET: Final = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z
 _KEY: Final = re.compile(
     r"(?i)(?P<kept>key[\"']?\s*[:=]\s*[\"']?)(?=[\w+/=-]*\d)(?=[\w+/=-]*[a-z])[\w+/=-]{20,}"
 )
+_MAKER: Final = re.compile(
+    r"(?i)(?P<kept>\b[\w.-]*(?:adafruit|adobe|airtable|algolia|alibaba|asana|atlassian|beamer|bitbucket|bittrex|cloudflare|codecov|cohere|coinbase"
+    r"|confluent|contentful|datadog|droneci|dropbox|etsy|facebook|fastly|finicity|finnhub|flickr|freshbooks|gitter|intercom|jfrog|jira|kraken|kucoin"
+    r"|launchdarkly|linkedin|looker|mailgun|mapbox|mattermost|messagebird|meraki|netlify|nytimes|okta|plaid|rapidapi|sendbird|snyk|softlayer|squarespace"
+    r"|sumologic|travis|trello|twilio|twitch|twitter|typeform|zendesk)[\w .-]{0,20}[\"']?\s*(?:=>|=|:)\s*[\"']?)"
+    r"(?=[a-z0-9-]*\d)(?=[a-z0-9-]*[a-z])(?:[a-z0-9]{16,}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?![\w/.])"
+)
+"""The makers whose keys have no shape of their own: their name stands before them (gitleaks)."""
 _INTEGRITY: Final = re.compile(r"(?i)(?:sha\d{1,3}|md5|blake\w*|h1)[-:=]$|\b(?:ssh|ecdsa|sk-ssh)-\S+ $")
 
 _REFERENCE: Final = re.compile(
@@ -222,7 +230,7 @@ def redact(text: str) -> str:
 def _redacted(text: str) -> str:
     text = ANY_SHAPE.sub(_mask, text)
     text = _SCHEME.sub(rf"\g<kept>{MASK} {MASK}", text)
-    for pattern in (_COOKIE, _BEARER, _QUERY, _PROSE):
+    for pattern in (_COOKIE, _BEARER, _QUERY, _PROSE, _MAKER):
         text = pattern.sub(_mask, text)
     text = _BASIC.sub(_mask_basic, text)
     for pattern in _COMMANDS:
@@ -311,7 +319,7 @@ def _described(found: re.Match[str], value: str) -> bool:
         return (
             '"' in found["sep"] or "'" in found["sep"] or len(value) >= (4 if _PASSWORD.search(name) else 8)
         )
-    if goes_on or len(value) < 4:
+    if len(value) < 4 or (goes_on and not (name.isupper() and "_" in name)):
         return False
     return _is_compound(name) or bool(_PASSWORD.search(name))
 
@@ -365,10 +373,11 @@ def _is_odd(value: str) -> bool:
 
 def _closes_a_quote(found: re.Match[str]) -> bool:
     """As in `grep "password=" src`: what seems to begin a value ends the text that the name stands in."""
-    quote = found["value"][:1]
+    quote, inner = found["value"][:1], found["value"][1:2]
     if quote not in ("'", '"', "`") or quote in found["sep"]:
         return False
-    return found.string[: found.start()].count(quote) % 2 == 1
+    line = re.split("[\n⏎]", found.string[: found.start()])[-1]
+    return not inner.strip() or (inner in ")],;}" and line.count(quote) % 2 == 1)
 
 
 def _mask_long(found: re.Match[str]) -> str:

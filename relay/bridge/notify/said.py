@@ -13,6 +13,8 @@ from relay.text import cut
 
 READ: Final = 20_000
 """Characters from the end of the text that are read."""
+READ_LINES: Final = 2000
+"""The same for the last line."""
 
 _TAG = r"(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis|antthinking|system-reminder)"
 _THINKING: Final = (
@@ -70,6 +72,15 @@ def last_words(text: str, limit: int = MAX_SAID) -> str:
     paragraphs = _paragraphs(_without_thinking(text[-READ:]))
     said = sentence(" ".join(_last(paragraphs)))
     return said if len(said) <= limit else cut(_question(said) or said, limit)
+
+
+def last_line(text: str) -> str:
+    """The last line of an answer that is being written that says something, as plain text."""
+    said = _without_thinking(text[-READ_LINES:])
+    for pattern, plain in _BLOCKS:
+        said = pattern.sub(plain, said)
+    lines = (_plain(_HEADING.sub(r"\1", line)).strip() for line in reversed(said.splitlines()))
+    return next((line for line in lines if any(map(str.isalnum, line))), "")
 
 
 def _without_thinking(text: str) -> str:

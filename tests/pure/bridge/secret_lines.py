@@ -158,6 +158,16 @@ otpauth://totp/x?secret=«JBSWY3DPEHPK3PXP»&issuer=x
 the password is «hunter2»
 my passphrase is "«correct4horse»"
 random «{R40}» here
+adafruit_io = «{HEX32}»
+"algolia_id": "«{HEX32}»"
+DATADOG: «{HEX40}»
+codecov => «{UUID}»
+oc login --token=«sha256~{R40}{R20}»
+«API-ABCDEFGHIJKLMNOPQRSTUVWXYZ»
+«access-sandbox-{UUID}»
+«test_{HEX32}abc»
+«FLWSECK_TEST-{HEX32}-X»
+«pat.abcdefghijklmnopqrstuv.abcdefghijklmnopqrstuvwx.abcdefghijklmnopqrst»
 docker run -e POSTGRES_PASSWORD=«secret» postgres
 docker run -e MYSQL_ROOT_PASSWORD=«my-secret-pw» mysql
 SMTP_PASS=«hunter2»
@@ -342,6 +352,10 @@ must be mysql://USER:PASSWORD@HOST:PORT/NAME
 curl localhost:8901/control/deliveries/{UUID.upper()}
 (`curl -u`, `mysql -p`). This is a net
 headers = {{"Authorization": f"Bearer {{token}}"}}
+netlify: deploy-preview-1234
+The Twitter app: version 2 of the API
+test_2026_11_30_login
+trello: https://trello.com/b/abc12345
 Which database: Postgres or SQLite?
 Which colour do you want? (Red / Blue)
 print("Enter password:")

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from relay import contract
+from relay.bridge.notify import said
 from relay.bridge.notify.redact import redact, redact_addresses
 from relay.bridge.notify.source import Retry
 from relay.bridge.notify.text import card_title, duration, fit
@@ -267,8 +268,7 @@ def background_child(tool: Tool) -> str:
 
 def last_line(text: str) -> str:
     """The last line of the assistant's text that says something."""
-    lines = text[-2000:].strip().splitlines()
-    return redact(next((line.strip() for line in reversed(lines) if any(map(str.isalnum, line))), ""))
+    return redact(said.last_line(text))
 
 
 def retry_words(status: RetryStatus) -> str:
