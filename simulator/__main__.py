@@ -197,7 +197,12 @@ def _add_apns(command: argparse.ArgumentParser) -> None:
         "--manage-production-port", type=_port, default=2196, metavar="N", help="channels; default 2196"
     )
     command.add_argument("--control-port", type=_port, default=8901, metavar="N", help="default 8901")
-    command.add_argument("--clock", choices=("real", "virtual"), default="real", help="default real")
+    command.add_argument(
+        "--clock",
+        choices=("real", "virtual"),
+        default="real",
+        help="virtual begins at the machine's time and stands until the control API turns it; default real",
+    )
     command.add_argument(
         "--profile",
         choices=("documented", "observed", "strict"),

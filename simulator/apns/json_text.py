@@ -31,7 +31,7 @@ def read_json(octets: bytes) -> Any:
 
 
 def _refuse(name: str) -> Never:
-    raise ValueError(f"{name} is no JSON")  # RFC 8259 section 6
+    raise ValueError(f"{name} is not a number")  # RFC 8259 section 6
 
 
 def _may_be_deep(text: str) -> bool:

@@ -81,9 +81,9 @@ class TokenReader:
         octets = [_decoded(part) for part in parts]
         if len(parts) != 3 or None in octets:
             return Flaw("it is no JWT, which is three parts in base64url with dots between them")
-        header, claims = (_object(part) for part in octets[:2])
-        if header is None or claims is None:
-            return Flaw(f"its {'header is' if header is None else 'claims are'} no JSON object")
+        header, claims = (_object(part or b"") for part in octets[:2])
+        if isinstance(header, str) or isinstance(claims, str):
+            return Flaw(f"its header is {header}" if isinstance(header, str) else f"its claims are {claims}")
         if header.get("alg") != ALGORITHM:
             return Flaw(f"alg is {_shown(header.get('alg'))}, and APNs takes {ALGORITHM} only")
         kid = header.get("kid")
@@ -128,12 +128,13 @@ def _decoded(part: str) -> bytes | None:
         return None
 
 
-def _object(octets: bytes | None) -> dict[str, Any] | None:
+def _object(octets: bytes) -> dict[str, Any] | str:
+    """The JSON object; or what else it is."""
     try:
-        value = read_json(octets or b"")
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+        value = read_json(octets)
+    except (ValueError, RecursionError) as error:
+        return f"no JSON object: {error}"
+    return value if isinstance(value, dict) else "no JSON object"
 
 
 def _form_of(signature: bytes, signed: bytes, key: SigningKey) -> SignatureForm | None:

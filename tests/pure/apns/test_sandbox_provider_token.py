@@ -211,7 +211,7 @@ def test_a_flaw_is_named(case) -> None:
         handmade(kid, claims).replace(".", "+.", 1): "no JWT",
         handmade([], claims): "header is no JSON object",
         handmade(kid, [1]): "claims are no JSON object",
-        handmade(kid, b'{"iat":NaN}'): "claims are no JSON object",
+        handmade(kid, b'{"iat":NaN}'): "claims are no JSON object: NaN is not a number",
         handmade(kid, b"\xef\xbb\xbf{}"): "claims are no JSON object",
         handmade({"alg": "none", "kid": case.key.key_id}, claims): "alg is 'none'",
         handmade({"kid": case.key.key_id}, claims): "alg is missing",
