@@ -316,25 +316,25 @@ async def test_what_a_person_does_not_want_is_discarded(scene: Scene) -> None:
 
 
 async def test_a_removed_app_is_reported_in_time(scene: Scene) -> None:
-    scene.sandbox.profile.set({"unregister_after_s": 1.0})
+    scene.sandbox.profile.set({"unregister_after_s": 3.0})
     scene.set(app_installed=False)
     assert scene.outcome(accepted(await scene.push(apns_expiration="0"))) == ("discarded", "unregistered")
     record = scene.sandbox.registry.token(scene.device.tokens["alert"])
     assert record.uninstalled_at is not None
-    await scene.until(1, lambda: scene.clock.now() >= (record.uninstalled_at or 0) + 1)
+    await scene.until(3, lambda: scene.clock.now() >= (record.uninstalled_at or 0) + 3)
     gone = await scene.push()
     assert (gone.status, gone.fields["reason"]) == (410, "Unregistered")
     assert 0 <= scene.clock.now() - gone.fields["timestamp"] / 1000 < 60
 
 
 async def test_an_ended_activity_has_its_grace(scene: Scene) -> None:
-    scene.sandbox.profile.set({"token_grace_s": 1.0})
+    scene.sandbox.profile.set({"token_grace_s": 3.0})
     scene.start_by_app()
     accepted(await scene.push("update", payload={"aps": scene.aps("end", "end")}, apns_expiration="0"))
     ended = scene.clock.now()
     accepted(await scene.push("update", "late"))
     assert (scene.activity.state, scene.text) == ("ended", "end")
-    await scene.until(1, lambda: scene.clock.now() >= ended + 1)
+    await scene.until(3, lambda: scene.clock.now() >= ended + 3)
     assert (await scene.push("update")).fields["reason"] == "ExpiredToken"
 
 
