@@ -8,7 +8,6 @@ import msgspec
 from relay import contract
 from relay.bridge.address import address, http_url
 from relay.bridge.errors import (
-    PROXY_STATUSES,
     BridgeError,
     NotOpenCode,
     OpenCodeError,
@@ -16,8 +15,8 @@ from relay.bridge.errors import (
     OtherGeneration,
     Refused,
     Unreachable,
-    in_words,
 )
+from relay.bridge.failures import PROXY_STATUSES, in_words
 from relay.bridge.notify.relay_client import relay_proxy, through
 from relay.bridge.options import BridgeOptions
 from relay.bridge.pairing.secret_file import checked_secret, default_secret_file, load_secret

@@ -87,7 +87,7 @@ class Connector:
         proxy: Proxy | None = None,
     ) -> None:
         self._host, self._port, self._tls, self._sign, self._serial = host, port, tls, sign, serial
-        self._proxy = proxy
+        self.proxy: Final = proxy
         self._host_name = f"[{host}]" if ":" in host else host  # RFC 3986 3.2.2
         self.address: Final = f"{self._host_name}:{port}"
 
@@ -112,10 +112,10 @@ class Connector:
                 serial=self._serial(),
             )
 
-        if self._proxy is None:
+        if self.proxy is None:
             connection = await self._direct(connection_of)
         else:
-            connection = await self._tunnelled(self._proxy, connection_of)
+            connection = await self._tunnelled(self.proxy, connection_of)
         try:
             await connection.settings_received()
         except BaseException:

@@ -298,7 +298,7 @@ class ConnectionPool:
             if not self._usable:
                 self._fail_waiting(f"cannot connect to {self._connector.address}: {error}")
         else:
-            log.info(line("connected", address=self._connector.address))
+            log.info(line("connected", address=self._connector.address, proxy=self._connector.proxy))
             self._usable.append(connection)
             self._check_soon()
         finally:

@@ -9,7 +9,8 @@ import aiohttp
 import msgspec
 
 from relay import contract
-from relay.bridge.errors import PROXY_STATUSES, OptionError, in_words
+from relay.bridge.errors import OptionError
+from relay.bridge.failures import PROXY_STATUSES, in_words
 from relay.proxy import Proxy, ProxyError, proxy_for
 from relay.text import cut
 

@@ -10,7 +10,8 @@ from typing import TypeVar
 import aiohttp
 
 from relay.bridge.address import Address
-from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, Refused, Unreachable, in_words
+from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, Refused, Unreachable
+from relay.bridge.failures import in_words
 from relay.bridge.sources.wire import Malformed, decode
 
 T = TypeVar("T")

@@ -62,6 +62,7 @@ async def test_user_and_password(
     known = replace(proxy.proxy, username="relay", password=PASSWORD)
     proxy.authorization = known.authorization
     assert await build(apns.port, proxy=known).send(push()) == answered(200)
+    assert f"connected address=127.0.0.1:{apns.port} proxy=127.0.0.1:{proxy.port}" in caplog.text
     wrong = replace(known, password=PASSWORD[1:])
     outcome = await build(apns.port, proxy=wrong).send(push())
     assert outcome.error.endswith(

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from relay.bridge.errors import in_words
+from relay.bridge.failures import in_words
 
 KEY: Any = SimpleNamespace(host="relay.example", port=443, ssl=True, is_ssl=True)
 
