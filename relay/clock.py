@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 from typing import Protocol
 
 
@@ -30,11 +31,8 @@ class SystemClock:
 
     now = staticmethod(time.time)
 
-    def monotonic(self) -> float:
-        """Seconds since some moment, the same one for as long as the machine runs. They pass while it is suspended, too, so that its
-        waking up is no jump of the clock (clock_gettime(2): CLOCK_BOOTTIME).
-        """
-        return time.clock_gettime(_PASSING)
+    monotonic = staticmethod(partial(time.clock_gettime, _PASSING))
+    """They pass while the machine is suspended, too, so that its waking up is no jump of the clock (clock_gettime(2): CLOCK_BOOTTIME)."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait in real time."""
@@ -42,7 +40,10 @@ class SystemClock:
 
 
 class ClockWatch:
-    """Notices when somebody sets the clock: then it moves otherwise than time passes."""
+    """Notices when somebody sets the clock: then it moves otherwise than time passes.
+
+    `doubtful_until`: seconds of `monotonic` until which what is stored may look older than it is, because the clock was set far off.
+    """
 
     JUMP = 2.0
     """Seconds; less is a clock that is being corrected, or a busy machine between two readings."""
@@ -52,7 +53,7 @@ class ClockWatch:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._seen = (clock.now(), clock.monotonic())
-        self._far_at = float("-inf")
+        self.doubtful_until = float("-inf")
 
     def jump(self) -> float:
         """Seconds by which the clock was set since the last call, negative if it was set back; 0.0 if it was not."""
@@ -60,13 +61,8 @@ class ClockWatch:
         now, monotonic = self._seen
         jump = (now - now_then) - (monotonic - monotonic_then)
         if abs(jump) > self.FAR:
-            self._far_at = monotonic
+            self.doubtful_until = monotonic + self.DOUBT_SECONDS
         return jump if abs(jump) >= self.JUMP else 0.0
-
-    @property
-    def is_doubtful(self) -> bool:
-        """Whether the clock was set far off a while ago, as far as `jump` has seen: what is stored may look older than it is."""
-        return self._clock.monotonic() < self._far_at + self.DOUBT_SECONDS
 
 
 async def sleep_unless(clock: Clock, seconds: float, called: asyncio.Event) -> None:

@@ -21,7 +21,7 @@ def encode(payload: dict[str, Any]) -> bytes:
 
 def cut_json(text: str, limit: int) -> str:
     """`text` in at most `limit` bytes as they stand inside JSON, with an ellipsis where something was cut."""
-    return cut(text, limit, _size)
+    return text if _size(text) <= limit else cut(text, limit, _size)
 
 
 def cut_json_middle(text: str, limit: int) -> str:

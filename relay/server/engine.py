@@ -176,7 +176,7 @@ class DeliveryEngine(Generic[A]):
         while True:
             await self._guarded(self._outbox.bring_forward())
             self._watch.jump()
-            if not self._watch.is_doubtful:
+            if self._clock.monotonic() >= self._watch.doubtful_until:
                 await self._guarded(self._outbox.sweep())
             await self._clock.sleep(self._limits.sweep_seconds)
 
@@ -209,7 +209,7 @@ class DeliveryEngine(Generic[A]):
         began_ms, began = int(self._clock.now() * 1000), self._clock.monotonic()
         if attempt.send_before is not None and began_ms >= attempt.send_before:
             return None
-        if self._watch.is_doubtful:
+        if began < self._watch.doubtful_until:
             attempt = _longer_lived(attempt, int(began_ms / 1000 + ClockWatch.DOUBT_SECONDS))
         push = attempt.delivery.push
         outcome = expired(push, began_ms) or await self._gateway.send(push)

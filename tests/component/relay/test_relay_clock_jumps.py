@@ -110,7 +110,7 @@ class Alerts:
 async def swept(outbox: Dispatcher) -> None:
     """What the engine does once a minute."""
     await outbox.bring_forward()
-    if not outbox.engine._watch.is_doubtful:
+    if outbox.engine._clock.monotonic() >= outbox.engine._watch.doubtful_until:
         await outbox.sweep()
 
 
@@ -316,7 +316,7 @@ async def test_a_clock_that_goes_ahead_for_a_while_times_no_card_out(
     await cards_run(relay, clock, 15)
     clock.ahead = 9 * HOUR
     await cards_run(relay, clock, 15)
-    assert relay.sender.engine._watch.is_doubtful
+    assert relay.sender.engine._watch.doubtful_until > clock.monotonic()
     assert (await relay.row()).stage == "active"
 
 
@@ -348,7 +348,7 @@ def test_the_watch_sees_jumps_and_doubts_a_clock_that_was_set_far_off(
         found.append(watch.jump())
     assert found == pytest.approx(seen)
     assert watch.jump() == 0.0
-    assert watch.is_doubtful == doubtful
+    assert (watch.doubtful_until > clock.monotonic()) == doubtful
     clock.time += ClockWatch.DOUBT_SECONDS
     assert watch.jump() == 0.0
-    assert not watch.is_doubtful
+    assert watch.doubtful_until <= clock.monotonic()
