@@ -62,10 +62,13 @@ def _together(made: Sequence[Changes]) -> Changes:
 
 async def _write(db: Database, changes: Changes) -> bool:
     """Whether all of it was written. What could not be was written by somebody else."""
-    written = [await change(db, one) is not None for one in changes.changed]
+    written = await asyncio.gather(*(change(db, one) for one in changes.changed), return_exceptions=True)
+    for fault in written:
+        if isinstance(fault, BaseException):
+            raise fault
     return (
         await insert(db, changes.new)
-        and all(written)
+        and all(one is not None for one in written)
         and all([await forget(db, one) for one in changes.gone])
     )
 

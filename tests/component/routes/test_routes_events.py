@@ -9,8 +9,12 @@ import pytest
 from quart import Quart
 
 from component.routes.calls import (
+    ACTIVITY,
+    EVENT,
     NOTHING,
+    SECRET,
     Start,
+    post,
     post_event,
     register,
     table,
@@ -149,3 +153,33 @@ async def test_a_caller_who_hangs_up_loses_nothing(app: Quart, gateway: FakeGate
 async def statuses_are(status: str) -> bool:
     found = await table()
     return bool(found) and {row["status"] for row in found} == {status}
+
+
+@pytest.mark.parametrize("cards", [2, 100])
+async def test_requests_at_once_for_one_session_with_many_cards_are_all_answered(
+    start: Start, database_url: str, cards: int
+) -> None:
+    """16 at a time: events, registrations of rotated tokens, and cards that go. Contention is no outage: none is answered 503."""
+    tokens = [f"{number:04x}" * 16 for number in range(cards)]
+    async with start(database_url) as app:
+        for token in tokens:
+            body = {"secret": SECRET, "sessionID": "ses_1", "activityToken": token, "deviceToken": token}
+            assert (await post(app, ACTIVITY, **body))[0] == 200
+        events = [
+            post(app, EVENT, secret=SECRET, eventType="progress", sessionID="ses_1", body=f"step {number}")
+            for number in range(16)
+        ]
+        rotated = [
+            post(
+                app, ACTIVITY, secret=SECRET, sessionID="ses_1", activityToken=f"ee{token}", deviceToken=token
+            )
+            for token in tokens[:16]
+        ]
+        answers = await asyncio.gather(*events, *rotated)
+        assert {status for status, _ in answers} == {200}
+        assert [said["queued"] for _, said in answers[:16]] == [cards] * 16
+        found = {row["device_token"]: row for row in await table("activity_registration")}
+    assert {found[token]["activity_token"] for token in tokens[:16]} == {
+        f"ee{token}" for token in tokens[:16]
+    }
+    assert {json.loads(row["state"])["lastMessage"] for row in found.values()} == {"step 15"}
