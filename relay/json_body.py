@@ -54,7 +54,7 @@ _MISSING: Final = re.compile(r"^Object missing required field `([^`]*)`")
 
 def _wrong_field(message: str, kind: type[Struct]) -> str:
     place, missing = _PLACE.search(message), _MISSING.search(message)
-    path = [*re.findall(r"\w+", place[1] if place else ""), *([missing[1]] if missing else [])]
+    path = [*re.findall(r"\.(\w+)", place[1] if place else ""), *([missing[1]] if missing else [])]
     if not path:
         return "the body must be a JSON object"
     must_be = f"must be {_wanted(inspect.type_info(kind), path)}"
@@ -64,17 +64,15 @@ def _wrong_field(message: str, kind: type[Struct]) -> str:
 def _wanted(kind: inspect.Type, path: list[str]) -> str:
     """What the field at `path` must be, in words."""
     match kind:
-        case inspect.Metadata(extra_json_schema={"description": str(description)}) if not path:
+        case inspect.Metadata(extra_json_schema={"description": str(description)}):
             return description
-        case inspect.Metadata(type=inner):
-            return _wanted(inner, path)
         case inspect.UnionType(types=types):
             (inner, *_) = (one for one in types if not isinstance(one, inspect.NoneType))
             return _wanted(inner, path)
         case inspect.StructType(fields=fields) if path:
             return _wanted(next(one.type for one in fields if one.encode_name == path[0]), path[1:])
-        case inspect.ListType(item_type=item) if path:
-            return _wanted(item, path[1:])
+        case inspect.ListType(item_type=item):
+            return f"a list of {_wanted(item, [])}"
         case inspect.LiteralType(values=values):
             return f"one of {', '.join(map(str, values))}"
         case _:
@@ -85,6 +83,5 @@ _WORDS: Final[dict[type[inspect.Type], str]] = {
     inspect.StrType: "text",
     inspect.IntType: "a whole number",
     inspect.BoolType: "true or false",
-    inspect.ListType: "a list",
     inspect.StructType: "an object",
 }

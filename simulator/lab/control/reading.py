@@ -69,8 +69,6 @@ def in_words(error: msgspec.ValidationError) -> str:
     if isinstance(error.__cause__, ValueError):  # a type's own sentence about its value
         return f"{named}: {error.__cause__}"
     message = message[: place.start()] if place else message
-    if isinstance(error.__cause__, ValueError):  # a body's own __post_init__ has said it in words
-        return f"{named}: {error.__cause__}"
     for pattern, sentence in _SENTENCES:
         if found := pattern.fullmatch(message):
             return sentence.format(*map(_typed, found.groups()), place=named)

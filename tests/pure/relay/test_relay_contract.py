@@ -395,6 +395,21 @@ def test_a_link_with_two_slashes_is_read_too() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"hosts": [7]}, "hosts must be a list of text"),
+        ({"hosts": "x"}, "hosts must be a list of text"),
+        ({"v": "1"}, "v must be a whole number"),
+        ({"relayURL": None}, "relayURL must be text"),
+    ],
+)
+def test_what_is_wrong_in_a_pairing_link_is_said_in_words(fields: dict[str, Any], sentence: str) -> None:
+    good = {"v": 1, "serverID": "x", "relayURL": "x", "relaySecret": "x", "hosts": []}
+    with pytest.raises(ContractError, match=f"^{sentence}$"):
+        contract.parse_pairing_link(f"mobilevoice:///?pair={quote(json.dumps(good | fields))}")
+
+
+@pytest.mark.parametrize(
     "link",
     [
         "",
