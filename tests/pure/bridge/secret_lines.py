@@ -171,6 +171,7 @@ oc login --token=«sha256~{R40}{R20}»
 docker run -e POSTGRES_PASSWORD=«secret» postgres
 docker run -e MYSQL_ROOT_PASSWORD=«my-secret-pw» mysql
 SMTP_PASS=«hunter2»
+SMTP_PASS='«$ecret1»'
 JWT_SECRET=«keyboardcat»
 GH_TOKEN=«{R20}» gh pr list
 ENCRYPTION_KEY=«{HEX32}»
@@ -262,6 +263,7 @@ export TOKEN=$(gh auth token)
 export TOKEN="$GITHUB_TOKEN"
 export PASSWORD
 PASSWORD=$DB_PASSWORD ./run.sh
+PASSWORD='$DB_PASSWORD' ./run.sh
 DB_PASSWORD_FILE=/run/secrets/db_password
 --password-file /run/secrets/db
 --token-file token.txt

@@ -4,6 +4,7 @@ Titles made of the time: anomalyco/opencode#20501, code-yeongyu/oh-my-openagent#
 speaks: anomalyco/opencode#40970. Arguments: anomalyco/opencode#19549, #12111.
 """
 
+import json
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from pure.bridge.wire import created, event, status, text
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.mapping import event as mapped
 from relay.bridge.notify.source import Change
+from relay.bridge.sources.opencode1.catch_up import CatchUp
 from relay.bridge.sources.opencode1.fold import Sessions
-from relay.bridge.sources.opencode1.wire import Event
+from relay.bridge.sources.opencode1.runs import Runs
+from relay.bridge.sources.opencode1.wire import Event, SessionMessage
 from relay.bridge.sources.session_tree import MAX_NAME
+from relay.bridge.sources.wire import decode
 
 UNTITLED = "New session - 2026-11-30T04:07:45.289Z"
 SENDER = Sender("s3cret-s3cret-s3cret", "0123456789abcdef")
@@ -158,3 +162,26 @@ def test_so_many_calls_are_remembered() -> None:
         for number in range(100)
     ]  # fmt: skip
     assert asked_texts(*calls, permission("call_0", "per_1"), permission("call_99", "per_2")) == [BARE, WHOLE]
+
+
+@pytest.mark.parametrize(
+    ("part", "texts"),
+    [
+        ({"callID": "call_1", "tool": "tracker_create_issue", "state": {"status": "running", "input": {"title": "Fix it"}}}, [WHOLE]),
+        ({"callID": "call_2", "tool": "x", "state": {"status": "running", "input": {"title": "Fix it"}}}, []),
+        ({"callID": "call_1", "tool": "x", "state": {"status": "completed", "input": {"title": "Fix it"}}}, []),
+        ({"callID": 7, "state": {"status": "running", "input": {}}}, []),
+        ({"callID": "call_1", "state": "odd"}, []),
+        ({"callID": "call_1", "state": {"status": "running", "input": "odd"}}, []),
+    ],
+)  # fmt: skip
+def test_a_request_that_a_bridge_finds_at_its_start_gets_its_arguments_from_the_newest_message(
+    part: dict[str, Any], texts: list[str]
+) -> None:
+    runs = Runs()
+    sessions = Sessions(runs)
+    for one in (created("a"), status("a", "busy"), permission()):
+        sessions.fold(one)
+    answer = {"info": {"id": "msg_1", "role": "assistant"}, "parts": [{"type": "tool", **part}]}
+    newest = decode(json.dumps(answer).encode(), SessionMessage)
+    assert [change.text for change in CatchUp(runs).note("a", newest)] == texts

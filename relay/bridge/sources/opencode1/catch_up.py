@@ -191,10 +191,15 @@ class CatchUp:
         missed = (newest.info.time.completed or 0) >= since_ms
         return self._end(session_id, session, newest, how) if missed else []
 
-    def note(self, session_id: str, newest: SessionMessage | None) -> None:
-        """The newest message of a session that runs: its end is named by it if no newer one comes."""
+    def note(self, session_id: str, newest: SessionMessage | None) -> list[Change]:
+        """The newest message of a session that runs: its end is named by it if no newer one comes.
+
+        Its tools that run say what they are called with, which their requests do not.
+        """
         session = self._runs.tree.session(session_id)
         session.newest_id = max(session.newest_id, newest.info.id if newest else "")
+        tools = [tool for part in (newest.parts if newest else []) if (tool := part.as_tool())]
+        return [change for tool in tools for change in self._runs.call(session_id, session, tool)]
 
     def give_up(self) -> list[Change]:
         """The server cannot be asked: what the stream says must do."""

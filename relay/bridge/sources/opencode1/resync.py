@@ -96,7 +96,7 @@ class Resync:
         changes, ended = self._catch_up.resync(snapshot, mark)
         self._act(changes)
         for session_id in self._catch_up.running():
-            self._catch_up.note(session_id, await self._newest(session_id))
+            self._act(self._catch_up.note(session_id, await self._newest(session_id)))
         news = self._catch_up.news(recent, since_ms, now_ms)
         idle = [info for info in recent if info.id not in snapshot.statuses and info.id not in ended]
         for info in idle:

@@ -284,8 +284,6 @@ def retry_info(attempt: int, next_ms: float | None, now_ms: float) -> str:
 
 
 def _words(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(one for one in value if isinstance(one, str))
     return value if isinstance(value, str) else ""
 
 

@@ -171,12 +171,31 @@ class Paths(Wire, frozen=True, kw_only=True):
 
 
 class Part(Wire, frozen=True, kw_only=True):
-    """A piece of a message; only text parts have a text. `synthetic` ones were not written by anybody."""
+    """A piece of a message; only text parts have a text. `synthetic` ones were not written by anybody.
+
+    Of a tool that runs, `call_id` and `state` say what it is called with.
+    """
 
     type: str
     text: str | None = None
     ignored: bool | None = None
     synthetic: bool | None = None
+    tool: Any = None
+    call_id: Any = None
+    state: Any = None
+
+    def as_tool(self) -> Tool | None:
+        """The call of a tool in it, if it is one and is complete."""
+        state = self.state if isinstance(self.state, dict) else {}
+        given, status = state.get("input"), state.get("status")
+        if not isinstance(self.call_id, str) or not isinstance(given, dict) or not isinstance(status, str):
+            return None
+        return Tool(
+            type=self.type,
+            tool=str(self.tool),
+            call_id=self.call_id,
+            state=ToolState(input=given, status=status),
+        )
 
 
 class SessionMessage(Wire, frozen=True, kw_only=True):
