@@ -15,6 +15,7 @@ import aiohttp
 from relay import contract
 from relay.backoff import Backoff
 from relay.bridge.address import Address, address, http_url, port_of
+from relay.bridge.client import open_client
 from relay.bridge.errors import OpenCodeError, Unreachable
 from relay.bridge.http.app import Listener, Parts, create_app
 from relay.bridge.http.replies import BridgeHealth, bridge_health
@@ -75,7 +76,7 @@ async def _watch(
     where = address(options.opencode_url, options.username, options.password)
     http_url(options.relay_url, "the relay URL")
     secret = relay_secret(options)
-    async with aiohttp.ClientSession() as http:
+    async with open_client() as http:
         bridge = _Bridge(options, where, http, secret)
         try:
             await _until(stop, bridge.run(out), *ends)

@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 
 from relay import contract
+from relay.bridge.client import MAX_REPLY, read_at_most
 from relay.bridge.errors import OptionError
 from relay.bridge.failures import PROXY_STATUSES, in_words
 from relay.proxy import Proxy, ProxyError, proxy_for
@@ -75,7 +76,11 @@ class RelayClient:
                 allow_redirects=False,
                 **self._way,
             ) as response:
-                return read_reply(response.status, await response.read(), response.headers.get("Retry-After"))
+                return read_reply(
+                    response.status,
+                    await read_at_most(response, MAX_REPLY),
+                    response.headers.get("Retry-After"),
+                )
         except TimeoutError:
             return PostResult("retry", f"no answer within {self._timeout.total:g} s")
         except (aiohttp.ClientError, OSError) as error:

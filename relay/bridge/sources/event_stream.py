@@ -12,7 +12,7 @@ import aiohttp
 
 from relay.backoff import Backoff
 from relay.bridge.errors import OpenCodeError, Unreachable
-from relay.bridge.sources.wire import Splitter
+from relay.bridge.sources.wire import Malformed, Splitter
 from relay.log import line
 
 log = logging.getLogger("relay.bridge.sources.event_stream")
@@ -75,12 +75,18 @@ class EventStream(Generic[E]):
             try:
                 async for chunk in content.iter_any():
                     self.received_at = self._clock()
-                    for data in splitter.feed(chunk):
+                    for data in self._split(splitter, chunk):
                         event = self._parse(data)
                         if event is not None:
                             yield event
             finally:
                 self.connected = False
+
+    def _split(self, splitter: Splitter, chunk: bytes) -> list[bytes]:
+        try:
+            return splitter.feed(chunk)
+        except Malformed as error:
+            raise Unreachable(f"{self._url} sends what cannot be right: {error}") from None
 
     def _connect(self, version: str) -> None:
         log.info(line("connected", url=self._url, version=version))

@@ -6,10 +6,12 @@ An unknown GET route of OpenCode may answer 200 with the web UI's HTML, so the c
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
+from urllib.parse import quote
 
 import aiohttp
 
 from relay.bridge.address import Address
+from relay.bridge.client import MAX_ANSWER, TooLarge, read_at_most
 from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, Refused, Unreachable
 from relay.bridge.failures import in_words
 from relay.bridge.sources.wire import Malformed, decode
@@ -43,7 +45,7 @@ class Server:
         """The JSON answer of a route."""
         timeout = aiohttp.ClientTimeout(total=self._deadline)
         async with self._answer(path, "application/json", timeout) as response:
-            text = await response.read()
+            text = await read_at_most(response, MAX_ANSWER)
         try:
             return decode(text, kind)
         except Malformed as error:
@@ -61,6 +63,8 @@ class Server:
                 yield response
         except TimeoutError:
             raise Unreachable(f"{self.url}{_route(path)} is silent") from None
+        except TooLarge as error:
+            raise NotOpenCode(f"{self.url}{_route(path)}: {error}") from None
         except (aiohttp.ClientError, OSError) as error:
             raise Unreachable(f"{self.url} does not answer ({in_words(error)})") from None
 
@@ -82,6 +86,13 @@ STATUS_TEXTS: dict[type[OpenCodeError], str] = {
     Refused: "{where} answered {status}: OpenCode wants another username or password (OPENCODE_SERVER_PASSWORD)",
     NotFound: "{where} answered {status}: not found",
 }
+
+
+def segment(session_id: str) -> str:
+    """The id as one segment of a path, whatever is in it. Raises NotFound for one that would lead elsewhere."""
+    if session_id in ("", ".", ".."):
+        raise NotFound(f"{session_id!r} names no session")
+    return quote(session_id, safe="")
 
 
 def _route(path: str) -> str:

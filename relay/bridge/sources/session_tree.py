@@ -4,6 +4,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 from relay.bridge.notify.source import Change, Kind
@@ -85,6 +86,10 @@ CHILD_KINDS: frozenset[Kind] = frozenset({"asked", "answered"})
 
 MAX_PROJECTS = 1000
 """So many folders are told apart."""
+LOOKED_AT = 64
+"""So many of the least recently seen sessions are searched for one that may be forgotten."""
+BUSY_FACTOR = 4
+"""No server has so many times more busy sessions than are remembered; one that says so must not fill the memory."""
 MAX_HELD = 100
 """Changes of one session that wait for its root; older ones are outdated by then."""
 
@@ -218,10 +223,16 @@ class SessionTree(Generic[S]):
         return changes
 
     def _forget_quiet(self, newest_id: str) -> None:
-        for session_id, session in self._sessions.items():
-            if session.quiet and session_id not in self._held and session_id != newest_id:
-                del self._sessions[session_id]
-                return
+        """One of the least recently seen; where none of them is quiet, the oldest only once there are far too many."""
+        oldest = islice(self._sessions.items(), LOOKED_AT)
+        quiet = [
+            one for one, session in oldest if session.quiet and one not in self._held and one != newest_id
+        ]
+        if quiet:
+            del self._sessions[quiet[0]]
+        elif len(self._sessions) > BUSY_FACTOR * self._max:
+            gone, _ = self._sessions.popitem(last=False)
+            self._held.pop(gone, None)
 
 
 def remember(ids: OrderedDict[str, str | None], new: str, limit: int, text: str | None = None) -> None:

@@ -8,14 +8,18 @@ understood all the same: https://html.spec.whatwg.org/multipage/server-sent-even
 """
 
 import json
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from relay.fields import wire_name
 
 T = TypeVar("T")
+
+
+ID = Annotated[str, Meta(max_length=256)]
+"""What names something. OpenCode's have 30 characters; one of megabytes would be remembered thousands of times."""
 
 
 class Wire(Struct, frozen=True, kw_only=True, rename=wire_name):
@@ -53,15 +57,19 @@ def _decode_repaired(text: bytes, kind: type[T]) -> T:
 
 
 BOM = b"\xef\xbb\xbf"
+MAX_EVENT = 64 << 20
+"""Bytes of one event. OpenCode 2's own client takes 16 MiB a line; the first generation's diffs may be larger."""
 
 
 class Splitter:
     """Feed it the chunks of one connection in order; each call returns the data of the events that became complete.
 
-    Incremental, and without any cap on the length of a line.
+    Incremental. Raises Malformed at an event of more than `max_event` bytes: whatever ends it would never come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_event: int = MAX_EVENT) -> None:
+        self._max_event = max_event
+        self._size = 0  # of the data of the event that has not ended yet
         self._rest = bytearray()  # the line that has not ended yet
         self._data: list[bytes] = []  # data lines of the event that has not ended yet
         self._ended_with_cr = False
@@ -77,6 +85,8 @@ class Splitter:
             self._line(bytes(self._rest[start:end]), events)
             start = end + 1
         del self._rest[:start]
+        if len(self._rest) + self._size > self._max_event:
+            raise Malformed(f"an event has more than {self._max_event >> 10} KiB")
         return events
 
     def _unix_newlines(self, chunk: bytes) -> bytes:
@@ -95,8 +105,9 @@ class Splitter:
         if not line:
             if self._data:
                 events.append(b"\n".join(self._data))
-                self._data = []
+                self._data, self._size = [], 0
             return
         field, _, value = line.partition(b":")
         if field == b"data":  # id, event, retry and comments (an empty field name) carry nothing for us
             self._data.append(value.removeprefix(b" "))
+            self._size += len(value)

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from relay.bridge.sources.http import Server
+from relay.bridge.sources.http import Server, segment
 from relay.bridge.sources.opencode1.wire import (
     Health,
     Info,
@@ -33,13 +33,11 @@ class OpenCode(Server):
 
     async def session(self, session_id: str) -> Info:
         """GET /session/:id, which finds the session whatever directory it belongs to."""
-        return await self.get(f"/session/{quote(session_id, safe='')}", Info)
+        return await self.get(f"/session/{segment(session_id)}", Info)
 
     async def messages(self, session_id: str, limit: int) -> list[SessionMessage]:
         """GET /session/:id/message: the newest `limit` messages, oldest first."""
-        return await self.get(
-            f"/session/{quote(session_id, safe='')}/message?limit={limit}", list[SessionMessage]
-        )
+        return await self.get(f"/session/{segment(session_id)}/message?limit={limit}", list[SessionMessage])
 
     async def newest_text(self, session_id: str, last_id: str) -> str:
         """What was said last in the run that ended with the message `last_id`; "" if nothing was."""

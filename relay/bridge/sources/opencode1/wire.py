@@ -8,14 +8,14 @@ from typing import Any
 
 from msgspec import Raw
 
-from relay.bridge.sources.wire import Malformed, Wire, decode
+from relay.bridge.sources.wire import ID, Malformed, Wire, decode
 
 
 class Event(Wire, frozen=True, kw_only=True):
     """One event: `type` as in "session.status"; `properties` are decoded only if somebody wants them."""
 
     type: str
-    id: str | None = None
+    id: ID | None = None
     properties: Raw = Raw(b"{}")
 
 
@@ -48,9 +48,9 @@ class Info(Wire, frozen=True, kw_only=True):
     """A session (id, title, parentID, directory) or a message (id, role, finish, error), as events and REST answers
     describe them."""
 
-    id: str
+    id: ID
     title: str | None = None
-    parent_id: str | None = None
+    parent_id: ID | None = None
     directory: str | None = None
     role: str | None = None
     finish: str | None = None
@@ -62,9 +62,9 @@ class Info(Wire, frozen=True, kw_only=True):
 class Properties(Wire, frozen=True, kw_only=True):
     """All properties of all events the bridge knows; each event type has some of them."""
 
-    session_id: str | None = None
-    id: str | None = None
-    request_id: str | None = None
+    session_id: ID | None = None
+    id: ID | None = None
+    request_id: ID | None = None
     reply: str | None = None
     status: Status | None = None
     error: Failure | None = None
@@ -98,8 +98,8 @@ class Question(Wire, frozen=True, kw_only=True):
 class PendingRequest(Wire, frozen=True, kw_only=True):
     """The properties of permission.asked and question.asked; GET /permission and GET /question list the same."""
 
-    id: str = ""
-    session_id: str = ""
+    id: ID = ""
+    session_id: ID = ""
     permission: str = ""
     patterns: list[Any] = []
     metadata: dict[str, Any] = {}
@@ -144,7 +144,7 @@ class Tool(Wire, frozen=True, kw_only=True):
     tool: str = ""
     call_id: str = ""
     state: ToolState = ToolState()
-    message_id: str = ""
+    message_id: ID = ""
     text: str = ""
     synthetic: bool | None = None
 
@@ -152,7 +152,7 @@ class Tool(Wire, frozen=True, kw_only=True):
 class PartUpdated(Wire, frozen=True, kw_only=True):
     """The properties of message.part.updated."""
 
-    session_id: str = ""
+    session_id: ID = ""
     part: Tool = Tool()
 
 
@@ -212,7 +212,7 @@ class Health(Wire, frozen=True, kw_only=True):
     version: str = "unknown"
 
 
-ID = re.compile(r"[a-z]+_([0-9a-f]{12})")
+ID_TIME = re.compile(r"[a-z]+_([0-9a-f]{12})")
 """How OpenCode's ids begin: after the kind the low 48 bits of (UNIX milliseconds * 4096 + a counter). Observed on 1.18."""
 ID_TURN_MS = 1 << 36
 """The milliseconds in an id begin again after these, which is two years."""
@@ -220,7 +220,7 @@ ID_TURN_MS = 1 << 36
 
 def ms_apart(earlier_id: str, later_id: str) -> int | None:
     """Milliseconds between the making of two ids by OpenCode's own clock; None if they are not ids of OpenCode."""
-    earlier, later = ID.match(earlier_id), ID.match(later_id)
+    earlier, later = ID_TIME.match(earlier_id), ID_TIME.match(later_id)
     if earlier is None or later is None:
         return None
     apart = (int(later[1], 16) >> 12) - (int(earlier[1], 16) >> 12)
@@ -229,7 +229,7 @@ def ms_apart(earlier_id: str, later_id: str) -> int | None:
 
 def id_ms(event_id: str | None, near_ms: float) -> float | None:
     """When OpenCode made an id, by its own clock, in UNIX milliseconds; `near_ms` is less than a year from it."""
-    made = ID.match(event_id or "")
+    made = ID_TIME.match(event_id or "")
     if made is None:
         return None
     ahead = ((int(made[1], 16) >> 12) - int(near_ms) + ID_TURN_MS // 2) % ID_TURN_MS - ID_TURN_MS // 2
