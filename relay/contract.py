@@ -150,6 +150,8 @@ class ContentState(Message, frozen=True, kw_only=True, omit_defaults=True):
 class Event(Message, frozen=True, kw_only=True, omit_defaults=True):
     """POST /v1/event: something happened in a session. `event_id` makes sending it again harmless.
 
+    `replaces`: the `event_id` of an alert that title and body take the place of on the phone, without a sound.
+
     Fields without a value are left out: the first implementation refuses null where a text may be.
     """
 
@@ -161,6 +163,7 @@ class Event(Message, frozen=True, kw_only=True, omit_defaults=True):
     body: NonEmpty | None = None
     content_state: ContentState | None = None
     event_id: EventID | None = None
+    replaces: EventID | None = None
 
 
 class Ok(Message, frozen=True, kw_only=True):

@@ -34,14 +34,25 @@ def _size(text: str) -> int:
 
 
 def alert_payload(
-    *, title: str, body: str, event_type: EventType, session_id: str, server_id: str | None, url: str
+    *,
+    title: str,
+    body: str,
+    event_type: EventType,
+    session_id: str,
+    server_id: str | None,
+    url: str,
+    quiet: bool = False,
 ) -> bytes:
     """An alert in at most 4096 bytes: `aps`, and the routing fields at the root and under `body`.
 
     expo-notifications fills `content.data` of a remote push from the top-level key `body` only (expo/expo#10462);
-    other apps read the root. The body text is shortened before the title; a request's in the middle.
+    other apps read the root. The body text is shortened before the title; a request's in the middle. A `quiet` one lights up
+    nothing (Apple, UNNotificationInterruptionLevel.passive: documented) and makes no sound.
     """
     payload = _alert(event_type, session_id, server_id, url)
+    if quiet:
+        payload["aps"]["interruption-level"] = "passive"
+        del payload["aps"]["sound"]
     room = MAX_PAYLOAD - len(encode(payload))
     title = cut_json(title, room // 2 if _size(body) > room // 2 else room - _size(body))
     shortened = cut_json_middle if event_type == "permission" else cut_json

@@ -30,7 +30,8 @@ class BridgeOptions:
     `advertise_hosts` are names, addresses or URLs under which phones reach OpenCode, best first. `permission_delay`
     is in seconds: a request that is answered sooner does not ring. `retry_alert`: a wait for a model that is longer (seconds)
     rings once. Only `alerts` ring. A run that is complete in less than `min_duration` seconds does not; one gets a card after
-    `card_after`; what completes in one session within `bundle` seconds of an alert rings as one. `lost_after`: seconds without
+    `card_after`; what completes in one session within `bundle` seconds of an alert rings as one. `keep_answered`: the alert of a request that was
+    answered stays as it is. `lost_after`: seconds without
     OpenCode after which the cards say so. `port`: where the
     bridge's own routes are served; 0: nowhere. `opencode_arguments`: start `opencode serve` with
     these; None: it runs already. `read_deadline`: seconds of silence after which the event stream is
@@ -50,6 +51,7 @@ class BridgeOptions:
     min_duration: float = 0.0
     card_after: float = 3.0
     bundle: float = 5.0
+    keep_answered: bool = False
     lost_after: float = 120.0
     port: int = 0
     opencode_arguments: tuple[str, ...] | None = None
@@ -115,6 +117,9 @@ def add_bridge_arguments(command: ArgumentParser, environment: Environment) -> N
         help="a run that is over sooner gets no Live Activity (%(default)s)")  # fmt: skip
     add("--bundle", type=_seconds, default=5.0, metavar="SECONDS",
         help="runs of one session that are done within so long of an alert ring as one (%(default)s)")  # fmt: skip
+    add(
+        "--keep-answered", action="store_true", help="do not replace the alert of a request that was answered"
+    )
     add("--lost-after", type=_seconds, default=120.0, metavar="SECONDS",
         help="without OpenCode for so long, the cards say that the connection is lost (%(default)s)")  # fmt: skip
     add("--port", type=_port_number, default=DEFAULT_PORT,
@@ -157,6 +162,7 @@ def bridge_options(arguments: Namespace) -> BridgeOptions:
         min_duration=arguments.min_duration,
         card_after=arguments.card_after,
         bundle=arguments.bundle,
+        keep_answered=arguments.keep_answered,
         lost_after=arguments.lost_after,
         port=arguments.port,
         opencode_arguments=words if arguments.start_opencode else None,

@@ -140,6 +140,7 @@ class _Bridge:
             min_duration=self._options.min_duration,
             card_after=self._options.card_after,
             bundle=self._options.bundle,
+            keep_answered=self._options.keep_answered,
             open_runs=self._open_runs,
         )
         pair = await pairing_of(self._options)

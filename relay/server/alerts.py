@@ -58,15 +58,17 @@ DAY_MS = 86_400_000
 def plan(
     event: Event, *, event_id: str, secret_hash: str, recipients: list[Recipient], now_ms: int
 ) -> list[Delivery]:
-    """The alerts of one event: one for every phone, none for start and progress.
+    """The alerts of one event: one for every phone, none for start and progress unless they replace an earlier alert.
 
     The same event planned again gives pushes with the same apns-id and collapse-id, so a resend is harmless: the row
     exists already, and a push that was sent twice all the same shows once on the phone.
     """
-    if event.event_type not in ALERT_TYPES:
+    quiet = event.event_type not in ALERT_TYPES
+    if quiet and not (event.replaces and event.title and event.body):
         return []
-    payload = _alert(event)
-    collapse_id = hashlib.sha256(f"{secret_hash}|{event_id}".encode()).hexdigest()[:32]
+    payload = _alert(event, quiet)
+    # Apple: a notification takes the place of the one with the same apns-collapse-id (documented).
+    collapse_id = hashlib.sha256(f"{secret_hash}|{event.replaces or event_id}".encode()).hexdigest()[:32]
     return [
         Delivery(
             push=_push(recipient, event_id, secret_hash, collapse_id, payload, now_ms),
@@ -82,7 +84,7 @@ def plan(
     ]
 
 
-def _alert(event: Event) -> bytes:
+def _alert(event: Event, quiet: bool) -> bytes:
     kind = EVENT_KINDS[event.event_type]
     return alert_payload(
         title=event.title or kind.title,
@@ -91,6 +93,7 @@ def _alert(event: Event) -> bytes:
         session_id=event.session_id,
         server_id=event.server_id,
         url=session_link(event.session_id),
+        quiet=quiet,
     )
 
 

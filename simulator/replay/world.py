@@ -127,6 +127,7 @@ class ReplayWorld(World):
             # Recordings are of seconds; all that happens in them is to be seen.
             "--card-after=0",
             "--bundle=0",
+            "--keep-answered",
         ]
 
     async def pair(self, name: str) -> Phone:

@@ -2,9 +2,10 @@
 
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -73,6 +74,7 @@ class Notifier:
         min_duration: float = 0.0,
         card_after: float = 0.0,
         bundle: float = 0.0,
+        keep_answered: bool = True,
         open_runs: OpenRuns | None = None,
         call_later: CallLater = call_later,
         clock: Callable[[], float] = time.time,
@@ -89,6 +91,10 @@ class Notifier:
         self._card_after = card_after
         self._cards, self._ends = Cards(), Ends(min_duration=min_duration, bundle=bundle)
         self._retry_alerts = RetryAlerts(retry_alert if "error" in alerts else 0)
+        self._keep_answered = keep_answered
+        self._rung: OrderedDict[str, str] = (
+            OrderedDict()
+        )  # requests whose alerts are on the phone, and their words
         self._delays = KeyedTimers(self._ring, bound=BOUND, dropped=_log_overflow, call_later=call_later)
         self._pauses = KeyedTimers(self._show, bound=BOUND, dropped=self._show, call_later=call_later)
         self._starts = KeyedTimers(self._start, bound=BOUND, dropped=self._start, call_later=call_later)
@@ -185,14 +191,38 @@ class Notifier:
 
     def _answered(self, change: Change) -> None:
         self._delays.cancel(change.subject_id)
-        asked = Change("asked", change.session_id, change.subject_id)
-        self._outbox.withdraw(change.session_id, change_id(asked, self._sender))
+        asked_id = change_id(Change("asked", change.session_id, change.subject_id), self._sender)
+        self._outbox.withdraw(change.session_id, asked_id)
+        replacing = self._replacing(change, asked_id)
         was_last = self._cards.answer(change.session_id, change.subject_id)
         if was_last and not self._open_runs.open(change.session_id):
             # A child asked while its root did not run: nothing else will ever end the card that showed it.
-            self._ended(Change("stopped", change.session_id, change.subject_id, ANSWERED))
+            last = Change("stopped", change.session_id, change.subject_id, ANSWERED)
+            self._end(last)
+            self._send(msgspec.structs.replace(self._event(last, ANSWERED), **replacing))
+        elif replacing:
+            self._replace(change, replacing)
         else:
             self._progress(change)
+
+    def _replacing(self, change: Change, asked_id: str) -> dict[str, Any]:
+        """What makes an event of the session take the place of the alert that asked; nothing if none is on the phone."""
+        words = self._rung.pop(change.subject_id, None)
+        if words is None:
+            return {}
+        title = card_title(self._source.title(change.session_id))
+        return {"replaces": asked_id, "title": title, "body": f"{change.text or ANSWERED}: {words}"}
+
+    def _replace(self, change: Change, replacing: dict[str, Any]) -> None:
+        title = card_title(self._source.title(change.session_id))
+        over = contract.ContentState(
+            status="working", session_title=title, last_message=change.text or ANSWERED
+        )
+        state = self._state(change.session_id) or over  # its end is what comes next
+        self._pauses.cancel(change.session_id)
+        shown = self._cards.begin(change.session_id, state, self._monotonic())
+        progress = progress_event(change.session_id, shown, change.subject_id, self._sender)
+        self._send(msgspec.structs.replace(progress, **replacing))
 
     def _completed(self, change: Change) -> None:
         wait = self._ends.complete(change.session_id, self._monotonic())
@@ -249,6 +279,10 @@ class Notifier:
             state, now = alert.content_state, self._monotonic()
             shown = self._cards.ask(change.session_id, change.subject_id, state, now)
             alert = msgspec.structs.replace(alert, content_state=shown)
+        if alert.event_type == "permission" and alert.body and not self._keep_answered:
+            self._rung[change.subject_id] = alert.body
+            if len(self._rung) > BOUND:
+                self._rung.popitem(last=False)
         self._send(alert)
 
     def _show(self, change: Change) -> None:

@@ -72,6 +72,7 @@ def stage(fake_opencode: FakeOpenCode, fake_relay: FakeRelay) -> Stage:
             "permission_delay": 0.0,
             "card_after": 0.0,
             "bundle": 0.0,
+            "keep_answered": True,
         }
         bridge = RunningBridge(BridgeOptions(**given | changed))
         try:

@@ -13,7 +13,7 @@ import relay.bridge.notify.notifier as notifier_module
 from component.bridge.timers import Timers
 from relay import contract
 from relay.bridge.errors import Unreachable
-from relay.bridge.notify.mapping import Sender
+from relay.bridge.notify.mapping import Sender, is_progress
 from relay.bridge.notify.notifier import Notifier
 from relay.bridge.notify.source import Change, Known, Retry, SourceHealth
 from waiting import eventually
@@ -353,6 +353,62 @@ class TestRetries:
     async def test_a_session_that_does_not_run_does_not_wait(self, notifier: Notifier, sent: Sent) -> None:
         notifier.notify(Change("progress", "ses_a", "evt_9", retry=self.LONG))
         assert sent.events == []
+
+
+class TestAnsweredRequests:
+    def asked(self, notifier: Notifier, source: FakeSource) -> None:
+        source.doing["ses_a"] = "Starting..."
+        notifier.notify(Change("started", "ses_a", "evt_1"))
+        for request in ("per_1", "per_2"):
+            notifier.notify(Change("asked", "ses_a", request, f"bash: {request}"))
+
+    def test_the_alert_of_an_answered_request_is_replaced_in_its_place(
+        self, make: Make, source: FakeSource, sent: Sent
+    ) -> None:
+        notifier = make(permission_delay=0.0, keep_answered=False)
+        self.asked(notifier, source)
+        for request, how in (("per_1", ""), ("per_2", "Not needed any more"), ("per_2", "")):
+            notifier.notify(Change("answered", "ses_a", request, how))
+        first, second = sent.events[3:5]
+        assert sent.types() == ["start", "permission", "permission", "progress", "progress"]
+        assert (first.replaces, first.title, first.body) == (
+            sent.events[1].event_id, "Fix it", "Answered: bash: per_1",
+        )  # fmt: skip
+        assert (second.replaces, second.body) == (sent.events[2].event_id, "Not needed any more: bash: per_2")
+        assert [state for state, _ in sent.shown()[3:]] == ["permission", "working"]
+        assert not is_progress(first)  # nothing that comes later makes it worthless
+
+    def test_one_that_never_rang_is_not(self, make: Make, source: FakeSource, sent: Sent) -> None:
+        notifier = make(permission_delay=2.0, keep_answered=False)
+        self.asked(notifier, source)
+        notifier.notify(Change("answered", "ses_a", "per_1"))
+        quiet = make(permission_delay=0.0, keep_answered=False, alerts=frozenset({"error"}))
+        quiet.notify(Change("asked", "ses_a", "per_3", "bash: ls"))
+        quiet.notify(Change("answered", "ses_a", "per_3"))
+        assert [event.replaces for event in sent.events] == [None] * len(sent.events)
+
+    def test_of_a_root_that_does_not_run_with_the_end_of_its_card(
+        self, make: Make, source: FakeSource, sent: Sent
+    ) -> None:
+        notifier = make(permission_delay=0.0, keep_answered=False)
+        notifier.notify(Change("asked", "ses_a", "per_1", "bash: ls"))
+        notifier.notify(Change("answered", "ses_a", "per_1"))
+        asked, over = sent.events
+        assert (over.event_type, over.replaces, over.body) == (
+            "progress",
+            asked.event_id,
+            "Answered: bash: ls",
+        )
+        assert sent.shown()[1] == ("complete", "Answered")
+
+    def test_of_a_run_that_is_over_before_its_end(self, make: Make, source: FakeSource, sent: Sent) -> None:
+        notifier = make(permission_delay=0.0, keep_answered=False)
+        self.asked(notifier, source)
+        source.doing.clear()
+        for request in ("per_1", "per_2"):
+            notifier.notify(Change("answered", "ses_a", request, "Not needed any more"))
+        notifier.notify(Change("error", "ses_a", "msg_1", "Bad key"))
+        assert sent.types()[3:] == ["progress", "progress", "error"]
 
 
 class TestShortRuns:

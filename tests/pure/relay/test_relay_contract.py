@@ -47,8 +47,9 @@ ALL: dict[type[contract.Message], dict[str, Any]] = {
         "serverID": "0123456789abcdef",
         "title": "Done",
         "body": "All tests pass",
-        "contentState": STATE | {"retryInfo": "Retry 2 in 8s"},
+        "contentState": STATE | {"retryInfo": "Retry 2 in 8s", "stale": True},
         "eventID": "evt_1",
+        "replaces": "evt_0",
     },
 }
 
@@ -102,6 +103,7 @@ BAD: dict[str, list[Any]] = {
     "body": ["", *NOT_TEXT[1:]],
     "contentState": ["x", 1, True, [], {}, STATE | {"status": "done"}],
     "eventID": ["", "x" * 65, "a b", "ü", *NOT_TEXT[1:]],
+    "replaces": ["", "x" * 65, "a b", *NOT_TEXT[1:]],
 }
 BAD_CASES = [
     pytest.param(kind, name, value, id=f"{kind.__name__}-{name}-{number}")

@@ -54,6 +54,27 @@ def test_without_an_alert_or_a_phone_there_is_no_push() -> None:
     assert planned(recipients=[]) == []
 
 
+def test_an_alert_is_replaced_in_its_place_without_a_sound() -> None:
+    """Apple: apns-collapse-id (documented); a passive notification lights up nothing (documented)."""
+    asked = planned(event(event_type="permission", title="Action Needed: Fix it", body="bash: ls"))[0].push
+    answered = event(event_type="progress", title="Fix it", body="Answered: bash: ls", replaces="evt_1")
+    one = planned(answered, event_id="evt_2")[0].push
+    assert (one.collapse_id, one.apns_id != asked.apns_id, one.push_type) == (
+        asked.collapse_id,
+        True,
+        "alert",
+    )
+    aps = json.loads(one.payload)["aps"]
+    assert (aps["alert"], aps["interruption-level"]) == (
+        {"title": "Fix it", "body": "Answered: bash: ls"},
+        "passive",
+    )
+    assert "sound" not in aps
+    assert planned(event(event_type="progress", replaces="evt_1", title="Fix it")) == []
+    loud = json.loads(planned(event(replaces="evt_1"), event_id="evt_3")[0].push.payload)["aps"]
+    assert (loud["sound"], loud["interruption-level"]) == ("alert.wav", "active")
+
+
 @pytest.mark.parametrize(
     ("event_type", "title", "body"),
     [

@@ -31,6 +31,9 @@ SAME_MS = 1000
 no provider's twice, within some milliseconds, the second time with its stack; and before it disposes of an instance it
 aborts the runs there, as a person does, and waits for their last words."""
 
+WITHDRAWN = "Not needed any more"
+"""What an alert says in whose place nobody waits for an answer."""
+
 STATUS_SIGNALS: dict[str, Signal] = {"busy": "busy", "retry": "retry", "idle": "idle"}
 
 
@@ -160,19 +163,23 @@ class Runs:
         brief = request_brief(session.asked[request])
         return self.tree.report(session_id, "asked", request, session.asked_words(request), brief)
 
-    def answer(self, session_id: str, request: str) -> list[Change]:
-        """A request was answered, or nobody waits for the answer any more."""
+    def answer(self, session_id: str, request: str, how: str = "") -> list[Change]:
+        """A request was answered, or nobody waits for the answer any more; `how` says which, "" that it was answered."""
         remember(self._requests, request, self._max)  # a snapshot of a moment ago may still list it
         session = self.tree.get(session_id)
         if session is None or session.pending.pop(request, None) is None:
             return []
         session.asked.pop(request, None)
-        return self.tree.report(session_id, "answered", request)
+        return self.tree.report(session_id, "answered", request, how)
 
     def withdraw(self, session_id: str, session: Session) -> list[Change]:
         """All requests of a session whose turn is over."""
         # An abort leaves them open in the server for ever; nobody waits for an answer any more.
-        return [change for request in list(session.pending) for change in self.answer(session_id, request)]
+        return [
+            change
+            for request in list(session.pending)
+            for change in self.answer(session_id, request, WITHDRAWN)
+        ]
 
     def dispose(self, directory: str, event_id: str) -> list[Change]:
         """The instance of a directory is gone: its runs are interrupted, those among them that it has just aborted itself."""
