@@ -7,13 +7,13 @@ of hundreds of kilobytes (edit diffs, tool output). The other fields, comments a
 understood all the same: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 """
 
-import json
 from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from relay.fields import wire_name
+from relay.json_body import repaired
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class Malformed(ValueError):
 
 
 def decode(text: bytes, kind: type[T]) -> T:
-    """`text` as a `kind`. Raises Malformed. Broken surrogates, which JavaScript may send, become question marks."""
+    """`text` as a `kind`. Raises Malformed. Broken surrogates, which JavaScript may send, become U+FFFD."""
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
@@ -50,8 +50,8 @@ def details(text: Raw | bytes, kind: type[T]) -> T:
 
 def _decode_repaired(text: bytes, kind: type[T]) -> T:
     try:
-        sound = json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8", "replace")
-        return msgspec.json.decode(sound, type=kind)
+        text.decode()  # what is not UTF-8 at all is not OpenCode's
+        return msgspec.json.decode(repaired(text), type=kind)
     except (ValueError, RecursionError) as error:
         raise Malformed(str(error)) from None
 

@@ -112,6 +112,7 @@ def test_half_an_emoji_does_not_lose_the_event(broken: bytes) -> None:
     known = properties(event)
     assert known is not None
     assert known.id == "per_1"
+    assert decode(b'{"healthy":true,"version":' + broken + b"}", Health).version.count("\ufffd") == 1
 
 
 @pytest.mark.parametrize("text", [b'{"status":"busy"}', b'{"sessionID":7}', b"[]", b"\xff", b'{"id":"\xff"}'])
