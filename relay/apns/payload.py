@@ -1,5 +1,7 @@
-"""Pure builders of payloads: alerts, and Live Activities for the two kinds of app that decode them. Texts are shortened until
-the JSON fits; the structure never is.
+"""Pure builders of the payloads of Live Activities, for the two kinds of app that decode them. Texts are shortened until the JSON
+fits; the structure never is.
+
+Apple, "Starting and updating Live Activities with ActivityKit push notifications" (documented), unless marked.
 """
 
 import json
@@ -7,81 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import msgspec
-
-from relay.apns.push import MAX_PAYLOAD
-from relay.contract import EVENT_KINDS, ActivityFormat, ContentState, EventType, session_link
-from relay.text import cut, cut_middle
-
-
-def encode(payload: dict[str, Any]) -> bytes:
-    """Compact UTF-8 JSON: what APNs counts is exactly these bytes."""
-    return msgspec.json.encode(payload)
-
-
-def cut_json(text: str, limit: int) -> str:
-    """`text` in at most `limit` bytes as they stand inside JSON, with an ellipsis where something was cut."""
-    return text if _size(text) <= limit else cut(text, limit, _size)
-
-
-def cut_json_middle(text: str, limit: int) -> str:
-    """The same for what a person is to decide about: cut in its middle, because the end of a command matters as well."""
-    return cut_middle(text, limit, _size)
-
-
-def _size(text: str) -> int:
-    return len(msgspec.json.encode(text)) - 2
-
-
-def alert_payload(
-    *,
-    title: str,
-    body: str,
-    event_type: EventType,
-    session_id: str,
-    server_id: str | None,
-    url: str,
-    quiet: bool = False,
-) -> bytes:
-    """An alert in at most 4096 bytes: `aps`, and the routing fields at the root and under `body`.
-
-    expo-notifications fills `content.data` of a remote push from the top-level key `body` only (expo/expo#10462);
-    other apps read the root. The body text is shortened before the title; a request's in the middle. A `quiet` one lights up
-    nothing (Apple, UNNotificationInterruptionLevel.passive: documented) and makes no sound.
-    """
-    payload = _alert(event_type, session_id, server_id, url)
-    if quiet:
-        payload["aps"]["interruption-level"] = "passive"
-        del payload["aps"]["sound"]
-    room = MAX_PAYLOAD - len(encode(payload))
-    title = cut_json(title, room // 2 if _size(body) > room // 2 else room - _size(body))
-    shortened = cut_json_middle if event_type == "permission" else cut_json
-    payload["aps"]["alert"] = {"title": title, "body": shortened(body, room - _size(title))}
-    return encode(payload)
-
-
-def room_for_body(*, title: str, event_type: EventType, session_id: str, server_id: str | None) -> int:
-    """So many bytes inside JSON has the body of an alert with this title."""
-    payload = _alert(event_type, session_id, server_id, session_link(session_id))
-    return MAX_PAYLOAD - len(encode(payload)) - _size(title)
-
-
-def _alert(event_type: EventType, session_id: str, server_id: str | None, url: str) -> dict[str, Any]:
-    fields = {"serverID": server_id, "eventType": event_type, "sessionID": session_id, "url": url}
-    routing = {name: value for name, value in fields.items() if value is not None}
-    aps: dict[str, Any] = {
-        "alert": {"title": "", "body": ""},
-        "sound": "alert.wav",
-        "thread-id": session_id,
-        "category": event_type,
-        "interruption-level": EVENT_KINDS[event_type].interruption_level,
-    }
-    return {"aps": aps, **routing, "body": routing}
-
-
-# --- Live Activities ----------------------------------------------------------------------------------------------
-#
-# Apple, "Starting and updating Live Activities with ActivityKit push notifications" (documented), unless marked.
+from relay.alert_payload import MAX_PAYLOAD, cut_json, cut_json_middle, encode
+from relay.contract import ActivityFormat, ContentState
 
 LENGTHS = {"session_title": 120, "last_message": 240, "retry_info": 80, "alert_title": 120, "alert_body": 240}
 """Bytes of each text inside JSON; the plan's lastMessage has about 120 characters. Halved until the payload fits."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
+from relay.alert_payload import MAX_PAYLOAD
 from relay.apns.reasons import REASONS, UNANSWERED, Verdict, judge
 from relay.contract import ApnsEnv
 
@@ -132,8 +133,6 @@ def read_answer(apns_env: ApnsEnv, status: int, body: bytes) -> Outcome:
 # Source: Apple, "Sending notification requests to APNs" (the headers) and "Generating a remote notification" (the size of
 # a payload). A value that could break out of its header (CR, LF, NUL: RFC 9113 8.2.1) fits none of these forms.
 
-MAX_PAYLOAD: Final = 4096
-"""Bytes of JSON. Only VoIP pushes may have 5120, and the relay sends none."""
 MAX_COLLAPSE_ID: Final = 64
 """Bytes of UTF-8."""
 PRIORITIES: Final = frozenset({1, 5, 10})

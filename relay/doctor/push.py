@@ -9,7 +9,6 @@ from pathlib import Path
 import aiohttp
 
 from relay import contract
-from relay.apns.reasons import REASONS
 from relay.bridge.http.replies import push_test_event
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.relay_client import PostResult, RelayClient, relay_proxy
@@ -93,6 +92,8 @@ async def _read(database_url: str, event: contract.Event) -> list[str]:
 
 
 def _reason(row: Mapping[str, object]) -> str:
+    from relay.apns.reasons import REASONS
+
     said = [str(row[name]) for name in ("http_status", "reason", "error") if row[name]]
     known = REASONS.get(str(row["reason"]))
     advice = f" to {row['topic']}: {known.advice}" if known and known.advice else ""

@@ -10,8 +10,8 @@ import random
 import uuid
 from collections.abc import Container, Sequence
 
+from relay.alert_payload import alert_payload
 from relay.apns.gateway import Gateway
-from relay.apns.payload import alert_payload
 from relay.apns.push import Outcome, Push
 from relay.apns.reasons import Verdict
 from relay.clock import Clock

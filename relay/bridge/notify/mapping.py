@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 
 from relay import contract
-from relay.apns.payload import room_for_body
+from relay.alert_payload import room_for_body
 from relay.bridge.errors import OptionError
 from relay.bridge.notify.said import last_words
 from relay.bridge.notify.source import Change, Kind, Retry

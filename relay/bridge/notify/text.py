@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from relay.apns.payload import cut_json_middle
+from relay.alert_payload import cut_json_middle
 from relay.bridge.notify.characters import plain, visible
 from relay.bridge.notify.redact import MASK, redact
 from relay.text import ELLIPSIS, cut, cut_middle, utf16_units

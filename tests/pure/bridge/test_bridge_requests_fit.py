@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay import contract
-from relay.apns.payload import alert_payload, cut_json, cut_json_middle
-from relay.apns.push import MAX_PAYLOAD
+from relay.alert_payload import MAX_PAYLOAD, alert_payload, cut_json, cut_json_middle
 from relay.bridge.notify.mapping import Sender, event
 from relay.bridge.notify.source import Change
 from relay.bridge.notify.text import MAX_CARD

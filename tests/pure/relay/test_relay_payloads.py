@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activity_values import NOW, QUESTION, activity, news, phone, pushing, state
-from relay.apns.payload import LENGTHS, MAX_PAYLOAD, ActivityContent, activity_payload, alert_payload
+from relay.alert_payload import MAX_PAYLOAD, alert_payload
+from relay.apns.payload import LENGTHS, ActivityContent, activity_payload
 from relay.contract import ALERT_TYPES, EVENT_KINDS, ActivityFormat, ContentState, Event, Status, session_link
 from relay.server.alerts import Recipient, plan
 from relay.server.live_activities.activity import Activity, Kind

@@ -7,7 +7,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.apns.payload import cut_json
+from relay.alert_payload import cut_json
 from relay.bridge.notify.redact import MAX_REDACTED, redact
 from relay.bridge.notify.text import fit, shorten
 from relay.text import cut, utf16_units

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outcomes import answered
+from relay.alert_payload import MAX_PAYLOAD
 from relay.apns.http2.connection import IDLE_LIFE, PING_AFTER, PING_ANSWER, SPARE_LIFE, KeepAlive, keep_alive
 from relay.apns.http2.connector import BURST, FIRST_PAUSE, LONGEST_PAUSE, Attempts
-from relay.apns.push import LATEST, MAX_PAYLOAD, Outcome, read_answer, refusal
+from relay.apns.push import LATEST, Outcome, read_answer, refusal
 from relay.apns.reasons import REASONS, Verdict
 
 # What is refused.
