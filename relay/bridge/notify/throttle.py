@@ -200,7 +200,7 @@ class Ends:
         """Seconds until the end rings that comes now; 0: at once; None: it does not ring."""
         if now - self._began.get(session_id, -inf) < self._min_duration:
             return None
-        return max(0.0, self._rang.get(session_id, -inf) + self._bundle - now)
+        return min(self._bundle, max(0.0, self._rang.get(session_id, -inf) + self._bundle - now))
 
     def end(self, session_id: str) -> None:
         """The run is over."""

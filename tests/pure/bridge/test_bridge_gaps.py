@@ -99,9 +99,11 @@ class Bridge:
         self.play_until(t + SNAPSHOT_DELAY)
         since_ms = recorded_start_ms(self.recording) + since * 1000
         for session_id in self.catch_up.unplaced():
-            self.act(self.sessions.learn(session_id, msgspec.convert(self.server.sessions[session_id], Info)))
-        mark = self.catch_up.mark()
-        changes, ended = self.catch_up.resync(self.snapshot(), mark)
+            self.place(session_id)
+        mark, snapshot = self.catch_up.mark(), self.snapshot()
+        for session_id in self.catch_up.strangers(snapshot):
+            self.place(session_id)
+        changes, ended = self.catch_up.resync(snapshot, mark)
         self.act(changes)
         for session_id in self.catch_up.running():
             self.catch_up.note(session_id, self.newest(session_id))
@@ -111,6 +113,12 @@ class Bridge:
         for session_id in ended:
             self.read_reply(t + SNAPSHOT_DELAY, session_id, mark, since_ms)
 
+    def place(self, session_id: str) -> None:
+        """Whose subagent it is, and where; nothing of one that was deleted."""
+        info = self.server.sessions.get(session_id)
+        known = None if info is None else msgspec.convert(info, Info)
+        self.act(self.sessions.learn(session_id, known) if known else self.sessions.forget(session_id))
+
     def missed(self, session_id: str, info: dict[str, object], since_ms: float, ended: list[str]) -> bool:
         times = info["time"]
         assert isinstance(times, dict)
@@ -118,8 +126,7 @@ class Bridge:
         return new and session_id not in self.server.statuses and "parentID" not in info
 
     def read_reply(self, t: float, session_id: str, mark: int, since_ms: float) -> None:
-        info = msgspec.convert(self.server.sessions[session_id], Info)
-        self.act(self.sessions.learn(session_id, info))
+        self.place(session_id)
         if ending(self.newest(session_id)) == "interrupted":
             self.play_until(t + RECHECK_SECONDS)
         self.act(self.catch_up.ended(session_id, self.newest(session_id), mark, since_ms))
@@ -176,8 +183,7 @@ def kind_of(subject: Subject) -> tuple[str, str]:
 
 NOT_WITH_GAPS = {
     "error_without_idle": "the server keeps nothing of an error outside of a run",
-    "helper_sessions_deleted": "the server knows nothing of a session that is deleted in the gap",
-    "bg_subagents": "a parent is idle at the server while its subagent works in the background",
+    "bg_subagents": "that a subagent was sent to the background may be in the gap, and nobody says it again",
 }
 """Recordings in which the server cannot say after a gap what was in it, and why."""
 
@@ -203,3 +209,17 @@ def test_a_gap_loses_nothing_that_holds_and_repeats_nothing(name: str, restart: 
         assert rung <= expected, where
         lost = [subject for subject in whole.rung if rung[kind_of(subject)] < expected[kind_of(subject)]]
         assert [subject for subject in lost if not excused(recording, subject, start, end)] == [], where
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize(("start", "end"), [(5.134, 5.148), (3.068, 3.312), (4.349, 21.916)])
+def test_after_a_gap_a_session_is_done_with_the_last_of_its_background_subagents(
+    start: float, end: float, restart: bool
+) -> None:
+    """The server says that the root is idle, and its subagent is not."""
+    bridge = with_gap(load("bg_subagents").recording, start, end, restart=restart)
+    rung = Counter(kind for kind, session_id, _ in set(bridge.rung) if session_id.endswith("YlsLTd"))
+    assert rung == {"complete": 1, "asked": 1}
+    assert (
+        sum(kind == "complete" for kind, session_id, _ in bridge.rung if session_id.endswith("wYaKqp")) <= 1
+    )

@@ -181,6 +181,8 @@ class CatchUp:
             session.unobserved = False
             return []
         how = ending(newest)
+        if session.waiting and self._runs.works_below(session_id):
+            return []  # it is complete with the last of its subagents
         if session.running:
             nothing_came = newest is not None and newest.info.id == session.ended_id
             return self._end(session_id, session, newest, "interrupted" if nothing_came else how)
@@ -189,6 +191,9 @@ class CatchUp:
         if session.ended_at > self._runs.connected_at:
             return []  # the stream reported it meanwhile, perhaps without having seen its message
         missed = (newest.info.time.completed or 0) >= since_ms
+        if missed and how == "complete" and self._runs.works_below(session_id):
+            session.running = session.waiting = True  # its turn is over, but not the work of its subagents
+            return []
         return self._end(session_id, session, newest, how) if missed else []
 
     def note(self, session_id: str, newest: SessionMessage | None) -> list[Change]:
