@@ -130,7 +130,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
         "gitleaks atlassian-api-token, linear-api-key, notion-api-token, airtable-personnal-access-token",
         rf"(?<![A-Z])AT(?:ATT3|BB|CTT3)[\w=-]{{16,}}|lin_(?:api|oauth)_\w{{20,}}|ntn_\w{{30,}}|secret_(?=\w*\d)[A-Za-z0-9]{{40,}}"
         rf"|(?<!\w)pat[A-Za-z0-9]{{14}}\.{_HEX}{{40,}}|fig[dour]{{1,2}}_[\w-]{{20,}}|PMAK-[\w-]{{24,}}|tfp_[\w.=-]{{30,}}|rdme_[a-z0-9]{{40,}}"
-        rf"|CFPAT-[\w-]{{30,}}|pat-(?:na|eu)\d-[0-9a-fA-F-]{{30,}}|(?<![\w.])sl\.[\w-]{{40,}}|EAA[A-Za-z0-9]{{60,}}|(?<!\w)A{{8,}}(?=[\w%-]*[a-z])(?=[\w%-]*\d)[\w%-]{{60,}}"
+        rf"|CFPAT-[\w-]{{30,}}|pat-(?:na|eu)\d-[0-9a-fA-F-]{{30,}}|(?<![\w.])sl\.[\w-]{{40,}}|EAA[A-Za-z0-9]{{60,}}|(?<!\w)A{{8,40}}(?!A)(?=[\w%-]*[a-z])(?=[\w%-]*\d)[\w%-]{{60,}}"
         rf"|duffel_(?:test|live)_[\w-]{{20,}}|bkua_{_HEX}{{30,}}|CCIPAT_\w{{20,}}|pnu_[a-z0-9]{{30,}}|aio_[A-Za-z0-9]{{28}}|shippo_(?:live|test)_{_HEX}{{30,}}"
         rf"|EZ[AT]K[A-Za-z0-9]{{40,}}|ico-[A-Za-z0-9]{{32}}",
     ),

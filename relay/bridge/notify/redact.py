@@ -45,6 +45,10 @@ _EQUALS: Final = "(?::=|=>|={1,3})"
 _NAMED: Final = re.compile(
     rf"(?i)(?<![\w-])(?P<name>-{{0,2}}{_NAME})(?P<sep>[\"'`\]]*(?:[ \t]+{_EQUALS}[ \t]+|{_EQUALS}|[ \t]*:(?![:=])[ \t]*))(?P<value>{_VALUE})"
 )
+_NAMED_IN_QUOTES: Final = re.compile(
+    rf"(?i)(?P<kept>(?P<quote>[\"'])(?P<name>{_NAME})=)(?P<value>[^\s\"'$<]+[ \t][^\"']*)(?P<end>(?P=quote))"
+)
+"""A value with spaces inside of an argument: 'client_secret=two words'."""
 _FLAG: Final = re.compile(
     rf"(?i)(?<![\w-])(?P<name>--?(?:[a-z-]*?(?:{_ANYWHERE})|pass|pwd|pw|storepass|keypass))(?P<sep>\s+)(?P<value>(?!-){_WORD})"
 )
@@ -52,7 +56,7 @@ _COOKIE: Final = re.compile(
     r"(?i)(?P<kept>\b(?:set-)?cookie[\"']?\s*:\s*[\"']?|\bcurl\b[^|;&]{0,400}?\s(?:-b|--cookie)(?:\s+|=)[\"']?)(?=[^\s;\"']+=)[^\"'\n]+"
 )
 _SCHEME: Final = re.compile(
-    r"(?i)(?P<kept>authorization[\"']?\s*[:=]\s*[\"']?)(?:basic|bearer|token|digest|negotiate|apikey|key|aws4-hmac-sha256|dpop)\s+(?!\$)[^\s\"']+"
+    r"(?i)(?P<kept>authorization[\"']?\s*[:=](?:\\?\s)*[\"']?)(?:basic|bearer|token|digest|negotiate|apikey|key|aws4-hmac-sha256|dpop)(?:\\?\s)+(?!\$)[^\s\"']+"
     r"(?:\s*,?\s*(?:credential|signature|signedheaders|response|nonce)=[^\s\"']+)*"
 )
 _BEARER: Final = re.compile(
@@ -99,6 +103,7 @@ _COMMANDS: Final = tuple(
         (r"\b(?:identified\s+(?:with\s+\w+\s+)?by|with\s+password|encrypted\s+password|\bpassword)\s+(?=['\"])", _WORD),
         (r"\bset\s+password\b[^;]*?\(\s*", r"'[^']*'"),
         (r"\brequirepass\s+", _WORD),
+        (r"\bmc\s+alias\s+set\s+\S+\s+\S+\s+\S+\s+", _WORD),
         (r"\b(?:echo|printf)\s+(?:-\w+\s+)*", rf"{_WORD}(?=\s*\|[^|;&]{{0,400}}(?:--password-stdin|--with-token|\bsudo\s+(?:-\w+\s+)*-S|\bchpasswd|\bpasswd\b|\bpass(?:in)?\s+stdin))"),
         (r"(?:--password-stdin|--with-token|\bsudo\s+-S\b|\bchpasswd|\bpasswd\b)[^|;&]{0,400}?<<<\s*", _WORD),
     )
@@ -235,6 +240,7 @@ def _redacted(text: str) -> str:
     text = _BASIC.sub(_mask_basic, text)
     for pattern in _COMMANDS:
         text = pattern.sub(_mask_value, text)
+    text = _NAMED_IN_QUOTES.sub(_mask_quoted, text)
     for pattern in (_NAMED, _FLAG):
         text = pattern.sub(_mask_named, text)
     text = _KEY.sub(_mask, text)
@@ -265,6 +271,12 @@ def _mask(found: re.Match[str]) -> str:
 
 def _mask_value(found: re.Match[str]) -> str:
     return found[0] if _is_reference(found["value"]) else found["kept"] + MASK
+
+
+def _mask_quoted(found: re.Match[str]) -> str:
+    first = found["value"].split()[0]
+    is_code = _is_reference(first) or _is_short_word(found["name"]) or _is_code(found["name"], first, first)
+    return found[0] if is_code else found["kept"] + MASK + found["end"]
 
 
 def _mask_basic(found: re.Match[str]) -> str:
@@ -307,6 +319,8 @@ def _described(found: re.Match[str], value: str) -> bool:
     """name: value, in YAML, JSON, a header, or a sentence."""
     name = found["name"]
     if value.lower().strip(".?!:") in _NO_DESCRIPTIONS:
+        return False
+    if re.fullmatch(r"v?\d{1,3}(?:\.\d{1,3}){1,3}", value):
         return False
     if value.isdigit():
         return len(value) > 6 or bool(_PASSWORD.search(name))

@@ -171,6 +171,15 @@ oc login --token=«sha256~{R40}{R20}»
 docker run -e POSTGRES_PASSWORD=«secret» postgres
 docker run -e MYSQL_ROOT_PASSWORD=«my-secret-pw» mysql
 SMTP_PASS=«hunter2»
+curl --data-urlencode 'client_secret=«abc def»' https://example.com
+curl -H Authorization:\\ Bearer\\ «abc123def» https://example.com
+mc alias set s3 https://s3.example.com AKIAX «swordfish»
+curl -d 'user=joe&password=«swordfish»' https://example.com
+curl -X POST -d '{{"password":"«swordfish»"}}' https://example.com
+helm install x --set auth.password=«swordfish»
+terraform apply -var 'db_password=«swordfish»'
+DB password is `«hunter2»`
+The admin password: «hunter2».
 SMTP_PASS='«$ecret1»'
 JWT_SECRET=«keyboardcat»
 GH_TOKEN=«{R20}» gh pr list
@@ -358,6 +367,13 @@ netlify: deploy-preview-1234
 The Twitter app: version 2 of the API
 test_2026_11_30_login
 trello: https://trello.com/b/abc12345
+pin: v1.2.3
+python -c 'token=get_token() or exit()'
+pin the version: 1.2.3
+pytest -k 'token or password'
+Should I store the password in Postgres or Vault?
+What should the token lifetime be: 15 min or 1 h?
+Pass: 12, Fail: 0
 Which database: Postgres or SQLite?
 Which colour do you want? (Red / Blue)
 print("Enter password:")
