@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from relay.fields import BundleID, EventID, Name, NonEmpty, Secret, Token, wire_name
+from relay.fields import BundleID, EventID, Name, NonEmpty, PhoneTime, Secret, Token, wire_name
 from relay.json_body import repaired, what_is_wrong
 
 EventType = Literal["complete", "permission", "error", "progress", "start"]
@@ -115,12 +115,14 @@ class DeviceUnregister(Message, frozen=True, kw_only=True):
 class ActivityRegister(BundleMessage, frozen=True, kw_only=True):
     """POST /v1/activity/register: the update token of one session's Live Activity on one phone, new or rotated.
 
-    What is left out is taken from the phone's device registration.
+    What is left out is taken from the phone's device registration. `timestamp`: UNIX seconds on the phone's clock as it
+    registers; pushes are then never older to the phone than what the app itself showed.
     """
 
     secret: Secret
     session_id: Name
     activity_token: Token
+    timestamp: PhoneTime | None = None
     apns_env: ApnsEnv | None = None
     device_token: Token | None = None
     activity_format: ActivityFormat | None = None

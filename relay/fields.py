@@ -64,6 +64,9 @@ BundleID = Annotated[
 EventID = Annotated[
     str, _text("1 to 64 printable ASCII characters without spaces", pattern=rf"^[\x21-\x7e]{{1,64}}{_END}")
 ]
+PhoneTime = Annotated[
+    float, Meta(description="a number of seconds, UNIX time on the phone's clock", ge=0, lt=2**40)
+]
 NonEmpty = Annotated[str, _text("text that is not empty", min_length=1)]
 
 

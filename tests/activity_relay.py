@@ -68,6 +68,10 @@ class Relay:
         (row,) = await activities.of_session(self.db, HASH, session)
         return row
 
+    async def forget_phone(self, device_token: str = PHONE) -> None:
+        """The phone gets no alerts any more; its cards stay."""
+        await devices.unregister(self.db, secret_hash=HASH, device_token=device_token)
+
     async def add_phone(
         self, device_token: str = PHONE, start_token: str | None = START_TOKEN, **fields: Any
     ) -> None:

@@ -8,10 +8,10 @@ from outcomes import answered, maybe_sent, not_sent
 from relay.apns.push import Outcome
 from relay.contract import ApnsEnv, ContentState, EventType, Status
 from relay.server.delivery import Recipient
-from relay.server.live_activities import life
+from relay.server.live_activities import tokens
 from relay.server.live_activities.activity import Activity, Alert, News, activity_id
-from relay.server.live_activities.life import Registration
 from relay.server.live_activities.push import Disposition, begun, settled
+from relay.server.live_activities.tokens import Registration
 
 NOW = 1_800_000_000_000
 """UTC ms, on a full second."""
@@ -102,7 +102,7 @@ def registered(
     known: Sequence[Activity], where: Registration, now_ms: int
 ) -> tuple[Activity, Activity | None]:
     """The activity that has the token then, and the one that goes, if one does."""
-    changes = life.registered(known, where, now_ms)
+    changes = tokens.registered(known, where, now_ms)
     (after,) = (*changes.new, *changes.changed)
     return after, next(iter(changes.gone), None)
 

@@ -5,7 +5,7 @@ Apple, "Starting and updating Live Activities with ActivityKit push notification
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,14 +13,17 @@ from relay.alert_payload import MAX_PAYLOAD, cut_json, cut_json_middle, encode
 from relay.contract import ActivityFormat, ContentState
 
 LENGTHS = {"session_title": 120, "last_message": 240, "retry_info": 80, "alert_title": 120, "alert_body": 240}
-"""Bytes of each text inside JSON; the plan's lastMessage has about 120 characters. Halved until the payload fits."""
+"""Characters, whatever their script (nextcloud/ios#3695); the plan's lastMessage has about 120. Where the payload does not fit, the
+limit of the text that is largest in it is halved, and again."""
 WIDGET = "SessionActivity"
 """The name that the plan's app gave to `createLiveActivity`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityContent:
-    """What one push brings to an activity. Times are UNIX seconds; `alert` is title and body."""
+    """What one push brings to an activity. Times are UNIX seconds; `alert` is title and body, `quiet` keeps it from lighting
+    the screen.
+    """
 
     event: Literal["start", "update", "end"]
     timestamp: int
@@ -28,36 +31,47 @@ class ActivityContent:
     session_id: str
     url: str
     alert: tuple[str, str] | None = None
+    quiet: bool = False
+    relevance_score: float | None = None
     stale_date: int | None = None
     dismissal_date: int | None = None
 
 
 def activity_payload(content: ActivityContent, activity_format: ActivityFormat) -> bytes:
     """The payload in at most 4096 bytes, counted after encoding: texts are shortened, never the structure."""
-    return next(
-        payload
-        for shorter in _ever_shorter(content)
-        if len(payload := encode({"aps": _aps(shorter, activity_format)})) <= MAX_PAYLOAD
-    )
+    limits = dict(LENGTHS)
+    while True:
+        texts = _shortened(content, limits)
+        payload = encode({"aps": _aps(_with_texts(content, texts), activity_format)})
+        largest = max(texts, key=lambda name: _size(texts[name]))
+        if len(payload) <= MAX_PAYLOAD or not texts[largest]:
+            return payload
+        limits[largest] = min(limits[largest], len(texts[largest])) // 2
 
 
-def _ever_shorter(content: ActivityContent) -> Iterator[ActivityContent]:
-    sizes = ({text: size >> halvings for text, size in LENGTHS.items()} for halvings in range(9))
-    return (_shortened(content, size) for size in sizes)
+def _shortened(content: ActivityContent, limits: dict[str, int]) -> dict[str, str]:
+    """The texts of a push, by their names in LENGTHS. What a person is to decide about is cut in its middle."""
+    state, (alert_title, alert_body) = content.state, content.alert or ("", "")
+    cut_text = cut_middle if state.status == "permission" else cut
+    return {
+        "session_title": cut(state.session_title, limits["session_title"]),
+        "last_message": cut_text(state.last_message, limits["last_message"]),
+        "retry_info": cut(state.retry_info or "", limits["retry_info"]),
+        "alert_title": cut(alert_title, limits["alert_title"]),
+        "alert_body": cut_text(alert_body, limits["alert_body"]),
+    }
 
 
-def _shortened(content: ActivityContent, size: dict[str, int]) -> ActivityContent:
-    state, alert = content.state, content.alert
-    cut_text = cut_json_middle if state.status == "permission" else cut_json
+def _with_texts(content: ActivityContent, texts: dict[str, str]) -> ActivityContent:
     return replace(
         content,
         state=ContentState(
-            status=state.status,
-            session_title=cut_json(state.session_title, size["session_title"]),
-            last_message=cut_text(state.last_message, size["last_message"]),
-            retry_info=cut_json(state.retry_info, size["retry_info"]) if state.retry_info else None,
+            status=content.state.status,
+            session_title=texts["session_title"],
+            last_message=texts["last_message"],
+            retry_info=texts["retry_info"] if content.state.retry_info else None,
         ),
-        alert=alert and (cut_json(alert[0], size["alert_title"]), cut_text(alert[1], size["alert_body"])),
+        alert=content.alert and (texts["alert_title"], texts["alert_body"]),
     )
 
 
@@ -74,8 +88,14 @@ def _aps(content: ActivityContent, activity_format: ActivityFormat) -> dict[str,
         aps["input-push-token"] = 1
     if content.alert:
         aps["alert"] = {"title": content.alert[0], "body": content.alert[1]}
-    dates = {"stale-date": content.stale_date, "dismissal-date": content.dismissal_date}
-    return aps | {name: date for name, date in dates.items() if date is not None}
+    if content.alert and content.quiet:
+        aps["interruption-level"] = "passive"  # keeps it quiet (observed)
+    numbers = {
+        "relevance-score": content.relevance_score,
+        "stale-date": content.stale_date,
+        "dismissal-date": content.dismissal_date,
+    }
+    return aps | {name: number for name, number in numbers.items() if number is not None}
 
 
 def _fields(state: ContentState) -> dict[str, Any]:

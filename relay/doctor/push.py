@@ -19,6 +19,9 @@ NO_PHONE = "scan the code of relay pair with the app; it has to be the same --re
 RELAY_LOG = "the relay's log names APNs' reason; so does relay doctor, run with the relay's environment"
 
 
+STALE_START = "open the app on the phone once, so that it registers its push-to-start token anew"
+
+
 async def check_push(http: aiohttp.ClientSession, case: Case, secret: str | None) -> list[Finding]:
     """The findings of the steps "devices" and "push". Rings on every phone of the secret; None: it cannot."""
     if secret is None or not case.push:
@@ -30,6 +33,8 @@ async def check_push(http: aiohttp.ClientSession, case: Case, secret: str | None
     event = push_test_event(sender, int(case.clock() * 1000), event_type="complete")
     result = await RelayClient(http, url, proxy=relay_proxy(url, case.environment)).post(event)
     findings = push_findings(result)
+    if findings[0].result == "ok" and (starts := await starts_in_vain(case.environment, event)):
+        findings[0] = Finding("devices", "ok", f"{findings[0].said}; {starts}", STALE_START)
     if findings[-1].result == "fails" and (reasons := await unsent(case.environment, event)):
         findings[-1] = Finding(
             "push", "fails", f"{findings[-1].said}: {'; '.join(reasons)}", findings[-1].remedy
@@ -87,6 +92,32 @@ async def _read(database_url: str, event: contract.Event) -> list[str]:
         values = [contract.secret_hash(event.secret), event.event_id]
         _, rows = await Database(connection).execute(_UNSENT, values)
         return [_reason(dict(row)) for row in rows]
+    finally:
+        await close_database()
+
+
+async def starts_in_vain(environment: Mapping[str, str], event: contract.Event) -> str:
+    """What the relay's database knows of Live Activities that APNs took and no phone showed; "" if nothing, or it is not here."""
+    try:
+        with server_packages():
+            from relay.server import settings
+            from relay.server.store.sql import Unavailable
+        database_url = settings.load(environment).database_url
+        return await _read_starts(database_url, event) if _is_there(database_url) else ""
+    except (ServerNotInstalled, CommandError, Unavailable):
+        return ""
+
+
+async def _read_starts(database_url: str, event: contract.Event) -> str:
+    from relay.server.live_activities.life import in_vain, in_vain_words
+    from relay.server.store import activities
+    from relay.server.store.database import close_database, open_database
+    from relay.server.store.sql import Database
+
+    connection = await open_database(database_url)
+    try:
+        phones = await activities.of_secret(Database(connection), contract.secret_hash(event.secret))
+        return "; ".join(in_vain_words(starts) for phone in phones if (starts := in_vain(phone)))
     finally:
         await close_database()
 

@@ -14,6 +14,7 @@ from relay.http_errors import install_error_replies
 from relay.http_routes import install_routes
 from relay.server.alerts import Dispatcher
 from relay.server.engine import DeliveryEngine
+from relay.server.live_activities.budget import StartBudget
 from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.routes.events import BackgroundTasks, EventRoute, Intake, refusal
@@ -94,7 +95,8 @@ async def _start_parts(
     dispatcher = Dispatcher(
         db, apns, owner=owner, push_deadline=deadline, keep_days=settings.relay_delivery_days, clock=clock
     )
-    sender = ActivitySender(db, apns, owner=owner, push_deadline=deadline, clock=clock)
+    budget = StartBudget(cards=settings.relay_phone_cards, starts=settings.relay_phone_starts)
+    sender = ActivitySender(db, apns, owner=owner, push_deadline=deadline, clock=clock, budget=budget)
     for engine in (dispatcher.engine, sender.engine):
         stack.push_async_callback(engine.stop, STOP_SECONDS)
         try:

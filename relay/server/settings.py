@@ -44,6 +44,8 @@ class Settings:
     relay_event_deadline: float
     apns_push_deadline: float
     relay_delivery_days: int
+    relay_phone_cards: int = 5
+    relay_phone_starts: int = 10
     apns_proxies: Mapping[ApnsEnv, Proxy] = field(default_factory=dict)
     """Of an environment that is reached directly there is none."""
 
@@ -117,6 +119,12 @@ def _seconds(text: str) -> float:
 def _days(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 3650:
         raise _WrongError("must be a whole number of days from 1 to 3650")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1_000_000:
+        raise _WrongError("must be a whole number from 1 to 1000000")
     return int(text)
 
 
@@ -222,6 +230,8 @@ VARIABLES: dict[str, Variable] = {
     "APNS_PROXY": Variable("", _proxy, "http://[USER:PASSWORD@]HOST:PORT, the proxy to APNs (else HTTPS_PROXY; none to the hosts in NO_PROXY)"),
     "APNS_PUSH_DEADLINE": Variable("10", _seconds, "seconds until an unanswered push counts as maybe sent"),
     "RELAY_EVENT_DEADLINE": Variable("5", _seconds, "seconds after which /v1/event answers and reports the rest as queued"),
+    "RELAY_PHONE_CARDS": Variable("5", _count, "Live Activities of one app that a phone shows at once; a start beyond waits"),
+    "RELAY_PHONE_STARTS": Variable("10", _count, "starts by push that a phone takes within an hour; those beyond wait"),
     "RELAY_DELIVERY_DAYS": Variable("30", _days, "days that the row of a finished push stays in delivery_log"),
 }  # fmt: skip
 

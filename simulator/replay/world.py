@@ -24,6 +24,9 @@ was killed the bridge must find out), that nothing moves any more."""
 LINK = r"^mobilevoice://"
 
 
+NO_BUDGET = {"RELAY_PHONE_CARDS": "1000000", "RELAY_PHONE_STARTS": "1000000"}
+
+
 @dataclass(frozen=True, slots=True)
 class WorldOptions:
     """`realm` is where the phones' tokens live, `claimed_realm` what the app says of them (None: the truth).
@@ -129,6 +132,12 @@ class ReplayWorld(World):
             "--bundle=0",
             "--keep-answered",
         ]
+
+    @property
+    def relay_environment(self) -> dict[str, str]:
+        """That of every world; a phone without a budget is given as many cards as there are sessions."""
+        lenient = self.options.phone_profile == "lenient"
+        return super().relay_environment | (NO_BUDGET if lenient else {})
 
     async def pair(self, name: str) -> Phone:
         """A phone with the app, as the options have it: it scans the bridge's code and registers at the last relay."""

@@ -19,6 +19,7 @@ from relay.contract import (
     ContentState,
     Event,
     EventType,
+    Status,
 )
 
 Stage = Literal["starting", "started", "active", "lost", "ended", "dismissed"]
@@ -45,13 +46,25 @@ class Alert(NamedTuple):
     body: str
 
 
+RELEVANCE: dict[Status, int] = {"permission": 4, "error": 3, "retry": 2, "working": 1, "complete": 0}
+"""Of several cards the one with the highest relevance-score has the Dynamic Island (Apple, documented; any number): what a person
+must see first, and of the same status what came to it last, as the fraction."""
+
+SESSION = "*"
+"""In place of a phone: the row that keeps the newest state of a session while no phone's row does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
     """The record. Times are UTC milliseconds, except `timestamp`: `aps.timestamp` of the last push, in seconds.
 
     `due_at` is when the newest state may be pushed; None: APNs has it, or nobody can be sent it yet. `ends`: the newest
     state is the last one. `priority_10_at`: when updates went out at priority 10, as far as the last hour goes.
-    `device_token` is '' where the app did not say which phone it is.
+    `device_token` is '' where the app did not say which phone it is. `status_at`: since when the newest state has its status.
+    `former_tokens`: update tokens that others took the place of, each with its `registered_at`, the latest last;
+    `dead_tokens`: what is remembered of those that are over (`tokens.py`). `unadopted`: starts that APNs took since the
+    phone last registered a token. `starts_at`: when starts went out, as far as the last hour goes. `clock_ahead`: seconds
+    that the phone's clock was ahead of ours when it registered.
     """
 
     id: str
@@ -79,6 +92,12 @@ class Activity:
     priority_10_at: tuple[int, ...] = ()
     registered_at: int = 0
     ended_at: int = 0
+    status_at: int = 0
+    former_tokens: tuple[tuple[str, int], ...] = ()
+    dead_tokens: tuple[str, ...] = ()
+    unadopted: int = 0
+    starts_at: tuple[int, ...] = ()
+    clock_ahead: int = 0
     lease_owner: str | None = None
     lease_until: int = 0
     revision: int = 0

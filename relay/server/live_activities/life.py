@@ -1,26 +1,24 @@
 """Pure: the life of one Live Activity on one phone: what the session's news, the phone's tokens and time make of it. No I/O."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from relay.contract import ActivityFormat, ApnsEnv, ContentState, Event
+from relay.contract import ContentState, Event
 from relay.server.delivery import Recipient
 from relay.server.live_activities.activity import (
     DEFAULT_TITLE,
-    PHASE_MS,
+    SESSION,
     Activity,
+    Alert,
     Changes,
     News,
-    Stage,
     activity_id,
     due_at,
     news_of,
+    phase,
     start_alert,
-    window_ends,
 )
-
-OVER = frozenset({"ended", "dismissed"})
-AWAITING = frozenset({"starting", "started", "lost"})
+from relay.server.live_activities.tokens import without_tokens
 
 REOPEN_MS = 12_000
 """So long after an end, news that overtook one another are not taken for a new run; `start` always is one."""
@@ -31,14 +29,16 @@ TIMED_OUT_MS = LONGEST_MS - 300_000
 FORGOTTEN_MS = 24 * 3_600_000
 """What is over keeps late news from starting it again; nobody is that late."""
 TIMED_OUT = "Timed out"
+ADOPTION_MS = 5_000
+"""So long after a start the phone may take to register the card's token, before another start goes out (assumed)."""
 
 
 # News of the session.
 
 
 def concerned(recipients: Sequence[Recipient], known: Sequence[Activity]) -> bool:
-    """Whether an event can change anything: there is an activity, or a phone on which one can be started."""
-    return bool(known) or any(phone.push_to_start_token for phone in recipients)
+    """Whether an event can change anything: there is an activity, or a phone on which there may be one."""
+    return bool(known) or bool(recipients)
 
 
 def after_event(
@@ -50,7 +50,11 @@ def after_event(
     known: Sequence[Activity],
     now_ms: int,
 ) -> Changes:
-    """The activities that begin with an event, and those of its session that go on differently."""
+    """The activities that begin with an event, and those of its session that go on differently.
+
+    While none takes the news, because no phone can be reached yet, the session's own row keeps them: an app may have begun
+    a card itself, whose token comes later (pingdotgg/t3code#3685).
+    """
     latest = max(known, key=lambda one: one.updated_at, default=None)
     news = news_of(event, event_id, latest.state if latest else None)
     startable = {phone.device_token: phone for phone in recipients if phone.push_to_start_token}
@@ -59,23 +63,30 @@ def after_event(
         for before in known
     ]
     changed = [now for before, now in after if now is not before]
+    session = (secret_hash, event.session_id)
+    begun = [opened(news, phone, session, now_ms) for phone in _to_begin_on(startable, known, news)]
+    kept = [one for one in known if one.device_token == SESSION]
+    if begun or any(now.stage != "ended" for _, now in after if now.device_token != SESSION):
+        return Changes(begun, [one for one in changed if one.device_token != SESSION], kept)
+    if kept or not recipients or any(_is_late(one, news, now_ms) for one in known):
+        return Changes(changed=changed)
+    return Changes([_kept(news, session, now_ms)], changed)
+
+
+def _to_begin_on(startable: dict[str, Recipient], known: Sequence[Activity], news: News) -> list[Recipient]:
+    """The phones on which the session has no activity yet. The app that does not name its phone has its activity already."""
     if news.ends or any(one.device_token == "" and one.stage == "active" for one in known):
-        return Changes(changed=changed)  # the app that does not name its phone has its activity already
+        return []
     there = {one.device_token for one in known}
-    begun = [
-        opened(news, phone, secret_hash=secret_hash, session_id=event.session_id, now_ms=now_ms)
-        for token, phone in startable.items()
-        if token not in there
-    ]
-    return Changes(begun, changed)
+    return [phone for token, phone in startable.items() if token not in there]
 
 
-def opened(news: News, phone: Recipient, *, secret_hash: str, session_id: str, now_ms: int) -> Activity:
-    """The activity that begins with this news on a phone that can be started by push."""
+def opened(news: News, phone: Recipient, session: tuple[str, str], now_ms: int) -> Activity:
+    """The activity that begins with this news on a phone that can be started by push. `session`: hash of the secret, and id."""
     return Activity(
-        id=activity_id(secret_hash, session_id, phone.device_token),
-        secret_hash=secret_hash,
-        session_id=session_id,
+        id=activity_id(*session, phone.device_token),
+        secret_hash=session[0],
+        session_id=session[1],
         device_token=phone.device_token,
         bundle_id=phone.bundle_id,
         apns_env=phone.apns_env,
@@ -84,8 +95,32 @@ def opened(news: News, phone: Recipient, *, secret_hash: str, session_id: str, n
         event_type=news.event_type,
         event_id=news.event_id,
         state=news.state,
+        status_at=now_ms,
         alert=start_alert(news),
         due_at=now_ms,
+        began_at=now_ms,
+        updated_at=now_ms,
+    )
+
+
+def _kept(news: News, session: tuple[str, str], now_ms: int) -> Activity:
+    """The row of the session itself: it awaits a phone's token as one whose token was lost does, and is of no app."""
+    return Activity(
+        id=activity_id(*session, SESSION),
+        secret_hash=session[0],
+        session_id=session[1],
+        device_token=SESSION,
+        bundle_id="",
+        apns_env="production",
+        activity_format="flat",
+        stage="lost",
+        event_type=news.event_type,
+        event_id=news.event_id,
+        state=news.state,
+        status_at=now_ms,
+        alert=news.alert,
+        ends=news.ends,
+        ended_at=now_ms if news.ends else 0,
         began_at=now_ms,
         updated_at=now_ms,
     )
@@ -112,26 +147,39 @@ def _is_late(activity: Activity, news: News, now_ms: int) -> bool:
 
 
 def _brings_a_card(activity: Activity, news: News) -> bool:
-    if activity.stage == "ended" or (activity.stage == "lost" and activity.ends):
+    """What is over begins anew with whatever says that the session works again, also one that was started and whose token never
+    came: APNs takes a start that no phone shows (kylebshr/luka-ios#146, home-assistant/iOS#5812). What the phone ended,
+    or lost amid the run, with a `start` alone.
+    """
+    if activity.stage == "ended" or (activity.stage in ("lost", "started") and activity.ends):
         return True
     return activity.stage in ("dismissed", "lost") and news.event_type == "start"
 
 
 def _restarted(activity: Activity, news: News, now_ms: int) -> Activity:
-    return replace(
+    changed = replace(
         activity,
-        stage="starting",
-        activity_token=None,
         event_id=news.event_id,
         event_type=news.event_type,
         state=news.state,
-        alert=start_alert(news),
+        status_at=now_ms,
+        updated_at=now_ms,
+    )
+    return _anew(changed, start_alert(news), now_ms)
+
+
+def _anew(activity: Activity, alert: Alert, now_ms: int) -> Activity:
+    """It is to be started by push. A card that a start brought a moment ago may still be registered, and serves."""
+    adopted_by = activity.pushed_at + ADOPTION_MS if activity.stage == "started" else 0
+    return replace(
+        without_tokens(activity),
+        stage="starting",
+        alert=alert,
         ends=False,
-        due_at=max(now_ms, activity.retry_at),
+        due_at=max(now_ms, activity.retry_at, min(adopted_by, now_ms + ADOPTION_MS)),
         pushed_status=None,
         ended_at=0,
         began_at=now_ms,
-        updated_at=now_ms,
     )
 
 
@@ -141,6 +189,7 @@ def _with_state(activity: Activity, news: News, now_ms: int) -> Activity:
         event_id=news.event_id,
         event_type=news.event_type,
         state=news.state,
+        status_at=activity.status_at if _same_status(activity, news) else now_ms,
         alert=news.alert or (activity.alert if news.state.status == "permission" else None),
         ends=news.ends,
         ended_at=now_ms if news.ends else 0,
@@ -156,116 +205,37 @@ def _with_state(activity: Activity, news: News, now_ms: int) -> Activity:
     return replace(changed, due_at=due_at(changed, now_ms))
 
 
-# Its tokens.
+def _same_status(activity: Activity, news: News) -> bool:
+    return activity.state is not None and activity.state.status == news.state.status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
-    """An update token as the phone registered it. `device_token` is '' if the app did not say which phone it is."""
-
-    secret_hash: str
-    session_id: str
-    device_token: str
-    activity_token: str
-    bundle_id: str
-    apns_env: ApnsEnv
-    activity_format: ActivityFormat
+# The phone's push-to-start token.
 
 
-def registered(activities: Sequence[Activity], registration: Registration, now_ms: int) -> Changes:
-    """The activity that has the token now, new or changed, and one that had it before and goes.
-
-    `activities` are all of the session. A state that came before the token is due at once.
+def with_start_token(activity: Activity, now_ms: int) -> Activity:
+    """The activity after its phone registered another push-to-start token: a start that went to the old one and was never
+    adopted is made again, but not beside a card whose own token comes with the same launch of the app.
     """
-    holder = next((one for one in activities if one.activity_token == registration.activity_token), None)
-    if holder is not None and registration.device_token in ("", holder.device_token):
-        return Changes(changed=[_with_token(holder, registration, now_ms)])
-    place = _place(activities, registration)
-    if holder is not None:  # the phone's own token changed, or the app began to say which phone it is
-        active, gone = _taken_over(holder, place, registration), [holder]
-    else:
-        active, gone = place or _new(registration, now_ms), []
-    after = _with_token(active, registration, now_ms)
-    return Changes([], [after], gone) if place else Changes([after], [], gone)
+    if activity.stage != "started" or activity.ends or activity.state is None:
+        return activity
+    words = activity.alert or start_alert(News("", activity.event_type, activity.state))
+    return replace(_anew(activity, words, now_ms), due_at=now_ms + ADOPTION_MS, updated_at=now_ms)
 
 
-def unregistered(activities: Sequence[Activity], device_token: str, now_ms: int) -> Changes:
-    """The activities that an app means are over on the phone."""
-    return Changes(changed=[dismissed(one, now_ms) for one in named(activities, device_token)])
+STALE_STARTS = 3
+"""So many starts without an answer are worth a word to the operator (assumed: one or two may be the budget, or a phone that is off)."""
 
 
-def named(activities: Sequence[Activity], device_token: str) -> list[Activity]:
-    """The activities that an app means when it unregisters: the phone's; without a phone the nameless one, else all."""
-    mine = [one for one in activities if one.device_token == device_token]
-    return mine if mine or device_token else list(activities)
+def in_vain(activities: Sequence[Activity]) -> int:
+    """How many starts on this phone APNs took since it last registered a card's token, if that is worth a word; else 0."""
+    adopted_at = max((one.registered_at for one in activities), default=0)
+    starts = sum(one.unadopted for one in activities if one.pushed_at > adopted_at)
+    return starts if starts >= STALE_STARTS else 0
 
 
-def dismissed(activity: Activity, now_ms: int) -> Activity:
-    """The phone ended its activity: nothing more is sent, and only a new run of the session starts another."""
-    stage: Stage = "ended" if activity.ends or activity.stage == "ended" else "dismissed"
-    return replace(activity, stage=stage, activity_token=None, alert=None, due_at=None, updated_at=now_ms)
-
-
-def _place(activities: Sequence[Activity], registration: Registration) -> Activity | None:
-    """The row of the phone. An app that does not name its phone means the only activity, or one that awaits its token."""
-    mine = [one for one in activities if one.device_token == registration.device_token]
-    if mine or registration.device_token:
-        return mine[0] if mine else None
-    awaiting = [
-        one for one in activities if one.stage in AWAITING and one.bundle_id == registration.bundle_id
-    ]
-    return activities[0] if len(activities) == 1 else next(iter(awaiting), None)
-
-
-def _new(registration: Registration, now_ms: int) -> Activity:
-    key = (registration.secret_hash, registration.session_id, registration.device_token)
-    return Activity(
-        id=activity_id(*key),
-        secret_hash=registration.secret_hash,
-        session_id=registration.session_id,
-        device_token=registration.device_token,
-        bundle_id=registration.bundle_id,
-        apns_env=registration.apns_env,
-        activity_format=registration.activity_format,
-        stage="active",
-        event_type="start",
-        began_at=now_ms,
-        updated_at=now_ms,
-    )
-
-
-def _taken_over(holder: Activity, place: Activity | None, registration: Registration) -> Activity:
-    key = (registration.secret_hash, registration.session_id, registration.device_token)
-    revision = place.revision if place else 0
-    return replace(holder, id=activity_id(*key), device_token=registration.device_token, revision=revision)
-
-
-def _with_token(activity: Activity, registration: Registration, now_ms: int) -> Activity:
-    """A new activity, or the same with another token: its throttle and its 8 hours go on."""
-    active = replace(
-        activity,
-        stage="active",
-        activity_token=registration.activity_token,
-        bundle_id=registration.bundle_id,
-        apns_env=registration.apns_env,
-        activity_format=registration.activity_format,
-        registered_at=now_ms,
-        updated_at=now_ms,
-    )
-    soon = window_ends(activity.pushed_at, PHASE_MS, now_ms)
-    if activity.stage in OVER:  # the app began another one
-        state = activity.state if activity.stage == "dismissed" else None
-        return replace(
-            active, state=state, alert=None, ends=False, began_at=now_ms, ended_at=0, pushed_status=None,
-            due_at=soon if state else None, attempts=0, retry_at=0,
-        )  # fmt: skip
-    if activity.stage in AWAITING:  # a question that came after the start was not seen yet
-        alert = activity.alert if activity.stage == "started" else None
-        return replace(active, alert=alert, due_at=soon)
-    if activity.activity_token != registration.activity_token:
-        # What APNs still keeps for the old token, for a phone that is off, is lost with it.
-        return replace(active, due_at=due_at(active, now_ms))
-    return active
+def in_vain_words(starts: int) -> str:
+    """For the log and the doctor."""
+    return f"{starts} starts accepted, none adopted: the start token may be stale"
 
 
 # Time.
@@ -278,6 +248,8 @@ def timed_out(activity: Activity, now_ms: int) -> Activity:
     """
     if activity.stage != "active" and now_ms < activity.began_at + LONGEST_MS:
         return activity
+    if activity.stage != "active" and activity.ends:  # over already, on a card whose token never came
+        return replace(without_tokens(activity), stage="ended", alert=None, due_at=None)
     state = activity.state or ContentState(status="working", session_title=DEFAULT_TITLE, last_message="")
     ended = replace(
         activity,
@@ -289,4 +261,4 @@ def timed_out(activity: Activity, now_ms: int) -> Activity:
     )
     if activity.stage == "active":
         return replace(ended, due_at=due_at(ended, now_ms))
-    return replace(ended, stage="ended", due_at=None)
+    return replace(without_tokens(ended), stage="ended", pushed_status=phase(ended), due_at=None)

@@ -7,7 +7,8 @@ from relay import contract
 from relay.contract import ActivityRegister, ActivityUnregister, ApnsEnv
 from relay.log import line
 from relay.server.delivery import Recipient
-from relay.server.live_activities.life import Registration, registered, unregistered
+from relay.server.live_activities.life import with_start_token
+from relay.server.live_activities.tokens import Registration, registered, unregistered
 from relay.server.store import activities, devices
 from relay.server.store.sql import Database
 
@@ -51,12 +52,22 @@ class ActivityRegistrations:
             bundle_id=request.bundle_id or bundle_id,
             apns_env=request.apns_env or env,
             activity_format=request.activity_format or (phone.activity_format if phone else "flat"),
+            timestamp=request.timestamp,
         )
 
     async def _phone(self, secret_hash: str, device_token: str | None) -> Recipient | None:
         if device_token:
             return await devices.find(self._db, secret_hash=secret_hash, device_token=device_token)
         return next(iter(await devices.recipients(self._db, secret_hash)), None)
+
+    async def start_token_changed(self, *, secret_hash: str, device_token: str) -> None:
+        """The phone has another push-to-start token: what was started with the old one and never came is started again."""
+        phone = await activities.of_phone(self._db, device_token)
+        for one in (one for one in phone if one.secret_hash == secret_hash):
+            again = with_start_token(one, self._now_ms())
+            if again is not one and await activities.change(self._db, again):
+                log.info(line("activity to be started again", sessionID=one.session_id, activityID=one.id))
+        self._wake()
 
     async def unregister(self, request: ActivityUnregister) -> None:
         """The phone ended its activity; no error if the relay knows of none."""

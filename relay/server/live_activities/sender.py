@@ -19,9 +19,19 @@ from relay.log import line
 from relay.server import engine
 from relay.server.delivery import Delivery, DeliveryAttempt, DeliveryResult, DeliveryStatus, Recipient
 from relay.server.engine import WRITE_MS, DeliveryEngine, Limits
-from relay.server.live_activities.activity import LONGEST_PAUSE_MS, Activity, kind
-from relay.server.live_activities.life import FORGOTTEN_MS, TIMED_OUT_MS, after_event, timed_out
+from relay.server.live_activities.activity import LONGEST_PAUSE_MS, SESSION, Activity, kind
+from relay.server.live_activities.budget import StartBudget, start_due_at
+from relay.server.live_activities.life import (
+    FORGOTTEN_MS,
+    LONGEST_MS,
+    TIMED_OUT_MS,
+    after_event,
+    in_vain,
+    in_vain_words,
+    timed_out,
+)
 from relay.server.live_activities.push import begun, disposition, push, settled
+from relay.server.live_activities.tokens import KEPT_MS
 from relay.server.store import activities, deliveries, devices
 from relay.server.store.sql import Database, Unavailable
 
@@ -49,9 +59,16 @@ class ActivitySender:
     """The outbox in `activity_registration`. `owner` names this relay in leases."""
 
     def __init__(
-        self, db: Database, gateway: Gateway, *, owner: str, push_deadline: float, clock: Clock
+        self,
+        db: Database,
+        gateway: Gateway,
+        *,
+        owner: str,
+        push_deadline: float,
+        clock: Clock,
+        budget: StartBudget = StartBudget(),  # noqa: B008 - a value
     ) -> None:
-        self._db, self._owner, self._clock = db, owner, clock
+        self._db, self._owner, self._clock, self._budget = db, owner, clock, budget
         # Both environments may be asked in turn, each within the deadline, and the result be written down.
         self._lease_ms = int(2000 * push_deadline) + WRITE_MS
         self.engine = DeliveryEngine(self, gateway, clock, name="activities", limits=LIMITS)
@@ -90,9 +107,10 @@ class ActivitySender:
             ),
             known,
         )
-        if changed := len(changes.new) + len(changes.changed):
+        changed = [one for one in (*changes.new, *changes.changed) if one.device_token != SESSION]
+        if changed:
             self.engine.wake()
-        return changed
+        return len(changed)
 
     # What is due.
 
@@ -132,17 +150,44 @@ class ActivitySender:
         after = begun(before, claim=claim, lease_until=now_ms + self._lease_ms, now_ms=now_ms)
         if after is None:
             return None
-        phone = await self._startable(before) if kind(before) == "start" else None
+        phone = await self._registered(before) if kind(before) == "start" else None
         if phone is not None:
             before, after = _of_app(before, phone), _of_app(after, phone)
         token = phone.push_to_start_token if phone else before.activity_token
         if not token:  # the phone took its token back: nothing can be started there
             await activities.forget(self._db, before)
             return None
-        claimed = await activities.change(self._db, after)
-        return _attempt(before, claimed, phone, push(before, claimed, token)) if claimed else None
+        quiet = await self._rings_anyway(before)
+        claimed = await (self._start(before, after) if phone else activities.change(self._db, after))
+        return (
+            _attempt(before, claimed, phone, push(before, claimed, token, quiet=quiet)) if claimed else None
+        )
 
-    async def _startable(self, activity: Activity) -> Recipient | None:
+    async def _start(self, before: Activity, after: Activity) -> Activity | None:
+        """Claim a start, if the phone will show it; else it waits. One phone's starts are decided on one after the other."""
+        async with self._db.turn(("starts", before.device_token)):
+            phone = await activities.of_phone(self._db, before.device_token)
+            app = [one for one in phone if one.bundle_id == before.bundle_id]
+            due_at = start_due_at(before, app, self._budget, after.pushed_at)
+            if due_at <= after.pushed_at:
+                return await activities.change(self._db, after)
+        if await activities.change(self._db, replace(before, due_at=due_at)):
+            log.info(
+                line("start waits for the phone's budget", sessionID=before.session_id, activityID=before.id)
+            )
+        return None
+
+    async def _rings_anyway(self, activity: Activity) -> bool:
+        """Whether an alert asks the same question on the phone: then the card does not light the screen a second time
+        (OneSignal/react-native-onesignal#1800). Every phone that is registered gets alerts.
+        """
+        if activity.alert is None or activity.state is None or activity.state.status != "permission":
+            return False
+        if activity.device_token:
+            return await self._registered(activity) is not None
+        return bool(await devices.recipients(self._db, activity.secret_hash))
+
+    async def _registered(self, activity: Activity) -> Recipient | None:
         return await devices.find(
             self._db, secret_hash=activity.secret_hash, device_token=activity.device_token
         )
@@ -190,8 +235,16 @@ class ActivitySender:
                 done = await activities.change(self._db, after) is not None
             if done:
                 break
+        if attempt.phone is not None and result.status == "sent":
+            await self._warn_of_starts_in_vain(attempt.before)
         if attempt.phone is not None and result.token_dead:
             await self._forget_push_to_start(attempt.phone, attempt.delivery.push, result.outcome.timestamp)
+
+    async def _warn_of_starts_in_vain(self, started: Activity) -> None:
+        phone = await activities.of_phone(self._db, started.device_token)
+        if starts := in_vain([one for one in phone if one.secret_hash == started.secret_hash]):
+            log.warning(line(in_vain_words(starts), token=f"…{started.device_token[-8:]}",
+                             advice="open the app once, so that it registers its push-to-start token"))  # fmt: skip
 
     async def _forget_push_to_start(self, phone: Recipient, sent: Push, dead_since: int | None) -> None:
         before = dead_since or phone.registered_at + 1
@@ -210,15 +263,21 @@ class ActivitySender:
         """End the activities that time out, and forget those that are long over."""
         while await self._time_out() == ROWS:
             pass
-        before_ms = self._now_ms() - FORGOTTEN_MS
-        while await activities.forget_old(self._db, before_ms=before_ms, limit=ROWS):
+        now_ms = self._now_ms()
+        while await activities.forget_old(self._db, before_ms=now_ms - FORGOTTEN_MS, limit=ROWS):
+            pass
+        while await activities.forget_kept(self._db, before_ms=now_ms - KEPT_MS, limit=ROWS):
             pass
 
     async def _time_out(self) -> int:
         """End some that time out; returns how many, those included that another relay was first to end."""
         now_ms = self._now_ms()
-        before_ms = now_ms - TIMED_OUT_MS
-        found = await activities.began_before(self._db, before_ms=before_ms, limit=ROWS)
+        found = await activities.began_before(
+            self._db,
+            active_before_ms=now_ms - TIMED_OUT_MS,
+            others_before_ms=now_ms - LONGEST_MS,
+            limit=ROWS,
+        )
         ended = [over for one in found if (over := timed_out(one, now_ms)) is not one]
         for over in ended:
             if await activities.change(self._db, over):

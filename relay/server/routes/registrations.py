@@ -61,9 +61,15 @@ class Registrations:
         bundle_id = device.bundle_id or self._default_bundle_id
         self._check_app(bundle_id)
         now_ms = int(self._now() * 1000)
-        await self._background.run(
+        another_start_token = await self._background.run(
             devices.register(self._db, device, secret_hash=secret_hash, bundle_id=bundle_id, now_ms=now_ms)
         )
+        if another_start_token:
+            await self._background.run(
+                self._activities.start_token_changed(
+                    secret_hash=secret_hash, device_token=device.device_token
+                )
+            )
         log.info(line("register", **_named(device), apnsEnv=device.apns_env, bundleId=bundle_id))
         return Ok()
 

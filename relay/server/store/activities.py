@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from relay.contract import ContentState
-from relay.server.live_activities.activity import EQUAL_PHASE_MS, Activity, Alert, Changes
+from relay.server.live_activities.activity import EQUAL_PHASE_MS, SESSION, Activity, Alert, Changes
 from relay.server.store.deliveries import CLOCKS_APART_MS
 from relay.server.store.sql import Database, Unavailable
 
@@ -26,6 +26,10 @@ gets through, and only what it did not write is made again.
 """
 _COLUMNS = Activity.__slots__
 _KEY = ("id", "revision")
+_LISTS = ("priority_10_at", "starts_at", "former_tokens", "dead_tokens")
+"""Kept as JSON."""
+_ADDED = ("status_at", "unadopted", "clock_ahead")
+"""NULL in rows of before these columns: a column with a default cannot be added by Tortoise."""
 
 
 async def decide(
@@ -183,11 +187,14 @@ async def next_due_at(db: Database) -> int | None:
     return rows[0]["due_at"] and int(rows[0]["due_at"])
 
 
-async def began_before(db: Database, *, before_ms: int, limit: int) -> list[Activity]:
-    """Activities that run so long already and have no end yet."""
+async def began_before(
+    db: Database, *, active_before_ms: int, others_before_ms: int, limit: int
+) -> list[Activity]:
+    """Activities that run so long already: active ones that have no end yet, and those without a token, over or not."""
     _, rows = await db.execute(
-        f"SELECT * FROM {TABLE} WHERE began_at < ? AND ends = ? AND stage NOT IN ('ended', 'dismissed') LIMIT ?",
-        [before_ms, False, limit],
+        f"SELECT * FROM {TABLE} WHERE began_at < ? AND device_token <> ? AND ((stage = 'active' AND ends = ?) "
+        "OR (stage IN ('starting', 'started', 'lost') AND began_at < ?)) LIMIT ?",
+        [active_before_ms, SESSION, False, others_before_ms, limit],
     )
     return [_activity(row) for row in rows]
 
@@ -199,6 +206,31 @@ async def forget_old(db: Database, *, before_ms: int, limit: int) -> int:
         [before_ms, limit],
     )
     return count
+
+
+async def forget_kept(db: Database, *, before_ms: int, limit: int) -> int:
+    """Remove up to `limit` states that were kept for a card that did not come; returns how many."""
+    count, _ = await db.execute(
+        f"DELETE FROM {TABLE} WHERE id IN (SELECT id FROM (SELECT id FROM {TABLE} "
+        "WHERE device_token = ? AND updated_at < ? LIMIT ?) AS old)",
+        [SESSION, before_ms, limit],
+    )
+    return count
+
+
+async def of_phone(db: Database, device_token: str) -> list[Activity]:
+    """The activities of one phone, of all its secrets and sessions."""
+    _, rows = await db.execute(f"SELECT * FROM {TABLE} WHERE device_token = ?", [device_token.lower()])
+    return [_activity(row) for row in rows]
+
+
+async def of_secret(db: Database, secret_hash: str) -> list[list[Activity]]:
+    """The activities of each phone of a secret, of all sessions."""
+    _, rows = await db.execute(f"SELECT * FROM {TABLE} WHERE secret_hash = ?", [secret_hash])
+    phones: dict[str, list[Activity]] = {}
+    for one in map(_activity, rows):
+        phones.setdefault(one.device_token, []).append(one)
+    return list(phones.values())
 
 
 async def release_leases(db: Database, owner: str) -> None:
@@ -215,7 +247,8 @@ def _row(activity: Activity) -> dict[str, Any]:
     row = {name: getattr(activity, name) for name in _COLUMNS}
     row["state"] = activity.state and msgspec.json.encode(activity.state).decode()
     row["alert"] = activity.alert and json.dumps(activity.alert, ensure_ascii=False)
-    row["priority_10_at"] = json.dumps(activity.priority_10_at, separators=(",", ":"))
+    for name in _LISTS:
+        row[name] = json.dumps(row[name], separators=(",", ":"))
     return row
 
 
@@ -223,6 +256,10 @@ def _activity(row: Any) -> Activity:
     values = {name: row[name] for name in _COLUMNS}
     values["state"] = values["state"] and msgspec.json.decode(values["state"], type=ContentState)
     values["alert"] = values["alert"] and Alert(*json.loads(values["alert"]))
-    values["priority_10_at"] = tuple(json.loads(values["priority_10_at"]))
+    for name in _ADDED:
+        values[name] = values[name] or 0
+    for name in _LISTS:
+        values[name] = tuple(json.loads(values[name] or "[]"))
+    values["former_tokens"] = tuple((token, at) for token, at in values["former_tokens"])
     values["ends"] = bool(values["ends"])
     return Activity(**values)

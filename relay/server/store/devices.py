@@ -16,9 +16,15 @@ _START_TOKEN = "push_to_start_token"  # noqa: S105 - a column's name
 
 async def register(
     db: Database, device: DeviceRegister, *, secret_hash: str, bundle_id: str, now_ms: int
-) -> None:
-    """Remember the phone; registering again updates its app, environment, push-to-start token and time."""
+) -> bool:
+    """Remember the phone; registering again updates its app, environment, push-to-start token and time.
+
+    Returns whether it has another push-to-start token than before.
+    """
     start_token = device.push_to_start_token
+    known = None
+    if isinstance(start_token, str):
+        known = await find(db, secret_hash=secret_hash, device_token=device.device_token)
     given = (_START_TOKEN,) if start_token is not UNSET else ()
     row = {
         "id": str(uuid.uuid4()),
@@ -37,6 +43,11 @@ async def register(
         key="secret_hash, device_token",
         updated=(*_REGISTERED_AGAIN, *given),
         kept=("activity_format",),
+    )
+    return (
+        known is not None
+        and isinstance(start_token, str)
+        and known.push_to_start_token != start_token.lower()
     )
 
 

@@ -29,7 +29,8 @@ class ActivityRegistration(Model):
     """The Live Activity of one session on one phone: its fence, its update token, and the newest state for it.
 
     `id` is made of secret, session and phone, so that a phone can have one activity of a session only; `device_token`
-    is '' where the app did not say which phone it is. `state` is what the card shall show, `due_at` when that may be
+    is '' where the app did not say which phone it is, '*' where the row keeps the newest state of a session for a phone
+    to come. `state` is what the card shall show, `due_at` when that may be
     pushed. Every write adds one to `revision` and holds only if nobody wrote meanwhile.
     """
 
@@ -57,6 +58,12 @@ class ActivityRegistration(Model):
     registered_at = fields.BigIntField(default=0)
     began_at = fields.BigIntField()
     ended_at = fields.BigIntField(default=0)
+    status_at = fields.BigIntField(null=True)
+    former_tokens = fields.TextField(null=True)
+    dead_tokens = fields.TextField(null=True)
+    unadopted = fields.IntField(null=True)
+    starts_at = fields.CharField(max_length=512, null=True)
+    clock_ahead = fields.IntField(null=True)
     updated_at = fields.BigIntField()
     lease_owner = fields.CharField(max_length=80, null=True)
     lease_until = fields.BigIntField(default=0)
@@ -70,6 +77,7 @@ class ActivityRegistration(Model):
             Index(fields=("secret_hash", "session_id")),
             Index(fields=("due_at",)),
             Index(fields=("began_at",)),
+            Index(fields=("device_token",)),
         )
 
 

@@ -129,11 +129,12 @@ class App:
 
     async def _report_token(self, account: str, session_id: str, token: str | None) -> Reply:
         """Register or, without a token, unregister the activity of a session."""
-        fields = {"sessionID": session_id, "deviceToken": self.token}
+        fields: dict[str, Any] = {"sessionID": session_id, "deviceToken": self.token}
         if token is None or self._kind is None:
             return await self._call("activity/unregister", account, fields, PATIENCE)
         fields |= {
             "activityToken": token,
+            "timestamp": self._clock.now(),
             "bundleId": self.bundle_id,
             "apnsEnv": self.realm,
             "activityFormat": self._kind.activity_format,
@@ -169,7 +170,7 @@ class App:
         """A tap on a notification or a Live Activity opened the app with this link."""
         self.opened.append(url)
 
-    async def _call(self, route: str, account: str, fields: dict[str, str], patience: float) -> Reply:
+    async def _call(self, route: str, account: str, fields: dict[str, Any], patience: float) -> Reply:
         pairing = self._pairings[account]
         body = {"secret": self.keychain.secret(account), **fields}
         reply = await call(self._clock, f"{pairing.relay_url}/v1/{route}", body, patience=patience)

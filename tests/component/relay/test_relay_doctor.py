@@ -17,8 +17,10 @@ import pytest
 from aiohttp import encode_basic_auth, web
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from activity_values import activity
 from http_proxy import HttpProxy
 from outcomes import answered, delivery, maybe_sent, not_sent
+from relay import contract
 from relay.apns.push import Outcome
 from relay.bridge.http.replies import push_test_event
 from relay.bridge.notify.mapping import Sender
@@ -31,11 +33,11 @@ from relay.doctor.command import doctor as doctor_command
 from relay.doctor.command import walk
 from relay.doctor.connections import check_secret, clock_difference
 from relay.doctor.finding import STEPS, Case, Finding, finding_line, holds, report
-from relay.doctor.push import push_findings, unsent
+from relay.doctor.push import push_findings, starts_in_vain, unsent
 from relay.errors import ServerNotInstalled
 from relay.server import settings
 from relay.server.alerts import result_of
-from relay.server.store import deliveries
+from relay.server.store import activities, deliveries
 from relay.server.store.database import close_database, open_database
 from relay.server.store.sql import Database
 from simulator.apns.faults import AnswerWith, Fault
@@ -440,3 +442,24 @@ class TestCommand:
         case = Case(BridgeOptions(NOWHERE, NOWHERE, secret_file=tmp_path / "s"), {})
         assert await doctor_command(case, stop=asyncio.Event(), out=out) == 1
         assert [line.split()[1] for line in out.getvalue().splitlines()] == list(STEPS)
+
+
+async def test_starts_that_no_phone_showed_are_named(environment: Build, tmp_path: Path) -> None:
+    """kylebshr/luka-ios#146: APNs takes them all."""
+    url, event = f"sqlite://{tmp_path}/relay.sqlite3", TestLedger.EVENT
+    database = Database(await open_database(url))
+    await activities.insert(
+        database,
+        [
+            activity(
+                id=str(number), secret_hash=contract.secret_hash(event.secret), stage="started",
+                unadopted=1, pushed_at=1,
+            )
+            for number in range(3)
+        ],
+    )  # fmt: skip
+    await close_database()
+    assert await starts_in_vain(environment(DATABASE_URL=url), event) == (
+        "3 starts accepted, none adopted: the start token may be stale"
+    )
+    assert await starts_in_vain({}, event) == ""

@@ -11,6 +11,7 @@ from tortoise.connection import get_connection
 from fake_gateway import FakeGateway
 from relay.server import settings
 from relay.server.app import running_app
+from relay.server.store.database import close_database, open_database
 from simulator.clock import VirtualClock
 from waiting import eventually
 
@@ -32,7 +33,7 @@ async def gateway(environment: Callable[..., dict[str, str]], tmp_path: Path) ->
 
 async def rows(query: str) -> list[tuple[Any, ...]]:
     _, found = await get_connection("default").execute_query(query)
-    return [tuple(row) for row in found]
+    return [tuple(dict(row).values()) for row in found]
 
 
 async def test_an_old_database_is_opened_and_its_work_goes_on(gateway: FakeGateway) -> None:
@@ -54,3 +55,18 @@ async def test_an_old_database_is_opened_and_its_work_goes_on(gateway: FakeGatew
         ("ses_1", "ended"),
         ("ses_2", "active"),
     ]
+    assert await rows(
+        "SELECT status_at, dead_tokens FROM activity_registration WHERE session_id = 'ses_2'"
+    ) == [(0, "[]")]
+
+
+async def test_a_migration_that_a_killed_relay_left_half_done_is_completed(database_url: str) -> None:
+    """MySQL commits each change of a table by itself, so the columns may be there and the migration not recorded."""
+    await open_database(database_url)
+    await get_connection("default").execute_query(
+        "DELETE FROM tortoise_migrations WHERE name = '0003_tokens'"
+    )
+    await close_database()
+    await open_database(database_url)
+    assert await rows("SELECT count(*) FROM tortoise_migrations WHERE name = '0003_tokens'") == [(1,)]
+    await close_database()

@@ -20,16 +20,18 @@ from activity_values import (
     news,
     phone,
     pushing,
+    registered,
+    registration,
     state,
 )
 from relay.apns.push import Push
 from relay.contract import ContentState, EventType, Status
 from relay.server.live_activities.activity import Activity
-from relay.server.live_activities.life import opened, timed_out
+from relay.server.live_activities.life import observe, opened, timed_out
 from relay.server.live_activities.push import DISMISS_SECONDS, STALE_SECONDS, push
 
 NOW_S = NOW // 1000
-START = opened(news("start"), phone(apns_env="sandbox"), secret_hash=SECRET, session_id=SESSION, now_ms=NOW)
+START = opened(news("start"), phone(apns_env="sandbox"), (SECRET, SESSION), NOW)
 UPDATE = activity(due_at=NOW, began_at=NOW - HOUR, timestamp=NOW_S)
 QUESTION_ASKED = replace(UPDATE, state=state("permission"), alert=QUESTION)
 END = replace(UPDATE, state=state("complete"), ends=True, event_type="complete")
@@ -46,7 +48,13 @@ def aps_of(before: Activity) -> dict[str, Any]:
 
 # What is due -> priority, seconds until which APNs keeps it, collapse id.
 HEADERS: dict[str, tuple[Activity, int, int, str]] = {
-    "start": (START, 10, 3600, START.id),
+    "start": (START, 10, 900, START.id),
+    "start with a question": (
+        replace(START, state=state("permission"), alert=QUESTION),
+        10,
+        3600,
+        START.id,
+    ),
     "update": (UPDATE, 5, 7 * 3600, ""),
     "question": (QUESTION_ASKED, 10, 7 * 3600, ""),
     "end": (END, 10, 7 * 3600, ""),
@@ -83,6 +91,8 @@ def test_every_start_and_update_has_a_stale_date(status: Status) -> None:
     for before in (START, UPDATE):
         aps = aps_of(replace(before, state=state(status)))
         assert aps["stale-date"] == NOW_S + STALE[status]
+        if before is START:  # what is stale as it arrives is never presented (nalu#222)
+            assert push_of(replace(before, state=state(status))).expiration <= aps["stale-date"]
         assert "dismissal-date" not in aps
 
 
@@ -119,3 +129,78 @@ def test_a_card_that_timed_out_goes_soon() -> None:
     assert aps["event"] == "end"
     assert aps["dismissal-date"] == NOW_S + 300
     assert aps["content-state"]["lastMessage"] == "Timed out"
+
+
+# One of several cards has the Dynamic Island: that of the highest relevance-score (Apple, documented).
+
+
+def score(**changes: Any) -> float:
+    relevance: float = aps_of(replace(UPDATE, **changes))["relevance-score"]
+    return relevance
+
+
+def test_what_a_person_must_see_first_is_the_most_relevant_and_of_equals_the_newest() -> None:
+    order: list[Status] = ["permission", "error", "retry", "working", "complete"]
+    assert set(order) == set(get_args(Status))
+    scores = [
+        score(state=state(status), status_at=NOW - ago)
+        for status in order
+        for ago in (0, 1_000, 365 * 24 * HOUR)
+    ]
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(scores)) == len(scores)
+
+
+def test_an_update_does_not_take_the_island_from_another_of_the_same_status() -> None:
+    """The fraction is since when it has its status: two agents that work would else change places every few seconds."""
+    later = observe(UPDATE, news("progress"), can_start=True, now_ms=NOW + HOUR)
+    assert later.status_at == UPDATE.status_at
+    asked = observe(UPDATE, news("permission"), can_start=True, now_ms=NOW + HOUR)
+    assert asked.status_at == NOW + HOUR
+
+
+def test_a_start_has_a_score_and_an_end_none() -> None:
+    assert aps_of(START)["relevance-score"] == 1 + round(NOW / 10**13, 10)
+    assert "relevance-score" not in aps_of(END)
+
+
+# The phone's clock.
+
+
+@pytest.mark.parametrize(("behind", "expected"), [(120, 120), (-120, 0), (10**9, 86_400)])
+def test_dates_are_by_the_clock_of_the_phone_that_began_the_card(behind: int, expected: int) -> None:
+    """A relay two minutes behind: the phone would drop a question as older than its card (customerio/customerio-android#723)."""
+    at_phone = NOW_S + behind
+    card, _ = registered([], registration(timestamp=at_phone), NOW)
+    asked = observe(card, news("permission"), can_start=False, now_ms=NOW)
+    aps = aps_of(asked)
+    assert aps["timestamp"] == NOW_S + expected
+    assert aps["stale-date"] == NOW_S + expected + 3600
+    rotated, _ = registered([card], registration(activity_token=NEW_TOKEN), NOW)
+    assert rotated.clock_ahead == expected  # an app that does not say the time
+
+
+def test_an_end_is_a_little_ahead_of_any_clock() -> None:
+    assert aps_of(END)["timestamp"] == NOW_S + 180
+    assert aps_of(END)["dismissal-date"] == NOW_S + 900
+    assert aps_of(replace(END, clock_ahead=600))["timestamp"] == NOW_S + 600
+
+
+# One of alert and card lights the screen (OneSignal/react-native-onesignal#1800).
+
+
+def test_a_question_that_rings_as_an_alert_is_silent_on_the_card() -> None:
+    loud, quiet = (
+        push(QUESTION_ASKED, pushing(QUESTION_ASKED), TOKEN, quiet=quiet) for quiet in (False, True)
+    )
+    assert json.loads(loud.payload)["aps"]["alert"] == {"title": QUESTION.title, "body": QUESTION.body}
+    assert "alert" not in json.loads(quiet.payload)["aps"]
+    assert (loud.priority, quiet.priority) == (10, 10)
+
+
+def test_a_start_keeps_its_words_and_is_passive() -> None:
+    """iOS 26 drops a start without an alert; `interruption-level: passive` keeps it quiet (both observed)."""
+    asking = replace(START, state=state("permission"), alert=QUESTION)
+    aps = json.loads(push(asking, pushing(asking), TOKEN, quiet=True).payload)["aps"]
+    assert (aps["alert"]["title"], aps["interruption-level"]) == (QUESTION.title, "passive")
+    assert "interruption-level" not in aps_of(asking)

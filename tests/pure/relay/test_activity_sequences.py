@@ -23,8 +23,9 @@ from activity_values import (
 )
 from relay.contract import ContentState, EventType, Status
 from relay.server.live_activities.activity import Activity, Kind, kind
-from relay.server.live_activities.life import TIMED_OUT_MS, dismissed, observe, opened, timed_out
+from relay.server.live_activities.life import ADOPTION_MS, TIMED_OUT_MS, observe, opened, timed_out
 from relay.server.live_activities.push import Disposition, begun, push
+from relay.server.live_activities.tokens import dismissed
 
 EVENTS: list[EventType] = [*get_args(EventType), "start", "progress", "progress", "permission"]
 """Twice or more what keeps a run going, or most runs would be over before anything can happen to them."""
@@ -72,6 +73,7 @@ class OneActivity:
         self.row: Row | None = None
         self.newest: ContentState | None = None
         self.card = False  # whether the phone may show one
+        self.over_since_start = False
         self.in_flight: list[Pushed] = []
         self.count = 0
 
@@ -81,13 +83,14 @@ class OneActivity:
         what = news(event_type, f"evt_{self.number()}", status=status, message=f"Message {self.count}")
         if self.row is None:
             if self.can_start and not what.ends:
-                self.row = Row(opened(what, phone(), secret_hash=SECRET, session_id=SESSION, now_ms=self.now))
+                self.row = Row(opened(what, phone(), (SECRET, SESSION), self.now))
                 self.newest = what.state
             return
         before = self.row.activity
         after = observe(before, what, can_start=self.can_start, now_ms=self.now)
         assert observe(after, what, can_start=self.can_start, now_ms=self.now) is after or after is before
         if after is not before:
+            self.over_since_start = self.over_since_start or after.ends
             self.write(after)
             self.newest = what.state
 
@@ -111,6 +114,7 @@ class OneActivity:
         self.row.pushes.append(sent)
         self.row.fresh = False
         self.card = self.card or sent.kind == "start"
+        self.over_since_start = self.over_since_start and sent.kind != "start"
         self.in_flight.append(sent)
         self.write(under_way)
 
@@ -118,7 +122,7 @@ class OneActivity:
         assert self.row is not None
         assert sent.before.lease_until <= self.now, "two relays at once"
         if sent.kind == "start":
-            assert not self.card, "a second card"
+            assert not self.card or self.awaited_in_vain(), "a second card"
         else:
             assert sent.before.activity_token, "nobody to push to"
         if not self.row.pushes:
@@ -132,6 +136,14 @@ class OneActivity:
             assert sent.at - last.at >= 12 * SECOND, "equal phase within 12 s"
         urgent = [one for one in (*self.row.pushes, sent) if one.kind != "start" and one.priority == 10]
         assert sum(one.at > self.now - HOUR for one in urgent) <= 10
+
+    def awaited_in_vain(self) -> bool:
+        """APNs takes a start that no phone shows (kylebshr/luka-ios#146): a run that is over without its card's token having
+        come is no reason against a card for the next, which waits a moment for that token.
+        """
+        assert self.row is not None
+        last = self.row.pushes[-1]
+        return last.kind == "start" and self.over_since_start and self.now - last.at >= ADOPTION_MS
 
     def sweep(self) -> None:
         one = self.row and self.row.activity

@@ -24,7 +24,7 @@ from activity_values import (
     state,
 )
 from relay.server.live_activities.activity import Activity, Alert, Stage, activity_id
-from relay.server.live_activities.life import OVER, dismissed, named
+from relay.server.live_activities.tokens import OVER, dismissed, named
 
 OTHER_TOKEN = "03" * 80
 
@@ -55,7 +55,14 @@ ROWS: dict[str, tuple[Activity, int | None, bool]] = {
     "started, over": (activity(stage="started", pushed_at=NOW - HOUR, ends=True, state=state("complete")), 0, True),
     "active, nothing new": (activity(pushed_at=AT, pushed_status="working"), None, True),
     "active, due": (activity(pushed_at=AT, pushed_status="working", due_at=NOW + 11_800), 11_800, True),
-    "ended": (activity(stage="ended", ends=True, ended_at=NOW - MINUTE, state=state("complete")), None, False),
+    "ended": (
+        activity(stage="ended", ends=True, ended_at=NOW - MINUTE, state=state("complete"), pushed_status="complete end"),
+        None, False,
+    ),
+    "over before it could be said": (
+        activity(stage="ended", ends=True, ended_at=NOW - MINUTE, state=state("complete")), 2_000, True,
+    ),
+    "over long before": (activity(stage="ended", ends=True, ended_at=NOW - HOUR, state=state("complete")), None, False),
     "lost": (activity(stage="lost", pushed_at=NOW - MINUTE), 0, True),
     "lost, over": (activity(stage="lost", pushed_at=AT, ends=True, state=state("complete")), 800, True),
     "dismissed": (activity(stage="dismissed"), 0, True),
@@ -115,8 +122,9 @@ def test_a_rotated_token_goes_on_with_the_throttle_and_the_eight_hours() -> None
     )
     after, _ = registered([before], registration(activity_token=NEW_TOKEN), NOW)
     assert after == replace(
-        before, activity_token=NEW_TOKEN, registered_at=NOW, updated_at=NOW, due_at=AT + 12 * SECOND
-    )
+        before, activity_token=NEW_TOKEN, registered_at=NOW, updated_at=NOW, due_at=AT + 12 * SECOND,
+        former_tokens=((TOKEN, 0),),
+    )  # fmt: skip
 
 
 def test_a_rotated_token_without_a_state_has_nothing_to_push() -> None:

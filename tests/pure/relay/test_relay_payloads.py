@@ -27,7 +27,7 @@ UPDATE_TOKEN = "01" * 80
 def started(activity_format: ActivityFormat) -> Activity:
     return opened(
         news("start", message="Starting..."), phone(activity_format=activity_format),
-        secret_hash="5" * 64, session_id='ses_a/b"c', now_ms=NOW,
+        ("5" * 64, 'ses_a/b"c'), NOW,
     )  # fmt: skip
 
 
@@ -138,6 +138,8 @@ CONTENTS = st.builds(
     state=STATES,
     session_id=PRINTABLE,
     alert=st.none() | st.tuples(TEXTS, TEXTS),
+    quiet=st.booleans(),
+    relevance_score=st.none() | st.floats(0, 100),
     stale_date=st.none() | st.integers(1, 2**40),
     dismissal_date=st.none() | st.integers(1, 2**40),
 )
@@ -192,8 +194,14 @@ def frame_of(content: ActivityContent, activity_format: ActivityFormat) -> dict[
             "expo-widgets": {"attributes-type": "LiveActivityAttributes", "attributes": {"url": content.url}},
         }[activity_format]
         frame["input-push-token"] = 1
-    dates = {"stale-date": content.stale_date, "dismissal-date": content.dismissal_date}
-    return frame | {name: date for name, date in dates.items() if date is not None}
+    if content.alert and content.quiet:
+        frame["interruption-level"] = "passive"
+    numbers = {
+        "relevance-score": content.relevance_score,
+        "stale-date": content.stale_date,
+        "dismissal-date": content.dismissal_date,
+    }
+    return frame | {name: number for name, number in numbers.items() if number is not None}
 
 
 def is_whole_or_shortened(shown: str, text: str) -> bool:
@@ -218,6 +226,35 @@ def test_texts_of_the_plans_length_are_whole() -> None:
         "retryInfo": "Retry 2 in 8s",
     }
     assert aps["alert"] == {"title": "T" * 120, "body": "ü" * 120}
+
+
+@pytest.mark.parametrize("letter", ["a", "ä", "漢", "한", "ا", "ไ", "😀"])
+@pytest.mark.parametrize("activity_format", FORMATS)
+def test_every_script_has_the_same_room(letter: str, activity_format: ActivityFormat) -> None:
+    """nextcloud/ios#3695: limits in bytes cut a Chinese title at a third."""
+    content = ActivityContent(
+        event="update",
+        timestamp=1,
+        state=state("working", letter * 500, title=letter * 500),
+        session_id="s",
+        url="u",
+    )
+    shown = fields_of(
+        json.loads(activity_payload(content, activity_format))["aps"]["content-state"], activity_format
+    )
+    assert (shown["sessionTitle"], shown["lastMessage"]) == (letter * 119 + "…", letter * 239 + "…")
+
+
+def test_only_the_text_that_does_not_fit_is_halved() -> None:
+    content = ActivityContent(
+        event="update", timestamp=1, state=state("working", "\x00" * 500, title="T" * 120, retry="Retry 2 in 8s"),
+        session_id="s", url="u", alert=("Question", "B" * 120),
+    )  # fmt: skip
+    aps = json.loads(activity_payload(content, "expo-widgets"))["aps"]
+    shown = fields_of(aps["content-state"], "expo-widgets")
+    assert (shown["sessionTitle"], shown["retryInfo"]) == ("T" * 120, "Retry 2 in 8s")
+    assert aps["alert"] == {"title": "Question", "body": "B" * 120}
+    assert shown["lastMessage"].startswith("\x00" * 100)
 
 
 @pytest.mark.parametrize("activity_format", FORMATS)

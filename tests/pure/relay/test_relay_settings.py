@@ -42,6 +42,8 @@ GOOD = {
     "APNS_PUSH_DEADLINE": [("0.5", 0.5), ("3600", 3600.0)],
     "RELAY_EVENT_DEADLINE": [("", 5.0), ("1e1", 10.0)],
     "RELAY_DELIVERY_DAYS": [("1", 1), ("3650", 3650)],
+    "RELAY_PHONE_CARDS": [("", 5), ("8", 8)],
+    "RELAY_PHONE_STARTS": [("", 10), ("1000000", 1_000_000)],
 }
 
 BAD = {
@@ -84,6 +86,8 @@ BAD = {
     "APNS_PUSH_DEADLINE": ["0", "-1", "3601", "ten", "nan", "inf"],
     "RELAY_EVENT_DEADLINE": ["0", "5s"],
     "RELAY_DELIVERY_DAYS": ["0", "1.5", "3651", "-1"],
+    "RELAY_PHONE_CARDS": ["0", "five", "1000001"],
+    "RELAY_PHONE_STARTS": ["0", "-1"],
 }
 
 
@@ -107,6 +111,8 @@ def test_the_least_environment(environment: Environment, private_key: str) -> No
         relay_event_deadline=5.0,
         apns_push_deadline=10.0,
         relay_delivery_days=30,
+        relay_phone_cards=5,
+        relay_phone_starts=10,
     )
     assert settings.apns_private_key.strip() == private_key.strip()
 
