@@ -22,8 +22,8 @@ class StartBudget:
     window_ms: int = 3_600_000
 
 
-LOOK_AGAIN_MS = 5_000
-"""So often a start that waits looks whether a card has ended."""
+ASK_AGAIN_MS = 5_000
+"""So often a start that waits is decided on again, because a card may have ended."""
 
 
 def start_due_at(waits: Activity, phone: Sequence[Activity], budget: StartBudget, now_ms: int) -> int:
@@ -39,10 +39,10 @@ def start_due_at(waits: Activity, phone: Sequence[Activity], budget: StartBudget
     if turn < min(budget.cards - cards, budget.starts - len(recent)):
         return now_ms
     if turn < budget.starts - len(recent):
-        return now_ms + LOOK_AGAIN_MS
+        return now_ms + ASK_AGAIN_MS
     free_again = recent[-budget.starts] + budget.window_ms if len(recent) >= budget.starts else now_ms
     # What is due further ahead than the longest pause is taken for the work of a clock that was ahead.
-    return min(max(free_again, now_ms + LOOK_AGAIN_MS), now_ms + LONGEST_PAUSE_MS)
+    return min(max(free_again, now_ms + ASK_AGAIN_MS), now_ms + LONGEST_PAUSE_MS)
 
 
 def _has_card(activity: Activity) -> bool:
@@ -54,7 +54,7 @@ def _waits(activity: Activity, now_ms: int) -> bool:
     return (
         activity.stage == "starting"
         and activity.due_at is not None
-        and activity.due_at <= now_ms + LOOK_AGAIN_MS
+        and activity.due_at <= now_ms + ASK_AGAIN_MS
     )
 
 

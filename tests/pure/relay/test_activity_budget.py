@@ -8,7 +8,7 @@ import pytest
 from activity_values import HOUR, MINUTE, NOW, SECOND, activity, state
 from relay.contract import Status
 from relay.server.live_activities.activity import Activity
-from relay.server.live_activities.budget import LOOK_AGAIN_MS, StartBudget, start_due_at
+from relay.server.live_activities.budget import ASK_AGAIN_MS, StartBudget, start_due_at
 
 BUDGET = StartBudget()
 
@@ -51,7 +51,7 @@ def test_whose_turn_it_is(name: str) -> None:
     others, goes = PHONES[name]
     due_at = start_due_at(ME, [*others, ME], BUDGET, NOW)
     assert (due_at == NOW) == goes
-    assert goes or due_at >= NOW + LOOK_AGAIN_MS
+    assert goes or due_at >= NOW + ASK_AGAIN_MS
 
 
 def test_a_question_goes_before_all_that_wait() -> None:
