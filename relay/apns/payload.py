@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from relay.alert_payload import MAX_PAYLOAD, cut_json, cut_json_middle, encode
+from relay.alert_payload import MAX_PAYLOAD, encode
 from relay.contract import ActivityFormat, ContentState
+from relay.text import cut, cut_middle
 
 LENGTHS = {"session_title": 120, "last_message": 240, "retry_info": 80, "alert_title": 120, "alert_body": 240}
 """Characters, whatever their script (nextcloud/ios#3695); the plan's lastMessage has about 120. Where the payload does not fit, the
@@ -43,7 +44,7 @@ def activity_payload(content: ActivityContent, activity_format: ActivityFormat) 
     while True:
         texts = _shortened(content, limits)
         payload = encode({"aps": _aps(_with_texts(content, texts), activity_format)})
-        largest = max(texts, key=lambda name: _size(texts[name]))
+        largest = max(texts, key=lambda name: len(encode({name: texts[name]})) - len(name))
         if len(payload) <= MAX_PAYLOAD or not texts[largest]:
             return payload
         limits[largest] = min(limits[largest], len(texts[largest])) // 2

@@ -32,7 +32,7 @@ from outcomes import answered
 from relay.apns.push import Push
 from relay.contract import ActivityUnregister, ContentState, EventType, Status
 from relay.server.live_activities import activity as pace
-from relay.server.live_activities import life, sender
+from relay.server.live_activities import life, sender, tokens
 from relay.server.store import activities
 from relay.server.store.database import close_database, open_database
 from relay.server.store.sql import Database
@@ -306,7 +306,7 @@ class Cards(RuleBasedStateMachine):
         cards = {card.attributes["sessionId"]: card for card in self.phone.activities.active}
         for session, card in cards.items():
             row = states[session]
-            if row.stage in life.OVER and card.token is not None and row.stage == "ended":
+            if row.stage in tokens.OVER and card.token is not None and row.stage == "ended":
                 raise AssertionError(f"{session} is over and its card still there: {row}")
             if row.stage == "active" and session in self.last and row.activity_token == card.token:
                 assert card.content_state["lastMessage"] == self.last[session]
