@@ -2,7 +2,7 @@
 
 from fuzz.run import run
 
-REQUESTS = 600
+REQUESTS = 450
 
 
 def test_random_requests_break_nothing_and_leave_nothing_behind(untraced: None) -> None:
