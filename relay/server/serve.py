@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from hypercorn.asyncio import serve as hypercorn_serve
-from hypercorn.config import Config
+from hypercorn.config import Config, Sockets
 
 from relay.clock import Clock
 from relay.errors import CommandError
 from relay.log import line
 from relay.server.app import RelayApp, running_app
+from relay.server.listener import Listener, most_connections
 from relay.server.settings import Settings
 
 log = logging.getLogger("relay.server.serve")
@@ -70,9 +71,18 @@ def _ip_version(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
+class _Config(Config):
+    """Hypercorn's, with a socket of our own."""
+
+    listener: Listener
+
+    def create_sockets(self) -> Sockets:
+        return Sockets([], [self.listener], [])
+
+
 def _hypercorn(listener: socket.socket, settings: Settings) -> Config:
-    config = Config()
-    config.bind = [f"fd://{listener.detach()}"]  # Hypercorn closes it
+    config = _Config()
+    config.listener = Listener(listener, most_connections())  # Hypercorn closes it
     # Defaults that cut clients off (Hypercorn 0.18): a connection ends after 1000 requests, and a stop cancels
     # handlers after 3 s although /v1/event may answer later.
     config.keep_alive_max_requests = 10**9

@@ -81,13 +81,14 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     """`await start(variables, "serve")`: a relay process, ended with the test."""
     processes: list[asyncio.subprocess.Process] = []
 
-    async def run(variables: dict[str, str], *arguments: str) -> Relay:
+    async def run(variables: dict[str, str], *arguments: str, open_files: int = 0) -> Relay:
         log = tmp_path / f"relay-{len(processes)}.log"
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("APNS_", "RELAY_"))
         }
         with log.open("wb") as err, log.with_suffix(".out").open("wb") as out:
             process = await asyncio.create_subprocess_exec(
+                *(["prlimit", f"--nofile={open_files}"] if open_files else []),
                 *(sys.executable, "-m", "relay", *arguments),
                 env=inherited | variables | {"HOME": str(tmp_path)},
                 stdin=asyncio.subprocess.DEVNULL,
@@ -105,8 +106,8 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 
 
 @asynccontextmanager
-async def serving(start: Start, variables: dict[str, str]) -> AsyncIterator[Relay]:
-    relay: Relay = await start(variables, "serve")
+async def serving(start: Start, variables: dict[str, str], **options: Any) -> AsyncIterator[Relay]:
+    relay: Relay = await start(variables, "serve", **options)
     await relay.ready()
     yield relay
 
@@ -204,6 +205,31 @@ async def test_a_killed_relay_is_picked_up_by_the_next(
         await eventually(lambda: deliveries(variables) == [(apns.apns_ids[0], "sent")])
         assert await relay.post("/v1/event", **EVENT) == {"ok": True, "sent": 1, "failed": 0, "queued": 0}
     assert len(apns.requests) == 2
+
+
+# Clients that take connections and leave them.
+
+
+async def test_idle_and_slow_clients_leave_room_for_the_others(
+    start: Start, variables: dict[str, str], apns: Any
+) -> None:
+    """`ulimit -n 64`: 300 connections that never ask, and 100 whose body never comes, and the alert goes out all the same."""
+    async with serving(start, variables, open_files=64) as relay:
+        host, port = relay.url.removeprefix("http://").split(":")
+        head = b"POST /v1/event HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{"
+        writers = []
+        for number in range(400):
+            _, writer = await asyncio.open_connection(host, int(port))
+            if number >= 300:
+                writer.write(head)
+            writers.append(writer)
+        await register(relay)
+        assert await relay.post("/v1/event", **EVENT) == {"ok": True, "sent": 1, "failed": 0, "queued": 0}
+        for writer in writers:
+            writer.transport.abort()
+        assert relay.log.count("too many connections") == 1
+        assert "Traceback" not in relay.log
+        assert len(apns.requests) == 1
 
 
 # Starts that fail: exit status 1 and one line, which shows no secret.

@@ -1,0 +1,91 @@
+"""The socket on which the relay is asked: it keeps descriptors back for APNs and the database, whoever else wants them."""
+
+import contextlib
+import logging
+import resource
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from errno import EMFILE, ENFILE
+from itertools import count, islice
+from typing import Any
+from weakref import WeakValueDictionary
+
+from relay.log import Folded, line
+
+log = logging.getLogger("relay.server.listener")
+
+KEPT_BACK = 40
+"""Descriptors for connections to APNs (a few for each environment), the database's pool, files and the log."""
+MOST = 65_536
+LOOKED_AT = 64
+"""So many of the oldest connections are searched for the one that has been silent longest."""
+_TCP_INFO, _LAST_DATA_RECEIVED = getattr(socket, "TCP_INFO", None), struct.Struct("=52xI")
+"""Linux: `tcpi_last_data_recv`, milliseconds, at byte 52 of `struct tcp_info` (linux/tcp.h)."""
+
+
+def most_connections() -> int:
+    """How many clients may be connected at once, once as many descriptors as allowed may be open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(8, wanted - KEPT_BACK)
+
+
+class Listener(socket.socket):
+    """Takes over a bound socket. With `most` connections open, each new one costs the one that has been silent longest."""
+
+    def __init__(self, bound: socket.socket, most: int) -> None:
+        super().__init__(fileno=bound.detach())
+        self.setblocking(False)
+        self._most = most
+        self._numbers = count()
+        self._open: WeakValueDictionary[int, socket.socket] = WeakValueDictionary()
+        self._closing: WeakValueDictionary[int, socket.socket] = WeakValueDictionary()
+        self._lines = Folded(log, time.monotonic)
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next connection. BlockingIOError while room is being made for it, as when there is none: asked again soon."""
+        if len(self._open) + len(self._closing) >= self._most:
+            self._make_room()
+            raise BlockingIOError
+        try:
+            connection, address = super().accept()
+        except OSError as error:
+            if error.errno not in (EMFILE, ENFILE):
+                raise
+            self._make_room()
+            raise BlockingIOError from None
+        self._open[next(self._numbers)] = connection
+        return connection, address
+
+    def _make_room(self) -> None:
+        """End the connection that has been silent longest; it is closed when the event loop has read its end."""
+        if self._closing or not self._open:
+            return
+        number, silent = max(self._oldest(), key=lambda one: _silent_ms(one[1]))
+        self._closing[number] = self._open.pop(number)
+        self._lines.write(
+            logging.WARNING,
+            line("too many connections", most=self._most, remedy="raise the limit of open files (ulimit -n)"),
+            what="connections",
+        )
+        with contextlib.suppress(OSError):  # the client was faster
+            silent.shutdown(socket.SHUT_RDWR)
+
+    def _oldest(self) -> Iterator[tuple[int, socket.socket]]:
+        return islice(self._open.items(), LOOKED_AT)
+
+
+def _silent_ms(connection: socket.socket) -> int:
+    """Milliseconds since the client sent something; 0 where the system does not say (the oldest goes then)."""
+    if _TCP_INFO is None:
+        return 0
+    try:
+        info = connection.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _LAST_DATA_RECEIVED.size)
+    except OSError:
+        return 0
+    found: tuple[int] = _LAST_DATA_RECEIVED.unpack(info) if len(info) == _LAST_DATA_RECEIVED.size else (0,)
+    return found[0]
