@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from relay.bridge.state_file import OpenRuns, State, StateWriter, read_state, state_file, write_state
+from relay.bridge.state_file import (
+    OpenRuns,
+    State,
+    StateFolder,
+    StateWriter,
+    joined,
+    read_state,
+    state_file,
+    write_state,
+)
 from relay.contract import Event
 from waiting import eventually
 
@@ -39,6 +48,34 @@ class TestStateFile:
         with pytest.raises(IsADirectoryError):
             write_state(tmp_path / "bridge.json", State(seen_at=1.0))
         assert [one.name for one in tmp_path.iterdir()] == ["bridge.json"]
+
+    def test_of_another_server_at_its_url_it_is_set_aside(self, tmp_path: Path) -> None:
+        folder = StateFolder(tmp_path / "secret", "http://127.0.0.1:4096")
+        assert folder.own("one") == State(seen_at=None)
+        kept = State(
+            seen_at=1.0, runs=["ses_a"], used={"ses_a": 1.0}, server="one", url="http://127.0.0.1:4096"
+        )
+        write_state(folder.path, kept)
+        assert folder.own("one") == folder.own("") == kept
+        assert folder.own("two") == State(seen_at=None)
+        assert folder.elsewhere("") == folder.elsewhere("two") == []
+        ((path, aside),) = folder.elsewhere("one")
+        assert (aside.runs, aside.url, path != folder.path) == (["ses_a"], "", True)
+        both = joined(State(seen_at=2.0, runs=["ses_b"], used={"ses_a": 2.0}), aside)
+        assert (both.seen_at, both.runs, both.used) == (1.0, ["ses_a", "ses_b"], {"ses_a": 2.0})
+        assert joined(State(seen_at=None), State(seen_at=None)).seen_at is None
+
+    def test_one_that_cannot_be_set_aside_is_one_line(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        folder = StateFolder(tmp_path / "secret", "http://127.0.0.1:4096")
+        write_state(folder.path, State(seen_at=1.0, server="one"))
+        folder.own("two")
+        ((path, _),) = folder.elsewhere("one")
+        path.unlink()
+        path.mkdir()
+        assert folder.own("two") == State(seen_at=None)
+        assert f'state not kept path={path} reason="Is a directory"' in caplog.text
 
     async def test_it_is_written_soon_but_not_too_often(self, tmp_path: Path) -> None:
         release = asyncio.Event()
