@@ -28,7 +28,9 @@ class Relay:
     """One relay's Live Activities, stepped by hand."""
 
     def __init__(self, db: Database, gateway: FakeGateway, clock: VirtualClock, owner: str) -> None:
-        self.db, self.gateway, self.clock = db, gateway, clock
+        # As another process would: with other relays it shares nothing but the tables.
+        self.db = db = Database(db._connection)
+        self.gateway, self.clock = gateway, clock
         self.sender = ActivitySender(db, Environments(gateway), owner=owner, push_deadline=10, clock=clock)
         self.registrations = ActivityRegistrations(
             db, default_bundle_id=BUNDLE, now=clock.now, wake=self.sender.engine.wake

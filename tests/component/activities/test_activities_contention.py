@@ -10,7 +10,6 @@ import pytest
 
 from activity_relay import HASH, SESSION, Relay
 from relay.server.store import activities
-from relay.server.store.sql import Database
 
 Make = Callable[..., Relay]
 
@@ -20,21 +19,13 @@ async def with_cards(relay: Relay, cards: int) -> None:
         await relay.register(f"{number:04x}" * 16, device_token=f"{number:04x}" * 8)
 
 
-def beside(relay: Relay, make: Make) -> Relay:
-    """Another relay on the same database, as another process would be: it shares nothing but the tables."""
-    other = make("host:2")
-    own = Database(relay.db._connection)
-    other.db = other.sender._db = other.registrations._db = own
-    return other
-
-
 @pytest.mark.parametrize("cards", [2, 20, 100])
 @pytest.mark.parametrize("requests", [2, 16])
 @pytest.mark.parametrize("relays", [1, 2])
 async def test_none_is_turned_away(make: Make, cards: int, requests: int, relays: int) -> None:
     relay = make()
     await with_cards(relay, cards)
-    both = [relay, beside(relay, make)][:relays]
+    both = [relay, make("host:2")][:relays]
     for one in both:
         await one.sender.engine.start()
     counts = await asyncio.gather(
@@ -65,7 +56,7 @@ async def test_events_of_one_session_are_written_in_the_order_in_which_they_came
 async def test_registrations_amid_the_events_get_their_place(make: Make, relays: int) -> None:
     relay = make()
     await with_cards(relay, 20)
-    both = [relay, beside(relay, make)][:relays]
+    both = [relay, make("host:2")][:relays]
     for one in both:
         await one.sender.engine.start()
     await asyncio.gather(

@@ -306,6 +306,26 @@ def aps_timestamp(payload: bytes) -> int:
     return int(json.loads(payload)["aps"]["timestamp"])
 
 
+@pytest.mark.parametrize("ahead", [2 * HOUR, 400 * DAY])
+@pytest.mark.parametrize("leased", [False, True])
+async def test_a_card_that_is_due_further_ahead_than_any_pause_is_due_now(
+    relay: Relay, clock: JumpingClock, ahead: float, leased: bool
+) -> None:
+    """Also one that a relay with such a clock was pushing when it was killed."""
+    await relay.receive("start", title="Fix")
+    await relay.push()
+    await relay.register()
+    await cards_run(relay, clock, 15)
+    await relay.receive("progress", body="late")
+    late = int((clock.now() + ahead) * 1000)
+    await relay.db.execute(
+        "UPDATE activity_registration SET due_at = ?, lease_until = ?, lease_owner = 'killed'",
+        [late, late if leased else 0],
+    )
+    await relay.push()
+    assert relay.pushed[-1] == ("update", "working", "late")
+
+
 async def test_a_clock_that_goes_ahead_for_a_while_times_no_card_out(
     relay: Relay, clock: JumpingClock
 ) -> None:
