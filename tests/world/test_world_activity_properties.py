@@ -90,13 +90,14 @@ class Cards(RuleBasedStateMachine):
 
     async def _open(self) -> None:
         connection = await open_database(f"sqlite://{Path(self.folder.name)}/relay.sqlite3")
-        self.db = Database(connection)
+        self.connection, self.db = connection, Database(connection)
         self.relays = [self._relay(number) for number in range(2)]
         start_token = self.phone.device.push_to_start_token
         await self.relays[0].add_phone(start_token=start_token)
 
     def _relay(self, number: int) -> Relay:
-        return Relay(self.db, self.gateway, self.clock, f"host:{number}")  # type: ignore[arg-type]
+        """Of a process of its own: what keeps relays apart is the database, not that they wait for each other."""
+        return Relay(Database(self.connection), self.gateway, self.clock, f"host:{number}")  # type: ignore[arg-type]
 
     def teardown(self) -> None:
         self.do(self._close())
