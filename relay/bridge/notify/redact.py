@@ -13,59 +13,36 @@ from functools import lru_cache
 from typing import Final
 
 from relay.bridge.notify.credentials import ANY_SHAPE
+from relay.bridge.notify.secret_names import MASK, WORD, is_reference, mask_named
 from relay.text import CUT_MARK, cut_mark
-
-MASK: Final = "***"
 
 MAX_REDACTED: Final = 4000
 """So many characters at the beginning and at the end of a text are read; nothing that a push can carry is longer."""
+
 EDGE: Final = 512
 """So many of them are left out where the text was parted if no space is nearer: half a credential has no shape."""
 
-_QUOTED: Final = r"\"(?:[^\"\\]|\\.)*(?:\"|\Z)|'[^']*(?:'|\Z)|`[^`]*(?:`|\Z)"
-_VALUE: Final = rf"(?:[a-z]{{1,2}}?(?=[\"'])|\$(?='))?(?:{_QUOTED})|[^\s\"'&,;)}}\]|<>`⏎]+"
-_WORD: Final = r"(?:\"(?:[^\"\\]|\\.)*(?:\"|\Z)|'[^']*(?:'|\Z)|[^\s\"'|;&<>`⏎]+)"
-"""One argument of a command."""
+# In headers, addresses and sentences: gitleaks' curl-auth-header; RFC 6750, RFC 7617, RFC 6265.
 
-# By the name before it. Classes: detect-secrets' keyword (its denylist), gitleaks' generic-api-key and curl-auth-header.
-
-_ANYWHERE: Final = (
-    r"pass[-_ ]?(?:word|wd|phrase|code)|passwort|kennwort|contrase(?:ñ|n)a|mot[-_]de[-_]passe|senha|secret|token|credentials?|authorization"
-    r"|(?:api|access|secret|private|signing|encryption|master|service|account|storage|auth|client|session|deploy|license|webhook|db|database|shared|ssh|hmac|jwt)[-_ ]?key"
-    r"|secret[-_]?access[-_]?key|secret[-_]?key[-_]?base|connection[-_]?string|access[-_]?key[-_]?id"
-)
-_ALONE: Final = r"pass|pwd|passwd|pw|psk|pin|otp|dsn|salt|auth|cookie|jsessionid|phpsessid|session|sessionid|sid|csrf|xsrf|jwt|bearer|pat"
-"""These are names of secrets only as a word of their own."""
-_NAME: Final = (
-    rf"[\w.-]*?(?:{_ANYWHERE}|(?:(?<![A-Za-z])|(?<=[a-z])(?=(?-i:[A-Z])))(?:{_ALONE}))"
-    r"(?:[-_]?(?:\d{1,2}|prod|production|dev|staging|test|live|old|new|value|base64|b64))?"
-)
-_EQUALS: Final = "(?::=|=>|={1,3})"
-"""With spaces on both sides or on none: `TOKEN= npm test` runs npm without a token."""
-_NAMED: Final = re.compile(
-    rf"(?i)(?<![\w-])(?P<name>-{{0,2}}{_NAME})(?P<sep>[\"'`\]]*(?:[ \t]+{_EQUALS}[ \t]+|{_EQUALS}|[ \t]*:(?![:=])[ \t]*))(?P<value>{_VALUE})"
-)
-_NAMED_IN_QUOTES: Final = re.compile(
-    rf"(?i)(?P<kept>(?P<quote>[\"'])(?P<name>{_NAME})=)(?P<value>[^\s\"'$<]+[ \t][^\"']*)(?P<end>(?P=quote))"
-)
-"""A value with spaces inside of an argument: 'client_secret=two words'."""
-_FLAG: Final = re.compile(
-    rf"(?i)(?<![\w-])(?P<name>--?(?:[a-z-]*?(?:{_ANYWHERE})|pass|pwd|pw|storepass|keypass))(?P<sep>\s+)(?P<value>(?!-){_WORD})"
-)
 _COOKIE: Final = re.compile(
     r"(?i)(?P<kept>\b(?:set-)?cookie[\"']?\s*:\s*[\"']?|\bcurl\b[^|;&]{0,400}?\s(?:-b|--cookie)(?:\s+|=)[\"']?)(?=[^\s;\"']+=)[^\"'\n]+"
 )
+
 _SCHEME: Final = re.compile(
     r"(?i)(?P<kept>authorization[\"']?\s*[:=](?:\\?\s)*[\"']?)(?:basic|bearer|token|digest|negotiate|apikey|key|aws4-hmac-sha256|dpop)(?:\\?\s)+(?!\$)[^\s\"']+"
     r"(?:\s*,?\s*(?:credential|signature|signedheaders|response|nonce)=[^\s\"']+)*"
 )
+
 _BEARER: Final = re.compile(
     r"(?i)(?P<kept>\bbearer\s+)(?=[\w.~+/=-]*\d|[\w.~+/=-]{20})(?!authenti|authori)[\w.~+/=-]{6,}"
 )
+
 _BASIC: Final = re.compile(r"(?i)(?P<kept>\bbasic\s+)(?P<basic>[A-Za-z0-9+/]{6,}={0,2})(?![\w+/=])")
+
 _QUERY: Final = re.compile(
     r"(?i)(?P<kept>[?&#;](?:[\w-]*(?:token|key|secret|password|passwd|signature|credential|apikey)|auth|sig|pwd|code|x-amz-[\w-]+)=)(?!\$)[^\s&\"'#]{6,}"
 )
+
 _PROSE: Final = re.compile(
     r"(?i)(?P<kept>\b(?:pass(?:word|phrase|code)|pin|token|api key|secret(?: key)?)\s+(?:is|was|to|ist)\s+(?!\{)[\"'`“]?)(?=[^\s\"'`”]*(?:\d[^\s\"'`”]*[A-Za-z]|[A-Za-z][^\s\"'`”]*\d))[^\s\"'`”,]{4,}"
 )
@@ -75,47 +52,50 @@ _PROSE: Final = re.compile(
 _COMMANDS: Final = tuple(
     re.compile(rf"(?i)(?P<kept>{before})(?P<value>{value})")
     for before, value in (
-        (r"\b(?:mysql|mysqldump|mysqladmin|mysqlimport|mysqlshow|mysqlsh|mariadb(?:-\w+)?|mycli)\b[^|;&\n⏎]{0,400}?(?-i:\s-p)", rf"(?![\s-]){_WORD}"),
-        (r"\bsshpass\s+(?:-v\s+)?(?-i:-p)\s*", _WORD),
-        (r"\b(?:docker|podman|nerdctl|buildah|skopeo|oras|helm registry|crane auth|az|oc|mongo(?:sh|dump|restore|export|import)?|cf|argocd|nmcli)\b[^|;&\n⏎]{0,400}?\blogin\b[^|;&\n⏎]{0,400}?\s(?-i:-p)(?:\s+|=)", rf"(?!-){_WORD}"),
-        (r"\bmongo(?:sh|dump|restore|export|import)?\b[^|;&\n⏎]{0,400}?\s(?-i:-p)(?:\s+|=)", rf"(?!-){_WORD}"),
-        (r"\b(?:redis-cli|valkey-cli)\b[^|;&\n⏎]{0,400}?\s(?-i:-a)\s+", rf"(?!-){_WORD}"),
-        (r"\bldap\w+\b[^|;&\n⏎]{0,400}?\s(?-i:-w)\s+", rf"(?!-){_WORD}"),
-        (r"\b(?:sqlcmd|bcp|zip|unzip|isql)\b[^|;&\n⏎]{0,400}?\s(?-i:-P)\s*", rf"(?!-){_WORD}"),
-        (r"\b(?:7z[ar]?|rar|unrar)\b[^|;&\n⏎]{0,400}?\s(?-i:-p)", rf"(?![\s-]){_WORD}"),
-        (r"\bhtpasswd\s+(?:-\w+\s+)*(?-i:-\w*b\w*)\s+(?:-\w+\s+)*\S+\s+\S+\s+", _WORD),
+        (r"\b(?:mysql|mysqldump|mysqladmin|mysqlimport|mysqlshow|mysqlsh|mariadb(?:-\w+)?|mycli)\b[^|;&\n⏎]{0,400}?(?-i:\s-p)", rf"(?![\s-]){WORD}"),
+        (r"\bsshpass\s+(?:-v\s+)?(?-i:-p)\s*", WORD),
+        (r"\b(?:docker|podman|nerdctl|buildah|skopeo|oras|helm registry|crane auth|az|oc|mongo(?:sh|dump|restore|export|import)?|cf|argocd|nmcli)\b[^|;&\n⏎]{0,400}?\blogin\b[^|;&\n⏎]{0,400}?\s(?-i:-p)(?:\s+|=)", rf"(?!-){WORD}"),
+        (r"\bmongo(?:sh|dump|restore|export|import)?\b[^|;&\n⏎]{0,400}?\s(?-i:-p)(?:\s+|=)", rf"(?!-){WORD}"),
+        (r"\b(?:redis-cli|valkey-cli)\b[^|;&\n⏎]{0,400}?\s(?-i:-a)\s+", rf"(?!-){WORD}"),
+        (r"\bldap\w+\b[^|;&\n⏎]{0,400}?\s(?-i:-w)\s+", rf"(?!-){WORD}"),
+        (r"\b(?:sqlcmd|bcp|zip|unzip|isql)\b[^|;&\n⏎]{0,400}?\s(?-i:-P)\s*", rf"(?!-){WORD}"),
+        (r"\b(?:7z[ar]?|rar|unrar)\b[^|;&\n⏎]{0,400}?\s(?-i:-p)", rf"(?![\s-]){WORD}"),
+        (r"\bhtpasswd\s+(?:-\w+\s+)*(?-i:-\w*b\w*)\s+(?:-\w+\s+)*\S+\s+\S+\s+", WORD),
         (r"\b(?:curl|wget|https?|xh)\b[^|;&\n⏎]{0,400}?\s(?:(?-i:-u|-U|-a)|--user|--proxy-user|--auth)(?:\s+|=|(?-i:(?<=-u)))[\"']?[^\s:\"']+:", r"(?!\$)[^\s\"']+"),
         (r"\bsmbclient\b[^|;&\n⏎]{0,400}?\s(?-i:-U)\s*[\"']?[^\s%\"']+%", r"[^\s\"']+"),
-        (r"\blftp\b[^|;&\n⏎]{0,400}?\s(?-i:-u)\s*[^\s,]+,", _WORD),
+        (r"\blftp\b[^|;&\n⏎]{0,400}?\s(?-i:-u)\s*[^\s,]+,", WORD),
         (r"\bsqlplus\s+(?:-\w+\s+)*[\w.]+/", r"[^\s@\"']+"),
         (r"\bopenssl\b[^|;&\n⏎]{0,400}?\s-(?:pass|passin|passout)\s+[\"']?pass:", r"[^\s\"']+"),
-        (r"\bopenssl\s+enc\b[^|;&\n⏎]{0,400}?\s(?-i:-k)\s+", rf"(?!-){_WORD}"),
-        (r"\bssh-keygen\b[^|;&\n⏎]{0,400}?\s(?-i:-N|-P)\s+", rf"(?!\"\"|'')(?!-){_WORD}"),
-        (r"\brabbitmqctl\s+(?:add_user|change_password)\s+\S+\s+", _WORD),
-        (r"\bnet\s+user\s+\S+\s+(?!/)", _WORD),
-        (r"\bcmdkey\b[^|;&\n⏎]{0,400}?/pass:", _WORD),
-        (r"\bvault\s+login\s+(?:-[\w=-]+\s+)*(?!-)", r"(?!\w+=)" + _WORD),
-        (r"\b(?:npm|yarn|pnpm)\s+config\s+set\s+\S*(?:_auth\w*|token)[\s=]+", _WORD),
-        (r"\baws\s+configure\s+set\s+\S*(?:secret|token|key)\S*\s+", _WORD),
-        (r"\bgit\s+config\b[^|;&\n⏎]{0,400}?\s\S*(?:token|password|extraheader)\s+", _WORD),
-        (r"\bgh\s+secret\s+set\b[^|;&\n⏎]{0,400}?\s(?:(?-i:-b)|--body)[\s=]+", _WORD),
-        (r"\bmachine\s+\S+\s+login\s+\S+\s+password\s+", _WORD),
-        (r"\b(?:identified\s+(?:with\s+\w+\s+)?by|with\s+password|encrypted\s+password|\bpassword)\s+(?=['\"])", _WORD),
+        (r"\bopenssl\s+enc\b[^|;&\n⏎]{0,400}?\s(?-i:-k)\s+", rf"(?!-){WORD}"),
+        (r"\bssh-keygen\b[^|;&\n⏎]{0,400}?\s(?-i:-N|-P)\s+", rf"(?!\"\"|'')(?!-){WORD}"),
+        (r"\brabbitmqctl\s+(?:add_user|change_password)\s+\S+\s+", WORD),
+        (r"\bnet\s+user\s+\S+\s+(?!/)", WORD),
+        (r"\bcmdkey\b[^|;&\n⏎]{0,400}?/pass:", WORD),
+        (r"\bvault\s+login\s+(?:-[\w=-]+\s+)*(?!-)", r"(?!\w+=)" + WORD),
+        (r"\b(?:npm|yarn|pnpm)\s+config\s+set\s+\S*(?:_auth\w*|token)[\s=]+", WORD),
+        (r"\baws\s+configure\s+set\s+\S*(?:secret|token|key)\S*\s+", WORD),
+        (r"\bgit\s+config\b[^|;&\n⏎]{0,400}?\s\S*(?:token|password|extraheader)\s+", WORD),
+        (r"\bgh\s+secret\s+set\b[^|;&\n⏎]{0,400}?\s(?:(?-i:-b)|--body)[\s=]+", WORD),
+        (r"\bmachine\s+\S+\s+login\s+\S+\s+password\s+", WORD),
+        (r"\b(?:identified\s+(?:with\s+\w+\s+)?by|with\s+password|encrypted\s+password|\bpassword)\s+(?=['\"])", WORD),
         (r"\bset\s+password\b[^;]*?\(\s*", r"'[^']*'"),
-        (r"\brequirepass\s+", _WORD),
-        (r"\bmc\s+alias\s+set\s+\S+\s+\S+\s+\S+\s+", _WORD),
-        (r"\b(?:echo|printf)\s+(?:-\w+\s+)*", rf"{_WORD}(?=\s*\|[^|;&]{{0,400}}(?:--password-stdin|--with-token|\bsudo\s+(?:-\w+\s+)*-S|\bchpasswd|\bpasswd\b|\bpass(?:in)?\s+stdin))"),
-        (r"(?:--password-stdin|--with-token|\bsudo\s+-S\b|\bchpasswd|\bpasswd\b)[^|;&]{0,400}?<<<\s*", _WORD),
+        (r"\brequirepass\s+", WORD),
+        (r"\bmc\s+alias\s+set\s+\S+\s+\S+\s+\S+\s+", WORD),
+        (r"\b(?:echo|printf)\s+(?:-\w+\s+)*", rf"{WORD}(?=\s*\|[^|;&]{{0,400}}(?:--password-stdin|--with-token|\bsudo\s+(?:-\w+\s+)*-S|\bchpasswd|\bpasswd\b|\bpass(?:in)?\s+stdin))"),
+        (r"(?:--password-stdin|--with-token|\bsudo\s+-S\b|\bchpasswd|\bpasswd\b)[^|;&]{0,400}?<<<\s*", WORD),
     )
 )  # fmt: skip
 
 # By chance: nobody types like this. Git's hashes and UUIDs have no capitals, a path and a class name are no mix of digits.
 
 _LONG: Final = re.compile(r"(?<![\w/+.=-])(?P<long>[\w+/-]{32,}={0,2})(?![\w/+=-])")
+
 _AWS_SECRET: Final = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=.])")
+
 _KEY: Final = re.compile(
     r"(?i)(?P<kept>key[\"']?\s*[:=]\s*[\"']?)(?=[\w+/=-]*\d)(?=[\w+/=-]*[a-z])[\w+/=-]{20,}"
 )
+
 _MAKER: Final = re.compile(
     r"(?i)(?P<kept>\b[\w.-]*(?:adafruit|adobe|airtable|algolia|alibaba|asana|atlassian|beamer|bitbucket|bittrex|cloudflare|codecov|cohere|coinbase"
     r"|confluent|contentful|datadog|droneci|dropbox|etsy|facebook|fastly|finicity|finnhub|flickr|freshbooks|gitter|intercom|jfrog|jira|kraken|kucoin"
@@ -124,106 +104,10 @@ _MAKER: Final = re.compile(
     r"(?=[a-z0-9-]*\d)(?=[a-z0-9-]*[a-z])(?:[a-z0-9]{16,}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?![\w/.])"
 )
 """The makers whose keys have no shape of their own: their name stands before them (gitleaks)."""
+
 _INTEGRITY: Final = re.compile(r"(?i)(?:sha\d{1,3}|md5|blake\w*|h1)[-:=]$|\b(?:ssh|ecdsa|sk-ssh)-\S+ $")
 
-_REFERENCE: Final = re.compile(
-    r"""(?x) \$\w+ | \$\{ \w+ \} | \$\(.* | \$\{\{.* | \{\{.* | %\w+% | %[rsd] | <[^>]*>? | @\w+@ | \[?redacted\]?
-    | \*{2,} | \.{2,} | …  | x{3,} | your[-_\w]* | env: .*
-    | (?:os|self|this|cls|process|config|settings|env|request|req|args|options|opts|ctx|secrets|params|user|data|response|res|import|system|deno|bun|vars|var|local|module|app|session|z|state|props|input)\b[.\[?].*
-    | [a-z_$][\w$]* (?:\.[\w$]+)* [(\[] .*
-    | (?:~|\.{1,2})?(?:/[a-z0-9._-]+)+/? | [a-z]+://.* | \w+=.*""",
-    re.IGNORECASE,
-)
-"""What stands where a secret would, and is none: variables, calls, placeholders, paths."""
 _PATH: Final = re.compile(r"(?:~|\.{1,2})?(?:/[\w.-]+)+/?")
-
-_NO_VALUES: Final = frozenset(
-    [
-        "true",
-        "false",
-        "yes",
-        "no",
-        "on",
-        "off",
-        "none",
-        "null",
-        "nil",
-        "undefined",
-        "required",
-        "optional",
-        "str",
-        "string",
-        "bytes",
-        "int",
-        "integer",
-        "number",
-        "boolean",
-        "bool",
-        "any",
-        "void",
-        "object",
-        "await",
-        "new",
-        "async",
-        "not",
-        "default",
-        "prompt",
-        "stdin",
-        "file",
-        "env",
-        "required",
-    ]
-)
-"""Words that are a value nowhere, and, after a colon, those with which a sentence goes on."""
-_NO_DESCRIPTIONS: Final = _NO_VALUES | frozenset(
-    [
-        "missing",
-        "invalid",
-        "expired",
-        "wrong",
-        "incorrect",
-        "empty",
-        "unset",
-        "set",
-        "changed",
-        "reset",
-        "rotated",
-        "revoked",
-        "valid",
-        "ok",
-        "text",
-        "secret",
-        "password",
-        "token",
-        "username",
-        "read",
-        "write",
-        "inherit",
-        "deprecated",
-        "unknown",
-        "hidden",
-        "masked",
-        "disabled",
-        "enabled",
-        "failed",
-        "found",
-        "unauthorized",
-        "forbidden",
-        "always",
-        "never",
-        "jwt",
-        "session",
-        "oauth",
-        "bearer",
-        "basic",
-        "strict",
-        "lax",
-        "input",
-        "hashed",
-        "bcrypt",
-    ]
-)
-_PASSWORD: Final = re.compile(r"(?i)pass|pwd|pw$|kennwort|contrase|senha|psk|pin$|otp$")
 
 
 def redact(text: str) -> str:
@@ -240,9 +124,7 @@ def _redacted(text: str) -> str:
     text = _BASIC.sub(_mask_basic, text)
     for pattern in _COMMANDS:
         text = pattern.sub(_mask_value, text)
-    text = _NAMED_IN_QUOTES.sub(_mask_quoted, text)
-    for pattern in (_NAMED, _FLAG):
-        text = pattern.sub(_mask_named, text)
+    text = mask_named(text)
     text = _KEY.sub(_mask, text)
     text = _AWS_SECRET.sub(lambda found: MASK if _is_random(found[0], 4.3) else found[0], text)
     return _LONG.sub(_mask_long, text)
@@ -270,13 +152,7 @@ def _mask(found: re.Match[str]) -> str:
 
 
 def _mask_value(found: re.Match[str]) -> str:
-    return found[0] if _is_reference(found["value"]) else found["kept"] + MASK
-
-
-def _mask_quoted(found: re.Match[str]) -> str:
-    first = found["value"].split()[0]
-    is_code = _is_reference(first) or _is_short_word(found["name"]) or _is_code(found["name"], first, first)
-    return found[0] if is_code else found["kept"] + MASK + found["end"]
+    return found[0] if is_reference(found["value"]) else found["kept"] + MASK
 
 
 def _mask_basic(found: re.Match[str]) -> str:
@@ -285,113 +161,6 @@ def _mask_basic(found: re.Match[str]) -> str:
     except binascii.Error:
         return found[0]
     return found["kept"] + MASK if b":" in decoded and decoded.isascii() else found[0]
-
-
-def _mask_named(found: re.Match[str]) -> str:
-    name, sep, value = found["name"], found["sep"], found["value"]
-    inner = value.strip("\"'`")
-    if name.strip("-").upper() in ("PWD", "OLDPWD") or _is_reference(value) or _closes_a_quote(found):
-        return found[0]
-    if _is_code(name, value, inner) or (sep.isspace() and _is_prose(found, inner)):
-        return found[0]
-    if inner.isdigit() and len(inner) < 4:
-        return found[0]
-    is_secret = _assigned if "=" in sep or sep.isspace() else _described
-    return name + sep + MASK if is_secret(found, inner) else found[0]
-
-
-def _assigned(found: re.Match[str], value: str) -> bool:
-    """name=value, or --name value."""
-    if found["sep"].strip() in ("==", "==="):
-        return _is_quoted(found["value"]) and _is_odd(value)
-    return not _is_short_word(found["name"]) or (_is_odd(value) and len(value) >= 8)
-
-
-def _is_prose(found: re.Match[str], value: str) -> bool:
-    """A flag in a sentence, as in "give it by --password or a variable"."""
-    goes_on = re.match(r"[ \t]+[a-z]+(?:[ \t.,]|$)", found.string[found.end() :])
-    return bool(re.fullmatch(r"[a-z]{1,5}", value) and goes_on) or bool(
-        re.match(r"--?(?:rotate|reset|no|show)-", found["name"])
-    )
-
-
-def _described(found: re.Match[str], value: str) -> bool:
-    """name: value, in YAML, JSON, a header, or a sentence."""
-    name = found["name"]
-    if value.lower().strip(".?!:") in _NO_DESCRIPTIONS:
-        return False
-    if re.fullmatch(r"v?\d{1,3}(?:\.\d{1,3}){1,3}", value):
-        return False
-    if value.isdigit():
-        return len(value) > 6 or bool(_PASSWORD.search(name))
-    if _is_short_word(name):
-        return len(value) >= 16 and _is_odd(value) and not value.startswith("ses_")
-    if _is_odd(value):
-        return len(value) >= 4
-    goes_on = bool(re.match(r"[ \t]+[^\s#\"'}\]]", found.string[found.end() :]))
-    if _is_quoted(found["value"]):
-        return (
-            '"' in found["sep"] or "'" in found["sep"] or len(value) >= (4 if _PASSWORD.search(name) else 8)
-        )
-    if len(value) < 4 or (goes_on and not (name.isupper() and "_" in name)):
-        return False
-    return _is_compound(name) or bool(_PASSWORD.search(name))
-
-
-def _is_code(name: str, value: str, inner: str) -> bool:
-    """An expression of a programming language: `token=request.token`, `self._key = key`, `token: ProviderToken`, `f"{token}"`."""
-    if re.search(r"\{[A-Za-z_][\w.]*(?:\[[^\]]*\])?\}", inner) and not re.search(
-        r"\d", re.sub(r"\{[^}]*\}", "", inner)
-    ):
-        return True
-    if _is_quoted(value) or name.strip("-").isupper():
-        return False
-    own = name.rpartition(".")[2].strip("-_")
-    return inner[:1] in "{[(" or bool(
-        re.fullmatch(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", inner)
-        or re.fullmatch(rf"(?i)\w*?_?{re.escape(own)}|[a-z_]*_(?:{_ANYWHERE})", inner)
-        or re.fullmatch(r"(?:[A-Z][a-z]+){2,}", inner)
-    )
-
-
-def _is_reference(value: str) -> bool:
-    """A variable, a call, a placeholder, a path, or a word that is no secret."""
-    inner = value.strip("\"'`")
-    if not inner or inner == MASK or inner.lower().strip(".?!:") in _NO_VALUES:
-        return True
-    if value.startswith("'") and inner.startswith("$"):
-        return bool(re.fullmatch(r"\$\{?[A-Z_]+\}?", inner))
-    if not re.search(r"[^\W_]", inner):
-        return True
-    return bool(_REFERENCE.fullmatch(inner))
-
-
-def _is_quoted(value: str) -> bool:
-    return value[-1:] in ("'", '"', "`")
-
-
-def _is_compound(name: str) -> bool:
-    return bool(re.search(r"[a-zA-Z][_-][a-zA-Z]", name)) or name.isupper()
-
-
-def _is_short_word(name: str) -> bool:
-    return bool(re.fullmatch(rf"(?i)-*(?:{_ALONE})", name)) and not _PASSWORD.search(name)
-
-
-def _is_odd(value: str) -> bool:
-    """No word of a language: with a digit, a sign, or a capital inside."""
-    return bool(re.search(r"\d|[^\w\s.,:!?'’-]|[a-z][A-Z]", value)) and not re.fullmatch(
-        r"v?\d{1,3}(?:[.,/:]\d+)*%?[.,]?", value
-    )
-
-
-def _closes_a_quote(found: re.Match[str]) -> bool:
-    """As in `grep "password=" src`: what seems to begin a value ends the text that the name stands in."""
-    quote, inner = found["value"][:1], found["value"][1:2]
-    if quote not in ("'", '"', "`") or quote in found["sep"]:
-        return False
-    line = re.split("[\n⏎]", found.string[: found.start()])[-1]
-    return not inner.strip() or (inner in ")],;}" and line.count(quote) % 2 == 1)
 
 
 def _mask_long(found: re.Match[str]) -> str:
@@ -423,6 +192,7 @@ _ADDRESSES: Final = re.compile(
     r"|(?<=ENOTFOUND )\S+|\blocalhost:\d+"
     r"|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}:\d+\b"
 )
+
 ADDRESS_MASK: Final = "[address]"
 
 

@@ -5,7 +5,8 @@ from typing import Final
 
 from relay.alert_payload import cut_json_middle
 from relay.bridge.notify.characters import plain, visible
-from relay.bridge.notify.redact import MASK, redact
+from relay.bridge.notify.redact import redact
+from relay.bridge.notify.secret_names import MASK
 from relay.text import ELLIPSIS, cut, cut_middle, utf16_units
 
 MAX_WORDS: Final = 18

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pure.bridge.secret_lines import HARMLESS_LINES, SECRET_LINES, lines
 from relay.bridge.notify.credentials import ANY_SHAPE, SHAPES
 from relay.bridge.notify.mapping import Sender, event, progress_event, start_event
-from relay.bridge.notify.redact import MASK, redact
+from relay.bridge.notify.redact import redact
+from relay.bridge.notify.secret_names import MASK
 from relay.bridge.notify.source import Change, Kind
 from relay.contract import ContentState, Event
 
