@@ -6,7 +6,7 @@ NOTEBOOKS ?= notebooks/*.ipynb
 # Half of the tests wait for sockets and processes: two workers keep a core busy.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore fuzz kills load-streams load-budget load-fanout load-mixed bench report mariadb clean
+.PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore fuzz kills outages load-streams load-budget load-fanout load-mixed bench report mariadb clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +57,9 @@ explore: .venv/.dev ## the property tests with new random examples, EXPLORE_ROUN
 
 kills: .venv/.dev ## 200 deaths of OpenCode, bridge, relay and stream at random moments; a quarter of an hour
 	@KILL_ROUNDS=200 $(BIN)/python -m pytest tests/world/test_world_kills.py
+
+outages: .venv/.dev mariadb ## 200 outages of relay and database under load, on SQLite and on MariaDB; half an hour
+	@OUTAGE_ROUNDS=200 OUTAGE_FREEZE=12 $(BIN)/python -m pytest tests/world/test_world_outages.py -s
 
 load-streams: .venv/.dev ## 200 sessions that stream at once into one bridge: its share of a core, its memory, the alerts
 	@$(BIN)/python -m loadtests.streams
