@@ -35,14 +35,20 @@ class Story(Stage):
 
     @classmethod
     async def begin(
-        cls, *, phones: int = 1, app: str | None = "flat", phone_profile: str = "default"
+        cls,
+        *,
+        phones: int = 1,
+        app: str | None = "flat",
+        phone_profile: str = "default",
+        relay: dict[str, str] | None = None,
     ) -> "Story":
         """Start a relay and the sandbox, and pair so many phones.
 
         `app` is how the app builds its Live Activities ("flat" or "expo-widgets"), None for one that has none;
-        `phone_profile` is how strict the phones are ("lenient", "default", "strict").
+        `phone_profile` is how strict the phones are ("lenient", "default", "strict"); `relay`: settings of the relay.
         """
         story = cls(World(VirtualClock(BEGINS_AT)))
+        story.relay_settings = relay or {}
         await story.world.__aenter__()
         await story.start_relay()
         for number in range(1, phones + 1):
@@ -55,6 +61,7 @@ class Story(Stage):
         assert isinstance(world.clock, VirtualClock)
         self.clock = world.clock
         self.relay = RunningRelay(self.clock)
+        self.relay_settings: dict[str, str] = {}
         self.received: list[Delivery] = []
         """Every push as APNs handed it to a phone: headers, dates and payload, the oldest first."""
         self._events = 0
@@ -74,7 +81,7 @@ class Story(Stage):
     async def start_relay(self) -> None:
         """Start the relay, for the first time or again; return when it answers."""
         self.journal.record("world", "relay started")
-        await self.relay.start(self.world.relay_environment)
+        await self.relay.start(self.world.relay_environment | self.relay_settings)
         await self.until_idle()
 
     async def stop_relay(self) -> None:
