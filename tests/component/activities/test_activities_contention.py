@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from activity_relay import HASH, SESSION, Relay
+from activity_relay import HASH, SECRET, SESSION, Relay
+from relay.contract import Event
 from relay.server.store import activities
 
 Make = Callable[..., Relay]
@@ -43,8 +44,18 @@ async def test_none_is_turned_away(make: Make, cards: int, requests: int, relays
 async def test_events_of_one_session_are_written_in_the_order_in_which_they_came(make: Make) -> None:
     relay = make()
     await with_cards(relay, 30)
+    known = await activities.of_session(relay.db, HASH, SESSION)
+    events = [
+        Event(secret=SECRET, event_type="progress", session_id=SESSION, body=str(number))
+        for number in range(12)
+    ]
     await asyncio.gather(
-        *(relay.receive("progress", f"evt_{number}", body=str(number)) for number in range(12))
+        *(
+            relay.sender.receive(
+                event, event_id=f"evt_{number}", secret_hash=HASH, recipients=[], known=known
+            )
+            for number, event in enumerate(events)
+        )
     )
     shown = [
         one.state and one.state.last_message for one in await activities.of_session(relay.db, HASH, SESSION)
