@@ -117,7 +117,7 @@ def _content(before: Activity, under_way: Activity, event: Kind, quiet: bool) ->
         # A start without an alert is dropped by iOS 26 (observed).
         alert=None if quiet and event != "start" else before.alert,
         quiet=quiet and event == "start",
-        relevance_score=None if event == "end" else _relevance(before),
+        relevance_score=_relevance(before),
         stale_date=None if event == "end" else _stale_at(before.state, event, now),
         dismissal_date=now + _shown_after_the_end(before) if event == "end" else None,
     )
