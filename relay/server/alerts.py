@@ -46,7 +46,7 @@ STATUS: dict[Verdict, DeliveryStatus] = {
 }
 """By verdict. Which environment a token is of, `relay.apns` has found out before."""
 
-LIMITS = Limits(held=10_000, in_flight=100, claimed=500, sweep_seconds=60.0)
+LIMITS = Limits(held=10_000, in_flight=100, claimed=500, sweep_seconds=60.0, reserved=0.2)
 """One connection to APNs carries up to 1000 streams."""
 SWEEP_LIMIT = 1000
 DAY_MS = 86_400_000
@@ -174,16 +174,17 @@ class Dispatcher:
         self.engine = DeliveryEngine(self, gateway, clock, name="dispatcher", limits=limits)
 
     async def enqueue(
-        self, planned: Sequence[Sequence[Delivery]]
+        self, planned: Sequence[Sequence[Delivery]], *, of_many: bool = False
     ) -> list[dict[str, asyncio.Future[DeliveryStatus]] | Refused]:
         """Write the deliveries of each event down and send those that are new; by event and apns-id their status to be.
 
         Of a delivery that two events plan, the first has the future. What does not fit in memory is written down
         without a lease, for the poll of whichever relay has room first. An event of which the database takes no delivery is
-        refused; where it takes only some, the others have failed.
+        refused; where it takes only some, the others have failed. `of_many`: they are part of an event with very many phones,
+        which leaves room to others.
         """
         every = [delivery for deliveries_of_one in planned for delivery in deliveries_of_one]
-        room = self.engine.room
+        room = self.engine.room_for_many if of_many else self.engine.room
         sending, refused = await self._send(every[:room], self._lease_until())
         waiting, refused_later = await self._send(every[room:], 0)
         sending |= waiting

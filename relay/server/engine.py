@@ -6,7 +6,7 @@ who hangs up must not cancel them. Every push is sent at least once, on each att
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, cast
@@ -37,13 +37,34 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """`held`: attempts in memory, what does not fit waits in the database; `in_flight`: pushes that APNs has at once; `claimed`:
-    attempts that one poll takes.
+    attempts that one poll takes; `reserved`: the share of `held` that neither a backlog nor an event with very many phones takes.
     """
 
     held: int
     in_flight: int
     claimed: int
     sweep_seconds: float
+    reserved: float = 0.0
+
+
+class _Turns(Generic[A]):
+    """Attempts that wait: the secrets take turns, and of one secret the first comes first. So no flood keeps another's alert waiting."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[str, deque[A]] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._of)
+
+    def append(self, attempt: A) -> None:
+        self._of.setdefault(attempt.delivery.secret_hash, deque()).append(attempt)
+
+    def popleft(self) -> A:
+        secret_hash, waiting = self._of.popitem(last=False)
+        attempt = waiting.popleft()
+        if waiting:
+            self._of[secret_hash] = waiting
+        return attempt
 
 
 class DeliveryEngine(Generic[A]):
@@ -56,7 +77,7 @@ class DeliveryEngine(Generic[A]):
         self._name, self._limits = name, limits
         self._watch = ClockWatch(clock)
         self._lines = Folded(log, clock.monotonic)
-        self._waiting: deque[A] = deque()
+        self._waiting: _Turns[A] = _Turns()
         self._unsaved: list[tuple[A, DeliveryResult]] = []
         self._held: dict[str, asyncio.Future[DeliveryStatus]] = {}
         """By key all that is in memory, so that none is sent twice when its lease runs out before its result is saved."""
@@ -107,6 +128,11 @@ class DeliveryEngine(Generic[A]):
         """Attempts that fit in memory now."""
         return max(0, self._limits.held - len(self._held))
 
+    @property
+    def room_for_many(self) -> int:
+        """The same for a backlog, or for an event with very many phones: some places are left to others."""
+        return max(0, self.room - int(self._limits.held * self._limits.reserved))
+
     # What is due.
 
     def wake(self) -> None:
@@ -117,7 +143,7 @@ class DeliveryEngine(Generic[A]):
         """Claim what is due and begin to send it; returns the seconds in which to poll again."""
         self._lines.flush()
         await self._watch_clock()
-        limit = min(self._limits.claimed, self.room)
+        limit = min(self._limits.claimed, self.room_for_many)
         if not limit:
             return POLL_SECONDS
         attempts, seconds = await self._outbox.claim(limit, self._held)
@@ -172,12 +198,16 @@ class DeliveryEngine(Generic[A]):
         finally:
             self._ended()
 
+    async def sweep(self) -> None:
+        """End and forget what is old, but not while the clock is in doubt."""
+        await self._guarded(self._outbox.bring_forward())
+        self._watch.jump()
+        if self._clock.monotonic() >= self._watch.doubtful_until:
+            await self._guarded(self._outbox.sweep())
+
     async def _sweep_for_ever(self) -> None:
         while True:
-            await self._guarded(self._outbox.bring_forward())
-            self._watch.jump()
-            if self._clock.monotonic() >= self._watch.doubtful_until:
-                await self._guarded(self._outbox.sweep())
+            await self.sweep()
             await self._clock.sleep(self._limits.sweep_seconds)
 
     # Sending.

@@ -22,7 +22,7 @@ from relay.contract import ALERT_TYPES, Event, EventReply, Message, Refusal
 from relay.http_errors import REFUSALS
 from relay.log import line
 from relay.server.alerts import Dispatcher, plan
-from relay.server.delivery import DeliveryStatus, Recipient
+from relay.server.delivery import Delivery, DeliveryStatus, Recipient
 from relay.server.live_activities.life import concerned
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.routes.table import EVENT
@@ -164,7 +164,9 @@ class Intake:
         self._db, self._dispatcher, self._activities = db, dispatcher, activities
         self._bundle_ids = bundle_ids
         self._deadline, self._now = deadline, now
-        self._accept_batched = Batches(self._accept_all, most=EVENTS_AT_ONCE)
+        self._accept_batched: Batches[_Arrival, _Accepted | asyncio.Task[_Accepted]] = Batches(
+            self._accept_all, most=EVENTS_AT_ONCE
+        )
         self._known_activities = Batches(partial(activity_table.of_sessions, db), most=EVENTS_AT_ONCE)
         # No deadline: every statement has its own, and ten thousand phones take many.
         self._background = BackgroundTasks(None)
@@ -180,7 +182,8 @@ class Intake:
         So does every Live Activity that the event changes: its push may have to wait for its turn.
         """
         arrival = _Arrival(event, event.event_id or uuid.uuid4().hex, contract.secret_hash(event.secret))
-        accepted = await self._accept_batched(arrival)
+        begun = await self._accept_batched(arrival)
+        accepted = begun if isinstance(begun, _Accepted) else await asyncio.shield(begun)
         sending = accepted.sending.values()
         if sending:
             await asyncio.wait(sending, timeout=self._deadline)
@@ -189,30 +192,69 @@ class Intake:
         changed = await asyncio.shield(accepted.activities)
         return EventReply(sent=counts["sent"], failed=counts["failed"], queued=counts["queued"] + changed)
 
-    async def _accept_all(self, arrivals: Sequence[_Arrival]) -> list[_Accepted | Exception]:
-        """The alerts; whatever else an event sets going does not keep them waiting, nor the next batch."""
-        found = await deliveries.recipients_of(self._db, [arrival.secret_hash for arrival in arrivals])
-        recipients = [[phone for phone in phones if self._serves(phone)] for phones in found]
-        now_ms = int(self._now() * 1000)
-        planned = [
-            plan(
-                one.event,
-                event_id=one.event_id,
-                secret_hash=one.secret_hash,
-                recipients=phones,
-                now_ms=now_ms,
-            )
-            for one, phones in zip(arrivals, recipients, strict=True)
+    async def _accept_all(
+        self, arrivals: Sequence[_Arrival]
+    ) -> list[_Accepted | asyncio.Task[_Accepted] | Exception]:
+        """The alerts; whatever else an event sets going does not keep them waiting, nor the next batch. Of an event with very many
+        phones the task that accepts it.
+        """
+        found = await deliveries.recipients_at_once(self._db, [arrival.secret_hash for arrival in arrivals])
+        few = [
+            (arrival, self._served(phones))
+            for arrival, phones in zip(arrivals, found, strict=True)
+            if phones is not None
         ]
+        planned = [self._plan(arrival, phones) for arrival, phones in few]
         sending = await self._dispatcher.enqueue(planned)
+        begun = iter(
+            [
+                self._begun(arrival, phones, of_one, len(alerts))
+                for (arrival, phones), alerts, of_one in zip(few, planned, sending, strict=True)
+            ]
+        )
         return [
-            begun
-            if isinstance(begun, Refused)
-            else _Accepted(
-                len(alerts), begun, self._background.start(self._follow(arrival, phones, len(alerts)))
-            )
-            for arrival, phones, alerts, begun in zip(arrivals, recipients, planned, sending, strict=True)
+            self._background.start(self._accept_many(arrival)) if phones is None else next(begun)
+            for arrival, phones in zip(arrivals, found, strict=True)
         ]
+
+    async def _accept_many(self, arrival: _Arrival) -> _Accepted:
+        """An event with very many phones, a page at a time: what comes meanwhile for others is accepted in between."""
+        recipients: list[Recipient] = []
+        sending: dict[str, asyncio.Future[DeliveryStatus]] = {}
+        planned = 0
+        async for page in deliveries.pages_of(self._db, arrival.secret_hash):
+            phones = self._served(page)
+            alerts = self._plan(arrival, phones)
+            (begun,) = await self._dispatcher.enqueue([alerts], of_many=True)
+            if isinstance(begun, Refused):
+                raise begun
+            recipients += phones
+            sending |= begun
+            planned += len(alerts)
+        return _Accepted(planned, sending, self._background.start(self._follow(arrival, recipients, planned)))
+
+    def _begun(
+        self,
+        arrival: _Arrival,
+        phones: list[Recipient],
+        sending: dict[str, asyncio.Future[DeliveryStatus]] | Refused,
+        alerts: int,
+    ) -> _Accepted | Refused:
+        if isinstance(sending, Refused):
+            return sending
+        return _Accepted(alerts, sending, self._background.start(self._follow(arrival, phones, alerts)))
+
+    def _plan(self, arrival: _Arrival, phones: list[Recipient]) -> list[Delivery]:
+        return plan(
+            arrival.event,
+            event_id=arrival.event_id,
+            secret_hash=arrival.secret_hash,
+            recipients=phones,
+            now_ms=int(self._now() * 1000),
+        )
+
+    def _served(self, phones: Sequence[Recipient]) -> list[Recipient]:
+        return [phone for phone in phones if self._serves(phone)]
 
     def _serves(self, phone: Recipient) -> bool:
         """Not a phone of an app that was taken off the list after it registered."""

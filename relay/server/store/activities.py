@@ -17,7 +17,7 @@ import msgspec
 from relay.contract import ContentState
 from relay.server.live_activities.activity import EQUAL_PHASE_MS, SESSION, Activity, Alert, Changes
 from relay.server.store.deliveries import CLOCKS_APART_MS
-from relay.server.store.sql import Database, Unavailable
+from relay.server.store.sql import Database, Unavailable, chunks
 
 TABLE = "activity_registration"
 CONTENTION_SECONDS, CONTENTION_PAUSE = 10.0, 0.02
@@ -106,9 +106,10 @@ async def find(db: Database, activity_id: str) -> Activity | None:
 
 async def insert(db: Database, activities: Sequence[Activity]) -> bool:
     """Take the fence of each; False if another event or relay was first with one of them."""
-    if not activities:
-        return True
-    return await db.insert_new(TABLE, [_row(activity) for activity in activities]) == len(activities)
+    inserted = [
+        await db.insert_new(TABLE, rows) for rows in chunks([_row(activity) for activity in activities])
+    ]
+    return sum(inserted) == len(activities)
 
 
 async def change(db: Database, activity: Activity) -> Activity | None:

@@ -2,18 +2,20 @@
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 from relay.apns.push import Push
 from relay.log import line
 from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus, Recipient
-from relay.server.store.sql import Database, Refused, Row, apart, chunks, marks
+from relay.server.store.sql import ROWS_A_STATEMENT, Database, Refused, Row, apart, chunks, marks
 
 log = logging.getLogger("relay.server.store")
 
 _SAVED = ("apns_env", "payload", "status", "attempts", "http_status", "reason", "error", "latency_ms", "due_at",
             "lease_owner", "lease_until", "updated_at")  # fmt: skip
+PHONES_AT_ONCE, PAGE = 1000, ROWS_A_STATEMENT
+"""So many phones are read for all events of a batch together; of a secret with many, a page at a time, as many as a statement takes."""
 LONGEST_REASON, LONGEST_ERROR = 64, 1024
 """Characters that fit the columns."""
 LONGEST_PAUSE_MS = 2 * 3_600_000
@@ -25,13 +27,54 @@ _FREE = "status = 'queued' AND (due_at <= ? OR due_at > ?) AND lease_until <= ?"
 
 async def recipients_of(db: Database, secret_hashes: Sequence[str]) -> list[list[Recipient]]:
     """The phones of each secret, in the order in which they came."""
-    found: dict[str, list[Recipient]] = {secret_hash: [] for secret_hash in secret_hashes}
-    _, rows = await db.execute(
-        f"{PHONE} WHERE secret_hash IN ({marks(found)}) ORDER BY created_at, id", list(found)
+    _, rows = await _phones(db, secret_hashes)
+    return _by_secret(secret_hashes, rows)
+
+
+async def recipients_at_once(db: Database, secret_hashes: Sequence[str]) -> list[list[Recipient] | None]:
+    """The same; None for a secret with so many phones that it would keep the others waiting: read it with `pages_of`."""
+    _, rows = await _phones(db, secret_hashes, f" LIMIT {PHONES_AT_ONCE + 1}")
+    if len(rows) <= PHONES_AT_ONCE:
+        return [*_by_secret(secret_hashes, rows)]
+    secrets = list(dict.fromkeys(secret_hashes))
+    _, counted = await db.execute(
+        f"SELECT secret_hash, COUNT(*) AS n FROM device_registration WHERE secret_hash IN ({marks(secrets)}) "
+        "GROUP BY secret_hash",
+        secrets,
     )
+    many = {row["secret_hash"] for row in counted if row["n"] > PAGE}
+    few = [secret_hash for secret_hash in secrets if secret_hash not in many]
+    found = dict(zip(few, await recipients_of(db, few) if few else [], strict=True))
+    return [found.get(secret_hash) for secret_hash in secret_hashes]
+
+
+async def _phones(db: Database, secret_hashes: Sequence[str], limit: str = "") -> tuple[int, Sequence[Any]]:
+    secrets = list(dict.fromkeys(secret_hashes))
+    return await db.execute(
+        f"{PHONE} WHERE secret_hash IN ({marks(secrets)}) ORDER BY created_at, id{limit}", secrets
+    )
+
+
+def _by_secret(secret_hashes: Sequence[str], rows: Sequence[Any]) -> list[list[Recipient]]:
+    found: dict[str, list[Recipient]] = {secret_hash: [] for secret_hash in secret_hashes}
     for row in rows:
         found[row["secret_hash"]].append(recipient(row))
     return [found[secret_hash] for secret_hash in secret_hashes]
+
+
+async def pages_of(db: Database, secret_hash: str) -> AsyncIterator[list[Recipient]]:
+    """The phones of a secret with many, a page at a time, so that others ask the database in between."""
+    after = ""
+    while True:
+        _, rows = await db.execute(
+            f"{PHONE} WHERE secret_hash = ? AND device_token > ? ORDER BY device_token LIMIT ?",
+            [secret_hash, after, PAGE],
+        )
+        if rows:
+            yield [recipient(row) for row in rows]
+        if len(rows) < PAGE:
+            return
+        after = rows[-1]["device_token"]
 
 
 class Enqueued(NamedTuple):

@@ -1,9 +1,11 @@
 """Events in front of a dispatcher: alerts wait for no card, cards outlive their caller."""
 
 import asyncio
+import uuid
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from component.dispatcher.dispatching import Clock, register
 from fake_gateway import FakeGateway
@@ -13,7 +15,7 @@ from relay.server.alerts import Dispatcher
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.routes.events import Intake
 from relay.server.store import devices
-from relay.server.store.sql import Database
+from relay.server.store.sql import Database, chunks
 from simulator.clock import VirtualClock
 from waiting import eventually
 
@@ -86,3 +88,78 @@ async def test_a_caller_who_hangs_up_takes_no_card_with_it(
     await closing
     assert cards.written == 1
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+# Very many phones.
+
+CROWD, OTHER = "c" * 16, "o" * 16
+PHONES = 2000
+AHEAD = 500
+"""Pushes of the large event that may go out before another secret's alert: those that are in flight (100), and the two pages (of 200)
+that are written down and being written down when it comes."""
+
+
+async def register_phones(db: Database, secret: str, phones: int) -> None:
+    rows = [
+        {
+            "id": str(uuid.uuid4()),
+            "secret_hash": contract.secret_hash(secret),
+            "device_token": f"{number:064x}",
+            "bundle_id": "com.example.app",
+            "apns_env": "production",
+            "created_at": number,
+            "updated_at": number,
+        }
+        for number in range(phones)
+    ]
+    for some in chunks(rows):
+        await db.insert_new("device_registration", some)
+
+
+def position(gateway: FakeGateway, token: str) -> int:
+    return [push.device_token for push in gateway.sent].index(token)
+
+
+@pytest.mark.parametrize("when", ["before", "with", "amid", "while all wait"])
+async def test_a_large_event_keeps_no_alert_of_another_secret_waiting(
+    intake: Intake, dispatcher: Dispatcher, gateway: FakeGateway, db: Database, when: str
+) -> None:
+    await register_phones(db, CROWD, PHONES)
+    other = DeviceRegister(secret=OTHER, device_token="ab" * 32)
+    await devices.register(
+        db, other, secret_hash=contract.secret_hash(OTHER), bundle_id="com.example.app", now_ms=1
+    )
+    already = 0
+    if when == "while all wait":
+        gateway.gate.clear()
+    if when == "before":
+        small = asyncio.create_task(intake.accept(event(OTHER)))
+        large = asyncio.create_task(intake.accept(event(CROWD)))
+    else:
+        large = asyncio.create_task(intake.accept(event(CROWD)))
+        if when == "amid":
+            await eventually(lambda: bool(gateway.sent))
+        if when == "while all wait":
+            await eventually(lambda: dispatcher.engine.room == 10_000 - PHONES)
+        already = len(gateway.sent)
+        small = asyncio.create_task(intake.accept(event(OTHER)))
+    if when == "while all wait":
+        await eventually(lambda: dispatcher.engine.room == 10_000 - PHONES - 1)
+        gateway.gate.set()
+    assert await small == EventReply(sent=1, failed=0, queued=0)
+    assert await large == EventReply(sent=PHONES, failed=0, queued=0)
+    assert len(gateway.sent) == PHONES + 1
+    assert position(gateway, "ab" * 32) - already <= AHEAD
+    await intake.close()
+
+
+async def test_a_large_event_that_comes_again_sends_nothing_twice(
+    intake: Intake, gateway: FakeGateway, db: Database
+) -> None:
+    await register_phones(db, CROWD, PHONES)
+    again = replace(event(CROWD), event_id="e1")
+    replies = await asyncio.gather(intake.accept(again), intake.accept(again))
+    assert replies[0].sent + replies[1].sent >= PHONES
+    assert await intake.accept(again) == EventReply(sent=PHONES, failed=0, queued=0)
+    assert len({push.apns_id for push in gateway.sent}) == len(gateway.sent) == PHONES
+    await intake.close()

@@ -98,20 +98,13 @@ class Alerts:
             await self.outbox.engine.poll()
             await self.outbox.engine.idle()
             if int(self.clock.time) % 60 < step:
-                await swept(self.outbox)
+                await self.outbox.engine.sweep()
 
     async def status(self, planned: Delivery) -> str:
         _, rows = await self.db.execute(
             "SELECT status FROM delivery_log WHERE id = ?", [planned.push.apns_id]
         )
         return str(rows[0]["status"]) if rows else "gone"
-
-
-async def swept(outbox: Dispatcher) -> None:
-    """What the engine does once a minute."""
-    await outbox.bring_forward()
-    if outbox.engine._clock.monotonic() >= outbox.engine._watch.doubtful_until:
-        await outbox.sweep()
 
 
 @pytest.mark.parametrize("back", JUMPS)

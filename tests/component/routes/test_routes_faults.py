@@ -23,7 +23,7 @@ async def test_a_defect_shows_nothing_of_the_inside(
 
     for name in ("count", "register", "unregister", "recipients"):
         monkeypatch.setattr(devices, name, broken)
-    monkeypatch.setattr(deliveries, "recipients_of", broken)
+    monkeypatch.setattr(deliveries, "recipients_at_once", broken)
     monkeypatch.setattr(activities, "of_session", broken)
     answers = [await post(app, path, **body) for path, body in GOOD.items()]
     response = await app.test_client().get("/health")

@@ -241,3 +241,21 @@ async def test_what_was_sent_has_a_line_each(caplog: pytest.LogCaptureFixture) -
     async with running(Outbox(), StandingClock()) as engine:
         await asyncio.gather(*(engine.send(attempt()) for _ in range(50)))
     assert len([text for text in caplog.messages if text.startswith("delivery status=sent")]) == 50
+
+
+async def test_secrets_take_turns_and_a_backlog_leaves_room_to_others() -> None:
+    """A flood of one secret keeps no other's alert waiting."""
+    outbox, gateway = Outbox(), FakeGateway()
+    engine = DeliveryEngine(
+        outbox, gateway, StandingClock(), name="test", limits=Limits(held=9, in_flight=1, claimed=9, sweep_seconds=1, reserved=0.5)
+    )  # fmt: skip
+    letters = ["a1", "a2", "a3", "b4", "c5", "a6"]
+    every = {letter: attempt(secret_hash=letter[0]) for letter in letters}
+    for one in every.values():
+        engine.send(one)
+    assert (engine.room, engine.room_for_many) == (3, 0)
+    outbox.gate.set()
+    await engine.idle()
+    by_id = {one.key: letter for letter, one in every.items()}
+    assert [by_id[push.apns_id] for push in gateway.sent] == ["a1", "b4", "c5", "a2", "a3", "a6"]
+    assert (engine.room, engine.room_for_many) == (9, 5)
