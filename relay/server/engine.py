@@ -28,6 +28,8 @@ DATABASE_PAUSE = 0.5
 SAVE_LIMIT = 200
 MAX_LATENCY = 2**31 - 1
 """Milliseconds that fit the column."""
+DOUBTFUL_LIFE_SECONDS = 24 * 3600
+"""How long an alert lives on that is tried while the clock is in doubt: longer than its pauses, so that it is tried when that is over, too."""
 WRITE_MS = 2500
 """What writing a result down may take before another relay may think that there was none."""
 
@@ -239,8 +241,9 @@ class DeliveryEngine(Generic[A]):
         began_ms, began = int(self._clock.now() * 1000), self._clock.monotonic()
         if attempt.send_before is not None and began_ms >= attempt.send_before:
             return None
-        if began < self._watch.doubtful_until:
-            attempt = _longer_lived(attempt, int(began_ms / 1000 + ClockWatch.DOUBT_SECONDS))
+        # Only an alert can be older than its attempt: what a card shows is made anew for each.
+        if began < self._watch.doubtful_until and attempt.delivery.push.push_type == "alert":
+            attempt = _longer_lived(attempt, int(began_ms / 1000 + DOUBTFUL_LIFE_SECONDS))
         push = attempt.delivery.push
         outcome = expired(push, began_ms) or await self._gateway.send(push)
         latency_ms = min(int((self._clock.monotonic() - began) * 1000), MAX_LATENCY)

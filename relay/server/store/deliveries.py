@@ -12,7 +12,7 @@ from relay.server.store.sql import ROWS_A_STATEMENT, Database, Refused, Row, apa
 
 log = logging.getLogger("relay.server.store")
 
-_SAVED = ("apns_env", "payload", "status", "attempts", "http_status", "reason", "error", "latency_ms", "due_at",
+_SAVED = ("apns_env", "payload", "status", "attempts", "http_status", "reason", "error", "latency_ms", "due_at", "expires_at",
             "lease_owner", "lease_until", "updated_at")  # fmt: skip
 PHONES_AT_ONCE, PAGE = 1000, ROWS_A_STATEMENT
 """So many phones are read for all events of a batch together; of a secret with many, a page at a time, as many as a statement takes."""

@@ -179,6 +179,24 @@ async def test_a_clock_that_goes_ahead_for_a_while_expires_nothing(
     assert await alerts.status(planned) == "sent"
 
 
+@pytest.mark.parametrize("refused", [1, 3])
+async def test_an_alert_whose_pause_is_longer_than_the_doubt_is_sent_all_the_same(
+    db: Database, clock: JumpingClock, refused: int
+) -> None:
+    """It was tried for two hours when the clock went two days ahead, and its pause is an hour and more by then."""
+    alerts = Alerts(db, clock)
+    await alerts.phone()
+    alerts.gateway.answers = [answered(429, "TooManyRequests")] * 7
+    planned = await alerts.plan()
+    assert await alerts.send(planned) == "queued"
+    while alerts.gateway.answers:
+        await alerts.run(MINUTE, step=30.0)
+    alerts.gateway.answers = [answered(429, "TooManyRequests")] * refused
+    clock.ahead = 2 * DAY
+    await alerts.run((refused + 1) * 2 * HOUR, step=30.0)
+    assert await alerts.status(planned) == "sent"
+
+
 @pytest.mark.parametrize("behind", [2 * HOUR, 26 * HOUR, 400 * DAY])
 async def test_an_alert_from_before_the_first_ntp_answer_is_sent(
     db: Database, clock: JumpingClock, behind: float
