@@ -12,7 +12,7 @@ from relay.clock import sleep_unless
 from simulator.apns.authentication import ProviderState
 from simulator.apns.messages import Request
 from simulator.apns.sandbox import Sandbox
-from simulator.clock import VirtualClock
+from simulator.clock import Clock
 
 Fault = Literal["answer lost", "push lost", "not sent", "500", "slow"]
 
@@ -30,10 +30,10 @@ DEADLINE = 10.0
 class SandboxGateway:
     """Sends to `sandbox`. Each entry of `faults` befalls one push; a slow one is answered when `release` is called.
 
-    `asked` is when which push was sent, and what the sandbox said; None if it never arrived.
+    `asked` is when, by the time that only passes, which push was sent, and what the sandbox said; None if it never arrived.
     """
 
-    def __init__(self, sandbox: Sandbox, clock: VirtualClock) -> None:
+    def __init__(self, sandbox: Sandbox, clock: Clock) -> None:
         self._sandbox, self._clock = sandbox, clock
         self._hosts = sandbox.hosts
         key = sandbox.issue_key()
@@ -46,7 +46,7 @@ class SandboxGateway:
 
     async def send(self, push: Push) -> Outcome:
         fault = self.faults.popleft() if self.faults else None
-        at = self._clock.now()
+        at = self._clock.monotonic()
         answer = None if fault in NEVER_ARRIVE else self._hand_in(push)
         self.asked.append((at, push, answer))
         if fault == "slow":
@@ -55,7 +55,7 @@ class SandboxGateway:
                 await sleep_unless(self._clock, DEADLINE, self._released)
             finally:
                 self.held -= 1
-        in_time = self._clock.now() < at + DEADLINE
+        in_time = self._clock.monotonic() < at + DEADLINE
         if answer and in_time and fault in (None, "slow"):
             return answer
         return replace(OUTCOMES[fault or "slow"], apns_env=push.apns_env)
