@@ -24,7 +24,7 @@ class EventStream(Generic[E]):
     """A stream of events, connected again and again. OpenCode repeats nothing: what happens in between is missed.
 
     `version` asks the server which one it is, before each connection; `connect` opens one; `parse` makes an event of the
-    data of a server-sent event, or None.
+    data of a server-sent event, or None. `received` is called with every chunk, heartbeats included.
     """
 
     def __init__(
@@ -34,12 +34,14 @@ class EventStream(Generic[E]):
         connect: Callable[[], AbstractAsyncContextManager[aiohttp.StreamReader]],
         parse: Callable[[bytes], E | None],
         *,
+        received: Callable[[], None] = lambda: None,
         backoff: Backoff = Backoff(),  # noqa: B008  frozen, so sharing it is harmless
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = system_random,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._url, self._version, self._open, self._parse = url, version, connect, parse
+        self._received = received
         self._backoff = backoff
         self._sleep = sleep
         self._random = random
@@ -75,6 +77,7 @@ class EventStream(Generic[E]):
             try:
                 async for chunk in content.iter_any():
                     self.received_at = self._clock()
+                    self._received()
                     for data in self._split(splitter, chunk):
                         event = self._parse(data)
                         if event is not None:

@@ -1,0 +1,179 @@
+"""What happened while the stream was cut, or while no bridge ran: the sessions compared with a server's answers. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from relay.bridge.notify.source import Change
+from relay.bridge.sources.opencode2.runs import Runs
+from relay.bridge.sources.opencode2.session import End, Retry
+from relay.bridge.sources.opencode2.wire import Failure, Info, Message
+from relay.bridge.sources.opencode2.wording import failure_words, last_line
+
+OUTCOMES: dict[str, End] = {"succeeded": "succeeded", "failed": "failed", "interrupted": "user"}
+UNFINISHED = (None, "tool-calls", "unknown")
+"""How an assistant's message ends that waits for a step which never came."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """A permission or form that a server lists."""
+
+    session_id: str
+    request_id: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a server answers: who executes, and the open requests of all loaded folders.
+
+    The lists are right (recorded): a request that is not among them is gone, except in the folders that did not answer.
+    """
+
+    active: frozenset[str]
+    requests: Sequence[OpenRequest] = ()
+    unanswered: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class LastTurn:
+    """How the newest turn of a transcript ended, the id of its newest message, and why it failed."""
+
+    end: End
+    message_id: str
+    failure: Failure = field(default_factory=Failure)
+
+
+def last_turn(messages: Sequence[Message], outcome: str | None) -> LastTurn | None:
+    """The newest turn in which something was said; None: there is none. `messages`: newest first.
+
+    Each turn that ended well, failed or was interrupted is closed by an `idle` message. A turn without one ended by a
+    declined request or with its server. `outcome` is the session's: where even that is not known (before 2.0) the
+    assistant's message has to do.
+    """
+    closed: Message | None = None
+    for message in messages:
+        if message.type == "idle":
+            closed = message
+        elif message.type == "shell":
+            closed = None  # the user's own command is a turn of its own
+        elif message.type in ("user", "assistant"):
+            return _turn(message, closed, outcome)
+    return None
+
+
+def _turn(newest: Message, closed: Message | None, outcome: str | None) -> LastTurn:
+    failure = (closed.error if closed else None) or newest.error or Failure()
+    if closed:
+        end = OUTCOMES.get(closed.outcome or "", "other")
+        if end == "succeeded" and newest.type != "assistant":
+            end = "other"  # nothing was said
+        return LastTurn(end, newest.id, failure)
+    if outcome is None and newest.type == "assistant" and newest.time.completed:
+        if newest.error:
+            return LastTurn("shutdown" if newest.error.type == "aborted" else "failed", newest.id, failure)
+        return LastTurn("shutdown" if newest.finish in UNFINISHED else "succeeded", newest.id)
+    return LastTurn("shutdown", newest.id)
+
+
+class CatchUp:
+    """Take a `mark`, ask the server, `resync`, ask for the transcripts of what ended, and give them to `ended`.
+
+    The stream goes on meanwhile and knows better: what it touched after the mark is left alone.
+    """
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+
+    def mark(self) -> int:
+        """How much has happened: whatever happens later is not in an answer that was asked for before."""
+        return self._runs.events
+
+    def restore(self, session_ids: Iterable[str]) -> None:
+        """An earlier bridge reported that these root sessions run, and not that they ended."""
+        for session_id in session_ids:
+            session = self._runs.tree.session(session_id)
+            session.learnt = session.running = session.executing = session.worked = session.unobserved = True
+
+    def unplaced(self, snapshot: Snapshot) -> list[str]:
+        """The sessions of which the server has to be asked before anything is reported."""
+        known = dict(self._runs.tree)
+        running = [one for one, session in known.items() if session.running and session.directory is None]
+        new = [one for one in snapshot.active if one not in known or not known[one].learnt]
+        return [*running, *new]
+
+    def resync(self, snapshot: Snapshot, mark: int) -> tuple[list[Change], list[str]]:
+        """What the snapshot changes, and the root sessions that ended meanwhile."""
+        changes: list[Change] = []
+        for session_id in sorted(snapshot.active):
+            changes += self._active(session_id, mark)
+        ended: list[str] = []
+        for session_id, session in self._runs.tree:
+            if session_id in snapshot.active or (session.touched > mark and not session.unobserved):
+                continue
+            changes += self._answered(session_id, snapshot, mark)
+            if session.parent_id is not None:
+                session.running = session.unobserved = False
+            elif session.running or session.executing or session.unobserved:
+                ended.append(session_id)
+            session.executing = False
+        for one in snapshot.requests:
+            changes += self._runs.ask(one.session_id, one.request_id, one.words)
+        return changes, [one for one in ended if not self._runs.child_works(one)]
+
+    def ended(
+        self, session_id: str, info: Info, messages: Sequence[Message], mark: int, since_ms: float
+    ) -> list[Change]:
+        """What the transcript of a session that is idle says about its end, unless that was reported before.
+
+        Of a session that was not known to run, only an end after `since_ms` (UNIX milliseconds) counts.
+        """
+        session = self._runs.tree.session(session_id)
+        if session.executing or (session.touched > mark and not session.unobserved):
+            return []
+        known, session.unobserved = session.running or session.unobserved, False
+        turn = last_turn(messages, info.outcome)
+        ended_ms = info.time.idle or (messages[0].time.completed if messages else None) or 0
+        reported = turn is None or turn.message_id == session.ended_id
+        if not session.running and (reported or (not known and ended_ms < since_ms)):
+            return []
+        return self._end(session_id, turn, reported=reported)
+
+    def note(self, session_id: str, messages: Sequence[Message]) -> None:
+        """The transcript of a session that executes: its newest message names its end, its retry is shown."""
+        session = self._runs.tree.session(session_id)
+        newest = next((one for one in messages if one.type in ("user", "assistant")), None)
+        if newest is None:
+            return
+        session.newest_id = max(session.newest_id, newest.id)
+        if newest.retry and session.retry is None:
+            session.retry = Retry(newest.retry.attempt, newest.retry.at, failure_words(newest.retry.error))
+        said = "\n".join(one.text for one in newest.content if one.type == "text")
+        session.doing = last_line(said) or session.doing
+
+    def _active(self, session_id: str, mark: int) -> list[Change]:
+        session = self._runs.tree.session(session_id)
+        if self._runs.tree.deleted(session_id) or session.touched > mark:
+            return []
+        session.unobserved, session.worked, session.suspended = False, True, None
+        changes = [] if session.running else self._runs.work(session_id, self._runs.fresh_id())
+        session.executing, session.touched = True, mark
+        return changes
+
+    def _answered(self, session_id: str, snapshot: Snapshot, mark: int) -> list[Change]:
+        session = self._runs.tree.session(session_id)
+        if session.directory in snapshot.unanswered:
+            return []
+        listed = {one.request_id for one in snapshot.requests}
+        gone = [one for one, at in session.pending.items() if at <= mark and one not in listed]
+        return [change for request in gone for change in self._runs.answer(session_id, request)]
+
+    def _end(self, session_id: str, turn: LastTurn | None, *, reported: bool) -> list[Change]:
+        session = self._runs.tree.session(session_id)
+        end: End = "other" if turn is None or reported else turn.end
+        session.worked = end == "succeeded"
+        session.declined = True  # its server is asked already: nothing more will come
+        if turn and not reported:
+            session.newest_id = max(session.newest_id, turn.message_id)
+        words = failure_words(turn.failure) if turn and end == "failed" else ""
+        return self._runs.end(session_id, end, self._runs.fresh_id(), words)

@@ -1,0 +1,291 @@
+"""All sessions of one OpenCode 2 server, folded from its events: what is worth reporting to the phones. Pure.
+
+A child session (a subagent) never completes or fails for the user: its parent reports. What it asks, and what it is doing,
+reaches the user under the root session, because that is the one the app can open.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+from relay import contract
+from relay.bridge.notify.source import Change
+from relay.bridge.sources.opencode2.runs import Runs
+from relay.bridge.sources.opencode2.session import (
+    COMPACTING,
+    THINKING,
+    End,
+    Retry,
+)
+from relay.bridge.sources.opencode2.wire import (
+    Data,
+    Described,
+    Enqueued,
+    Event,
+    Failed,
+    Failure,
+    FormCreated,
+    Info,
+    Interrupted,
+    PermissionRequest,
+    Replied,
+    Retrying,
+    Said,
+    ToolCalled,
+    data_of,
+)
+from relay.bridge.sources.opencode2.wording import (
+    failure_words,
+    form_words,
+    last_line,
+    permission_words,
+    tool_words,
+)
+from relay.bridge.sources.wire import details
+
+MAX_NAMES = 64
+"""Tool calls and inbox items of one session whose names are remembered."""
+MAX_UNKNOWN = 256
+"""Unknown types that are counted one by one."""
+
+
+REASONS: dict[str, End] = {"user": "user", "shutdown": "shutdown", "inactivity": "inactivity"}
+
+
+class Sessions:
+    """The fold. Feed it the events of one server in order; changes come back in order for each session."""
+
+    def __init__(self, runs: Runs | None = None) -> None:
+        self._runs = runs or Runs()
+        self._tree = self._runs.tree
+        self.skipped: Counter[str] = Counter()
+        """Types that nobody here knows, and how often they came."""
+
+    def __len__(self) -> int:
+        """Sessions remembered."""
+        return len(self._tree)
+
+    def title(self, session_id: str) -> str | None:
+        """The newest title of the session, or what the user said first; None if neither is known."""
+        session = self._tree.get(session_id)
+        return session.shown_title() if session else None
+
+    def directory(self, session_id: str) -> str | None:
+        """The directory that the session works in, if it is known."""
+        session = self._tree.get(session_id)
+        return session.directory if session else None
+
+    def state(self, session_id: str, now_ms: float) -> contract.ContentState | None:
+        """What the card of a root session shows; None if it does not run."""
+        session = self._tree.get(session_id)
+        return session.state(now_ms) if session and session.running else None
+
+    def fold(self, event: Event) -> list[Change]:
+        """What `event` changes. Types and shapes that are not known change nothing, and are counted."""
+        handle = HANDLERS.get(event.type)
+        data = data_of(event) if handle else None
+        if handle is None or data is None:
+            self._skip(event.type)
+            return []
+        session_id = data.session_id
+        if session_id and self._tree.deleted(session_id):
+            return []
+        if session_id and event.created:
+            session = self._tree.session(session_id)
+            session.seen_ms = max(session.seen_ms, event.created)
+        return handle(self, event.id or self._runs.fresh_id(), data, event)
+
+    def learn(self, session_id: str, info: Info | Described | None) -> list[Change]:
+        """Fold in what the server says of a session; None: nothing can be learnt, so it counts as a root."""
+        before = self.title(session_id)
+        changes = self._tree.learn(session_id, info)
+        if self.title(session_id) != before:
+            changes += self._runs.progress(session_id, self._runs.fresh_id())
+        return changes
+
+    def forget(self, session_id: str) -> list[Change]:
+        """The server says that it does not know the session: it was deleted."""
+        return self._tree.delete(session_id, self._runs.fresh_id())
+
+    def _skip(self, kind: str) -> None:
+        if kind in self.skipped or len(self.skipped) < MAX_UNKNOWN:
+            self.skipped[kind] += 1
+
+    # Handlers, one for each kind of event.
+
+    def _on_connected(self, _: str, __: Data, ___: Event) -> list[Change]:
+        self._runs.connected_at = self._runs.events
+        for _id, session in self._tree:
+            session.unobserved = session.executing or session.running
+        return []
+
+    def _on_described(self, _: str, data: Data, event: Event) -> list[Change]:
+        said = details(event.data, Described)
+        if event.type != "session.created":  # only a new session is described whole
+            return self._redescribed(data.session_id, said)
+        return self.learn(data.session_id, said)
+
+    def _redescribed(self, session_id: str, said: Described) -> list[Change]:
+        session = self._tree.session(session_id)
+        session.title = said.title or session.title
+        session.directory = said.directory or session.directory
+        return self._runs.progress(session_id, self._runs.fresh_id())
+
+    def _on_deleted(self, event_id: str, data: Data, _: Event) -> list[Change]:
+        return self._tree.delete(data.session_id, event_id)
+
+    def _on_enqueued(self, event_id: str, data: Data, event: Event) -> list[Change]:
+        enqueued = details(event.data, Enqueued)
+        item = enqueued.item or enqueued.input
+        session = self._tree.session(data.session_id)
+        _remember_name(session.inbox, data.inbox_id or data.input_id, item.type)
+        if item.type != "user" or session.prompt:
+            return []
+        session.prompt = last_line(item.payload.text.strip().partition("\n")[0])
+        return self._runs.progress(data.session_id, event_id) if session.title is None else []
+
+    def _on_delivered(self, event_id: str, data: Data, _: Event) -> list[Change]:
+        session = self._tree.session(data.session_id)
+        message_id = data.inbox_id or data.input_id
+        kind = session.inbox.pop(message_id, "user")
+        if kind not in ("user", "synthetic"):
+            return []
+        session.newest_id = max(session.newest_id, message_id)
+        return self._runs.work(data.session_id, event_id)
+
+    def _on_started(self, _: str, data: Data, __: Event) -> list[Change]:
+        session = self._tree.session(data.session_id)
+        session.begin(self._runs.touch(session))
+        return self._tree.ask_for(data.session_id)
+
+    def _on_succeeded(self, event_id: str, data: Data, _: Event) -> list[Change]:
+        return self._end(data.session_id, "succeeded", event_id)
+
+    def _on_failed(self, event_id: str, data: Data, event: Event) -> list[Change]:
+        return self._end(data.session_id, "failed", event_id, details(event.data, Failed).error)
+
+    def _on_interrupted(self, event_id: str, data: Data, event: Event) -> list[Change]:
+        return self._end(
+            data.session_id, REASONS.get(details(event.data, Interrupted).reason, "other"), event_id
+        )
+
+    def _end(
+        self,
+        session_id: str,
+        end: End,
+        event_id: str,
+        failure: Failure = Failure(),  # noqa: B008
+    ) -> list[Change]:
+        session = self._tree.session(session_id)
+        if not session.worked and session.began_at <= self._runs.connected_at and end != "failed":
+            # It began before this connection: the server alone knows whether it had a step, and is asked.
+            session.executing, session.unobserved = False, True
+            return self._tree.ask_for(session_id)
+        return self._runs.end(session_id, end, event_id, failure_words(failure) if end == "failed" else "")
+
+    def _on_step(self, event_id: str, data: Data, _: Event) -> list[Change]:
+        self._tree.session(data.session_id).step(data.assistant_message_id)
+        return self._runs.work(data.session_id, event_id)
+
+    def _on_thinking(self, event_id: str, data: Data, _: Event) -> list[Change]:
+        return self._runs.show(data.session_id, event_id, THINKING)
+
+    def _on_text(self, event_id: str, data: Data, event: Event) -> list[Change]:
+        session = self._tree.session(data.session_id)
+        session.worked = session.executing = True
+        session.last_text = details(event.data, Said).text or session.last_text
+        return self._runs.show(data.session_id, event_id, last_line(session.last_text))
+
+    def _on_tool_named(self, _: str, data: Data, event: Event) -> list[Change]:
+        _remember_name(self._tree.session(data.session_id).tools, data.id, details(event.data, Said).name)
+        return []
+
+    def _on_tool(self, event_id: str, data: Data, event: Event) -> list[Change]:
+        session = self._tree.session(data.session_id)
+        session.worked = session.executing = True
+        name = session.tools.pop(data.id, "")
+        words = tool_words(name, details(event.data, ToolCalled).input, session.directory)
+        return self._runs.show(data.session_id, event_id, words)
+
+    def _on_retry(self, event_id: str, data: Data, event: Event) -> list[Change]:
+        again = details(event.data, Retrying)
+        session = self._tree.session(data.session_id)
+        session.retry = Retry(again.attempt, again.at, failure_words(again.error))
+        return self._runs.work(data.session_id, event_id)
+
+    def _on_compaction(self, event_id: str, data: Data, _: Event) -> list[Change]:
+        return self._runs.show(data.session_id, event_id, COMPACTING)
+
+    def _on_compacted(self, event_id: str, data: Data, _: Event) -> list[Change]:
+        return self._runs.show(data.session_id, event_id, THINKING)
+
+    def _on_permission(self, _: str, data: Data, event: Event) -> list[Change]:
+        directory = self.directory(data.session_id) or event.location.directory
+        words = permission_words(details(event.data, PermissionRequest), directory)
+        return self._runs.ask(data.session_id, data.id, words)
+
+    def _on_replied(self, _: str, data: Data, event: Event) -> list[Change]:
+        declined = details(event.data, Replied).reply == "reject"
+        return self._answered(data.session_id, data.request_id, declined=declined)
+
+    def _on_form(self, _: str, __: Data, event: Event) -> list[Change]:
+        form = details(event.data, FormCreated).form
+        return self._runs.ask(form.session_id, form.id, form_words(form)) if form.of_a_session else []
+
+    def _on_form_replied(self, _: str, data: Data, __: Event) -> list[Change]:
+        return self._answered(data.session_id, data.id, declined=False)
+
+    def _on_form_cancelled(self, _: str, data: Data, __: Event) -> list[Change]:
+        return self._answered(data.session_id, data.id, declined=True)
+
+    def _answered(self, session_id: str, request_id: str, *, declined: bool) -> list[Change]:
+        session = self._tree.session(session_id)
+        session.declined = session.declined or declined
+        return self._runs.answer(session_id, request_id)
+
+    def _on_location_shutdown(self, _: str, __: Data, event: Event) -> list[Change]:
+        changes: list[Change] = []
+        for session_id, session in self._tree:
+            if session.directory is not None and session.directory == event.location.directory:
+                for request in list(session.pending):
+                    changes += self._runs.answer(session_id, request)
+        return changes
+
+
+def _remember_name(names: dict[str, str], key: str, name: str) -> None:
+    if key and name:
+        names[key] = name
+        if len(names) > MAX_NAMES:
+            del names[next(iter(names))]
+
+
+HANDLERS: dict[str, Callable[[Sessions, str, Data, Event], list[Change]]] = {
+    "server.connected": Sessions._on_connected,
+    "session.created": Sessions._on_described,
+    "session.renamed": Sessions._on_described,
+    "session.moved": Sessions._on_described,
+    "session.deleted": Sessions._on_deleted,
+    "session.inbox.enqueued": Sessions._on_enqueued,
+    "session.inbox.delivered": Sessions._on_delivered,
+    "session.execution.started": Sessions._on_started,
+    "session.execution.succeeded": Sessions._on_succeeded,
+    "session.execution.failed": Sessions._on_failed,
+    "session.execution.interrupted": Sessions._on_interrupted,
+    "session.step.started": Sessions._on_step,
+    "session.reasoning.started": Sessions._on_thinking,
+    "session.text.ended": Sessions._on_text,
+    "session.tool.input.started": Sessions._on_tool_named,
+    "session.tool.called": Sessions._on_tool,
+    "session.retry.scheduled": Sessions._on_retry,
+    "session.compaction.started": Sessions._on_compaction,
+    "session.compaction.ended": Sessions._on_compacted,
+    "permission.asked": Sessions._on_permission,
+    "permission.replied": Sessions._on_replied,
+    "form.created": Sessions._on_form,
+    "form.replied": Sessions._on_form_replied,
+    "form.cancelled": Sessions._on_form_cancelled,
+    "location.shutdown": Sessions._on_location_shutdown,
+    # What the releases before 2.0.4 call them.
+    "session.input.admitted": Sessions._on_enqueued,
+    "session.input.promoted": Sessions._on_delivered,
+}
+"""OpenCode 2's event types that matter here; all others are skipped."""

@@ -1,0 +1,149 @@
+"""Asks an OpenCode 2 server for what the stream did not report: after every connection, because OpenCode repeats nothing.
+
+The stream is subscribed before its first byte (recorded: 80 of 80 events right after it arrived), so nothing is waited for.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from random import random as system_random
+
+from relay.backoff import Backoff
+from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError
+from relay.bridge.notify.source import Change
+from relay.bridge.sources.opencode2.catch_up import CatchUp, OpenRequest, Snapshot
+from relay.bridge.sources.opencode2.client import OpenCode
+from relay.bridge.sources.opencode2.fold import Sessions
+from relay.bridge.sources.opencode2.wire import Info
+from relay.bridge.sources.opencode2.wording import form_words, permission_words
+from relay.log import line
+
+log = logging.getLogger("relay.bridge.sources.opencode2.resync")
+
+RECENT = 100
+"""Sessions that are searched for ends that were missed."""
+LIVE_MS = 24 * 3600 * 1000
+"""Where the server does not say which folders are loaded: those of sessions that were used within a day."""
+
+
+class Resync:
+    """One resync at a time: a new connection begins a new one."""
+
+    def __init__(
+        self,
+        opencode: OpenCode,
+        sessions: Sessions,
+        catch_up: CatchUp,
+        act: Callable[[list[Change]], None],
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        backoff: Backoff = Backoff(),  # noqa: B008  frozen, so sharing it is harmless
+        random: Callable[[], float] = system_random,
+    ) -> None:
+        self._opencode = opencode
+        self._sessions = sessions
+        self._catch_up = catch_up
+        self._act = act
+        self._clock = clock
+        self._sleep = sleep
+        self._backoff = backoff
+        self._random = random
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, since_ms: float, done: Callable[[], None]) -> None:
+        """The stream is connected anew; nothing before `since_ms` (UNIX milliseconds) was missed. Returns at once."""
+        if self._task:
+            self._task.cancel()
+        self._task = asyncio.create_task(self._run(since_ms, done), name="bridge-resync")
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self, since_ms: float, done: Callable[[], None]) -> None:
+        attempt = 0
+        while True:
+            try:
+                await self._catch_up_once(since_ms)
+            except OpenCodeError as error:
+                attempt += 1
+                delay = self._backoff.delay(attempt, self._random)
+                log.warning(line("resync failed", url=self._opencode.url, reason=error, retry_in=delay))
+                await self._sleep(delay)
+            else:
+                break
+        done()
+
+    async def _catch_up_once(self, since_ms: float) -> None:
+        mark = self._catch_up.mark()
+        recent = await self._opencode.recent_sessions(RECENT)
+        snapshot = await self._snapshot(recent)
+        for session_id in self._catch_up.unplaced(snapshot):
+            await self._place(session_id)
+        changes, ended = self._catch_up.resync(snapshot, mark)
+        self._act(changes)
+        for session_id in snapshot.active:
+            await self._note(session_id)
+        missed = [info for info in recent if (info.time.idle or info.time.updated or 0) >= since_ms]
+        for info in missed:
+            self._act(self._sessions.learn(info.id, info))
+        idle = [*ended, *(info.id for info in missed)]
+        for session_id in dict.fromkeys(one for one in idle if one not in snapshot.active):
+            await self._end(session_id, mark, since_ms)
+
+    async def _snapshot(self, recent: list[Info]) -> Snapshot:
+        active = await self._opencode.active()
+        requests: list[OpenRequest] = []
+        unanswered: set[str] = set()
+        for directory in await self._directories(recent):
+            try:
+                requests += await self._requests(directory)
+            except NotFound:
+                continue  # the folder is gone, and what was asked there with it
+            except OpenCodeError as error:
+                log.warning(line("folder does not answer", directory=directory, reason=error))
+                unanswered.add(directory)
+        return Snapshot(active, requests, frozenset(unanswered))
+
+    async def _directories(self, recent: list[Info]) -> list[str]:
+        try:
+            return await self._opencode.loaded_directories()
+        except (NotFound, NotOpenCode):  # a route that is called "debug" may go
+            live_ms = self._clock() * 1000 - LIVE_MS
+            live = [
+                info.directory for info in recent if (info.time.updated or 0) > live_ms and info.directory
+            ]
+            return list(dict.fromkeys(live))
+
+    async def _requests(self, directory: str) -> list[OpenRequest]:
+        permissions = await self._opencode.permissions(directory)
+        forms = await self._opencode.forms(directory)
+        return [
+            *(OpenRequest(one.session_id, one.id, permission_words(one, directory)) for one in permissions),
+            *(OpenRequest(one.session_id, one.id, form_words(one)) for one in forms if one.of_a_session),
+        ]
+
+    async def _place(self, session_id: str) -> None:
+        try:
+            self._act(self._sessions.learn(session_id, await self._opencode.session(session_id)))
+        except NotFound:
+            self._act(self._sessions.forget(session_id))
+
+    async def _note(self, session_id: str) -> None:
+        try:
+            self._catch_up.note(session_id, await self._opencode.messages(session_id, 5))
+        except NotFound:
+            self._act(self._sessions.forget(session_id))
+
+    async def _end(self, session_id: str, mark: int, since_ms: float) -> None:
+        try:
+            info = await self._opencode.session(session_id)
+            messages = await self._opencode.messages(session_id)
+        except NotFound:
+            self._act(self._sessions.forget(session_id))
+        else:
+            self._act(self._catch_up.ended(session_id, info, messages, mark, since_ms))

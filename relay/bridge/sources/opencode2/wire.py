@@ -1,0 +1,293 @@
+"""OpenCode 2's words: the parts of its events and REST answers that the bridge reads. Pure.
+
+Source: the server's own GET /openapi.json (2.1.2), recordings of a real engine, and anomalyco/opencode's source; where the
+releases differ, both names are read. Every enum is open: an unknown word means nothing and breaks nothing.
+"""
+
+from typing import Any
+
+from msgspec import Raw
+
+from relay.bridge.sources.wire import Malformed, Wire, decode
+
+
+class Durable(Wire, frozen=True, kw_only=True):
+    """Where an event stands in its session's history; numbers grow, and holes are normal."""
+
+    seq: int = 0
+
+
+class Location(Wire, frozen=True, kw_only=True):
+    """A directory."""
+
+    directory: str | None = None
+
+
+class Event(Wire, frozen=True, kw_only=True):
+    """One event of GET /api/event: `data` is decoded only if somebody wants it.
+
+    `location` is missing on `session.execution.*` (recorded: 197 of 197). `created` is in UNIX milliseconds.
+    """
+
+    type: str
+    id: str | None = None
+    created: float | None = None
+    location: Location = Location()
+    data: Raw = Raw(b"{}")
+
+
+class Times(Wire, frozen=True, kw_only=True):
+    """When things happened, in UNIX milliseconds. `idle`: when the last turn ended well, failed or was interrupted."""
+
+    created: float | None = None
+    updated: float | None = None
+    idle: float | None = None
+    completed: float | None = None
+
+
+class Failure(Wire, frozen=True, kw_only=True):
+    """Why a step or a turn failed: `type` as in "provider.auth". The provider's answer is left out on purpose."""
+
+    type: str = ""
+    message: str = ""
+    status: int | None = None
+
+
+class Info(Wire, frozen=True, kw_only=True):
+    """A session. `outcome` (succeeded, failed, interrupted) is that of the turn that ended at `time.idle`."""
+
+    id: str = ""
+    title: str | None = None
+    parent_id: str | None = None
+    location: Location = Location()
+    outcome: str | None = None
+    time: Times = Times()
+
+    @property
+    def directory(self) -> str | None:
+        """Where it works."""
+        return self.location.directory
+
+
+class Retrying(Wire, frozen=True, kw_only=True):
+    """A step that is tried again: `attempt` (the first one is 2), `at` (UNIX milliseconds), and why."""
+
+    attempt: int = 2
+    at: float | None = None
+    error: Failure = Failure()
+
+
+class Content(Wire, frozen=True, kw_only=True):
+    """A piece of an assistant's message."""
+
+    type: str = ""
+    text: str = ""
+
+
+class Message(Wire, frozen=True, kw_only=True):
+    """One message of GET /api/session/:id/message. An `idle` message closes a turn and has its outcome."""
+
+    id: str = ""
+    type: str = ""
+    text: str = ""
+    content: list[Content] = []
+    finish: str | None = None
+    error: Failure | None = None
+    retry: Retrying | None = None
+    outcome: str | None = None
+    time: Times = Times()
+
+
+class PermissionRequest(Wire, frozen=True, kw_only=True):
+    """The data of permission.asked; GET /api/permission/request lists the same."""
+
+    id: str = ""
+    session_id: str = ""
+    action: str = ""
+    resources: list[str] = []
+    message: str = ""
+    metadata: dict[str, Any] = {}
+
+
+class Option(Wire, frozen=True, kw_only=True):
+    """One answer that a field offers."""
+
+    value: str = ""
+    label: str = ""
+
+
+class FormField(Wire, frozen=True, kw_only=True):
+    """One question of a form: `title` is short, `description` asks."""
+
+    key: str = ""
+    type: str = ""
+    title: str = ""
+    description: str = ""
+    options: list[Option] = []
+
+
+class Form(Wire, frozen=True, kw_only=True):
+    """A form that waits for answers; `session_id` is "global" for one that belongs to no session."""
+
+    id: str = ""
+    session_id: str = ""
+    title: str = ""
+    fields: list[FormField] = []
+
+    @property
+    def of_a_session(self) -> bool:
+        """Whether somebody who opens a session can answer it."""
+        return self.session_id not in ("", "global")
+
+
+class FormCreated(Wire, frozen=True, kw_only=True):
+    """The data of form.created."""
+
+    form: Form = Form()
+
+
+class Payload(Wire, frozen=True, kw_only=True):
+    """What a prompt says."""
+
+    text: str = ""
+
+
+class InboxItem(Wire, frozen=True, kw_only=True):
+    """Something that waits for the next step: `type` is user, synthetic, compaction or move."""
+
+    type: str = ""
+    payload: Payload = Payload()
+
+
+class Enqueued(Wire, frozen=True, kw_only=True):
+    """The data of session.inbox.enqueued; `input` is what releases before 2.0.4 call `item`."""
+
+    item: InboxItem | None = None
+    input: InboxItem = InboxItem()
+
+
+class Data(Wire, frozen=True, kw_only=True):
+    """What names things in the data of all events that the bridge knows; each type has some of it.
+
+    `input_id` is what releases before 2.0.4 call `inbox_id`.
+    """
+
+    session_id: str = ""
+    id: str = ""
+    request_id: str = ""
+    assistant_message_id: str = ""
+    inbox_id: str = ""
+    input_id: str = ""
+
+
+class Replied(Wire, frozen=True, kw_only=True):
+    """The data of permission.replied: once, always or reject."""
+
+    reply: str = ""
+
+
+class Interrupted(Wire, frozen=True, kw_only=True):
+    """The data of session.execution.interrupted: user, shutdown, superseded, inactivity, or what later releases add."""
+
+    reason: str = ""
+
+
+class Failed(Wire, frozen=True, kw_only=True):
+    """The data of session.execution.failed."""
+
+    error: Failure = Failure()
+
+
+class Described(Wire, frozen=True, kw_only=True):
+    """What session.created, session.renamed and session.moved say of a session."""
+
+    title: str | None = None
+    parent_id: str | None = None
+    location: Location = Location()
+
+    @property
+    def directory(self) -> str | None:
+        """Where it works."""
+        return self.location.directory
+
+
+class Said(Wire, frozen=True, kw_only=True):
+    """The data of session.text.ended, and the name in that of session.tool.input.started."""
+
+    text: str = ""
+    name: str = ""
+
+
+class ToolCalled(Wire, frozen=True, kw_only=True):
+    """The data of session.tool.called that says what a tool works on."""
+
+    input: dict[str, Any] = {}
+
+
+class ServerInfo(Wire, frozen=True, kw_only=True):
+    """GET /api/info."""
+
+    version: str
+    pid: int = 0
+
+
+class SessionAnswer(Wire, frozen=True, kw_only=True):
+    """GET /api/session/:id."""
+
+    data: Info = Info()
+
+
+class SessionsAnswer(Wire, frozen=True, kw_only=True):
+    """GET /api/session."""
+
+    data: list[Info] = []
+
+
+class ActiveAnswer(Wire, frozen=True, kw_only=True):
+    """GET /api/session/active: by the id of each session that executes."""
+
+    data: dict[str, Raw] = {}
+
+
+class MessagesAnswer(Wire, frozen=True, kw_only=True):
+    """GET /api/session/:id/message, newest first."""
+
+    data: list[Message] = []
+
+
+class PermissionsAnswer(Wire, frozen=True, kw_only=True):
+    """GET /api/permission/request."""
+
+    data: list[PermissionRequest] = []
+
+
+class FormsAnswer(Wire, frozen=True, kw_only=True):
+    """GET /api/form."""
+
+    data: list[Form] = []
+
+
+SKIPPED = (b".delta", b".progress", b".updated")
+"""Ends of types that never matter, at hundreds a second: their lines are not even decoded."""
+_TYPE, _HEAD = b'"type":"', 256
+
+
+def parse(line: bytes) -> Event | None:
+    """The event in one data line of GET /api/event; None if it is none, or one of the types that never matter."""
+    start = line.find(_TYPE, 0, _HEAD)
+    if start >= 0 and line.find(b'"data"', 0, start) < 0:
+        end = line.find(b'"', start + len(_TYPE))
+        if line[start:end].endswith(SKIPPED):
+            return None
+    try:
+        return decode(line, Event)
+    except Malformed:
+        return None
+
+
+def data_of(event: Event) -> Data | None:
+    """The data of `event`, or None if it has another shape."""
+    try:
+        return decode(bytes(event.data), Data)
+    except Malformed:
+        return None
