@@ -18,6 +18,7 @@ PURE: dict[str, str] = {
     "relay/bridge/notify/*.py": "notifier relay_client",
     "relay/bridge/sources/*.py": "event_stream http",
     "relay/bridge/sources/opencode1/*.py": "client resync serve source",
+    "relay/bridge/sources/opencode2/*.py": "client resync source",
     "relay/server/*.py": "app engine serve",
     "relay/server/live_activities/*.py": "registration sender",
     "simulator/apns/*.py": "certificates errors hosts sandbox",

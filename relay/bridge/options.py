@@ -87,8 +87,8 @@ def add_pairing_arguments(command: ArgumentParser, environment: Environment) -> 
         help="a host under which phones reach OpenCode; repeatable")  # fmt: skip
     add("--username", default=_variable(environment, "OPENCODE_SERVER_USERNAME") or DEFAULT_USERNAME,
         help="OpenCode's (%(default)s)")  # fmt: skip
-    add("--password", default=_variable(environment, "OPENCODE_SERVER_PASSWORD"),
-        help="OpenCode's; or OPENCODE_SERVER_PASSWORD")  # fmt: skip
+    add("--password", default=_variable(environment, "OPENCODE_PASSWORD", "OPENCODE_SERVER_PASSWORD"),
+        help="OpenCode's; or OPENCODE_PASSWORD, or OPENCODE_SERVER_PASSWORD")  # fmt: skip
     advertised = _variable(environment, f"{_FIRST}ADVERTISE_HOSTS") or ""
     command.set_defaults(advertised=advertised.split(","))
 

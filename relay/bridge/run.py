@@ -16,7 +16,7 @@ from relay import contract
 from relay.backoff import Backoff
 from relay.bridge.address import Address, address, http_url, port_of
 from relay.bridge.client import open_client
-from relay.bridge.errors import OpenCodeError, Unreachable
+from relay.bridge.errors import OpenCodeError, OtherGeneration, Unreachable
 from relay.bridge.http.app import Listener, Parts, create_app
 from relay.bridge.http.replies import BridgeHealth, bridge_health
 from relay.bridge.notify.mapping import Sender
@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 WATCH_SECONDS = 0.5
 """Between two looks at the connection to OpenCode."""
+RETRY_BACKOFF = Backoff()
+"""While a server that was updated in its place cannot be read."""
 START_BACKOFF = Backoff(first=0.25, cap=5.0)
 """While OpenCode is not up yet somebody is waiting for the pairing code, so the pauses stay short."""
 
@@ -147,12 +149,38 @@ class _Bridge:
         show_pairing(pair, out)
         warn_of_local_addresses(pair, self._where.url)
         self._state.start()
-        watch = asyncio.create_task(self._watch_connection(source, self._notifier), name="bridge-connection")
+        watch = asyncio.create_task(self._watch_connection(self._notifier), name="bridge-connection")
         try:
-            await source.run(self._notifier.notify, self._state.touch)
+            await self._follow(source, self._notifier)
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
+
+    async def _follow(self, source: Source, notifier: Notifier) -> None:
+        """Whatever generation answers: a server may be updated in its place, and its open runs go on."""
+        while True:
+            try:
+                await source.run(notifier.notify, self._state.touch)
+            except OtherGeneration as error:
+                log.warning(line("another generation", url=self._where.url, reason=error.said))
+            until = source.known.until
+            await source.close(0.0)
+            source = await self._find_again()
+            self._server = await source.identity()
+            source.restore(self._open_runs.ids(), Known(until))
+            self._source = source
+            notifier.follow(source)
+
+    async def _find_again(self) -> Source:
+        attempt = 0
+        while True:
+            try:
+                return await self._find()
+            except OpenCodeError as error:
+                attempt += 1
+                delay = RETRY_BACKOFF.delay(attempt, system_random)
+                log.warning(line("waiting", url=self._where.url, reason=error, retry_in=delay))
+                await asyncio.sleep(delay)
 
     async def _restore(self, source: Source) -> None:
         self._server = await source.identity()
@@ -175,11 +203,12 @@ class _Bridge:
         except OpenCodeError:
             return False
 
-    async def _watch_connection(self, source: Source, notifier: Notifier) -> None:
+    async def _watch_connection(self, notifier: Notifier) -> None:
         absence = Absence(self._options.lost_after)
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            is_lost = absence.observe(source.health().connected, time.monotonic())
+            connected = self._source is not None and self._source.health().connected
+            is_lost = absence.observe(connected, time.monotonic())
             if is_lost is not None:
                 log.warning(line("lost" if is_lost else "back", url=self._where.url))
                 notifier.lost() if is_lost else notifier.found()

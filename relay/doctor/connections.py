@@ -28,7 +28,7 @@ DEADLINE = aiohttp.ClientTimeout(total=10.0)
 
 OPENCODE_REMEDIES: dict[type[BridgeError], str] = {
     OptionError: "give the right --opencode-url",
-    Refused: "give OpenCode's password by --password or OPENCODE_SERVER_PASSWORD",
+    Refused: "give OpenCode's password by --password, OPENCODE_PASSWORD or OPENCODE_SERVER_PASSWORD",
     Unreachable: "start it (opencode serve), or say where it listens by --opencode-url",
     NotOpenCode: "something else listens there: give the right --opencode-url",
 }

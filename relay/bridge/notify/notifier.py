@@ -103,6 +103,10 @@ class Notifier:
             "bridge-text", self._send_with_text, bound=BOUND, dropped=_log_overflow
         )
 
+    def follow(self, source: Source) -> None:
+        """From now on this source says what the sessions are called and what they do."""
+        self._source = source
+
     def notify(self, change: Change) -> None:
         """Take in a change. Returns at once."""
         held = self._held.cancel(change.session_id)

@@ -111,7 +111,8 @@ class Source(Protocol):
     async def run(self, notify: Callable[[Change], None], alive: Callable[[], None]) -> None:
         """Report changes, in order for each session, until cancelled; also those missed while the stream was cut.
 
-        `alive` is called every few seconds while events come in. Both callbacks return at once.
+        `alive` is called every few seconds while events come in. Both callbacks return at once. Raises OtherGeneration if
+        the server was updated in its place.
         """
 
     async def close(self, drain_seconds: float) -> None:

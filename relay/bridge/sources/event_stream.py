@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import aiohttp
 
 from relay.backoff import Backoff
-from relay.bridge.errors import OpenCodeError, Unreachable
+from relay.bridge.errors import OpenCodeError, OtherGeneration, Unreachable
 from relay.bridge.sources.wire import Malformed, Splitter
 from relay.log import line
 
@@ -53,7 +53,10 @@ class EventStream(Generic[E]):
         """When OpenCode sent a byte last, heartbeats included; UNIX seconds."""
 
     async def events(self) -> AsyncIterator[E]:
-        """Every event. Never ends; while OpenCode is away it waits and tries again."""
+        """Every event. Never ends; while OpenCode is away it waits and tries again.
+
+        Raises OtherGeneration if the server was updated in its place.
+        """
         failures = 0
         while True:
             try:
@@ -61,6 +64,8 @@ class EventStream(Generic[E]):
                     failures = 0
                     yield event
                 raise Unreachable(f"{self._url} ended the stream of events")
+            except OtherGeneration:
+                raise
             except OpenCodeError as error:
                 failures += 1
                 delay = self._backoff.delay(failures, self._random)

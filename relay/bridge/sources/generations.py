@@ -21,7 +21,7 @@ class Health(Wire, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What a server is called that says this of itself at `route`; `remedy`: what to do if it cannot be read."""
+    """What a server is called that says this of itself at `route`; `remedy`: what to do if it cannot be read, else ""."""
 
     name: str
     route: str
@@ -29,23 +29,28 @@ class Generation:
     remedy: str = ""
 
 
+def _is_released(health: Health) -> bool:
+    return (health.version or "").startswith("2.")
+
+
 def _is_second(health: Health) -> bool:
-    return (health.version or "").startswith(("2.", "0.0.0-"))  # betas are 0.0.0-next-...
+    return _is_released(health) or (health.version or "").startswith("0.0.0-")  # betas are 0.0.0-next-...
 
 
 def _is_first(health: Health) -> bool:
     return health.healthy is not None and not _is_second(health)
 
 
-OPENCODE_1 = "OpenCode 1"
-FIRST_INSTEAD = (
-    "start OpenCode 1 (npm install -g opencode-ai@1.18.33, then opencode serve) and give its --opencode-url"
-)
+OPENCODE_1, OPENCODE_2 = "OpenCode 1", "OpenCode 2"
+EARLY = "an early OpenCode 2"
+UPDATE = "update it to 2.0.6 or later (opencode upgrade)"
 
 GENERATIONS = (
-    Generation("OpenCode 2", "/api/info", _is_second, FIRST_INSTEAD),
+    Generation(OPENCODE_2, "/api/info", _is_released),
+    Generation(EARLY, "/api/info", _is_second, UPDATE),
     Generation(OPENCODE_1, "/global/health", _is_first),
-    Generation("an early OpenCode 2", "/api/health", _is_second, FIRST_INSTEAD),
+    Generation(EARLY, "/api/status", _is_second, UPDATE),  # 2.0.4 and 2.0.5
+    Generation(EARLY, "/api/health", _is_second, UPDATE),
 )
 """In the order in which they are asked for: `/api/health` is answered by both generations."""
 
@@ -60,7 +65,7 @@ async def recognise(server: Server) -> tuple[Generation, str]:
         try:
             health = await server.get(generation.route, Health)
         except Refused as error:
-            raise Refused(f"{error}; OpenCode 2 always wants one, and this bridge cannot read it") from None
+            raise Refused(f"{error}; OpenCode 2 always wants one, and its user is opencode") from None
         except (NotFound, NotOpenCode, Unreachable) as error:
             errors.append(error)
             continue
@@ -73,8 +78,16 @@ async def recognise(server: Server) -> tuple[Generation, str]:
 
 def other_generation(server: Server, generation: Generation, version: str) -> OtherGeneration:
     """Why a server of this generation cannot be read, and what to do."""
-    what = f"{server.url} is {generation.name} ({version}), and this bridge reads {OPENCODE_1}"
+    what = f"{server.url} is {generation.name} ({version}), and this bridge reads {OPENCODE_1} and 2.0.6 or later"
     return OtherGeneration(what, generation.remedy)
+
+
+async def version_of(server: Server, expected: str) -> str:
+    """The version of a server that is to be of this generation; raises OtherGeneration if it was updated in its place."""
+    generation, version = await recognise(server)
+    if generation.name != expected:
+        raise other_generation(server, generation, version)
+    return version
 
 
 def _unrecognised(server: Server, errors: list[OpenCodeError]) -> NotOpenCode:

@@ -83,7 +83,7 @@ class Server:
 STATUS_ERRORS: dict[int, type[OpenCodeError]] = {401: Refused, 403: Refused, 404: NotFound}
 
 STATUS_TEXTS: dict[type[OpenCodeError], str] = {
-    Refused: "{where} answered {status}: OpenCode wants another username or password (OPENCODE_SERVER_PASSWORD)",
+    Refused: "{where} answered {status}: OpenCode wants another username or password (OPENCODE_PASSWORD, OPENCODE_SERVER_PASSWORD)",
     NotFound: "{where} answered {status}: not found",
 }
 

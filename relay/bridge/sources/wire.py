@@ -7,6 +7,7 @@ of hundreds of kilobytes (edit diffs, tool output). The other fields, comments a
 understood all the same: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 """
 
+import re
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -54,6 +55,31 @@ def _decode_repaired(text: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(repaired(text), type=kind)
     except (ValueError, RecursionError) as error:
         raise Malformed(str(error)) from None
+
+
+ID_TIME = re.compile(r"[a-z]+_([0-9a-f]{12})")
+"""How OpenCode's ids begin: after the kind the low 48 bits of (UNIX milliseconds * 4096 + a counter). Observed on 1.18 and on
+the second generation's beta."""
+ID_TURN_MS = 1 << 36
+"""The milliseconds in an id begin again after these, which is two years."""
+
+
+def ms_apart(earlier_id: str, later_id: str) -> int | None:
+    """Milliseconds between the making of two ids by OpenCode's own clock; None if they are not ids of OpenCode."""
+    earlier, later = ID_TIME.match(earlier_id), ID_TIME.match(later_id)
+    if earlier is None or later is None:
+        return None
+    apart = (int(later[1], 16) >> 12) - (int(earlier[1], 16) >> 12)
+    return (apart + ID_TURN_MS // 2) % ID_TURN_MS - ID_TURN_MS // 2
+
+
+def id_ms(event_id: str | None, near_ms: float) -> float | None:
+    """When OpenCode made an id, by its own clock, in UNIX milliseconds; `near_ms` is less than a year from it."""
+    made = ID_TIME.match(event_id or "")
+    if made is None:
+        return None
+    ahead = ((int(made[1], 16) >> 12) - int(near_ms) + ID_TURN_MS // 2) % ID_TURN_MS - ID_TURN_MS // 2
+    return float(int(near_ms) + ahead)
 
 
 BOM = b"\xef\xbb\xbf"

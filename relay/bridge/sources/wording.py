@@ -9,11 +9,11 @@ to a shorter line, never to a lost alert.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
 from relay.bridge.notify.redact import redact
 from relay.bridge.notify.text import MAX_CARD, sentence
+from relay.bridge.sources.doing import relative
 from relay.text import cut
 
 
@@ -74,7 +74,7 @@ def _sentence(asked: Permission) -> str:
     if asked.action not in SENTENCES:
         return _tool(asked)
     pattern, keys = SENTENCES[asked.action]
-    what = _relative(
+    what = relative(
         _first(asked, keys) or _listed(asked.resources, "; " if asked.action == "shell" else ", "),
         asked.directory,
     )
@@ -88,7 +88,7 @@ def _edit(asked: Permission) -> str:
     ]
     names = list(filter(None, files)) or [_first(asked, ("filepath", "filePath", "path"))]
     names = list(filter(None, names)) or [one for one in asked.resources if one != "*"]
-    return _joined("edit", ", ".join(_relative(name, asked.directory) for name in names))
+    return _joined("edit", ", ".join(relative(name, asked.directory) for name in names))
 
 
 def _outside(asked: Permission) -> str:
@@ -159,13 +159,6 @@ def _items(value: Any) -> Sequence[Any]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _relative(words: str, directory: str | None) -> str:
-    """A path inside the session's directory without that directory; everything else as it is."""
-    if not directory or not words.startswith("/") or not PurePosixPath(words).is_relative_to(directory):
-        return words
-    return str(PurePosixPath(words).relative_to(directory))
 
 
 # Questions.

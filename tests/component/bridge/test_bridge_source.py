@@ -13,7 +13,7 @@ from aiohttp import web
 from component.bridge.fake_opencode import FakeOpenCode, hang
 from loopback_server import LoopbackServer
 from relay.bridge.address import address
-from relay.bridge.errors import NotOpenCode, Refused, Unreachable
+from relay.bridge.errors import NotOpenCode, OtherGeneration, Refused, Unreachable
 from relay.bridge.notify.source import Change, Source
 from relay.bridge.run import wait_for_source
 from relay.bridge.sources.opencode1.source import OpenCode1
@@ -44,9 +44,10 @@ PAGE: dict[str, Any] = {}
 HEALTHY = {"healthy": True}
 OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     # Answers of released and of early OpenCode 2, as their clients' tests have them.
-    "2.0.6 and later": (PAGE | {"/api/info": {"version": "2.0.22", "pid": 7, "urls": []}}, r"is OpenCode 2 \(2.0.22\).*opencode-ai@1.18"),
-    "a beta": ({"/api/health": HEALTHY | {"version": "0.0.0-next-202608070013"}, "*": 404}, "is an early OpenCode 2"),
-    "2.0.3": (PAGE | {"/api/health": HEALTHY | {"version": "2.0.3"}}, r"is an early OpenCode 2 \(2.0.3\)"),
+    "a beta": ({"/api/health": HEALTHY | {"version": "0.0.0-next-202608070013"}, "*": 404}, "is an early OpenCode 2 .*update it to 2.0.6 or later"),
+    "a beta with /api/info": (PAGE | {"/api/info": {"version": "0.0.0-next-202609170000"}}, "is an early OpenCode 2"),
+    "2.0.3": (PAGE | {"/api/health": HEALTHY | {"version": "2.0.3"}}, r"is an early OpenCode 2 \(2.0.3\).*update it"),
+    "2.0.4": (PAGE | {"/api/status": {"version": "2.0.4"}}, r"is an early OpenCode 2 \(2.0.4\)"),
     "a web page": (PAGE, "not as OpenCode .*answered text/html instead of application/json"),
     "another service": ({"*": 404}, "something answers at .*, but not as OpenCode: give"),
     "another service in JSON": ({"*": {"status": "up", "version": "7"}}, "not as OpenCode: give"),
@@ -99,7 +100,14 @@ class TestProbe:
                 await find_source(http, address(server.url))
         finally:
             await server.stop()
-        assert str(raised.value).count("--opencode-url") == 1
+        assert (
+            str(raised.value).count(
+                "--opencode-url"
+                if "not as OpenCode" in words or "something answers" in words
+                else "opencode upgrade"
+            )
+            == 1
+        )
 
     async def test_a_second_generation_that_starts_is_waited_for(self, http: aiohttp.ClientSession) -> None:
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -114,8 +122,8 @@ class TestProbe:
         finally:
             await server.stop()
 
-    async def test_a_server_that_is_updated_in_its_place_is_named_at_the_next_connection(
-        self, fake_opencode: FakeOpenCode, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+    async def test_a_server_that_is_updated_in_its_place_ends_its_source(
+        self, fake_opencode: FakeOpenCode, http: aiohttp.ClientSession
     ) -> None:
         source = await find_source(http, address(fake_opencode.url))
         task = asyncio.create_task(source.run(lambda _: None, lambda: None))
@@ -123,9 +131,9 @@ class TestProbe:
             await eventually(lambda: fake_opencode.streams)
             fake_opencode.info = {"version": "2.1.2", "pid": 1, "urls": [], "paths": {}}
             fake_opencode.cut()
-            await eventually(lambda: "is OpenCode 2 (2.1.2)" in caplog.text)
+            with pytest.raises(OtherGeneration, match=r"is OpenCode 2 \(2.1.2\)"):
+                await task
         finally:
-            task.cancel()
             await source.close(0)
 
     async def test_waiting_slows_down_and_is_announced_once(

@@ -169,8 +169,14 @@ class TestNeighbours:
     async def test_the_second_generation_is_named_with_what_to_do(self) -> None:
         async with self.server(lambda _: web.json_response({"version": "2.1.2", "pid": 1})) as url:
             found = await self.found("opencode", opencode_url=url)
-        assert found.said == f"{url} is OpenCode 2 (2.1.2), and this bridge reads OpenCode 1"
-        assert "opencode-ai@1.18.33" in found.remedy
+            assert (found.result, found.said) == ("ok", f"{url} is OpenCode 2.1.2")
+        async with self.server(lambda _: web.json_response({"version": "0.0.0-next-202608070013"})) as url:
+            found = await self.found("opencode", opencode_url=url)
+        assert (
+            found.said
+            == f"{url} is an early OpenCode 2 (0.0.0-next-202608070013), and this bridge reads OpenCode 1 and 2.0.6 or later"
+        )
+        assert "update it to 2.0.6 or later" in found.remedy
 
     async def test_something_else_is_no_opencode_and_no_relay(self) -> None:
         async with self.server(lambda _: web.Response(text="<html>", content_type="text/html")) as url:

@@ -43,6 +43,7 @@ FIRST = "OPENCODE_EXPERIMENTAL_PUSH_"
         (["--secret-file", "/x/y"], {}, "secret_file", Path("/x/y")),
         ([], {"OPENCODE_SERVER_USERNAME": "me", "OPENCODE_SERVER_PASSWORD": "p"}, "username", "me"),
         ([], {"OPENCODE_SERVER_PASSWORD": "p"}, "password", "p"),
+        ([], {"OPENCODE_PASSWORD": "q", "OPENCODE_SERVER_PASSWORD": "p"}, "password", "q"),  # as OpenCode 2 itself
         (["--password", "q"], {"OPENCODE_SERVER_PASSWORD": "p"}, "password", "q"),
         (["--permission-delay", "0.5"], {}, "permission_delay", 0.5),
         ([], {}, "retry_alert", 300.0),

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.sources.opencode1.wire import ID_TURN_MS, Event, Health, id_ms, ms_apart, parse, properties
-from relay.bridge.sources.wire import BOM, Malformed, Splitter, decode
+from relay.bridge.sources.opencode1.wire import Event, Health, parse, properties
+from relay.bridge.sources.wire import BOM, ID_TURN_MS, Malformed, Splitter, decode, id_ms, ms_apart
 
 
 def split(*chunks: bytes) -> list[bytes]:

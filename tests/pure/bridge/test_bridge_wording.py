@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relay.bridge.sources.doing import last_line, retry_info
 from relay.bridge.sources.opencode1 import session as wording
 from relay.bridge.sources.opencode1.wire import PartUpdated, PendingRequest, SessionError, StatusChanged
 from relay.bridge.sources.wire import details
@@ -122,17 +123,17 @@ def test_what_a_tool_does(state: Any, line: str) -> None:
     ],
 )
 def test_the_last_line_of_a_text(text: str, line: str) -> None:
-    assert wording.last_line(text) == line
+    assert last_line(text) == line
 
 
 def test_why_and_when_it_is_tried_again() -> None:
     properties = b'{"status":{"type":"retry","attempt":2,"message":"Rate limit at http://x","next":8000}}'
     status = details(properties, StatusChanged).status
     assert wording.retry_words(status) == "Rate limit at [address]"
-    assert wording.retry_info(status.attempt, status.next, 0.0) == "Retry 2 in 8s"
-    assert wording.retry_info(2, 8000, 7001.0) == "Retry 2 in 1s"
-    assert wording.retry_info(2, 8000, 9999.0) == "Retry 2 in 0s"
-    assert wording.retry_info(3, None, 0.0) == "Retry 3"
+    assert retry_info(status.attempt, status.next, 0.0) == "Retry 2 in 8s"
+    assert retry_info(2, 8000, 7001.0) == "Retry 2 in 1s"
+    assert retry_info(2, 8000, 9999.0) == "Retry 2 in 0s"
+    assert retry_info(3, None, 0.0) == "Retry 3"
 
 
 @settings(deadline=None, max_examples=60)

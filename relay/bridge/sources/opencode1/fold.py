@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from relay import contract
 from relay.bridge.notify.source import Change
+from relay.bridge.sources.doing import last_line
 from relay.bridge.sources.opencode1.runs import Runs
 from relay.bridge.sources.opencode1.session import (
     STARTING,
@@ -20,7 +21,6 @@ from relay.bridge.sources.opencode1.session import (
     background_child,
     error_words,
     is_by_hand,
-    last_line,
     tool_line,
 )
 from relay.bridge.sources.opencode1.wire import (

@@ -20,8 +20,9 @@ from relay.bridge.sources.opencode1.session import (
     retry_words,
     step,
 )
-from relay.bridge.sources.opencode1.wire import PendingRequest, RetryStatus, SessionError, Tool, ms_apart
+from relay.bridge.sources.opencode1.wire import PendingRequest, RetryStatus, SessionError, Tool
 from relay.bridge.sources.session_tree import SessionTree, remember
+from relay.bridge.sources.wire import ms_apart
 
 MAX_SESSIONS = 4096
 """So many sessions, deleted ids and request ids are remembered; of the sessions, idle ones are forgotten first."""

@@ -6,17 +6,14 @@ error; an unknown model gives a second error after the idle; ContextOverflowErro
 turn goes on; an error or an abort is over for good unless a new step begins.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from relay import contract
-from relay.bridge.notify import said
-from relay.bridge.notify.redact import redact, redact_addresses
 from relay.bridge.notify.source import Retry
-from relay.bridge.notify.text import card_title, duration, fit
+from relay.bridge.notify.text import card_title, fit
+from relay.bridge.sources.doing import error_line, retry_info, tool_words
 from relay.bridge.sources.opencode1.wire import Info, PendingRequest, RetryStatus, SessionError, Tool
 from relay.bridge.sources.session_tree import TreeSession
 from relay.bridge.sources.wording import (
@@ -182,12 +179,6 @@ class Session(TreeSession):
 # sends no titles for them, only types, metadata and inputs (observed on 1.18), and those change between releases: what
 # cannot be read leads to a shorter line, never to a lost alert.
 
-INPUT_KEYS = ("command", "filePath", "path", "url", "pattern", "query", "description", "name")
-"""The fields of a tool's input that say what it works on, the most telling first."""
-
-_BODY_STARTS = ('{"', "<html", "<!doctype", "<HTML", "<!DOCTYPE")
-"""Where a provider's answer begins inside of an error's message."""
-
 
 def request_words(
     asking: PendingRequest, directory: str | None, arguments: Mapping[str, Any] | None = None
@@ -222,7 +213,7 @@ def _label(option: Any) -> str:
 
 def error_words(failing: SessionError) -> str:
     """The error's own words: its first line, without addresses, credentials and the provider's answer; may be empty."""
-    return _words_of_error(_words(failing.error.data.get("message")))
+    return error_line(_words(failing.error.data.get("message")))
 
 
 def has_stack(failing: SessionError) -> bool:
@@ -230,18 +221,9 @@ def has_stack(failing: SessionError) -> bool:
     return "\n    at " in _words(failing.error.data.get("message"))
 
 
-def _words_of_error(message: str) -> str:
-    message = _message_in_json(message.strip()) or message
-    ends = [at for start in _BODY_STARTS if (at := message.find(start)) >= 0]
-    line = message[: min(ends, default=None)].strip().partition("\n")[0]
-    return redact_addresses(line).strip(" :-")
-
-
 def tool_line(tool: Tool, directory: str | None) -> str:
     """What a tool does, as in "bash: npm test"; "" while that is not known yet."""
-    words = next((text for key in INPUT_KEYS if (text := _words(tool.state.input.get(key)))), "")
-    words = words or _words(tool.state.title)
-    return redact(_joined(tool.tool, _relative(words, directory))) if words else ""
+    return tool_words(tool.tool, tool.state.input, tool.state.title or "", directory)
 
 
 DONE = "Done"
@@ -266,45 +248,10 @@ def background_child(tool: Tool) -> str:
     return _words(metadata.get("sessionId"))
 
 
-def last_line(text: str) -> str:
-    """The last line of the assistant's text that says something."""
-    return redact(said.last_line(text))
-
-
 def retry_words(status: RetryStatus) -> str:
     """Why OpenCode tries again; may be empty."""
-    return _words_of_error(status.message)
-
-
-def retry_info(attempt: int, next_ms: float | None, now_ms: float) -> str:
-    """ "Retry 2 in 8s", "Retry 1 in 2 h"; without a known time "Retry 2"."""
-    if next_ms is None:
-        return f"Retry {attempt}"
-    return f"Retry {attempt} in {duration((next_ms - now_ms) / 1000)}"
+    return error_line(status.message)
 
 
 def _words(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _joined(name: str, what: str) -> str:
-    return ": ".join(filter(None, (name, what)))
-
-
-def _relative(words: str, directory: str | None) -> str:
-    """A path inside the session's directory without that directory; everything else as it is."""
-    if not directory or not words.startswith("/") or not PurePosixPath(words).is_relative_to(directory):
-        return words
-    return str(PurePosixPath(words).relative_to(directory))
-
-
-def _message_in_json(message: str) -> str:
-    """The message inside of a provider's JSON answer, which OpenCode sometimes gives as the error's message."""
-    if not message.startswith("{"):
-        return ""
-    try:
-        said = json.loads(message)
-    except (ValueError, RecursionError):
-        return ""
-    inner = said.get("error", said)
-    return _words(inner.get("message") if isinstance(inner, dict) else inner)

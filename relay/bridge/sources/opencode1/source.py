@@ -13,13 +13,14 @@ from relay.bridge.errors import NotFound, OpenCodeError
 from relay.bridge.keyed import KeyedQueue
 from relay.bridge.notify.source import Change, Known, SourceHealth
 from relay.bridge.sources.event_stream import EventStream
-from relay.bridge.sources.generations import OPENCODE_1, other_generation, recognise
+from relay.bridge.sources.generations import OPENCODE_1, version_of
 from relay.bridge.sources.opencode1.catch_up import CatchUp
 from relay.bridge.sources.opencode1.client import OpenCode
 from relay.bridge.sources.opencode1.fold import Sessions
 from relay.bridge.sources.opencode1.resync import Resync
 from relay.bridge.sources.opencode1.runs import Runs
-from relay.bridge.sources.opencode1.wire import Event, id_ms, parse, properties
+from relay.bridge.sources.opencode1.wire import Event, parse, properties
+from relay.bridge.sources.wire import id_ms
 from relay.contract import ContentState
 from relay.log import line
 
@@ -31,14 +32,13 @@ BOUND = 1000
 
 def event_stream(opencode: OpenCode, read_deadline: float, **options: Any) -> EventStream[Event]:
     """GET /global/event, without the `sync` twins; silence longer than `read_deadline` seconds ends a connection."""
-
-    async def version() -> str:
-        generation, version = await recognise(opencode)
-        if generation.name != OPENCODE_1:  # it was updated at its place
-            raise other_generation(opencode, generation, version)
-        return version
-
-    return EventStream(opencode.url, version, lambda: opencode.global_events(read_deadline), parse, **options)
+    return EventStream(
+        opencode.url,
+        lambda: version_of(opencode, OPENCODE_1),
+        lambda: opencode.global_events(read_deadline),
+        parse,
+        **options,
+    )
 
 
 class OpenCode1:

@@ -3,7 +3,6 @@
 Source: the `/doc` route of the server (https://opencode.ai/docs/server), observed on 1.18.
 """
 
-import re
 from typing import Any
 
 from msgspec import Raw
@@ -210,30 +209,6 @@ class Health(Wire, frozen=True, kw_only=True):
 
     healthy: bool
     version: str = "unknown"
-
-
-ID_TIME = re.compile(r"[a-z]+_([0-9a-f]{12})")
-"""How OpenCode's ids begin: after the kind the low 48 bits of (UNIX milliseconds * 4096 + a counter). Observed on 1.18."""
-ID_TURN_MS = 1 << 36
-"""The milliseconds in an id begin again after these, which is two years."""
-
-
-def ms_apart(earlier_id: str, later_id: str) -> int | None:
-    """Milliseconds between the making of two ids by OpenCode's own clock; None if they are not ids of OpenCode."""
-    earlier, later = ID_TIME.match(earlier_id), ID_TIME.match(later_id)
-    if earlier is None or later is None:
-        return None
-    apart = (int(later[1], 16) >> 12) - (int(earlier[1], 16) >> 12)
-    return (apart + ID_TURN_MS // 2) % ID_TURN_MS - ID_TURN_MS // 2
-
-
-def id_ms(event_id: str | None, near_ms: float) -> float | None:
-    """When OpenCode made an id, by its own clock, in UNIX milliseconds; `near_ms` is less than a year from it."""
-    made = ID_TIME.match(event_id or "")
-    if made is None:
-        return None
-    ahead = ((int(made[1], 16) >> 12) - int(near_ms) + ID_TURN_MS // 2) % ID_TURN_MS - ID_TURN_MS // 2
-    return float(int(near_ms) + ahead)
 
 
 def parse(data: bytes) -> Event | None:

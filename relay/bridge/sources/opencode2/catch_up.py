@@ -1,17 +1,23 @@
 """What happened while the stream was cut, or while no bridge ran: the sessions compared with a server's answers. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from relay.bridge.notify.source import Change
+from relay.bridge.notify.source import Change, Retry
+from relay.bridge.sources.doing import last_line
 from relay.bridge.sources.opencode2.runs import Runs
-from relay.bridge.sources.opencode2.session import End, Retry
+from relay.bridge.sources.opencode2.session import End
 from relay.bridge.sources.opencode2.wire import Failure, Info, Message
-from relay.bridge.sources.opencode2.wording import failure_words, last_line
+from relay.bridge.sources.opencode2.wording import failure_words
 
 OUTCOMES: dict[str, End] = {"succeeded": "succeeded", "failed": "failed", "interrupted": "user"}
 UNFINISHED = (None, "tool-calls", "unknown")
 """How an assistant's message ends that waits for a step which never came."""
+
+MAX_ENDS = 100
+"""Sessions of which it is known when they ended; as many as are asked for after a gap."""
+SAME_END_MS = 1000
+"""An end's event and the session's `time.idle` are of one moment; a turn that was missed takes longer (assumed)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,7 @@ class OpenRequest:
     session_id: str
     request_id: str
     words: str
+    brief: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,37 @@ class CatchUp:
 
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
+        self._ends: dict[str, float] = {}  # the one that was told last is last
+
+    def known_ends(self) -> dict[str, float]:
+        """When the sessions ended whose end is known, by the server's clock (UNIX milliseconds)."""
+        return dict(self._ends)
+
+    def restore_ends(self, ends: Mapping[str, float]) -> None:
+        """What an earlier bridge knew of that."""
+        self._ends = dict(ends)
+
+    def know_end(self, session_id: str, at_ms: float | None) -> None:
+        """A turn of a session ended then, and that was reported if it had to be."""
+        session = self._runs.tree.get(session_id)
+        if at_ms is None or (session and session.parent_id):
+            return
+        self._ends.pop(session_id, None)
+        self._ends[session_id] = at_ms
+        if len(self._ends) > MAX_ENDS:
+            del self._ends[next(iter(self._ends))]
+
+    def missed(self, info: Info, since_ms: float) -> bool:
+        """Whether the newest end of a session is none that is known. Until `since_ms` all was known."""
+        if info.time.idle is None:
+            return False
+        known = self._ends.get(info.id)
+        if known is None:
+            return info.time.idle >= since_ms
+        later = info.time.idle - known
+        return (
+            later if known <= since_ms else abs(later)
+        ) > SAME_END_MS  # else the server's clock was set back
 
     def mark(self) -> int:
         """How much has happened: whatever happens later is not in an answer that was asked for before."""
@@ -109,16 +147,16 @@ class CatchUp:
             changes += self._active(session_id, mark)
         ended: list[str] = []
         for session_id, session in self._runs.tree:
+            changes += self._answered(session_id, snapshot, mark)
             if session_id in snapshot.active or (session.touched > mark and not session.unobserved):
                 continue
-            changes += self._answered(session_id, snapshot, mark)
             if session.parent_id is not None:
                 session.running = session.unobserved = False
             elif session.running or session.executing or session.unobserved:
                 ended.append(session_id)
             session.executing = False
         for one in snapshot.requests:
-            changes += self._runs.ask(one.session_id, one.request_id, one.words)
+            changes += self._runs.ask(one.session_id, one.request_id, one.words, one.brief)
         return changes, [one for one in ended if not self._runs.child_works(one)]
 
     def ended(
@@ -126,30 +164,30 @@ class CatchUp:
     ) -> list[Change]:
         """What the transcript of a session that is idle says about its end, unless that was reported before.
 
-        Of a session that was not known to run, only an end after `since_ms` (UNIX milliseconds) counts.
+        Of a session that was not known to run, only an end counts that was `missed`.
         """
         session = self._runs.tree.session(session_id)
         if session.executing or (session.touched > mark and not session.unobserved):
             return []
         known, session.unobserved = session.running or session.unobserved, False
         turn = last_turn(messages, info.outcome)
-        ended_ms = info.time.idle or (messages[0].time.completed if messages else None) or 0
         reported = turn is None or turn.message_id == session.ended_id
-        if not session.running and (reported or (not known and ended_ms < since_ms)):
+        if not session.running and (reported or not (known or self.missed(info, since_ms))):
             return []
         return self._end(session_id, turn, reported=reported)
 
-    def note(self, session_id: str, messages: Sequence[Message]) -> None:
+    def note(self, session_id: str, messages: Sequence[Message]) -> list[Change]:
         """The transcript of a session that executes: its newest message names its end, its retry is shown."""
         session = self._runs.tree.session(session_id)
         newest = next((one for one in messages if one.type in ("user", "assistant")), None)
         if newest is None:
-            return
+            return []
         session.newest_id = max(session.newest_id, newest.id)
-        if newest.retry and session.retry is None:
-            session.retry = Retry(newest.retry.attempt, newest.retry.at, failure_words(newest.retry.error))
+        if (again := newest.retry) and session.retry is None:
+            self._runs.wait(session_id, Retry(again.attempt, again.at, failure_words(again.error)))
         said = "\n".join(one.text for one in newest.content if one.type == "text")
         session.doing = last_line(said) or session.doing
+        return self._runs.progress(session_id, self._runs.fresh_id())
 
     def _active(self, session_id: str, mark: int) -> list[Change]:
         session = self._runs.tree.session(session_id)

@@ -2,26 +2,25 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
 from urllib.parse import quote
 
 import aiohttp
 
-from relay.bridge.errors import NotFound
-from relay.bridge.sources.http import Server
+from relay.bridge.sources.http import Server, segment
 from relay.bridge.sources.opencode2.wire import (
     ActiveAnswer,
     Form,
-    FormsAnswer,
     Info,
+    ListAnswer,
     Location,
     Message,
-    MessagesAnswer,
     PermissionRequest,
-    PermissionsAnswer,
-    ServerInfo,
     SessionAnswer,
-    SessionsAnswer,
 )
+from relay.bridge.sources.wire import details
+
+T = TypeVar("T")
 
 MESSAGES = 20
 """So many of the newest messages are searched for a text or an end."""
@@ -30,17 +29,14 @@ MESSAGES = 20
 class OpenCode(Server):
     """Asks one OpenCode server. Every method raises an OpenCodeError if it gets no proper answer in time."""
 
-    async def info(self) -> ServerInfo:
-        """GET /api/info: its version, and the process that answers."""
-        return await self.get("/api/info", ServerInfo)
-
     async def session(self, session_id: str) -> Info:
         """GET /api/session/:id."""
-        return (await self.get(f"/api/session/{quote(session_id, safe='')}", SessionAnswer)).data
+        return (await self.get(f"/api/session/{segment(session_id)}", SessionAnswer)).data
 
     async def recent_sessions(self, limit: int) -> list[Info]:
         """GET /api/session: the root sessions of all directories, last updated first."""
-        return (await self.get(f"/api/session?parentID=null&limit={limit}", SessionsAnswer)).data
+        infos = await self._list(f"/api/session?parentID=null&limit={limit}", Info)
+        return [info for info in infos if info.id]
 
     async def active(self) -> frozenset[str]:
         """GET /api/session/active: the sessions that execute now, children too, whatever they wait for."""
@@ -48,8 +44,8 @@ class OpenCode(Server):
 
     async def messages(self, session_id: str, limit: int = MESSAGES) -> list[Message]:
         """GET /api/session/:id/message: the newest `limit` messages, newest first."""
-        path = f"/api/session/{quote(session_id, safe='')}/message?limit={limit}&order=desc"
-        return (await self.get(path, MessagesAnswer)).data
+        path = f"/api/session/{segment(session_id)}/message?limit={limit}&order=desc"
+        return await self._list(path, Message)
 
     async def loaded_directories(self) -> list[str]:
         """GET /api/debug/location: the folders that are loaded; only these can have open requests."""
@@ -59,14 +55,11 @@ class OpenCode(Server):
 
     async def permissions(self, directory: str) -> list[PermissionRequest]:
         """GET /api/permission/request: the open ones of a folder."""
-        return (await self.get(f"/api/permission/request{_in(directory)}", PermissionsAnswer)).data
+        return await self._list(f"/api/permission/request{_in(directory)}", PermissionRequest)
 
     async def forms(self, directory: str) -> list[Form]:
-        """GET /api/form: the open ones of a folder; the releases before 2.0.4 have them elsewhere."""
-        try:
-            return (await self.get(f"/api/form{_in(directory)}", FormsAnswer)).data
-        except NotFound:
-            return (await self.get(f"/api/form/request{_in(directory)}", FormsAnswer)).data
+        """GET /api/form: the open ones of a folder."""
+        return await self._list(f"/api/form{_in(directory)}", Form)
 
     async def newest_text(self, session_id: str, last_id: str) -> str:
         """What the assistant said last in the run that ended with the message `last_id`; "" if it said nothing."""
@@ -75,6 +68,9 @@ class OpenCode(Server):
     def events(self, read_deadline: float) -> AbstractAsyncContextManager[aiohttp.StreamReader]:
         """GET /api/event: the bytes of the stream."""
         return self.stream("/api/event", read_deadline)
+
+    async def _list(self, path: str, kind: type[T]) -> list[T]:
+        return [details(one, kind) for one in (await self.get(path, ListAnswer)).data]
 
 
 def newest_text(messages: Sequence[Message], last_id: str = "") -> str:

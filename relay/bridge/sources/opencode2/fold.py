@@ -6,16 +6,13 @@ reaches the user under the root session, because that is the one the app can ope
 
 from collections import Counter
 from collections.abc import Callable
+from typing import TypeVar
 
 from relay import contract
-from relay.bridge.notify.source import Change
+from relay.bridge.notify.source import Change, Retry
+from relay.bridge.sources.doing import last_line, tool_words
 from relay.bridge.sources.opencode2.runs import Runs
-from relay.bridge.sources.opencode2.session import (
-    COMPACTING,
-    THINKING,
-    End,
-    Retry,
-)
+from relay.bridge.sources.opencode2.session import COMPACTING, THINKING, End
 from relay.bridge.sources.opencode2.wire import (
     Data,
     Described,
@@ -33,17 +30,15 @@ from relay.bridge.sources.opencode2.wire import (
     ToolCalled,
     data_of,
 )
-from relay.bridge.sources.opencode2.wording import (
-    failure_words,
-    form_words,
-    last_line,
-    permission_words,
-    tool_words,
-)
+from relay.bridge.sources.opencode2.wording import asked_words, failure_words, form_brief, form_words
 from relay.bridge.sources.wire import details
+
+T = TypeVar("T")
 
 MAX_NAMES = 64
 """Tool calls and inbox items of one session whose names are remembered."""
+MAX_PROMPT = 1000
+"""Characters of a prompt that are kept; it may be a whole file."""
 MAX_UNKNOWN = 256
 """Unknown types that are counted one by one."""
 
@@ -66,8 +61,7 @@ class Sessions:
 
     def title(self, session_id: str) -> str | None:
         """The newest title of the session, or what the user said first; None if neither is known."""
-        session = self._tree.get(session_id)
-        return session.shown_title() if session else None
+        return self._tree.title(session_id)
 
     def directory(self, session_id: str) -> str | None:
         """The directory that the session works in, if it is known."""
@@ -77,7 +71,9 @@ class Sessions:
     def state(self, session_id: str, now_ms: float) -> contract.ContentState | None:
         """What the card of a root session shows; None if it does not run."""
         session = self._tree.get(session_id)
-        return session.state(now_ms) if session and session.running else None
+        if session is None or not session.running:
+            return None
+        return session.state(self.title(session_id), self._runs.retry(session_id), now_ms)
 
     def fold(self, event: Event) -> list[Change]:
         """What `event` changes. Types and shapes that are not known change nothing, and are counted."""
@@ -89,9 +85,6 @@ class Sessions:
         session_id = data.session_id
         if session_id and self._tree.deleted(session_id):
             return []
-        if session_id and event.created:
-            session = self._tree.session(session_id)
-            session.seen_ms = max(session.seen_ms, event.created)
         return handle(self, event.id or self._runs.fresh_id(), data, event)
 
     def learn(self, session_id: str, info: Info | Described | None) -> list[Change]:
@@ -99,8 +92,12 @@ class Sessions:
         before = self.title(session_id)
         changes = self._tree.learn(session_id, info)
         if self.title(session_id) != before:
-            changes += self._runs.progress(session_id, self._runs.fresh_id())
+            changes += self._runs.retitled(session_id, self._runs.fresh_id())
         return changes
+
+    def check(self) -> list[Change]:
+        """Call it every few seconds: ends the runs that were suspended and that nothing wakes."""
+        return self._runs.check()
 
     def forget(self, session_id: str) -> list[Change]:
         """The server says that it does not know the session: it was deleted."""
@@ -128,7 +125,7 @@ class Sessions:
         session = self._tree.session(session_id)
         session.title = said.title or session.title
         session.directory = said.directory or session.directory
-        return self._runs.progress(session_id, self._runs.fresh_id())
+        return self._runs.retitled(session_id, self._runs.fresh_id())
 
     def _on_deleted(self, event_id: str, data: Data, _: Event) -> list[Change]:
         return self._tree.delete(data.session_id, event_id)
@@ -137,11 +134,12 @@ class Sessions:
         enqueued = details(event.data, Enqueued)
         item = enqueued.item or enqueued.input
         session = self._tree.session(data.session_id)
-        _remember_name(session.inbox, data.inbox_id or data.input_id, item.type)
+        _remember(session.inbox, data.inbox_id or data.input_id, item.type)
         if item.type != "user" or session.prompt:
             return []
-        session.prompt = last_line(item.payload.text.strip().partition("\n")[0])
-        return self._runs.progress(data.session_id, event_id) if session.title is None else []
+        before = session.name
+        session.prompt = item.payload.text.strip()[:MAX_PROMPT]
+        return self._runs.progress(data.session_id, event_id) if session.name != before else []
 
     def _on_delivered(self, event_id: str, data: Data, _: Event) -> list[Change]:
         session = self._tree.session(data.session_id)
@@ -192,24 +190,24 @@ class Sessions:
     def _on_text(self, event_id: str, data: Data, event: Event) -> list[Change]:
         session = self._tree.session(data.session_id)
         session.worked = session.executing = True
-        session.last_text = details(event.data, Said).text or session.last_text
-        return self._runs.show(data.session_id, event_id, last_line(session.last_text))
+        return self._runs.show(data.session_id, event_id, last_line(details(event.data, Said).text))
 
     def _on_tool_named(self, _: str, data: Data, event: Event) -> list[Change]:
-        _remember_name(self._tree.session(data.session_id).tools, data.id, details(event.data, Said).name)
+        _remember(self._tree.session(data.session_id).tools, data.id, details(event.data, Said).name)
         return []
 
     def _on_tool(self, event_id: str, data: Data, event: Event) -> list[Change]:
         session = self._tree.session(data.session_id)
         session.worked = session.executing = True
         name = session.tools.pop(data.id, "")
-        words = tool_words(name, details(event.data, ToolCalled).input, session.directory)
+        given = details(event.data, ToolCalled).input
+        _remember(session.calls, data.id, given)
+        words = tool_words(name, given, "", session.directory)
         return self._runs.show(data.session_id, event_id, words)
 
     def _on_retry(self, event_id: str, data: Data, event: Event) -> list[Change]:
         again = details(event.data, Retrying)
-        session = self._tree.session(data.session_id)
-        session.retry = Retry(again.attempt, again.at, failure_words(again.error))
+        self._runs.wait(data.session_id, Retry(again.attempt, again.at, failure_words(again.error)))
         return self._runs.work(data.session_id, event_id)
 
     def _on_compaction(self, event_id: str, data: Data, _: Event) -> list[Change]:
@@ -219,9 +217,11 @@ class Sessions:
         return self._runs.show(data.session_id, event_id, THINKING)
 
     def _on_permission(self, _: str, data: Data, event: Event) -> list[Change]:
-        directory = self.directory(data.session_id) or event.location.directory
-        words = permission_words(details(event.data, PermissionRequest), directory)
-        return self._runs.ask(data.session_id, data.id, words)
+        directory = self.directory(data.session_id) or event.directory
+        asking = details(event.data, PermissionRequest)
+        session = self._tree.get(data.session_id)
+        arguments = session.calls.get(asking.call_id, {}) if session else {}
+        return self._runs.ask(data.session_id, data.id, asked_words(asking, arguments, directory))
 
     def _on_replied(self, _: str, data: Data, event: Event) -> list[Change]:
         declined = details(event.data, Replied).reply == "reject"
@@ -229,7 +229,9 @@ class Sessions:
 
     def _on_form(self, _: str, __: Data, event: Event) -> list[Change]:
         form = details(event.data, FormCreated).form
-        return self._runs.ask(form.session_id, form.id, form_words(form)) if form.of_a_session else []
+        if not form.of_a_session:
+            return []
+        return self._runs.ask(form.session_id, form.id, form_words(form), form_brief(form))
 
     def _on_form_replied(self, _: str, data: Data, __: Event) -> list[Change]:
         return self._answered(data.session_id, data.id, declined=False)
@@ -245,13 +247,13 @@ class Sessions:
     def _on_location_shutdown(self, _: str, __: Data, event: Event) -> list[Change]:
         changes: list[Change] = []
         for session_id, session in self._tree:
-            if session.directory is not None and session.directory == event.location.directory:
+            if session.directory is not None and session.directory == event.directory:
                 for request in list(session.pending):
                     changes += self._runs.answer(session_id, request)
         return changes
 
 
-def _remember_name(names: dict[str, str], key: str, name: str) -> None:
+def _remember(names: dict[str, T], key: str, name: T) -> None:
     if key and name:
         names[key] = name
         if len(names) > MAX_NAMES:

@@ -5,7 +5,6 @@ The stream is subscribed before its first byte (recorded: 80 of 80 events right 
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from random import random as system_random
 
@@ -16,7 +15,7 @@ from relay.bridge.sources.opencode2.catch_up import CatchUp, OpenRequest, Snapsh
 from relay.bridge.sources.opencode2.client import OpenCode
 from relay.bridge.sources.opencode2.fold import Sessions
 from relay.bridge.sources.opencode2.wire import Info
-from relay.bridge.sources.opencode2.wording import form_words, permission_words
+from relay.bridge.sources.opencode2.wording import asked_words, form_brief, form_words
 from relay.log import line
 
 log = logging.getLogger("relay.bridge.sources.opencode2.resync")
@@ -37,7 +36,6 @@ class Resync:
         catch_up: CatchUp,
         act: Callable[[list[Change]], None],
         *,
-        clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         backoff: Backoff = Backoff(),  # noqa: B008  frozen, so sharing it is harmless
         random: Callable[[], float] = system_random,
@@ -46,17 +44,19 @@ class Resync:
         self._sessions = sessions
         self._catch_up = catch_up
         self._act = act
-        self._clock = clock
         self._sleep = sleep
         self._backoff = backoff
         self._random = random
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, since_ms: float, done: Callable[[], None]) -> None:
-        """The stream is connected anew; nothing before `since_ms` (UNIX milliseconds) was missed. Returns at once."""
+    def start(self, since_ms: float, now_ms: float, done: Callable[[], None]) -> None:
+        """The stream is connected anew; nothing before `since_ms` was missed. Returns at once.
+
+        Both times are the server's (UNIX milliseconds), and it may have set its clock back meanwhile.
+        """
         if self._task:
             self._task.cancel()
-        self._task = asyncio.create_task(self._run(since_ms, done), name="bridge-resync")
+        self._task = asyncio.create_task(self._run(min(since_ms, now_ms), now_ms, done), name="bridge-resync")
 
     async def close(self) -> None:
         """Stop."""
@@ -64,11 +64,11 @@ class Resync:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self, since_ms: float, done: Callable[[], None]) -> None:
+    async def _run(self, since_ms: float, now_ms: float, done: Callable[[], None]) -> None:
         attempt = 0
         while True:
             try:
-                await self._catch_up_once(since_ms)
+                await self._catch_up_once(since_ms, now_ms)
             except OpenCodeError as error:
                 attempt += 1
                 delay = self._backoff.delay(attempt, self._random)
@@ -78,28 +78,30 @@ class Resync:
                 break
         done()
 
-    async def _catch_up_once(self, since_ms: float) -> None:
+    async def _catch_up_once(self, since_ms: float, now_ms: float) -> None:
         mark = self._catch_up.mark()
         recent = await self._opencode.recent_sessions(RECENT)
-        snapshot = await self._snapshot(recent)
+        snapshot = await self._snapshot(recent, now_ms)
         for session_id in self._catch_up.unplaced(snapshot):
             await self._place(session_id)
         changes, ended = self._catch_up.resync(snapshot, mark)
         self._act(changes)
         for session_id in snapshot.active:
             await self._note(session_id)
-        missed = [info for info in recent if (info.time.idle or info.time.updated or 0) >= since_ms]
+        missed = [info for info in recent if self._catch_up.missed(info, since_ms)]
         for info in missed:
             self._act(self._sessions.learn(info.id, info))
         idle = [*ended, *(info.id for info in missed)]
         for session_id in dict.fromkeys(one for one in idle if one not in snapshot.active):
             await self._end(session_id, mark, since_ms)
+        for info in reversed(recent):
+            self._catch_up.know_end(info.id, info.time.idle)
 
-    async def _snapshot(self, recent: list[Info]) -> Snapshot:
+    async def _snapshot(self, recent: list[Info], now_ms: float) -> Snapshot:
         active = await self._opencode.active()
         requests: list[OpenRequest] = []
         unanswered: set[str] = set()
-        for directory in await self._directories(recent):
+        for directory in await self._directories(recent, now_ms):
             try:
                 requests += await self._requests(directory)
             except NotFound:
@@ -109,11 +111,11 @@ class Resync:
                 unanswered.add(directory)
         return Snapshot(active, requests, frozenset(unanswered))
 
-    async def _directories(self, recent: list[Info]) -> list[str]:
+    async def _directories(self, recent: list[Info], now_ms: float) -> list[str]:
         try:
             return await self._opencode.loaded_directories()
         except (NotFound, NotOpenCode):  # a route that is called "debug" may go
-            live_ms = self._clock() * 1000 - LIVE_MS
+            live_ms = now_ms - LIVE_MS
             live = [
                 info.directory for info in recent if (info.time.updated or 0) > live_ms and info.directory
             ]
@@ -123,8 +125,12 @@ class Resync:
         permissions = await self._opencode.permissions(directory)
         forms = await self._opencode.forms(directory)
         return [
-            *(OpenRequest(one.session_id, one.id, permission_words(one, directory)) for one in permissions),
-            *(OpenRequest(one.session_id, one.id, form_words(one)) for one in forms if one.of_a_session),
+            *(OpenRequest(one.session_id, one.id, asked_words(one, {}, directory)) for one in permissions),
+            *(
+                OpenRequest(one.session_id, one.id, form_words(one), form_brief(one))
+                for one in forms
+                if one.of_a_session
+            ),
         ]
 
     async def _place(self, session_id: str) -> None:
@@ -135,7 +141,7 @@ class Resync:
 
     async def _note(self, session_id: str) -> None:
         try:
-            self._catch_up.note(session_id, await self._opencode.messages(session_id, 5))
+            self._act(self._catch_up.note(session_id, await self._opencode.messages(session_id, 5)))
         except NotFound:
             self._act(self._sessions.forget(session_id))
 

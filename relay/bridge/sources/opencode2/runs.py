@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal
 
-from relay.bridge.notify.source import Change
+from relay.bridge.notify.source import Change, Retry
 from relay.bridge.sources.opencode2.session import EXPIRED, End, Session, Suspended, end_kind
 from relay.bridge.sources.session_tree import SessionTree, remember
 
@@ -16,6 +16,9 @@ MAX_SESSIONS = 4096
 """So many sessions, deleted ids and request ids are remembered; of the sessions, quiet ones are forgotten first."""
 SUSPENDED_CHECKS = 2
 """After so many checks a run that nothing wakes is over: what wakes it comes within milliseconds (recorded)."""
+
+WITHDRAWN = "Not needed any more"
+"""What an alert says in whose place nobody waits for an answer."""
 
 
 class Runs:
@@ -30,7 +33,8 @@ class Runs:
         self.connected_at = 0  # and so much of it before the stream was connected
         self._checks = 0
         self._max = max_sessions
-        self._requests: OrderedDict[str, None] = OrderedDict()
+        self._retrying: OrderedDict[str, str | None] = OrderedDict()  # sessions that may wait for a model
+        self._requests: OrderedDict[str, str | None] = OrderedDict()
 
     def touch(self, session: Session) -> int:
         """One more thing has happened, and to this session."""
@@ -46,7 +50,8 @@ class Runs:
         if session.running:
             return self.progress(session_id, event_id)
         session.running = True
-        return self.tree.report(session_id, "started", event_id)
+        changes = self.tree.report(session_id, "started", event_id)
+        return changes + self.progress(session_id, event_id) if session.parent_id else changes
 
     def end(self, session_id: str, end: End, event_id: str, words: str = "") -> list[Change]:
         """An execution has ended."""
@@ -77,7 +82,7 @@ class Runs:
             return self.tree.ask_for(session_id)
         return self.tree.report(session_id, kind, session.end_subject(event_id), words)
 
-    def ask(self, session_id: str, request_id: str, words: str) -> list[Change]:
+    def ask(self, session_id: str, request_id: str, words: str, brief: str = "") -> list[Change]:
         """A permission or form waits for the user. The same one is reported once."""
         if not request_id or not session_id or request_id in self._requests:
             return []
@@ -86,21 +91,48 @@ class Runs:
         remember(self._requests, request_id, self._max)
         session = self.tree.session(session_id)
         session.pending[request_id] = self.touch(session)
-        return self.tree.report(session_id, "asked", request_id, words)
+        return self.tree.report(session_id, "asked", request_id, words, brief)
 
-    def answer(self, session_id: str, request_id: str) -> list[Change]:
-        """A request was answered, or nobody waits for the answer any more."""
+    def answer(self, session_id: str, request_id: str, how: str = "") -> list[Change]:
+        """A request was answered, or nobody waits for the answer any more; `how` says which, "" that it was answered."""
         remember(self._requests, request_id, self._max)  # a snapshot of a moment ago may still list it
         session = self.tree.get(session_id)
         if session is None or session.pending.pop(request_id, None) is None:
             return []
-        return self.tree.report(session_id, "answered", request_id)
+        return self.tree.report(session_id, "answered", request_id, how)
 
     def progress(self, session_id: str, event_id: str) -> list[Change]:
         """What the card of the session's root shows may be different now."""
         root_id = self.tree.root(session_id)
         root = self.tree.get(root_id)
-        return [Change("progress", root_id, event_id)] if root and root.learnt and root.running else []
+        shows = root is not None and root.learnt and root.running
+        return [Change("progress", root_id, event_id, retry=self.retry(root_id))] if shows else []
+
+    def wait(self, session_id: str, retry: Retry) -> None:
+        """A step failed and is made again."""
+        self.tree.session(session_id).retry = retry
+        remember(self._retrying, session_id, self._max)
+
+    def retry(self, root_id: str) -> Retry | None:
+        """What a root waits for, else what one of its children waits for longest."""
+        waits: list[Retry] = []
+        for session_id in list(self._retrying):
+            session = self.tree.get(session_id)
+            if session is None or session.retry is None:
+                del self._retrying[session_id]
+            elif session_id == root_id:
+                return session.retry
+            elif self.tree.root(session_id) == root_id:
+                waits.append(session.retry)
+        return max(waits, key=lambda retry: retry.next_ms or 0, default=None)
+
+    def retitled(self, session_id: str, event_id: str) -> list[Change]:
+        """A session has another title. A card that shows a request is there though its root does not run."""
+        root_id = self.tree.root(session_id)
+        shown = root_id == session_id and self.tree.session(session_id).learnt
+        if shown and self.tree.pending_below(root_id):
+            return [Change("progress", root_id, event_id)]
+        return self.progress(session_id, event_id)
 
     def check(self) -> list[Change]:
         """Call it every few seconds: ends the runs that were suspended and that nothing woke since the last call."""
@@ -127,7 +159,7 @@ class Runs:
     def _withdraw(self, session_id: str, session: Session) -> list[Change]:
         """Requests that were asked during this execution; one that a client made while it was idle lives on."""
         over = [request for request, asked_at in session.pending.items() if asked_at > session.began_at]
-        return [change for request in over for change in self.answer(session_id, request)]
+        return [change for request in over for change in self.answer(session_id, request, WITHDRAWN)]
 
     def _below(self, child_id: str, session_id: str) -> bool:
         while (child := self.tree.get(child_id)) and child.parent_id:

@@ -7,30 +7,21 @@ a declined request ends as interrupted by "shutdown", the same word as for a ser
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from relay import contract
-from relay.bridge.notify.source import Kind
-from relay.bridge.sources.opencode1.session import retry_info
+from relay.bridge.notify.source import Kind, Retry
+from relay.bridge.notify.text import card_title, fit
+from relay.bridge.sources.doing import retry_info
 from relay.bridge.sources.session_tree import TreeSession
-from relay.text import card_title, fit
 
 End = Literal["succeeded", "failed", "user", "shutdown", "inactivity", "other"]
 """How an execution ended; the last four are reasons of `interrupted`."""
 
 STARTING = "Starting..."
-THINKING = "Thinking..."
+THINKING = "Thinking…"
 COMPACTING = "Compacting the conversation..."
 EXPIRED = "The request expired: nothing happened in this folder for an hour."
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """A step that failed and is made again: its attempt (the first is 2), when (UNIX milliseconds), and why."""
-
-    attempt: int
-    at: float | None
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +45,20 @@ class Session(TreeSession):
     - `suspended`: since which `check` its run goes on without an execution, and why; None: it does not.
     - `unobserved`: its end may have been missed, and nobody asked the server since.
     - `touched`: the number of the newest event that changed it; `began_at`: that of the newest `execution.started`.
-    - `seen_ms`: when the newest event of it was created, UNIX milliseconds.
-    - `tools`: names by call id, only said where its input starts. `inbox`: types of what was enqueued, by id.
-    - `last_text`: the newest text of this execution. `prompt`: the first words that the user ever said in it.
+    - `tools`: names by call id, only said where its input starts; `calls`: what they are called with. `inbox`: types of what was enqueued, by id.
     """
 
     executing: bool = False
     worked: bool = False
     declined: bool = False
-    suspended: "Suspended | None" = None
+    suspended: Suspended | None = None
     unobserved: bool = False
     doing: str = STARTING
     retry: Retry | None = None
     touched: int = 0
     began_at: int = 0
-    seen_ms: float = 0.0
-    prompt: str = ""
-    last_text: str = ""
     tools: dict[str, str] = field(default_factory=dict)
+    calls: dict[str, dict[str, Any]] = field(default_factory=dict)
     inbox: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -84,7 +71,8 @@ class Session(TreeSession):
         self.executing, self.began_at = True, touched
         self.worked = self.declined = self.unobserved = False
         self.suspended, self.retry = None, None
-        self.doing, self.last_text = STARTING, ""
+        self.doing = STARTING
+        self.calls.clear()
 
     def step(self, message_id: str) -> None:
         """The model is called."""
@@ -93,18 +81,14 @@ class Session(TreeSession):
         self.doing = THINKING if self.doing == STARTING else self.doing
         self.newest_id = max(self.newest_id, message_id)  # ids of messages ascend
 
-    def shown_title(self) -> str | None:
-        """Its title; until it has one, what the user said first."""
-        return self.title or self.prompt or None
-
-    def state(self, now_ms: float) -> contract.ContentState:
-        """What the card shows while the session runs."""
-        retry = self.retry
+    def state(self, title: str | None, retry: Retry | None, now_ms: float) -> contract.ContentState:
+        """What the card shows while the session runs under this title; `retry`: what it, or a child, waits for."""
         return contract.ContentState(
             status="retry" if retry else "working",
-            session_title=card_title(self.shown_title()),
+            session_title=card_title(title),
             last_message=fit(retry.reason if retry else self.doing) or STARTING,
-            retry_info=retry_info(retry.attempt - 1, retry.at, now_ms) if retry else None,
+            # The first attempt that is made again is 2 here, and 1 in the first generation and on the card.
+            retry_info=retry_info(max(1, retry.attempt - 1), retry.next_ms, now_ms) if retry else None,
         )
 
 

@@ -3,20 +3,23 @@
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 
 import aiohttp
 
-from relay.bridge.address import Address
-from relay.bridge.errors import OpenCodeError
+from relay.bridge.address import DEFAULT_USERNAME, Address
+from relay.bridge.errors import NotFound, OpenCodeError
 from relay.bridge.keyed import KeyedQueue
-from relay.bridge.notify.source import Change, SourceHealth
+from relay.bridge.notify.source import Change, Known, SourceHealth
 from relay.bridge.sources.event_stream import EventStream
+from relay.bridge.sources.generations import OPENCODE_2, version_of
 from relay.bridge.sources.opencode2.catch_up import CatchUp
 from relay.bridge.sources.opencode2.client import OpenCode
 from relay.bridge.sources.opencode2.fold import Sessions
 from relay.bridge.sources.opencode2.resync import Resync
 from relay.bridge.sources.opencode2.runs import Runs
-from relay.bridge.sources.opencode2.wire import Event, parse
+from relay.bridge.sources.opencode2.wire import Event, data_of, parse
+from relay.bridge.sources.wire import id_ms
 from relay.contract import ContentState
 from relay.log import line
 
@@ -24,6 +27,7 @@ log = logging.getLogger("relay.bridge.sources.opencode2.source")
 
 BOUND = 1000
 """Sessions that may wait for the answer to who their parent is."""
+ENDS = ("session.execution.succeeded", "session.execution.failed", "session.execution.interrupted")
 CHECK_SECONDS = 5.0
 """How often runs are looked after that nothing wakes; heartbeats come every 15 s."""
 
@@ -40,7 +44,7 @@ class OpenCode2:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
-        self._opencode = OpenCode(http, where)
+        self._opencode = OpenCode(http, replace(where, username=DEFAULT_USERNAME))  # it knows no other
         self._stream = EventStream(
             where.url,
             self._version,
@@ -51,7 +55,7 @@ class OpenCode2:
         )
         self._runs = Runs()
         self._sessions, self._catch_up = Sessions(self._runs), CatchUp(self._runs)
-        self._resync = Resync(self._opencode, self._sessions, self._catch_up, self._act, clock=clock)
+        self._resync = Resync(self._opencode, self._sessions, self._catch_up, self._act)
         self._questions: KeyedQueue[str] = KeyedQueue(
             "bridge-question", self._learn, bound=BOUND, dropped=self._assume_root
         )
@@ -59,16 +63,35 @@ class OpenCode2:
         self._alive: Callable[[], None] = lambda: None
         self._checked_at = clock()
         self._synced = False
-        self.known_until = clock() * 1000
+        self._until: float | None = None
+        self._now_ms = clock() * 1000  # by the server's clock, as its newest event says
+
+    @property
+    def known(self) -> Known:
+        """Until when no change was missed, and when the sessions ended of which that is known."""
+        return Known(self._until, self._catch_up.known_ends())
+
+    async def identity(self) -> str:
+        """Where it listens: nothing that it answers names its data, but its port is its own and stays (observed)."""
+        return f"{OPENCODE_2} at {self._opencode.url}"
+
+    async def knows(self, session_id: str) -> bool:
+        """Whether the server has the session."""
+        try:
+            await self._opencode.session(session_id)
+        except NotFound:
+            return False
+        return True
 
     async def ready(self) -> None:
-        """GET /api/info."""
+        """GET /api/info, as of a generation that is asked for again at each connection."""
         self._stream.version = await self._version()
 
-    def restore(self, running: Iterable[str], known_until: float) -> None:
-        """These root sessions ran at `known_until` (UNIX milliseconds)."""
+    def restore(self, running: Iterable[str], known: Known) -> None:
+        """These root sessions ran when all was known."""
         self._catch_up.restore(running)
-        self.known_until = known_until
+        self._catch_up.restore_ends(known.used)
+        self._until = known.until
 
     async def run(self, notify: Callable[[Change], None], alive: Callable[[], None]) -> None:
         """Fold the stream until cancelled; after each connection, ask for what it did not say."""
@@ -80,12 +103,16 @@ class OpenCode2:
         """Until `events` end. `alive` is called every few seconds while something comes in, heartbeats included."""
         self._notify, self._alive = notify, alive
         async for event in events:
+            here_ms = self._clock() * 1000
+            self._now_ms = event.created_ms or id_ms(event.id, here_ms) or here_ms
             self._act(self._sessions.fold(event))
             if event.type == "server.connected":
-                self._synced = False
-                self._resync.start(self.known_until, self._caught_up)
+                if self._until is None:
+                    self._until = self._now_ms  # what was before the first bridge is not news
+                self._ask()
             elif self._synced:
-                self.known_until = self._clock() * 1000
+                self._until = self._now_ms
+                self._note_end(event)
 
     async def close(self, drain_seconds: float) -> None:
         """Stop a resync (the next bridge asks again), and wait for the answers about unknown sessions."""
@@ -114,7 +141,15 @@ class OpenCode2:
         return await self._opencode.newest_text(session_id, last_id)
 
     async def _version(self) -> str:
-        return (await self._opencode.info()).version
+        return await version_of(self._opencode, OPENCODE_2)
+
+    def _ask(self) -> None:
+        self._synced = False
+        self._resync.start(self._until or self._now_ms, self._now_ms, self._caught_up)
+
+    def _note_end(self, event: Event) -> None:
+        if event.type in ENDS and (data := data_of(event)):
+            self._catch_up.know_end(data.session_id, event.created_ms)
 
     def _received(self) -> None:
         now = self._clock()
@@ -122,15 +157,13 @@ class OpenCode2:
             return
         self._checked_at = now
         if self._synced:
-            self.known_until = now * 1000
-            self._act(self._runs.check())
+            self._act(self._sessions.check())
             if self._runs.unsure:
-                self._synced = False
-                self._resync.start(self.known_until, self._caught_up)
+                self._ask()
         self._alive()
 
     def _caught_up(self) -> None:
-        self._synced, self.known_until = True, self._clock() * 1000
+        self._synced, self._until = True, self._now_ms
 
     def _act(self, changes: list[Change]) -> None:
         """Report the changes, and ask for the unknown sessions."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from relay.bridge.sources.wire import Malformed, Wire, decode
+from relay.bridge.sources.wire import ID, Malformed, Wire, decode
 
 
 class Durable(Wire, frozen=True, kw_only=True):
@@ -30,10 +30,21 @@ class Event(Wire, frozen=True, kw_only=True):
     """
 
     type: str
-    id: str | None = None
-    created: float | None = None
-    location: Location = Location()
+    id: ID | None = None
+    created: Any = None
+    location: Any = None
     data: Raw = Raw(b"{}")
+
+    @property
+    def created_ms(self) -> float | None:
+        """When it happened, by the server's clock, if it says so with a number."""
+        return float(self.created) if isinstance(self.created, int | float) else None
+
+    @property
+    def directory(self) -> str | None:
+        """The folder that it is about, if it names one."""
+        where = self.location.get("directory") if isinstance(self.location, dict) else None
+        return where if isinstance(where, str) else None
 
 
 class Times(Wire, frozen=True, kw_only=True):
@@ -56,9 +67,9 @@ class Failure(Wire, frozen=True, kw_only=True):
 class Info(Wire, frozen=True, kw_only=True):
     """A session. `outcome` (succeeded, failed, interrupted) is that of the turn that ended at `time.idle`."""
 
-    id: str = ""
+    id: ID = ""
     title: str | None = None
-    parent_id: str | None = None
+    parent_id: ID | None = None
     location: Location = Location()
     outcome: str | None = None
     time: Times = Times()
@@ -87,9 +98,8 @@ class Content(Wire, frozen=True, kw_only=True):
 class Message(Wire, frozen=True, kw_only=True):
     """One message of GET /api/session/:id/message. An `idle` message closes a turn and has its outcome."""
 
-    id: str = ""
+    id: ID = ""
     type: str = ""
-    text: str = ""
     content: list[Content] = []
     finish: str | None = None
     error: Failure | None = None
@@ -101,38 +111,31 @@ class Message(Wire, frozen=True, kw_only=True):
 class PermissionRequest(Wire, frozen=True, kw_only=True):
     """The data of permission.asked; GET /api/permission/request lists the same."""
 
-    id: str = ""
-    session_id: str = ""
-    action: str = ""
-    resources: list[str] = []
-    message: str = ""
-    metadata: dict[str, Any] = {}
+    id: ID = ""
+    session_id: ID = ""
+    action: Any = None
+    resources: Any = None
+    message: Any = None
+    metadata: Any = None
+    source: Any = None
 
-
-class Option(Wire, frozen=True, kw_only=True):
-    """One answer that a field offers."""
-
-    value: str = ""
-    label: str = ""
-
-
-class FormField(Wire, frozen=True, kw_only=True):
-    """One question of a form: `title` is short, `description` asks."""
-
-    key: str = ""
-    type: str = ""
-    title: str = ""
-    description: str = ""
-    options: list[Option] = []
+    @property
+    def call_id(self) -> str:
+        """The call of a tool that asks; "" if it is not known."""
+        called = self.source.get("id") if isinstance(self.source, dict) else None
+        return called if isinstance(called, str) else ""
 
 
 class Form(Wire, frozen=True, kw_only=True):
-    """A form that waits for answers; `session_id` is "global" for one that belongs to no session."""
+    """A form that waits for answers; `session_id` is "global" for one that belongs to no session.
 
-    id: str = ""
-    session_id: str = ""
-    title: str = ""
-    fields: list[FormField] = []
+    `fields`: objects with `title`, which is short, `description`, which asks, `type` and `options`.
+    """
+
+    id: ID = ""
+    session_id: ID = ""
+    title: Any = None
+    fields: Any = None
 
     @property
     def of_a_session(self) -> bool:
@@ -172,12 +175,12 @@ class Data(Wire, frozen=True, kw_only=True):
     `input_id` is what releases before 2.0.4 call `inbox_id`.
     """
 
-    session_id: str = ""
-    id: str = ""
-    request_id: str = ""
-    assistant_message_id: str = ""
-    inbox_id: str = ""
-    input_id: str = ""
+    session_id: ID = ""
+    id: ID = ""
+    request_id: ID = ""
+    assistant_message_id: ID = ""
+    inbox_id: ID = ""
+    input_id: ID = ""
 
 
 class Replied(Wire, frozen=True, kw_only=True):
@@ -202,7 +205,7 @@ class Described(Wire, frozen=True, kw_only=True):
     """What session.created, session.renamed and session.moved say of a session."""
 
     title: str | None = None
-    parent_id: str | None = None
+    parent_id: ID | None = None
     location: Location = Location()
 
     @property
@@ -224,23 +227,10 @@ class ToolCalled(Wire, frozen=True, kw_only=True):
     input: dict[str, Any] = {}
 
 
-class ServerInfo(Wire, frozen=True, kw_only=True):
-    """GET /api/info."""
-
-    version: str
-    pid: int = 0
-
-
 class SessionAnswer(Wire, frozen=True, kw_only=True):
     """GET /api/session/:id."""
 
     data: Info = Info()
-
-
-class SessionsAnswer(Wire, frozen=True, kw_only=True):
-    """GET /api/session."""
-
-    data: list[Info] = []
 
 
 class ActiveAnswer(Wire, frozen=True, kw_only=True):
@@ -249,22 +239,10 @@ class ActiveAnswer(Wire, frozen=True, kw_only=True):
     data: dict[str, Raw] = {}
 
 
-class MessagesAnswer(Wire, frozen=True, kw_only=True):
-    """GET /api/session/:id/message, newest first."""
+class ListAnswer(Wire, frozen=True, kw_only=True):
+    """A list of sessions, messages (newest first), permissions or forms: one that cannot be read costs no other."""
 
-    data: list[Message] = []
-
-
-class PermissionsAnswer(Wire, frozen=True, kw_only=True):
-    """GET /api/permission/request."""
-
-    data: list[PermissionRequest] = []
-
-
-class FormsAnswer(Wire, frozen=True, kw_only=True):
-    """GET /api/form."""
-
-    data: list[Form] = []
+    data: list[Raw] = []
 
 
 SKIPPED = (b".delta", b".progress", b".updated")

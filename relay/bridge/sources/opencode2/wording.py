@@ -1,43 +1,54 @@
-"""What OpenCode 2's requests, errors and tools are called on a phone: one line for each, with nothing secret in it. Pure."""
+"""What OpenCode 2's requests and errors are called on a phone: one line for each, with nothing secret in it. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from relay.bridge.sources.opencode1.session import error_words, last_line, request_words, tool_line
-from relay.bridge.sources.opencode1.wire import (
-    FailureData,
-    PendingRequest,
-    Question,
-    SessionError,
-    Tool,
-    ToolState,
-)
+from relay.bridge.sources.doing import error_line
 from relay.bridge.sources.opencode2.wire import Failure, Form, PermissionRequest
+from relay.bridge.sources.wording import (
+    Permission,
+    Question,
+    card_question,
+    form_questions,
+    permission_words,
+    question_words,
+)
 
-__all__ = ["failure_words", "form_words", "last_line", "permission_words", "tool_words"]
 
-
-def permission_words(asking: PermissionRequest, directory: str | None) -> str:
-    """What a permission asks."""
-    return request_words(PendingRequest(permission=asking.action, patterns=list(asking.resources)), directory)
+def asked_words(asking: PermissionRequest, arguments: Mapping[str, Any], directory: str | None) -> str:
+    """What a permission asks. `arguments`: what the tool that asks is called with."""
+    listed = asking.resources if isinstance(asking.resources, list) else []
+    return permission_words(
+        Permission(
+            _text(asking.action),
+            [one for one in listed if isinstance(one, str)],
+            asking.metadata if isinstance(asking.metadata, dict) else {},
+            arguments,
+            directory,
+            _text(asking.message),
+        )
+    )
 
 
 def form_words(form: Form) -> str:
-    """What a form asks: its first question with the options."""
-    questions = [
-        Question(
-            question=one.description or one.title,
-            options=[{"label": option.label or option.value} for option in one.options],
-        )
-        for one in form.fields
-    ]
-    return request_words(PendingRequest(questions=questions), None)
+    """What a form asks: all its questions with their options."""
+    return question_words(_questions(form))
+
+
+def form_brief(form: Form) -> str:
+    """The same in the few words of a card."""
+    return card_question(_questions(form))
 
 
 def failure_words(failure: Failure) -> str:
     """An error's own words, without addresses, credentials and the provider's answer; may be empty."""
-    return error_words(SessionError(error=FailureData(name=failure.type, data={"message": failure.message})))
+    return error_line(failure.message)
 
 
-def tool_words(name: str, arguments: dict[str, Any], directory: str | None) -> str:
-    """What a tool does, as in "shell: npm test"; "" if that is not known."""
-    return tool_line(Tool(type="tool", tool=name, state=ToolState(input=arguments)), directory)
+def _questions(form: Form) -> list[Question]:
+    fields = form.fields if isinstance(form.fields, list) else []
+    return form_questions(_text(form.title), [one for one in fields if isinstance(one, Mapping)])
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
