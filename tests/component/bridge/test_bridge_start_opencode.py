@@ -49,7 +49,7 @@ async def main():
     server = FakeOpenCode()
     await server.start()
     print("Warning: OPENCODE_SERVER_PASSWORD is not set; server is unsecured.", flush=True)
-    print(f"opencode server listening on {{server.url}}", flush=True)
+    print(("" if mode == "second" else "opencode ") + f"server listening on {{server.url}}", flush=True)
     print("x" * 300_000, flush=True)  # more than a pipe holds
     open(os.environ["NOTE"] + ".said", "w").write("all")
     while not (mode == "dies" and server.streams):
@@ -98,6 +98,16 @@ def serve(*arguments: str, **seconds: float) -> OpenCodeServe:
 
 
 class TestProcess:
+    async def test_the_second_generation_says_it_with_a_word_less(
+        self, note: Note, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MODE", "second")
+        process = serve()
+        try:
+            assert await process.start()
+        finally:
+            await process.stop()
+
     async def test_it_is_there_once_it_has_started(self, note: Note, http: Any, tmp_path: Path) -> None:
         process = serve("--print-logs")
         url = await process.start()

@@ -41,8 +41,11 @@ def test_a_missing_program_is_one_sentence() -> None:
 
 def test_the_password_goes_into_the_environment_and_does_not_show() -> None:
     command = serve_command(
-        Address("http://a:1", "me", "geheim"), [], {"OPENCODE_BIN": sys.executable, "HOME": "/h"}
+        Address("http://a:1", "me", "geheim"),
+        [],
+        {"OPENCODE_BIN": sys.executable, "HOME": "/h", "OPENCODE_PASSWORD": "another"},
     )
+    assert command.environment["OPENCODE_PASSWORD"] == "geheim"
     assert command.environment["OPENCODE_SERVER_PASSWORD"] == "geheim"
     assert command.environment["HOME"] == "/h"
     assert "geheim" not in repr(command)

@@ -78,7 +78,10 @@ def _answering(hostname: str) -> str:
 def _credentials(where: Address) -> dict[str, str]:
     if where.password is None:
         return {}
-    return {"OPENCODE_SERVER_USERNAME": where.username, "OPENCODE_SERVER_PASSWORD": where.password}
+    password = dict.fromkeys(("OPENCODE_SERVER_PASSWORD", "OPENCODE_PASSWORD"), where.password)
+    return {
+        "OPENCODE_SERVER_USERNAME": where.username
+    } | password  # the second name is of generation 2, which asks it first
 
 
 log = logging.getLogger("relay.bridge.sources.opencode1.serve")
@@ -90,8 +93,9 @@ STOP_SECONDS = 10.0
 LAST_WORDS_SECONDS = 1.0
 """For what it said before it ended to come through the pipe."""
 
-READY = re.compile(rb"opencode server listening on \S*:(\d+)/?\s")
-"""What `opencode serve` prints once it listens. OpenCode's own SDK waits for this line, too (observed on 1.18)."""
+READY = re.compile(rb"(?:opencode )?server listening on \S*:(\d+)/?\s")
+"""What `opencode serve` prints once it listens. OpenCode's own SDK waits for this line, too (observed on 1.18;
+the second generation leaves out the first word, recorded on its beta)."""
 
 
 class OpenCodeServe:
