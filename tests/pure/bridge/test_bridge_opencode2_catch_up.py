@@ -58,7 +58,7 @@ TURNS: dict[str, tuple[list[dict[str, Any]], str | None, str | None]] = {
     "no outcome: waiting for a tool": ([USER, SAID | {"finish": "tool-calls"}], None, "shutdown m2"),
     "no outcome: failed": ([USER, SAID | {"error": BAD_KEY}], None, "failed m2 Bad key"),
     "no outcome: aborted": ([USER, SAID | {"error": {"type": "aborted"}}], None, "shutdown m2"),
-    "no outcome: killed": ([USER, OPEN], None, "shutdown m2"),
+    "killed": ([USER, OPEN], "succeeded", "killed m2"),
     "no outcome: never answered": ([USER], None, "shutdown m1"),
     "a kind that nobody knows": ([USER, SAID, {"type": "dream"}, idle("succeeded")], "succeeded", "succeeded m2"),
 }  # fmt: skip
@@ -136,6 +136,8 @@ GAPS: dict[str, tuple[str, str]] = {
     "failed meanwhile": ("new; starts; step m1; connected; mark; sync; end failed", "started; a; error m2"),
     "stopped meanwhile": ("new; starts; step m1; connected; mark; sync; end interrupted", "started; a; stopped m2"),
     "declined meanwhile": ("new; starts; step m1; connected; mark; sync; end declined", "started; a; stopped m2"),
+    "its server was killed": ("new; starts; step m1; connected; mark; sync; end killed", "started; a; interrupted m2"),
+    "a killed turn of which nothing was known": ("new; connected; mark; sync; end killed", ""),
     "nothing is left of it": ("new; starts; step m1; connected; mark; sync; end nothing was said", "started; a; stopped m1"),
     "still running": ("new; starts; step m1; connected; mark; sync a; step m2; done", "started; complete m2"),
     "it runs since then": ("new; connected; mark; sync a; step m2; done", "started; complete m2"),

@@ -15,8 +15,8 @@ from relay.bridge.notify.text import card_title, fit
 from relay.bridge.sources.doing import retry_info
 from relay.bridge.sources.session_tree import TreeSession
 
-End = Literal["succeeded", "failed", "user", "shutdown", "inactivity", "other"]
-"""How an execution ended; the last four are reasons of `interrupted`."""
+End = Literal["succeeded", "failed", "user", "shutdown", "inactivity", "other", "killed"]
+"""How an execution ended; four are reasons of `interrupted`. `killed`: with its server, as only the transcript shows."""
 
 STARTING = "Starting..."
 THINKING = "Thinking…"
@@ -101,4 +101,6 @@ def end_kind(session: Session, end: End) -> Kind | None:
         return "complete"
     if end == "failed":
         return "error"
+    if end == "killed" and session.running:
+        return "interrupted"
     return "stopped" if session.running else None
