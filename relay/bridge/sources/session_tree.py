@@ -2,7 +2,7 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
@@ -127,8 +127,11 @@ class SessionTree(Generic[S]):
 
     def session(self, session_id: str) -> S:
         """The session, which is remembered from now on."""
-        session = self._sessions.setdefault(session_id, self._new())
-        self._sessions.move_to_end(session_id)
+        session = self._sessions.get(session_id)
+        if session is not None:
+            self._sessions.move_to_end(session_id)
+            return session
+        session = self._sessions[session_id] = self._new()
         if len(self._sessions) > self._max:
             self._forget_quiet(session_id)
         return session
@@ -201,7 +204,7 @@ class SessionTree(Generic[S]):
         held = self._held.setdefault(session_id, [])
         held.append(Change(kind, session_id, subject_id, text, brief))
         del held[:-MAX_HELD]
-        return self._release()
+        return self._release([session_id])
 
     def ask_for(self, session_id: str) -> list[Change]:
         """`unknown`, once, if the session is not learnt."""
@@ -211,12 +214,14 @@ class SessionTree(Generic[S]):
         session.requested = True
         return [Change("unknown", session_id)]
 
-    def _release(self) -> list[Change]:
+    def _release(self, session_ids: Iterable[str] | None = None) -> list[Change]:
+        """What these sessions' changes waited for (None: all sessions'), if their roots are known by now."""
         changes: list[Change] = []
-        for session_id in list(self._held):
+        for session_id in list(self._held) if session_ids is None else session_ids:
             root = self.root(session_id)
-            if root not in self._deleted and not self.session(root).learnt:
-                changes += self.ask_for(root)
+            known = self._sessions.get(root)
+            if root not in self._deleted and not (known and known.learnt):
+                changes += [] if known and known.requested else self.ask_for(root)
                 continue
             held = self._held.pop(session_id)
             changes += [] if root in self._deleted else _under(root, held)

@@ -13,7 +13,7 @@ from aiomysql import MySQLError
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import BaseORMException, IntegrityError, OperationalError
 
-QUERY_SECONDS = 10.0
+QUERY_SECONDS = 8.0
 """A frozen server must not hold the relay for ever: the drivers have no deadline of their own."""
 
 AGAIN = frozenset({1205, 1213, 8002, 8005, 8022, 8028, 9007})
