@@ -24,7 +24,7 @@ from mariadb import MariaDB
 from relay import contract
 from simulator.process import RelayProcess
 from simulator.world import World
-from waiting import eventually
+from waiting import PATIENCE, eventually
 
 SECRET = "a-secret-for-the-outages"
 PHONES = 2
@@ -194,7 +194,11 @@ async def _reporter(
 ) -> None:
     while not done.is_set():
         session_id = f"{prefix}_{next(one.numbers)}"
-        while not await _post(one, http, reported, session_id):  # noqa: ASYNC110  as a bridge tries again
+        ends = time.monotonic() + PATIENCE
+        while not await _post(one, http, reported, session_id):  # as a bridge tries again
+            assert time.monotonic() < ends, (
+                f"not acknowledged within {PATIENCE:g} s: {dict(reported.answers)}"
+            )
             await asyncio.sleep(AGAIN_SECONDS)
         reported.acknowledged.append(session_id)
         await asyncio.sleep(0.005)
