@@ -6,11 +6,10 @@ import resource
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from errno import EMFILE, ENFILE
 from itertools import count, islice
 from typing import Any
-from weakref import WeakValueDictionary
 
 from relay.log import Folded, line
 
@@ -34,6 +33,35 @@ def most_connections() -> int:
     return max(8, wanted - KEPT_BACK)
 
 
+class Connection(socket.socket):
+    """One that was accepted; who closes it says so to `closed`."""
+
+    def __init__(self, accepted: socket.socket, closed: Callable[[], None]) -> None:
+        super().__init__(fileno=accepted.detach())
+        self._when_closed = closed
+        self._ended = False
+
+    def end(self) -> None:
+        """Let it be read once more, as a connection that the client reset.
+
+        Its end alone would not do: Hypercorn (0.18) keeps a connection that was ended for as long as an idle one.
+        """
+        self._ended = True
+        with contextlib.suppress(OSError):  # the client was faster
+            self.shutdown(socket.SHUT_RDWR)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """What the client sent. ConnectionResetError once it was ended."""
+        if self._ended:
+            raise ConnectionResetError
+        return super().recv(size, flags)
+
+    def close(self) -> None:
+        """Close it, and make its place free."""
+        super().close()
+        self._when_closed()
+
+
 class Listener(socket.socket):
     """Takes over a bound socket. With `most` connections open, each new one costs the one that has been silent longest."""
 
@@ -42,44 +70,48 @@ class Listener(socket.socket):
         self.setblocking(False)
         self._most = most
         self._numbers = count()
-        self._open: WeakValueDictionary[int, socket.socket] = WeakValueDictionary()
-        self._closing: WeakValueDictionary[int, socket.socket] = WeakValueDictionary()
+        self._open: dict[int, Connection] = {}
+        self._closing: set[int] = set()
         self._lines = Folded(log, time.monotonic)
 
     def accept(self) -> tuple[socket.socket, Any]:
         """The next connection. BlockingIOError while room is being made for it, as when there is none: asked again soon."""
-        if len(self._open) + len(self._closing) >= self._most:
+        if len(self._open) >= self._most:
             self._make_room()
             raise BlockingIOError
         try:
-            connection, address = super().accept()
+            accepted, address = super().accept()
         except OSError as error:
             if error.errno not in (EMFILE, ENFILE):
                 raise
             self._make_room()
             raise BlockingIOError from None
-        self._open[next(self._numbers)] = connection
-        return connection, address
+        number = next(self._numbers)
+        self._open[number] = Connection(accepted, lambda: self._forget(number))
+        return self._open[number], address
+
+    def _forget(self, number: int) -> None:
+        self._open.pop(number, None)
+        self._closing.discard(number)
 
     def _make_room(self) -> None:
         """End the connection that has been silent longest; it is closed when the event loop has read its end."""
         if self._closing or not self._open:
             return
         number, silent = max(self._oldest(), key=lambda one: _silent_ms(one[1]))
-        self._closing[number] = self._open.pop(number)
+        self._closing.add(number)
         self._lines.write(
             logging.WARNING,
             line("too many connections", most=self._most, remedy="raise the limit of open files (ulimit -n)"),
             what="connections",
         )
-        with contextlib.suppress(OSError):  # the client was faster
-            silent.shutdown(socket.SHUT_RDWR)
+        silent.end()
 
-    def _oldest(self) -> Iterator[tuple[int, socket.socket]]:
+    def _oldest(self) -> Iterator[tuple[int, Connection]]:
         return islice(self._open.items(), LOOKED_AT)
 
 
-def _silent_ms(connection: socket.socket) -> int:
+def _silent_ms(connection: Connection) -> int:
     """Milliseconds since the client sent something; 0 where the system does not say (the oldest goes then)."""
     if _TCP_INFO is None:
         return 0
