@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("relay", "simulator")
 PACKAGE_GATE = 99.0
 PURE: dict[str, str] = {
-    "relay/*.py": "__main__ clock http_errors http_routes",
+    "relay/*.py": "__main__ clock http_errors http_routes output",
     "relay/apns/*.py": "aioapns_gateway",
     "relay/apns/http2/*.py": "connection connector pool",
     "relay/bridge/*.py": "errors run",
@@ -19,7 +19,7 @@ PURE: dict[str, str] = {
     "relay/bridge/sources/*.py": "event_stream http",
     "relay/bridge/sources/opencode1/*.py": "client resync serve source",
     "relay/bridge/sources/opencode2/*.py": "client resync source",
-    "relay/server/*.py": "app engine serve",
+    "relay/server/*.py": "app engine listener serve",
     "relay/server/live_activities/*.py": "registration sender",
     "simulator/apns/*.py": "certificates errors hosts sandbox",
     "simulator/apns/channels/*.py": "",

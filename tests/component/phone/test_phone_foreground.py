@@ -41,6 +41,7 @@ async def test_its_token_is_registered_and_unregistered_at_the_end(scene: Scene)
     await scene.open(phone)
     agent.busy()
     (registered,) = await scene.received("activity/register")
+    assert 0 <= scene.clock.now() - registered.pop("timestamp") < 60
     assert registered == {
         "secret": SECRET,
         "sessionID": "ses_1",

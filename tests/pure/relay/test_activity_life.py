@@ -25,7 +25,7 @@ from activity_values import (
 )
 from relay.contract import EventType
 from relay.server.live_activities.activity import Activity, Alert, Stage, activity_id
-from relay.server.live_activities.life import observe, opened
+from relay.server.live_activities.life import ADOPTION_MS, observe, opened, with_start_token
 
 STARTED_ALERT = Alert("Session Started", "OpenCode is working on: Fix")
 
@@ -264,3 +264,14 @@ def test_which_news_bring_a_new_card(stage: Stage, ends: bool, event_type: Event
     after = observe(before, news(event_type), can_start=True, now_ms=NOW)
     begins = after.stage == "starting" and after.began_at == NOW
     assert begins == expected_card(stage, ends, event_type)
+
+
+@pytest.mark.parametrize("stands", STANDS)
+def test_another_start_token_makes_only_a_start_again_that_nobody_adopted(stands: str) -> None:
+    """Not beside a card whose token comes with the same launch of the app; what is over or has its card stays as it is."""
+    before = STANDS[stands]
+    after = with_start_token(before, NOW)
+    if before.stage == "started" and not before.ends:
+        assert (after.stage, after.due_at) == ("starting", NOW + ADOPTION_MS)
+    else:
+        assert after is before
