@@ -16,7 +16,7 @@ PURE: dict[str, str] = {
     "relay/bridge/*.py": "errors run",
     "relay/bridge/http/*.py": "app",
     "relay/bridge/notify/*.py": "notifier relay_client",
-    "relay/bridge/sources/*.py": "event_stream http",
+    "relay/bridge/sources/*.py": "folded_source event_stream http",
     "relay/bridge/sources/opencode1/*.py": "client resync serve source",
     "relay/bridge/sources/opencode2/*.py": "client resync source",
     "relay/server/*.py": "app engine listener serve",

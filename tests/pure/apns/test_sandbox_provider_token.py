@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -107,6 +108,7 @@ def _case():
     return PushCase()
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_what_openssl_signs_by_apples_own_recipe_is_taken(case, tmp_path: Path) -> None:
     """Apple, "Sending push notifications using command-line tools": openssl dgst -binary -sha256 -sign."""
     key = tmp_path / "AuthKey.p8"

@@ -10,9 +10,9 @@ import aiohttp
 
 from relay.bridge.address import Address
 from relay.bridge.errors import NotFound, OpenCodeError
-from relay.bridge.keyed import KeyedQueue
-from relay.bridge.notify.source import Change, Known, SourceHealth
+from relay.bridge.notify.source import Change, Known
 from relay.bridge.sources.event_stream import EventStream
+from relay.bridge.sources.folded_source import FoldedSource
 from relay.bridge.sources.generations import OPENCODE_1, version_of
 from relay.bridge.sources.opencode1.catch_up import CatchUp
 from relay.bridge.sources.opencode1.client import OpenCode
@@ -21,13 +21,8 @@ from relay.bridge.sources.opencode1.resync import Resync
 from relay.bridge.sources.opencode1.runs import Runs
 from relay.bridge.sources.opencode1.wire import Event, parse, properties
 from relay.bridge.sources.wire import id_ms
-from relay.contract import ContentState
-from relay.log import line
 
 log = logging.getLogger("relay.bridge.sources.opencode1.source")
-
-BOUND = 1000
-"""Sessions that may wait for the answer to who their parent is."""
 
 
 def event_stream(opencode: OpenCode, read_deadline: float, **options: Any) -> EventStream[Event]:
@@ -41,8 +36,12 @@ def event_stream(opencode: OpenCode, read_deadline: float, **options: Any) -> Ev
     )
 
 
-class OpenCode1:
+class OpenCode1(FoldedSource):
     """A Source. It never stops reading: questions about a session are asked in tasks of their own."""
+
+    _opencode: OpenCode
+    _sessions: Sessions
+    _resync: Resync
 
     def __init__(
         self,
@@ -52,16 +51,13 @@ class OpenCode1:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__()
         self._clock = clock
         self._opencode = OpenCode(http, where)
         self._stream = event_stream(self._opencode, read_deadline, clock=clock)
         runs = Runs()
         self._sessions, self._catch_up = Sessions(runs), CatchUp(runs)
         self._resync = Resync(self._opencode, self._sessions, self._catch_up, self._act)
-        self._questions: KeyedQueue[str] = KeyedQueue(
-            "bridge-question", self._learn, bound=BOUND, dropped=self._assume_root
-        )
-        self._notify: Callable[[Change], None] = lambda _: None
         self._synced = False
         self._until: float | None = None
         self._now_ms = clock() * 1000  # by the server's clock, as its newest event says
@@ -121,32 +117,6 @@ class OpenCode1:
             if event.type == "server.heartbeat":
                 alive()
 
-    async def close(self, drain_seconds: float) -> None:
-        """Stop a resync (the next bridge asks again), and wait for the answers about unknown sessions."""
-        await self._resync.close()
-        for session_id in await self._questions.close(drain_seconds):
-            self._assume_root(session_id)
-
-    def health(self) -> SourceHealth:
-        """How the stream is."""
-        return SourceHealth(self._stream.connected, self._stream.version, self._stream.received_at)
-
-    def state(self, session_id: str, now_ms: float) -> ContentState | None:
-        """What the card of a running root session shows."""
-        return self._sessions.state(session_id, now_ms)
-
-    def title(self, session_id: str) -> str | None:
-        """The session's newest title, if one is known."""
-        return self._sessions.title(session_id)
-
-    def directory(self, session_id: str) -> str | None:
-        """The session's directory, if it is known."""
-        return self._sessions.directory(session_id)
-
-    async def newest_text(self, session_id: str, last_id: str) -> str:
-        """What was said last in the run that ended with message `last_id`."""
-        return await self._opencode.newest_text(session_id, last_id)
-
     def _caught_up(self) -> None:
         self._synced, self._until = True, self._now_ms
 
@@ -155,24 +125,3 @@ class OpenCode1:
             known = properties(event)
             if known and known.info and known.info.time.updated and not known.info.parent_id:
                 self._catch_up.used([known.info])
-
-    def _act(self, changes: list[Change]) -> None:
-        """Report the changes, and ask for the unknown sessions."""
-        for change in changes:
-            if change.kind == "unknown":
-                self._questions.put(change.session_id, change.session_id)
-            else:
-                self._notify(change)
-
-    async def _learn(self, session_id: str) -> None:
-        try:
-            info = await self._opencode.session(session_id)
-        except OpenCodeError as error:
-            # Better one alert too many than one too few: a session that nobody knows counts as a root.
-            log.warning(line("unknown session", sessionID=session_id, reason=error))
-            self._assume_root(session_id)
-        else:
-            self._act(self._sessions.learn(session_id, info))
-
-    def _assume_root(self, session_id: str) -> None:
-        self._act(self._sessions.learn(session_id, None))

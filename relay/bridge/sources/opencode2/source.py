@@ -8,10 +8,10 @@ from dataclasses import replace
 import aiohttp
 
 from relay.bridge.address import DEFAULT_USERNAME, Address
-from relay.bridge.errors import NotFound, OpenCodeError
-from relay.bridge.keyed import KeyedQueue
-from relay.bridge.notify.source import Change, Known, SourceHealth
+from relay.bridge.errors import NotFound
+from relay.bridge.notify.source import Change, Known
 from relay.bridge.sources.event_stream import EventStream
+from relay.bridge.sources.folded_source import FoldedSource
 from relay.bridge.sources.generations import OPENCODE_2, version_of
 from relay.bridge.sources.opencode2.catch_up import CatchUp
 from relay.bridge.sources.opencode2.client import OpenCode
@@ -20,20 +20,20 @@ from relay.bridge.sources.opencode2.resync import Resync
 from relay.bridge.sources.opencode2.runs import Runs
 from relay.bridge.sources.opencode2.wire import Event, data_of, parse
 from relay.bridge.sources.wire import id_ms
-from relay.contract import ContentState
-from relay.log import line
 
 log = logging.getLogger("relay.bridge.sources.opencode2.source")
 
-BOUND = 1000
-"""Sessions that may wait for the answer to who their parent is."""
 ENDS = ("session.execution.succeeded", "session.execution.failed", "session.execution.interrupted")
 CHECK_SECONDS = 5.0
 """How often runs are looked after that nothing wakes; heartbeats come every 15 s."""
 
 
-class OpenCode2:
+class OpenCode2(FoldedSource):
     """A Source. It never stops reading: questions about a session are asked in tasks of their own."""
+
+    _opencode: OpenCode
+    _sessions: Sessions
+    _resync: Resync
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class OpenCode2:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__()
         self._clock = clock
         self._opencode = OpenCode(http, replace(where, username=DEFAULT_USERNAME))  # it knows no other
         self._stream = EventStream(
@@ -56,10 +57,6 @@ class OpenCode2:
         self._runs = Runs()
         self._sessions, self._catch_up = Sessions(self._runs), CatchUp(self._runs)
         self._resync = Resync(self._opencode, self._sessions, self._catch_up, self._act)
-        self._questions: KeyedQueue[str] = KeyedQueue(
-            "bridge-question", self._learn, bound=BOUND, dropped=self._assume_root
-        )
-        self._notify: Callable[[Change], None] = lambda _: None
         self._alive: Callable[[], None] = lambda: None
         self._checked_at = clock()
         self._synced = False
@@ -114,32 +111,6 @@ class OpenCode2:
                 self._until = self._now_ms
                 self._note_end(event)
 
-    async def close(self, drain_seconds: float) -> None:
-        """Stop a resync (the next bridge asks again), and wait for the answers about unknown sessions."""
-        await self._resync.close()
-        for session_id in await self._questions.close(drain_seconds):
-            self._assume_root(session_id)
-
-    def health(self) -> SourceHealth:
-        """How the stream is."""
-        return SourceHealth(self._stream.connected, self._stream.version, self._stream.received_at)
-
-    def state(self, session_id: str, now_ms: float) -> ContentState | None:
-        """What the card of a running root session shows."""
-        return self._sessions.state(session_id, now_ms)
-
-    def title(self, session_id: str) -> str | None:
-        """The session's newest title, or what the user said first."""
-        return self._sessions.title(session_id)
-
-    def directory(self, session_id: str) -> str | None:
-        """The session's directory, if it is known."""
-        return self._sessions.directory(session_id)
-
-    async def newest_text(self, session_id: str, last_id: str) -> str:
-        """What was said last in the run that ended with message `last_id`."""
-        return await self._opencode.newest_text(session_id, last_id)
-
     async def _version(self) -> str:
         return await version_of(self._opencode, OPENCODE_2)
 
@@ -164,24 +135,3 @@ class OpenCode2:
 
     def _caught_up(self) -> None:
         self._synced, self._until = True, self._now_ms
-
-    def _act(self, changes: list[Change]) -> None:
-        """Report the changes, and ask for the unknown sessions."""
-        for change in changes:
-            if change.kind == "unknown":
-                self._questions.put(change.session_id, change.session_id)
-            else:
-                self._notify(change)
-
-    async def _learn(self, session_id: str) -> None:
-        try:
-            info = await self._opencode.session(session_id)
-        except OpenCodeError as error:
-            # Better one alert too many than one too few: a session that nobody knows counts as a root.
-            log.warning(line("unknown session", sessionID=session_id, reason=error))
-            self._assume_root(session_id)
-        else:
-            self._act(self._sessions.learn(session_id, info))
-
-    def _assume_root(self, session_id: str) -> None:
-        self._act(self._sessions.learn(session_id, None))
