@@ -7,11 +7,11 @@ rest of the order is assumed; a request with a single fault gets the same answer
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from simulator.apns.authentication import ProviderState
-from simulator.apns.messages import DEVICE_PATH, Request
+from simulator.apns.messages import DEVICE_PATH, Request, readable
 from simulator.apns.profile import Profile
 from simulator.apns.provider_token import Flaw, ProviderToken
 from simulator.apns.reasons import APPLE, REASONS, TOKENS, Confidence
@@ -40,6 +40,7 @@ SINGLE_FIELDS: Final = frozenset(
     }
 )
 
+MAX_SHOWN: Final = 60  # characters of a header in a sentence
 FIRST_MILLISECONDS: Final = 1e11  # as seconds, more than a thousand years ahead
 DER_SOURCE: Final = "Apple: Sending push notifications using command-line tools; GitHub jchambers/pushy"
 IAT_SOURCE: Final = "GitHub swift-server-community/APNSwift PR 246"
@@ -57,7 +58,7 @@ class RequestContext:
 
     `provider_token` None = none, or one with a flaw; `provider_now` = the time by which its iat is judged, and
     `renewal_now` that by which its provider renews it, both `now` but for clocks that are turned; `app` = owner of the topic; `device_token` = the record of the token in this realm;
-    `pushes_left` = what the device token's rate still allows.
+    `pushes_left` = what the device token's rate still allows; `is_of_other_realm`: the device token is known there.
     """
 
     request: Request
@@ -73,6 +74,7 @@ class RequestContext:
     device_token: DeviceToken | None
     payload: dict[str, Any] | None
     pushes_left: float
+    is_of_other_realm: bool = field(default=False, kw_only=True)
 
     @property
     def uses_certificate(self) -> bool:
@@ -227,6 +229,45 @@ def _why_unrelated(context: RequestContext) -> str:
     )
 
 
+# Why the push was refused, in words.
+
+
+def _shown(context: RequestContext, name: str) -> str:
+    """A header of the request for people; long ones are cut."""
+    text = readable(context.request.headers.get(name, ""))
+    return repr(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…")
+
+
+def _why_not_of_team(context: RequestContext) -> str:
+    team = context.verified().key.team_id
+    if context.app is None:
+        return f"no app here has the topic {_shown(context, 'apns-topic')}"
+    return (
+        f"the app of {_shown(context, 'apns-topic')} is of the team {context.app.team_id}, the key of {team}"
+    )
+
+
+def _why_unknown_token(context: RequestContext) -> str:
+    if not context.is_of_other_realm:
+        return f"the device token is unknown in {context.realm}: no app here was given it"
+    other = "production" if context.realm == "sandbox" else "sandbox"
+    return f"the device token is of {other}, and this is {context.realm}"
+
+
+def _why_other_topic(context: RequestContext) -> str:
+    return f"the device token is for {context.known_token().topic}, and apns-topic is {_shown(context, 'apns-topic')}"
+
+
+def _why_unfit(context: RequestContext) -> str:
+    wanted = context.known_token().bundle_id + SUFFIX_OF[context.request.push_type]
+    return f"the push type {context.request.push_type} goes to the topic {wanted}, not {_shown(context, 'apns-topic')}"
+
+
+def _why_too_large(context: RequestContext) -> str:
+    most = MAX_PAYLOAD_OF.get(context.request.push_type, MAX_PAYLOAD)
+    return f"the payload has {context.request.body_size} bytes, and {most} are allowed"
+
+
 def _is_topic_outside_certificate(context: RequestContext) -> bool:
     certificate = context.provider.certificate
     return certificate is None or context.app is None or context.app.bundle_id != certificate.bundle_id
@@ -294,23 +335,23 @@ CHECKS: Final[tuple[Check[RequestContext], ...]] = (
     Check("apns-id is a UUID", "push", _is_bad_id, "BadMessageId", SENDING, "documented"),
     Check("topic present", "push", lambda c: not c.request.topic, "MissingTopic", SENDING, "documented"),
     Check("topic well-formed", "push", lambda c: _TOPIC.fullmatch(c.request.topic or "") is None, "BadTopic", APPLE, "documented"),
-    Check("topic of the team", "push", lambda c: c.app is None or c.app.team_id != c.verified().key.team_id, "TopicDisallowed", APPLE, "documented", "by token"),
-    Check("topic of the key", "push", _is_topic_outside_key, "TopicDisallowed", TOKENS, "assumed", "by token"),
+    Check("topic of the team", "push", lambda c: c.app is None or c.app.team_id != c.verified().key.team_id, "TopicDisallowed", APPLE, "documented", "by token", _why_not_of_team),
+    Check("topic of the key", "push", _is_topic_outside_key, "TopicDisallowed", TOKENS, "assumed", "by token", lambda c: f"the key {c.verified().key.key_id} is not for the topic {_shown(c, 'apns-topic')}"),
     Check("topic of the certificate", "push", _is_topic_outside_certificate, "TopicDisallowed", SENDING, "documented", "by certificate"),
     Check("topic open to certificates", "push", _is_for_token_only, "TopicDisallowed", SENDING, "observed", "by certificate"),
-    Check("push type known", "push", lambda c: c.request.push_type not in PUSH_TYPES, "InvalidPushType", SENDING, "documented"),
-    Check("priority known", "push", lambda c: c.request.headers.get("apns-priority", "10") not in PRIORITIES, "BadPriority", SENDING, "documented"),
-    Check("background not at once", "push", _is_background_at_once, "BadPriority", SENDING, "assumed"),
-    Check("expiration is a time", "push", _is_bad_expiration, "BadExpirationDate", SENDING, "documented"),
+    Check("push type known", "push", lambda c: c.request.push_type not in PUSH_TYPES, "InvalidPushType", SENDING, "documented", why=lambda c: f"apns-push-type is {_shown(c, 'apns-push-type')}, and APNs knows {', '.join(sorted(PUSH_TYPES))}"),
+    Check("priority known", "push", lambda c: c.request.headers.get("apns-priority", "10") not in PRIORITIES, "BadPriority", SENDING, "documented", why=lambda c: f"apns-priority is {_shown(c, 'apns-priority')}, and 10, 5 and 1 are known"),
+    Check("background not at once", "push", _is_background_at_once, "BadPriority", SENDING, "assumed", why=lambda _: "a background push goes with apns-priority 5, not 10"),
+    Check("expiration is a time", "push", _is_bad_expiration, "BadExpirationDate", SENDING, "documented", why=lambda c: f"apns-expiration is {_shown(c, 'apns-expiration')}, and UNIX seconds are wanted"),
     Check("collapse id fits", "push", _is_bad_collapse_id, "BadCollapseId", SENDING, "documented"),
     Check("payload present", "push", lambda c: c.request.body_size == 0, "PayloadEmpty", APPLE, "documented"),
-    Check("payload fits", "push", _is_too_large, "PayloadTooLarge", GENERATING, "documented"),
-    Check("payload is a JSON object", "push", lambda c: c.payload is None, "PayloadEmpty", GENERATING, "assumed"),
+    Check("payload fits", "push", _is_too_large, "PayloadTooLarge", GENERATING, "documented", why=_why_too_large),
+    Check("payload is a JSON object", "push", lambda c: c.payload is None, "PayloadEmpty", GENERATING, "assumed", why=lambda _: "the payload is no JSON object in UTF-8"),
     Check("device token present", "device", lambda c: not c.request.token, "MissingDeviceToken", APPLE, "documented"),
-    Check("device token is hex", "device", lambda c: _HEX.fullmatch(c.request.token) is None, "BadDeviceToken", APPLE, "documented"),
-    Check("device token known here", "device", lambda c: c.device_token is None, "BadDeviceToken", APPLE, "documented"),
-    Check("device token for the topic", "device", lambda c: c.known_token().topic != c.request.topic, "DeviceTokenNotForTopic", "Apple developer forum thread 712499", "observed"),
-    Check("topic fits the push type", "device", _is_suffix_unfit, "TopicDisallowed", SENDING, "assumed"),
+    Check("device token is hex", "device", lambda c: _HEX.fullmatch(c.request.token) is None, "BadDeviceToken", APPLE, "documented", why=lambda _: "the device token in the path is no hex"),
+    Check("device token known here", "device", lambda c: c.device_token is None, "BadDeviceToken", APPLE, "documented", why=_why_unknown_token),
+    Check("device token for the topic", "device", lambda c: c.known_token().topic != c.request.topic, "DeviceTokenNotForTopic", "Apple developer forum thread 712499", "observed", why=_why_other_topic),
+    Check("topic fits the push type", "device", _is_suffix_unfit, "TopicDisallowed", SENDING, "assumed", why=_why_unfit),
     Check("device token not expired", "device", lambda c: expired_at(c.known_token(), c.profile, c.now) is not None, "ExpiredToken", APPLE, "documented"),
     Check("device token registered", "device", lambda c: unregistered_at(c.known_token(), c.profile, c.now) is not None, "Unregistered", APPLE, "documented"),
     Check("not too many to one device", "device", lambda c: c.pushes_left < 1, "TooManyRequests", APPLE, "documented"),

@@ -22,21 +22,23 @@ from simulator.apns.faults import Action, AnswerWith
 from simulator.apns.messages import ACCEPTED, DEFAULT_PRIORITY, Request, Response, apns_uuid, readable
 from simulator.apns.profile import Profile, Rate
 from simulator.apns.provider_token import Flaw, ProviderToken, TokenReader, bearer
-from simulator.apns.reasons import REASONS
-from simulator.apns.registry import Realm, Registry
+from simulator.apns.reasons import REASONS, Confidence
+from simulator.apns.registry import REALMS, Realm, Registry
 from simulator.clock import Clock, TurnableClock
 
 
 class Decision(NamedTuple):
     """What becomes of a request: the response (None: none was made), whether the provider proved itself, the pushes that
     now go to devices, the fault that happens to the response on its way, and what is wrong with the request, in words that
-    go to the journal and not to the provider."""
+    go to the journal and not to the provider, with who says so and how sure that is."""
 
     response: Response | None
     authenticated: bool
     pushes: tuple[AcceptedPush, ...] = ()
     fault: Action | None = None
     why: str | None = None
+    source: str | None = None
+    confidence: Confidence | None = None
 
 
 class Endpoint(Protocol):
@@ -143,6 +145,11 @@ class PushEndpoint:
             device_token=environment.registry.tokens[environment.realm].get(request.token),
             payload=request.payload(),
             pushes_left=self._buckets.left(request.token, profile.device_rate, now),
+            is_of_other_realm=any(
+                request.token in environment.registry.tokens[realm]
+                for realm in REALMS
+                if realm != environment.realm
+            ),
         )
 
 
@@ -155,7 +162,13 @@ def refusal(context: C, check: Check[C], apns_id: str, request_id: str | None = 
     context.provider.learn(valid_token, reason, context.profile, context.renewal_now)
     gone_since = _gone_since(context, reason)
     response = Response(REASONS[reason].status, reason, apns_id, None, gone_since, request_id)
-    return Decision(response, check.proves_provider, why=check.explained(context))
+    return Decision(
+        response,
+        check.proves_provider,
+        why=check.explained(context),
+        source=check.source,
+        confidence=check.confidence,
+    )
 
 
 def _gone_since(context: RequestContext, reason: str) -> int | None:

@@ -97,9 +97,15 @@ class Host:
             status=None if response is None else response.status,
             reason=None if response is None else response.reason,
             fault=None if fault is None else type(fault.do).__name__,
-            **({} if decision.why is None else {"why": decision.why}),
+            **_explained(decision),
             **({} if request.token else _about(request, response)),
         )
+
+
+def _explained(decision: Decision) -> dict[str, str]:
+    """What was wrong, who says so, and how sure that is; nothing of what a fault rule answered."""
+    found = {"why": decision.why, "source": decision.source, "confidence": decision.confidence}
+    return {name: text for name, text in found.items() if text is not None}
 
 
 def _about(request: Request, response: Response | None) -> dict[str, str | None]:
@@ -121,7 +127,9 @@ def _header(request: Request, name: str) -> str | None:
 def _with_fault(decision: Decision, fault: Fault, endpoint: Endpoint, request: Request) -> Decision:
     if isinstance(fault.do, AnswerWith):
         response = endpoint.staged(request, fault.do)
-        return decision._replace(response=response, fault=fault.do.shape, why=None)
+        return decision._replace(
+            response=response, fault=fault.do.shape, why=None, source=None, confidence=None
+        )
     return decision._replace(fault=fault.do)
 
 

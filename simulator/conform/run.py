@@ -19,6 +19,7 @@ from simulator.conform.checks import check
 from simulator.conform.sending import send
 from simulator.conform.states import arranged
 from simulator.conform.steps import perform
+from simulator.lab.why import explain
 
 CASE_SECONDS = 60.0
 """Real time. A case that takes longer hangs."""
@@ -66,7 +67,7 @@ async def _run(case: Case, bench: Bench) -> None:
         answer = await send(bench, bench.request)
         bench.sent(answer)
         await bench.finish()
-        _compare(case, answer.status, answer.fields.get("reason"))
+        _compare(case, answer.status, answer.fields.get("reason"), _explained(bench))
     for step in case.then:
         await perform(bench, step)
     await bench.finish()
@@ -74,9 +75,18 @@ async def _run(case: Case, bench: Bench) -> None:
         await check(bench, assertion)
 
 
-def _compare(case: Case, status: int | None, reason: str | None) -> None:
+def _explained(bench: Bench) -> str:
+    """Why the sandbox refused the request, in its own words, with the source; "" if it did not."""
+    pushes = [one for one in bench.journal.entries("apns") if one.what in ("push", "channel")]
+    why = explain(pushes[-1]) if pushes else None
+    return "" if why is None else f": {why.short} ({why.source})"
+
+
+def _compare(case: Case, status: int | None, reason: str | None, why: str) -> None:
     if (status, reason) != (case.status, case.reason):
-        raise CaseError(f"answered {status} {reason or ''}, expected {case.status} {case.reason or ''}")
+        raise CaseError(
+            f"answered {status} {reason or ''}, expected {case.status} {case.reason or ''}".rstrip() + why
+        )
 
 
 def _result(case: Case, verdict: Verdict, why: str = "") -> Result:

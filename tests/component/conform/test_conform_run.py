@@ -160,3 +160,12 @@ def test_totals_by_group_and_confidence() -> None:
         "relay": {"passed": 0, "failed": 0, "skipped": 1},
         "all": {"passed": 1, "failed": 1, "skipped": 1},
     }
+
+
+async def test_a_case_that_fails_says_why_the_sandbox_refused() -> None:
+    refused = next(case for case in CASES if case.reason == "BadTopic")
+    result = await run_case(replace(refused, status=200, reason=None))
+    assert result.verdict == "failed"
+    assert result.why.startswith(
+        "answered 400 BadTopic, expected 200: apns-topic is not a topic at all (Apple: "
+    )

@@ -216,7 +216,11 @@ def test_a_refusal_has_the_status_of_its_reason(case, spelling) -> None:
     key(realm="production")(channel)
     decision = channel.decide()
     assert decision == Decision(
-        Response(403, spelling, "", request_id=UUID), authenticated=False, why=decision.why
+        Response(403, spelling, "", request_id=UUID),
+        authenticated=False,
+        why=decision.why,
+        source="Apple: Establishing a token-based connection to APNs",
+        confidence="documented",
     )
     assert "is for production, and this is sandbox" in (decision.why or "")
 

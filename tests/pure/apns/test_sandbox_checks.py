@@ -173,6 +173,18 @@ WHYS = {
     "key serves this environment": "is for production, and this is sandbox",
     "one team a connection": "and this token is of FOREIGN000",
     "key related to the first": "is not related to it",
+    "topic of the team": "the app of 'com.foreign.app' is of the team FOREIGN000, the key of ",
+    "topic of the key": "is not for the topic 'com.example.app'",
+    "push type known": "apns-push-type is 'liveActivity', and APNs knows alert, background, ",
+    "priority known": "apns-priority is '7', and 10, 5 and 1 are known",
+    "background not at once": "a background push goes with apns-priority 5, not 10",
+    "expiration is a time": "apns-expiration is 'tomorrow', and UNIX seconds are wanted",
+    "payload fits": "the payload has 4097 bytes, and 4096 are allowed",
+    "payload is a JSON object": "the payload is no JSON object in UTF-8",
+    "device token is hex": "the device token in the path is no hex",
+    "device token known here": "the device token is unknown in sandbox: no app here was given it",
+    "device token for the topic": "is for com.example.app, and apns-topic is 'com.example.other'",
+    "topic fits the push type": "the push type voip goes to the topic com.example.app.voip, not 'com.example.app'",
 }
 
 
