@@ -33,12 +33,16 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a person answered to a request: a permission's `word`, or a question's `answers` (None: dismissed)."""
+    """What a person answered to a request: a permission's `word`, or a question's `answers` (None: dismissed).
+
+    A form of generation 2 is `filled` with values by its fields' keys (None: dismissed).
+    """
 
     request_id: str
     word: PermissionReply = "once"
     message: str | None = None
     answers: list[list[str]] | None = None
+    filled: Json | None = None
 
 
 @dataclass(frozen=True, slots=True)

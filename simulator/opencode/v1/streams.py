@@ -8,59 +8,23 @@ from simulator.clock import Clock
 from simulator.journal import Journal
 from simulator.opencode.ids import Ids
 from simulator.opencode.script import Json
+from simulator.opencode.subscription import Subscription
 from simulator.opencode.v1.wire import Frame, data_line
 
 HEARTBEAT_EVERY = 10.0
 """Seconds between two `server.heartbeat` events of a stream, also under traffic."""
 
 
-class StreamCut(TimeoutError):
-    """The stream ends without a last chunk, as when the process is killed.
-
-    A TimeoutError, because that is what Quart takes silently in the middle of a body; Hypercorn then closes the
-    connection with the chunked body incomplete.
-    """
-
-
-class Subscription:
+class Listener(Subscription):
     """One listener. Its buffer is unbounded, as in the real server: a stalled reader loses nothing.
 
     `directory` is None for /global/event. Events sent before `receives_from` (UNIX seconds) are lost to it.
     """
 
     def __init__(self, directory: str | None, receives_from: float) -> None:
+        super().__init__()
         self.directory = directory
         self.receives_from = receives_from
-        self._waiting: list[bytes] = []
-        self._ready = asyncio.Event()
-        self._cut = False
-        self._ended = False
-
-    def put(self, chunk: bytes) -> None:
-        """Queue bytes; all that is queued goes out as one chunk."""
-        self._waiting.append(chunk)
-        self._ready.set()
-
-    def cut(self) -> None:
-        """End the stream with no farewell."""
-        self._cut = True
-        self._ready.set()
-
-    def end(self) -> None:
-        """End the stream properly, after what is queued."""
-        self._ended = True
-        self._ready.set()
-
-    async def take(self) -> bytes:
-        """What is queued, as soon as there is anything; nothing at the end. Raises StreamCut once cut and all was taken."""
-        await self._ready.wait()
-        if self._cut and not self._waiting:
-            raise StreamCut
-        chunk = b"".join(self._waiting)
-        self._waiting.clear()
-        if not (self._cut or self._ended):
-            self._ready.clear()
-        return chunk
 
 
 class Streams:
@@ -71,13 +35,13 @@ class Streams:
         self._journal = journal
         self._ids = ids
         self._attach_window = attach_window
-        self._open: set[Subscription] = set()
+        self._open: set[Listener] = set()
         self._subscribed = asyncio.Event()
         self._silent = asyncio.Event()
         self._silent.set()
 
     @property
-    def global_subscriptions(self) -> list[Subscription]:
+    def global_subscriptions(self) -> list[Listener]:
         """Who listens to /global/event now."""
         return [subscription for subscription in self._open if subscription.directory is None]
 
@@ -125,7 +89,7 @@ class Streams:
         """The body of one event stream: server.connected, then events and heartbeats until somebody ends it."""
         # Only /global/event attaches its listener after having said server.connected.
         lost = self._attach_window if directory is None else 0.0
-        subscription = Subscription(directory, self._clock.now() + lost)
+        subscription = Listener(directory, self._clock.now() + lost)
         subscription.put(self._own_event(directory, "server.connected"))
         heart = asyncio.create_task(self._beat(subscription), name="opencode-heartbeat")
         self._add(subscription)
@@ -136,7 +100,7 @@ class Streams:
             heart.cancel()
             self._remove(subscription)
 
-    async def _beat(self, subscription: Subscription) -> None:
+    async def _beat(self, subscription: Listener) -> None:
         while True:
             await self._clock.sleep(HEARTBEAT_EVERY)
             subscription.put(self._own_event(subscription.directory, "server.heartbeat"))
@@ -146,14 +110,14 @@ class Streams:
         event: Json = {"id": self._ids.new("evt"), "type": kind, "properties": {}}
         return data_line({"payload": event} if directory is None else event)
 
-    def _add(self, subscription: Subscription) -> None:
+    def _add(self, subscription: Listener) -> None:
         self._open.add(subscription)
         self._silent.clear()
         if subscription.directory is None:
             self._subscribed.set()
         self._journal.record("opencode", "stream opened", directory=subscription.directory)
 
-    def _remove(self, subscription: Subscription) -> None:
+    def _remove(self, subscription: Listener) -> None:
         self._open.discard(subscription)
         if not self.global_subscriptions:
             self._subscribed.clear()

@@ -1,0 +1,82 @@
+"""Sessions, inbox items, requests and forms as OpenCode 2 writes them. No I/O."""
+
+from simulator.opencode.scheduler import Event
+from simulator.opencode.script import Json
+from simulator.opencode.v2.messages import Transcript
+from simulator.opencode.v2.wire import Flavour
+
+DEFAULT_MODEL: Json = {"id": "fake-model", "providerID": "fake"}
+
+_WANTED = "parentID", "title", "agent", "model", "metadata", "permissions"
+_PAYLOAD = "text", "files", "agents", "skills", "metadata"
+_ASKED = "action", "resources", "save", "metadata", "source", "message"
+
+
+def _given(body: Json, keys: tuple[str, ...]) -> Json:
+    return {key: body[key] for key in keys if body.get(key) is not None}
+
+
+def created(session_id: str, project: str, directory: str, body: Json, flavour: Flavour) -> Json:
+    """The data of `session.created`."""
+    return {
+        "sessionID": session_id,
+        "projectID": project,
+        "location": {"directory": directory},
+        "subpath": "",
+        **_given(body, _WANTED),
+        "slug": f"simulated-{session_id[-4:].lower()}",
+        "version": flavour.version,
+    }
+
+
+def changes(session: Json, body: Json) -> list[Event]:
+    """The events of a PATCH: one for each field that is given."""
+    owner = {"sessionID": session["id"]}
+    events: list[Event] = []
+    if "title" in body:
+        events.append(("session.renamed", {**owner, "title": body["title"]}))
+    if "metadata" in body:
+        events.append(("session.metadata.updated", {**owner, "metadata": body["metadata"]}))
+    if "permissions" in body:
+        events.append(("session.permissions", {**owner, "permissions": body["permissions"]}))
+    if "archived" in body:
+        events.append((f"session.{'archived' if body['archived'] else 'unarchived'}", owner))
+    return events
+
+
+def forked(new_id: str, source: Json, transcript: Transcript, before: str | None) -> Json:
+    """The data of `session.forked`: `parentID` is the source, which is no parent."""
+    last = next(reversed(transcript), "")
+    boundary = {"type": "through" if before is None else "before", "messageID": before or last}
+    return {"sessionID": new_id, "parentID": source["id"], "boundary": boundary, "instructions": {}}
+
+
+def user_item(body: Json) -> Json:
+    """What a person says, as an inbox item."""
+    return {
+        "type": "user",
+        "payload": _given(body, _PAYLOAD),
+        "delivery": body.get("delivery", "steer"),
+    }
+
+
+def synthetic_item(payload: Json) -> Json:
+    """What the server says to the agent by itself, as when background work has ended."""
+    return {"type": "synthetic", "payload": payload, "delivery": "steer"}
+
+
+def permission(request_id: str, session_id: str, body: Json) -> Json:
+    """A request for permission, which is also the data of `permission.asked`."""
+    return {"id": request_id, "sessionID": session_id, **_given(body, _ASKED)}
+
+
+def form(form_id: str, session_id: str, body: Json) -> Json:
+    """A form, which stands in the data of `form.created`."""
+    asked = {"id": form_id, "sessionID": session_id, "title": body["title"]}
+    return {**asked, **_given(body, ("metadata",)), "fields": body["fields"]}
+
+
+def saved_rule(rule_id: str, project: str, action: str, resource: str, now_ms: int) -> Json:
+    """What "always" stores."""
+    time = {"created": now_ms, "updated": now_ms}
+    return {"id": rule_id, "projectID": project, "action": action, "resource": resource, "time": time}
