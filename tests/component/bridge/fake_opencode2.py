@@ -29,7 +29,7 @@ class FakeOpenCode2(LoopbackServer):
             "/api/session": ("recent", lambda _: {"data": [one for one in self.sessions.values() if "parentID" not in one], "cursor": {}}),
             "/api/session/active": ("active", lambda _: {"data": {one: {"type": "running"} for one in self.executions}}),
             "/api/session/{id}": ("session", lambda request: {"data": self.sessions[request.match_info["id"]]}),
-            "/api/session/{id}/message": ("message", self._newest),
+            "/api/session/{id}/message": ("message", self.newest),
             "/api/debug/location": ("location", lambda _: [{"directory": DIRECTORY}]),
             "/api/permission/request": ("permission", lambda request: self._here(request, self.permissions)),
             "/api/form": ("form", lambda request: self._here(request, self.forms)),
@@ -139,7 +139,8 @@ class FakeOpenCode2(LoopbackServer):
         here = request.query.get("location[directory]") == DIRECTORY
         return {"location": {"directory": DIRECTORY}, "data": [*found.values()] if here else []}
 
-    def _newest(self, request: web.Request) -> dict[str, Any]:
+    def newest(self, request: web.Request) -> dict[str, Any]:
+        """The answer to a question about messages."""
         newest = self.messages.get(request.match_info["id"], [])[::-1]
         return {"data": newest[: int(request.query["limit"])], "cursor": {}}
 

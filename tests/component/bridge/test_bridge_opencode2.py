@@ -17,6 +17,11 @@ from relay.bridge.address import address
 from relay.bridge.errors import Refused, Unreachable
 from relay.bridge.notify.source import Change
 from relay.bridge.options import BridgeOptions
+from relay.bridge.sources.opencode2.catch_up import CatchUp
+from relay.bridge.sources.opencode2.client import OpenCode
+from relay.bridge.sources.opencode2.fold import Sessions
+from relay.bridge.sources.opencode2.resync import MAX_UNANSWERED, TRIES, Resync
+from relay.bridge.sources.opencode2.runs import Runs
 from relay.bridge.sources.opencode2.source import CHECK_SECONDS, OpenCode2
 from relay.bridge.sources.opencode2.wire import Event, parse
 from relay.bridge.sources.probe import find_source
@@ -274,6 +279,92 @@ class TestBridge:
             opencode2.end("ses_a", "succeeded", "It is fixed.")
             await eventually(lambda: fake_relay.accepted)
         assert tries == [1]
+
+    async def test_a_session_that_does_not_answer_costs_no_other_and_is_asked_again(
+        self, opencode2: FakeOpenCode2, fake_relay: FakeRelay, running: Running
+    ) -> None:
+        """The newest of the two does not, whatever comes first."""
+        opencode2.create("ses_b", "The other one")
+        asked: list[str] = []
+
+        async def first_fails(request: web.Request) -> web.StreamResponse:
+            asked.append(request.match_info["id"])
+            if asked.count("ses_b") == 1 == len(asked) - asked.count("ses_a"):
+                return web.Response(status=500)
+            return web.json_response(opencode2.newest(request))
+
+        async with running():
+            await cut(opencode2)
+            opencode2.broken["message"] = first_fails
+            for session_id in ("ses_b", "ses_a"):
+                opencode2.begin(session_id)
+                opencode2.end(session_id, "succeeded", "It is fixed.")
+            await eventually(lambda: len(fake_relay.accepted) == 2)
+        assert fake_relay.rang() == [("complete", "ses_a"), ("complete", "ses_b")]
+
+    async def test_a_folder_that_does_not_answer_is_asked_again(
+        self, opencode2: FakeOpenCode2, fake_relay: FakeRelay, running: Running
+    ) -> None:
+        async def fails_once(_: web.Request) -> web.StreamResponse:
+            del opencode2.broken["permission"]
+            return web.Response(status=500)
+
+        async with running():
+            await cut(opencode2)
+            opencode2.broken["permission"] = fails_once
+            opencode2.ask("ses_a", "per_1")
+            await eventually(lambda: fake_relay.accepted)
+        assert fake_relay.rang() == [("permission", "ses_a")]
+
+    async def test_a_folder_that_never_answers_ends_the_questions(
+        self, opencode2: FakeOpenCode2, http: aiohttp.ClientSession
+    ) -> None:
+        asked: list[str] = []
+
+        async def fails(request: web.Request) -> web.StreamResponse:
+            asked.append(request.path)
+            return web.Response(status=500)
+
+        opencode2.broken["permission"] = fails
+        caught = asyncio.Event()
+        client = OpenCode(http, address(opencode2.url, "opencode", PASSWORD))
+        runs = Runs()
+        resync = Resync(client, Sessions(runs), CatchUp(runs), lambda _: None, sleep=_at_once)
+        resync.start(0.0, 0.0, caught.set)
+        await asyncio.wait_for(caught.wait(), 10)
+        await resync.close()
+        assert len(asked) == TRIES
+
+    async def test_a_server_of_which_too_much_does_not_answer_is_asked_whole_again(
+        self, opencode2: FakeOpenCode2, http: aiohttp.ClientSession
+    ) -> None:
+        asked: list[str] = []
+
+        async def fails_at_first(request: web.Request) -> web.StreamResponse:
+            asked.append(request.match_info["id"])
+            if len(asked) <= 10 * (MAX_UNANSWERED + 1):
+                return web.Response(status=500)
+            return web.json_response({"data": opencode2.sessions[request.match_info["id"]]})
+
+        for number in range(3 * MAX_UNANSWERED):
+            opencode2.create(f"ses_{number}")
+            opencode2.executions.add(f"ses_{number}")
+        opencode2.broken["session"] = fails_at_first
+        changes: list[Change] = []
+        client = OpenCode(http, address(opencode2.url, "opencode", PASSWORD))
+        runs = Runs()
+        caught = asyncio.Event()
+        resync = Resync(client, Sessions(runs), CatchUp(runs), changes.extend, sleep=_at_once)
+        resync.start(0.0, 0.0, caught.set)
+        await asyncio.wait_for(caught.wait(), 20)
+        await resync.close()
+        assert (
+            len({change.session_id for change in changes if change.kind == "started"}) == 3 * MAX_UNANSWERED
+        )
+
+
+async def _at_once(_: float) -> None:
+    """A pause that takes no time."""
 
 
 class TestUpdate:

@@ -158,6 +158,21 @@ GAPS: dict[str, tuple[str, str]] = {
     "a start that came before the connection": ("new; starts; connected; done; mark; sync; end only the user's shell command", "a"),
     "a child": ("new; starts; step m1; b: new a; b: starts; connected; mark; sync a; done", "started; complete m1"),
     "a child works on": ("new; starts; step m1; b: new a; b: starts; done; connected; mark; sync b; b: done; tick; tick", "started; complete m1"),
+    "an end that overtakes the answers": (
+        "new; connected; mark; done; sync a; mark; sync; end succeeded", "a; complete m2",
+    ),
+    "a failure whose event comes after the answers": (
+        "new; starts; step m1; connected; mark; sync; end failed; failed; mark; sync; end failed", "started; a; error m2; a",
+    ),
+    "a success whose event comes after the answers": (
+        "new; starts; step m1; connected; mark; sync; end succeeded; done; mark; sync; end succeeded", "started; a; complete m2; a",
+    ),
+    "what a client asked before a run that began meanwhile": (
+        "new; ask p1; connected; mark; sync a p1; step m2; done; yes p1", "asked p1; started; complete m2; answered p1",
+    ),
+    "what a run asked that goes on": (
+        "new; starts; step m1; ask p1; connected; mark; sync a p1; done", "started; asked p1; answered p1; complete m1",
+    ),
     "a bridge that starts again": ("restore a; connected; mark; sync; end succeeded", "a; complete m2"),
     "and the run goes on": ("restore a; connected; mark; sync a; step m2; done", "complete m2"),
 }  # fmt: skip
@@ -187,14 +202,35 @@ def test_the_transcript_of_a_run_names_its_message_and_its_wait() -> None:
         "retry": {"attempt": 3, "at": 9000, "error": BAD_KEY},
         "content": [{"type": "text", "text": "So far"}],
     }
-    world.catch_up.note("a", messages(USER, retrying))
+    world.catch_up.note("a", messages(USER, retrying), world.mark)
     state = world.sessions.state("a", 5000.0)
     assert state
     shown = (state.status, state.last_message, state.retry_info)
     assert shown == ("retry", "Bad key", "Retry 2 in 4s")
-    world.catch_up.note("a", messages(USER, retrying))
-    world.catch_up.note("a", [])
+    world.catch_up.note("a", messages(USER, retrying), world.mark)
+    world.catch_up.note("a", [], world.mark)
     assert world.play("done") == "complete m2"
+
+
+def test_a_wait_that_is_over_is_not_shown_any_more() -> None:
+    world = World()
+    world.play("new; starts; step m1; retry 2; connected; mark; sync a")
+    world.catch_up.note(
+        "a", messages(USER, OPEN | {"content": [{"type": "text", "text": "So far"}]}), world.mark
+    )
+    state = world.sessions.state("a", 5000.0)
+    assert state
+    assert (state.status, state.last_message) == ("working", "So far")
+
+
+def test_a_transcript_of_before_changes_nothing_newer() -> None:
+    world = World()
+    world.play("new; starts; step m1; connected; mark; sync a; step m5; retry 3")
+    world.catch_up.note("a", messages(USER, OPEN), world.mark)
+    state = world.sessions.state("a", 5000.0)
+    assert state
+    assert state.status == "retry"
+    assert world.play("done") == "complete m5"
 
 
 def ended_at(idle_ms: float | None, session_id: str = "a") -> Info:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pure.bridge.opencode2_folding import HERE, WORDS, changes_of, event, play
 from relay.bridge.sources.opencode2.fold import MAX_NAMES, MAX_UNKNOWN, Sessions
-from relay.bridge.sources.opencode2.runs import Runs
+from relay.bridge.sources.opencode2.runs import WITHDRAWN, Runs
 from relay.bridge.sources.opencode2.session import EXPIRED
 from relay.bridge.sources.opencode2.wire import parse
 
@@ -77,6 +77,22 @@ SCRIPTS: dict[str, tuple[str, str]] = {
     "and one that failed": ("new; starts; connected; failed", "error"),
     "text alone is work": ("new; starts; says hi; done", "complete"),
     "a tool alone is work": ("new; starts; tool c1; called c1; done", "complete"),
+    "the folder's requests are rejected before its runs end": (
+        "new; starts; step m1; ask p1; no p1; expired", "started; asked p1; answered p1; error m1",
+    ),
+    "what a child asked expires": (
+        "new; starts; step m1; b: new a; b: starts; b: step m2; b: ask p1; b: expired; expired",
+        "started; asked p1; answered p1; error m1",
+    ),
+    "what a child asked expires, its parent first": (
+        "new; starts; step m1; b: new a; b: starts; b: step m2; b: ask p1; expired; b: expired",
+        "started; asked p1; error m1; answered p1",
+    ),
+    "a child that asked, was answered and goes on expires with nothing": (
+        "new; starts; step m1; b: new a; b: starts; b: step m2; b: ask p1; b: no p1; b: step m3; b: expired; expired",
+        "started; asked p1; answered p1; stopped m1",
+    ),
+    "a failure of a run that nobody saw": ("new; connected; failed", "error"),
     "words of later releases": ("new; strange; starts; strange session.step.dreamt; step m1; done", "started; complete m1"),
 }  # fmt: skip
 
@@ -104,6 +120,8 @@ LINES: dict[str, tuple[str, str]] = {
     "a model that is away": ("starts; step m1; retry 3", "Bad key"),
     "and is back": ("starts; step m1; retry 3; step m1", "Thinking…"),
     "a child that waits for a model": ("starts; step m1; b: new a; b: starts; b: retry", "Bad key"),
+    "and is heard again": ("starts; step m1; retry 3; says Well", "Well"),
+    "and calls a tool": ("starts; step m1; retry 3; tool c1; called c1", "shell: npm test"),
     "a child that waited": ("starts; step m1; b: new a; b: starts; b: retry; b: step m2", "Thinking…"),
 }
 
@@ -157,6 +175,57 @@ def test_a_request_says_what_its_tool_is_called_with() -> None:
         source={"id": "c1"},
     )
     assert [change.text for change in sessions.fold(asked)] == ['Use tracker_create: command: "npm test"']
+
+
+def test_what_is_repeated_changes_nothing() -> None:
+    """Numbers grow in a session (recorded: they have holes, and never go back)."""
+    turn = [
+        ("execution.started", 2), ("step.started", 5), ("text.ended", 9), ("execution.succeeded", 10),
+    ]  # fmt: skip
+    sessions = Sessions()
+    changes_of("new", sessions)
+
+    def fold(kind: str, seq: int, moment: int = 0) -> list[str]:
+        body = {
+            "id": f"evt_{moment + seq:012x}",
+            "type": f"session.{kind}",
+            "durable": {"aggregateID": "a", "seq": seq, "version": 1},
+            "data": {"sessionID": "a", "assistantMessageID": "m1", "text": "Well"},
+        }
+        parsed = parse(json.dumps(body).encode())
+        assert parsed
+        return [change.kind for change in sessions.fold(parsed) if change.kind != "progress"]
+
+    assert [fold(*one) for one in turn] == [[], ["started"], [], ["complete"]]
+    assert [fold(*one) for one in turn] == [[], [], [], []]
+    # A database of before, as from a backup, has smaller numbers and newer ids.
+    assert [fold(*one, 100) for one in turn] == [[], ["started"], [], ["complete"]]
+
+
+@pytest.mark.parametrize("durable", [None, 7, {}, {"seq": "NaN"}, {"seq": True}])
+def test_a_number_that_is_none_costs_no_event(durable: Any) -> None:
+    sessions = Sessions()
+    changes_of("new; starts", sessions)
+    for number in (1, 1):
+        body = {
+            "id": f"evt_{number}",
+            "type": "session.step.started",
+            "durable": durable,
+            "data": {"sessionID": "a"},
+        }
+        parsed = parse(json.dumps(body).encode())
+        assert parsed
+        assert sessions.fold(parsed)
+
+
+def test_what_a_closed_folder_asked_was_not_answered() -> None:
+    changes = changes_of("new; ask p1; closed", Sessions())
+    assert [(change.kind, change.text) for change in changes][-1] == ("answered", WITHDRAWN)
+
+
+def test_the_newest_message_is_the_last_one_whatever_its_client_called_it() -> None:
+    """A client may give its prompt an id of its own, which need not ascend."""
+    assert play("new; prompt zzz; starts; delivered zzz; step m1; done") == "started; complete m1"
 
 
 ODD: dict[str, tuple[dict[str, Any], str]] = {
@@ -218,6 +287,7 @@ def test_unknown_types_are_counted_but_not_all_of_them() -> None:
         (b'{"id":"evt_1","type":"session.text.delta","data":{"sessionID":"a"}}', False),
         (b'{"id":"evt_1","type":"session.renamed","data":{"title":"\\"type\\":\\"x.delta\\""}}', True),
         (b'{"data":{"type":"x.delta"},"type":"session.renamed"}', True),
+        (b'{"id":"evt_1","metadata":{"a":{"type":"x.delta"}},"type":"session.renamed","data":{}}', True),
         (b'{"type":7}', False),
         (b"{broken", False),
     ],

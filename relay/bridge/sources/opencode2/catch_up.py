@@ -178,14 +178,18 @@ class CatchUp:
             return []
         return self._end(session_id, turn, reported=reported)
 
-    def note(self, session_id: str, messages: Sequence[Message]) -> list[Change]:
+    def note(self, session_id: str, messages: Sequence[Message], mark: int) -> list[Change]:
         """The transcript of a session that executes: its newest message names its end, its retry is shown."""
         session = self._runs.tree.session(session_id)
         newest = next((one for one in messages if one.type in ("user", "assistant")), None)
         if newest is None:
             return []
-        session.newest_id = max(session.newest_id, newest.id)
-        if (again := newest.retry) and session.retry is None:
+        if session.touched <= mark or session.newest_id in ("", *(one.id for one in messages)):
+            session.newest_id = newest.id
+        if session.touched > mark:
+            return []
+        session.retry = None
+        if again := newest.retry:
             self._runs.wait(session_id, Retry(again.attempt, again.at, failure_words(again.error)))
         said = "\n".join(one.text for one in newest.content if one.type == "text")
         session.doing = last_line(said) or session.doing
@@ -195,7 +199,10 @@ class CatchUp:
         session = self._runs.tree.session(session_id)
         if self._runs.tree.deleted(session_id) or session.touched > mark:
             return []
-        session.unobserved, session.worked, session.suspended = False, True, None
+        if not session.executing:
+            session.began_at = self._runs.connected_at  # what was asked before it is not of this execution
+        session.unobserved, session.suspended = False, None
+        session.speak()
         changes = [] if session.running else self._runs.work(session_id, self._runs.fresh_id())
         session.executing, session.touched = True, mark
         return changes
@@ -213,7 +220,8 @@ class CatchUp:
         end: End = "other" if turn is None or reported else turn.end
         session.worked = end == "succeeded"
         session.declined = True  # its server is asked already: nothing more will come
+        session.end_read = True
         if turn and not reported:
-            session.newest_id = max(session.newest_id, turn.message_id)
+            session.newest_id = turn.message_id
         words = failure_words(turn.failure) if turn and end == "failed" else ""
         return self._runs.end(session_id, end, self._runs.fresh_id(), words)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from relay import contract
 from relay.bridge.notify.source import Change, Retry
 from relay.bridge.sources.doing import last_line, tool_words
-from relay.bridge.sources.opencode2.runs import Runs
+from relay.bridge.sources.opencode2.runs import WITHDRAWN, Runs
 from relay.bridge.sources.opencode2.session import COMPACTING, THINKING, End
 from relay.bridge.sources.opencode2.wire import (
     Data,
@@ -76,16 +76,26 @@ class Sessions:
         return session.state(self.title(session_id), self._runs.retry(session_id), now_ms)
 
     def fold(self, event: Event) -> list[Change]:
-        """What `event` changes. Types and shapes that are not known change nothing, and are counted."""
+        """What `event` changes. Types and shapes that are not known change nothing, and are counted; nor do repetitions."""
         handle = HANDLERS.get(event.type)
         data = data_of(event) if handle else None
         if handle is None or data is None:
             self._skip(event.type)
             return []
         session_id = data.session_id
-        if session_id and self._tree.deleted(session_id):
+        if session_id and (self._tree.deleted(session_id) or self._repeated(session_id, event)):
             return []
-        return handle(self, event.id or self._runs.fresh_id(), data, event)
+        changes = handle(self, event.id or self._runs.fresh_id(), data, event)
+        if event.seq is not None and (session := self._tree.get(session_id)):
+            session.seq, session.event_id = event.seq, event.id or ""
+        return changes
+
+    def _repeated(self, session_id: str, event: Event) -> bool:
+        """Whether it was folded before. A smaller number with a newer id is another history, as after a restored backup."""
+        session = self._tree.get(session_id)
+        if session is None or event.seq is None:
+            return False
+        return event.seq <= session.seq and (event.id or "") <= session.event_id
 
     def learn(self, session_id: str, info: Info | Described | None) -> list[Change]:
         """Fold in what the server says of a session; None: nothing can be learnt, so it counts as a root."""
@@ -147,7 +157,7 @@ class Sessions:
         kind = session.inbox.pop(message_id, "user")
         if kind not in ("user", "synthetic"):
             return []
-        session.newest_id = max(session.newest_id, message_id)
+        session.newest_id = message_id or session.newest_id
         return self._runs.work(data.session_id, event_id)
 
     def _on_started(self, _: str, data: Data, __: Event) -> list[Change]:
@@ -174,8 +184,10 @@ class Sessions:
         failure: Failure = Failure(),  # noqa: B008
     ) -> list[Change]:
         session = self._tree.session(session_id)
-        if not session.worked and session.began_at <= self._runs.connected_at and end != "failed":
+        unseen = not session.worked and session.began_at <= self._runs.connected_at
+        if unseen and (end != "failed" or session.end_read):
             # It began before this connection: the server alone knows whether it had a step, and is asked.
+            self._runs.touch(session)
             session.executing, session.unobserved = False, True
             return self._tree.ask_for(session_id)
         return self._runs.end(session_id, end, event_id, failure_words(failure) if end == "failed" else "")
@@ -188,8 +200,7 @@ class Sessions:
         return self._runs.show(data.session_id, event_id, THINKING)
 
     def _on_text(self, event_id: str, data: Data, event: Event) -> list[Change]:
-        session = self._tree.session(data.session_id)
-        session.worked = session.executing = True
+        self._tree.session(data.session_id).speak()
         return self._runs.show(data.session_id, event_id, last_line(details(event.data, Said).text))
 
     def _on_tool_named(self, _: str, data: Data, event: Event) -> list[Change]:
@@ -198,7 +209,7 @@ class Sessions:
 
     def _on_tool(self, event_id: str, data: Data, event: Event) -> list[Change]:
         session = self._tree.session(data.session_id)
-        session.worked = session.executing = True
+        session.speak()
         name = session.tools.pop(data.id, "")
         given = details(event.data, ToolCalled).input
         _remember(session.calls, data.id, given)
@@ -249,7 +260,7 @@ class Sessions:
         for session_id, session in self._tree:
             if session.directory is not None and session.directory == event.directory:
                 for request in list(session.pending):
-                    changes += self._runs.answer(session_id, request)
+                    changes += self._runs.answer(session_id, request, WITHDRAWN)
         return changes
 
 

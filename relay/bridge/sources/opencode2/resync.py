@@ -5,7 +5,7 @@ The stream is subscribed before its first byte (recorded: 80 of 80 events right 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from random import random as system_random
 
 from relay.backoff import Backoff
@@ -24,6 +24,10 @@ RECENT = 100
 """Sessions that are searched for ends that were missed."""
 LIVE_MS = 24 * 3600 * 1000
 """Where the server does not say which folders are loaded: those of sessions that were used within a day."""
+MAX_UNANSWERED = 10
+"""Of more sessions and folders that do not answer it is the server that does not."""
+TRIES = 4
+"""So often what did not answer is asked: the folder of a session may be gone, and then it never will (recorded: 500)."""
 
 
 class Resync:
@@ -48,6 +52,7 @@ class Resync:
         self._backoff = backoff
         self._random = random
         self._task: asyncio.Task[None] | None = None
+        self._unanswered: list[OpenCodeError] = []  # of single sessions and folders, in this pass
 
     def start(self, since_ms: float, now_ms: float, done: Callable[[], None]) -> None:
         """The stream is connected anew; nothing before `since_ms` was missed. Returns at once.
@@ -65,37 +70,57 @@ class Resync:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self, since_ms: float, now_ms: float, done: Callable[[], None]) -> None:
-        attempt = 0
+        attempt = answered = 0
         while True:
             try:
                 await self._catch_up_once(since_ms, now_ms)
+                answered += 1
             except OpenCodeError as error:
-                attempt += 1
-                delay = self._backoff.delay(attempt, self._random)
-                log.warning(line("resync failed", url=self._opencode.url, reason=error, retry_in=delay))
-                await self._sleep(delay)
-            else:
+                self._unanswered = [error]
+            if not self._unanswered or answered == TRIES:
                 break
+            attempt += 1
+            delay = self._backoff.delay(attempt, self._random)
+            reason = self._unanswered[0]
+            log.warning(line("resync failed", url=self._opencode.url, reason=reason, retry_in=delay))
+            await self._sleep(delay)
         done()
 
     async def _catch_up_once(self, since_ms: float, now_ms: float) -> None:
+        self._unanswered = []
         mark = self._catch_up.mark()
         recent = await self._opencode.recent_sessions(RECENT)
         snapshot = await self._snapshot(recent, now_ms)
-        for session_id in self._catch_up.unplaced(snapshot):
-            await self._place(session_id)
+        await self._each(self._catch_up.unplaced(snapshot), self._place)
         changes, ended = self._catch_up.resync(snapshot, mark)
         self._act(changes)
-        for session_id in snapshot.active:
-            await self._note(session_id)
+        await self._each(snapshot.active, self._note)
         missed = [info for info in recent if self._catch_up.missed(info, since_ms)]
         for info in missed:
             self._act(self._sessions.learn(info.id, info))
-        idle = [*ended, *(info.id for info in missed)]
-        for session_id in dict.fromkeys(one for one in idle if one not in snapshot.active):
-            await self._end(session_id, mark, since_ms)
-        for info in reversed(recent):
+        idle = dict.fromkeys([*ended, *(info.id for info in missed)])
+        over = [one for one in idle if one not in snapshot.active]
+        unknown = await self._each(over, lambda session_id: self._end(session_id, mark, since_ms))
+        for info in reversed([one for one in recent if one.id not in unknown]):
             self._catch_up.know_end(info.id, info.time.idle)
+
+    async def _each(self, session_ids: Iterable[str], ask: Callable[[str], Awaitable[None]]) -> set[str]:
+        """Ask about these sessions; those of which the server did not answer, which cost no other."""
+        unknown: set[str] = set()
+        for session_id in session_ids:
+            try:
+                await ask(session_id)
+            except NotFound:
+                self._act(self._sessions.forget(session_id))
+            except OpenCodeError as error:
+                unknown.add(session_id)
+                self._note_unanswered(error)
+        return unknown
+
+    def _note_unanswered(self, error: OpenCodeError) -> None:
+        self._unanswered.append(error)
+        if len(self._unanswered) > MAX_UNANSWERED:
+            raise error
 
     async def _snapshot(self, recent: list[Info], now_ms: float) -> Snapshot:
         active = await self._opencode.active()
@@ -109,6 +134,7 @@ class Resync:
             except OpenCodeError as error:
                 log.warning(line("folder does not answer", directory=directory, reason=error))
                 unanswered.add(directory)
+                self._note_unanswered(error)
         return Snapshot(active, requests, frozenset(unanswered))
 
     async def _directories(self, recent: list[Info], now_ms: float) -> list[str]:
@@ -134,22 +160,13 @@ class Resync:
         ]
 
     async def _place(self, session_id: str) -> None:
-        try:
-            self._act(self._sessions.learn(session_id, await self._opencode.session(session_id)))
-        except NotFound:
-            self._act(self._sessions.forget(session_id))
+        self._act(self._sessions.learn(session_id, await self._opencode.session(session_id)))
 
     async def _note(self, session_id: str) -> None:
-        try:
-            self._act(self._catch_up.note(session_id, await self._opencode.messages(session_id, 5)))
-        except NotFound:
-            self._act(self._sessions.forget(session_id))
+        mark = self._catch_up.mark()
+        self._act(self._catch_up.note(session_id, await self._opencode.messages(session_id, 5), mark))
 
     async def _end(self, session_id: str, mark: int, since_ms: float) -> None:
-        try:
-            info = await self._opencode.session(session_id)
-            messages = await self._opencode.messages(session_id)
-        except NotFound:
-            self._act(self._sessions.forget(session_id))
-        else:
-            self._act(self._catch_up.ended(session_id, info, messages, mark, since_ms))
+        info = await self._opencode.session(session_id)
+        messages = await self._opencode.messages(session_id)
+        self._act(self._catch_up.ended(session_id, info, messages, mark, since_ms))

@@ -56,16 +56,22 @@ class Runs:
     def end(self, session_id: str, end: End, event_id: str, words: str = "") -> list[Change]:
         """An execution has ended."""
         session = self.tree.session(session_id)
-        asked = bool(session.pending)
+        expired = end == "inactivity" and self._expires(session_id, session)
         changes = self._withdraw(session_id, session)
         self.touch(session)
         session.executing, session.retry, session.unobserved = False, None, False
         if why := self._suspends(session_id, session, end):
             session.suspended = Suspended(why, self._checks)
             return changes + self.progress(session_id, event_id)
-        if end == "inactivity" and asked:
+        if expired:
             end, words = "failed", EXPIRED
         return changes + self._over(session_id, session, end, event_id, words)
+
+    def _expires(self, session_id: str, session: Session) -> bool:
+        """Whether a person was asked in vain. Requests may be rejected before the runs end, and a subagent end before its parent."""
+        root = self.tree.get(self.tree.root(session_id)) or session
+        root.expired = root.expired or bool(session.pending) or session.declined
+        return session.expired or self.tree.pending_below(session_id)
 
     def _suspends(
         self, session_id: str, session: Session, end: End
@@ -76,7 +82,7 @@ class Runs:
 
     def _over(self, session_id: str, session: Session, end: End, event_id: str, words: str) -> list[Change]:
         kind = end_kind(session, end)
-        session.running = session.worked = False
+        session.running = session.worked = session.expired = False
         session.suspended = None
         if kind is None:
             return self.tree.ask_for(session_id)

@@ -43,7 +43,10 @@ class Session(TreeSession):
     - `executing`: an execution has started and not ended. `worked`: it had a step. `declined`: a request of it was refused
       or dismissed, and no step began since.
     - `suspended`: since which `check` its run goes on without an execution, and why; None: it does not.
-    - `unobserved`: its end may have been missed, and nobody asked the server since.
+    - `unobserved`: its end may have been missed, and nobody asked the server since. `end_read`: the server's answers said that
+      it ended, and nothing began since; the event of that end may still come.
+    - `expired`: a request of it or of a subagent was given up because nothing happened for long.
+    - `seq`, `event_id`: number and id of its newest event that has a number.
     - `touched`: the number of the newest event that changed it; `began_at`: that of the newest `execution.started`.
     - `tools`: names by call id, only said where its input starts; `calls`: what they are called with. `inbox`: types of what was enqueued, by id.
     """
@@ -53,6 +56,10 @@ class Session(TreeSession):
     declined: bool = False
     suspended: Suspended | None = None
     unobserved: bool = False
+    end_read: bool = False
+    expired: bool = False
+    seq: int = -1
+    event_id: str = ""
     doing: str = STARTING
     retry: Retry | None = None
     touched: int = 0
@@ -69,17 +76,22 @@ class Session(TreeSession):
     def begin(self, touched: int) -> None:
         """An execution starts."""
         self.executing, self.began_at = True, touched
-        self.worked = self.declined = self.unobserved = False
+        self.worked = self.declined = self.unobserved = self.end_read = self.expired = False
         self.suspended, self.retry = None, None
         self.doing = STARTING
         self.calls.clear()
 
     def step(self, message_id: str) -> None:
         """The model is called."""
-        self.executing = self.worked = True
-        self.declined, self.retry = False, None
+        self.speak()
+        self.declined = False
         self.doing = THINKING if self.doing == STARTING else self.doing
-        self.newest_id = max(self.newest_id, message_id)  # ids of messages ascend
+        self.newest_id = message_id or self.newest_id
+
+    def speak(self) -> None:
+        """The model answers."""
+        self.executing = self.worked = True
+        self.retry, self.end_read = None, False
 
     def state(self, title: str | None, retry: Retry | None, now_ms: float) -> contract.ContentState:
         """What the card shows while the session runs under this title; `retry`: what it, or a child, waits for."""

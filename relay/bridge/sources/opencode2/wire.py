@@ -11,12 +11,6 @@ from msgspec import Raw
 from relay.bridge.sources.wire import ID, Malformed, Wire, decode
 
 
-class Durable(Wire, frozen=True, kw_only=True):
-    """Where an event stands in its session's history; numbers grow, and holes are normal."""
-
-    seq: int = 0
-
-
 class Location(Wire, frozen=True, kw_only=True):
     """A directory."""
 
@@ -26,12 +20,14 @@ class Location(Wire, frozen=True, kw_only=True):
 class Event(Wire, frozen=True, kw_only=True):
     """One event of GET /api/event: `data` is decoded only if somebody wants it.
 
-    `location` is missing on `session.execution.*` (recorded: 197 of 197). `created` is in UNIX milliseconds.
+    `location` is missing on `session.execution.*` (recorded: 197 of 197). `created` is in UNIX milliseconds. `durable` has the
+    event's number in the history of its session, if it is kept there.
     """
 
     type: str
     id: ID | None = None
     created: Any = None
+    durable: Any = None
     location: Any = None
     data: Raw = Raw(b"{}")
 
@@ -39,6 +35,12 @@ class Event(Wire, frozen=True, kw_only=True):
     def created_ms(self) -> float | None:
         """When it happened, by the server's clock, if it says so with a number."""
         return float(self.created) if isinstance(self.created, int | float) else None
+
+    @property
+    def seq(self) -> int | None:
+        """Its number in its session's history: they grow, and holes are normal (recorded). None: it has none."""
+        number = self.durable.get("seq") if isinstance(self.durable, dict) else None
+        return number if type(number) is int else None
 
     @property
     def directory(self) -> str | None:
@@ -253,7 +255,7 @@ _TYPE, _HEAD = b'"type":"', 256
 def parse(line: bytes) -> Event | None:
     """The event in one data line of GET /api/event; None if it is none, or one of the types that never matter."""
     start = line.find(_TYPE, 0, _HEAD)
-    if start >= 0 and line.find(b'"data"', 0, start) < 0:
+    if start >= 0 and line.find(b"{", 1, start) < 0:  # not the type of something inside
         end = line.find(b'"', start + len(_TYPE))
         if line[start:end].endswith(SKIPPED):
             return None
