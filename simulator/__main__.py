@@ -87,7 +87,7 @@ def _apns(arguments: argparse.Namespace) -> int:
     from simulator.lab.command import SandboxOptions, serve
 
     given = {name: value for name, value in vars(arguments).items() if name != "run"}
-    asyncio.run(serve(SandboxOptions(**given)))
+    asyncio.run(serve(SandboxOptions(**given | {"san": tuple(arguments.san)})))
     return 0
 
 
@@ -213,6 +213,37 @@ def _add_apns(command: argparse.ArgumentParser) -> None:
     command.add_argument("--sink", action="store_true", help="200 for everything, unread: for load tests")
     command.add_argument(
         "--folder", type=Path, default=Path("apns-sandbox"), metavar="DIR", help="gets CA and key file"
+    )
+    command.add_argument(
+        "--bundle-id",
+        default="com.example.app",
+        metavar="ID",
+        help="of the app on the phone; default com.example.app",
+    )
+    command.add_argument(
+        "--team-id", default="SANDBOXDEV", metavar="ID", help="of the app and of the key; default SANDBOXDEV"
+    )
+    command.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="where APNs listens; default 127.0.0.1, this machine only. The control API never leaves it",
+    )
+    command.add_argument(
+        "--san",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further host name or address that the certificate is good for; repeatable",
+    )
+    command.add_argument(
+        "--ready-file",
+        type=Path,
+        metavar="FILE",
+        help="written when all ports listen, with what --json prints; removed at the end",
+    )
+    command.add_argument(
+        "--json", action="store_true", help="print one JSON object on one line, and nothing else"
     )
     command.set_defaults(run=_apns)
 

@@ -55,18 +55,18 @@ def write_ca(authority: trustme.CA, directory: Path) -> Path:
     return ca_file
 
 
-def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+def server_tls(authority: trustme.CA, *names: str) -> ssl.SSLContext:
     """TLS 1.2 or later and ALPN h2 only, as Apple's hosts (Apple: Sending notification requests to APNs).
 
     Like them it asks for a client certificate and does without (GitHub firebase/firebase-ios-sdk issue 4042); one that
-    is shown must be of this authority.
+    is shown must be of this authority. The certificate is good for `names`, too; ValueError if one is neither a host name nor an address.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["h2"])
     context.verify_mode = ssl.CERT_OPTIONAL
     authority.configure_trust(context)
-    authority.issue_cert(*NAMES).configure_cert(context)
+    authority.issue_cert(*dict.fromkeys((*NAMES, *names))).configure_cert(context)
     return context
 
 

@@ -124,11 +124,17 @@ class Registry:
         realm: Realm | None = None,
         topics: frozenset[str] | None = None,
         related_to: str | None = None,
+        key_id: str | None = None,
     ) -> ProviderKey:
         """Make a key as the developer portal does: for a team, perhaps for one environment or some topics only."""
         private_key = ec.derive_private_key(self._random.randrange(1, _P256_ORDER), ec.SECP256R1())
         key = SigningKey(
-            self._new_id(), team_id or self.team_id, private_key.public_key(), realm, topics, related_to
+            key_id or self._new_id(),
+            team_id or self.team_id,
+            private_key.public_key(),
+            realm,
+            topics,
+            related_to,
         )
         self.keys[key.key_id] = key
         pem = private_key.private_bytes(

@@ -1,5 +1,6 @@
 """The APNs sandbox as one object: start it, point a provider at its ports and CA file, mint tokens, read the delivery log."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -25,9 +26,9 @@ from simulator.journal import Journal
 
 
 class Sandbox:
-    """Both environments of APNs on ports of 127.0.0.1, sharing apps and keys but not device tokens and channels.
+    """Both environments of APNs on ports of this machine, sharing apps and keys but not device tokens and channels.
 
-    `random` seeds every id, key and token. `folder` is where the CA file goes; without one it is a temporary
+    `random` seeds every id, key and token, but those of a `registry` that is given. `folder` is where the CA file goes; without one it is a temporary
     folder that `close` removes. `registry`, `channels`, `faults` and `profile` may be used and changed at any time; `hosts` take requests without sockets.
     `sink`: every request is answered 200 unread, for load tests.
     """
@@ -42,8 +43,9 @@ class Sandbox:
         folder: Path | None = None,
         profile: Profile | None = None,
         sink: bool = False,
+        registry: Registry | None = None,
     ) -> None:
-        self.registry = Registry(random)
+        self.registry = registry or Registry(random)
         self.faults = FaultTable(random, clock.now)
         self.profile = profile or Profile()
         self.channels = Channels(random)
@@ -93,14 +95,17 @@ class Sandbox:
         production_port: int = 0,
         manage_sandbox_port: int = 0,
         manage_production_port: int = 0,
+        host: str = "127.0.0.1",
+        names: Iterable[str] = (),
     ) -> None:
         """Listen; `ports` then holds the port of each host: of "sandbox" and "production", where pushes and broadcasts go,
         and of "manage-sandbox" and "manage-production", where channels are managed. 0 = any free port.
 
+        `host` is the address to listen on; the certificate is good for it and for `names`, too (ValueError if one is no name).
         OSError if a port is taken; then `close` tidies up.
         """
         self._ca_file = write_ca(self._authority, self._folder or self._temporary_folder())
-        tls = server_tls(self._authority)
+        tls = server_tls(self._authority, *names)
         wanted = {
             "sandbox": sandbox_port,
             "production": production_port,
@@ -108,7 +113,8 @@ class Sandbox:
             "manage-production": manage_production_port,
         }
         for name, listener in self._listeners.items():
-            self.ports[name] = await listener.start(tls, wanted[name], SinkConnection if self._sink else None)
+            protocol = SinkConnection if self._sink else None
+            self.ports[name] = await listener.start(tls, wanted[name], protocol, host)
 
     async def close(self) -> None:
         """Send GOAWAY, close all sockets, remove the temporary CA file. Harmless when called again."""
@@ -179,9 +185,12 @@ class Sandbox:
         realm: Realm | None = None,
         topics: frozenset[str] | None = None,
         related_to: str | None = None,
+        key_id: str | None = None,
     ) -> ProviderKey:
         """A new provider key (key id, team id, private key PEM); see Registry.issue_key."""
-        return self.registry.issue_key(team_id, realm=realm, topics=topics, related_to=related_to)
+        return self.registry.issue_key(
+            team_id, realm=realm, topics=topics, related_to=related_to, key_id=key_id
+        )
 
     # --- devices and channels ---
 

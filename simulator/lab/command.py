@@ -1,31 +1,45 @@
 """`simulator apns`: an APNs sandbox with one phone and its control API, alone, for a provider in any language."""
 
 import asyncio
+import re
+import select
+import shutil
 import signal
+import sys
+import textwrap
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random, SystemRandom
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 import trustme
 
 from simulator.apns.errors import BadFault, BadProfile
-from simulator.apns.registry import ProviderKey
+from simulator.apns.registry import Registry
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import RealClock, TurnableClock
-from simulator.journal import Journal
+from simulator.journal import Entry, Journal
 from simulator.lab.control.app import ControlServer, create_app
 from simulator.lab.device import DeviceSpec
 from simulator.lab.guide import guide
 from simulator.lab.lab import Lab
+from simulator.lab.lines import Lines
+from simulator.lab.ready import WILDCARDS, announcement, ready_file
 from simulator.lab.state import Saved, StateFile, restore, state_of, write_private
 from simulator.process import CommandError
 
-BUNDLE_ID = "com.example.app"
-DEVICE = "iPhone"
+BUNDLE_ID: Final = "com.example.app"
+DEVICE: Final = "iPhone"
+TEAM_ID: Final = "SANDBOXDEV"
+KEY_ID: Final = "SANDBOXKEY"
+SEED: Final = "the development key of the sandbox: known to everybody, and taken by no server of Apple's"
+"""Key, tokens of the phone and tokens of its cards come from this seed, so that they are the same at every start."""
+
+_TEAM: Final = re.compile(r"[A-Z0-9]{10}")
+_BUNDLE: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +47,8 @@ class SandboxOptions:
     """The command line. Port 0 is any free one; `profile` None is the saved one, or "observed".
 
     `faults` is a JSON file with a list of rules; `sink` answers 200 to everything, unread; `folder` gets CA and key.
+    `host` is where APNs listens, the control API always on 127.0.0.1; the certificate is good for `san`, too. `ready_file`
+    is there while all ports listen. With `json` one line is printed, for programs, and nothing else.
     """
 
     port: int = 2197
@@ -46,6 +62,12 @@ class SandboxOptions:
     faults: Path | None = None
     sink: bool = False
     folder: Path = Path("apns-sandbox")
+    bundle_id: str = BUNDLE_ID
+    team_id: str = TEAM_ID
+    host: str = "127.0.0.1"
+    san: tuple[str, ...] = ()
+    ready_file: Path | None = None
+    json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +80,82 @@ class Running:
 
 
 async def serve(options: SandboxOptions) -> None:
-    """Start, say how to push to it, and run until SIGINT or SIGTERM. CommandError, LabError if it cannot start."""
+    """Start, say how to push to it, print a line for every push, and run until SIGINT or SIGTERM.
+
+    CommandError, LabError if it cannot start.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(options) as sandbox:
-        print(guide(sandbox.lab, sandbox.control.url, sandbox.key_file), flush=True)
-        await stop.wait()
-    print("Stopped.")
+        octets = announcement(sandbox.lab, sandbox.control.url)
+        with ready_file(options.ready_file, octets):
+            if options.json:
+                print(octets.decode(), flush=True)
+            else:
+                print(guide(sandbox.lab, sandbox.control.url, sandbox.key_file), flush=True)
+                print_pushes(sandbox.lab.journal)
+            await stop.wait()
+    if not options.json:
+        print("Stopped.")
+
+
+def print_pushes(journal: Journal) -> None:
+    """From now on a line for every push. Whoever reads them slowly, or not at all, misses some, and stops nobody's push."""
+    lines, loop = Lines(Output().write), asyncio.get_running_loop()
+
+    def take(entry: Entry) -> None:
+        lines.take(entry)
+        loop.call_soon(lines.flush)
+
+    journal.listen(take)
+
+
+class Output:
+    """Standard output that never waits for its reader: what does not go into a full pipe is counted instead."""
+
+    def __init__(self) -> None:
+        self._missed = 0
+
+    def write(self, text: str) -> None:
+        """Print one line if there is room for it."""
+        if not _has_room():
+            self._missed += 1
+            return
+        if self._missed:
+            print(f"({self._missed} lines were not read in time)")
+            self._missed = 0
+        print(fitted(text, _columns()), flush=True)
+
+
+def fitted(text: str, columns: int | None) -> str:
+    """A line broken between words where a terminal is narrower, its further lines below its second word."""
+    if columns is None or len(text) <= columns:
+        return text
+    indent = " " * (text.find(" ") + 1)
+    return textwrap.fill(text, columns, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _columns() -> int | None:
+    """How wide the terminal is; None if standard output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _has_room() -> bool:
+    try:
+        return bool(select.select([], [sys.stdout.fileno()], [], 0)[1])
+    except (OSError, ValueError):  # no file behind it, as in a test
+        return True
 
 
 @asynccontextmanager
 async def running(options: SandboxOptions) -> AsyncIterator[Running]:
     """All of it, up; afterwards it is gone, and what is to be kept is in the state file."""
+    _check(options)
     file = None if options.state is None else StateFile(options.state)
     saved = None if file is None else file.load()
     authority = trustme.CA() if saved is None else saved.authority()
-    lab = _lab(options, authority)
+    lab = _lab(options, authority, fixed=saved is None)
     _furnish(lab, options, saved)
 
     def save() -> None:
@@ -84,6 +165,7 @@ async def running(options: SandboxOptions) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(lab.sandbox.close)
         await _listen(lab.sandbox, options)
+        lab.key_file = _write_key(lab, options.folder)
         control = ControlServer(create_app(lab, save))
         await _port("--control-port", options.control_port, control.start(options.control_port))
         stack.push_async_callback(control.close)
@@ -91,28 +173,50 @@ async def running(options: SandboxOptions) -> AsyncIterator[Running]:
         stack.callback(save)
         lab.start()
         stack.push_async_callback(lab.close)
-        yield Running(lab, control, _write_key(lab, options.folder))
+        yield Running(lab, control, lab.key_file)
 
 
-def _lab(options: SandboxOptions, authority: trustme.CA) -> Lab:
+def _check(options: SandboxOptions) -> None:
+    if _TEAM.fullmatch(options.team_id) is None:
+        raise CommandError(
+            f"--team-id is ten capital letters and digits, like {TEAM_ID}, not {options.team_id!r}"
+        )
+    if _BUNDLE.fullmatch(options.bundle_id) is None:
+        raise CommandError(f"--bundle-id is like {BUNDLE_ID}, not {options.bundle_id!r}")
+
+
+def _lab(options: SandboxOptions, authority: trustme.CA, *, fixed: bool) -> Lab:
     clock = TurnableClock() if options.clock == "virtual" else RealClock()
     journal = Journal(clock)
-    seed = SystemRandom().getrandbits(256)  # keys and tokens of two sandboxes must differ
+    seed = SystemRandom().getrandbits(
+        256
+    )  # ids of pushes, and the keys and tokens of a saved state, must not come again
+    registry = Registry(Random(SEED if fixed else seed))
+    registry.team_id = options.team_id
     sandbox = Sandbox(
-        clock, journal, random=Random(seed), authority=authority, folder=options.folder, sink=options.sink
+        clock,
+        journal,
+        random=Random(seed),
+        authority=authority,
+        folder=options.folder,
+        sink=options.sink,
+        registry=registry,
     )
-    return Lab(clock, journal, sandbox)
+    lab = Lab(clock, journal, sandbox)
+    lab.host = options.host
+    return lab
 
 
 def _furnish(lab: Lab, options: SandboxOptions, saved: Saved | None) -> None:
     """What was saved; without it one app, one phone and one key. Then what the command line says."""
     if saved is not None:
         restore(lab, saved.state)
+        if lab.usable_key is None:
+            lab.issue_key()
     else:
-        lab.sandbox.add_app(BUNDLE_ID)
-        lab.add_device(DeviceSpec(DEVICE, BUNDLE_ID))
-    if _usable_key(lab) is None:
-        lab.issue_key()
+        lab.issue_key(key_id=KEY_ID)
+        lab.sandbox.add_app(options.bundle_id)
+        lab.add_device(DeviceSpec(DEVICE, options.bundle_id))
     try:
         if options.profile is not None:
             lab.sandbox.profile.become(options.profile)
@@ -131,17 +235,6 @@ def _rules(path: Path) -> list[dict[str, Any]]:
         raise CommandError(f"{path} is no JSON list of fault rules: {error}") from None
 
 
-def _usable_key(lab: Lab) -> ProviderKey | None:
-    """The oldest that may push to everything."""
-    signing = lab.sandbox.registry.keys
-    usable = (
-        key
-        for key in lab.keys.values()
-        if not signing[key.key_id].revoked and signing[key.key_id].topics is None
-    )
-    return next(usable, None)
-
-
 async def _listen(sandbox: Sandbox, options: SandboxOptions) -> None:
     wanted = {
         "sandbox_port": options.port,
@@ -149,8 +242,13 @@ async def _listen(sandbox: Sandbox, options: SandboxOptions) -> None:
         "manage_sandbox_port": options.manage_port,
         "manage_production_port": options.manage_production_port,
     }
+    names = [*options.san, *([] if options.host in WILDCARDS else [options.host])]
     ports = ", ".join(str(port) for port in wanted.values())
-    await _port("one of the ports", ports, sandbox.start(**wanted))
+    try:
+        starting = sandbox.start(**wanted, host=options.host, names=names)
+        await _port(f"one of the ports of {options.host}", ports, starting)
+    except ValueError as error:
+        raise CommandError(f"--san and --host take host names and addresses: {error}") from None
 
 
 async def _port(name: str, port: object, starting: Awaitable[None]) -> None:
@@ -163,7 +261,7 @@ async def _port(name: str, port: object, starting: Awaitable[None]) -> None:
 
 def _write_key(lab: Lab, folder: Path) -> Path:
     """The .p8 file, as Apple names it, for its owner only."""
-    key = _usable_key(lab)
+    key = lab.usable_key
     assert key is not None  # _furnish has seen to it
     path = folder / f"AuthKey_{key.key_id}.p8"
     write_private(path, key.private_key.encode("ascii"))

@@ -9,6 +9,7 @@ import jwt
 
 from simulator.lab.device import Device
 from simulator.lab.lab import Lab
+from simulator.lab.ready import reached_at
 
 PAYLOAD = '{"aps":{"alert":{"title":"Hello","body":"World"}}}'
 HOSTS = {
@@ -23,19 +24,22 @@ HOSTS = {
 def guide(lab: Lab, control_url: str, key_file: Path) -> str:
     """The whole block, for people and for copying from."""
     key_id = key_file.stem.removeprefix("AuthKey_")
+    here = reached_at(lab.host)
     rows = [
-        *((f"127.0.0.1:{lab.sandbox.ports[name]}", f"instead of {host}") for name, host in HOSTS.items()),
+        *((f"{here}:{lab.sandbox.ports[name]}", f"instead of {host}") for name, host in HOSTS.items()),
         ("CA file", str(lab.sandbox.ca_file)),
         ("Key file", str(key_file)),
         ("Key id", key_id),
         ("Team id", lab.keys[key_id].team_id),
         *(row for device in lab.devices for row in _of_device(device)),
         ("Control", control_url),
+        ("Page", control_url.removesuffix("control")),
     ]
     width = max(len(name) for name, _ in rows) + 2
     return "\n".join(
         [
             f"An APNs sandbox is up, on {lab.clock_kind} time; Ctrl-C ends it.",
+            "The key is for this sandbox only; ids and tokens are the same at each start.",
             "",
             *(f"  {name:<{width}}{value}" for name, value in rows),
             "",
@@ -53,15 +57,23 @@ def _of_device(device: Device) -> Iterable[tuple[str, str]]:
 
 
 def _curl(lab: Lab, control_url: str, key_id: str) -> list[str]:
-    """Two lines to be pasted: a push with a provider token of this hour, and what the first phone made of it."""
+    """Lines to be pasted: a push by this program, one with a provider token of this hour, and what the first phone made of them."""
     if not lab.devices:
         return []
     device, key = lab.devices[0], lab.keys[key_id]
     claims = {"iss": key.team_id, "iat": int(lab.clock.now())}
     bearer = jwt.encode(claims, key.private_key, algorithm="ES256", headers={"kid": key_id})
-    push_url = f"https://127.0.0.1:{lab.sandbox.ports[device.spec.realm]}/3/device/{device.tokens['alert']}"
+    push_url = f"https://{reached_at(lab.host)}:{lab.sandbox.ports[device.spec.realm]}/3/device/{device.tokens['alert']}"
     push = [
-        f"curl --http2 --cacert {quote(str(lab.sandbox.ca_file))} -H 'authorization: bearer {bearer}'",
+        f"curl --http2 -sS -w '%{{http_code}}\\n' --cacert {quote(str(lab.sandbox.ca_file))} -H 'authorization: bearer {bearer}'",
         f"-H 'apns-topic: {device.spec.bundle_id}' -H 'apns-push-type: alert' -d '{PAYLOAD}' {push_url}",
     ]
-    return [" ".join(push), "", f"curl {control_url}/devices/{quote_path(device.spec.name)}"]
+    return [
+        "Push, by this program or for an hour by curl, and ask the phone:",
+        "",
+        'simulator push --title "Fix the login" --body "All 214 tests pass."',
+        "",
+        " ".join(push),
+        "",
+        f"curl {control_url}/devices/{quote_path(device.spec.name)}",
+    ]

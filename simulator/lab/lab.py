@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from simulator.apns.registry import Kind, ProviderKey, Realm
@@ -30,6 +31,10 @@ class Lab:
         self.sandbox = sandbox
         self.feed = feed or Feed(journal)
         self.keys: dict[str, ProviderKey] = {}
+        self.key_file: Path | None = None
+        """Where the key lies that providers are given."""
+        self.host = "127.0.0.1"
+        """The address on which the sandbox listens."""
         self._devices: dict[str, Device] = {}
         self._tuner = Tuner(sandbox)
         self._ticking: asyncio.Task[None] | None = None
@@ -85,11 +90,14 @@ class Lab:
         realm: Realm | None = None,
         topics: frozenset[str] | None = None,
         related_to: str | None = None,
+        key_id: str | None = None,
     ) -> ProviderKey:
         """A new provider key, kept with its private half. Unknown if `related_to` is no key."""
         if related_to is not None:
             self.key(related_to)
-        key = self.sandbox.issue_key(team_id, realm=realm, topics=topics, related_to=related_to)
+        key = self.sandbox.issue_key(
+            team_id, realm=realm, topics=topics, related_to=related_to, key_id=key_id
+        )
         self.keys[key.key_id] = key
         return key
 
@@ -98,6 +106,17 @@ class Lab:
         if key_id not in self.keys:
             raise Unknown(f"there is no key {key_id!r}")
         return self.keys[key_id]
+
+    @property
+    def usable_key(self) -> ProviderKey | None:
+        """The oldest that may push to everything; None if there is none."""
+        signing = self.sandbox.registry.keys
+        usable = (
+            key
+            for key in self.keys.values()
+            if not signing[key.key_id].revoked and signing[key.key_id].topics is None
+        )
+        return next(usable, None)
 
     def revoke_key(self, key_id: str) -> None:
         """From now on APNs refuses what this key signs. Unknown."""

@@ -109,7 +109,7 @@ NOT_SHOWN: Final[dict[str, Why]] = {
 
 WAITS: Final[dict[str, Why]] = {
     "priority 5": Why(
-        "it waits for power", "With apns-priority 5 the system may wait; priority 10 is shown at once and counts against the budget.", ACTIVITY_PUSHES, "documented"),
+        "the phone saves power (priority 5)", "With apns-priority 5 the system may wait; priority 10 is shown at once and counts against the budget.", ACTIVITY_PUSHES, "documented"),
     "the update budget is used up": Why(
         "the update budget is used up", "Too many updates of priority 10 in an hour are held back; the number is not published.", ACTIVITY_PUSHES, "documented"),
 }  # fmt: skip

@@ -24,14 +24,15 @@ class Listener:
         tls: ssl.SSLContext,
         port: int = 0,
         protocol: Callable[[], asyncio.Protocol] | None = None,
+        host: str = "127.0.0.1",
     ) -> int:
-        """Listen on 127.0.0.1; the port, also if it was 0 (any free one). OSError if it is taken.
+        """Listen on an address of this machine; the port, also if it was 0 (any free one). OSError if it is taken.
 
         `protocol` makes what serves each connection; by default one that checks every request.
         """
         self._server = await asyncio.get_running_loop().create_server(
             protocol or partial(ServerConnection, self.port),
-            "127.0.0.1",
+            host,
             port,
             ssl=tls,
             ssl_handshake_timeout=HANDSHAKE_TIMEOUT,

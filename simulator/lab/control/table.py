@@ -7,6 +7,7 @@ import msgspec
 
 from simulator.lab.control import account, activities, behaviour, devices, history
 from simulator.lab.control.route import Body, Call, Fields, Raw, Route
+from simulator.lab.ready import describe
 
 _REF: Final = "#/components/schemas/{name}"
 _PROBLEM: Final[Fields] = {
@@ -95,11 +96,11 @@ def _json(schema: Fields) -> Fields:
 
 
 async def index(call: Call) -> Fields:
-    """What there is to call, and where APNs listens."""
+    """What there is to call, where APNs listens, and what a provider needs to push."""
+    needed = describe(call.lab)
     return {
-        "apns": {realm: f"127.0.0.1:{port}" for realm, port in call.lab.sandbox.ports.items()},
-        "ca_file": str(call.lab.sandbox.ca_file),
-        "team_id": call.lab.sandbox.registry.team_id,
+        **needed,
+        "apns": {realm: f"{needed['host']}:{port}" for realm, port in call.lab.sandbox.ports.items()},
         "routes": [f"{route.method} {route.path}  {route.summary}" for route in ROUTES],
     }
 

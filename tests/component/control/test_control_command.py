@@ -6,6 +6,7 @@ import shlex
 import shutil
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -47,6 +48,11 @@ class Running:
             if line.startswith("curl http://"):
                 break
         self.started_after = time.monotonic() - began
+
+    def next_line(self) -> str:
+        """What it prints next."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().rstrip()
 
     def row(self, name: str) -> str:
         """The value beside a name in the block."""
@@ -127,6 +133,7 @@ def test_the_printed_lines_of_curl_work(run: Any) -> None:
     subprocess.run([*push, "--fail", "-s"], check=True, timeout=PATIENCE)
     shown = subprocess.run([*condition, "-s"], check=True, timeout=PATIENCE, capture_output=True, text=True)
     assert [one["title"] for one in json.loads(shown.stdout)["device"]["notifications"]] == ["Hello"]
+    assert re.fullmatch(r'\d\d:\d\d:\d\d alert 200 shown "Hello"', sandbox.next_line())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -171,6 +178,61 @@ def test_a_sink_takes_everything_and_shows_nothing(run: Any) -> None:
     assert sandbox.control("GET", "/deliveries")["deliveries"] == []
 
 
+def _json_start(folder: Path, *arguments: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+    """The command with --json, and the object on its one line."""
+    process = subprocess.Popen(
+        [*SIMULATOR, *ANY_PORT, "--json", *arguments], stdout=subprocess.PIPE, text=True, cwd=folder
+    )
+    assert process.stdout is not None
+    return process, json.loads(process.stdout.readline())
+
+
+def test_for_programs_there_is_one_line_and_a_file_while_it_is_up(tmp_path: Path) -> None:
+    """Key, ids and tokens are the same at every start; the certificate is good for the names that were asked for."""
+    ready = tmp_path / "run" / "ready.json"
+    options = (
+        "--ready-file",
+        str(ready),
+        "--bundle-id",
+        "com.mine",
+        "--team-id",
+        "TEAM123456",
+        "--san",
+        "apns.test",
+    )
+    process, said = _json_start(tmp_path, *options)
+    try:
+        assert json.loads(ready.read_text()) == said
+        assert stat.S_IMODE(ready.stat().st_mode) == 0o600
+        assert (said["topic"], said["team_id"], said["key_id"]) == ("com.mine", "TEAM123456", "SANDBOXKEY")
+        assert "PRIVATE KEY" in _text(said["key_file"])
+        assert said["pid"] == process.pid
+        context = ssl.create_default_context(cafile=said["ca_file"])
+        with (
+            socket.create_connection((said["host"], said["ports"]["sandbox"]), PATIENCE) as plain,
+            context.wrap_socket(plain, server_hostname="apns.test"),
+        ):
+            pass
+        with urllib.request.urlopen(said["control"], timeout=PATIENCE) as response:
+            index = json.load(response)
+        assert {name: index[name] for name in ("key_file", "key_id", "tokens")} == {
+            name: said[name] for name in ("key_file", "key_id", "tokens")
+        }
+    finally:
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, rest) == (0, "")
+    assert not ready.exists()
+    second, again = _json_start(tmp_path, "--host", "127.0.0.2")
+    second.send_signal(signal.SIGINT)
+    second.communicate(timeout=PATIENCE)
+    assert second.returncode == 0
+    assert again["host"] == "127.0.0.2"
+    for name in ("key_id", "tokens"):
+        assert again[name] == said[name]
+    assert _text(again["key_file"]) == _text(said["key_file"])
+
+
 # What is wrong.
 
 
@@ -208,6 +270,7 @@ def test_a_port_that_is_taken_is_one_line(
         ("--faults", '[{"do": {"explode": true}}]', "explode"),
         ("--state", "{}", "no state of an APNs sandbox"),
         ("--folder", "", "given"),
+        ("--ready-file", "", "given/ready.json cannot be written"),
     ],
 )
 def test_a_file_that_is_none_is_one_line(
@@ -216,7 +279,23 @@ def test_a_file_that_is_none_is_one_line(
     given = tmp_path / "given"
     if text is not None:
         given.write_text(text)
-    assert wanted in _fails(capsys, tmp_path, option, str(given))
+    path = given / "ready.json" if option == "--ready-file" else given
+    assert wanted in _fails(capsys, tmp_path, option, str(path))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "wanted"),
+    [
+        ("--team-id", "short", "ten capital letters and digits, like SANDBOXDEV, not 'short'"),
+        ("--bundle-id", "no app", "--bundle-id is like com.example.app, not 'no app'"),
+        ("--san", "not a name!", "--san and --host take host names and addresses"),
+        ("--host", "192.0.2.1", "one of the ports of 192.0.2.1"),
+    ],
+)
+def test_a_name_that_is_none_is_one_line(
+    option: str, value: str, wanted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert wanted in _fails(capsys, tmp_path, option, value)
 
 
 @pytest.mark.parametrize(
