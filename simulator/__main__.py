@@ -1,11 +1,13 @@
-"""`simulator replay | demo | apns | opencode | conform`: argument parsing only. What a command needs is imported when it is called."""
+"""`simulator replay | demo | apns | push | opencode | conform`: argument parsing only. What a command needs is imported when it is called."""
 
 import argparse
 import asyncio
+import json
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simulator.output import printing
 
@@ -91,6 +93,17 @@ def _apns(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _push(arguments: argparse.Namespace) -> int:
+    from simulator.push.command import Where, read_payload, run
+    from simulator.push.message import PushOptions
+
+    payload = None if arguments.file is None else read_payload(arguments.file)
+    names = [one.name for one in fields(PushOptions) if one.name != "payload"]
+    options = PushOptions(payload=payload, **{name: getattr(arguments, name) for name in names})
+    where = Where(arguments.ready_file, arguments.control, arguments.device)
+    return run(options, where, as_json=arguments.json)
+
+
 def _opencode(arguments: argparse.Namespace) -> int:
     from simulator.opencode.command import OpenCodeOptions, serve
 
@@ -147,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--once", action="store_true", help="end after the last scenario")
     command.set_defaults(run=_demo)
     _add_apns(commands.add_parser("apns", help="an APNs sandbox with a phone, for any provider"))
+    _add_push(commands.add_parser("push", help="one push to a running sandbox, and what became of it"))
     _add_opencode(
         commands.add_parser("opencode", help="a fake OpenCode server, scripted or with made-up load")
     )
@@ -246,6 +260,58 @@ def _add_apns(command: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print one JSON object on one line, and nothing else"
     )
     command.set_defaults(run=_apns)
+
+
+def _add_push(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add(
+        "file",
+        nargs="?",
+        metavar="FILE.apns",
+        help="a payload as Xcode's `simctl push` takes it; - for standard input",
+    )
+    add("--title", metavar="TEXT", help="of an alert, or of the session on a card")
+    add("--body", metavar="TEXT", help="of an alert, or the newest text on a card")
+    add(
+        "--card",
+        choices=("start", "update", "end"),
+        help="a Live Activity: start one, update or end the newest",
+    )
+    add("--status", choices=("working", "retry", "permission", "complete", "error"), help="on the card")
+    add("--attributes-type", metavar="NAME", help="the Swift type of a card of your own app")
+    add("--attributes", type=_json_object, metavar="JSON", help="of a card of your own app")
+    add("--content-state", type=_json_object, metavar="JSON", help="of a card of your own app")
+    add("--device", metavar="NAME", help="which phone; default the first")
+    add("--token", metavar="HEX", help="default the phone's token for this type of push")
+    add("--topic", metavar="TOPIC", help="default the app's bundle id, with the suffix of the type")
+    add("--push-type", metavar="TYPE", help="default what the payload is")
+    add("--priority", type=int, choices=(10, 5, 1), help="default 10, of a background push 5")
+    add("--collapse-id", metavar="ID", help="replaces what was shown under the same")
+    add(
+        "--expiration",
+        type=int,
+        metavar="SECONDS",
+        help="UNIX time until which APNs keeps it; 0: one attempt",
+    )
+    add("--ready-file", type=Path, metavar="FILE", help="of the sandbox that is meant")
+    add(
+        "--control",
+        default="http://127.0.0.1:8901/control",
+        metavar="URL",
+        help="its control API; default %(default)s",
+    )
+    add("--json", action="store_true", help="one JSON object on one line")
+    command.set_defaults(run=_push)
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f'{text!r} is no JSON object, like {{"status": "working"}}')
+    return found
 
 
 def _add_opencode(command: argparse.ArgumentParser) -> None:

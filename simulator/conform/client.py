@@ -85,11 +85,11 @@ class Connection:
         self._reading: asyncio.Task[None] | None = None
         self._happened = asyncio.Event()
 
-    async def open(self, port: int, tls: ssl.SSLContext) -> None:
+    async def open(self, port: int, tls: ssl.SSLContext, host: str = "127.0.0.1") -> None:
         """Shake hands; a refusal is remembered, not raised. The first SETTINGS frame is awaited."""
         try:
             reader, self._writer = await asyncio.open_connection(
-                "127.0.0.1", port, ssl=tls, server_hostname="localhost"
+                host, port, ssl=tls, server_hostname="localhost"
             )
         except (ssl.SSLError, ConnectionError) as error:
             if getattr(error, "reason", None) in NOT_OFFERED:

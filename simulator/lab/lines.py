@@ -41,6 +41,13 @@ def begins_a_line(entry: Entry) -> bool:
     return entry.where == "apns" and entry.what in ("push", "channel")
 
 
+def outcome_of(entry: Entry) -> str | None:
+    """What became of a push by this entry, `shown "Fix the login"`; None for an entry that is about something else."""
+    if (entry.where, entry.what) == ("apns", "delivery"):
+        return _delivery(entry)
+    return _on_the_phone(entry)
+
+
 def _text(first: Entry, later: Sequence[Entry]) -> str | None:
     if begins_a_line(first):
         return f"{_answer(first)}{_outcome(first, later)}"

@@ -47,7 +47,7 @@ def test_every_setting_is_documented_with_its_default(name: str) -> None:
 
 
 COMMANDS = [("relay", "serve"), ("relay", "bridge"), ("relay", "pair"), ("relay", "doctor"), ("relay", "migrate"),
-            ("simulator", "replay"), ("simulator", "demo"), ("simulator", "apns"), ("simulator", "opencode"),
+            ("simulator", "replay"), ("simulator", "demo"), ("simulator", "apns"), ("simulator", "push"), ("simulator", "opencode"),
             ("simulator", "conform")]  # fmt: skip
 
 
