@@ -11,11 +11,12 @@ DEFAULT_USERNAME = "opencode"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """`url` has no credentials and no trailing slash."""
+    """`url` has no credentials and no trailing slash. `managed`: it is OpenCode 2's managed service, whose port may change."""
 
     url: str
     username: str
     password: str | None
+    managed: bool = False
 
     def __repr__(self) -> str:
         return f"Address({self.url!r}, username={self.username!r})"  # never the password
@@ -60,3 +61,17 @@ def port_of(url: str) -> int:
     """The port in `url`, else that of its scheme."""
     parts = urlsplit(url)
     return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1"})
+
+
+def same_url(one: str, other: str) -> bool:
+    """Whether both lead to the same server: scheme, host and port; `localhost` is 127.0.0.1."""
+    return _key(one) == _key(other)
+
+
+def _key(url: str) -> tuple[str, str, int, str]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return parts.scheme, "localhost" if host in _LOCAL_NAMES else host, port_of(url), parts.path.rstrip("/")

@@ -6,6 +6,9 @@ BridgeError                 one sentence for the person who started the bridge
 ├── ServeError              the bridge's own `opencode serve` does not start, or has ended
 └── OpenCodeError           OpenCode did not answer as it should
     ├── Unreachable         nothing answers, or not in time; it may yet come up
+    │   ├── Unready         an OpenCode 2 that starts, stops or has failed, by its own words
+    │   ├── BadServiceFile  the registration of OpenCode 2's managed service cannot be used
+    │   └── NoServer        no OpenCode was found where one is looked for
     ├── Refused             401 or 403: wrong or missing password
     ├── NotOpenCode         something answers, but not an OpenCode server
     │   └── OtherGeneration an OpenCode server of a generation that the bridge cannot read
@@ -37,6 +40,30 @@ class OpenCodeError(BridgeError):
 
 class Unreachable(OpenCodeError):
     """Nothing answers at the URL, or not in time. Trying again later may help."""
+
+
+class Unready(Unreachable):
+    """OpenCode 2 says that it starts, stops or has failed. `failed`: it stays so until somebody does something."""
+
+    def __init__(self, said: str, *, failed: bool = False) -> None:
+        super().__init__(said)
+        self.failed = failed
+
+
+class BadServiceFile(Unreachable):
+    """The file of OpenCode 2's managed service cannot be used, or not yet. `said` is what was seen, `remedy` what to do."""
+
+    def __init__(self, said: str, remedy: str) -> None:
+        super().__init__(f"{said}: {remedy}")
+        self.said, self.remedy = said, remedy
+
+
+class NoServer(Unreachable):
+    """No OpenCode is where one is looked for. `said` is what was seen, `remedy` what to do."""
+
+    def __init__(self, said: str, remedy: str) -> None:
+        super().__init__(f"{said}. {remedy[:1].upper()}{remedy[1:]}")
+        self.said, self.remedy = said, remedy
 
 
 class Refused(OpenCodeError):

@@ -26,6 +26,7 @@ READ_DEADLINE = 30.0
 class BridgeOptions:
     """What the bridge needs to know; secrets do not show in its repr.
 
+    `opencode_url` None: OpenCode is looked for. `password` None: the managed service's is in its file.
     `relay_secret` wins over `secret_file`; without both the secret is kept in the user's state directory.
     `advertise_hosts` are names, addresses or URLs under which phones reach OpenCode, best first. `permission_delay`
     is in seconds: a request that is answered sooner does not ring. `retry_alert`: a wait for a model that is longer (seconds)
@@ -38,7 +39,7 @@ class BridgeOptions:
     opened anew. `drain_seconds`: for what is under way when the bridge stops.
     """
 
-    opencode_url: str
+    opencode_url: str | None
     relay_url: str
     relay_secret: str | None = field(default=None, repr=False)
     secret_file: Path | None = None
@@ -75,8 +76,8 @@ _NOTHING = frozenset({"", "undefined", "null"})
 def add_pairing_arguments(command: ArgumentParser, environment: Environment) -> None:
     """What a pairing needs to know: OpenCode, the relay, and the secret between them."""
     add = command.add_argument
-    add("--opencode-url", default=DEFAULT_OPENCODE_URL, metavar="URL",
-        help="where `opencode serve` listens (%(default)s)")  # fmt: skip
+    add("--opencode-url", metavar="URL",
+        help=f"where OpenCode listens (found: the managed service of OpenCode 2, else {DEFAULT_OPENCODE_URL})")  # fmt: skip
     add("--relay-url", default=_variable(environment, f"{_FIRST}RELAY_URL") or DEFAULT_RELAY_URL, metavar="URL",
         help="the relay, as bridge and phone reach it (%(default)s)")  # fmt: skip
     add("--relay-secret", default=_variable(environment, "RELAY_SECRET", f"{_FIRST}RELAY_SECRET"), metavar="SECRET",
@@ -88,7 +89,7 @@ def add_pairing_arguments(command: ArgumentParser, environment: Environment) -> 
     add("--username", default=_variable(environment, "OPENCODE_SERVER_USERNAME") or DEFAULT_USERNAME,
         help="OpenCode's (%(default)s)")  # fmt: skip
     add("--password", default=_variable(environment, "OPENCODE_PASSWORD", "OPENCODE_SERVER_PASSWORD"),
-        help="OpenCode's; or OPENCODE_PASSWORD, or OPENCODE_SERVER_PASSWORD")  # fmt: skip
+        help="OpenCode's; or OPENCODE_PASSWORD, or OPENCODE_SERVER_PASSWORD; else that of the managed service")  # fmt: skip
     advertised = _variable(environment, f"{_FIRST}ADVERTISE_HOSTS") or ""
     command.set_defaults(advertised=advertised.split(","))
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from random import random as system_random
 from typing import TextIO, TypeVar
@@ -16,20 +16,22 @@ from relay import contract
 from relay.backoff import Backoff
 from relay.bridge.address import Address, address, http_url, port_of
 from relay.bridge.client import open_client
-from relay.bridge.errors import OpenCodeError, OtherGeneration, Unreachable
+from relay.bridge.errors import OpenCodeError, OtherGeneration
 from relay.bridge.http.app import Listener, Parts, create_app
 from relay.bridge.http.replies import BridgeHealth, bridge_health
+from relay.bridge.lookout import found_words, is_elsewhere, wait_for
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.notifier import Notifier
 from relay.bridge.notify.outbox import Outbox
 from relay.bridge.notify.relay_client import RelayClient, relay_proxy
 from relay.bridge.notify.source import Absence, Known, Source, SourceHealth
-from relay.bridge.options import BridgeOptions
+from relay.bridge.options import DEFAULT_OPENCODE_URL, BridgeOptions
 from relay.bridge.pairing.hosts import answering_addresses
 from relay.bridge.pairing.pairing import pairing_of, relay_secret, show_pairing, warn_of_local_addresses
 from relay.bridge.pairing.secret_file import default_secret_file
-from relay.bridge.sources.probe import find_source, own_server
-from relay.bridge.state_file import OpenRuns, State, StateFolder, StateWriter, joined
+from relay.bridge.sources.discovery import Discovery, Found, Place
+from relay.bridge.sources.probe import own_server, source_of
+from relay.bridge.state_file import OpenRuns, State, StateFolder, StateWriter, joined, state_file
 from relay.log import line
 
 log = logging.getLogger("relay.bridge")
@@ -40,8 +42,6 @@ WATCH_SECONDS = 0.5
 """Between two looks at the connection to OpenCode."""
 RETRY_BACKOFF = Backoff()
 """While a server that was updated in its place cannot be read."""
-START_BACKOFF = Backoff(first=0.25, cap=5.0)
-"""While OpenCode is not up yet somebody is waiting for the pairing code, so the pauses stay short."""
 
 
 async def run_bridge(options: BridgeOptions, *, stop: asyncio.Event, out: TextIO) -> None:
@@ -60,7 +60,7 @@ async def run_bridge(options: BridgeOptions, *, stop: asyncio.Event, out: TextIO
 async def _serve_and_watch(
     options: BridgeOptions, arguments: Sequence[str], stop: asyncio.Event, out: TextIO
 ) -> None:
-    where = address(options.opencode_url, options.username, options.password)
+    where = address(options.opencode_url or DEFAULT_OPENCODE_URL, options.username, options.password)
     serve = own_server(where, arguments, os.environ)
     try:
         url = await _until(stop, serve.start())
@@ -75,52 +75,31 @@ async def _watch(
     options: BridgeOptions, stop: asyncio.Event, out: TextIO, *ends: Coroutine[None, None, None]
 ) -> None:
     """Until `stop` is set, or one of `ends` has come to its end."""
-    where = address(options.opencode_url, options.username, options.password)
     http_url(options.relay_url, "the relay URL")
-    secret = relay_secret(options)
     async with open_client() as http:
-        bridge = _Bridge(options, where, http, secret)
+        discovery = Discovery(http, options, os.environ)
+        bridge = _Bridge(options, discovery, http, relay_secret(options))
         try:
             await _until(stop, bridge.run(out), *ends)
         finally:
             await bridge.close()
-    log.info(line("stopped", url=where.url))
-
-
-async def wait_for_source(
-    find: Callable[[], Awaitable[Source]],
-    url: str,
-    out: TextIO,
-    *,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    random: Callable[[], float] = system_random,
-) -> Source:
-    """The source, once OpenCode answers. Raises Refused or NotOpenCode: waiting would not help then."""
-    attempt = 0
-    while True:
-        try:
-            return await find()
-        except Unreachable as error:
-            attempt += 1
-            if attempt == 1:
-                print(f"Waiting for OpenCode at {url} (start it with: opencode serve)", file=out, flush=True)
-                log.warning(line("waiting", url=url, reason=error))
-            await sleep(START_BACKOFF.delay(attempt, random))
+    log.info(line("stopped", url=bridge.url))
 
 
 class _Bridge:
     """Everything that lives as long as the bridge runs."""
 
     def __init__(
-        self, options: BridgeOptions, where: Address, http: aiohttp.ClientSession, secret: str
+        self, options: BridgeOptions, discovery: Discovery, http: aiohttp.ClientSession, secret: str
     ) -> None:
         self._options = options
-        self._where = where
+        self._discovery = discovery
+        self._place: Place | None = None
         self._http = http
         self._sender = Sender(secret, contract.server_id(options.relay_url, secret))
-        self._states = StateFolder(options.secret_file or default_secret_file(os.environ), where.url)
+        self._secret_file = options.secret_file or default_secret_file(os.environ)
         self._server = ""
-        self._state = StateWriter(self._states.path, self._known)
+        self._state = StateWriter(None, self._known)
         self._open_runs = OpenRuns(changed=self._state.touch)
         self._relay = RelayClient(http, options.relay_url, proxy=relay_proxy(options.relay_url, os.environ))
         self._outbox = Outbox(self._relay, done=self._open_runs.done)
@@ -128,9 +107,17 @@ class _Bridge:
         self._source: Source | None = None
         self._notifier: Notifier | None = None
 
+    @property
+    def url(self) -> str:
+        """The server that is followed, or where it is looked for."""
+        return self._place.address.url if self._place else self._discovery.where
+
     async def run(self, out: TextIO) -> None:
         self._listener.start()
-        source = self._source = await wait_for_source(self._find, self._where.url, out)
+        found, source = await wait_for(self._find, self._discovery.where, out)
+        self._source = source
+        if self._discovery.given is None:
+            print(found_words(found), file=out, flush=True)
         await self._restore(source)
         self._notifier = Notifier(
             source,
@@ -145,9 +132,9 @@ class _Bridge:
             keep_answered=self._options.keep_answered,
             open_runs=self._open_runs,
         )
-        pair = await pairing_of(self._options)
+        pair = await pairing_of(replace(self._options, opencode_url=self.url))
         show_pairing(pair, out)
-        warn_of_local_addresses(pair, self._where.url)
+        warn_of_local_addresses(pair, self.url)
         self._state.start()
         watch = asyncio.create_task(self._watch_connection(self._notifier), name="bridge-connection")
         try:
@@ -157,37 +144,57 @@ class _Bridge:
             await asyncio.gather(watch, return_exceptions=True)
 
     async def _follow(self, source: Source, notifier: Notifier) -> None:
-        """Whatever generation answers: a server may be updated in its place, and its open runs go on."""
+        """Whatever generation answers, and wherever: a server may be updated or moved, and its open runs go on."""
         while True:
-            try:
-                await source.run(notifier.notify, self._state.touch)
-            except OtherGeneration as error:
-                log.warning(line("another generation", url=self._where.url, reason=error.said))
+            await self._until_elsewhere(source, notifier)
             until = source.known.until
             await source.close(0.0)
             source = await self._find_again()
             self._server = await source.identity()
             source.restore(self._open_runs.ids(), Known(until))
             self._source = source
+            self._state.move(state_file(self._secret_file, self.url))
             notifier.follow(source)
+
+    async def _until_elsewhere(self, source: Source, notifier: Notifier) -> None:
+        """Follow the source until its server is of another generation, or is found elsewhere."""
+        running = asyncio.create_task(source.run(notifier.notify, self._state.touch), name="bridge-source")
+        assert self._place
+        elsewhere = is_elsewhere(self._discovery, self._place, lambda: source.health().connected)
+        looking = asyncio.create_task(elsewhere, name="bridge-discovery")
+        try:
+            await asyncio.wait({running, looking}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+        except OtherGeneration as error:
+            log.warning(line("another generation", url=self.url, reason=error.said))
+        finally:
+            running.cancel()
+            looking.cancel()
+            await asyncio.gather(running, looking, return_exceptions=True)
 
     async def _find_again(self) -> Source:
         attempt = 0
         while True:
             try:
-                return await self._find()
+                _, source = await self._find()
             except OpenCodeError as error:
                 attempt += 1
                 delay = RETRY_BACKOFF.delay(attempt, system_random)
-                log.warning(line("waiting", url=self._where.url, reason=error, retry_in=delay))
+                log.warning(line("waiting", url=self._discovery.where, reason=error, retry_in=delay))
                 await asyncio.sleep(delay)
+            else:
+                log.info(line("following", place=self._place))
+                return source
 
     async def _restore(self, source: Source) -> None:
         self._server = await source.identity()
-        state = self._states.own(self._server)
-        for path, other in self._states.elsewhere(self._server):
+        states = StateFolder(self._secret_file, self.url)
+        self._state.move(states.path)
+        state = states.own(self._server)
+        for path, other in states.elsewhere(self._server):
             if await self._moved(source, other):
-                log.info(line("moved", before=other.url, url=self._where.url, runs=len(other.runs)))
+                log.info(line("moved", before=other.url, url=self.url, runs=len(other.runs)))
                 state = joined(state, other)
                 path.unlink(missing_ok=True)
         self._open_runs.restore(state.runs)
@@ -210,7 +217,7 @@ class _Bridge:
             connected = self._source is not None and self._source.health().connected
             is_lost = absence.observe(connected, time.monotonic())
             if is_lost is not None:
-                log.warning(line("lost" if is_lost else "back", url=self._where.url))
+                log.warning(line("lost" if is_lost else "back", url=self.url))
                 notifier.lost() if is_lost else notifier.found()
 
     async def close(self) -> None:
@@ -220,16 +227,25 @@ class _Bridge:
             if part is not None:
                 await part.close(max(0.0, deadline - asyncio.get_running_loop().time()))
 
-    async def _find(self) -> Source:
-        return await find_source(self._http, self._where, self._options.read_deadline)
+    async def _find(self) -> tuple[Found, Source]:
+        found = await self._discovery.find()
+        source = await source_of(self._http, found.place, self._options.read_deadline)
+        self._place = found.place
+        return found, source
 
     def _http_parts(self) -> Parts:
         return Parts(
             health=self._health,
             relay=self._relay,
             sender=self._sender,
-            authorization=self._where.headers.get("Authorization"),
+            authorization=self._authorization,
         )
+
+    def _authorization(self) -> str | None:
+        """OpenCode's own; before it is found, what was given for it."""
+        given = Address(self.url, self._options.username, self._options.password)
+        where = self._place.address if self._place else self._discovery.given or given
+        return where.headers.get("Authorization")
 
     def _health(self) -> BridgeHealth:
         source = self._source.health() if self._source else SourceHealth()
@@ -243,7 +259,7 @@ class _Bridge:
             runs=self._open_runs.ids(),
             used=dict(known.used),
             server=self._server,
-            url=self._where.url,
+            url=self.url,
         )
 
 

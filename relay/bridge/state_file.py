@@ -150,11 +150,14 @@ def write_state(path: Path, state: State) -> None:
 
 
 class StateWriter:
-    """Writes `state()` soon after `touch`, not more often than every `PAUSE` seconds, and when it is closed."""
+    """Writes `state()` soon after `touch`, not more often than every `PAUSE` seconds, and when it is closed.
+
+    `path` None: not known before `move`, which comes before `start`.
+    """
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         state: Callable[[], State],
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -169,6 +172,14 @@ class StateWriter:
     def start(self) -> None:
         """From now on. Needs a running loop."""
         self._task = asyncio.create_task(self._run(), name="bridge-state")
+
+    def move(self, path: Path) -> None:
+        """From now on the state is in another file: the server listens elsewhere."""
+        before, self._path = self._path, path
+        if before is not None:
+            if before != path:
+                before.unlink(missing_ok=True)
+            self.touch()
 
     def touch(self) -> None:
         """The state is another one now."""
@@ -189,6 +200,7 @@ class StateWriter:
             await self._sleep(PAUSE)
 
     def _write(self) -> None:
+        assert self._path, "where the state is kept is known when the server is"
         try:
             write_state(self._path, self._state())
         except OSError as error:

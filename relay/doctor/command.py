@@ -46,7 +46,7 @@ async def walk(case: Case) -> AsyncIterator[Finding]:
     A finding for each, as soon as it is known. Every wait is bounded; nothing is changed but by the test push.
     """
     async with aiohttp.ClientSession() as http:
-        yield await check_opencode(http, case.options)
+        yield await check_opencode(http, case)
         answers, relay = await check_relay(http, case)
         yield relay
         secret, found = check_secret(case)

@@ -6,21 +6,23 @@ import aiohttp
 import msgspec
 
 from relay import contract
-from relay.bridge.address import address, http_url
+from relay.bridge.address import http_url
 from relay.bridge.errors import (
+    BadServiceFile,
     BridgeError,
+    NoServer,
     NotOpenCode,
     OpenCodeError,
     OptionError,
     OtherGeneration,
     Refused,
     Unreachable,
+    Unready,
 )
 from relay.bridge.failures import PROXY_STATUSES, in_words
 from relay.bridge.notify.relay_client import relay_proxy, through
-from relay.bridge.options import BridgeOptions
 from relay.bridge.pairing.secret_file import checked_secret, default_secret_file, load_secret
-from relay.bridge.sources.probe import find_source
+from relay.bridge.sources.discovery import Discovery, Found
 from relay.doctor.finding import Case, Finding
 from relay.proxy import Proxy
 
@@ -30,6 +32,7 @@ OPENCODE_REMEDIES: dict[type[BridgeError], str] = {
     OptionError: "give the right --opencode-url",
     Refused: "give OpenCode's password by --password, OPENCODE_PASSWORD or OPENCODE_SERVER_PASSWORD",
     Unreachable: "start it (opencode serve), or say where it listens by --opencode-url",
+    Unready: "wait for it; if it stays so: opencode service restart",
     NotOpenCode: "something else listens there: give the right --opencode-url",
 }
 CLOCKS_MAY_DIFFER = 30.0
@@ -41,16 +44,28 @@ CLOCK_REMEDY = (
 RELAY_REMEDY = "start it (relay serve), or say where it is by --relay-url"
 
 
-async def check_opencode(http: aiohttp.ClientSession, options: BridgeOptions) -> Finding:
-    """OpenCode answers, and takes the password."""
+async def check_opencode(http: aiohttp.ClientSession, case: Case) -> Finding:
+    """OpenCode answers, and takes the password; which one the bridge would follow, and what else there is."""
     try:
-        where = address(options.opencode_url, options.username, options.password)
-        source = await find_source(http, where)
-    except OtherGeneration as error:
+        found = await Discovery(http, case.options, case.environment).find()
+    except (OtherGeneration, BadServiceFile, NoServer) as error:
         return Finding("opencode", "fails", error.said, error.remedy)
     except (OptionError, OpenCodeError) as error:
         return Finding("opencode", "fails", str(error), OPENCODE_REMEDIES.get(type(error), ""))
-    return Finding("opencode", "ok", f"{where.url} is OpenCode {source.health().version}")
+    return opencode_finding(found)
+
+
+def opencode_finding(found: Found) -> Finding:
+    """What is said of servers that were found. Pure."""
+    said = [f"the bridge follows {found.place}"]
+    remedy = ""
+    if found.other:
+        said.append(f"there is also {found.other}")
+        remedy = f"--opencode-url {found.other.address.url} follows that one instead"
+    if found.flaw:
+        said.append(f"the managed service is not followed: {getattr(found.flaw, 'said', found.flaw)}")
+        remedy = getattr(found.flaw, "remedy", "")
+    return Finding("opencode", "ok", "; ".join(said), remedy)
 
 
 async def check_relay(http: aiohttp.ClientSession, case: Case) -> tuple[bool, Finding]:

@@ -73,12 +73,12 @@ UNAUTHORIZED = Refusal(error="OpenCode's username and password are wanted", code
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the routes work with. `authorization`: the header that the push routes want; None: none."""
+    """What the routes work with. `authorization`: the header that the push routes want at the moment; None: none."""
 
     health: Callable[[], BridgeHealth]
     relay: RelayClient
     sender: Sender
-    authorization: str | None = None
+    authorization: Callable[[], str | None] = lambda: None
     clock: Callable[[], float] = time.time
 
 
@@ -142,8 +142,8 @@ async def _test(parts: Parts, asked: PushTest) -> tuple[PushTested | PushNotTest
 
 
 def _authorized(parts: Parts) -> bool:
-    given = request.headers.get("Authorization", "")
-    return parts.authorization is None or hmac.compare_digest(given.encode(), parts.authorization.encode())
+    given, wanted = request.headers.get("Authorization", ""), parts.authorization()
+    return wanted is None or hmac.compare_digest(given.encode(), wanted.encode())
 
 
 def _unauthorized() -> Response:

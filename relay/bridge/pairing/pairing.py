@@ -12,7 +12,7 @@ import segno
 from relay import contract
 from relay.bridge.address import address, http_url, port_of
 from relay.bridge.errors import OptionError
-from relay.bridge.options import BridgeOptions
+from relay.bridge.options import DEFAULT_OPENCODE_URL, BridgeOptions
 from relay.bridge.pairing.hosts import (
     answering_addresses,
     ask_tailscale,
@@ -34,7 +34,7 @@ async def pairing_of(options: BridgeOptions) -> contract.Pairing:
     OpenCode should run by then; else only its own URL is known. Raises BridgeError.
     """
     http_url(options.relay_url, "the relay URL")
-    where = address(options.opencode_url, options.username, options.password)
+    where = address(options.opencode_url or DEFAULT_OPENCODE_URL, options.username, options.password)
     tailnet = await ask_tailscale()
     candidates = [*tailnet.addresses, *own_addresses()] if is_local(where.host) else []
     answering = await answering_addresses(candidates, port_of(where.url))

@@ -7,7 +7,17 @@ password says nothing about the generation. Each of them answers 200 with a web 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, OtherGeneration, Refused, Unreachable
+from msgspec import Raw
+
+from relay.bridge.errors import (
+    NotFound,
+    NotOpenCode,
+    OpenCodeError,
+    OtherGeneration,
+    Refused,
+    Unreachable,
+    Unready,
+)
 from relay.bridge.sources.http import Server
 from relay.bridge.sources.wire import Wire
 
@@ -17,6 +27,7 @@ class Health(Wire, frozen=True, kw_only=True):
 
     healthy: bool | None = None
     version: str | None = None
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +66,20 @@ GENERATIONS = (
 """In the order in which they are asked for: `/api/health` is answered by both generations."""
 
 
-async def recognise(server: Server) -> tuple[Generation, str]:
-    """The generation of a server, and its version.
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What a server is, by its own words; `pid` is None where it does not say (0 means the same)."""
 
-    Raises Refused at once, Unreachable if nothing answers as it should, and NotOpenCode if what answers is none of them.
+    generation: Generation
+    version: str
+    pid: int | None = None
+
+
+async def recognise(server: Server) -> Recognised:
+    """The generation of a server, its version and process.
+
+    Raises Refused and Unready at once, Unreachable if nothing answers as it should, and NotOpenCode if what answers is none
+    of them.
     """
     errors: list[OpenCodeError] = []
     for generation in GENERATIONS:
@@ -66,14 +87,28 @@ async def recognise(server: Server) -> tuple[Generation, str]:
             health = await server.get(generation.route, Health)
         except Refused as error:
             raise Refused(f"{error}; OpenCode 2 always wants one, and its user is opencode") from None
+        except Unready as error:
+            raise await _why(server, error) from None
         except (NotFound, NotOpenCode, Unreachable) as error:
             errors.append(error)
             continue
         if generation.recognises(health):
-            return generation, health.version or "unknown"
+            return Recognised(generation, health.version or "unknown", health.pid or None)
     raise next((error for error in errors if isinstance(error, Unreachable)), None) or _unrecognised(
         server, errors
     )
+
+
+async def _why(server: Server, error: Unready) -> OpenCodeError:
+    """The same, with the reason of a failure: GET /api/info does not say it, every other route does."""
+    if error.failed and "; " not in str(error):
+        try:
+            await server.get("/api/session/active", Raw)
+        except Unready as better:
+            return better
+        except OpenCodeError:
+            pass
+    return error
 
 
 def other_generation(server: Server, generation: Generation, version: str) -> OtherGeneration:
@@ -84,10 +119,10 @@ def other_generation(server: Server, generation: Generation, version: str) -> Ot
 
 async def version_of(server: Server, expected: str) -> str:
     """The version of a server that is to be of this generation; raises OtherGeneration if it was updated in its place."""
-    generation, version = await recognise(server)
-    if generation.name != expected:
-        raise other_generation(server, generation, version)
-    return version
+    found = await recognise(server)
+    if found.generation.name != expected:
+        raise other_generation(server, found.generation, found.version)
+    return found.version
 
 
 def _unrecognised(server: Server, errors: list[OpenCodeError]) -> NotOpenCode:

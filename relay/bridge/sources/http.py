@@ -11,10 +11,12 @@ from urllib.parse import quote
 import aiohttp
 
 from relay.bridge.address import Address
-from relay.bridge.client import MAX_ANSWER, TooLarge, read_at_most
-from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, Refused, Unreachable
+from relay.bridge.client import MAX_ANSWER, MAX_REPLY, TooLarge, read_at_most
+from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, Refused, Unreachable, Unready
 from relay.bridge.failures import in_words
-from relay.bridge.sources.wire import Malformed, decode
+from relay.bridge.notify.redact import redact
+from relay.bridge.sources.wire import Malformed, Wire, decode, details
+from relay.text import cut
 
 T = TypeVar("T")
 
@@ -59,6 +61,10 @@ class Server:
             async with self._http.get(
                 self.url + path, headers=self._headers, timeout=timeout, allow_redirects=False
             ) as response:
+                if response.status in UNREADY_STATUSES:
+                    raise unready(
+                        self.url, _route(path), response.status, await read_at_most(response, MAX_REPLY)
+                    )
                 self._check(response, path, content_type)
                 yield response
         except TimeoutError:
@@ -78,6 +84,43 @@ class Server:
             raise NotOpenCode(
                 f"{where} answered {response.content_type} instead of {content_type}: is this an OpenCode server?"
             )
+
+
+UNREADY_STATUSES = (500, 503)
+STATES = {
+    "service_starting": "is starting",
+    "service_stopping": "is stopping",
+    "service_failed": "has failed",
+}
+"""The codes with which OpenCode 2 answers 503 to everything while it is not ready (source: anomalyco/opencode)."""
+MAX_WORDS = 200
+
+
+class _Trouble(Wire, frozen=True, kw_only=True):
+    """What comes with 500 or 503; `version`: of GET /api/info, which answers while the server is not ready, too."""
+
+    code: str = ""
+    message: str = ""
+    action: str = ""
+    version: str = ""
+
+
+def unready(url: str, route: str, status: int, body: bytes) -> Unreachable:
+    """What an answer of 500 or 503 says: Unready if those are OpenCode 2's words for its state. Pure."""
+    trouble = details(body, _Trouble)
+    state = STATES.get(trouble.code)
+    if state is None and trouble.version.startswith("2."):
+        state = "is starting or stopping" if status == 503 else "has failed"
+    if state is None:
+        return Unreachable(f"{url}{route} answered {status}")
+    why = "; ".join(_for_people(words) for words in (trouble.message, trouble.action) if words)
+    said = f"OpenCode at {url} {state} ({route} answered {status})"
+    return Unready(f"{said}: {why}" if why else said, failed=state == "has failed")
+
+
+def _for_people(words: str) -> str:
+    """A server's words in one line, without credentials."""
+    return cut(redact("".join(one for one in " ".join(words.split()) if one.isprintable())), MAX_WORDS)
 
 
 STATUS_ERRORS: dict[int, type[OpenCodeError]] = {401: Refused, 403: Refused, 404: NotFound}

@@ -1,25 +1,32 @@
-"""Which generation of OpenCode answers, and the source that understands it; or which one the bridge starts itself."""
+"""The source that understands a server, by its generation; or the server that the bridge starts itself."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import aiohttp
 
-from relay.bridge.address import DEFAULT_USERNAME, Address
-from relay.bridge.errors import Refused
+from relay.bridge.address import Address
 from relay.bridge.notify.source import Source
 from relay.bridge.options import READ_DEADLINE
-from relay.bridge.sources.generations import OPENCODE_1, OPENCODE_2, other_generation, recognise
-from relay.bridge.sources.http import Server
-from relay.bridge.sources.opencode1.serve import OpenCodeServe, serve_command
+from relay.bridge.sources.discovery import Place, recognise_at
+from relay.bridge.sources.generations import OPENCODE_1, OPENCODE_2
 from relay.bridge.sources.opencode1.source import OpenCode1
 from relay.bridge.sources.opencode2.source import OpenCode2
+from relay.bridge.sources.serve import OpenCodeServe, serve_command
 
 SOURCES: dict[str, Callable[[aiohttp.ClientSession, Address, float], Source]] = {
     OPENCODE_1: OpenCode1,
     OPENCODE_2: OpenCode2,
 }
 """By generation. Arguments: HTTP client, address, seconds of silence that end an event stream."""
+
+
+async def source_of(
+    http: aiohttp.ClientSession, place: Place, read_deadline: float = READ_DEADLINE
+) -> Source:
+    """The source for a server that was found, ready to run. Raises OpenCodeError if it is gone already."""
+    source = SOURCES[place.generation](http, place.address, read_deadline)
+    await source.ready()
+    return source
 
 
 async def find_source(
@@ -29,20 +36,7 @@ async def find_source(
 
     Raises Unreachable, Refused, OtherGeneration if there is no source for it, and NotOpenCode if it is none at all.
     """
-    server = Server(http, where)
-    try:
-        generation, version = await recognise(server)
-    except Refused:
-        if where.username == DEFAULT_USERNAME or where.password is None:
-            raise
-        # A name that somebody gave for generation 1: the second knows this one only.
-        server = Server(http, replace(where, username=DEFAULT_USERNAME))
-        generation, version = await recognise(server)
-    if generation.name not in SOURCES:
-        raise other_generation(server, generation, version)
-    source = SOURCES[generation.name](http, where, read_deadline)
-    await source.ready()
-    return source
+    return await source_of(http, await recognise_at(http, where), read_deadline)
 
 
 def own_server(where: Address, arguments: Sequence[str], environment: Mapping[str, str]) -> OpenCodeServe:

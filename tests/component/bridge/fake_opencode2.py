@@ -25,7 +25,7 @@ class FakeOpenCode2(LoopbackServer):
 
     def __init__(self) -> None:
         routes: dict[str, tuple[str, Callable[[web.Request], Any]]] = {
-            "/api/info": ("info", lambda _: {"version": self.version, "pid": 7, "urls": [], "paths": {"tmp": "/tmp"}}),
+            "/api/info": ("info", lambda _: {"version": self.version, "pid": self.pid, "urls": [], "paths": {"tmp": "/tmp"}}),
             "/api/session": ("recent", lambda _: {"data": [one for one in self.sessions.values() if "parentID" not in one], "cursor": {}}),
             "/api/session/active": ("active", lambda _: {"data": {one: {"type": "running"} for one in self.executions}}),
             "/api/session/{id}": ("session", lambda request: {"data": self.sessions[request.match_info["id"]]}),
@@ -40,6 +40,7 @@ class FakeOpenCode2(LoopbackServer):
             web.get("/{anything:.*}", self._web_app),
         )
         self.version = "2.1.2"
+        self.pid = 7
         self.sessions: dict[str, dict[str, Any]] = {}
         self.messages: dict[str, list[dict[str, Any]]] = {}
         self.executions: set[str] = set()
@@ -109,6 +110,16 @@ class FakeOpenCode2(LoopbackServer):
         form = {"id": form_id, "sessionID": session_id, "title": "Questions", "fields": [field]}
         self.forms[form_id] = form
         self.say("form.created", form=form)
+
+    def service(self, **changed: Any) -> dict[str, Any]:
+        """What the managed service writes into its file."""
+        return {
+            "id": "b1f0",
+            "version": self.version,
+            "url": self.url,
+            "pid": self.pid,
+            "password": PASSWORD,
+        } | changed
 
     async def restart(self, resumed: str = "") -> None:
         """As by SIGTERM of the managed service: what waits is gone, and this session runs again before anybody connects."""

@@ -14,8 +14,8 @@ from component.bridge.fake_opencode import FakeOpenCode, hang
 from loopback_server import LoopbackServer
 from relay.bridge.address import address
 from relay.bridge.errors import NotOpenCode, OtherGeneration, Refused, Unreachable
+from relay.bridge.lookout import wait_for
 from relay.bridge.notify.source import Change, Source
-from relay.bridge.run import wait_for_source
 from relay.bridge.sources.opencode1.source import OpenCode1
 from relay.bridge.sources.opencode1.wire import Event
 from relay.bridge.sources.probe import find_source
@@ -151,7 +151,7 @@ class TestProbe:
             return asyncio.ensure_future(find_source(http, address(fake_opencode.url)))
 
         out = io.StringIO()
-        source = await wait_for_source(find, fake_opencode.url, out, sleep=pause, random=lambda: 1.0)
+        source = await wait_for(find, fake_opencode.url, out, sleep=pause, random=lambda: 1.0)
         assert isinstance(source, OpenCode1)
         assert pauses == [0.25, 0.5, 1, 2, 4, 5, 5]
         assert (

@@ -18,7 +18,7 @@ from relay.bridge.address import Address
 from relay.bridge.errors import ServeError
 from relay.bridge.options import BridgeOptions
 from relay.bridge.run import run_bridge
-from relay.bridge.sources.opencode1.serve import START_SECONDS, OpenCodeServe, serve_command
+from relay.bridge.sources.serve import START_SECONDS, OpenCodeServe, serve_command
 from waiting import PATIENCE, eventually
 
 HERE = Address("http://127.0.0.1:4096", "opencode", None)

@@ -22,16 +22,19 @@ from http_proxy import HttpProxy
 from outcomes import answered, delivery, maybe_sent, not_sent
 from relay import contract
 from relay.apns.push import Outcome
+from relay.bridge.address import Address
+from relay.bridge.errors import BadServiceFile, Unready
 from relay.bridge.http.replies import push_test_event
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.relay_client import PostResult
 from relay.bridge.options import BridgeOptions
+from relay.bridge.sources.discovery import Found, Place
 from relay.contract import secret_hash
 from relay.doctor import apns, push
 from relay.doctor.apns import key_finding
 from relay.doctor.command import doctor as doctor_command
 from relay.doctor.command import walk
-from relay.doctor.connections import check_secret, clock_difference
+from relay.doctor.connections import check_secret, clock_difference, opencode_finding
 from relay.doctor.finding import STEPS, Case, Finding, finding_line, holds, report
 from relay.doctor.push import push_findings, starts_in_vain, unsent
 from relay.errors import ServerNotInstalled
@@ -169,7 +172,10 @@ class TestNeighbours:
     async def test_the_second_generation_is_named_with_what_to_do(self) -> None:
         async with self.server(lambda _: web.json_response({"version": "2.1.2", "pid": 1})) as url:
             found = await self.found("opencode", opencode_url=url)
-            assert (found.result, found.said) == ("ok", f"{url} is OpenCode 2.1.2")
+            assert (found.result, found.said) == (
+                "ok",
+                f"the bridge follows OpenCode 2.1.2 (server generation 2, in the foreground) at {url}",
+            )
         async with self.server(lambda _: web.json_response({"version": "0.0.0-next-202608070013"})) as url:
             found = await self.found("opencode", opencode_url=url)
         assert (
@@ -221,6 +227,45 @@ class TestNeighbours:
         assert "must be an http" in (await self.found(step, **{f"{step}_url": "nowhere"})).said
         said = (await self.found(step)).said
         assert "does not answer (nothing listens there)" in said  # in words: no name of a class
+
+
+class TestSeveralServers:
+    """Which one the bridge would follow, and what is said of the others."""
+
+    def place(self, generation: int, **changed: Any) -> Place:
+        where = Address(f"http://127.0.0.1:409{generation}", "opencode", None, **changed)
+        return Place(where, f"OpenCode {generation}", f"{generation}.1.2")
+
+    def test_the_other_one_can_be_chosen(self) -> None:
+        found = opencode_finding(Found(self.place(2, managed=True), self.place(1)))
+        assert (found.result, found.remedy) == (
+            "ok",
+            "--opencode-url http://127.0.0.1:4091 follows that one instead",
+        )
+        assert found.said == (
+            "the bridge follows OpenCode 2.1.2 (server generation 2, the managed service) at http://127.0.0.1:4092; "
+            "there is also OpenCode 1.1.2 (server generation 1) at http://127.0.0.1:4091"
+        )
+
+    def test_why_the_managed_service_is_not_followed(self) -> None:
+        found = opencode_finding(Found(self.place(1), flaw=BadServiceFile("it was left behind", "start it")))
+        assert "; the managed service is not followed: it was left behind" in found.said
+        assert (found.result, found.remedy) == ("ok", "start it")
+        found = opencode_finding(Found(self.place(1), flaw=Unready("it has failed", failed=True)))
+        assert "it has failed" in found.said
+
+    async def test_none_says_what_to_do(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("relay.bridge.sources.discovery.DEFAULT_OPENCODE_URL", NOWHERE)
+        options = BridgeOptions(None, NOWHERE, relay_secret=SECRET)
+        case = Case(options, {"XDG_STATE_HOME": str(tmp_path)}, push=False)
+        found = (await examined(case))["opencode"]
+        assert (found.result, found.said.count(str(tmp_path))) == ("fails", 1)
+        assert "opencode serve" in found.remedy
+        (tmp_path / "opencode").mkdir()
+        (tmp_path / "opencode" / "service.json").write_text("{}")
+        (tmp_path / "opencode" / "service.json").chmod(0o600)
+        found = (await examined(case))["opencode"]
+        assert "is not what OpenCode writes" in found.said
 
 
 class TestProxy:

@@ -23,8 +23,8 @@ def options(*words: str, **environment: str) -> BridgeOptions:
     return bridge_options(parser.parse_args(words))
 
 
-def test_without_anything_both_neighbours_are_on_this_machine() -> None:
-    assert options() == BridgeOptions("http://127.0.0.1:4096", "http://127.0.0.1:8787", port=4097)
+def test_without_anything_opencode_is_looked_for_and_the_relay_is_on_this_machine() -> None:
+    assert options() == BridgeOptions(None, "http://127.0.0.1:8787", port=4097)
 
 
 FIRST = "OPENCODE_EXPERIMENTAL_PUSH_"

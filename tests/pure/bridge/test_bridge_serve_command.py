@@ -6,7 +6,7 @@ import pytest
 
 from relay.bridge.address import Address, address
 from relay.bridge.errors import OptionError
-from relay.bridge.sources.opencode1.serve import serve_command
+from relay.bridge.sources.serve import serve_command
 
 HERE = Address("http://127.0.0.1:4096", "opencode", None)
 

@@ -45,6 +45,7 @@ class OpenCode2(FoldedSource):
     ) -> None:
         super().__init__()
         self._clock = clock
+        self._managed = where.managed
         self._opencode = OpenCode(http, replace(where, username=DEFAULT_USERNAME))  # it knows no other
         self._stream = EventStream(
             where.url,
@@ -69,8 +70,8 @@ class OpenCode2(FoldedSource):
         return Known(self._until, self._catch_up.known_ends())
 
     async def identity(self) -> str:
-        """Where it listens: nothing that it answers names its data, but its port is its own and stays (observed)."""
-        return f"{OPENCODE_2} at {self._opencode.url}"
+        """The managed service is one for each user; of another one its port, for nothing that it answers names its data."""
+        return f"{OPENCODE_2}, managed" if self._managed else f"{OPENCODE_2} at {self._opencode.url}"
 
     async def knows(self, session_id: str) -> bool:
         """Whether the server has the session."""

@@ -84,7 +84,7 @@ def _credentials(where: Address) -> dict[str, str]:
     } | password  # the second name is of generation 2, which asks it first
 
 
-log = logging.getLogger("relay.bridge.sources.opencode1.serve")
+log = logging.getLogger("relay.bridge.sources.serve")
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
