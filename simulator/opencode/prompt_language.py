@@ -16,11 +16,13 @@ A prompt may end with `@@[...]`, a JSON list of operations, one a model call:
     {"op": "refuse"}                                                         nobody listens where the provider should be
     {"op": "no_model"}                                                       the model does not exist
     {"op": "event", "type": "x.y", "properties": {}}                         any event, of the session, between two calls
-    {"op": "abort", "after": 1.5}                                            a person aborts so many seconds later
+    {"op": "abort", "after": 1.5, "reason": "user"}                          a person aborts so many seconds later
 
-Tools and questions may say who answers: `"reply": "once" | "always" | "reject"` (or `"answers": [["Blue"]]`) with `"after"`
-seconds; without, they wait for a person. The prompts of the recordings in `simulator/scenarios/recordings` are in this
-language: it is that of the provider against which OpenCode 1.18.33 was recorded.
+Tools and questions may say who answers: `"reply": "once" | "always" | "reject"` (with a `"message"`, or `"answers":
+[["Blue"]]`) with `"after"` seconds; without, they wait for a person. `"say": "..."` is said before the call, and with
+`"background": true` commands and subagents go on beside the agent (generation 2). Names of tools and fields may be those of
+either generation: `bash` and `shell`, `task` and `subagent`, `filePath` and `path`. The prompts of the recordings are in
+this language: it is that of the provider against which both generations of OpenCode were recorded.
 """
 
 import json
@@ -71,9 +73,11 @@ def parse(prompt: str) -> Script | None:
         raise BadScript(f"what follows {_MARK} in the prompt must be a list of operations")
     if not all(isinstance(one, dict) for one in operations):
         raise BadScript(f"every operation after {_MARK} must be an object")
-    aborts = [one.get("after", 0.0) for one in operations if one.get("op") == "abort"]
+    aborts = [one for one in operations if one.get("op") == "abort"]
     calls = tuple(_call(one) for one in operations if one.get("op") != "abort")
-    return Script(calls, aborts[0] if aborts else None)
+    if not aborts:
+        return Script(calls)
+    return Script(calls, aborts[0].get("after", 0.0), aborts[0].get("reason", "user"))
 
 
 def _call(operation: Json) -> Call:
@@ -82,7 +86,7 @@ def _call(operation: Json) -> Call:
         known = ", ".join(sorted({*_CALLS, *_TOOLS, "abort"}))
         raise BadScript(f"the operation {name!r} is none of {known}")
     try:
-        return Use((_TOOLS[name](operation),)) if name in _TOOLS else _CALLS[name](operation)
+        return _use(operation, operation) if name in _TOOLS else _CALLS[name](operation)
     except KeyError as missing:
         raise BadScript(f"the operation {name!r} lacks {missing.args[0]!r}") from None
 
@@ -109,6 +113,11 @@ def _fail(operation: Json) -> Fail:
     )
 
 
+def _use(operation: Json, *tools: Json) -> Use:
+    said = operation.get("say", "")
+    return Use(tuple(_TOOLS[one.get("op", "tool")](one) for one in tools), (said,) if said else ())
+
+
 def _tool(name: str, operation: Json, given: Json, script: Script | None = None) -> Tool:
     lacking = [field for field in _INPUT.get(name, ()) if field not in given]
     if lacking:
@@ -121,6 +130,8 @@ def _tool(name: str, operation: Json, given: Json, script: Script | None = None)
         None if answers is None else tuple(tuple(answer) for answer in answers),
         operation.get("after", 0.0),
         script,
+        operation.get("message"),
+        operation.get("background", False),
     )
 
 
@@ -141,18 +152,35 @@ def _ask(operation: Json) -> Tool:
     return _tool("question", operation, {"questions": operation.get("questions", [_QUESTION])})
 
 
+def _any(operation: Json) -> Tool:
+    name, given = operation["name"], operation.get("args", {})
+    name = _OLDER_NAMES.get(name, name)
+    if name in _OF_FILES:
+        given = {_OLDER_FIELDS.get(field, field): value for field, value in given.items()}
+    return _tool(name, operation, given)
+
+
 def _several(operation: Json) -> Use:
-    return Use(tuple(_TOOLS[one["op"]](one) for one in operation["tools"]))
+    return _use(operation, *(operation["tools"] if "tools" in operation else operation["calls"]))
 
 
-_INPUT = {"bash": ("command",), "edit": ("filePath",), "write": ("filePath",), "webfetch": ("url",)}
+_INPUT = {
+    "bash": ("command",),
+    "edit": ("filePath",),
+    "webfetch": ("url",),
+    "write": ("filePath",),
+}
 """What a tool's input must hold."""
+_OF_FILES = frozenset({"edit", "read", "write"})
+_OLDER_NAMES = {"shell": "bash", "subagent": "task"}
+_OLDER_FIELDS = {"path": "filePath"}
+"""Generation 2's words, and those that scripts are kept in."""
 
 _TOOLS: dict[str, Callable[[Json], Tool]] = {
     "bash": _bash,
     "task": _task,
     "question": _ask,
-    "tool": lambda operation: _tool(operation["name"], operation, operation.get("args", {})),
+    "tool": _any,
 }
 
 _CALLS: dict[str, Callable[[Json], Call]] = {

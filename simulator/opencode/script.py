@@ -17,6 +17,7 @@ OVERFLOW = "context_length_exceeded"
 _MESSAGES: dict[int | str, str] = {
     400: "bad request: invalid parameter",
     401: "Incorrect API key provided",
+    402: "You exceeded your current quota, please check your plan and billing details",
     403: "You do not have access to this model",
     429: "Rate limit reached for requests",
     500: "The server had an error while processing your request",
@@ -62,7 +63,11 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool call. `reply` (or `answers`, of a question) comes by itself `after` seconds; if None a person must give it."""
+    """A tool call. `reply` (or `answers`, of a question) comes by itself `after` seconds; if None a person must give it.
+
+    `name` and `input` are in the words of generation 1. `message` is what that person says with a no. A `background` tool
+    goes on by itself while the agent does (generation 1 waits for it).
+    """
 
     name: str
     input: Json
@@ -70,6 +75,8 @@ class Tool:
     answers: tuple[tuple[str, ...], ...] | None = None
     after: float = 0.0
     script: "Script | None" = None
+    message: str | None = None
+    background: bool = False
 
     @property
     def patience(self) -> float | None:
@@ -79,9 +86,10 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Tool calls of one model call."""
+    """Tool calls of one model call, after what it says before them."""
 
     tools: tuple[Tool, ...]
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +119,14 @@ Call = ModelCall | EmitEvent
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Model calls, and events between them, in order; when they are used up without a last word, `ENDING` follows."""
+    """Model calls, and events between them, in order; when they are used up without a last word, `ENDING` follows.
+
+    `abort_after` so many seconds a person aborts; generation 2 says why, in the word `reason`.
+    """
 
     calls: tuple[Call, ...] = ()
     abort_after: float | None = None
+    reason: str = "user"
 
 
 def words(word: str, count: int) -> tuple[str, ...]:

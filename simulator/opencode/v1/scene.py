@@ -150,7 +150,7 @@ def speak(scene: Scene, say: Say) -> Steps:
     yield Beat((scene.part(start),), FIRST_TOKEN)
     for kind, words in (("reasoning", say.thoughts), ("text", say.words)):
         if words:
-            yield from _stream(scene, kind, words, say.gap)
+            yield from stream(scene, kind, words, say.gap)
     scene.said = "".join(say.words)
 
 
@@ -163,7 +163,8 @@ def finish_step(scene: Scene, reason: str) -> Steps:
     yield Beat((ended, shapes.message_event(scene.message)), TO_COMPLETED)
 
 
-def _stream(scene: Scene, kind: str, words: Sequence[str], gap: float) -> Steps:
+def stream(scene: Scene, kind: str, words: Sequence[str], gap: float) -> Steps:
+    """A part of text or reasoning, one word every `gap` seconds."""
     part = shapes.part(scene.stamp, scene.message, type=kind, text="", time={"start": scene.now()})
     text = scene.text = OpenText(part)
     yield Beat((scene.part(part), text.say(words[0])), gap)

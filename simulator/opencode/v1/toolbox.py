@@ -5,7 +5,7 @@ from collections.abc import Generator
 from simulator.opencode.scheduler import Beat, Ending, Event, Reply, Steps
 from simulator.opencode.script import Json, Script, Tool, Use
 from simulator.opencode.v1 import shapes, tools
-from simulator.opencode.v1.scene import OpenTool, Prompt, Scene
+from simulator.opencode.v1.scene import OpenTool, Prompt, Scene, stream
 from simulator.opencode.v1.tools import Request
 
 TO_RUNNING = 0.03
@@ -25,9 +25,13 @@ class Toolbox:
     def use(self, use: Use) -> Steps:
         """From the step's start until every tool has ended."""
         scene = self._scene
-        opened = [self._open(tool) for tool in use.tools]
         start = scene.part(shapes.step_start(scene.stamp, scene.message))
-        yield Beat((start, *(scene.part(one.part) for one in opened)), TO_RUNNING)
+        if use.said:
+            yield Beat((start,))
+            yield from stream(scene, "text", use.said, 0.0)
+        opened = [self._open(tool) for tool in use.tools]
+        started = () if use.said else (start,)
+        yield Beat((*started, *(scene.part(one.part) for one in opened)), TO_RUNNING)
         for one in opened:
             yield from self._begin(one)
         while self._asking:

@@ -4,20 +4,16 @@ Shapes as recorded from OpenCode 1.18.33 with `permission: {bash, edit, webfetch
 """
 
 import posixpath
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from simulator.opencode.scheduler import Event
 from simulator.opencode.script import Json
+from simulator.opencode.shell_command import Chunk, always, commands, covers, outside, run
 
 REJECTED = "The user rejected permission to use this specific tool call."
 DISMISSED = "The user dismissed this question"
 INTERRUPTED = "Tool execution aborted"
-
-_TWO_WORDS = frozenset({"git", "npm", "docker", "cargo", "make"})
-"""Commands whose second word belongs to the pattern that "always" allows: `git status *`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +37,9 @@ class Request:
     def allowed_by(self, allowed: set[tuple[str, str]]) -> bool:
         """Whether every pattern was allowed for good before; `allowed` holds (permission, pattern)."""
         return all(
-            any(kind == self.permission and _covers(known, pattern) for kind, known in allowed)
+            any(kind == self.permission and covers(known, pattern) for kind, known in allowed)
             for pattern in self.patterns
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A command printed something: seconds after what came before, and all it has printed so far."""
-
-    after: float
-    output: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +62,7 @@ def requests(name: str, given: Json, directory: str) -> tuple[Request, ...]:
 
 def chunks(name: str, given: Json) -> tuple[Chunk, ...]:
     """What a tool prints while it runs; only `bash` does, and only `echo` and `sleep` do anything."""
-    if name != "bash":
-        return ()
-    printed, after, found = "", 0.0, [Chunk(0.0, "")]
-    for command in _commands(given["command"]):
-        word, _, rest = command.partition(" ")
-        if word == "sleep":
-            after += _seconds(rest)
-        elif word == "echo":
-            printed += f"{rest}\n"
-            found.append(Chunk(after, printed))
-            after = 0.0
-    return (*found, Chunk(after, printed)) if after else tuple(found)
+    return run(given["command"]) if name == "bash" else ()
 
 
 def done(name: str, given: Json, directory: str) -> Done:
@@ -113,46 +90,17 @@ def answered(questions: list[Json], answers: list[list[str]]) -> tuple[str, str]
     return output, f"Asked {len(questions)} question{'s' if len(questions) != 1 else ''}"
 
 
-def _seconds(text: str) -> float:
-    """`sleep`'s operand; anything else takes no time."""
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
-
-
-def _covers(known: str, pattern: str) -> bool:
-    """`git status *` allows `git status` too (read in OpenCode's code)."""
-    return pattern == known.removesuffix(" *") or fnmatchcase(pattern, known)
-
-
-def _commands(line: str) -> list[str]:
-    return [command.strip() for command in re.split(r";|&&|\|\|", line) if command.strip()]
-
-
 def _ask_bash(given: Json, directory: str) -> tuple[Request, ...]:
     command = given["command"]
-    commands = _commands(command)
+    single = commands(command)
     metadata = {"command": command}
-    asked = Request("bash", tuple(commands), metadata, tuple(dict.fromkeys(map(_always, commands))))
-    outside = _outside(command, directory)
-    if not outside:
+    asked = Request("bash", tuple(single), metadata, tuple(dict.fromkeys(map(always, single))))
+    folders = outside(command, directory)
+    if not folders:
         return (asked,)
-    patterns = tuple(f"{one}/*" for one in outside)
-    metadata = {"command": command, "directories": list(outside), "patterns": list(patterns)}
+    patterns = tuple(f"{one}/*" for one in folders)
+    metadata = {"command": command, "directories": list(folders), "patterns": list(patterns)}
     return (Request("external_directory", patterns, metadata, patterns), asked)
-
-
-def _always(command: str) -> str:
-    words = command.split()
-    return " ".join([*words[: 2 if words[0] in _TWO_WORDS else 1], "*"])
-
-
-def _outside(command: str, directory: str) -> tuple[str, ...]:
-    """The folders outside of the session's own that a command names."""
-    paths = [word for word in command.split() if word.startswith("/") and not word.startswith("/dev/")]
-    folders = dict.fromkeys(posixpath.dirname(path) for path in paths)
-    return tuple(one for one in folders if not f"{one}/".startswith(f"{directory}/"))
 
 
 def _ask_edit(given: Json, directory: str) -> tuple[Request, ...]:
