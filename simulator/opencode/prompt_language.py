@@ -19,8 +19,8 @@ A prompt may end with `@@[...]`, a JSON list of operations, one a model call:
     {"op": "abort", "after": 1.5, "reason": "user"}                          a person aborts so many seconds later
 
 Tools and questions may say who answers: `"reply": "once" | "always" | "reject"` (with a `"message"`, or `"answers":
-[["Blue"]]`) with `"after"` seconds; without, they wait for a person. `"say": "..."` is said before the call, and with
-`"background": true` commands and subagents go on beside the agent (generation 2). Names of tools and fields may be those of
+[["Blue"]]`) with `"after"` seconds; without, they wait for a person. A tool that usually asks for nothing does with `"ask": true`. `"say": "..."` is
+said before the call, and with `"background": true` commands and subagents go on beside the agent (generation 2). Names of tools and fields may be those of
 either generation: `bash` and `shell`, `task` and `subagent`, `filePath` and `path`. The prompts of the recordings are in
 this language: it is that of the provider against which both generations of OpenCode were recorded.
 """
@@ -131,6 +131,7 @@ def _tool(name: str, operation: Json, given: Json, script: Script | None = None)
         operation.get("after", 0.0),
         script,
         operation.get("message"),
+        operation.get("ask", False),
         operation.get("background", False),
     )
 

@@ -65,8 +65,9 @@ class Say:
 class Tool:
     """A tool call. `reply` (or `answers`, of a question) comes by itself `after` seconds; if None a person must give it.
 
-    `name` and `input` are in the words of generation 1. `message` is what that person says with a no. A `background` tool
-    goes on by itself while the agent does (generation 1 waits for it).
+    `name` and `input` are in the words of generation 1. `message` is what that person says with a no. With `asks` the tool asks
+    for permission even if it usually does not. A `background` tool goes on by itself while the agent does (generation 1
+    waits for it).
     """
 
     name: str
@@ -76,6 +77,7 @@ class Tool:
     after: float = 0.0
     script: "Script | None" = None
     message: str | None = None
+    asks: bool = False
     background: bool = False
 
     @property

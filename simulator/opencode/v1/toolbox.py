@@ -63,6 +63,8 @@ class Toolbox:
             yield Beat((self._question(one),))
             return
         asked = tools.requests(one.tool.name, one.tool.input, scene.directory)
+        if one.tool.asks and not asked:
+            asked = (Request(one.tool.name, ("*",), {}, ("*",)),)
         self._requests[one.part["id"]] = [
             request for request in asked if not request.allowed_by(scene.allowed)
         ]
@@ -194,4 +196,4 @@ class Toolbox:
 def _scripted(request_id: str, one: OpenTool) -> Reply:
     tool = one.tool
     answers = None if tool.answers is None else [list(answer) for answer in tool.answers]
-    return Reply(request_id, tool.reply or "once", answers=answers)
+    return Reply(request_id, tool.reply or "once", tool.message, answers)
