@@ -141,6 +141,10 @@ class Scheduler:
         self._flush()
         self._set_alarm()
 
+    def flush(self) -> None:
+        """Send what has happened so far, before somebody else sends what follows from it."""
+        self._flush()
+
     def clear(self) -> None:
         """Forget everything that plays."""
         if self._alarm is not None:
@@ -155,6 +159,7 @@ class Scheduler:
             while beat.pause == 0:
                 beat = self._play(running, None, now)
         except StopIteration as stop:
+            running.ticket = -1  # it may end before its time: what is queued of it counts no more
             running.ended(stop.value)
             return
         running.ticket = next(self._tickets)

@@ -13,7 +13,12 @@ from simulator.opencode.v2.state import Form, Pending
 
 
 class Agent(Protocol):
-    """Who answers prompts. The Api lets requests be answered and items be enqueued; the agent does what follows of it."""
+    """Who answers prompts. The Api lets requests be answered and items be enqueued; the agent does what follows of it.
+
+    `api`: the people of its scripts act through the Api, too.
+    """
+
+    api: Any
 
     def check(self, text: str) -> None:
         """Raises Refused (400) for a prompt that holds no script."""
@@ -50,6 +55,8 @@ class Api:
     def __init__(self, process: Process, agent: Agent | None = None) -> None:
         self._process, self._state = process, process.state
         self.agent = agent
+        if agent is not None:
+            agent.api = self
 
     def create(self, body: Json) -> Json:
         """A new session, or the one that has this id already."""

@@ -18,9 +18,7 @@ TO_COMPACTED = 0.03
 AFTER_CUT = 2.0
 CUT: Json = {"type": "provider.invalid-output", "message": "The provider response ended unexpectedly."}
 FILTERED: Json = {"type": "provider.content-filter", "message": "Provider blocked the response"}
-CONTINUE = (
-    "The previous response was interrupted. Continue from where you left off without repeating completed content."
-)
+CONTINUE = "The previous response was interrupted. Continue from where you left off without repeating completed content."
 STEP_INTERRUPTED: Json = {"type": "aborted", "message": "Step interrupted"}
 _SUMMARY = ("Hello ", "from ", "the ", "fake ", "provider", ".")
 _SUMMARY_GAP = 0.03
@@ -74,9 +72,8 @@ def _message(scene: Scene, fault: Fault) -> str:
 
 
 def retry_delay(attempt: int, conduct: Conduct, retry_after: float | None, source: random.Random) -> float:
-    """Seconds before try number `attempt` (the first is 1, so this begins with 2): 2, 4, 8 ..., or what the provider asks for."""
-    delay = min(2.0 ** (attempt - 1), conduct.longest) * (1 + conduct.jitter * source.random())
-    delay = min(delay, max(conduct.longest, 2.0 ** (attempt - 1) if not conduct.jitter else conduct.longest))
+    """Seconds before try number `attempt`, of which 2 is the first retry: 2, 4, 8 ..., or what the provider asks for."""
+    delay = min(2.0 ** (attempt - 1) * (1 + conduct.jitter * source.random()), conduct.longest)
     return delay if retry_after is None else max(delay, min(retry_after, _LONGEST_HEADER))
 
 
@@ -131,10 +128,12 @@ def cut(scene: Scene) -> Steps:
 
 def compaction(scene: Scene, reason: str, **owner: str) -> Steps:
     """The history is summarized. Its cost takes a number of the session, which nobody sees."""
+    scene.compacting = reason
     yield Beat((scene.event("compaction.started", reason=reason, **owner),), TO_COMPACTION)
     for word in _SUMMARY:
         yield Beat((scene.compacted(word),), _SUMMARY_GAP)
     ended = scene.event("compaction.ended", reason=reason, text="".join(_SUMMARY))
+    scene.compacting = None
     yield Beat((scene.recorded(), scene.usage(), ended), TO_COMPACTED)
 
 
@@ -152,6 +151,9 @@ def _overflowed(scene: Scene, fail: Fail) -> Generator[Beat, Reply | None, Json 
 
 def interrupt(scene: Scene) -> list[Event]:
     """The step ends as it stands; nothing of it is sent if none has begun, or if a retry waited."""
+    if scene.compacting is not None:
+        error = {"type": "compaction.interrupted", "message": "Compaction interrupted"}
+        return [scene.event("compaction.failed", reason=scene.compacting, error=error)]
     counted = any(call.called for call in scene.open)
     calls = [*scene.end_parts(), *scene.interrupt_calls()]
     if not scene.stepping:

@@ -16,11 +16,9 @@ from simulator.opencode.scheduler import Beat, Delta, Event, Steps
 from simulator.opencode.script import Call, Json, Reaction, Say, Tool
 from simulator.opencode.v2.shapes import DEFAULT_MODEL
 from simulator.opencode.v2.state import State
-from simulator.opencode.v2.wire import delta_of
+from simulator.opencode.v2.wire import INTERNAL, delta_of
 
 SNAPSHOT = "5dadd1311caf60dbb1c640bf8060a87309319eee"
-SKIPPED = "session.usage.recorded"
-"""An internal event: it takes a number of its session and is never sent, so that numbers have holes."""
 _INSTRUCTIONS = "core/environment", "core/date", "core/codemode", "core/skill-guidance"
 INTERRUPTED = "Tool execution interrupted"
 _INPUT_CHUNK = 24
@@ -50,15 +48,16 @@ class Conduct:
     late_reasoning: bool = False
 
 
-CONDUCT = {
-    "beta": Conduct(
-        retries=4, longest=16.0, jitter=0.0, asks_again=False, notice=False, nested=True,
-        refusal="tool.execution", body=False,
-    ),
-    "2.0": Conduct(),
-    "2.1": Conduct(),
-}  # fmt: skip
-"""By flavour. The beta as recorded; later versions as their source was read, and 2.0.22 was recorded."""
+BETA = Conduct(
+    retries=4, longest=16.0, jitter=0.0, asks_again=False, notice=False, nested=True,
+    refusal="tool.execution", body=False,
+)  # fmt: skip
+"""The beta as recorded; later versions as their source was read, and 2.0.22 was recorded."""
+
+
+def conduct_of(version: str) -> Conduct:
+    """By the version that a server claims; a beta's begins with 0."""
+    return BETA if version.startswith("0.") else Conduct()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +143,7 @@ class Scene:
     open: list[OpenCall] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     ending: bool = False
+    compacting: str | None = None
     said: str = ""
 
     @property
@@ -268,7 +268,7 @@ class Scene:
 
     def recorded(self) -> Event:
         """What a model call beside the answer has cost, for the books: a number that nobody sees."""
-        return SKIPPED, {"sessionID": self.session_id}
+        return INTERNAL, {"sessionID": self.session_id}
 
     def compacted(self, text: str) -> Delta:
         """Words of a summary."""

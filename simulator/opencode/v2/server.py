@@ -12,7 +12,8 @@ from simulator.journal import Journal
 from simulator.loopback import HOST, Listener, LoopbackConfig
 from simulator.opencode.script import Model
 from simulator.opencode.v2.access import Access
-from simulator.opencode.v2.api import Agent, Api
+from simulator.opencode.v2.agent import Agent
+from simulator.opencode.v2.api import Api
 from simulator.opencode.v2.process import Process
 from simulator.opencode.v2.routes import create_app
 from simulator.opencode.v2.service import Service
@@ -23,9 +24,6 @@ _LAST_WORDS = 0.2
 """Seconds in which what a stream has queued may still reach the socket when the server dies."""
 _STOP_DEADLINE = 5.0
 _FIRST_PID = 41_000
-
-Hire = Callable[[Process, Model, random.Random], Agent]
-"""Makes the agent of a process that has a model."""
 
 
 class OpenCode2Server:
@@ -49,7 +47,6 @@ class OpenCode2Server:
         service_file: Path | None = None,
         source: random.Random | None = None,
         model: Model | None = None,
-        hire: Hire | None = None,
         queue: int | None = QUEUE,
     ) -> None:
         self._journal = journal
@@ -58,7 +55,7 @@ class OpenCode2Server:
             clock, journal, directory=directory, flavour=flavour, managed=managed,
             noisy=model is not None, source=source, queue=queue,
         )  # fmt: skip
-        self.agent = None if model is None or hire is None else hire(self.process, model, source)
+        self.agent = None if model is None else Agent(self.process, model, source)
         self.api = Api(self.process, self.agent)
         self.access = Access(clock, password, source)
         self.service = Service(self.process.flavour, version or self.process.flavour.version, _FIRST_PID)

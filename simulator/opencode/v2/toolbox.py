@@ -5,7 +5,7 @@ here an answer arrives as what a call waits for.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from simulator.opencode.scheduler import Beat, Ending, Event, Reply, Steps
@@ -28,7 +28,7 @@ TO_ENDED = 0.04
 class ChildEnded(Reply):
     """What a call that waits for a subagent is resumed with; `request_id` is the child's session."""
 
-    ending: Ending = Ending("done")
+    ending: Ending = field(default_factory=lambda: Ending("done"))
 
 
 class Toolbox:
@@ -159,19 +159,20 @@ class Toolbox:
         self.declined = scene.ending = True
         scene.around.interrupt_children(scene)
         error = {"type": "aborted", "message": message}
-        ended = [scene.end_call(call, "failed", error=error) for call in declined if call.child is None]
+        asking = [call for call in declined if call.child is None and call.form is None]
+        ended = [scene.end_call(call, "failed", error=error) for call in asking]
         self._waiting.clear()
         return [*chain.from_iterable(ended), *scene.interrupt_calls()]
 
     def _form_answered(self, call: OpenCall, reply: Reply) -> list[Event]:
         scene, questions = self._scene, call.input["questions"]
         call.form = None
-        if reply.answers is None and reply.message is None:
+        if reply.filled is None and reply.message is None:
             return self._decline(tools.DISMISSED, [call])
-        if reply.answers is None:
+        if reply.filled is None:
             error = {"type": scene.conduct.refusal, "message": reply.message}
             return scene.end_call(call, "failed", error=error)
-        answers = tools.chosen(questions, reply.answers)
+        answers = tools.chosen(questions, reply.filled)
         metadata = {"answers": answers, "truncated": False}
         return scene.end_call(
             call, "success", content=_content(tools.answered(questions, answers)), metadata=metadata
@@ -179,7 +180,7 @@ class Toolbox:
 
     def _run(self, call: OpenCall) -> Steps:
         if call.name == "subagent":
-            yield from self._delegate(call)
+            self._later(call, TO_CHILD, self._delegate)
         elif call.name == "shell":
             yield from self._shell(call)
         else:
@@ -219,12 +220,10 @@ class Toolbox:
         """A subagent works in a session of its own, in an execution of its own."""
         scene, given = self._scene, call.input
         child_id = call.child = scene.stamp.new_id("ses")
-        wanted = {"parentID": scene.session_id, "title": given["description"], "agent": given["agent"]}
         call.metadata = {"sessionID": child_id, "status": "running"}
-        shown = {"metadata": call.metadata} if scene.conduct.nested else call.metadata
-        yield Beat(pause=TO_CHILD)
+        wanted = {"parentID": scene.session_id, "title": given["description"], "agent": given["agent"]}
         created = scene.around.child_created(scene, child_id, wanted)
-        yield Beat((created, scene.of_call("progress", call, metadata=shown)))
+        yield Beat((created, scene.of_call("progress", call, metadata=_progress(scene, call))))
         if call.tool.background:
             yield Beat(self._left_alone(call))
         else:
@@ -239,7 +238,11 @@ class Toolbox:
             return scene.end_call(call, "success", content=_content(ending.said), metadata=metadata)
         message = ending.said if ending.how == "failed" else tools.CANCELLED
         error = {"type": "tool.execution", "message": message}
-        return scene.end_call(call, "failed", error=error, metadata=call.metadata)
+        return scene.end_call(call, "failed", error=error, metadata=_progress(scene, call))
+
+
+def _progress(scene: Scene, call: OpenCall) -> Json:
+    return {"metadata": call.metadata} if scene.conduct.nested else call.metadata
 
 
 def _content(*texts: str) -> list[Json]:

@@ -109,7 +109,9 @@ def answered(questions: list[Json], answers: list[list[str]]) -> str:
     """What the model is given of an answered form."""
     pairs = zip(questions, answers, strict=False)
     listed = ", ".join(f'"{one["question"]}"="{", ".join(given)}"' for one, given in pairs)
-    return f"User has answered your questions: {listed}. You can now continue with the user's answers in mind."
+    return (
+        f"User has answered your questions: {listed}. You can now continue with the user's answers in mind."
+    )
 
 
 def _outside(name: str, given: Json, directory: str) -> tuple[Request, ...]:

@@ -10,6 +10,7 @@ from simulator.opencode.scheduler import Beat, Beats, Ending, Event, How, Reply,
 from simulator.opencode.script import ENDING, EmitEvent, Fail, Json, ModelCall, Say, Use
 from simulator.opencode.v2.failures import (
     FILTERED,
+    STEP_INTERRUPTED,
     Interrupted,
     compaction,
     cut,
@@ -20,8 +21,8 @@ from simulator.opencode.v2.failures import (
 from simulator.opencode.v2.scene import INTERRUPTED, TO_STEP, Scene, speak
 from simulator.opencode.v2.toolbox import Toolbox
 
-TO_STARTED = 0.01
 TO_DELIVERED = 0.02
+TO_EMPTY = 0.007
 TO_INTERRUPTED = 0.03
 TO_RESUMED = 0.3
 """Seconds; the last from a service's start to the first event of a turn that it resumes."""
@@ -47,8 +48,7 @@ def execution(scene: Scene, *, resumed: bool = False) -> Beats:
     """
     try:
         yield from _begin(scene, resumed)
-        how = yield from _Execution(scene).run(resumed)
-        return how
+        return (yield from _Execution(scene).run())
     except Interrupted as stop:
         scene.ending = True
         yield Beat((*interrupt(scene), scene.event("execution.interrupted", reason=stop.reason)))
@@ -64,14 +64,18 @@ def given_up(scene: Scene) -> Beats:
 
 def empty(scene: Scene, before: tuple[Event, ...] = ()) -> Beats:
     """An execution without a step, as after a person's own command."""
-    yield Beat(before, TO_STARTED)
-    yield Beat((scene.event("execution.started"), scene.event("execution.succeeded")))
+    yield Beat((*before, scene.event("execution.started")))
+    try:
+        yield Beat(pause=TO_EMPTY)
+    except Interrupted as stop:
+        yield Beat((scene.event("execution.interrupted", reason=stop.reason),))
+        return Ending("aborted", stop.reason)
+    yield Beat((scene.event("execution.succeeded"),))
     return Ending("done")
 
 
 def _begin(scene: Scene, resumed: bool) -> Steps:
     """The start; tools that a killed server left running fail now."""
-    yield Beat(pause=0.0 if resumed else TO_STARTED)
     notice = [scene.event("synthetic", **NOTICE)] if resumed and scene.conduct.notice else []
     events = [scene.event("execution.started"), *_stale_tools(scene), *notice]
     yield Beat(events, TO_RESUMED if resumed else TO_DELIVERED)
@@ -99,9 +103,9 @@ class _Execution:
         self._scene = scene
         self._error: Json | None = None
 
-    def run(self, resumed: bool) -> Beats:
+    def run(self) -> Beats:
         scene = self._scene
-        yield from self._deliver(queued=not resumed)
+        yield from self._deliver(queued=not scene.calls)
         while True:
             how = yield from self._step()
             if how == "failed":
@@ -111,6 +115,8 @@ class _Execution:
             if how == "stopped":
                 yield Beat((scene.event("execution.interrupted", reason="shutdown"),))
                 return Ending("stopped")
+            if how == "done":
+                scene.calls.clear()
             more = yield from self._deliver(queued=how == "done")
             if how == "done" and not more:
                 yield Beat((scene.event("execution.succeeded"),))
@@ -131,7 +137,6 @@ class _Execution:
         """The model answers what it was given last; a request for a summary is answered without it."""
         scene = self._scene
         if item["type"] == "compaction":
-            scene.calls.clear()
             yield from compaction(scene, "manual", inputID=item["id"])
             return
         reaction = scene.around.reaction(item)
@@ -188,5 +193,5 @@ class _Execution:
             yield Beat(scene.step_ended("tool-calls"))
             return None
         yield Beat(pause=TO_INTERRUPTED)
-        yield Beat(interrupt(scene))
+        yield Beat(scene.step_failed(STEP_INTERRUPTED, counted=True))
         return "stopped"

@@ -23,6 +23,9 @@ SECOND_SCHEMA = frozenset(
 )
 """Numbered events in the second version of their schema; all others are in the first."""
 
+INTERNAL = "session.usage.recorded"
+"""Takes a number of its session and is never sent: numbers have holes."""
+
 _encode = msgspec.json.Encoder().encode
 _DELTA: Json = {"type": "session.text.delta"}
 
@@ -156,7 +159,7 @@ FLAVOURS = {
 def spelled(flavour: Flavour, event: Json) -> Json | None:
     """The event in the words of a version; None if that version does not send it."""
     kind = event["type"]
-    if kind in flavour.unsent:
+    if kind == INTERNAL or kind in flavour.unsent:
         return None
     older = flavour.renamed.get(kind)
     return event if older is None else {**event, "type": older[0], "data": older[1](event["data"])}

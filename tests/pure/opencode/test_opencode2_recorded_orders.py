@@ -1,0 +1,188 @@
+"""Free play against recordings of a real engine of generation 2: what its person did is done again to the scripted server,
+and the same events must follow in the same order. Identifiers, texts and the number of words may differ, and so may what
+belongs to no session (noise).
+"""
+
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import simulator
+from opencode2_scripted import D, Scripted2
+from simulator.opencode.v2.scene import BETA
+
+RECORDINGS = Path(simulator.__file__).parent / "scenarios" / "opencode2" / "recordings"
+
+
+def recorded(name: str, stream: str = "api") -> list[dict]:
+    lines = (RECORDINGS / f"{name}.{stream}.ndjson").read_text().splitlines()
+    return [line["event"] for line in map(json.loads, lines) if "event" in line]
+
+
+DESCRIBED = {
+    "session.created": lambda data: f"{data.get('title')} {'child' if 'parentID' in data else 'root'}",
+    "session.inbox.enqueued": lambda data: f"{data['item']['type']} {data['item']['delivery']}",
+    "session.execution.failed": lambda data: (data["error"]["type"], data["error"].get("status")),
+    "session.execution.interrupted": lambda data: data["reason"],
+    "session.step.ended": lambda data: (data["finish"], data["files"]),
+    "session.step.failed": lambda data: (data["error"]["type"], data["error"].get("status"), "cost" in data),
+    "session.tool.input.started": lambda data: data["name"],
+    "session.tool.called": lambda data: sorted(data["input"]),
+    "session.tool.success": lambda data: sorted(data["metadata"]),
+    "session.tool.failed": lambda data: (data["error"]["type"], sorted(data.get("metadata", {}))),
+    "session.retry.scheduled": lambda data: (data["attempt"], data["error"]["type"]),
+    "session.compaction.ended": lambda data: data["reason"],
+    "session.text.ended": lambda data: data["ordinal"],
+    "permission.asked": lambda data: (data["action"], data["resources"], data.get("save"), sorted(data)),
+    "permission.replied": lambda data: data["reply"],
+    "form.created": lambda data: data["form"]["fields"],
+    "form.replied": lambda data: data["answer"],
+}
+OURS = ("session.", "permission.", "form.", "shell.")
+
+
+def label(event: dict) -> str:
+    """What an event says, without identifiers, times and texts, and whether it is numbered and located."""
+    describe = DESCRIBED.get(event["type"], lambda _: "")
+    where = f"{'numbered' if 'durable' in event else ''} {event.get('location', {}).get('directory', '')}"
+    return f"{event['type']} {describe(event['data'])} {where}"
+
+
+def labels(events: list[dict]) -> list[str]:
+    """Of all sessions as they are interleaved, each with the number of the session."""
+    numbers: dict[str, int] = {}
+    found = []
+    for event in events:
+        if event["type"].endswith(".delta") or not event["type"].startswith(OURS):
+            continue
+        session = event["data"].get("form", event["data"]).get("sessionID", "")
+        found.append(f"{numbers.setdefault(session, len(numbers))} {label(event)}")
+    return found
+
+
+def holes(events: list[dict]) -> list[int]:
+    """How many numbers are skipped before each numbered event of the first session."""
+    numbered = [event["durable"] for event in events if "durable" in event]
+    own = [one["seq"] for one in numbered if one["aggregateID"] == numbered[0]["aggregateID"]]
+    return [later - earlier - 1 for earlier, later in pairwise(own)]
+
+
+class Person:
+    """Does to a scripted server what was done in a recording: its sessions and prompts, in turn."""
+
+    def __init__(self, name: str) -> None:
+        self.server = server = Scripted2("2.1")
+        server.agent.conduct = BETA
+        self._events = recorded(name)
+        self._ids: dict[str, str] = {}
+        self._prompts = self._recorded_prompts()
+
+    def _recorded_prompts(self) -> Iterator[tuple[dict, dict]]:
+        created = {
+            one["data"]["sessionID"]: one["data"]
+            for one in self._events
+            if one["type"] == "session.created" and "parentID" not in one["data"]
+        }
+        for event in self._events:
+            session = created.get(event["data"].get("sessionID", ""))
+            if event["type"] == "session.inbox.enqueued" and session is not None:
+                yield session, event["data"]["item"]
+
+    @property
+    def session_id(self) -> str:
+        """The session that was prompted last."""
+        return list(self._ids.values())[-1]
+
+    def prompt(self) -> None:
+        session, item = next(self._prompts)
+        if session["sessionID"] not in self._ids:
+            body = {key: session[key] for key in ("title", "location", "model") if key in session}
+            self._ids[session["sessionID"]] = self.server.api.create(body)["id"]
+        text = with_refusal(item["payload"]["text"], session)
+        session_id = self._ids[session["sessionID"]]
+        self.server.api.prompt(session_id, {"text": text, "delivery": item["delivery"]})
+
+    async def do(self, step: str) -> None:
+        """`prompt`, `idle`, `wait N`, `interrupt`, `reply WORD [NUMBER]`, `refuse MESSAGE`, `fill JSON`, `dismiss`, `model`."""
+        word, _, rest = step.partition(" ")
+        server = self.server
+        match word:
+            case "prompt":
+                self.prompt()
+            case "idle":
+                await server.idle(self.session_id)
+            case "wait":
+                await server.clock.advance(float(rest))
+            case "interrupt":
+                assert server.api.interrupt(self.session_id)
+            case "reply":
+                reply, _, number = rest.partition(" ")
+                asked = await server.asked(int(number or 0) + 1)
+                server.api.reply_permission(asked[int(number or 0)], reply)
+            case "refuse":
+                await server.answer("reject", rest)
+            case "fill":
+                server.api.reply_form(await server.form(), json.loads(rest))
+            case "dismiss":
+                server.api.cancel_form(await server.form())
+            case _:
+                raise AssertionError(step)
+
+
+def with_refusal(text: str, session: dict) -> str:
+    """The recorded person chose models that there are not, or a provider where nobody listens; here the prompt says so."""
+    provider = session.get("model", {}).get("providerID")
+    if provider == "dead":
+        return '@@[{"op": "refuse"}]'
+    if session.get("model") is not None:
+        return '@@[{"op": "no_model"}]'
+    return text
+
+
+ONE = ["prompt", "idle"]
+ONCE = ["prompt", "reply once", "idle"]
+STEPS = {
+    "a_first_turn_untitled": [*ONE, "wait 1"],
+    "a_reason": ONE,
+    "a_text": ONE,
+    "b_permission_always": ["prompt", "reply always", "idle", "wait 0.1", *ONE],
+    "b_permission_edit": ["prompt", "reply once", "reply once", "idle"],
+    "b_permission_external_directory": ONCE,
+    "b_permission_once": ONCE,
+    "b_permission_parallel": ["prompt", "reply once 1", "wait 0.4", "reply once", "idle"],
+    "b_permission_reject": ["prompt", "reply reject", "idle", *ONE],
+    "b_permission_reject_message": ["prompt", "refuse Use printf instead", "idle"],
+    "b_permission_then_interrupt": ["prompt", "wait 0.5", "interrupt"],
+    "b_permission_webfetch": ONCE,
+    "c_error_400": ONE,
+    "c_error_401": ONE,
+    "c_error_content_filter": ONE,
+    "c_error_context_overflow": [*ONE, *ONE],
+    "c_error_cut": ONE,
+    "c_finish_length": ONE,
+    "d_retry_429_retry_after": ONE,
+    "d_retry_503_backoff": ONE,
+    "d_retry_connection_refused": ONE,
+    "e_interrupt": ["prompt", "wait 0.4", "interrupt", *ONE],
+    "e_interrupt_in_tool": ["prompt", "reply once", "wait 1.5", "interrupt"],
+    "e_second_prompt_queue": ["prompt", "wait 0.7", "prompt", "prompt", "idle"],
+    "g_child_error": ONE,
+    "g_child_permission": ONCE,
+    "h_form_answered": ["prompt", 'fill {"q0": "Blue"}', "idle"],
+    "h_form_cancelled": ["prompt", "dismiss", "idle"],
+    "h_form_multiple": ["prompt", 'fill {"q0": ["Red", "Green"], "q1": "something of my own"}', "idle"],
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+async def test_the_same_events_follow_in_the_same_order(name: str) -> None:
+    person = Person(name)
+    for step in STEPS[name]:
+        await person.do(step)
+    assert labels(person.server.sent) == labels(recorded(name))
+    assert holes(person.server.sent) == holes(recorded(name))
+    assert not person.server.state.permissions
+    assert D in person.server.state.locations
