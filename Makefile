@@ -61,7 +61,7 @@ kills: .venv/.dev ## 200 deaths of OpenCode, bridge, relay and stream at random 
 outages: .venv/.dev mariadb ## 200 outages of relay and database under load, on SQLite and on MariaDB; half an hour
 	@OUTAGE_ROUNDS=200 OUTAGE_FREEZE=12 $(BIN)/python -m pytest tests/world/test_world_outages.py -s
 
-load-streams: .venv/.dev ## 200 sessions that stream at once into one bridge: its share of a core, its memory, the alerts
+load-streams: .venv/.dev ## 200 sessions of either generation that stream at once into one bridge: its share of a core, its memory, the alerts
 	@$(BIN)/python -m loadtests.streams
 
 load-budget: .venv/.dev ## a card at 0.1 to 20 changes a second: the relay's policy beside naive forwarding

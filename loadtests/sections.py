@@ -50,8 +50,9 @@ SECTIONS: Final[dict[str, Section]] = {
     ),
     "streams": Section(
         "Many streams into one bridge",
-        "Sessions of one OpenCode that stream at the same time into one bridge process, with its relay and a phone behind it. "
-        "`cores` is the bridge's share of one core, `megabytes` its peak, and `missing` and `surplus` are alerts on the phone.",
+        "Sessions of one OpenCode, of each generation, that stream at the same time into one bridge process, with its relay and a "
+        "phone behind it. `cores` is the bridge's share of one core, `megabytes` its peak, `missing` and `surplus` are alerts on "
+        "the phone, and `streams` is how often the bridge connected: OpenCode 2 ends the stream of a reader that is too slow.",
     ),
     "bench": Section(
         "Comparisons",

@@ -1,10 +1,10 @@
 """Many sessions that stream at once into one bridge: what it costs, and whether every alert is still right.
 
-    python -m loadtests.streams [--sessions 200] [--seconds 30] [--events 10000] [--out FOLDER]
+    python -m loadtests.streams [--generation 1 2] [--sessions 200] [--seconds 30] [--events 10000] [--out FOLDER]
 
-A scripted OpenCode in this process lets all sessions answer at the same time, word by word; bridge and relay are the real
-processes. The bridge's processor time and memory are read from /proc (Linux only). Exit status 1 if an alert is missing,
-doubled or of the wrong kind, or the bridge took more than one core or 150 MB.
+An OpenCode of each generation in this process lets all sessions answer at the same time, word by word; bridge and relay are the
+real processes. The bridge's processor time and memory are read from /proc (Linux only). Exit status 1 if an alert is missing,
+doubled or of the wrong kind, or the bridge took more than one core or 150 MB, or could not read as fast as OpenCode sends.
 """
 
 import argparse
@@ -17,10 +17,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from loadtests.command import amount, conclude, count, run
+from loadtests.second_streams import SecondWorld, answer_all
 from loadtests.summary import OUT, Threshold
-from simulator.opencode.v1.wire import Frame
 from simulator.replay.world import ReplayWorld, WorldOptions
 
 CORES, MEGABYTES = 1.0, 150.0
@@ -30,8 +31,12 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured. `events_per_second` is what the server sent; `cores` the bridge's share of one while it did."""
+    """What was measured. `events_per_second` is what the server sent; `cores` the bridge's share of one while it did.
 
+    `streams` is how often the bridge opened the stream: OpenCode 2 ends that of a reader that is too slow.
+    """
+
+    generation: int
     sessions: int
     seconds: float
     events_per_second: float
@@ -40,29 +45,37 @@ class Figures:
     alerts: int
     missing: int
     surplus: int
+    streams: int = 1
 
 
 def thresholds(figures: Figures) -> list[Threshold]:
     """The bridge's bounds, and what the phone must show."""
+    where = f"OpenCode {figures.generation}"
     return [
-        Threshold("alerts missing on the phone", figures.missing, "at most", 0),
-        Threshold("alerts that the phone showed too often", figures.surplus, "at most", 0),
-        Threshold("cores of the bridge", figures.cores, "at most", CORES),
-        Threshold("megabytes of the bridge", figures.megabytes, "at most", MEGABYTES),
+        Threshold("alerts missing on the phone", figures.missing, "at most", 0, where),
+        Threshold("alerts that the phone showed too often", figures.surplus, "at most", 0, where),
+        Threshold("cores of the bridge", figures.cores, "at most", CORES, where),
+        Threshold("megabytes of the bridge", figures.megabytes, "at most", MEGABYTES, where),
+        Threshold("streams that the bridge needed", figures.streams, "at most", 1, where),
     ]
 
 
-async def measure(sessions: int, seconds: float, events: float) -> Figures:
+OPTIONS = WorldOptions(live_activities=True, phone_profile="lenient")
+
+
+async def measure(generation: int, sessions: int, seconds: float, events: float) -> Figures:
     """`sessions` answers of about so many seconds, all at once, at `events` a second in all."""
-    gap_ms = 1000 * sessions / events
-    words = int(seconds * 1000 / gap_ms)
-    prompt = "@@" + json.dumps([{"op": "text", "n": words, "ms": gap_ms}])
-    async with ReplayWorld(WorldOptions(live_activities=True, phone_profile="lenient")) as world:
+    gap = sessions / events
+    words = int(seconds / gap)
+    async with SecondWorld(OPTIONS) if generation == 2 else ReplayWorld(OPTIONS) as world:
         world.apns.profile.device_rate = None  # one phone takes the alerts of all sessions
         pid = int(world.journal.entries("bridge", "process started")[-1].detail["pid"])
         sent = _count_events(world)
         before, began = _cpu_seconds(pid), time.monotonic()
-        expected = await _prompt_all(world, sessions, prompt)
+        if isinstance(world, SecondWorld):
+            expected = await answer_all(world, sessions, words, gap)
+        else:
+            expected = await _prompt_all(world, sessions, words, gap)
         took = time.monotonic() - began
         rate = sum(sent) / took
         shown = await _shown(world, expected)
@@ -70,6 +83,7 @@ async def measure(sessions: int, seconds: float, events: float) -> Figures:
             _cpu_seconds(pid) - before
         )  # all that the stream cost, also what the bridge had not read when it ended
         return Figures(
+            generation=generation,
             sessions=sessions,
             seconds=took,
             events_per_second=rate,
@@ -78,6 +92,7 @@ async def measure(sessions: int, seconds: float, events: float) -> Figures:
             alerts=shown.total(),
             missing=(expected - shown).total(),
             surplus=(shown - expected).total(),
+            streams=len(world.journal.entries("opencode", "stream opened")),
         )
 
 
@@ -87,7 +102,7 @@ def _count_events(world: ReplayWorld) -> list[int]:
     streams = world.opencode.process.streams
     send = streams.send
 
-    def counted(frames: Sequence[Frame]) -> None:
+    def counted(frames: Sequence[Any]) -> None:
         sent.append(len(frames))
         send(frames)
 
@@ -95,8 +110,9 @@ def _count_events(world: ReplayWorld) -> list[int]:
     return sent
 
 
-async def _prompt_all(world: ReplayWorld, sessions: int, prompt: str) -> Counter[tuple[str, str]]:
-    """Every session gets the prompt and answers it; what the phone must show of each."""
+async def _prompt_all(world: ReplayWorld, sessions: int, words: int, gap: float) -> Counter[tuple[str, str]]:
+    """Every session gets a prompt and answers it, word by word; what the phone must show of each."""
+    prompt = "@@" + json.dumps([{"op": "text", "n": words, "ms": 1000 * gap}])
     api = world.opencode.api
     made = [api.create("/code/load", {"title": f"Load {number}"}) for number in range(sessions)]
     turns = [api.prompt(one, {"parts": [{"type": "text", "text": prompt}]}) for one in made]
@@ -125,7 +141,7 @@ def _peak_megabytes(pid: int) -> float:
 
 def _print(figures: Figures) -> None:
     print(
-        f"{figures.sessions} sessions, {figures.events_per_second:,.0f} events a second for {figures.seconds:.0f} s"
+        f"OpenCode {figures.generation}: {figures.sessions} sessions, {figures.events_per_second:,.0f} events a second for {figures.seconds:.0f} s"
     )
     print(f"bridge: {figures.cores:.2f} cores, {figures.megabytes:.0f} MB at most")
     print(f"alerts: {figures.alerts} shown, {figures.missing} missing, {figures.surplus} too many")
@@ -134,6 +150,9 @@ def _print(figures: Figures) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, writes and judges; 0 if all was as it should be."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--generation", type=int, choices=(1, 2), nargs="+", default=[1, 2], help="of OpenCode (both)"
+    )
     parser.add_argument("--sessions", type=count, default=200, metavar="N", help="that stream at once (200)")
     parser.add_argument("--seconds", type=amount, default=30.0, metavar="S", help="for so long (30)")
     parser.add_argument(
@@ -141,10 +160,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
-    figures = asyncio.run(measure(options.sessions, options.seconds, options.events))
-    _print(figures)
-    row = {name: round(value, 2) for name, value in asdict(figures).items()}
-    return conclude("streams", [row], thresholds(figures), folder=options.out)
+    rows: list[dict[str, float]] = []
+    found: list[Threshold] = []
+    for generation in options.generation:
+        figures = asyncio.run(measure(generation, options.sessions, options.seconds, options.events))
+        _print(figures)
+        rows.append({name: round(value, 2) for name, value in asdict(figures).items()})
+        found += thresholds(figures)
+    return conclude("streams", rows, found, folder=options.out)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -52,7 +53,7 @@ class World:
         self.lab = Lab(clock, sandbox_journal(sandbox), sandbox)
         sandbox.add_app(TOPIC)
         sandbox.profile.set({"device_rate": None})
-        sandbox._ca_file = "ca.pem"  # type: ignore[assignment] - it listens nowhere
+        sandbox._ca_file = Path("ca.pem")  # it listens nowhere
         key = self.lab.issue_key()
         self.device = self.lab.add_device(DeviceSpec("iPhone", TOPIC, ios="26.0"))
         self.channel = sandbox.channels.create("sandbox", TOPIC, 1, NOW)
