@@ -1,7 +1,7 @@
 """What all routes share: JSON as the server writes it, the body of a request, and the session it is about."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from quart import Response, request
@@ -74,9 +74,22 @@ def location(process: Process) -> str:
     return named
 
 
-def located(directory: str, value: Any) -> Response:
+def place(process: Process, directory: str) -> Json:
+    """A location with its project."""
+    project = {"id": process.project_of(directory), "directory": directory, "canonical": directory}
+    return {"directory": directory, "project": project}
+
+
+def located(process: Process, directory: str, value: Any) -> Response:
     """The answer of a route that is about a location."""
-    return answer({"location": {"directory": directory}, "data": value})
+    return answer({"location": place(process, directory), "data": value})
+
+
+def event_stream(body: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None) -> Response:
+    """A body that goes on for as long as somebody reads it."""
+    response = Response(body, 200, {**(headers or {}), "Content-Type": "text/event-stream"})
+    response.timeout = None  # Quart ends a body after RESPONSE_TIMEOUT (60 s) otherwise
+    return response
 
 
 def one_event(value: Json) -> Response:

@@ -11,6 +11,9 @@ from simulator.opencode.v2.requests import conflict, form_settled
 from simulator.opencode.v2.rules import allowed, saved_rules
 from simulator.opencode.v2.state import Form, Pending
 
+EXPIRES_AFTER = 3600.0
+"""Seconds without an event of a session after which a location is unloaded."""
+
 
 class Agent(Protocol):
     """Who answers prompts. The Api lets requests be answered and items be enqueued; the agent does what follows of it.
@@ -32,8 +35,11 @@ class Agent(Protocol):
         """`permission.replied`, `form.replied` or `form.cancelled` was just sent: a turn that waited for it goes on."""
         ...
 
-    def interrupt(self, session_id: str) -> bool:
-        """End its execution, and those of its children; whether there was one. All is sent before this returns."""
+    def interrupt(self, session_id: str, reason: str = "user") -> bool:
+        """End its execution, and those of its children; whether there was one. All is sent before this returns.
+
+        `reason` is "inactivity" when nothing happened in its location for an hour.
+        """
         ...
 
     def resume(self, session_id: str) -> None:
@@ -114,20 +120,48 @@ class Api:
             self._wake(session_id)
         return admitted
 
+    def say(self, session_id: str, body: Json, item: Json) -> Json:
+        """Something that is no prompt into the inbox (a synthetic message, a compaction); as the inbox shows it."""
+        admitted = self.enqueue(session_id, body.get("id") or self._process.ids.new("msg"), item)
+        if body.get("resume") is not False:
+            self._wake(session_id)
+        return admitted
+
+    def shell(self, session_id: str, command: str) -> None:
+        """A person's own command, and the empty execution after it."""
+        process = self._process
+        where = self._state.directory_of(session_id) or process.directory
+        shell_id, now = process.ids.new("sh"), process.now_ms()
+        started = shapes.shell(shell_id, command, where, now)
+        process.publish("session.shell.started", {"sessionID": session_id, "shell": started})
+        ended = {"shell": shapes.shell(shell_id, command, where, now, 0), "output": shapes.NO_OUTPUT}
+        process.publish("session.shell.ended", {"sessionID": session_id, **ended})
+        self._empty_execution(session_id)
+
+    def clear_revert(self, session_id: str) -> None:
+        """Going back is called off, with an empty execution after it."""
+        self._process.publish("session.revert.cleared", {"sessionID": session_id})
+        self._empty_execution(session_id)
+
+    def _empty_execution(self, session_id: str) -> None:
+        if session_id not in self._state.active:
+            for what in ("started", "succeeded"):
+                self._process.publish(f"session.execution.{what}", {"sessionID": session_id})
+
     def enqueue(self, session_id: str, item_id: str, item: Json) -> Json:
         """An item into the inbox, of whatever type; as the inbox shows it."""
         data = {"sessionID": session_id, "inboxID": item_id, "item": item}
         self._process.publish("session.inbox.enqueued", data)
         return self._state.admitted[item_id]
 
-    def interrupt(self, session_id: str, *, resume: bool = False) -> bool:
+    def interrupt(self, session_id: str, *, resume: bool = False, reason: str = "user") -> bool:
         """End its execution; whether there was one. With `resume` what waits in its inbox is answered then."""
         if self.agent is not None:
-            interrupted = self.agent.interrupt(session_id)
+            interrupted = self.agent.interrupt(session_id, reason)
         else:
             interrupted = session_id in self._state.active
             if interrupted:
-                self._interrupt_recorded(session_id)
+                self._interrupt_recorded(session_id, reason)
         if resume and self._state.inbox(session_id):
             self._wake(session_id)
         return interrupted
@@ -195,6 +229,16 @@ class Api:
             form.state["message"] = message
         self._resume_with(Reply(form.info["id"], message=message))
 
+    def expire(self, directory: str) -> None:
+        """A location where nothing happened for an hour goes: first its executions end, then what waits in it is refused."""
+        waiting = [one for one in self._state.permissions.values() if one.directory == directory]
+        for session_id in [one for one in self._state.active if self._state.directory_of(one) == directory]:
+            self.interrupt(session_id, reason="inactivity")
+        for asked in waiting:
+            data = {"sessionID": asked.session_id, "requestID": asked.request["id"], "reply": "reject"}
+            self._process.publish("permission.replied", data, directory=directory)
+        self.unload(directory)
+
     def reload(self) -> None:
         """All locations are loaded anew: what they ask is refused, forms are cancelled; turns go on at their next step."""
         for directory in list(self._state.locations):
@@ -218,6 +262,18 @@ class Api:
         elif self.agent is not None:
             for session_id in claims:
                 self.agent.resume(session_id)
+        self._process.spawn(self._watch(), "opencode-inactivity")
+
+    async def _watch(self) -> None:
+        """Let locations expire, one hour after their last event of a session."""
+        process = self._process
+        while True:
+            quiet = {where: process.quiet_since(where) for where in self._state.locations}
+            for directory, since in quiet.items():
+                if process.clock.now() >= since + EXPIRES_AFTER:
+                    self.expire(directory)
+            oldest = min(map(process.quiet_since, self._state.locations), default=process.clock.now())
+            await process.clock.sleep(oldest + EXPIRES_AFTER - process.clock.now())
 
     def stop(self) -> None:
         """An orderly end, which nobody hears."""
@@ -248,13 +304,13 @@ class Api:
             raise conflict(f"Message {item_id} belongs to another session")
         return known
 
-    def _interrupt_recorded(self, session_id: str) -> None:
+    def _interrupt_recorded(self, session_id: str, reason: str) -> None:
         """A recorded turn falls silent; forms that it waits for are cancelled, permissions only forgotten."""
         self._process.stopped.add(session_id)
         for form in self._state.pending_forms():
             if form.session_id == session_id:
                 self.cancel_form(form)
-        self._process.publish("session.execution.interrupted", {"sessionID": session_id, "reason": "user"})
+        self._process.publish("session.execution.interrupted", {"sessionID": session_id, "reason": reason})
 
     def _project(self, session_id: str) -> str:
         return str(self._state.sessions.get(session_id, {}).get("projectID", "global"))

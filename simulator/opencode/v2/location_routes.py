@@ -2,14 +2,9 @@
 
 from quart import Quart, Response
 
-from simulator.opencode.script import Json
-from simulator.opencode.v2.answers import answer, empty, location
+from simulator.opencode.v2.answers import answer, empty, location, place
 from simulator.opencode.v2.api import Api
 from simulator.opencode.v2.process import Process
-
-
-def _project(process: Process, directory: str) -> Json:
-    return {"id": process.project_of(directory), "directory": directory, "canonical": directory}
 
 
 def add(app: Quart, process: Process, api: Api) -> None:
@@ -28,8 +23,7 @@ def add(app: Quart, process: Process, api: Api) -> None:
 
     @app.get("/api/location")
     async def one_location() -> Response:
-        where = location(process)
-        return answer({"directory": where, "project": _project(process, where)})
+        return answer(place(process, location(process)))
 
     @app.post("/api/location/reload")
     async def reload() -> Response:

@@ -88,7 +88,8 @@ def _step_over(transcript: Transcript, event: Json) -> None:
     data = event["data"]
     message["time"] = {**message["time"], "completed": event["created"]}
     message.pop("retry", None)
-    message.update({key: data[key] for key in _KEPT if key in data})
+    failed = {"finish": "error"} if "error" in data else {}
+    message.update({**failed, **{key: data[key] for key in _KEPT if key in data}})
     if "snapshot" in data:
         end = {"end": data["snapshot"], "files": data.get("files", [])}
         message["snapshot"] = {**message.get("snapshot", {}), **end}
@@ -108,6 +109,10 @@ def _part_started(kind: str) -> Callable[[Transcript, Json], None]:
     return fold
 
 
+_OF_PART = "text", "state", "native"
+"""What a part's end brings; `native` was called `state` before 2.1."""
+
+
 def _part_ended(kind: str) -> Callable[[Transcript, Json], None]:
     def fold(transcript: Transcript, event: Json) -> None:
         if (message := _assistant(transcript, event)) is None:
@@ -115,7 +120,7 @@ def _part_ended(kind: str) -> Callable[[Transcript, Json], None]:
         parts = [part for part in message["content"] if part["type"] == kind]
         ordinal = event["data"].get("ordinal", 0)
         if ordinal < len(parts):
-            parts[ordinal]["text"] = event["data"]["text"]
+            parts[ordinal].update({key: event["data"][key] for key in _OF_PART if key in event["data"]})
             if "time" in parts[ordinal]:
                 parts[ordinal]["time"]["completed"] = event["created"]
 
@@ -139,7 +144,7 @@ def _tool(transcript: Transcript, event: Json) -> Json | None:
 def _tool_called(transcript: Transcript, event: Json) -> None:
     if (tool := _tool(transcript, event)) is not None:
         tool["executed"] = event["data"].get("executed", False)
-        tool["state"] = {"status": "running", "input": event["data"]["input"], "metadata": {}, "content": []}
+        tool["state"] = {"status": "running", "input": event["data"]["input"], "metadata": {}}
         tool["time"] = {**tool["time"], "ran": event["created"]}
 
 
@@ -149,16 +154,37 @@ def _tool_over(status: str) -> Callable[[Transcript, Json], None]:
             return
         data = event["data"]
         result = {key: data[key] for key in ("content", "metadata", "error") if key in data}
-        tool["state"] = {"content": [], "metadata": {}, **tool["state"], "status": status, **result}
+        tool["state"] = {"status": status, "input": tool["state"]["input"], **result}
         tool["time"] = {**tool["time"], "completed": event["created"]}
 
     return fold
 
 
-def _compaction_ended(transcript: Transcript, event: Json) -> None:
-    data = event["data"]
-    message = {"type": "compaction", "status": "completed", "reason": data["reason"], "summary": data["text"]}
-    transcript[own_id(event)] = {"id": own_id(event), "time": {"created": event["created"]}, **message}
+def _switched(what: str) -> Callable[[Transcript, Json], None]:
+    def fold(transcript: Transcript, event: Json) -> None:
+        message = {"type": f"{what}-switched", what: event["data"][what]}
+        transcript[own_id(event)] = {"id": own_id(event), "time": {"created": event["created"]}, **message}
+
+    return fold
+
+
+def _compacting(transcript: Transcript, event: Json) -> None:
+    running = {"type": "compaction", "status": "running", "reason": event["data"]["reason"]}
+    transcript[own_id(event)] = {"id": own_id(event), "time": {"created": event["created"]}, **running}
+
+
+def _compacted(status: str, **kept: str) -> Callable[[Transcript, Json], None]:
+    """The end of the compaction that runs; `kept` are the message's fields by the event's."""
+
+    def fold(transcript: Transcript, event: Json) -> None:
+        running = (
+            one for one in transcript.values() if one["type"] == "compaction" and one["status"] == "running"
+        )
+        if (message := next(running, None)) is not None:
+            message["status"] = status
+            message.update({kept[key]: value for key, value in event["data"].items() if key in kept})
+
+    return fold
 
 
 def _synthetic(transcript: Transcript, event: Json) -> None:
@@ -169,9 +195,10 @@ def _synthetic(transcript: Transcript, event: Json) -> None:
 
 
 def _shell_ended(transcript: Transcript, event: Json) -> None:
-    data = event["data"]
-    shell = {"type": "shell", "shell": data["shell"], "output": data.get("output", "")}
-    transcript[own_id(event)] = {"id": own_id(event), "time": {"created": event["created"]}, **shell}
+    shell, time = event["data"]["shell"], {"created": event["created"], "completed": event["created"]}
+    ran = {key: shell[key] for key in ("command", "status", "exit") if key in shell}
+    message = {"type": "shell", "shellID": shell["id"], **ran, "output": event["data"]["output"]}
+    transcript[own_id(event)] = {"id": own_id(event), "time": time, **message}
 
 
 _FOLDINGS: dict[str, Callable[[Transcript, Json], None]] = {
@@ -188,7 +215,11 @@ _FOLDINGS: dict[str, Callable[[Transcript, Json], None]] = {
     "session.tool.called": _tool_called,
     "session.tool.success": _tool_over("completed"),
     "session.tool.failed": _tool_over("error"),
-    "session.compaction.ended": _compaction_ended,
+    "session.agent.selected": _switched("agent"),
+    "session.model.selected": _switched("model"),
+    "session.compaction.started": _compacting,
+    "session.compaction.ended": _compacted("completed", text="summary", cost="cost", tokens="tokens"),
+    "session.compaction.failed": _compacted("failed", error="error"),
     "session.synthetic": _synthetic,
     "session.shell.ended": _shell_ended,
 }

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 
 from simulator.clock import Clock
 from simulator.journal import Journal
@@ -66,6 +66,8 @@ class Process:
         self.stopped: set[str] = set()
         self.missing: set[str] = set()
         self.plays = 0
+        self._last: dict[str, float] = {}
+        self._idle: dict[str, asyncio.Event] = {}
         self._words: dict[bytes, list[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -122,6 +124,7 @@ class Process:
         if directory in self.state.locations:
             return False
         self.state.locations.append(directory)
+        self._last[directory] = self.clock.now()
         if self.noisy:
             self.later(TO_NOISE, boot_noise(self.flavour.version), directory)
         return True
@@ -133,7 +136,22 @@ class Process:
             await self.clock.sleep(seconds)
             self.streams.send(self.apply(directory, list(events)))
 
-        self._spawn(asyncio.create_task(happen(), name="opencode-later"))
+        self.spawn(happen(), "opencode-later")
+
+    def spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        """Work that ends with the process."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def quiet_since(self, directory: str) -> float:
+        """When the last event of a session happened in a location, or it was loaded (UNIX seconds)."""
+        return self._last.get(directory, self.clock.now())
+
+    async def idle(self, session_id: str) -> None:
+        """Return when the session runs no more."""
+        if session_id in self.state.active:
+            await self._idle.setdefault(session_id, asyncio.Event()).wait()
 
     def die(self) -> None:
         """As the process does: what would have happened later does not."""
@@ -172,17 +190,21 @@ class Process:
         return event, self.frame(event)
 
     def _happen(self, directory: str, event: Json) -> None:
+        session_id = session_of(event)
         if event["type"] in JOURNALED:
-            session_id = session_of(event)
             root = session_id and self.state.root_of(session_id)
             self.journal.record("opencode", "event", type=event["type"], sessionID=session_id, root=root)
         self.state.fold(directory, event)
+        if session_id is not None:
+            self._last[directory] = self.clock.now()
+            if session_id in self._idle and session_id not in self.state.active:
+                self._idle.pop(session_id).set()
 
     def _word(self, word: Delta) -> list[Frame]:
         if not self.flavour.batch:
             return [self._delta_frame(word.head, word.text)]
         if not self._words:
-            self._spawn(asyncio.create_task(self._flush_later(), name="opencode-words"))
+            self.spawn(self._flush_later(), "opencode-words")
         self._words.setdefault(word.head, []).append(word.text)
         return []
 
@@ -202,10 +224,6 @@ class Process:
     async def _flush_later(self) -> None:
         await self.clock.sleep(self.flavour.batch)
         self.streams.send([self._words_frame(head) for head in list(self._words)])
-
-    def _spawn(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def overtaken(state: State, stopped: set[str], event: Json) -> bool:

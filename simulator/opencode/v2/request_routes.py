@@ -39,7 +39,7 @@ def _permissions(app: Quart, process: Process, api: Api) -> None:
     async def permissions_here() -> Response:
         where = location(process)
         waiting = [one.request for one in state.permissions.values() if one.directory == where]
-        return located(where, waiting)
+        return located(process, where, waiting)
 
     @app.get("/api/session/<session_id>/permission")
     async def permissions_of_session(session_id: str) -> Response:
@@ -76,7 +76,7 @@ def _saved(app: Quart, process: Process) -> None:
 
     def rule(rule_id: str) -> Json:
         if rule_id not in saved:
-            raise requests.not_found("Permission", "requestID", rule_id)
+            raise requests.not_found("PermissionSaved", "id", rule_id)
         return saved[rule_id]
 
     @app.get("/api/permission/saved")
@@ -114,7 +114,9 @@ def _forms(app: Quart, process: Process, api: Api) -> None:
     @app.get(process.flavour.forms)
     async def forms_here() -> Response:
         where = location(process)
-        return located(where, [one.info for one in process.state.pending_forms() if one.directory == where])
+        return located(
+            process, where, [one.info for one in process.state.pending_forms() if one.directory == where]
+        )
 
     @app.get("/api/session/<session_id>/form")
     async def forms_of_session(session_id: str) -> Response:
@@ -149,7 +151,11 @@ def _form_answers(app: Quart, process: Process, api: Api) -> None:
         api.cancel_form(_form(process, session_id, form_id), request.args.get("message"))
         return empty()
 
+    async def form_state(session_id: str, form_id: str) -> Response:
+        return data(_form(process, session_id, form_id).state)
+
     if process.flavour.outcomes:
         app.delete("/api/session/<session_id>/form/<form_id>")(cancel_form)
     else:
         app.post("/api/session/<session_id>/form/<form_id>/cancel")(cancel_form)
+        app.get("/api/session/<session_id>/form/<form_id>/state")(form_state)

@@ -28,7 +28,7 @@ class Refused(Exception):
 
 def not_found(kind: str, key: str, value: str) -> Refused:
     """404: no such session, permission, form, message or location."""
-    words = {"Permission": "Permission request"}.get(kind, kind)
+    words = {"Permission": "Permission request", "PermissionSaved": "Saved permission"}.get(kind, kind)
     return Refused(
         404, {"_tag": f"{kind}NotFoundError", key: value, "message": f"{words} not found: {value}"}
     )

@@ -5,21 +5,20 @@ from importlib.resources import files
 from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException
 
-from simulator.opencode.v2 import location_routes, request_routes, requests, session_routes
+from simulator.opencode.v2 import command_routes, location_routes, request_routes, requests, session_routes
 from simulator.opencode.v2.access import CODE_LIVES, Access
-from simulator.opencode.v2.answers import answer, empty
+from simulator.opencode.v2.answers import answer, empty, event_stream
 from simulator.opencode.v2.api import Api
 from simulator.opencode.v2.process import Process
 from simulator.opencode.v2.requests import Refused
 from simulator.opencode.v2.service import Service
 
 STREAM_HEADERS = {
-    "Content-Type": "text/event-stream",
     "Cache-Control": "no-cache, no-transform",
     "x-accel-buffering": "no",
     "X-Content-Type-Options": "nosniff",
 }
-"""As recorded, besides Date, Transfer-Encoding and Vary."""
+"""As recorded, besides Content-Type, Date, Transfer-Encoding and Vary."""
 
 _API = files("simulator.opencode") / "openapi2.json"
 _WEB_APP = "<!doctype html><html><head><title>OpenCode</title></head><body></body></html>"
@@ -36,6 +35,7 @@ def create_app(process: Process, api: Api, access: Access, service: Service) -> 
     session_routes.add(app, process, api)
     request_routes.add(app, process, api)
     location_routes.add(app, process, api)
+    command_routes.add(app, process, api)
     return app
 
 
@@ -49,7 +49,8 @@ def _guard(app: Quart, process: Process, access: Access, service: Service) -> No
         if unready is not None and not own:
             return answer(unready, 503, {"retry-after": "1"})
         given = requests.password_of(request.headers.get("Authorization"), request.args.get("auth_token"))
-        if not _guarded(process, request.path) or access.admits(given):
+        cookie = request.cookies.get(_cookie())
+        if not _guarded(process, request.path) or access.admits(given) or access.admits(cookie):
             return None
         return _unauthorized(process, service)
 
@@ -93,18 +94,27 @@ def _unauthorized(process: Process, service: Service) -> Response:
 def _server(app: Quart, process: Process, service: Service) -> None:
     @app.get("/api/event")
     async def event() -> Response:
-        response = Response(process.streams.open(), 200, STREAM_HEADERS)
-        response.timeout = None  # Quart ends a body after RESPONSE_TIMEOUT (60 s) otherwise
-        return response
+        return event_stream(process.streams.open(), STREAM_HEADERS)
 
     @app.get(service.names_itself_at)
     async def info() -> Response:
         return answer(service.info(), service.info_status)
 
+    if not process.flavour.web_app:
+
+        @app.get("/api/server")
+        async def server() -> Response:
+            return answer({"urls": [service.url]})
+
     @app.get("/openapi.json")
     async def document() -> Response:
         """The API document of the routes and events that there are here."""
         return Response(_API.read_bytes(), 200, content_type="application/json")
+
+
+def _cookie() -> str:
+    """The name of a browser's cookie: servers on other ports have others."""
+    return f"opencode_session_{request.host.rpartition(':')[2]}"
 
 
 def _pairing(app: Quart, access: Access) -> None:
@@ -120,6 +130,5 @@ def _pairing(app: Quart, access: Access) -> None:
             return answer(requests.unauthorized(), 401)
         if "text/html" not in request.headers.get("Accept", ""):
             return answer({"token": token})
-        port = request.host.rpartition(":")[2]
-        cookie = f"opencode_session_{port}={token}; HttpOnly; Path=/; SameSite=Lax"
+        cookie = f"{_cookie()}={token}; HttpOnly; Path=/; SameSite=Lax"
         return Response("", 302, {"Location": "/", "Set-Cookie": cookie})

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from quart import Quart, Response, request
 
 from simulator.opencode.script import Json
-from simulator.opencode.v2 import paging, requests
-from simulator.opencode.v2.answers import answer, body, data, empty, one_event, session, usable
+from simulator.opencode.v2 import paging, requests, shapes
+from simulator.opencode.v2.answers import answer, body, data, empty, event_stream, one_event, session, usable
 from simulator.opencode.v2.api import Api
 from simulator.opencode.v2.process import Process
 
@@ -81,12 +81,6 @@ def _session(app: Quart, process: Process, api: Api) -> None:
         before = said.get("before") or boundary.get("messageID")
         return data(api.fork(session_id, before))
 
-    @app.post("/api/session/<session_id>/rename")
-    async def rename(session_id: str) -> Response:
-        session(process, session_id)
-        api.rename(session_id, requests.text(await body(), "title"))
-        return empty()
-
 
 def _transcript(app: Quart, process: Process) -> None:
     @app.get("/api/session/<session_id>/message")
@@ -111,7 +105,10 @@ def _transcript(app: Quart, process: Process) -> None:
         session(process, session_id)
         last = process.state.sequences.get(session_id)
         synced: Json = {"type": "log.synced", "aggregateID": session_id}
-        return one_event(synced if last is None else {**synced, "seq": last})
+        synced = synced if last is None else {**synced, "seq": last}
+        if request.args.get("follow") != "true":
+            return one_event(synced)
+        return event_stream(process.streams.follow(session_id, synced))
 
 
 def _turns(app: Quart, process: Process, api: Api) -> None:
@@ -123,7 +120,7 @@ def _turns(app: Quart, process: Process, api: Api) -> None:
         requests.choice(said.get("delivery", "steer"), "delivery", _DELIVERIES)
         if "id" in said:
             requests.checked_id(said["id"], "msg", "id", "Payload")
-        return data(api.prompt(session_id, said))
+        return data(shapes.shown_item(api.prompt(session_id, said), process.flavour))
 
     @app.post("/api/session/<session_id>/interrupt")
     async def interrupt(session_id: str) -> Response:
@@ -131,19 +128,12 @@ def _turns(app: Quart, process: Process, api: Api) -> None:
         interrupted = api.interrupt(session_id, resume=request.args.get("resume") == "true")
         return answer({"interrupted": interrupted}) if process.flavour.outcomes else empty()
 
-    @app.post("/api/session/<session_id>/view")
-    async def view(session_id: str) -> Response:
-        session(process, session_id)
-        idle = requests.count(await body(), "idle")
-        process.publish("session.viewed", {"sessionID": session_id, "idle": idle})
-        return empty()
-
 
 def _inbox(app: Quart, process: Process) -> None:
     @app.get(f"/api/session/<session_id>/{process.flavour.inbox}")
     async def inbox(session_id: str) -> Response:
         session(process, session_id)
-        return data(process.state.inbox(session_id))
+        return data([shapes.shown_item(one, process.flavour) for one in process.state.inbox(session_id)])
 
     @app.patch(f"/api/session/<session_id>/{process.flavour.inbox}/<item_id>")
     async def deliver(session_id: str, item_id: str) -> Response:

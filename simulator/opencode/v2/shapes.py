@@ -60,9 +60,43 @@ def user_item(body: Json) -> Json:
     }
 
 
-def synthetic_item(payload: Json) -> Json:
-    """What the server says to the agent by itself, as when background work has ended."""
-    return {"type": "synthetic", "payload": payload, "delivery": "steer"}
+def shown_item(item: Json, flavour: Flavour) -> Json:
+    """An item as the inbox, or the answer to a prompt, shows it."""
+    if flavour.outcomes:
+        return item
+    same = {key: item[key] for key in ("id", "sessionID", "type", "delivery")}
+    return {**same, "timeCreated": item["time"]["created"], "data": item["payload"]}
+
+
+def synthetic_item(body: Json) -> Json:
+    """What the server, or a tool, says to the agent by itself, as when background work has ended."""
+    payload = _given(body, ("text", "description", "metadata"))
+    return {"type": "synthetic", "payload": payload, "delivery": body.get("delivery", "steer")}
+
+
+def compaction_item(body: Json) -> Json:
+    """A person's wish that the history be summarized."""
+    return {"type": "compaction", "payload": {}, "delivery": body.get("delivery", "steer")}
+
+
+def shell(shell_id: str, command: str, directory: str, now_ms: int, exit_code: int | None = None) -> Json:
+    """A command of the shell: it runs, or has ended with `exit_code`."""
+    ended = {"exit": exit_code, "status": "exited"} if exit_code is not None else {"status": "running"}
+    time = {"started": now_ms} if exit_code is None else {"started": now_ms, "completed": now_ms}
+    place = {
+        "cwd": directory,
+        "shell": "/bin/bash",
+        "file": f"/home/demo/.local/share/opencode/{shell_id}.out",
+    }
+    return {"id": shell_id, "command": command, **place, **ended, "metadata": {}, "time": time}
+
+
+NO_OUTPUT: Json = {"output": "", "cursor": 0, "size": 0, "truncated": False}
+
+
+def revert(message_id: str) -> Json:
+    """A session that goes back to before a message, until it is cleared or committed."""
+    return {"messageID": message_id, "files": []}
 
 
 def permission(request_id: str, session_id: str, body: Json) -> Json:

@@ -143,6 +143,8 @@ _OPTIONAL = "subpath", "parentID", "title", "agent", "model", "metadata", "permi
 def session_info(event: Json) -> Json:
     """A new session as GET /api/session/:id spells it, from its `session.created`."""
     data = event["data"]
+    if "model" in data:
+        data = {**data, "model": _whole(data["model"])}
     return {
         "id": data["sessionID"],
         "projectID": data["projectID"],
@@ -199,6 +201,16 @@ def _changed(**fields: str) -> Callable[[State, str, Json], None]:
     return fold
 
 
+def _model(state: State, _directory: str, event: Json) -> None:
+    if (session := state.sessions.get(event["data"]["sessionID"])) is not None:
+        session["model"] = _whole(event["data"]["model"])
+
+
+def _whole(model: Json) -> Json:
+    """A model with its variant, as sessions name it."""
+    return {**model, "variant": model.get("variant", "default")}
+
+
 def _at(name: str, key: str | None = None, *, removed: bool = False) -> Callable[[State, str, Json], None]:
     """An event that sets, or removes, a time of the session: when it happened, or what its data says."""
 
@@ -209,6 +221,11 @@ def _at(name: str, key: str | None = None, *, removed: bool = False) -> Callable
         session["time"] = time if removed else {**time, name: event["data"][key] if key else event["created"]}
 
     return fold
+
+
+def _unreverted(state: State, _directory: str, event: Json) -> None:
+    if (session := state.sessions.get(event["data"]["sessionID"])) is not None:
+        session.pop("revert", None)
 
 
 def _usage(state: State, _directory: str, event: Json) -> None:
@@ -312,10 +329,12 @@ _FOLDINGS: dict[str, Callable[[State, str, Json], None]] = {
     "session.metadata.updated": _changed(metadata="metadata"),
     "session.permissions": _changed(permissions="permissions"),
     "session.agent.selected": _changed(agent="agent"),
-    "session.model.selected": _changed(model="model"),
+    "session.model.selected": _model,
     "session.archived": _at("archived"),
     "session.unarchived": _at("archived", removed=True),
     "session.viewed": _at("viewed", "idle"),
+    "session.revert.staged": _changed(revert="revert"),
+    "session.revert.cleared": _unreverted,
     "session.usage.updated": _usage,
     "session.inbox.enqueued": _enqueued,
     "session.inbox.delivered": _delivered,

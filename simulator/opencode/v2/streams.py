@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from simulator.clock import Clock
 from simulator.journal import Journal
 from simulator.opencode.ids import Ids
+from simulator.opencode.script import Json
 from simulator.opencode.subscription import Subscription
 from simulator.opencode.v2.wire import HEARTBEAT, Frame, data_line
 
@@ -25,14 +26,15 @@ class Streams:
         self._ids = ids
         self._queue = queue
         self._open: set[Subscription] = set()
+        self._followers: dict[Subscription, str] = {}
         self._subscribed = asyncio.Event()
         self._silent = asyncio.Event()
         self._silent.set()
 
     @property
     def subscriptions(self) -> list[Subscription]:
-        """Who listens now."""
-        return list(self._open)
+        """Who listens to /api/event now."""
+        return [one for one in self._open if one not in self._followers]
 
     def send(self, frames: Sequence[Frame]) -> None:
         """Queue events for every subscription; nothing is awaited."""
@@ -40,7 +42,11 @@ class Streams:
             return
         chunk = b"".join([frame.line for frame in frames])
         for subscription in self._open:
-            subscription.put(chunk, len(frames))
+            session_id = self._followers.get(subscription)
+            if session_id is None:
+                subscription.put(chunk, len(frames))
+            elif lines := [frame.line for frame in frames if _stored(frame) == session_id]:
+                subscription.put(b"".join(lines), len(lines))
 
     def deafen(self) -> None:
         """End all streams with no farewell, after what is queued; whatever happens from here on, nobody hears."""
@@ -72,10 +78,20 @@ class Streams:
         subscription = Subscription(self._queue)
         connected = {"id": self._ids.new("evt"), "type": "server.connected", "data": {}}
         subscription.put(data_line(connected) + HEARTBEAT)
-        self._open.add(subscription)
-        self._silent.clear()
         self._subscribed.set()
         self._journal.record("opencode", "stream opened")
+        return self._opened(subscription)
+
+    def follow(self, session_id: str, first: Json) -> AsyncGenerator[bytes, None]:
+        """The body of a session's log: `first`, then the numbered events of this session from here on."""
+        subscription = Subscription(self._queue)
+        subscription.put(data_line(first))
+        self._followers[subscription] = session_id
+        return self._opened(subscription)
+
+    def _opened(self, subscription: Subscription) -> AsyncGenerator[bytes, None]:
+        self._open.add(subscription)
+        self._silent.clear()
         return self._body(subscription)
 
     async def _body(self, subscription: Subscription) -> AsyncGenerator[bytes, None]:
@@ -94,7 +110,15 @@ class Streams:
 
     def _remove(self, subscription: Subscription) -> None:
         self._open.discard(subscription)
-        if not self._open:
+        self._followers.pop(subscription, None)
+        if not self.subscriptions:
             self._subscribed.clear()
+        if not self._open:
             self._silent.set()
         self._journal.record("opencode", "stream ended")
+
+
+def _stored(frame: Frame) -> str | None:
+    """The session that an event is a numbered one of."""
+    numbered = frame.event.get("durable")
+    return None if numbered is None else str(numbered["aggregateID"])

@@ -79,12 +79,17 @@ def _where(directory: str) -> bytes:
     return _encode({"directory": directory})
 
 
-def delta_of(kind: str, directory: str, data: Json) -> Callable[[str], Delta]:
-    """The words of one part that streams: `session.text.delta` and its like. `data` is all but the words themselves."""
-    head = b'"type":%b,"location":%b,"data":%b,"delta":' % (
+def delta_of(kind: str, directory: str, data: Json, field: str = "delta") -> Callable[[str], Delta]:
+    """The words of one part that streams: `session.text.delta` and its like. `data` is all but the words themselves.
+
+    They stand in `field`: "text" of a `session.compaction.delta`.
+    """
+    where = _where(directory)
+    head = b'"type":%b,"location":%b,"data":%b,%b:' % (
         _encode(kind),
-        _where(directory),
+        where,
         _encode(data)[:-1],
+        _encode(field),
     )
     return lambda text: Delta(head, text)
 

@@ -13,6 +13,7 @@ from simulator.clock import VirtualClock
 from simulator.journal import Journal
 from simulator.opencode.v1.player import Player
 from simulator.opencode.v1.server import OpenCodeServer
+from simulator.opencode.v2.server import OpenCode2Server
 from waiting import PATIENCE
 
 
@@ -34,7 +35,12 @@ class Listener:
     def events(self) -> list[dict]:
         """All events so far."""
         blocks = self.raw.split(b"\n\n")[:-1]
-        return [json.loads(block.removeprefix(b"data: ")) for block in blocks]
+        return [json.loads(block.removeprefix(b"data: ")) for block in blocks if block[:1] != b":"]
+
+    @property
+    def heartbeats(self) -> int:
+        """How many comments came."""
+        return self.raw.count(b": heartbeat\n\n")
 
     @property
     def types(self) -> list[str]:
@@ -150,6 +156,53 @@ def ask(server: OpenCodeServer, http: aiohttp.ClientSession) -> Callable:
 
     async def request(method: str, path: str, body=None, **options):
         async with http.request(method, server.url + path, json=body, **options) as response:
+            is_json = response.content_type == "application/json"
+            return response.status, await response.json() if is_json else await response.text()
+
+    return request
+
+
+PASSWORD = "pässwort"
+"""Not ASCII: its bytes are UTF-8 in every header."""
+
+
+def credentials(password: str = PASSWORD, user: str = "opencode") -> dict[str, str]:
+    """The header of HTTP Basic."""
+    return {"Authorization": aiohttp.encode_basic_auth(user, password, "utf-8")}
+
+
+@pytest.fixture
+async def server2(clock: VirtualClock, journal: Journal) -> AsyncIterator[OpenCode2Server]:
+    """An OpenCode 2 that answers no prompts."""
+    server = OpenCode2Server(clock, journal, password=PASSWORD)
+    await server.start()
+    yield server
+    await server.close()
+
+
+@pytest.fixture
+async def listen2(http: aiohttp.ClientSession) -> AsyncIterator[Callable]:
+    """`await listen2(server)`: a listener to /api/event that has heard server.connected."""
+    listeners: list[Listener] = []
+
+    async def start(server: OpenCode2Server, path: str = "/api/event", **headers: str) -> Listener:
+        listener = Listener(http, server.url + path, headers=credentials() | headers)
+        listeners.append(listener)
+        await listener.until(lambda: bool(listener.raw) or listener.ended is not None)
+        return listener
+
+    yield start
+    for listener in listeners:
+        await listener.close()
+
+
+@pytest.fixture
+def ask2(server2: OpenCode2Server, http: aiohttp.ClientSession) -> Callable:
+    """`await ask2("GET", "/path", body)`: (status, JSON or text) of an OpenCode 2, with its password."""
+
+    async def request(method: str, path: str, body=None, **headers: str):
+        sent = credentials() | headers
+        async with http.request(method, server2.url + path, json=body, headers=sent) as response:
             is_json = response.content_type == "application/json"
             return response.status, await response.json() if is_json else await response.text()
 
