@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import secrets
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from simulator.opencode.script import Json
@@ -16,14 +18,9 @@ class ServiceFile:
         self.path = path
 
     def write(self, version: str, url: str, pid: int, password: str) -> Json:
-        """Put it in place by a rename, so that no reader sees half of it; what it says."""
+        """Register; what the registration says."""
         said = {"id": str(uuid.uuid4()), "version": version, "url": url, "pid": pid, "password": password}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_name(f".{self.path.name}.{pid}")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(json.dumps(said, separators=(",", ":")))
-        new.replace(self.path)
+        _put(self.path, said)
         return said
 
     def remove(self) -> None:
@@ -32,10 +29,35 @@ class ServiceFile:
             self.path.unlink()
 
 
-def state_home(environment: dict[str, str] | os._Environ[str]) -> Path:
+def state_home(environment: Mapping[str, str]) -> Path:
     """Where the service of a user registers, on every platform."""
-    base = (
-        environment.get("XDG_STATE_HOME")
-        or Path(environment.get("HOME", "~")).expanduser() / ".local" / "state"
-    )
+    return _home(environment, "XDG_STATE_HOME", ".local/state")
+
+
+def config_home(environment: Mapping[str, str]) -> Path:
+    """Where the service keeps its settings, the password among them."""
+    return _home(environment, "XDG_CONFIG_HOME", ".config")
+
+
+def service_password(config: Path) -> str:
+    """The password in the service's settings; one is made and kept there if there is none."""
+    settings: Json = json.loads(config.read_text("utf-8")) if config.exists() else {}
+    if "password" not in settings:
+        settings["password"] = secrets.token_urlsafe(32)
+        _put(config, settings)
+    return str(settings["password"])
+
+
+def _home(environment: Mapping[str, str], name: str, usual: str) -> Path:
+    base = environment.get(name) or Path(environment.get("HOME", "~")).expanduser() / usual
     return Path(base) / "opencode" / "service.json"
+
+
+def _put(path: Path, value: Json) -> None:
+    """A file that only its owner reads, in place by a rename, so that no reader sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+    new.replace(path)
