@@ -206,7 +206,7 @@ def test_the_transcript_of_a_run_names_its_message_and_its_wait() -> None:
     state = world.sessions.state("a", 5000.0)
     assert state
     shown = (state.status, state.last_message, state.retry_info)
-    assert shown == ("retry", "Bad key", "Retry 2 in 4s")
+    assert shown == ("retry", "The provider refused the key", "Retry 2 in 4s")
     world.catch_up.note("a", messages(USER, retrying), world.mark)
     world.catch_up.note("a", [], world.mark)
     assert world.play("done") == "complete m2"

@@ -117,9 +117,12 @@ LINES: dict[str, tuple[str, str]] = {
     "it compacts": ("starts; step m1; compacts", "Compacting the conversation..."),
     "it has compacted": ("starts; step m1; compacts; compacted", "Thinking…"),
     "a child's tool": ("starts; step m1; b: new a; b: starts; b: tool c1; b: called c1", "shell: npm test"),
-    "a model that is away": ("starts; step m1; retry 3", "Bad key"),
+    "a model that is away": ("starts; step m1; retry 3", "The provider refused the key"),
     "and is back": ("starts; step m1; retry 3; step m1", "Thinking…"),
-    "a child that waits for a model": ("starts; step m1; b: new a; b: starts; b: retry", "Bad key"),
+    "a child that waits for a model": (
+        "starts; step m1; b: new a; b: starts; b: retry",
+        "The provider refused the key",
+    ),
     "and is heard again": ("starts; step m1; retry 3; says Well", "Well"),
     "and calls a tool": ("starts; step m1; retry 3; tool c1; called c1", "shell: npm test"),
     "a child that waited": ("starts; step m1; b: new a; b: starts; b: retry; b: step m2", "Thinking…"),
@@ -134,7 +137,7 @@ def test_the_card_says_what_goes_on(script: str, line: str) -> None:
     assert state
     assert state.last_message == line
     assert (state.status, state.retry_info is None) == (
-        ("retry", False) if line == "Bad key" else ("working", True)
+        ("retry", False) if line == "The provider refused the key" else ("working", True)
     )
 
 
