@@ -1,6 +1,6 @@
 """What OpenCode 2's requests and errors are called on a phone: one line for each, with nothing secret in it. Pure.
 
-What a provider answers, and what a tool writes, is nobody's to read on a lock screen: an error is told in OpenCode's own words
+What a provider answers, and what a tool writes, is nobody's to read on a lock screen: an error is said in OpenCode's own words
 or ours, and of the files that a tool changes only the names.
 """
 
@@ -21,7 +21,7 @@ from relay.bridge.sources.wording import (
     question_words,
 )
 
-TOLD = frozenset(("url", "command", "path", "filepath", "filePath", "pattern", "query", "name", "id"))
+METADATA = frozenset(("url", "command", "path", "filepath", "filePath", "pattern", "query", "name", "id"))
 """The texts in a request's metadata that say what is about to happen; the rest may be whole files (`patch`, recorded)."""
 
 OWN_WORDS = re.compile(
@@ -45,7 +45,7 @@ FAILURES = {
     "compaction.unavailable": "The conversation cannot be compacted",
 }
 """By an error's type (2.1.2)."""
-FAMILIES = {"provider": "The provider failed", "compaction": "The conversation could not be compacted"}
+GROUPS = {"provider": "The provider failed", "compaction": "The conversation could not be compacted"}
 """By the first word of all other types that a provider's answer may stand in."""
 
 
@@ -57,7 +57,7 @@ def asked_words(asking: PermissionRequest, arguments: Mapping[str, Any], directo
         Permission(
             action,
             [one for one in listed if isinstance(one, str)],
-            _told(action, asking.metadata if isinstance(asking.metadata, dict) else {}),
+            _metadata(action, asking.metadata if isinstance(asking.metadata, dict) else {}),
             arguments,
             directory,
             _text(asking.message),
@@ -65,7 +65,7 @@ def asked_words(asking: PermissionRequest, arguments: Mapping[str, Any], directo
     )
 
 
-def _told(action: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+def _metadata(action: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """What may be said of a request's metadata; of a tool that is not OpenCode's own nobody knows what it puts there."""
     if action not in SENTENCES and action not in SPECIAL:
         return {}
@@ -75,7 +75,7 @@ def _told(action: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(files, list)
         else []
     )
-    return {"files": names} | {name: metadata[name] for name in TOLD & metadata.keys()}
+    return {"files": names} | {name: metadata[name] for name in METADATA & metadata.keys()}
 
 
 def form_words(form: Form) -> str:
@@ -92,8 +92,8 @@ def failure_words(failure: Failure) -> str:
     """Why a step or turn failed, without the provider's answer, addresses and credentials; may be empty."""
     if own := OWN_WORDS.search(failure.message):
         return own[0]
-    family = FAMILIES.get(failure.type.partition(".")[0])
-    words = FAILURES.get(failure.type, family)
+    group = GROUPS.get(failure.type.partition(".")[0])
+    words = FAILURES.get(failure.type, group)
     if words is None:
         return error_line(failure.message)
     return f"{words} (HTTP {failure.status})" if failure.status else words
