@@ -110,12 +110,6 @@ class Agent:
         self._scheduler.resume(going.running, Interrupted(session_id, reason))
         return True
 
-    def run_empty(self, session_id: str, *before: Event) -> None:
-        """An execution without a step follows, as after a person's own command; not beside one that goes on."""
-        if session_id not in self._executions:
-            scene = self._scene(session_id)
-            self._start(scene, lambda scene: turn.empty(scene, before))
-
     def resume(self, session_id: str) -> None:
         """A turn that the service's last stop interrupted runs again; nobody listens yet. A child's does only by its parent."""
         session = self._process.state.sessions.get(session_id)

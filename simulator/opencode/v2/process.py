@@ -178,7 +178,7 @@ class Process:
         session_id = session_of(event)
         where = directory or self.state.directory_of(session_id or "") or self.directory
         head = {key: event[key] for key in ("id", "created", "type")}
-        if session_id is not None and durable(kind):
+        if session_id is not None and durable(kind) and kind not in self.flavour.unsent:
             self.skip(session_id)
             version = 2 if kind in SECOND_SCHEMA else 1
             number = self.state.sequences[session_id]

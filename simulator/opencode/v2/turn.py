@@ -22,7 +22,6 @@ from simulator.opencode.v2.scene import INTERRUPTED, TO_STEP, Scene, speak
 from simulator.opencode.v2.toolbox import Toolbox
 
 TO_DELIVERED = 0.02
-TO_EMPTY = 0.007
 TO_INTERRUPTED = 0.03
 TO_RESUMED = 0.3
 """Seconds; the last from a service's start to the first event of a turn that it resumes."""
@@ -60,18 +59,6 @@ def given_up(scene: Scene) -> Beats:
     started = scene.event("execution.started")
     yield Beat((started, scene.event("execution.failed", error=GIVEN_UP)))
     return Ending("failed", GIVEN_UP["message"])
-
-
-def empty(scene: Scene, before: tuple[Event, ...] = ()) -> Beats:
-    """An execution without a step, as after a person's own command."""
-    yield Beat((*before, scene.event("execution.started")))
-    try:
-        yield Beat(pause=TO_EMPTY)
-    except Interrupted as stop:
-        yield Beat((scene.event("execution.interrupted", reason=stop.reason),))
-        return Ending("aborted", stop.reason)
-    yield Beat((scene.event("execution.succeeded"),))
-    return Ending("done")
 
 
 def _begin(scene: Scene, resumed: bool) -> Steps:

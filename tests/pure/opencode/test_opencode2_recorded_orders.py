@@ -4,7 +4,7 @@ belongs to no session (noise).
 """
 
 import json
-from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import pytest
 import simulator
 from opencode2_scripted import D, Scripted2
 from simulator.opencode.v2.scene import BETA
+from simulator.opencode.v2.shapes import synthetic_item
+from simulator.opencode.v2.wire import FLAVOURS
 
 RECORDINGS = Path(simulator.__file__).parent / "scenarios" / "opencode2" / "recordings"
 
@@ -63,6 +65,22 @@ def labels(events: list[dict]) -> list[str]:
     return found
 
 
+def by_session(events: list[dict]) -> dict[str, list[str]]:
+    """Each session's own, by its title."""
+    titles = {
+        one["data"]["sessionID"]: one["data"]["title"] for one in events if one["type"] == "session.created"
+    }
+    own = {
+        title: [one for one in events if one["data"].get("sessionID") == key] for key, title in titles.items()
+    }
+    return {title: labels(several) for title, several in own.items()}
+
+
+def types(events: list[dict]) -> list[str]:
+    """Only the types."""
+    return [one.split()[1] for one in labels(events)]
+
+
 def holes(events: list[dict]) -> list[int]:
     """How many numbers are skipped before each numbered event of the first session."""
     numbered = [event["durable"] for event in events if "durable" in event]
@@ -73,51 +91,63 @@ def holes(events: list[dict]) -> list[int]:
 class Person:
     """Does to a scripted server what was done in a recording: its sessions and prompts, in turn."""
 
-    def __init__(self, name: str) -> None:
-        self.server = server = Scripted2("2.1")
-        server.agent.conduct = BETA
-        self._events = recorded(name)
-        self._ids: dict[str, str] = {}
-        self._prompts = self._recorded_prompts()
-
-    def _recorded_prompts(self) -> Iterator[tuple[dict, dict]]:
-        created = {
+    def __init__(self, name: str, *streams: str, flavour: str = "2.1") -> None:
+        self.server = Scripted2(flavour)
+        self.server.agent.conduct = BETA
+        self.server.process.flavour = replace(FLAVOURS[flavour], resumes_killed=False)
+        events = [event for stream in streams or ("api",) for event in recorded(name, stream)]
+        self._sessions = {
             one["data"]["sessionID"]: one["data"]
-            for one in self._events
+            for one in events
             if one["type"] == "session.created" and "parentID" not in one["data"]
         }
-        for event in self._events:
-            session = created.get(event["data"].get("sessionID", ""))
-            if event["type"] == "session.inbox.enqueued" and session is not None:
-                yield session, event["data"]["item"]
+        self._prompts = iter([one["data"] for one in events if prompts(one, self._sessions)])
+        self._ids: dict[str, str] = {}
 
     @property
     def session_id(self) -> str:
-        """The session that was prompted last."""
+        """The session that was made last."""
         return list(self._ids.values())[-1]
 
+    def create(self) -> None:
+        session = next(one for key, one in self._sessions.items() if key not in self._ids)
+        body = {key: session[key] for key in ("title", "location", "model") if key in session}
+        self._ids[session["sessionID"]] = self.server.api.create(body)["id"]
+
     def prompt(self) -> None:
-        session, item = next(self._prompts)
-        if session["sessionID"] not in self._ids:
-            body = {key: session[key] for key in ("title", "location", "model") if key in session}
-            self._ids[session["sessionID"]] = self.server.api.create(body)["id"]
-        text = with_refusal(item["payload"]["text"], session)
-        session_id = self._ids[session["sessionID"]]
-        self.server.api.prompt(session_id, {"text": text, "delivery": item["delivery"]})
+        data = next(self._prompts)
+        if data["sessionID"] not in self._ids:
+            self.create()
+        session_id, item = self._ids[data["sessionID"]], data["item"]
+        text = with_refusal(item["payload"]["text"], self.server.state.sessions[session_id])
+        said = {"text": text, "delivery": item["delivery"], "resume": text != "later"}
+        self.server.api.prompt(session_id, said)
 
     async def do(self, step: str) -> None:
-        """`prompt`, `idle`, `wait N`, `interrupt`, `reply WORD [NUMBER]`, `refuse MESSAGE`, `fill JSON`, `dismiss`, `model`."""
+        """A word of the tables below, and what belongs to it."""
         word, _, rest = step.partition(" ")
         server = self.server
         match word:
+            case "create":
+                self.create()
             case "prompt":
                 self.prompt()
+            case "model":
+                chosen = {"id": "no-such-model", "providerID": "fake"}
+                data = {"sessionID": self.session_id, "model": chosen}
+                server.process.publish("session.model.selected", data)
             case "idle":
                 await server.idle(self.session_id)
             case "wait":
                 await server.clock.advance(float(rest))
             case "interrupt":
                 assert server.api.interrupt(self.session_id)
+            case "stop" | "kill":
+                server.restart(killed=word == "kill")
+            case "synthetic":
+                item = synthetic_item({"text": "a note", "description": "note"})
+                server.api.enqueue(self.session_id, "msg_note", item)
+                server.agent.wake(self.session_id)
             case "reply":
                 reply, _, number = rest.partition(" ")
                 asked = await server.asked(int(number or 0) + 1)
@@ -130,6 +160,13 @@ class Person:
                 server.api.cancel_form(await server.form())
             case _:
                 raise AssertionError(step)
+
+
+def prompts(event: dict, roots: dict) -> bool:
+    """Whether a person says something with this event."""
+    if event["type"] != "session.inbox.enqueued" or event["data"]["sessionID"] not in roots:
+        return False
+    return event["data"]["item"]["type"] == "user"
 
 
 def with_refusal(text: str, session: dict) -> str:
@@ -162,6 +199,7 @@ STEPS = {
     "c_error_content_filter": ONE,
     "c_error_context_overflow": [*ONE, *ONE],
     "c_error_cut": ONE,
+    "c_error_bad_model": [*ONE, *ONE, "create", "model", *ONE],
     "c_finish_length": ONE,
     "d_retry_429_retry_after": ONE,
     "d_retry_503_backoff": ONE,
@@ -174,7 +212,31 @@ STEPS = {
     "h_form_answered": ["prompt", 'fill {"q0": "Blue"}', "idle"],
     "h_form_cancelled": ["prompt", "dismiss", "idle"],
     "h_form_multiple": ["prompt", 'fill {"q0": ["Red", "Green"], "q1": "something of my own"}', "idle"],
+    "l_wait_and_synthetic": [*ONE, "synthetic", "idle", "prompt", "wait 1"],
+    "m_slow_first_token": ONE,
 }
+AT_ONCE = {
+    "f_two_directories": [
+        "create",
+        "create",
+        "prompt",
+        "prompt",
+        "wait 1",
+        "reply once",
+        "reply once",
+        "idle",
+    ],
+    "f_two_sessions": ["create", "create", "prompt", "prompt", "idle", "wait 1"],
+}
+"""Sessions that work side by side: their events interleave freely."""
+RESTARTED = {
+    "i_sigterm_while_streaming": ["prompt", "wait 0.6", "stop", "wait 6", *ONE],
+    "i_sigterm_permission_pending": ["prompt", "wait 1", "stop", "wait 6", *ONE],
+    "i_service_stop_while_streaming": ["prompt", "wait 0.6", "stop", "wait 6", *ONE],
+    "i_sigkill_while_streaming": ["prompt", "wait 0.6", "kill", "wait 6", *ONE],
+    "i_sigterm_idle": ["prompt", "idle", "wait 1", "stop", "wait 6", *ONE],
+}
+"""Stops of the managed service, and what a subscriber sees that comes when it is up again."""
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -186,3 +248,42 @@ async def test_the_same_events_follow_in_the_same_order(name: str) -> None:
     assert holes(person.server.sent) == holes(recorded(name))
     assert not person.server.state.permissions
     assert D in person.server.state.locations
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+async def test_each_of_several_sessions_has_its_events_in_order(name: str) -> None:
+    person = Person(name)
+    for step in AT_ONCE[name]:
+        await person.do(step)
+    assert by_session(person.server.sent) == by_session(recorded(name))
+
+
+@pytest.mark.parametrize("name", RESTARTED)
+async def test_a_restart_is_seen_as_it_was_recorded(name: str) -> None:
+    """Nobody hears how the turn ends and begins again."""
+    person = Person(name, "api", "api2")
+    for step in RESTARTED[name]:
+        await person.do(step)
+    cut = len(labels(recorded(name)))
+    assert labels(person.server.sent)[:cut] == labels(recorded(name))
+    assert labels(person.server.sent)[cut:] == labels(recorded(name, "api2"))
+
+
+@pytest.mark.parametrize("name", RESTARTED)
+async def test_what_nobody_heard_of_took_numbers(name: str) -> None:
+    """As the engine itself numbered them, which knew no `step.streamed`."""
+    person = Person(name, "api", "api2", flavour="beta")
+    sent, cut = person.server.sent, 0
+    for step in RESTARTED[name]:
+        cut = len(sent) if step in ("stop", "kill") else cut
+        await person.do(step)
+    first = next(event["durable"]["seq"] for event in sent[cut:] if "durable" in event)
+    assert first == next(event["durable"]["seq"] for event in recorded(name, "api2") if "durable" in event)
+
+
+async def test_output_is_not_streamed_line_by_line() -> None:
+    """The fake's shell knows no loops, so the recorded command asks for other resources; all else is the same."""
+    person = Person("n_chatty_tool")
+    for step in ONCE:
+        await person.do(step)
+    assert types(person.server.sent) == types(recorded("n_chatty_tool"))
