@@ -88,11 +88,11 @@ class Api:
         self.change(session_id, {"title": title})
 
     def delete(self, session_id: str) -> None:
-        """The session is gone, and its children before it; a turn is interrupted first."""
-        for child in self._state.children(session_id):
-            self.delete(child["id"])
+        """The session is gone, and its children before it; its turn is interrupted first, and with it theirs."""
         if session_id in self._state.active:
             self.interrupt(session_id)
+        for child in self._state.children(session_id):
+            self.delete(child["id"])
         self._process.publish("session.deleted", {"sessionID": session_id})
 
     def fork(self, session_id: str, before: str | None) -> Json:

@@ -255,6 +255,11 @@ def _delivered(state: State, _directory: str, event: Json) -> None:
         messages.delivered(transcript, item, event)
 
 
+def _summarized(state: State, _directory: str, event: Json) -> None:
+    """A summary that a person asked for begins: it is never delivered."""
+    state.inboxes.get(event["data"]["sessionID"], {}).pop(event["data"].get("inputID"), None)
+
+
 def _uninvited(state: State, _directory: str, event: Json) -> None:
     state.inboxes.get(event["data"]["sessionID"], {}).pop(event["data"]["inboxID"], None)
 
@@ -339,6 +344,7 @@ _FOLDINGS: dict[str, Callable[[State, str, Json], None]] = {
     "session.inbox.enqueued": _enqueued,
     "session.inbox.delivered": _delivered,
     "session.inbox.cancelled": _uninvited,
+    "session.compaction.started": _summarized,
     "session.inbox.delivery.changed": _delivery,
     "session.execution.started": _started,
     "session.execution.succeeded": _ended("succeeded"),

@@ -94,6 +94,7 @@ def delta_of(kind: str, directory: str, data: Json, field: str = "delta") -> Cal
     return lambda text: Delta(head, text)
 
 
+_ADMITTED = "session.input.admitted"
 Renaming = Callable[[Json], Json]
 
 
@@ -139,7 +140,7 @@ FLAVOURS = {
     "beta": Flavour(
         "0.0.0-next-202608070013",
         {
-            "session.inbox.enqueued": ("session.input.admitted", _admitted),
+            "session.inbox.enqueued": (_ADMITTED, _admitted),
             "session.inbox.delivered": ("session.input.promoted", _promoted),
             "session.step.started": ("session.step.started", _unstarted),
         },
@@ -167,4 +168,8 @@ def spelled(flavour: Flavour, event: Json) -> Json | None:
     if kind == INTERNAL or kind in flavour.unsent:
         return None
     older = flavour.renamed.get(kind)
-    return event if older is None else {**event, "type": older[0], "data": older[1](event["data"])}
+    if older is None:
+        return event
+    if older[0] == _ADMITTED and event["data"]["item"]["type"] == "compaction":
+        return {**event, "type": "session.compaction.admitted", "data": _promoted(event["data"])}
+    return {**event, "type": older[0], "data": older[1](event["data"])}
