@@ -35,7 +35,7 @@ async def body() -> Json:
     try:
         value = json.loads(text or "{}")
     except ValueError:
-        raise requests.invalid("Expected a JSON body") from None
+        raise requests.invalid("Invalid JSON") from None
     if not isinstance(value, dict):
         raise requests.invalid("Expected object")
     return value

@@ -55,7 +55,7 @@ def _number(value: Any) -> bool:
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "string": ("string", lambda value: isinstance(value, str)),
     "number": ("number", _number),
-    "integer": ("integer", lambda value: _number(value) and value == int(value)),
+    "integer": ("integer", lambda value: _number(value) and float(value).is_integer()),
     "boolean": ("boolean", lambda value: isinstance(value, bool)),
     "multiselect": (
         "array of strings",

@@ -31,7 +31,7 @@ def asked(query: Mapping[str, str], filters: tuple[str, ...], most: int | None =
     limit = number(query, "limit", DEFAULT_PAGE, most)
     cursor = query.get("cursor")
     if cursor is None:
-        order = choice(query.get("order", "desc"), "order", ("desc", "asc"))
+        order = choice(query.get("order", "desc"), "order", ("desc", "asc"), "Order", "Query")
         return Page(limit, order, {key: query[key] for key in filters if key in query})
     if any(key in query for key in (*filters, "order")):
         raise invalid_cursor()

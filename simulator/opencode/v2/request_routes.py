@@ -65,7 +65,7 @@ def _permissions(app: Quart, process: Process, api: Api) -> None:
         said, key = await body(), process.flavour.reply
         if key not in said:
             raise requests.missing_key(key)
-        word = requests.choice(said[key], key, PERMISSION_REPLIES)
+        word = requests.choice(said[key], key, PERMISSION_REPLIES, "Permission.Reply")
         asked = _permission(process, session_id, request_id)
         api.reply_permission(asked, cast(PermissionReply, word), said.get("message"))
         return empty()

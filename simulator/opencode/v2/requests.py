@@ -135,12 +135,11 @@ def text(body: Json, key: str) -> str:
     return str(body[key])
 
 
-def choice(value: Any, key: str, choices: tuple[str, ...]) -> str:
-    """One of a few words. Raises Refused (400)."""
+def choice(value: Any, key: str, choices: tuple[str, ...], name: str, kind: str = "Payload") -> str:
+    """One of a few words, which the server calls `name`. Raises Refused (400)."""
     if value in choices:
         return str(value)
-    words = " | ".join(json.dumps(one) for one in choices)
-    raise invalid(f'Expected {words}, got {json.dumps(value)}\n  at ["{key}"]')
+    raise invalid(f'Expected {name}, got {json.dumps(value)}\n  at ["{key}"]', kind)
 
 
 def listing(body: Json, key: str) -> list[Any]:

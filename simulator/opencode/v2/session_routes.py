@@ -117,7 +117,7 @@ def _turns(app: Quart, process: Process, api: Api) -> None:
         usable(process, session_id)
         said = await body()
         requests.text(said, "text")
-        requests.choice(said.get("delivery", "steer"), "delivery", _DELIVERIES)
+        requests.choice(said.get("delivery", "steer"), "delivery", _DELIVERIES, "SessionInbox.Delivery")
         if "id" in said:
             requests.checked_id(said["id"], "msg", "id", "Payload")
         return data(shapes.shown_item(api.prompt(session_id, said), process.flavour))
@@ -138,7 +138,9 @@ def _inbox(app: Quart, process: Process) -> None:
     @app.patch(f"/api/session/<session_id>/{process.flavour.inbox}/<item_id>")
     async def deliver(session_id: str, item_id: str) -> Response:
         _item(process, session_id, item_id)
-        delivery = requests.choice((await body()).get("delivery"), "delivery", _DELIVERIES)
+        delivery = requests.choice(
+            (await body()).get("delivery"), "delivery", _DELIVERIES, "SessionInbox.Delivery"
+        )
         said = {"sessionID": session_id, "inboxID": item_id, "delivery": delivery}
         process.publish("session.inbox.delivery.changed", said)
         return empty()
