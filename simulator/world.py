@@ -14,6 +14,7 @@ from simulator.apns.registry import Realm
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import Clock, RealClock
 from simulator.journal import Journal
+from simulator.lab.control.app import ControlServer, create_app
 from simulator.lab.device import DeviceSpec
 from simulator.lab.lab import Lab
 from simulator.phone.app.app import BUNDLE_ID
@@ -86,6 +87,17 @@ class World:
             "APNS_HOST_PRODUCTION": f"127.0.0.1:{self.apns.ports['production']}",
             "APNS_CA_FILE": str(self.apns.ca_file),
         }
+
+    async def serve_page(self, port: int = 0) -> str:
+        """Serve the control API and the page on this port, or on a free one if it is taken or 0; the page's address."""
+        control = ControlServer(create_app(self.lab))
+        try:
+            await control.start(port)
+        except OSError:
+            await control.start()
+        self._stack.push_async_callback(control.close)
+        self._stack.callback(self.lab.feed.close)  # streams that are still read would hold the server up
+        return control.page_url
 
     def add_relays(self, count: int = 1, database_url: str | None = None) -> None:
         """So many `relays` on one database (None: a new SQLite file), to be started in turn: the first makes the tables."""

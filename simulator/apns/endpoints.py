@@ -107,7 +107,7 @@ class PushEndpoint:
     def handle(self, request: Request, provider: ProviderState) -> Decision:
         """What it changes is what the connection has shown of its provider, and the device token's bucket."""
         environment = self._environment
-        context = self._context(request, provider)
+        context = self.context(request, provider)
         unique_id = environment.unique_id()
         apns_id = environment.id_for(request.headers.get("apns-id"))
         check = first_failed(context)
@@ -127,7 +127,8 @@ class PushEndpoint:
         apns_id = self._environment.id_for(request.headers.get("apns-id"))
         return Response(fault.code(), fault.reason, apns_id, None, fault.timestamp)
 
-    def _context(self, request: Request, provider: ProviderState) -> RequestContext:
+    def context(self, request: Request, provider: ProviderState) -> RequestContext:
+        """The request beside all that is known about it, for the checks."""
         environment = self._environment
         text, provider_token = environment.token_of(request)
         now, profile = environment.clock.now(), environment.profile

@@ -21,6 +21,7 @@ from simulator.apns.profile import Profile
 from simulator.apns.provider_token import TokenReader
 from simulator.apns.reasons import REASONS
 from simulator.apns.registry import REALMS, Realm, Registry
+from simulator.apns.request_log import RequestLog
 from simulator.clock import Clock
 from simulator.journal import Journal
 
@@ -40,6 +41,7 @@ class Shared:
     clock: Clock
     journal: Journal
     random: Random
+    requests: RequestLog
 
 
 class Host:
@@ -57,6 +59,7 @@ class Host:
         self._faults = shared.faults
         self._deliveries = shared.deliveries
         self._journal = shared.journal
+        self._requests = shared.requests
 
     def handle(self, request: Request, provider: ProviderState) -> Decision:
         """Decide on a request, change what it changes, deliver what was accepted, and return what to send."""
@@ -83,7 +86,7 @@ class Host:
     def _record(self, request: Request, decision: Decision, fault: Fault | None) -> None:
         """One journal entry a request. A device token is never written whole, a provider token not at all."""
         response = decision.response
-        self._journal.record(
+        entry = self._journal.record(
             "apns",
             self._what,
             realm=self.realm,
@@ -100,6 +103,7 @@ class Host:
             **_explained(decision),
             **({} if request.token else _about(request, response)),
         )
+        self._requests.keep(request, entry)
 
 
 def _explained(decision: Decision) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The APNs sandbox as one object: start it, point a provider at its ports and CA file, mint tokens, read the delivery log."""
 
 from collections.abc import Iterable
+from itertools import count
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ from simulator.apns.certificates import ClientCertificate, issue_client_certific
 from simulator.apns.channels.registry import Channels
 from simulator.apns.delivery.device import Device
 from simulator.apns.delivery.service import DeliveryLog, DeliveryService
+from simulator.apns.endpoints import Environment
 from simulator.apns.errors import SandboxNotStarted
 from simulator.apns.faults import FaultTable
 from simulator.apns.hosts import Shared, make_hosts
@@ -20,7 +22,10 @@ from simulator.apns.http2.policy import HeldResponses
 from simulator.apns.http2.server import Port, ServerConnection
 from simulator.apns.http2.sink import SinkConnection
 from simulator.apns.profile import Profile
+from simulator.apns.provider_token import TokenReader
 from simulator.apns.registry import ProviderKey, Realm, Registry
+from simulator.apns.request_log import RequestLog
+from simulator.apns.token_check import CheckResult, check_provider_token
 from simulator.clock import Clock
 from simulator.journal import Journal
 
@@ -29,7 +34,8 @@ class Sandbox:
     """Both environments of APNs on ports of this machine, sharing apps and keys but not device tokens and channels.
 
     `random` seeds every id, key and token, but those of a `registry` that is given. `folder` is where the CA file goes; without one it is a temporary
-    folder that `close` removes. `registry`, `channels`, `faults` and `profile` may be used and changed at any time; `hosts` take requests without sockets.
+    folder that `close` removes. `registry`, `channels`, `faults` and `profile` may be used and changed at any time; `hosts` take requests without sockets;
+    `requests` has the newest of them whole.
     `sink`: every request is answered 200 unread, for load tests.
     """
 
@@ -49,13 +55,14 @@ class Sandbox:
         self.faults = FaultTable(random, clock.now)
         self.profile = profile or Profile()
         self.channels = Channels(random)
+        self.requests = RequestLog()
         self.ports: dict[str, int] = {}
         self._authority = authority or trustme.CA()
         self._folder = folder
         self._temporary: TemporaryDirectory[str] | None = None
         self._ca_file: Path | None = None
 
-        self._clock = clock
+        self._clock, self._random = clock, random
         self._deliveries = DeliveryService(clock, journal, self.profile)
         self.hosts = make_hosts(
             Shared(
@@ -67,12 +74,14 @@ class Sandbox:
                 clock,
                 journal,
                 random,
+                self.requests,
             )
         )
         self._held_responses = HeldResponses()
         self._sink = sink
+        numbers = count(1)
         self._listeners = {
-            name: Listener(Port(host, self.profile, clock, journal, self._held_responses))
+            name: Listener(Port(host, self.profile, clock, journal, self._held_responses, numbers=numbers))
             for name, host in self.hosts.items()
         }
 
@@ -129,10 +138,11 @@ class Sandbox:
         self._temporary = TemporaryDirectory(prefix="apns-sandbox-")
         return Path(self._temporary.name)
 
-    def goaway(self, reason: str = "Shutdown") -> None:
-        """Send GOAWAY with this reason on every open connection; each closes once its responses are out."""
-        for connection in self._connections():
-            connection.goaway(reason)
+    def goaway(self, reason: str = "Shutdown", number: int | None = None) -> None:
+        """Send GOAWAY with this reason on every open connection, or on that of this number; each closes once its responses are out."""
+        for _, connection in self.connections:
+            if number in (None, connection.number):
+                connection.goaway(reason)
 
     def shutdown(self) -> None:
         """Every host drains: the next request there is answered 503 Shutdown, and then its open connections end."""
@@ -141,7 +151,7 @@ class Sandbox:
 
     def idle_timeout(self) -> None:
         """Treat every open connection as idle for too long; what happens then is `profile.idle`."""
-        for connection in self._connections():
+        for _, connection in self.connections:
             connection.become_idle()
 
     def hold(self) -> None:
@@ -154,21 +164,39 @@ class Sandbox:
 
     def lower_stream_limit(self, limit: int) -> None:
         """Announce a lower MAX_CONCURRENT_STREAMS on every open connection, until it has an accepted push."""
-        for connection in self._connections():
+        for _, connection in self.connections:
             connection.lower_stream_limit(limit)
 
     def revoke_key(self, key_id: str) -> None:
         """The key is refused from now on, and the connections that began with it end. KeyError for an unknown id."""
         self.registry.keys[key_id].revoked = True
-        for connection in self._connections():
+        for _, connection in self.connections:
             first = connection.provider.first_key
             if first is not None and first.key_id == key_id:
                 connection.goaway("InvalidProviderToken")  # the reason is assumed
 
-    def _connections(self) -> list[ServerConnection]:
-        return [
-            connection for listener in self._listeners.values() for connection in listener.port.connections
+    @property
+    def connections(self) -> list[tuple[str, ServerConnection]]:
+        """The connections that are open, each with the name of its host, the first opened first."""
+        found = [
+            (name, connection)
+            for name, listener in self._listeners.items()
+            for connection in listener.port.connections
         ]
+        return sorted(found, key=lambda one: one[1].number)
+
+    def check_provider_token(self, token: str, realm: Realm) -> list[CheckResult]:
+        """What an environment would say of a provider token that begins a connection, check by check."""
+        environment = Environment(
+            realm,
+            self.registry,
+            self.channels,
+            self.profile,
+            TokenReader(self.registry.keys),
+            self._clock,
+            self._random,
+        )
+        return check_provider_token(environment, token)
 
     def issue_certificate(self, bundle_id: str, *, realm: Realm | None = None) -> ClientCertificate:
         """A client certificate for this app, for one environment or both; it stands in for provider tokens."""

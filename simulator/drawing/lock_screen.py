@@ -1,7 +1,8 @@
 """The phone's lock screen: the time, the Live Activities, and below them the notifications. No I/O."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
 
 from simulator.drawing import colours, svg
 from simulator.drawing.cards import activity_card, notification_card
@@ -12,6 +13,8 @@ WIDTH, HEIGHT = 340.0, 600.0
 BEZEL, MARGIN, GAP = 9.0, 16.0, 8.0
 TOP = 186.0
 """Where the cards begin, below the time."""
+ROOM = HEIGHT - TOP - 60
+CARD_WIDTH = WIDTH - 2 * (BEZEL + MARGIN)
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = ("January", "February", "March", "April", "May", "June",
@@ -19,18 +22,46 @@ MONTHS = ("January", "February", "March", "April", "May", "June",
 
 
 def lock_screen(
-    notifications: Sequence[Notification], activities: Sequence[Slots], now: float, name: str = "iPhone"
+    notifications: Sequence[Notification],
+    activities: Sequence[Slots],
+    now: float,
+    name: str = "iPhone",
+    zone: tzinfo = UTC,
 ) -> str:
-    """What a person sees at `now` (UNIX seconds, shown in UTC): activities as given, notifications newest first.
+    """What a person sees at `now` (UNIX seconds, shown in `zone`): activities as given, notifications newest first.
 
     What has no place on the screen is counted below.
     """
-    width = WIDTH - 2 * (BEZEL + MARGIN)
-    cards = [activity_card(slots, width) for slots in activities]
-    cards += [notification_card(notification, now, width) for notification in notifications]
-    drawing = [_body(), _time(now), _fitting(cards, width).at(BEZEL + MARGIN, TOP)]
+    cards = _cards(notifications, activities, now)
+    drawing = [_body(), _time(now, zone), _fitting(cards, CARD_WIDTH).at(BEZEL + MARGIN, TOP)]
     shown = f"{name}: {len(activities)} Live Activities, {len(notifications)} notifications"
     return svg.picture(svg.Block(WIDTH, HEIGHT, "".join(drawing)), shown)
+
+
+class Place(NamedTuple):
+    """Where a card is drawn, in the picture's units."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def places(notifications: Sequence[Notification], activities: Sequence[Slots], now: float) -> list[Place]:
+    """Those of the cards that `lock_screen` draws, in the same order: the activities, then the notifications."""
+    found: list[Place] = []
+    y = TOP
+    for card in _shown(_cards(notifications, activities, now)):
+        found.append(Place(BEZEL + MARGIN, y, card.width, card.height))
+        y += card.height + GAP
+    return found
+
+
+def _cards(notifications: Sequence[Notification], activities: Sequence[Slots], now: float) -> list[svg.Block]:
+    return [
+        *(activity_card(slots, CARD_WIDTH) for slots in activities),
+        *(notification_card(notification, now, CARD_WIDTH) for notification in notifications),
+    ]
 
 
 def _body() -> str:
@@ -55,8 +86,8 @@ def _body() -> str:
 WALLPAPER = ((0, "#16324f"), (0.55, "#3b2f63"), (1, "#8a3b5c"))
 
 
-def _time(now: float) -> str:
-    at = datetime.fromtimestamp(now, UTC)
+def _time(now: float, zone: tzinfo) -> str:
+    at = datetime.fromtimestamp(now, zone)
     day = f"{DAYS[at.weekday()]}, {at.day} {MONTHS[at.month - 1]}"
     middle = WIDTH / 2
     return svg.text(
@@ -68,16 +99,20 @@ def _time(now: float) -> str:
 
 def _fitting(cards: Sequence[svg.Block], width: float) -> svg.Block:
     """As many as there is room for, and how many more there are."""
-    room = HEIGHT - TOP - 60
-    shown = list(cards)
-    while svg.stacked(shown, GAP).height > room:
-        shown.pop()
+    shown = _shown(cards)
     more = len(cards) - len(shown)
     if more:
         shown.append(_note(f"{more} more", width))
     elif not cards:
         shown.append(_note("No notifications", width))
     return svg.stacked(shown, GAP)
+
+
+def _shown(cards: Sequence[svg.Block]) -> list[svg.Block]:
+    shown = list(cards)
+    while svg.stacked(shown, GAP).height > ROOM:
+        shown.pop()
+    return shown
 
 
 def _note(content: str, width: float) -> svg.Block:

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import jwt
+
 from simulator.apns.registry import Kind, ProviderKey, Realm
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import Clock, VirtualClock
@@ -37,6 +39,7 @@ class Lab:
         """The address on which the sandbox listens."""
         self._devices: dict[str, Device] = {}
         self._tuner = Tuner(sandbox)
+        journal.listen(sandbox.requests.note)
         self._ticking: asyncio.Task[None] | None = None
 
     # --- time ---------------------------------------------------------------------------------------------------
@@ -123,6 +126,14 @@ class Lab:
         self.key(key_id)
         self.sandbox.revoke_key(key_id)
 
+    def provider_token(self, key_id: str | None = None) -> str:
+        """A provider token of now, signed with this key, or with the oldest that may push to everything. Unknown if there is none."""
+        key = self.usable_key if key_id is None else self.key(key_id)
+        if key is None:
+            raise Unknown("every key is revoked or bound to topics; issue one, or name one by its key_id")
+        claims = {"iss": key.team_id, "iat": int(self.clock.now())}
+        return jwt.encode(claims, key.private_key, algorithm="ES256", headers={"kid": key.key_id})
+
     # --- devices ------------------------------------------------------------------------------------------------
 
     @property
@@ -178,6 +189,7 @@ class Lab:
         self._devices = {name: self._renewed(device) for name, device in self._devices.items()}
         self.run_due()
         self.sandbox.forget_deliveries()
+        self.sandbox.requests.clear()
         self.journal.clear()
 
     def _renewed(self, device: Device) -> Device:

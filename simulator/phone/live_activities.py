@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from simulator.clock import Clock
 from simulator.journal import Journal
@@ -10,7 +10,7 @@ from simulator.phone.activitykit.activities import Activities
 from simulator.phone.activitykit.activity import Activity, Happened
 from simulator.phone.activitykit.attributes import ActivityType
 from simulator.phone.device import Device, OnToken, UpdateTokens
-from simulator.phone.profile import Profile
+from simulator.phone.profile import Budget, Profile
 from simulator.phone.push import ActivityMessage, Push, expired, ids, read, session_of, session_props
 
 TOPIC_SUFFIX = ".push-type.liveactivity"
@@ -18,6 +18,14 @@ TOPIC_SUFFIX = ".push-type.liveactivity"
 
 class NotPossible(Exception):
     """ActivityKit refused what the app asked for; the sentence says why."""
+
+
+class Allowance(NamedTuple):
+    """What is left `of` a budget, below zero when overdrawn, and when there is more again (UNIX seconds; None: nothing was used)."""
+
+    left: int
+    of: int
+    refills_at: float | None
 
 
 class LiveActivities:
@@ -52,6 +60,11 @@ class LiveActivities:
         return tuple(self._kit.all)
 
     @property
+    def types(self) -> tuple[ActivityType, ...]:
+        """The types that the app knows."""
+        return self._kit.types
+
+    @property
     def active(self) -> tuple[Activity, ...]:
         """Those that are active or stale."""
         return self._kit.running
@@ -74,6 +87,16 @@ class LiveActivities:
     def remaining(self, kind: str) -> int:
         """What is left of the budget "start" of the app, or "update" of its newest activity. KeyError for others."""
         return self._kit.remaining(kind, self._device.conditions)
+
+    def budgets(self) -> dict[str, Allowance]:
+        """What is left of the budget for starts ("start"), and of that of every running activity, by its id."""
+        profile = self._profile
+        updates = profile.updates_an_hour(self._device.frequent_updates)
+        found = {"start": _allowance(self._kit.starts, profile.start_capacity, profile.start_window, profile)}
+        return found | {
+            activity.id: _allowance(activity.budget, updates, profile.update_window, profile)
+            for activity in self.active
+        }
 
     def has_token(self, token: str) -> bool:
         """Whether a push to this token is for an activity, or starts one, or did so once."""
@@ -279,6 +302,10 @@ class LiveActivities:
         self._journal.record(
             "phone", "activity token", phone=self._device.name, activity=activity.id, token=token[-8:]
         )
+
+
+def _allowance(budget: Budget, capacity: int, window: float, profile: Profile) -> Allowance:
+    return Allowance(budget.remaining(capacity), capacity, budget.refills_at(window, profile.refill))
 
 
 def _stamp(activity: Activity, now: float) -> float:

@@ -28,6 +28,8 @@ CHOICE = (
 OPTIONS = WorldOptions(live_activities=True, phone_profile="lenient")
 """A real phone lets about ten Live Activities an hour be started by push; a demo that goes on and on needs more."""
 PAUSE = 3.0
+PAGE_PORT = 8901
+"""Of the page, or any free one if somebody has it."""
 FRAMES_A_SECOND = 8
 KEPT_ENTRIES = 200
 MOST_ROWS = 36
@@ -43,7 +45,9 @@ async def demo(chosen: Sequence[Scenario], speed: float, *, once: bool = False) 
         world = await ReplayWorld(OPTIONS).__aenter__()
     try:
         console.print("\n".join(world.bridge.output), highlight=False, soft_wrap=True)
-        console.print("The iPhone scanned this code and registered with the relay.\n")
+        console.print("The iPhone scanned this code and registered with the relay.")
+        page = await world.serve_page(PAGE_PORT)
+        console.print(f"The page, with the phone and every push: {page}\n", highlight=False)
         await _until(stop, _Stage(world, console).play(_order(chosen, once), speed))
     finally:
         with console.status("stopping ..."):

@@ -2,8 +2,10 @@
 
 import asyncio
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from typing import Literal
 
 from simulator.apns.authentication import ProviderCertificate, ProviderState, read_certificate
@@ -24,7 +26,7 @@ from simulator.journal import Journal
 class Port:
     """What the connections to one host share, and the connections that are open.
 
-    `draining`: the next request is answered 503 Shutdown, and then the connections of that moment end.
+    `numbers` gives each connection its own. `draining`: the next request is answered 503 Shutdown, and then the connections of that moment end.
     """
 
     host: Host
@@ -33,6 +35,7 @@ class Port:
     journal: Journal
     held_responses: HeldResponses = field(default_factory=HeldResponses)
     draining: bool = False
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
     connections: set["ServerConnection"] = field(default_factory=set)
     empty: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -54,6 +57,9 @@ class ServerConnection(asyncio.Protocol):
         self._flush_due = False
         self._idle: Literal["no", "warned", "silent"] = "no"
         self.requests = 0
+        self.number = 0
+        self.opened_at = 0.0
+        self.peer = ""
         self._late: set[asyncio.Task[None]] = set()  # responses and ends that wait for their time
 
     # --- asyncio ------------------------------------------------------------------------------------------------
@@ -106,6 +112,10 @@ class ServerConnection(asyncio.Protocol):
         self._lost(exc)
 
     def _opened(self) -> None:
+        """`number` counts the connections of all hosts; `peer` is where the provider calls from."""
+        self.number, self.opened_at = next(self._port.numbers), self._port.clock.now()
+        address = None if self._transport is None else self._transport.get_extra_info("peername")
+        self.peer = f"{address[0]}:{address[1]}" if address else ""
         self._port.connections.add(self)
         self._port.empty.clear()
         self._port.journal.record("apns", "connection_opened", realm=self._port.host.realm)
@@ -122,6 +132,11 @@ class ServerConnection(asyncio.Protocol):
         )
         if not port.connections:
             port.empty.set()
+
+    @property
+    def stream_limit(self) -> int:
+        """How many streams the provider may have open now."""
+        return self._http2.stream_limit
 
     # --- requests -----------------------------------------------------------------------------------------------
 

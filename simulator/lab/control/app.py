@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 import msgspec
 from hypercorn.asyncio import serve
 from quart import Quart, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
+from simulator.lab.control import page
 from simulator.lab.control.reading import decode
 from simulator.lab.control.route import (
     FOREIGN,
@@ -54,9 +55,31 @@ def create_app(lab: Lab, on_change: OnChange = lambda: None) -> Quart:
             methods=[route.method],
             provide_automatic_options=False,
         )
+    for path in PAGE_PATHS:
+        app.add_url_rule(
+            path, endpoint=f"page {path}", view_func=_page, methods=["GET"], provide_automatic_options=False
+        )
     app.before_request(_only_this_machine)
+    app.after_request(_guarded)
     app.register_error_handler(Exception, _refuse)
     return app
+
+
+PAGE_PATHS = ("/", "/page/<name>")
+"""Where the page is, and its parts."""
+
+
+async def _page(name: str = "index.html") -> Response:
+    found = page.part(name)
+    if found is None:
+        raise NotFound
+    return Response(found.content, 200, {**page.HEADERS, "Content-Type": found.media_type})
+
+
+async def _guarded(response: Response) -> Response:
+    """No other page may load a reply as a script, a picture or a frame."""
+    response.headers.update(page.GUARDS)
+    return response
 
 
 def _view(route: Route, lab: Lab, on_change: OnChange) -> Callable[..., Awaitable[Response]]:
@@ -95,8 +118,14 @@ def _only_this_machine() -> None:
     """
     origin = request.headers.get("Origin")
     same = origin is None or origin.partition("://")[2] == request.host
-    if not same or not _is_local(request.host):
+    if not same or _is_from_elsewhere() or not _is_local(request.host):
         raise Refusal(FOREIGN)
+
+
+def _is_from_elsewhere() -> bool:
+    """Whether a browser says that another page asks, as it does also where it sends no Origin; to follow a link is well."""
+    opens = request.method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
+    return request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and not opens
 
 
 def _is_local(host: str) -> bool:
@@ -148,6 +177,11 @@ class ControlServer:
     def url(self) -> str:
         """Where it listens, with the path that all its routes begin with."""
         return f"http://{HOST}:{self.port}/control"
+
+    @property
+    def page_url(self) -> str:
+        """Where a browser finds the page."""
+        return f"http://{HOST}:{self.port}/"
 
     async def start(self, port: int = 0) -> None:
         """Listen on a port, or on a free one if it is 0. OSError if it is taken."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
+from simulator.apns.http2.server import ServerConnection
 from simulator.apns.profile import explain
 from simulator.apns.sandbox import Sandbox
 from simulator.lab.control.route import Body, Call, Fields, Route
@@ -12,14 +13,15 @@ Rule = dict[str, Any]
 
 
 class Blow(Body):
-    """What befalls the connections now; `reason` is that of a goaway."""
+    """What befalls the connections now; `reason` is that of a goaway, which may be for the connection of one `number` only."""
 
     do: Literal["goaway", "shutdown", "idle_timeout", "hold", "release"]
     reason: str = "Shutdown"
+    number: int | None = None
 
 
 BLOWS: dict[str, Callable[[Sandbox, Blow], object]] = {
-    "goaway": lambda sandbox, blow: sandbox.goaway(blow.reason),
+    "goaway": lambda sandbox, blow: sandbox.goaway(blow.reason, blow.number),
     "shutdown": lambda sandbox, _: sandbox.shutdown(),
     "idle_timeout": lambda sandbox, _: sandbox.idle_timeout(),
     "hold": lambda sandbox, _: sandbox.hold(),
@@ -54,6 +56,26 @@ async def clear_faults(call: Call) -> Fields:
     return {}
 
 
+async def list_connections(call: Call) -> Fields:
+    """Who is connected, the first first; `host` is the name of the port, `key_id` that of the first provider token, times UNIX seconds."""
+    return {"connections": [_connection(*one) for one in call.lab.sandbox.connections]}
+
+
+def _connection(host: str, connection: ServerConnection) -> Fields:
+    provider = connection.provider
+    return {
+        "number": connection.number,
+        "host": host,
+        "peer": connection.peer,
+        "opened_at": connection.opened_at,
+        "requests": connection.requests,
+        "stream_limit": connection.stream_limit,
+        "team_id": provider.team_id,
+        "key_id": None if provider.first_key is None else provider.first_key.key_id,
+        "certificate": None if provider.certificate is None else provider.certificate.common_name,
+    }
+
+
 async def disturb_connections(call: Call) -> Fields:
     """Once, now; `release` says how many answers had been held back."""
     body: Blow = call.body
@@ -68,10 +90,11 @@ FAULT_ROUTES = (
     ),
     Route("DELETE", "/control/faults", "clear all rules", clear_faults),
     Route("DELETE", "/control/faults/{id}", "remove one rule", remove_fault),
+    Route("GET", "/control/connections", "who is connected to APNs", list_connections),
     Route(
         "POST",
         "/control/connections",
-        "now: goaway (reason), shutdown, idle_timeout, hold or release",
+        "now: goaway (reason, number), shutdown, idle_timeout, hold or release",
         disturb_connections,
         Blow,
     ),

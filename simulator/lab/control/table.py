@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from simulator.lab.control import account, activities, behaviour, devices, history
+from simulator.lab.control import account, activities, behaviour, devices, history, pushes, screen
 from simulator.lab.control.route import Body, Call, Fields, Raw, Route
 from simulator.lab.ready import describe
 
@@ -117,9 +117,12 @@ ROUTES: tuple[Route, ...] = (
     *account.APP_ROUTES,
     *devices.ROUTES,
     *activities.ROUTES,
+    *screen.ROUTES,
     *account.CHANNEL_ROUTES,
     *behaviour.FAULT_ROUTES,
     *behaviour.PROFILE_ROUTES,
+    *pushes.PUSH_ROUTES,
+    *pushes.TOKEN_ROUTES,
     *history.CLOCK_ROUTES,
     *history.JOURNAL_ROUTES,
     *history.DELIVERY_ROUTES,

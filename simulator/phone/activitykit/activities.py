@@ -39,6 +39,11 @@ class Activities:
         self._random = random
 
     @property
+    def types(self) -> tuple[ActivityType, ...]:
+        """Those that the app knows."""
+        return tuple(self._types.values())
+
+    @property
     def running(self) -> tuple[Activity, ...]:
         """Those that are active or stale."""
         return tuple(activity for activity in self.all if activity.running)

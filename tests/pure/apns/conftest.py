@@ -149,7 +149,7 @@ class PushCase:
         return read_request(fields, self.body, size)
 
     def context(self) -> RequestContext:
-        context = self._endpoint()._context(self.request(), self.provider)
+        context = self._endpoint().context(self.request(), self.provider)
         return replace(context, pushes_left=self.pushes_left)
 
     def reason(self) -> str | None:

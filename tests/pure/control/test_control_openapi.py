@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from simulator.lab.control.app import create_app
+from simulator.lab.control.app import PAGE_PATHS, create_app
 from simulator.lab.control.route import Body, Query, Route
 from simulator.lab.control.table import ROUTES, document
 from simulator.lab.lab import Lab
@@ -26,7 +26,9 @@ def _named(path: str) -> str:
 def test_every_route_of_the_app_is_in_the_document_and_the_other_way_round(lab: Lab) -> None:
     rules = create_app(lab).url_map.iter_rules()
     served = {(method, _named(rule.rule)) for rule in rules for method in (rule.methods or set()) - {"HEAD"}}
-    assert served == set(OPERATIONS)
+    page = {("GET", _named(path)) for path in PAGE_PATHS}
+    assert served == set(OPERATIONS) | page
+    assert not page & set(OPERATIONS)
     assert len(ROUTES) == len(OPERATIONS) == len({one["operationId"] for one in OPERATIONS.values()})
     assert DOCUMENT["servers"] == [{"url": "http://127.0.0.1:8901"}]
 
