@@ -35,6 +35,7 @@ PURE: dict[str, str] = {
     "relay/doctor/finding.py": "",
     "simulator/lab/guide.py": "",
     "simulator/lab/feed.py": "",
+    "simulator/lab/pushes.py": "",
     "simulator/opencode/scheduler.py": "",
     "simulator/opencode/script.py": "",
     "simulator/opencode/v1/failures.py": "",
