@@ -61,7 +61,10 @@ async def _serve_and_watch(
     options: BridgeOptions, arguments: Sequence[str], stop: asyncio.Event, out: TextIO
 ) -> None:
     where = address(options.opencode_url or DEFAULT_OPENCODE_URL, options.username, options.password)
-    serve = own_server(where, arguments, os.environ)
+    own = await _until(stop, own_server(where, arguments, os.environ))
+    if own is None:
+        return
+    serve, where = own
     try:
         url = await _until(stop, serve.start())
         if url is not None:

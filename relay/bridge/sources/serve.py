@@ -1,4 +1,4 @@
-"""`opencode serve` as the bridge's own child: its command line, and the process with the tools that it runs."""
+"""`opencode serve` of either generation as the bridge's own child: its command line, and the process with its tools."""
 
 import asyncio
 import contextlib
@@ -25,23 +25,61 @@ class Command:
     host: str
     port: int
     environment: Mapping[str, str]
+    generation: int = 1
 
     def __repr__(self) -> str:
         return f"Command({self.words!r}, host={self.host!r})"  # the environment holds secrets
 
 
-def serve_command(where: Address, arguments: Sequence[str], environment: Mapping[str, str]) -> Command:
-    """`opencode serve` so that it listens at `where` unless `arguments`, its own, say otherwise.
-
-    The program is OPENCODE_BIN or the one in PATH; it gets the password that the bridge uses. Raises OptionError if there
-    is no such program.
-    """
+def program_in(environment: Mapping[str, str]) -> str:
+    """OPENCODE_BIN, or `opencode` in PATH. Raises OptionError if there is no such program."""
     name = environment.get("OPENCODE_BIN") or "opencode"
     program = shutil.which(name, path=environment.get("PATH"))
     if program is None:
         raise OptionError(f"there is no program {name}: install OpenCode, or name it in OPENCODE_BIN")
+    return program
+
+
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+
+
+def generation_of(said: str) -> int:
+    """The generation of a program by what its `--version` prints: `1.18.33`, or `opencode v2.0.22`; betas are 0.0.0-next-…
+
+    1 if it says nothing of the kind: that one was there first. Pure.
+    """
+    version = _VERSION.search(said)
+    return 2 if version and (int(version[0].partition(".")[0]) >= 2 or version[0] == "0.0.0") else 1
+
+
+async def ask_version(program: str, environment: Mapping[str, str], seconds: float = 20.0) -> str:
+    """What `program --version` prints, on either stream; "" if it does not end in time or cannot run."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            program, "--version", env=environment, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    except OSError:
+        return ""
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), seconds)
+    except TimeoutError:
+        return ""
+    finally:
+        _signal_group(process.pid, signal.SIGKILL)
+        await process.wait()
+    return said.decode(errors="replace")
+
+
+def serve_command(
+    where: Address, arguments: Sequence[str], environment: Mapping[str, str], generation: int = 1
+) -> Command:
+    """`opencode serve` so that it listens at `where` unless `arguments`, its own, say otherwise.
+
+    It gets the password that the bridge uses. Raises OptionError if there is no such program.
+    """
     hostname = _argument("--hostname", arguments) or _hostname(where, arguments)
-    words = [program, "serve", *arguments]
+    words = [program_in(environment), "serve", *arguments]
     if not _argument("--hostname", arguments):
         words.append(f"--hostname={hostname}")
     port = _argument("--port", arguments)
@@ -49,7 +87,13 @@ def serve_command(where: Address, arguments: Sequence[str], environment: Mapping
         port = str(port_of(where.url))
         words.append(f"--port={port}")
     number = int(port) if port.isdecimal() else 0
-    return Command(tuple(words), _answering(hostname), number, {**environment, **_credentials(where)})
+    return Command(
+        tuple(words),
+        _answering(hostname),
+        number,
+        {**environment, **_credentials(where, generation)},
+        generation,
+    )
 
 
 def _argument(name: str, arguments: Sequence[str]) -> str | None:
@@ -75,13 +119,12 @@ def _answering(hostname: str) -> str:
     return f"[{hostname}]" if ":" in hostname else hostname
 
 
-def _credentials(where: Address) -> dict[str, str]:
+def _credentials(where: Address, generation: int) -> dict[str, str]:
+    """Both generations read the variable of the first; the second asks its own first, and knows one user only."""
     if where.password is None:
         return {}
-    password = dict.fromkeys(("OPENCODE_SERVER_PASSWORD", "OPENCODE_PASSWORD"), where.password)
-    return {
-        "OPENCODE_SERVER_USERNAME": where.username
-    } | password  # the second name is of generation 2, which asks it first
+    name = {"OPENCODE_SERVER_USERNAME": where.username} if generation == 1 else {}
+    return name | dict.fromkeys(("OPENCODE_SERVER_PASSWORD", "OPENCODE_PASSWORD"), where.password)
 
 
 log = logging.getLogger("relay.bridge.sources.serve")
@@ -89,6 +132,9 @@ log = logging.getLogger("relay.bridge.sources.serve")
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 """For SIGTERM to have its effect, before SIGKILL."""
+
+OPEN_SECONDS = 0.25
+"""Between two tries of its port."""
 
 LAST_WORDS_SECONDS = 1.0
 """For what it said before it ended to come through the pipe."""
@@ -112,18 +158,38 @@ class OpenCodeServe:
 
     async def start(self) -> str:
         """Where it listens, once it does. Raises ServeError if it ends before, or takes longer than `start_seconds`."""
+        opens = await self._may_be_asked()
         process = self._process = await self._run()
         ended = asyncio.create_task(process.wait(), name="bridge-opencode")
+        opened = asyncio.create_task(self._opened(), name="bridge-opencode-port") if opens else None
         try:
-            parts = {ended, self._output.port}
+            parts = {ended, self._output.port} | ({opened} if opened else set())
             await asyncio.wait(parts, timeout=self._start_seconds, return_when=asyncio.FIRST_COMPLETED)
-            if not self._output.port.done():
+            if not self._output.port.done() and not (opened and opened.done()):
                 raise await self._failed(ended)
         finally:
-            ended.cancel()
-        port = self._output.port.result()
-        log.info(line("started", pid=process.pid, port=port))
+            for task in (ended, opened):
+                if task:
+                    task.cancel()
+        port = self._output.port.result() if self._output.port.done() else self._command.port
+        log.info(line("started", pid=process.pid, port=port, generation=self._command.generation))
         return f"http://{self._command.host}:{port}"
+
+    async def _may_be_asked(self) -> bool:
+        """Whether it is enough that its port opens, for releases whose words are others: nobody else has the port.
+
+        Not of generation 1: what comes before it is ready is never answered (1.18, observed).
+        """
+        return self._command.generation > 1 and bool(self._command.port) and not await self._is_open()
+
+    async def _is_open(self) -> bool:
+        return bool(await answering_addresses([self._command.host.strip("[]")], self._command.port))
+
+    async def _opened(self) -> None:
+        while True:
+            if await self._is_open():
+                return
+            await asyncio.sleep(OPEN_SECONDS)
 
     async def ended(self) -> None:
         """Wait until it ends by itself, and raise ServeError then."""
@@ -169,7 +235,7 @@ class OpenCodeServe:
     async def _taken(self) -> str:
         """What it does not say itself (1.18 calls it an unexpected error): that its port is another's."""
         host, port = self._command.host, self._command.port
-        if not port or not await answering_addresses([host.strip("[]")], port):
+        if not port or not await self._is_open():
             return ""
         return (
             f"something else listens on {host}:{port}; if that is OpenCode, leave out --start-opencode, "

@@ -41,6 +41,7 @@ class FakeOpenCode2(LoopbackServer):
         )
         self.version = "2.1.2"
         self.pid = 7
+        self.password = PASSWORD
         self.sessions: dict[str, dict[str, Any]] = {}
         self.messages: dict[str, list[dict[str, Any]]] = {}
         self.executions: set[str] = set()
@@ -118,7 +119,7 @@ class FakeOpenCode2(LoopbackServer):
             "version": self.version,
             "url": self.url,
             "pid": self.pid,
-            "password": PASSWORD,
+            "password": self.password,
         } | changed
 
     async def restart(self, resumed: str = "") -> None:
@@ -156,7 +157,7 @@ class FakeOpenCode2(LoopbackServer):
         return {"data": newest[: int(request.query["limit"])], "cursor": {}}
 
     def _refuses(self, request: web.Request) -> bool:
-        credentials = b64encode(f"opencode:{PASSWORD}".encode()).decode()
+        credentials = b64encode(f"opencode:{self.password}".encode()).decode()
         return request.headers.get("Authorization") != f"Basic {credentials}"
 
     async def _web_app(self, request: web.Request) -> web.StreamResponse:

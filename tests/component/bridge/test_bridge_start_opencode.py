@@ -18,7 +18,8 @@ from relay.bridge.address import Address
 from relay.bridge.errors import ServeError
 from relay.bridge.options import BridgeOptions
 from relay.bridge.run import run_bridge
-from relay.bridge.sources.serve import START_SECONDS, OpenCodeServe, serve_command
+from relay.bridge.sources.serve import START_SECONDS, OpenCodeServe, ask_version, serve_command
+from simulator.loopback import free_port
 from waiting import PATIENCE, eventually
 
 HERE = Address("http://127.0.0.1:4096", "opencode", None)
@@ -29,12 +30,19 @@ PROGRAM = '''#!{python}
 import asyncio, json, os, signal, subprocess, sys
 sys.path.insert(0, {tests!r})
 from component.bridge.fake_opencode import FakeOpenCode
+from component.bridge.fake_opencode2 import FakeOpenCode2
 
 mode = os.environ.get("MODE", "")
+if sys.argv[1:] == ["--version"]:
+    if mode == "slow":
+        signal.pause()
+    print(os.environ.get("VERSION", "1.18.33"), file=sys.stderr if mode == "shim" else sys.stdout)
+    sys.exit(0)
 options = dict(word.lstrip("-").split("=", 1) for word in sys.argv[2:] if "=" in word)
 tool = subprocess.Popen([sys.executable, "-c", "import signal; signal.signal(15, signal.SIG_IGN); signal.pause()"])
 note = {{"argv": sys.argv[1:], "pid": os.getpid(), "group": os.getpgrp(), "tool": tool.pid,
-        "password": os.environ.get("OPENCODE_SERVER_PASSWORD"), "user": os.environ.get("OPENCODE_SERVER_USERNAME")}}
+        "password": os.environ.get("OPENCODE_SERVER_PASSWORD"), "user": os.environ.get("OPENCODE_SERVER_USERNAME"),
+        "password2": os.environ.get("OPENCODE_PASSWORD")}}
 open(os.environ["NOTE"], "w").write(json.dumps(note))
 if mode == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -47,7 +55,14 @@ if mode == "fails":
 
 async def main():
     server = FakeOpenCode()
+    if "v2" in os.environ.get("VERSION", ""):
+        server = FakeOpenCode2()
+        server.password = note["password2"]
+    server.port = int(options["port"])
     await server.start()
+    if mode == "other words":
+        print("READY.", flush=True)
+        await asyncio.sleep(60)
     print("Warning: OPENCODE_SERVER_PASSWORD is not set; server is unsecured.", flush=True)
     print(("" if mode == "second" else "opencode ") + f"server listening on {{server.url}}", flush=True)
     print("x" * 300_000, flush=True)  # more than a pipe holds
@@ -74,7 +89,8 @@ def note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Note:
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("NOTE", str(path))
     monkeypatch.delenv("OPENCODE_BIN", raising=False)
-    monkeypatch.delenv("OPENCODE_SERVER_PASSWORD", raising=False)
+    for name in ("OPENCODE_SERVER_PASSWORD", "OPENCODE_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
 
     def read() -> dict[str, Any]:
         return dict(json.loads(path.read_text())) if path.exists() and path.read_text() else {}
@@ -173,6 +189,69 @@ def starting(relay: FakeRelay, **changed: Any) -> BridgeOptions:
     return BridgeOptions(
         HERE.url, relay.url, relay_secret=SECRET, opencode_arguments=("--port=0",), **changed
     )
+
+
+class TestGeneration2:
+    async def test_the_port_is_enough_for_a_release_with_other_words(
+        self, note: Note, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MODE", "other words")
+        port = free_port()
+        process = OpenCodeServe(serve_command(Address(f"http://127.0.0.1:{port}", "opencode", "p"), [], os.environ, 2))  # fmt: skip
+        assert await process.start() == f"http://127.0.0.1:{port}"
+        await process.stop()
+
+    async def test_a_port_that_another_has_is_not_its_own(
+        self, note: Note, monkeypatch: pytest.MonkeyPatch, fake_relay: FakeRelay
+    ) -> None:
+        monkeypatch.setenv("MODE", "fails")
+        process = OpenCodeServe(serve_command(Address(fake_relay.url, "opencode", "p"), [], os.environ, 2))
+        with pytest.raises(ServeError, match=f"something else listens on 127.0.0.1:{fake_relay.port}"):
+            await process.start()
+        await process.stop()
+
+    @pytest.mark.parametrize("mode", ["", "shim"])
+    @pytest.mark.parametrize("password", [None, "geheim"])
+    async def test_it_gets_a_password_and_is_followed_with_it(
+        self,
+        note: Note,
+        fake_relay: FakeRelay,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        mode: str,
+        password: str | None,
+    ) -> None:
+        monkeypatch.setenv("MODE", mode)
+        monkeypatch.setenv("VERSION", "opencode v2.0.22")
+        stop, out = asyncio.Event(), io.StringIO()
+        options = starting(fake_relay, username="me", password=password)
+        bridge = asyncio.create_task(run_bridge(options, stop=stop, out=out))
+        await eventually(lambda: "mobilevoice:///" in out.getvalue())
+        stop.set()
+        await asyncio.wait_for(bridge, PATIENCE)
+        given = note()["password2"]
+        assert given == (password or given)
+        assert len(given) >= 6
+        assert note()["user"] is None  # it knows one user only
+        assert given not in out.getvalue() + caplog.text
+        await eventually(lambda: not alive(note()["pid"]))
+
+    async def test_a_program_that_does_not_say_its_version_is_of_generation_1(
+        self, note: Note, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("MODE", "slow")
+        assert await ask_version(str(tmp_path / "bin" / "opencode"), os.environ, 0.2) == ""
+        assert await ask_version(str(tmp_path / "nothing"), os.environ) == ""
+
+    async def test_a_stop_while_the_version_is_asked_for(
+        self, note: Note, fake_relay: FakeRelay, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MODE", "slow")
+        stop = asyncio.Event()
+        bridge = asyncio.create_task(run_bridge(starting(fake_relay), stop=stop, out=io.StringIO()))
+        asyncio.get_running_loop().call_later(0.1, stop.set)
+        await asyncio.wait_for(bridge, PATIENCE)
+        assert note() == {}
 
 
 class TestBridge:

@@ -6,7 +6,7 @@ import pytest
 
 from relay.bridge.address import Address, address
 from relay.bridge.errors import OptionError
-from relay.bridge.sources.serve import serve_command
+from relay.bridge.sources.serve import generation_of, serve_command
 
 HERE = Address("http://127.0.0.1:4096", "opencode", None)
 
@@ -49,3 +49,28 @@ def test_the_password_goes_into_the_environment_and_does_not_show() -> None:
     assert command.environment["OPENCODE_SERVER_PASSWORD"] == "geheim"
     assert command.environment["HOME"] == "/h"
     assert "geheim" not in repr(command)
+
+
+def test_generation_2_gets_a_password_and_no_name() -> None:
+    command = serve_command(
+        Address("http://a:1", "opencode", "geheim"), [], {"OPENCODE_BIN": sys.executable}, 2
+    )
+    assert command.environment["OPENCODE_PASSWORD"] == "geheim"
+    assert "OPENCODE_SERVER_USERNAME" not in command.environment
+
+
+@pytest.mark.parametrize(
+    ("said", "generation"),
+    [
+        ("1.18.33\n", 1),
+        ("opencode v2.0.22\n", 2),
+        ("npm warn something\nopencode v2.3.1\n", 2),
+        ("opencode v10.0.0", 2),
+        ("opencode v0.0.0-next-202608070013", 2),
+        ("0.15.2", 1),
+        ("", 1),
+        ("no such command", 1),
+    ],
+)
+def test_a_program_says_its_generation_by_its_version(said: str, generation: int) -> None:
+    assert generation_of(said) == generation
