@@ -68,18 +68,17 @@ async def _bridge(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
 
 
 async def _pair(arguments: argparse.Namespace, _: asyncio.Event) -> None:
-    from relay.bridge.pairing.pairing import pairing_of, rotate_secret, save_pairing, show_pairing
+    from relay.bridge.pair import pair
 
     options = pairing_options(arguments)
-    if arguments.rotate_secret:
-        rotate_secret(options)
-        print("The secret is new: start the bridge again, and pair every phone again.", file=sys.stderr)
-    pair = await pairing_of(options)
-    if arguments.output is None:
-        show_pairing(pair, sys.stdout)
-    else:
-        save_pairing(pair, arguments.output)
-        print(f"Scan {arguments.output} with the app; whoever sees it can push to your phones.")
+    await pair(
+        options,
+        out=sys.stdout,
+        notes=sys.stderr,
+        connect=arguments.connect,
+        output=arguments.output,
+        rotate=arguments.rotate_secret,
+    )
 
 
 async def _doctor(arguments: argparse.Namespace, stop: asyncio.Event) -> int:

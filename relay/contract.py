@@ -255,13 +255,17 @@ def server_id(relay_url: str, relay_secret: str) -> str:
 
 
 class Pairing(Message, frozen=True, kw_only=True):
-    """What the QR code carries: where the server can be reached and the secret that both sides share."""
+    """What the QR code carries: where the server can be reached and the secret that both sides share.
+
+    `connect`: a path of OpenCode 2 that lets one device in, once, within five minutes; the same at each of the hosts.
+    """
 
     relay_url: str
     relay_secret: str
     hosts: list[str]
     server_id: str
     v: int = 1
+    connect: str | None = None
 
 
 PAIRING_SCHEME = "mobilevoice"
@@ -279,7 +283,8 @@ def pairing(relay_url: str, relay_secret: str, hosts: list[str]) -> Pairing:
 def pairing_link(pair: Pairing) -> str:
     """`mobilevoice:///?pair=<urlencoded JSON>`: opens the app, and is what the QR code shows."""
     fields: dict[str, Any] = msgspec.to_builtins(pair)
-    ordered = {name: fields[name] for name in ("v", "serverID", "relayURL", "relaySecret", "hosts")}
+    names = ("v", "serverID", "relayURL", "relaySecret", "hosts", "connect")
+    ordered = {name: fields[name] for name in names if fields[name] is not None}
     return f"{PAIRING_SCHEME}:///?pair={quote(json.dumps(ordered, separators=(',', ':')), safe='')}"
 
 

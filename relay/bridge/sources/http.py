@@ -45,8 +45,15 @@ class Server:
 
     async def get(self, path: str, kind: type[T]) -> T:
         """The JSON answer of a route."""
+        return await self._json("GET", path, kind)
+
+    async def post(self, path: str, kind: type[T]) -> T:
+        """The JSON answer of a route that does something and needs no body."""
+        return await self._json("POST", path, kind)
+
+    async def _json(self, method: str, path: str, kind: type[T]) -> T:
         timeout = aiohttp.ClientTimeout(total=self._deadline)
-        async with self._answer(path, "application/json", timeout) as response:
+        async with self._answer(path, "application/json", timeout, method) as response:
             text = await read_at_most(response, MAX_ANSWER)
         try:
             return decode(text, kind)
@@ -55,11 +62,11 @@ class Server:
 
     @asynccontextmanager
     async def _answer(
-        self, path: str, content_type: str, timeout: aiohttp.ClientTimeout
+        self, path: str, content_type: str, timeout: aiohttp.ClientTimeout, method: str = "GET"
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
-            async with self._http.get(
-                self.url + path, headers=self._headers, timeout=timeout, allow_redirects=False
+            async with self._http.request(
+                method, self.url + path, headers=self._headers, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status in UNREADY_STATUSES:
                     raise unready(
@@ -123,7 +130,7 @@ def _for_people(words: str) -> str:
     return cut(redact("".join(one for one in " ".join(words.split()) if one.isprintable())), MAX_WORDS)
 
 
-STATUS_ERRORS: dict[int, type[OpenCodeError]] = {401: Refused, 403: Refused, 404: NotFound}
+STATUS_ERRORS: dict[int, type[OpenCodeError]] = {401: Refused, 403: Refused, 404: NotFound, 405: NotFound}
 
 STATUS_TEXTS: dict[type[OpenCodeError], str] = {
     Refused: "{where} answered {status}: OpenCode wants another username or password (OPENCODE_PASSWORD, OPENCODE_SERVER_PASSWORD)",

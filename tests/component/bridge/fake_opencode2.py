@@ -23,7 +23,7 @@ class FakeOpenCode2(LoopbackServer):
     What happens is on the stream, if somebody reads it, and in the answers. `executions` are those that run now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *more: web.RouteDef) -> None:
         routes: dict[str, tuple[str, Callable[[web.Request], Any]]] = {
             "/api/info": ("info", lambda _: {"version": self.version, "pid": self.pid, "urls": [], "paths": {"tmp": "/tmp"}}),
             "/api/session": ("recent", lambda _: {"data": [one for one in self.sessions.values() if "parentID" not in one], "cursor": {}}),
@@ -37,6 +37,7 @@ class FakeOpenCode2(LoopbackServer):
         super().__init__(
             web.get("/api/event", self._event_stream),
             *(web.get(path, self._checked(*answer)) for path, answer in routes.items()),
+            *more,
             web.get("/{anything:.*}", self._web_app),
         )
         self.version = "2.1.2"

@@ -15,6 +15,7 @@ from relay.bridge.sources.opencode2.wire import (
     ListAnswer,
     Location,
     Message,
+    PairAnswer,
     PermissionRequest,
     SessionAnswer,
 )
@@ -64,6 +65,10 @@ class OpenCode(Server):
     async def newest_text(self, session_id: str, last_id: str) -> str:
         """What the assistant said last in the run that ended with the message `last_id`; "" if it said nothing."""
         return newest_text(await self.messages(session_id), last_id)
+
+    async def connect_code(self) -> str:
+        """POST /api/pair (2.0.17 and later): a new code for GET /auth/connect/:code, for one use within five minutes."""
+        return (await self.post("/api/pair", PairAnswer)).code
 
     def events(self, read_deadline: float) -> AbstractAsyncContextManager[aiohttp.StreamReader]:
         """GET /api/event: the bytes of the stream."""

@@ -4,9 +4,9 @@ Source: the server's own GET /openapi.json (2.1.2), recordings of a real engine,
 releases differ, both names are read. Every enum is open: an unknown word means nothing and breaks nothing.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 from relay.bridge.sources.wire import ID, Malformed, Wire, decode
 
@@ -245,6 +245,15 @@ class ListAnswer(Wire, frozen=True, kw_only=True):
     """A list of sessions, messages (newest first), permissions or forms: one that cannot be read costs no other."""
 
     data: list[Raw] = []
+
+
+class PairAnswer(Wire, frozen=True, kw_only=True):
+    """POST /api/pair. Whoever has the code is let in once."""
+
+    code: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.~=-]{8,256}$")]
+
+    def __repr__(self) -> str:
+        return "PairAnswer()"
 
 
 SKIPPED = (b".delta", b".progress", b".updated")
