@@ -81,8 +81,9 @@ def place(process: Process, directory: str) -> Json:
 
 
 def located(process: Process, directory: str, value: Any) -> Response:
-    """The answer of a route that is about a location."""
-    return answer({"location": place(process, directory), "data": value})
+    """The answer of a route that is about a location; the beta names its project, too."""
+    shown = {"directory": directory} if not process.flavour.beta else place(process, directory)
+    return answer({"location": shown, "data": value})
 
 
 def event_stream(body: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None) -> Response:

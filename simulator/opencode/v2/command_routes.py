@@ -13,7 +13,7 @@ def add(app: Quart, process: Process, api: Api) -> None:
     _items(app, process, api)
     _choices(app, process)
     _revert(app, process, api)
-    _waiting(app, process, api)
+    _waiting(app, process)
 
 
 def _items(app: Quart, process: Process, api: Api) -> None:
@@ -58,6 +58,9 @@ def _choices(app: Quart, process: Process) -> None:
         process.publish("session.model.selected", {"sessionID": session_id, "model": said["model"]})
         return empty()
 
+    if process.flavour.beta:
+        return
+
     @app.post("/api/session/<session_id>/view")
     async def view(session_id: str) -> Response:
         session(process, session_id)
@@ -82,15 +85,15 @@ def _revert(app: Quart, process: Process, api: Api) -> None:
         api.clear_revert(session_id)
         return empty()
 
-    if process.flavour.outcomes:
+    if not process.flavour.beta:
         app.delete("/api/session/<session_id>/revert")(clear)
     else:
         app.post("/api/session/<session_id>/revert/clear")(clear)
 
 
-def _waiting(app: Quart, process: Process, api: Api) -> None:
+def _waiting(app: Quart, process: Process) -> None:
     path = "/api/experimental/session/<session_id>/wait"
-    if not process.flavour.outcomes:
+    if process.flavour.beta:
         path = "/api/session/<session_id>/wait"
 
     @app.post(path)
@@ -98,11 +101,3 @@ def _waiting(app: Quart, process: Process, api: Api) -> None:
         session(process, session_id)
         await process.idle(session_id)
         return empty()
-
-    if not process.flavour.outcomes:
-
-        @app.post("/api/session/<session_id>/rename")
-        async def rename(session_id: str) -> Response:
-            session(process, session_id)
-            api.rename(session_id, requests.text(await body(), "title"))
-            return empty()

@@ -25,10 +25,12 @@ def add(app: Quart, process: Process, api: Api) -> None:
     async def one_location() -> Response:
         return answer(place(process, location(process)))
 
-    @app.post("/api/location/reload")
     async def reload() -> Response:
         api.reload()
         return empty()
+
+    if not process.flavour.beta:
+        app.post("/api/location/reload")(reload)
 
     @app.get("/api/project")
     async def projects() -> Response:
@@ -39,7 +41,11 @@ def add(app: Quart, process: Process, api: Api) -> None:
                     "id": project,
                     "canonical": info["location"]["directory"],
                     "vcs": "git",
-                    "time": {key: info["time"][key] for key in ("created", "updated")},
+                    "time": {
+                        "created": info["time"]["created"],
+                        "updated": info["time"]["updated"],
+                        "active": info["time"]["updated"],
+                    },
                     "sandboxes": [],
                 }
                 for project, info in known.items()

@@ -14,7 +14,7 @@ Transcript = dict[str, Json]
 
 def fold(transcript: Transcript, event: Json) -> None:
     """Take in one event of a session; types that leave no trace in the transcript are ignored."""
-    folding = _FOLDINGS.get(event["type"])
+    folding = FOLDINGS.get(event["type"])
     if folding is not None:
         folding(transcript, event)
 
@@ -201,7 +201,7 @@ def _shell_ended(transcript: Transcript, event: Json) -> None:
     transcript[own_id(event)] = {"id": own_id(event), "time": time, **message}
 
 
-_FOLDINGS: dict[str, Callable[[Transcript, Json], None]] = {
+FOLDINGS: dict[str, Callable[[Transcript, Json], None]] = {
     "session.step.started": _step_started,
     "session.step.streamed": _step_streamed,
     "session.step.ended": _step_over,

@@ -60,7 +60,7 @@ class Process:
         self.flavour = FLAVOURS[flavour]
         self.managed = managed
         self.noisy = noisy
-        self.state = State(outcomes=self.flavour.outcomes)
+        self.state = State(outcomes=not self.flavour.beta)
         self.ids = Ids(clock, source or random.Random(0))
         self.streams = Streams(clock, journal, self.ids, queue)
         self.stopped: set[str] = set()

@@ -84,12 +84,14 @@ def _saved(app: Quart, process: Process) -> None:
         project = request.args.get("projectID", process.project_of(process.directory))
         return data([one for one in saved.values() if one["projectID"] == project])
 
-    @app.patch("/api/permission/saved/<rule_id>")
     async def change_rule(rule_id: str) -> Response:
         known, said = rule(rule_id), await body()
         known.update({key: said[key] for key in ("action", "resource") if key in said})
         known["time"] = {**known["time"], "updated": process.now_ms()}
         return empty()
+
+    if not process.flavour.beta:
+        app.patch("/api/permission/saved/<rule_id>")(change_rule)
 
     @app.delete("/api/permission/saved/<rule_id>")
     async def forget_rule(rule_id: str) -> Response:
@@ -154,7 +156,7 @@ def _form_answers(app: Quart, process: Process, api: Api) -> None:
     async def form_state(session_id: str, form_id: str) -> Response:
         return data(_form(process, session_id, form_id).state)
 
-    if process.flavour.outcomes:
+    if not process.flavour.beta:
         app.delete("/api/session/<session_id>/form/<form_id>")(cancel_form)
     else:
         app.post("/api/session/<session_id>/form/<form_id>/cancel")(cancel_form)

@@ -1,7 +1,5 @@
 """The HTTP face of the fake OpenCode 2 server, as a Quart app: who may ask, the server itself, its stream, and the web app."""
 
-from importlib.resources import files
-
 from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -9,6 +7,7 @@ from simulator.opencode.v2 import command_routes, location_routes, request_route
 from simulator.opencode.v2.access import CODE_LIVES, Access
 from simulator.opencode.v2.answers import answer, empty, event_stream
 from simulator.opencode.v2.api import Api
+from simulator.opencode.v2.document import document
 from simulator.opencode.v2.process import Process
 from simulator.opencode.v2.requests import Refused
 from simulator.opencode.v2.service import Service
@@ -20,7 +19,7 @@ STREAM_HEADERS = {
 }
 """As recorded, besides Content-Type, Date, Transfer-Encoding and Vary."""
 
-_API = files("simulator.opencode") / "openapi2.json"
+_DOCUMENT = "/openapi.json"
 _WEB_APP = "<!doctype html><html><head><title>OpenCode</title></head><body></body></html>"
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="Secure Area"'}
 
@@ -30,13 +29,23 @@ def create_app(process: Process, api: Api, access: Access, service: Service) -> 
     app = Quart("simulator.opencode2")
     _guard(app, process, access, service)
     _server(app, process, service)
-    if process.flavour.web_app:
+    if not process.flavour.beta:
         _pairing(app, access)
     session_routes.add(app, process, api)
     request_routes.add(app, process, api)
     location_routes.add(app, process, api)
     command_routes.add(app, process, api)
     return app
+
+
+def operations(app: Quart) -> list[tuple[str, str]]:
+    """Methods and paths of the API's routes, without what is only there for browsers."""
+    return [
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods or ()
+        if method not in ("HEAD", "OPTIONS") and rule.endpoint != "static" and rule.rule != _DOCUMENT
+    ]
 
 
 def _guard(app: Quart, process: Process, access: Access, service: Service) -> None:
@@ -69,7 +78,7 @@ def _guard(app: Quart, process: Process, access: Access, service: Service) -> No
     @app.errorhandler(HTTPException)
     async def unknown_route(_: HTTPException) -> Response:
         """The web app answers every GET outside /api: a client must check the content type."""
-        if not process.flavour.web_app or request.path == "/api" or request.path.startswith("/api/"):
+        if process.flavour.beta or request.path == "/api" or request.path.startswith("/api/"):
             return empty(404)
         if request.method in {"GET", "HEAD"}:
             return Response(_WEB_APP, 200, content_type="text/html; charset=utf-8")
@@ -78,15 +87,15 @@ def _guard(app: Quart, process: Process, access: Access, service: Service) -> No
 
 def _guarded(process: Process, path: str) -> bool:
     """Whether a path needs the password: the web app's files do not, but in the beta."""
-    named = path in ("/api", "/openapi.json") or path.startswith("/api/")
-    return named or not process.flavour.web_app
+    named = path in ("/api", _DOCUMENT) or path.startswith("/api/")
+    return named or process.flavour.beta
 
 
 def _unauthorized(process: Process, service: Service) -> Response:
     """Scripts of a web page get no challenge, so that the browser asks nobody for a password."""
     navigates = request.headers.get("sec-fetch-mode", "navigate") == "navigate"
     challenge = _CHALLENGE if navigates else {}
-    if service.empty_401 or not process.flavour.json_401:
+    if service.empty_401 or process.flavour.beta:
         return empty(401, challenge)
     return answer(requests.unauthorized(), 401, challenge)
 
@@ -100,16 +109,15 @@ def _server(app: Quart, process: Process, service: Service) -> None:
     async def info() -> Response:
         return answer(service.info(), service.info_status)
 
-    if not process.flavour.web_app:
+    if process.flavour.beta:
 
         @app.get("/api/server")
         async def server() -> Response:
             return answer({"urls": [service.url]})
 
-    @app.get("/openapi.json")
-    async def document() -> Response:
-        """The API document of the routes and events that there are here."""
-        return Response(_API.read_bytes(), 200, content_type="application/json")
+    @app.get(_DOCUMENT)
+    async def openapi() -> Response:
+        return answer(document(process.flavour, service.version, operations(app)))
 
 
 def _cookie() -> str:

@@ -61,17 +61,26 @@ def _session(app: Quart, process: Process, api: Api) -> None:
     async def one_session(session_id: str) -> Response:
         return data(session(process, session_id))
 
-    @app.patch("/api/session/<session_id>")
-    async def change(session_id: str) -> Response:
-        session(process, session_id)
-        api.change(session_id, await body())
-        return empty()
-
     @app.delete("/api/session/<session_id>")
     async def delete(session_id: str) -> Response:
         session(process, session_id)
         api.delete(session_id)
         return empty()
+
+    async def change(session_id: str) -> Response:
+        session(process, session_id)
+        api.change(session_id, await body())
+        return empty()
+
+    async def rename(session_id: str) -> Response:
+        session(process, session_id)
+        api.rename(session_id, requests.text(await body(), "title"))
+        return empty()
+
+    if process.flavour.beta:
+        app.post("/api/session/<session_id>/rename")(rename)
+    else:
+        app.patch("/api/session/<session_id>")(change)
 
     @app.post("/api/session/<session_id>/fork")
     async def fork(session_id: str) -> Response:
@@ -126,7 +135,7 @@ def _turns(app: Quart, process: Process, api: Api) -> None:
     async def interrupt(session_id: str) -> Response:
         session(process, session_id)
         interrupted = api.interrupt(session_id, resume=request.args.get("resume") == "true")
-        return answer({"interrupted": interrupted}) if process.flavour.outcomes else empty()
+        return answer({"interrupted": interrupted}) if not process.flavour.beta else empty()
 
 
 def _inbox(app: Quart, process: Process) -> None:
@@ -135,7 +144,10 @@ def _inbox(app: Quart, process: Process) -> None:
         session(process, session_id)
         return data([shapes.shown_item(one, process.flavour) for one in process.state.inbox(session_id)])
 
-    @app.patch(f"/api/session/<session_id>/{process.flavour.inbox}/<item_id>")
+    if process.flavour.beta:
+        return
+
+    @app.patch("/api/session/<session_id>/inbox/<item_id>")
     async def deliver(session_id: str, item_id: str) -> Response:
         _item(process, session_id, item_id)
         delivery = requests.choice(
@@ -145,7 +157,7 @@ def _inbox(app: Quart, process: Process) -> None:
         process.publish("session.inbox.delivery.changed", said)
         return empty()
 
-    @app.delete(f"/api/session/<session_id>/{process.flavour.inbox}/<item_id>")
+    @app.delete("/api/session/<session_id>/inbox/<item_id>")
     async def take_back(session_id: str, item_id: str) -> Response:
         _item(process, session_id, item_id)
         process.publish("session.inbox.cancelled", {"sessionID": session_id, "inboxID": item_id})

@@ -62,7 +62,7 @@ def user_item(body: Json) -> Json:
 
 def shown_item(item: Json, flavour: Flavour) -> Json:
     """An item as the inbox, or the answer to a prompt, shows it."""
-    if flavour.outcomes:
+    if not flavour.beta:
         return item
     same = {key: item[key] for key in ("id", "sessionID", "type", "delivery")}
     return {**same, "timeCreated": item["time"]["created"], "data": item["payload"]}

@@ -76,7 +76,7 @@ class State:
         session_id = data.get("sessionID", "")
         if session_id in self.transcripts:
             messages.fold(self.transcripts[session_id], event)
-        folding = _FOLDINGS.get(event["type"])
+        folding = FOLDINGS.get(event["type"])
         if folding is not None:
             folding(self, directory, event)
 
@@ -325,7 +325,7 @@ def _shut(state: State, directory: str, _event: Json) -> None:
     _forget(state, lambda one: one.directory == directory)
 
 
-_FOLDINGS: dict[str, Callable[[State, str, Json], None]] = {
+FOLDINGS: dict[str, Callable[[State, str, Json], None]] = {
     "session.created": _created,
     "session.forked": _forked,
     "session.deleted": _deleted,

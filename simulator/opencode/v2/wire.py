@@ -118,7 +118,8 @@ class Flavour:
 
     `renamed` maps a type to the older one and what its data becomes; `unsent` are types which it does not know. `batch` is
     how many seconds words of a part wait for each other; `info` is the route that names the version; `reply` is the
-    field of a permission's answer; `outcomes` says whether a session remembers how its last turn ended.
+    field of a permission's answer. A beta has other routes, no web app and empty 401s, does not remember how turns ended.
+    `resumes_killed`: the managed service resumes turns that a SIGKILL ended, too. `located_404`: a missing directory is answered with 404, not with an empty 500.
     """
 
     version: str
@@ -129,10 +130,8 @@ class Flavour:
     forms: str = "/api/form"
     inbox: str = "inbox"
     reply: str = "decision"
-    outcomes: bool = True
     resumes_killed: bool = True
-    web_app: bool = True
-    json_401: bool = True
+    beta: bool = False
     located_404: bool = True
 
 
@@ -150,10 +149,8 @@ FLAVOURS = {
         forms="/api/form/request",
         inbox="pending",
         reply="reply",
-        outcomes=False,
         resumes_killed=False,
-        web_app=False,
-        json_401=False,
+        beta=True,
         located_404=False,
     ),
     "2.0": Flavour("2.0.22", unsent=frozenset({"session.archived", "session.unarchived"}), located_404=False),

@@ -253,9 +253,9 @@ async def test_deleting_a_busy_session(ask2, create, server2, listen2) -> None:
     assert await ask2("DELETE", f"/api/session/{session_id}") == (204, "")
     await stream.count(5)
     assert [(event["type"], event["data"]["sessionID"]) for event in stream.events[1:]] == [
+        ("session.execution.interrupted", session_id),
         ("session.execution.interrupted", child),
         ("session.deleted", child),
-        ("session.execution.interrupted", session_id),
         ("session.deleted", session_id),
     ]
     assert (await ask2("GET", f"/api/session/{session_id}"))[0] == 404
