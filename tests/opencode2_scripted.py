@@ -17,7 +17,7 @@ ENDS = ("session.execution.succeeded", "session.execution.failed", "session.exec
 
 
 class Scripted2:
-    """`sent` is every event of the stream, as envelopes; while `deaf` nobody listens."""
+    """`sent` is every event of the stream, as envelopes; while `deaf` nobody listens, and only `all` has them."""
 
     def __init__(self, flavour: str = "2.1", *, managed: bool = True, model=None) -> None:
         self.clock = VirtualClock()
@@ -29,6 +29,7 @@ class Scripted2:
         self.agent = Agent(self.process, model or self._model, source)
         self.api = Api(self.process, self.agent)
         self.sent: list[dict] = []
+        self.all: list[dict] = []
         self.deaf = False
         self.process.streams.send = self._send
 
@@ -36,8 +37,10 @@ class Scripted2:
         return Reaction(parse(prompt) or Script(), "Title0 Title1 Title2")
 
     def _send(self, frames) -> None:
+        events = [json.loads(one.line.removeprefix(b"data: ")) for one in frames]
+        self.all += events
         if not self.deaf:
-            self.sent += [json.loads(one.line.removeprefix(b"data: ")) for one in frames]
+            self.sent += events
 
     def session(self, title: str | None = "a title", directory: str = D, **wanted) -> str:
         body = {"title": title, "location": {"directory": directory}, **wanted}

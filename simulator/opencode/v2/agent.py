@@ -110,6 +110,12 @@ class Agent:
         self._scheduler.resume(going.running, Interrupted(session_id, reason))
         return True
 
+    def forget(self, session_id: str) -> None:
+        """A session is about to be deleted: what works for it in the background has nobody to report to."""
+        for child_id, delegation in list(self._delegations.items()):
+            if delegation.parent_id == session_id and delegation.background:
+                del self._delegations[child_id]
+
     def resume(self, session_id: str) -> None:
         """A turn that the service's last stop interrupted runs again; nobody listens yet. A child's does only by its parent."""
         session = self._process.state.sessions.get(session_id)
@@ -132,7 +138,7 @@ class Agent:
         self._stopping = True
         for session_id in list(self._executions):
             self.interrupt(session_id, "shutdown")
-        self._forget()
+        self._clear()
 
     def kill(self) -> None:
         """The process is killed: everything stops where it is."""
@@ -140,7 +146,7 @@ class Agent:
             self._unfinished[session_id] = going.scene
             for caller in going.callers:
                 caller.cancel()
-        self._forget()
+        self._clear()
 
     def reaction(self, item: Json) -> Reaction:
         """What the model makes of an item: the script in it; of what is no person's, only a last word."""
@@ -273,7 +279,7 @@ class Agent:
         directory = self._process.state.directory_of(session_id) or self._process.directory
         self._scheduler.resume(Running(steps, directory, lambda _: None))
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._scheduler.clear()
         self._executions.clear()
         self._delegations.clear()

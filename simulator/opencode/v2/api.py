@@ -42,6 +42,10 @@ class Agent(Protocol):
         """
         ...
 
+    def forget(self, session_id: str) -> None:
+        """A session is about to be deleted: what works for it has nobody to report to."""
+        ...
+
     def resume(self, session_id: str) -> None:
         """A turn that the service's last stop interrupted runs again; nobody listens yet."""
         ...
@@ -89,6 +93,8 @@ class Api:
 
     def delete(self, session_id: str) -> None:
         """The session is gone, and its children before it; its turn is interrupted first, and with it theirs."""
+        if self.agent is not None:
+            self.agent.forget(session_id)
         if session_id in self._state.active:
             self.interrupt(session_id)
         for child in self._state.children(session_id):
