@@ -243,7 +243,8 @@ def _field(one: Mapping[str, Any], title: str) -> Question:
         for option in _items(one.get("options"))
         if isinstance(option, Mapping)
     ]
-    text = _text(one.get("description")) or _text(one.get("title")) or title
+    header, asked = _text(one.get("title")), _text(one.get("description"))
+    text = _joined(header, asked if asked != header else "") or title
     url = _text(one.get("url")) if kind == "external" else ""
     return Question(
         " ".join(filter(None, (text, url))), labels or FORM_OPTIONS.get(kind, ()), kind == "multiselect"

@@ -68,7 +68,7 @@ ASKED = {
     "e_interrupt_in_tool": ["shell: echo start; sleep 20; echo end"],
     "f_two_directories": ["shell: echo in demo", "shell: echo in other"],
     "g_child_permission": ["shell: echo child"],
-    "h_form_answered": ["Which colour do you want? (Red / Blue)"],
+    "h_form_answered": ["Colour: Which colour do you want? (Red / Blue)"],
 }
 
 FAILED = {
@@ -107,7 +107,7 @@ def test_a_recording_rings_as_often_as_a_person_would_want(name: str) -> None:
 
 
 def test_all_recordings_are_expected_somehow() -> None:
-    names = {path.name.removesuffix(".ndjson") for path in RECORDINGS.iterdir()}
+    names = {path.name.removesuffix(".ndjson") for path in RECORDINGS.glob("*.ndjson")}
     assert names == set(EXPECTED) | {f"{name}.restarted" for name in EXPECTED if name.startswith("i_sig")}
 
 

@@ -226,7 +226,7 @@ def test_a_form_of_the_second_generation() -> None:
     """h_form_multiple, recorded, and the field types that the contract of 2.1.2 has."""
     questions = form_questions("Questions", FIELDS)
     assert question_words(questions) == (
-        "1 of 5: Which colours do you want? (choose any: Red / Blue) · 2 of 5: Size (Small) · 3 of 5: Sure? (Yes / No)"
+        "1 of 5: Colours: Which colours do you want? (choose any: Red / Blue) · 2 of 5: Size (Small) · 3 of 5: Sure? (Yes / No)"
         " · 4 of 5: Sign in https://example.org/in · 5 of 5: How many?"
     )
     assert question_words(form_questions("Sign in first", [])) == "Sign in first"
