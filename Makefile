@@ -55,8 +55,9 @@ live: .venv/.dev ## a real OpenCode from npm through the whole chain; skipped wi
 explore: .venv/.dev ## the property tests with new random examples, EXPLORE_ROUNDS times (5)
 	@tests/explore
 
-kills: .venv/.dev ## 200 deaths of OpenCode, bridge, relay and stream at random moments; a quarter of an hour
-	@KILL_ROUNDS=200 $(BIN)/python -m pytest tests/world/test_world_kills.py
+kills: .venv/.dev mariadb ## 200 deaths and cuts of OpenCode of each generation, bridge, relay and stream at random moments, 100 on MariaDB; an hour
+	@KILL_ROUNDS=200 $(BIN)/python -m pytest tests/world/test_world_kills.py tests/world/test_world_second_kills.py
+	@KILL_ROUNDS=100 KILL_DATABASE=mariadb $(BIN)/python -m pytest tests/world/test_world_second_kills.py
 
 outages: .venv/.dev mariadb ## 200 outages of relay and database under load, on SQLite and on MariaDB; half an hour
 	@OUTAGE_ROUNDS=200 OUTAGE_FREEZE=12 $(BIN)/python -m pytest tests/world/test_world_outages.py -s

@@ -113,6 +113,13 @@ class Command:
             ) from None
         return lines[0]
 
+    @property
+    def pid(self) -> int:
+        """Of the process. Raises CommandError if none runs."""
+        self.raise_if_ended()
+        assert self._process is not None
+        return self._process.pid
+
     def raise_if_ended(self) -> None:
         """Raise CommandError with its last words if the process is not running."""
         if self._process is None or self._process.returncode is not None:

@@ -12,9 +12,12 @@ from dataclasses import dataclass, replace
 from math import inf
 from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
+import pymysql
 
+from simulator.journal import Entry
 from simulator.opencode.ids import renamed
 from simulator.opencode.v1.replay import session_ids
 from simulator.replay.report import activities
@@ -72,11 +75,26 @@ async def _kill_relay(world: ReplayWorld) -> Counter[Key]:
 def _in_doubt(world: ReplayWorld) -> Counter[Key]:
     """The alerts that APNs took, but the relay had no time to write that down."""
     shown = {entry.detail["apnsID"] for entry in world.journal.entries("phone", "shown")}
-    with closing(sqlite3.connect(world.folder / "relay.sqlite3")) as database:
-        rows = database.execute("SELECT id, event_type, session_id FROM delivery_log WHERE status = 'queued'")
-        return Counter(
-            (event_type, session_id) for apns_id, event_type, session_id in rows if apns_id in shown
-        )
+    return Counter(
+        (str(event_type), str(session_id))
+        for apns_id, event_type, session_id in _queued(world)
+        if apns_id in shown
+    )
+
+
+def _queued(world: ReplayWorld) -> list[tuple[object, ...]]:
+    url, rows = (
+        world.options.database_url,
+        "SELECT id, event_type, session_id FROM delivery_log WHERE status = 'queued'",
+    )
+    if url is None:
+        with closing(sqlite3.connect(world.folder / "relay.sqlite3")) as database:
+            return list(database.execute(rows))
+    parts = urlsplit(url)
+    where = {"host": parts.hostname, "port": parts.port, "user": parts.username, "database": parts.path[1:]}
+    with pymysql.connect(**where) as connection, connection.cursor() as cursor:
+        cursor.execute(rows)
+        return list(cursor.fetchall())
 
 
 KILLS: dict[str, Callable[[ReplayWorld], Awaitable[Counter[Key]]]] = {
@@ -209,7 +227,7 @@ class Played:
 
     def wrong_alerts(self) -> list[str]:
         """What rang too often, too seldom, or should not have rung, until now."""
-        showings = _without_doubtful(self._world.phones[0].showings, self.in_doubt)
+        showings = without_doubtful(self._world.phones[0].showings, self.in_doubt)
         return wrong_rings(self._rings, self._sessions, showings)
 
     async def stop(self) -> None:
@@ -221,33 +239,21 @@ class Played:
         self.waiting = set()
 
     def _strange(self) -> list[str]:
-        """Alerts of sessions that are not played, what is still to be told, and what the parts themselves call an error."""
+        """Alerts of sessions that are not played, and what the parts themselves complain of."""
         entries, own = self._world.journal.entries(), set(self._sessions.values())
-        tries = [
-            entry for entry in entries if entry.where == "bridge" and entry.what in ("retry", "delivered")
-        ]
-        newest = {entry.detail["sessionID"]: entry for entry in tries}
         shown = [entry.detail for entry in entries if entry.where == "phone" and entry.what in SHOWN]
-        errors = [entry for entry in entries if entry.detail.get("level") in ERRORS]
-        return [
-            *(
-                f"{one['eventType']} of {one['sessionID']} rang"
-                for one in shown
-                if one["sessionID"] not in own
-            ),
-            *(f"{one.detail['eventType']} waits" for one in newest.values() if one.what == "retry"),
-            *(f"the {entry.where} says: {entry.what} {entry.detail}" for entry in errors),
-        ]
+        strange = [one for one in shown if one["sessionID"] not in own]
+        return [f"{one['eventType']} of {one['sessionID']} rang" for one in strange] + complaints(entries)
 
     def _wrong_cards(self, session_id: str, cards: Sequence[Json]) -> list[str]:
         """A session that waits has a card that says so, all others are over; no turn has two."""
-        runs = [_last(card) for card in cards if card["ended"] is None]
+        runs = [last_status(card) for card in cards if card["ended"] is None]
         waits = ["permission" if session_id in self._asking else "working"]
         wanted = waits if session_id in self.waiting else []
         wrong = [] if runs == wanted else [f"running cards say {runs}, not {wanted}"]
         if len(cards) > (turns := len(self._turns[session_id].runs)):
             wrong.append(f"{len(cards)} cards for {turns} turns")
-        if cards and _last(cards[-1]) == "error" and not self._rang("error", session_id):
+        if cards and last_status(cards[-1]) == "error" and not self._rang("error", session_id):
             wrong.append("the card says error, but nothing rang")
         return wrong + self._wrong_end(session_id, cards)
 
@@ -260,11 +266,26 @@ class Played:
         if self.round.unanswered or self.round.part == "opencode" or not cards:
             return []
         status = self._turns[session_id].runs[-1][-1].status
-        return [] if _last(cards[-1]) == status else [f"the card says {_last(cards[-1])}, not {status}"]
+        return (
+            []
+            if last_status(cards[-1]) == status
+            else [f"the card says {last_status(cards[-1])}, not {status}"]
+        )
 
 
-def _without_doubtful(showings: Iterable[Json], in_doubt: Counter[Key]) -> Iterator[Json]:
-    """Each alert that is in doubt may take its own place once."""
+def complaints(entries: Sequence[Entry]) -> list[str]:
+    """What the bridge could not send until now, and what the parts themselves call an error."""
+    tries = [entry for entry in entries if entry.where == "bridge" and entry.what in ("retry", "delivered")]
+    newest = {entry.detail["sessionID"]: entry for entry in tries}
+    errors = [entry for entry in entries if entry.detail.get("level") in ERRORS]
+    return [
+        *(f"{one.detail['eventType']} waits" for one in newest.values() if one.what == "retry"),
+        *(f"the {entry.where} says: {entry.what} {entry.detail}" for entry in errors),
+    ]
+
+
+def without_doubtful(showings: Iterable[Json], in_doubt: Counter[Key]) -> Iterator[Json]:
+    """The alerts as a person sees them. Each alert that is in doubt may take its own place once."""
     left = Counter(in_doubt)
     for one in showings:
         key = (one["eventType"], one["sessionID"])
@@ -274,7 +295,8 @@ def _without_doubtful(showings: Iterable[Json], in_doubt: Counter[Key]) -> Itera
             yield one
 
 
-def _last(card: Json) -> str:
+def last_status(card: Json) -> str:
+    """What a card shows, or showed last."""
     return str(card["states"][-1]["status"])
 
 
