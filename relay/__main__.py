@@ -82,11 +82,12 @@ async def _pair(arguments: argparse.Namespace, _: asyncio.Event) -> None:
 
 
 async def _doctor(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
-    from relay.doctor.command import doctor
+    from relay.doctor.command import contract_drift, doctor
     from relay.doctor.finding import Case
 
     case = Case(pairing_options(arguments), os.environ, push=arguments.push)
-    return await doctor(case, stop=stop, out=sys.stdout, as_json=arguments.json)
+    run = contract_drift if arguments.contract else doctor
+    return await run(case, stop=stop, out=sys.stdout, as_json=arguments.json)
 
 
 async def _until_signal(run: Run, arguments: argparse.Namespace) -> int | None:
@@ -120,6 +121,11 @@ def _parser(environment: Environment) -> argparse.ArgumentParser:
     add_pairing_arguments(command, environment)
     command.add_argument("--no-push", dest="push", action="store_false", help="do not ring on the phones")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
+    command.add_argument(
+        "--contract",
+        action="store_true",
+        help="compare a running OpenCode 2 with what the bridge knows of its routes, fields and events, and nothing else",
+    )
     command.set_defaults(run=_doctor, log_level=logging.ERROR)
     return parser
 

@@ -13,7 +13,7 @@ PURE: dict[str, str] = {
     "relay/*.py": "__main__ clock http_errors http_routes output",
     "relay/apns/*.py": "aioapns_gateway",
     "relay/apns/http2/*.py": "connection connector pool",
-    "relay/bridge/*.py": "errors lookout run",
+    "relay/bridge/*.py": "errors lookout pair run",
     "relay/bridge/http/*.py": "app",
     "relay/bridge/notify/*.py": "notifier relay_client",
     "relay/bridge/sources/*.py": "discovery folded_source event_stream http serve",

@@ -1,13 +1,15 @@
 """The doctor at work: each finding is printed as soon as it is known, or all of them at the end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TextIO
 
 import aiohttp
 
+from relay.bridge.client import open_client
 from relay.doctor.apns import check_apns
 from relay.doctor.connections import check_opencode, check_relay, check_secret
+from relay.doctor.contract import Comparison, compared
 from relay.doctor.finding import Case, Finding, finding_line, holds, report
 from relay.doctor.push import check_push
 from relay.output import takes
@@ -16,21 +18,54 @@ from relay.output import takes
 async def doctor(case: Case, *, stop: asyncio.Event, out: TextIO, as_json: bool = False) -> int:
     """The exit status: 0 if nothing fails, 1 if something does, or if `stop` was set before the last step."""
     findings: list[Finding] = []
-    examining = asyncio.create_task(_examine(case, findings, None if as_json else out), name="doctor")
+    if not await _until(stop, _examine(case, findings, None if as_json else out)):
+        return 1
+    if as_json:
+        _print_json(out, lambda in_ascii: report(findings, in_ascii=in_ascii))
+    return 0 if holds(findings) else 1
+
+
+async def contract_drift(case: Case, *, stop: asyncio.Event, out: TextIO, as_json: bool = False) -> int:
+    """The exit status: 0 if the server has all that the bridge reads, 1 if something of it is missing or changed.
+
+    Raises BridgeError if there is no server to compare.
+    """
+    found: list[Comparison] = []
+
+    async def compare() -> None:
+        async with open_client() as http:
+            found.append(await compared(http, case))
+
+    if not await _until(stop, compare()):
+        return 1
+    (comparison,) = found
+    if as_json:
+        _print_json(out, comparison.as_json)
+    else:
+        print("\n".join(comparison.lines()), file=out)
+    return 0 if comparison.ok else 1
+
+
+async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+    """Whether the work came to its end before `stop` was set."""
+    working = asyncio.create_task(work, name="doctor")
     stopping = asyncio.create_task(stop.wait(), name="doctor-stop")
     try:
-        await asyncio.wait({examining, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not examining.done():
-            return 1
-        examining.result()
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            return False
+        working.result()
+        return True
     finally:
-        examining.cancel()
+        working.cancel()
         stopping.cancel()
-        await asyncio.gather(examining, stopping, return_exceptions=True)
-    if as_json:
-        text = report(findings)
-        print(text if takes(out, text) else report(findings, in_ascii=True), file=out)
-    return 0 if holds(findings) else 1
+        await asyncio.gather(working, stopping, return_exceptions=True)
+
+
+def _print_json(out: TextIO, text: Callable[[bool], str]) -> None:
+    """In ASCII where the terminal has no other letters."""
+    plain = text(False)
+    print(plain if takes(out, plain) else text(True), file=out)
 
 
 async def _examine(case: Case, findings: list[Finding], out: TextIO | None) -> None:
