@@ -12,7 +12,7 @@ from relay.bridge.errors import NotFound, NotOpenCode, OptionError
 from relay.bridge.sources.discovery import Discovery, Place
 from relay.bridge.sources.generations import OPENCODE_2
 from relay.bridge.sources.http import Server
-from relay.bridge.sources.opencode2.drift import Difference, differences
+from relay.bridge.sources.opencode2.drift import Difference, differences, undescribed
 from relay.doctor.finding import Case
 
 
@@ -22,6 +22,8 @@ class Comparison:
 
     place: Place
     differences: tuple[Difference, ...]
+    undescribed: tuple[str, ...] = ()
+    """The routes and events whose fields the document does not say."""
 
     @property
     def ok(self) -> bool:
@@ -33,6 +35,8 @@ class Comparison:
         yield f"{self.place}, compared with what the bridge knows of OpenCode 2:"
         for one in self.differences:
             yield f"{one.kind:<8} {one.where}: {one.said}"
+        if self.undescribed:
+            yield f"The document does not say the fields of {', '.join(self.undescribed)}: they were not compared."
         counts = Counter(one.kind for one in self.differences)
         if self.ok:
             new = f"; {counts['new']} new, which it skips" if counts["new"] else ""
@@ -44,12 +48,13 @@ class Comparison:
             )
 
     def as_json(self, in_ascii: bool = False) -> str:
-        """`{ok, url, version, differences: [{kind, where, said}]}`."""
+        """`{ok, url, version, differences: [{kind, where, said}], undescribed}`."""
         said = {
             "ok": self.ok,
             "url": self.place.address.url,
             "version": self.place.version,
             "differences": [asdict(one) for one in self.differences],
+            "undescribed": self.undescribed,
         }
         return json.dumps(said, indent=2, ensure_ascii=in_ascii)
 
@@ -65,4 +70,4 @@ async def compared(http: aiohttp.ClientSession, case: Case) -> Comparison:
         raise NotOpenCode(f"{place} shows no API document: {error}") from None
     if not document.get("paths"):
         raise NotOpenCode(f"{place} has an API document without any route")
-    return Comparison(place, tuple(differences(document)))
+    return Comparison(place, tuple(differences(document)), tuple(undescribed(document)))

@@ -103,6 +103,9 @@ def _operation(method: str, rule: str) -> Json:
 def _event(kind: str) -> Json:
     properties = {
         "id": {"type": "string"},
+        "created": {"type": "number"},
+        "metadata": {"type": "object"},
+        "location": {"type": "object"},
         "type": {"type": "string", "enum": [kind]},
         "data": {"type": "object"},
     }

@@ -25,7 +25,7 @@ from relay.bridge.sources.opencode2.contract import (
 
 Kind = Literal["missing", "changed", "new"]
 DEPTH = 12
-"""Schemas within schemas that are followed; one that refers to itself has no end."""
+"""Schemas within schemas that are followed."""
 METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 
 
@@ -71,23 +71,30 @@ class Document:
         wholes = [whole for schema in schemas for whole in self.variants(schema)]
         return {str(name) for one in wholes for name in (_at(one, "properties") or {})}
 
+    def describes(self, schemas: Sequence[Any]) -> bool:
+        """Whether they say what is in an object or array; one that may hold anything says nothing."""
+        wholes = [whole for schema in schemas for whole in self.variants(schema)]
+        return any(one.get("properties") or "items" in one for one in wholes)
+
     def kinds(self, schemas: Sequence[Any]) -> set[str]:
         """What JSON they may be; empty if they do not say."""
         wholes = [whole for schema in schemas for whole in self.variants(schema)]
         types = [one.get("type") for one in wholes]
         return {str(one) for kind in types for one in (kind if isinstance(kind, list) else [kind]) if one}
 
-    def variants(self, schema: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
+    def variants(
+        self, schema: Any, depth: int = 0, seen: frozenset[str] = frozenset()
+    ) -> Iterator[Mapping[str, Any]]:
         """The schemas that it refers to or consists of, without references."""
         if not isinstance(schema, dict) or depth > DEPTH:
             return
         reference = schema.get("$ref")
-        if isinstance(reference, str):
-            yield from self.variants(self._referred(reference), depth + 1)
+        if isinstance(reference, str) and reference not in seen:
+            yield from self.variants(self._referred(reference), depth + 1, seen | {reference})
         for word in ("anyOf", "oneOf", "allOf"):
             parts = schema.get(word)
             for part in parts if isinstance(parts, list) else ():
-                yield from self.variants(part, depth + 1)
+                yield from self.variants(part, depth + 1, seen)
         if not {"$ref", "anyOf", "oneOf"} & schema.keys():
             yield schema
 
@@ -126,6 +133,14 @@ def differences(value: Any) -> list[Difference]:
     found = [*_route_differences(document), *_event_differences(document), *_new_names(document)]
     rank: dict[Kind, int] = {"missing": 0, "changed": 1, "new": 2}
     return sorted(dict.fromkeys(found), key=lambda one: rank[one.kind])
+
+
+def undescribed(value: Any) -> list[str]:
+    """The routes and events of which the document says nothing but that there are."""
+    document = Document(value)
+    routes = {str(one): document.reply(one.method, one.path) for one in ROUTES if one.reads}
+    events = {name: document.events.get(name) for name, one in EVENTS.items() if one.reads}
+    return [where for where, found in (routes | events).items() if found is not None and not document.describes(found)]  # fmt: skip
 
 
 def _route_differences(document: Document) -> Iterator[Difference]:
@@ -189,8 +204,10 @@ def _field_differences(
 
 
 def _down(document: Document, schemas: list[Any], path: str) -> list[Any] | None:
-    """The schemas at a path such as `data[].time.idle`; None if a name in it is not there."""
+    """The schemas at a path such as `data[].time.idle`; None if a name in it is not there. [] if nothing is said there."""
     for name in re.findall(r"\[\]|[^.\[\]]+", path):
+        if not document.describes(schemas):
+            return []
         schemas = document.under(schemas, name)
         if not schemas:
             return None
