@@ -86,14 +86,14 @@ export function chainView(page) {
     const intake = of("relay", "event")[0];
     const sent = of("relay", "delivery");
     if (intake || sent.length) found.push(["relay", (intake ?? sent[0]).at, sent.length ? sent.map((one) => `${one.detail.pushType ?? "push"} ${one.detail.status}`).join(", ") : intake.detail.deliveries === "0" ? "keeps it for the card" : "sends"]);
-    for (const one of of("apns", "push")) found.push(["apns", one.at, `${one.detail.push_type} ${one.detail.status ?? "no answer"}${one.detail.reason ? ` ${one.detail.reason}` : ""}`, one.detail.status !== 200]);
+    for (const one of of("apns", "push")) found.push(["apns", one.at, `${one.detail.push_type ?? "alert"} ${one.detail.status ?? "no answer"}${one.detail.reason ? ` ${one.detail.reason}` : ""}`, one.detail.status !== 200]);
     for (const one of of("phone")) if (SAID[one.what]) found.push(["phone", one.at, SAID[one.what](one.detail), one.what === "dropped"]);
     return found;
   }
 
   function paint() {
     const selected = store.pushes.get(store.selected)?.apns_id?.toLowerCase();
-    const all = [...threads.values()].sort((one, other) => other.at - one.at);
+    const all = [...threads.values()].reverse().sort((one, other) => other.at - one.at);
     for (const view of views) {
       const focused = view.list.contains(document.activeElement) ? document.activeElement.dataset.thread : null;
       view.element.classList.toggle("following", all.some((thread) => thread.apns.has(selected)));

@@ -1,6 +1,6 @@
 // The clock, which may be turned, and who is connected to APNs.
 
-import { api, attempt, button, calm, field, fill, h, span, time } from "./dom.js";
+import { api, attempt, button, calm, field, fill, h, serial, span, time } from "./dom.js";
 
 const LEAPS = [[60, "1 minute"], [900, "15 minutes"], [3600, "1 hour"], [8 * 3600, "8 hours"]];
 
@@ -40,7 +40,7 @@ export function connectionsView(page) {
       : ["The clock is the machine's. Start ", h("code", {}, "simulator apns --clock virtual"), " to turn it."]));
   }
 
-  async function paint() {
+  const paint = serial(async () => {
     const { connections } = await api("GET", "/connections");
     fill(table, connections.length ? h("table", {},
       h("thead", {}, h("tr", {}, ["", "from", "host", "key", "pushes", "streams", "open for", ""].map((name, at) => (name ? h("th", { scope: "col" }, name) : h("td", {}, at ? h("span", { class: "off-screen" }, "what to do") : h("span", { class: "off-screen" }, "number")))))),
@@ -48,7 +48,7 @@ export function connectionsView(page) {
         h("td", {}, one.key_id ?? (one.certificate ? "certificate" : "–")), h("td", {}, one.requests), h("td", {}, one.stream_limit), h("td", {}, span(store.now() - one.opened_at)),
         h("td", {}, button("GOAWAY", () => attempt(() => disturb({ do: "goaway", number: one.number })), { class: "small", "aria-label": `GOAWAY to connection ${one.number}` }))))))
       : h("p", { class: "hint" }, "No provider is connected."));
-  }
+  });
 
   const refresh = calm(() => attempt(paint), 80);
   return { element, open: () => { paintClock(); refresh(); }, refresh };

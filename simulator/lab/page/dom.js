@@ -112,6 +112,21 @@ export function calm(act, milliseconds) {
   };
 }
 
+/** Runs one at a time: who calls meanwhile waits for one more run, so that an older reply never comes after a newer one. */
+export function serial(act) {
+  let running = null, again = false;
+  return function run() {
+    again = true;
+    running ??= (async () => {
+      while (again) {
+        again = false;
+        await act();
+      }
+    })().finally(() => { running = null; });
+    return running;
+  };
+}
+
 /** JSON as coloured text. */
 export function json(value) {
   const text = JSON.stringify(value, null, 2) ?? "";

@@ -1,6 +1,6 @@
 // Faults: the common ones as switches, with a share and a seed; and the rules themselves as JSON.
 
-import { api, attempt, button, field, fill, h, json, select } from "./dom.js";
+import { api, attempt, button, field, fill, h, json, select, serial } from "./dom.js";
 
 const COMMON = [
   ["busy", "429 TooManyRequests", "too many pushes to one token", { answer: { reason: "TooManyRequests" } }],
@@ -86,14 +86,14 @@ export function faultsView(page) {
     await refresh();
   }
 
-  async function refresh() {
+  const refresh = serial(async () => {
     active = (await api("GET", "/faults")).faults;
     for (const [name, toggle] of toggles) toggle.setAttribute("aria-checked", String(active.some((one) => one.id === PREFIX + name)));
     fill(rules, active.length ? active.map(({ struck, ...one }) => h("div", { class: "rule-row" },
       h("pre", { class: "code", tabindex: "0", "aria-label": `Rule ${one.id}` }, json(one)),
       h("p", {}, `struck ${struck} ${struck === 1 ? "time" : "times"}`, button("Remove", () => attempt(async () => { await api("DELETE", `/faults/${encodeURIComponent(one.id)}`); await refresh(); }), { class: "small", "aria-label": `Remove ${one.id}` }))))
       : h("p", { class: "hint" }, "None: nothing goes wrong on purpose."));
-  }
+  });
 
   return { element, open: () => { attempt(refresh); }, refresh };
 }

@@ -1,6 +1,6 @@
 // The page of the APNs sandbox: one store of what the control API says, one stream of what happens, and the views on both.
 
-import { api, attempt, calm, day, fill, h, time, toast } from "./dom.js";
+import { api, attempt, calm, day, fill, h, serial, time, toast } from "./dom.js";
 import { chainView } from "./chain.js";
 import { composeView } from "./compose.js";
 import { faultsView } from "./faults.js";
@@ -11,7 +11,7 @@ import { connectionsView } from "./connections.js";
 
 /** What is known. `ahead` is how far the sandbox's clock is from the browser's, in seconds. */
 const store = {
-  about: null, clock: { kind: "real", now: 0 }, ahead: 0, devices: [], device: null, pushes: new Map(), revision: 0, clearedAt: 0,
+  about: null, clock: { kind: "real", now: 0 }, ahead: 0, devices: [], device: null, pushes: new Map(), revision: 0, clearedAt: -1,
   selected: null, chained: false, screen: null,
   now: () => (store.clock.kind === "real" ? Date.now() / 1000 + store.ahead : store.clock.now),
 };
@@ -42,36 +42,33 @@ const page = {
   },
 };
 
-async function refreshPushes() {
-  const reply = await api("GET", `/pushes?since=${store.revision}`);
-  if (reply.revision < store.revision || reply.cleared_at > store.clearedAt) {
+const refreshPushes = serial(async () => {
+  let reply = await api("GET", `/pushes?since=${store.revision}`);
+  if (reply.revision < store.revision || reply.cleared_at !== store.clearedAt) {
     store.pushes.clear();
     store.clearedAt = reply.cleared_at;
-    if (store.revision) {
-      store.revision = 0;
-      return refreshPushes();
-    }
+    reply = await api("GET", "/pushes");
   }
   for (const push of reply.pushes) store.pushes.set(push.number, push);
   for (const number of store.pushes.keys()) if (number < reply.first) store.pushes.delete(number);
   store.revision = reply.revision;
   views.pushes.paint();
   views.chain.paint();
-}
+});
 
-async function refreshScreen() {
+const refreshScreen = serial(async () => {
   if (!store.device) return;
   const offset = -new Date(store.now() * 1000).getTimezoneOffset() * 60;
   store.screen = await api("GET", `/devices/${encodeURIComponent(store.device)}/screen?utc_offset=${offset}`);
   views.phone.paint();
   views.compose.budgets();
-}
+});
 
-async function refreshDevices() {
+const refreshDevices = serial(async () => {
   store.devices = (await api("GET", "/devices")).devices;
   if (!store.devices.some((one) => one.name === store.device)) store.device = store.devices[0]?.name ?? null;
   views.phone.paint();
-}
+});
 
 async function refreshClock() {
   store.clock = (await api("GET", "/clock")).clock;
@@ -159,8 +156,7 @@ function paintLive(on) {
 
 /** Everything anew: at the beginning, and after the stream was interrupted. */
 async function load() {
-  store.revision = 0;
-  store.pushes.clear();
+  store.clearedAt = -1; // so that the list begins anew: the sandbox may be another one
   await refreshClock();
   await refreshDevices();
   const first = store.screen === null;

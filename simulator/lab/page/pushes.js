@@ -146,7 +146,7 @@ export function pushesView(page) {
   function heading(push) {
     return h("header", {},
       h("h2", {}, h("span", { class: "type", data: { type: push.kind } }, push.kind), " ",
-        h("span", { class: "became", data: { tone: tone(push) } }, became(push)), push.outcome.title ? ` ${push.outcome.title}` : ""),
+        h("span", { class: "became", data: { tone: tone(push) } }, became(push)), push.outcome.title ? `: ${push.outcome.title}` : ""),
       h("div", { class: "actions" },
         button("Copy as curl", () => attempt(async () => copy(await curl(push, store), "curl command"))),
         button("Send again", () => attempt(() => again(push))),

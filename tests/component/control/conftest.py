@@ -2,7 +2,7 @@
 
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
@@ -12,13 +12,16 @@ from uuid import uuid4
 
 import aiohttp
 import pytest
+import pytest_asyncio
 import trustme
 from aioapns import APNs, NotificationRequest, PushType
 from aioapns.common import NotificationResult
 from aioapns.connection import APNsTLSClientProtocol
+from playwright.async_api import Browser, Locator, Page
 
+from browser import browser, opened
 from simulator.apns.sandbox import Sandbox
-from simulator.clock import Clock, RealClock, VirtualClock
+from simulator.clock import Clock, RealClock, TurnableClock, VirtualClock
 from simulator.journal import Journal
 from simulator.lab.control.app import ControlServer, create_app
 from simulator.lab.device import DeviceSpec
@@ -163,3 +166,57 @@ async def real_stage(tmp_path: Path) -> AsyncIterator[Stage]:
         stage = Stage(RealClock(), tmp_path, stack, heartbeat=10.0)
         await stage.start()
         yield stage
+
+
+# --- the page -------------------------------------------------------------------------------------------------------
+
+OpenPage = Callable[..., Awaitable[Page]]
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    async with browser() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page_stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    """On virtual time, so that nothing on the page changes by itself; for tests that share their module's loop."""
+    async with AsyncExitStack() as stack:
+        stage = Stage(TurnableClock(), tmp_path, stack, heartbeat=5.0)
+        await stage.start()
+        yield stage
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def open_page(page_stage: Stage, chromium: Browser) -> AsyncIterator[OpenPage]:
+    """Opens the page in a context of its own; fails afterwards if it wrote an error or asked any host but its own."""
+    async with AsyncExitStack() as stack:
+
+        async def open_one(path: str = "/", **options: Any) -> Page:
+            base = page_stage.control.page_url.removesuffix("/")
+            return await stack.enter_async_context(opened(chromium, base, path, **options))
+
+        yield open_one
+
+
+def card_start(alert: bool = True) -> Json:
+    """The aps of a push that starts a card, with or without the alert that it must have."""
+    aps: Json = {
+        "timestamp": int(time()),
+        "event": "start",
+        "attributes-type": "SessionActivityAttributes",
+        "attributes": {"sessionId": "ses_1"},
+        "content-state": {
+            "status": "working",
+            "sessionTitle": "Fix the login bug",
+            "lastMessage": "Running the tests",
+        },
+        "input-push-token": 1,
+    }
+    return aps | ({"alert": {"title": "Fix the login bug", "body": "Started"}} if alert else {})
+
+
+def row(page: Page, text: str) -> Locator:
+    """The line of a push in the list."""
+    return page.locator(".list .row", has_text=text)
