@@ -73,9 +73,7 @@ async def keep(page: Page, name: str) -> None:
         colours = len(image.convert("RGB").quantize(256).getcolors() or ())
         assert (width >= 1900, height >= 1200, colours > 100) == (True, True, True)
         if STORED:
-            image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-                Path(STORED) / name, optimize=True
-            )
+            image.convert("RGB").save(Path(STORED) / name, quality=90, method=6)
 
 
 async def test_the_picture_of_a_push_that_was_dropped(picture_stage: Stage, chromium: Browser) -> None:
@@ -107,7 +105,7 @@ async def test_the_picture_of_a_push_that_was_dropped(picture_stage: Stage, chro
     ) as page:
         await row(page, "dropped: no alert").click()
         await expect(page.locator(".detail .rule")).to_be_visible()
-        await keep(page, "page.png")
+        await keep(page, "page.webp")
 
 
 async def test_the_picture_of_the_way_from_opencode_to_the_screen(
@@ -127,7 +125,7 @@ async def test_the_picture_of_the_way_from_opencode_to_the_screen(
         )
 
     state = {"status": "working", "sessionTitle": "Fix the login bug", "lastMessage": "Reading src/auth.py"}
-    reported("3a5d1827", "start", "session.created", "ses_login")
+    reported("3a5d1827", "start", None, "ses_login")
     sent("3a5d1827", await card(stage, **{"content-state": state}), "liveactivity")
     reported("b1bc3d00", "complete", "session.idle", "ses_docs")
     sent(
@@ -165,4 +163,4 @@ async def test_the_picture_of_the_way_from_opencode_to_the_screen(
     async with opened(chromium, base, **options) as page:
         await page.locator("#chain .thread button").first.click()
         await expect(page.locator(".detail")).to_be_visible()
-        await keep(page, "page-chain.png")
+        await keep(page, "page-chain.webp")
