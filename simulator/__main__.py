@@ -315,7 +315,28 @@ def _json_object(text: str) -> dict[str, Any]:
 
 
 def _add_opencode(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--port", type=_port, default=4096, metavar="N", help="default 4096")
+    command.add_argument(
+        "--generation", choices=("1", "2", "both"), default="1",
+        help="of the server: default 1; 2 is what is installed since September 2026; both are two servers",
+    )  # fmt: skip
+    command.add_argument(
+        "--flavour", choices=("beta", "2.0", "2.1"),
+        help="which version of generation 2: its names, what it lacks; default 2.1",
+    )  # fmt: skip
+    mode = command.add_mutually_exclusive_group()
+    mode.add_argument(
+        "--managed", action="store_true", help="generation 2 as its background service, on port 49374"
+    )
+    mode.add_argument(
+        "--foreground", action="store_false", dest="managed", help="as `opencode serve`; the default"
+    )
+    command.add_argument(
+        "--service-file", nargs="?", const="", metavar="FILE",
+        help="a managed server registers in FILE, or in $XDG_STATE_HOME/opencode/service.json, where clients find it",
+    )  # fmt: skip
+    command.add_argument(
+        "--port", type=_port, metavar="N", help="default 4096; generation 2 beside 1 has the next one"
+    )
     command.add_argument(
         "--sessions", type=int, default=0, metavar="N", help="that work on their own; default none"
     )
@@ -328,8 +349,14 @@ def _add_opencode(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--pause", type=float, default=5.0, metavar="SECONDS", help="between turns; default 5"
     )
-    command.add_argument("--password", metavar="P", help="asked for by HTTP Basic; default none")
-    command.add_argument("--username", default="opencode", metavar="U", help="default opencode")
+    command.add_argument(
+        "--password",
+        metavar="P",
+        help="asked for by HTTP Basic; default none; of generation 2 OPENCODE_PASSWORD, else a random one, printed",
+    )
+    command.add_argument(
+        "--username", default="opencode", metavar="U", help="of generation 1; default opencode"
+    )
     command.add_argument("--directory", default="/code/demo", metavar="DIR", help="of the sessions")
     command.set_defaults(run=_opencode)
 

@@ -70,6 +70,15 @@ class Api:
             self._process.act(GLOBAL_DIRECTORY, Effect((started,)))
             self._agent.play(directory, _burst())
 
+    def begin(self, directory: str, title: str) -> str:
+        """A new session; its identifier."""
+        return str(self.create(directory, {"title": title})["id"])
+
+    def turn(self, session_id: str, text: str) -> "asyncio.Future[Ending] | None":
+        """Prompt a session; how the turn ends, or None if nobody answers."""
+        said = {"parts": [{"type": "text", "text": text}]}
+        return self.prompt(self._state.sessions[session_id], said)
+
     def create(self, directory: str, body: Json) -> Json:
         """A new session."""
         self.visit(directory)

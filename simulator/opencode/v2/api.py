@@ -1,8 +1,9 @@
 """What the server's API does, without HTTP. What turns make of it is the agent's; without one only recordings play."""
 
+import asyncio
 from typing import Any, Protocol
 
-from simulator.opencode.scheduler import Reply
+from simulator.opencode.scheduler import Ending, Reply
 from simulator.opencode.script import Json, PermissionReply
 from simulator.opencode.v2 import shapes
 from simulator.opencode.v2.forms import check_answer
@@ -29,6 +30,10 @@ class Agent(Protocol):
 
     def wake(self, session_id: str) -> None:
         """Something is in the session's inbox: an execution begins, or the one that goes on takes it when it can."""
+        ...
+
+    def ended(self, session_id: str) -> "asyncio.Future[Ending]":
+        """How the session's execution ends; cancelled if the server is killed before."""
         ...
 
     def replied(self, reply: Reply) -> None:
@@ -67,6 +72,15 @@ class Api:
         self.agent = agent
         if agent is not None:
             agent.api = self
+
+    def begin(self, directory: str, title: str) -> str:
+        """A new session; its identifier."""
+        return str(self.create({"location": {"directory": directory}, "title": title})["id"])
+
+    def turn(self, session_id: str, text: str) -> "asyncio.Future[Ending] | None":
+        """Prompt a session; how the execution ends, or None if nobody answers."""
+        self.prompt(session_id, {"text": text})
+        return None if self.agent is None else self.agent.ended(session_id)
 
     def create(self, body: Json) -> Json:
         """A new session, or the one that has this id already."""

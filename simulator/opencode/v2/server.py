@@ -31,7 +31,7 @@ class OpenCode2Server:
 
     The database (sessions, transcripts, inboxes, saved rules) lives as long as this object; running turns and pending
     requests die with `cut` and `close`. `directory` is the working directory it claims. With `service_file` it registers
-    there while it listens. With a `model` it is a scripted server, whose prompts are answered; without, it plays recordings.
+    there while it listens. `pid` is the first process number that it claims. With a `model` it is a scripted server, whose prompts are answered; without, it plays recordings.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class OpenCode2Server:
         source: random.Random | None = None,
         model: Model | None = None,
         queue: int | None = QUEUE,
+        pid: int = _FIRST_PID,
     ) -> None:
         self._journal = journal
         source = source or random.Random(0)
@@ -58,7 +59,7 @@ class OpenCode2Server:
         self.agent = None if model is None else Agent(self.process, model, source)
         self.api = Api(self.process, self.agent)
         self.access = Access(clock, password, source)
-        self.service = Service(self.process.flavour, version or self.process.flavour.version, _FIRST_PID)
+        self.service = Service(self.process.flavour, version or self.process.flavour.version, pid - 1)
         self._file = None if service_file is None else ServiceFile(service_file)
         self._serving: asyncio.Task[None] | None = None
         self._listener: Listener | None = None

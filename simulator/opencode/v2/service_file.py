@@ -29,6 +29,18 @@ class ServiceFile:
             self.path.unlink()
 
 
+def registered(path: Path) -> int | None:
+    """The process that a registration names, if that process lives; a killed server leaves its registration behind."""
+    try:
+        pid = int(json.loads(path.read_text("utf-8"))["pid"])
+        os.kill(pid, 0)
+    except PermissionError:
+        return pid  # somebody else's, but alive
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return pid
+
+
 def state_home(environment: Mapping[str, str]) -> Path:
     """Where the service of a user registers, on every platform."""
     return _home(environment, "XDG_STATE_HOME", ".local/state")
