@@ -16,7 +16,6 @@ from typing import Any
 from simulator.opencode.prompt_language import parse
 from simulator.opencode.script import Reaction, Script
 from simulator.opencode.v1.server import OpenCodeServer
-from simulator.opencode.v2.agent import Agent
 from simulator.opencode.v2.server import OpenCode2Server
 from simulator.replay.report import activities
 from waiting import PATIENCE, eventually
@@ -65,9 +64,7 @@ def _prompt(*operations: Json, delivery: str = "steer") -> Act:
 
 
 def _shell(world: "KillWorld", session_id: str) -> None:
-    agent = world.second.agent
-    assert isinstance(agent, Agent)
-    agent.run_empty(session_id)
+    world.second.api.shell(session_id, "ls")
 
 
 def _delete(world: "KillWorld", session_id: str) -> None:
@@ -178,6 +175,11 @@ async def _reload(world: "KillWorld") -> None:
     world.second.api.reload()
 
 
+async def _expire(world: "KillWorld") -> None:
+    """Nothing has happened in the folder for an hour."""
+    world.second.api.expire(DIRECTORY)
+
+
 async def _bridge(world: "KillWorld") -> None:
     await KILLS["bridge"](world)
 
@@ -199,6 +201,7 @@ PARTS: Mapping[str, Callable[["KillWorld"], Awaitable[None]]] = {
     "the service is updated": _restart(managed=True, killed=False, version="2.3.2"),
     "the first generation takes its place": _other_generation,
     "the locations are loaded anew": _reload,
+    "the location expires": _expire,
     "numbers are left out": _skip,
     "events are repeated": _repeat,
 }

@@ -1,6 +1,7 @@
 """A ReplayWorld whose OpenCode is of generation 2 and is driven by a test, event by event."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from simulator.opencode.v2.server import OpenCode2Server
@@ -19,8 +20,15 @@ class SecondWorld(ReplayWorld):
         """The server always wants its password."""
         return {"OPENCODE_PASSWORD": PASSWORD}
 
+    @property
+    def service_file(self) -> Path | None:
+        """Where the server registers itself, if it does."""
+        return None
+
     async def _start_opencode(self) -> None:
-        self.second = OpenCode2Server(self.clock, self.journal, password=PASSWORD, directory=DIRECTORY)
+        self.second = OpenCode2Server(
+            self.clock, self.journal, password=PASSWORD, directory=DIRECTORY, service_file=self.service_file
+        )
         self.opencode = self.second  # type: ignore[assignment]
         await self.second.start()
         self._stack.push_async_callback(self._close_opencode)

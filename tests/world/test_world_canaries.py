@@ -9,13 +9,14 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import aiohttp
 import pytest
 
 from simulator.opencode.v2.service import Service
-from simulator.replay.world import WorldOptions
+from simulator.process import Command
+from simulator.replay.world import LINK, WorldOptions
 from waiting import PATIENCE, eventually
 from world.second_world import PASSWORD, SecondWorld
 
@@ -37,7 +38,7 @@ CANARIES = {
     "what the server tells the model": "canary-synthetic-cAsSoWaRy",
     "the model's thoughts": "canary-thought-lYrEbIrD",
     "an event of a plugin": "canary-rpc-wAlLaBy",
-    "what the server says when it has failed": "canary-failed-bAnDiCoOt",
+    "a key in what the server says when it has failed": "sk-proj-Zt5Rk8Wq2Lm9Xv4Nb7Hc3Jd6Fg1Ps0Ya-TqEuIo",
     "the password": PASSWORD,
     "the password in an address": quote(PASSWORD),
     "the password in a header": b64encode(f"opencode:{PASSWORD}".encode()).decode(),
@@ -50,6 +51,10 @@ SEEN = {
 """What has to arrive, so that the search is known to look where words are."""
 
 
+UNKNOWN_TO_PAIR = ("--port=", "--permission-delay=", "--card-after=", "--bundle=", "--keep-answered")
+"""Options of `relay bridge` that `relay pair` has not."""
+
+
 @pytest.fixture
 def everything_is_logged(tmp_path: Path) -> Path:
     """A folder on PYTHONPATH that lets a process log all that any of its libraries has to say."""
@@ -58,25 +63,55 @@ def everything_is_logged(tmp_path: Path) -> Path:
 
 
 class CanaryWorld(SecondWorld):
-    """The bridge is given the password by its environment, or in OpenCode's address."""
+    """The bridge learns the password as `how` says: from its environment, in OpenCode's address, or from the service's file."""
 
-    def __init__(self, options: WorldOptions, path: Path, *, in_address: bool) -> None:
+    def __init__(self, options: WorldOptions, path: Path, how: str) -> None:
         super().__init__(options)
-        self._path, self._in_address = str(path), in_address
+        self._path, self._how = path, how
+
+    @property
+    def service_file(self) -> Path | None:
+        return self._path / "state" / "opencode" / "service.json" if self._how == "service file" else None
 
     @property
     def bridge_environment(self) -> dict[str, str]:
-        debug = {"PYTHONPATH": self._path, "PYTHONASYNCIODEBUG": "1"}
-        return debug if self._in_address else super().bridge_environment | debug
+        debug = {
+            "PYTHONPATH": str(self._path),
+            "PYTHONASYNCIODEBUG": "1",
+            "XDG_STATE_HOME": str(self._path / "state"),
+        }
+        return super().bridge_environment | debug if self._how == "environment" else debug
 
     def _bridge_arguments(self) -> list[str]:
-        credentials = f"opencode:{quote(PASSWORD)}@" if self._in_address else ""
-        given = f"--opencode-url={self.opencode.url.replace('://', f'://{credentials}')}"
-        return [given if one.startswith("--opencode-url=") else one for one in super()._bridge_arguments()]
+        rest = [one for one in super()._bridge_arguments() if not one.startswith("--opencode-url=")]
+        if self._how == "service file":
+            return rest
+        credentials = f"opencode:{quote(PASSWORD)}@" if self._how == "address" else ""
+        return [*rest, f"--opencode-url={self.opencode.url.replace('://', f'://{credentials}')}"]
 
     @property
     def relay_environment(self) -> dict[str, str]:
-        return super().relay_environment | {"PYTHONPATH": self._path}
+        return super().relay_environment | {"PYTHONPATH": str(self._path)}
+
+    async def connect_code(self) -> str:
+        """Somebody pairs a device: the code of the link that `relay pair` prints, which lets one device in."""
+        arguments = [one for one in self._bridge_arguments() if not one.startswith(UNKNOWN_TO_PAIR)]
+        arguments[0] = "pair"
+        pair = Command(
+            "pair",
+            [*arguments, "--connect"],
+            self.journal,
+            environment=self.bridge_environment,
+            folder=self.folder,
+        )
+        await pair.start()
+        try:
+            shown = await pair.printed(LINK, PATIENCE)
+        finally:
+            await pair.stop()
+        self.paired = "\n".join(pair.log)
+        pairing = json.loads(parse_qs(urlsplit(shown).query)["pair"][0])
+        return str(pairing["connect"]).rpartition("/")[2]
 
     def keep_all_lines(self) -> None:
         for part in (self.bridge, self.relay):
@@ -182,7 +217,10 @@ async def _turn_away(world: CanaryWorld, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(
         Service,
         "unready",
-        lambda _: {"code": "service_failed", "message": CANARIES["what the server says when it has failed"]},
+        lambda _: {
+            "code": "service_failed",
+            "message": f"no route for {CANARIES['a key in what the server says when it has failed']}",
+        },
     )
     world.second.access.password = password
     world.second.service.readiness = "failed"
@@ -208,6 +246,7 @@ def traces(world: CanaryWorld) -> Iterator[tuple[str, bytes]]:
     for part in (world.bridge, world.relay):
         yield f"{part.name}'s log", "\n".join(part.log).encode()
         yield f"{part.name}'s output", "\n".join(part.output).encode()
+    yield "pair's log", world.paired.encode()
     for path in world.folder.rglob("*"):
         if path.is_file():
             yield path.name, path.read_bytes()
@@ -219,14 +258,12 @@ def traces(world: CanaryWorld) -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.mark.replay
-@pytest.mark.parametrize(
-    "in_address", [False, True], ids=["password in the environment", "password in the address"]
-)
+@pytest.mark.parametrize("how", ["environment", "address", "service file"])
 async def test_what_is_nobody_elses_business_reaches_no_push_no_log_and_no_file(
-    everything_is_logged: Path, monkeypatch: pytest.MonkeyPatch, in_address: bool
+    everything_is_logged: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     options = WorldOptions(live_activities=True, phone_profile="lenient")
-    async with CanaryWorld(options, everything_is_logged, in_address=in_address) as world:
+    async with CanaryWorld(options, everything_is_logged, how) as world:
         world.keep_all_lines()
         mistakes(world)
         phone = world.phones[0]
@@ -235,7 +272,11 @@ async def test_what_is_nobody_elses_business_reaches_no_push_no_log_and_no_file(
         world.second.process.streams.deafen()
         _done(world)
         await eventually(lambda: any(one["eventType"] == "complete" for one in phone.showings))
-        secrets = {**CANARIES, **{f"cursor {number}": one for number, one in enumerate(await cursors(world))}}
+        code = await world.connect_code()
+        secrets = {"a connect code": code} | {
+            **CANARIES,
+            **{f"cursor {number}": one for number, one in enumerate(await cursors(world))},
+        }
         await world.bridge.stop()
         found = dict(traces(world))
     everything = b"\n".join(found.values())
