@@ -86,9 +86,7 @@ class Process:
 
         Those that a person's own request has made untrue are left out.
         """
-        true = [one for one in frames if not overtaken(self.state, self.stopped, one.event)]
-        for one in true:
-            self._happen(self._directory_of(one.event), one.event)
+        true = [one for one in frames if self._folded(one)]
         self.streams.send(true)
         return len(true)
 
@@ -159,6 +157,10 @@ class Process:
         for task in self._tasks:
             task.cancel()
 
+    def waits(self, session_id: str) -> bool:
+        """Whether somebody waits for the session to run no more."""
+        return session_id in self._idle
+
     def project_of(self, directory: str) -> str:
         """The id of the project a directory belongs to."""
         return "global" if directory in self.missing else DEFAULT_PROJECT
@@ -166,6 +168,12 @@ class Process:
     def now_ms(self) -> int:
         """UNIX milliseconds, the unit of every time in OpenCode's objects."""
         return round(self.clock.now() * 1000)
+
+    def _folded(self, one: Frame) -> bool:
+        if overtaken(self.state, self.stopped, one.event):
+            return False
+        self._happen(self._directory_of(one.event), one.event)
+        return True
 
     def _directory_of(self, event: Json) -> str:
         """Of a session's event its directory, though the envelope may not say so."""

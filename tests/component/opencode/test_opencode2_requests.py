@@ -187,6 +187,7 @@ async def test_the_end_of_a_turn_withdraws_what_its_tools_asked(ask2, session_id
 async def test_an_interrupt_cancels_forms(ask2, session_id, question, server2, listen2) -> None:
     server2.process.publish("session.execution.started", {"sessionID": session_id})
     form_id = question(session_id)
+    question("global")
     stream = await listen2(server2)
     await ask2("POST", f"/api/session/{session_id}/interrupt")
     await stream.count(3)
@@ -292,6 +293,16 @@ async def test_loading_all_locations_anew(ask2, session_id, ask, question, serve
     await stream.count(6)
     assert stream.types[1:] == ["permission.replied"] * 2 + ["form.cancelled"] * 2 + ["location.shutdown"]
     assert await ask2("GET", "/api/debug/location") == (200, [])
+
+
+async def test_evicting_one_location_leaves_the_others(ask2, session_id, question, ask, server2) -> None:
+    other = server2.api.create({"location": {"directory": OTHER}})["id"]
+    kept = [ask(other), question(other)]
+    ask(session_id)
+    question(session_id)
+    assert await ask2("DELETE", f"/api/debug/location?location[directory]={DEMO}") == (204, "")
+    state = server2.process.state
+    assert [*state.permissions, *(form.info["id"] for form in state.pending_forms())] == kept
 
 
 async def test_a_location_expires_after_an_hour_without_an_event(

@@ -10,7 +10,7 @@ import pytest
 from component.opencode.conftest import PASSWORD, credentials
 from simulator.opencode.v2.access import CODE_LIVES, TOKEN_LIVES
 from simulator.opencode.v2.server import OpenCode2Server
-from simulator.opencode.v2.service_file import ServiceFile, service_password, state_home
+from simulator.opencode.v2.service_file import ServiceFile, config_home, service_password, state_home
 
 UNAUTHORIZED = {"_tag": "UnauthorizedError", "message": "Authentication required"}
 CHALLENGE = 'Basic realm="Secure Area"'
@@ -269,6 +269,7 @@ async def test_removing_what_is_gone_is_no_fault(tmp_path) -> None:
 )
 def test_where_the_service_registers(environment, path) -> None:
     assert state_home(environment) == Path(path)
+    assert config_home({"XDG_CONFIG_HOME": "/config"}) == Path("/config/opencode/service.json")
 
 
 def test_the_password_of_a_service_is_made_once(tmp_path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from component.opencode.conftest import PASSWORD, credentials
 from simulator.opencode.v2.server import OpenCode2Server
-from waiting import PATIENCE
+from waiting import PATIENCE, eventually
 
 DEMO, OTHER, GONE = "/code/demo", "/code/other", "/code/gone"
 NO_SESSION = {
@@ -144,6 +144,15 @@ async def test_pages_of_sessions(ask2, create) -> None:
     assert [one["id"] for one in before["data"]] == made[::-1][1:3]
 
 
+async def test_a_page_after_a_session_that_is_gone_is_empty(ask2, create) -> None:
+    await create()
+    gone = await create()
+    _, said = await ask2("GET", "/api/session?limit=1")
+    await ask2("DELETE", f"/api/session/{gone}")
+    _, after = await ask2("GET", f"/api/session?cursor={said['cursor']['next']}")
+    assert after == {"data": [], "cursor": {}}
+
+
 async def test_a_cursor_stands_with_a_limit_alone(ask2, create) -> None:
     await create()
     _, said = await ask2("GET", "/api/session")
@@ -216,9 +225,19 @@ async def test_to_wait_for_the_end_of_a_turn(ask2, create, server2) -> None:
     assert await ask2("POST", path) == (204, "")
     server2.process.publish("session.execution.started", {"sessionID": session_id})
     waiting = asyncio.create_task(ask2("POST", path))
+    await eventually(lambda: server2.process.waits(session_id))
     server2.process.publish("session.execution.succeeded", {"sessionID": session_id})
     async with asyncio.timeout(PATIENCE):
         assert await waiting == (204, "")
+
+
+async def test_a_prompt_can_be_stored_for_later(ask2, create, server2) -> None:
+    """No agent is woken; nor by its like that come again."""
+    session_id = await create()
+    for path in ("prompt", "synthetic"):
+        status, said = await ask2("POST", f"/api/session/{session_id}/{path}", {"text": "x", "resume": False})
+        assert (status, said["data"]["payload"]) == (200, {"text": "x"})
+    assert len(server2.process.state.inbox(session_id)) == 2
 
 
 async def test_changing_a_session(ask2, create, server2, listen2) -> None:
@@ -346,6 +365,16 @@ async def test_empty_executions(ask2, create, server2, listen2) -> None:
     assert newest == ["idle", "idle", "shell", "user"]
 
 
+async def test_a_command_beside_a_turn_starts_no_execution_of_its_own(ask2, create, server2, listen2) -> None:
+    session_id = await create()
+    server2.process.publish("session.execution.started", {"sessionID": session_id})
+    stream = await listen2(server2)
+    await ask2("POST", f"/api/session/{session_id}/shell", {"command": "ls"})
+    server2.api.rename(session_id, "next")
+    await stream.count(4)
+    assert stream.types[1:] == ["session.shell.started", "session.shell.ended", "session.renamed"]
+
+
 async def test_locations(ask2, server2) -> None:
     """Asking for one loads it; a plain `?directory=` is not looked at."""
     project = server2.process.project_of(DEMO)
@@ -422,10 +451,14 @@ async def test_the_beta_speaks_other_words(http, clock, journal, listen2) -> Non
     assert await ask("POST", f"{path}/interrupt") == (204, "")
     assert await ask("POST", f"{path}/revert/clear") == (204, "")
     assert await ask("POST", f"{path}/wait") == (204, "")
+    form_id = server.api.ask_form(session_id, {"title": "Questions", "fields": []})["id"]
+    assert await ask("GET", f"{path}/form/{form_id}/state") == (200, {"data": {"status": "pending"}})
+    assert await ask("POST", f"{path}/form/{form_id}/cancel") == (204, "")
+    assert (await ask("GET", "/api/form/request"))[1]["data"] == []
     assert await ask("GET", "/api/server") == (200, {"urls": [server.url]})
     _, fork = await ask("POST", f"{path}/fork", {"boundary": {"type": "before", "messageID": "msg_1"}})
     assert fork["data"]["fork"]["boundary"] == {"type": "before", "messageID": "msg_1"}
-    await stream.count(10)
+    await stream.count(12)
     assert stream.types[1:6] == [
         "session.created", "session.input.admitted", "session.input.promoted", "session.step.started", "session.renamed"
     ]  # fmt: skip
