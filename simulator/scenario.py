@@ -42,12 +42,14 @@ says, beside it, or a recording alone, of which nothing is expected.
 import difflib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
+
+from simulator.words import Wording, Words, read_words
 
 Json = dict[str, Any]
 Read = TypeVar("Read")
@@ -129,7 +131,7 @@ class ExpectedActivity:
 class Scenario:
     """A recording, the alerts it must lead to (exactly these, per session in this order), and the cards (exactly these).
 
-    Nothing at all is expected of a recording alone, which is not `checked`.
+    Nothing at all is expected of a recording alone, which is not `checked`. `words` are those that `in_words` puts into it.
     """
 
     name: str
@@ -139,6 +141,22 @@ class Scenario:
     permission_delay: float = 0.0
     activities: tuple[ExpectedActivity, ...] = ()
     checked: bool = True
+    words: Words = field(default_factory=Words)
+
+
+def in_words(scenario: Scenario) -> Scenario:
+    """The same with the words of people in it, as it is played for people; its recording stays as it is."""
+    recording = scenario.recording
+    wording = Wording(scenario.words, [line.event for line in recording.events])
+    events = tuple(replace(line, event=wording.put(line.event)) for line in recording.events)
+    actions = tuple(
+        replace(one, body=wording.put(one.body), response=wording.put(one.response))
+        for one in recording.actions
+    )
+    alerts = tuple(
+        replace(alert, title=alert.title and wording.title(alert.title)) for alert in scenario.alerts
+    )
+    return replace(scenario, recording=replace(recording, events=events, actions=actions), alerts=alerts)
 
 
 def scenarios() -> list[str]:
@@ -184,7 +202,12 @@ def _scenario(name: str, data: Json, recordings: Traversable) -> Scenario:
         alerts=tuple(_alert(alert) for alert in data["alerts"]),
         permission_delay=data.get("permission_delay", 0.0),
         activities=tuple(_activity(activity) for activity in data["activities"]),
+        words=_words(recordings / f"{data['recording']}.words.json"),
     )
+
+
+def _words(path: Traversable) -> Words:
+    return read_words(json.loads(path.read_text("utf-8"))) if path.is_file() else Words()
 
 
 def load_recording(name: str) -> Recording:
