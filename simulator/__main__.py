@@ -61,7 +61,7 @@ def _replay(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.scenario is None:
         raise scenario.UnknownScenario("which scenario? `simulator replay --list` names them")
-    chosen = scenario.load(arguments.scenario)
+    chosen = scenario.in_words(scenario.load(arguments.scenario))
     with Console(stderr=True).status(f"playing {chosen.name} ..."):
         result = asyncio.run(replay.replay(chosen, _replay_options(arguments)))
     (replay.print_json if arguments.json else replay.print_report)(result)
@@ -76,12 +76,29 @@ def _replay_options(arguments: argparse.Namespace) -> "ReplayOptions":
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    if arguments.opencode is not None or arguments.start_opencode:
+        return _own_demo(arguments)
     from simulator.replay.command import playable
-    from simulator.replay.demo import demo
+    from simulator.replay.demo import DemoOptions, demo
     from simulator.scenario import load
 
+    names = ("speed", "once", "control_port", "verbose")
+    options = {name: getattr(arguments, name) for name in names}
     chosen = [playable(load(name)) for name in arguments.scenarios]
-    asyncio.run(demo(chosen, arguments.speed, once=arguments.once))
+    asyncio.run(demo(DemoOptions(scenarios=chosen, **options)))
+    return 0
+
+
+def _own_demo(arguments: argparse.Namespace) -> int:
+    from simulator.process import CommandError
+    from simulator.replay.own import OwnOptions, own_demo
+
+    if arguments.scenarios:
+        raise CommandError("with an OpenCode of your own nothing is played: leave the scenarios out")
+    options = OwnOptions(
+        arguments.opencode or None, arguments.start_opencode, arguments.control_port, arguments.verbose
+    )
+    asyncio.run(own_demo(options))
     return 0
 
 
@@ -158,6 +175,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--speed", type=_speed, default=1.0, metavar="N", help="N times as fast as recorded")
     command.add_argument("--once", action="store_true", help="end after the last scenario")
+    command.add_argument(
+        "--opencode",
+        nargs="?",
+        const="",
+        metavar="URL",
+        help="play nothing: follow your own OpenCode at this URL, or without one that which runs on this machine",
+    )
+    command.add_argument(
+        "--start-opencode",
+        action="store_true",
+        help="the same with an OpenCode that is started in this folder",
+    )
+    command.add_argument(
+        "--control-port",
+        type=_port,
+        metavar="N",
+        help="of the page; default 8901, or a free one if that is taken",
+    )
+    command.add_argument(
+        "-v", "--verbose", action="store_true", help="a line for every hop from OpenCode to the screen"
+    )
     command.set_defaults(run=_demo)
     _add_apns(commands.add_parser("apns", help="an APNs sandbox with a phone, for any provider"))
     _add_push(commands.add_parser("push", help="one push to a running sandbox, and what became of it"))

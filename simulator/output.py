@@ -8,7 +8,9 @@ import codecs
 import errno
 import os
 import select
+import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Callable
 from typing import Final, TextIO
@@ -41,6 +43,11 @@ def _in_ascii(character: str) -> str:
 
 
 codecs.register_error("readable", readable)
+
+
+def in_letters_of(stream_encoding: str, text: str) -> str:
+    """The text as such a terminal can show it, before it is laid out: `…` is three letters in ASCII."""
+    return text.encode(stream_encoding, "readable").decode(stream_encoding)
 
 
 def takes_all_letters(stream: TextIO) -> bool:
@@ -101,3 +108,41 @@ def _status(error: OSError) -> int:
         return SIGPIPE_STATUS
     print(f"cannot write to standard output: {error.strerror}", file=sys.stderr)
     return 1
+
+
+class Output:
+    """Standard output that never waits for its reader: what does not go into a full pipe is counted instead."""
+
+    def __init__(self) -> None:
+        self._missed = 0
+
+    def write(self, text: str) -> None:
+        """Print one line if there is room for it."""
+        if not _has_room():
+            self._missed += 1
+            return
+        if self._missed:
+            print(f"({self._missed} lines were not read in time)")
+            self._missed = 0
+        print(fitted(text, _columns()), flush=True)
+
+
+def fitted(text: str, columns: int | None) -> str:
+    """A line broken between words where a terminal is narrower; below a time its further lines begin at the second word."""
+    if columns is None or len(text) <= columns:
+        return text
+    indent = " " * (text.find(" ") + 1 if text[:1].isdigit() else 0)
+    return textwrap.fill(text, columns, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _columns() -> int | None:
+    """How wide the terminal is; None if standard output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _has_room() -> bool:
+    """Whether a line can be written without waiting for whoever reads."""
+    try:
+        return bool(select.select([], [sys.stdout.fileno()], [], 0)[1])
+    except (OSError, ValueError):  # no file behind it, as in a test
+        return True

@@ -99,8 +99,8 @@ class Command:
         ]
         self._journal.record(self.name, "process started", pid=self._process.pid)
 
-    async def printed(self, pattern: str, within: float) -> str:
-        """The first line on its standard output that matches. Raises CommandError if it ends or takes too long."""
+    async def printed(self, pattern: str, within: float | None) -> str:
+        """The first line on its standard output that matches. Raises CommandError if it ends or takes too long (None: never)."""
         try:
             async with asyncio.timeout(within):
                 while not (lines := [line for line in self.output if re.search(pattern, line)]):
@@ -119,6 +119,13 @@ class Command:
         self.raise_if_ended()
         assert self._process is not None
         return self._process.pid
+
+    async def until_ended(self) -> None:
+        """Return never while it runs; then raise CommandError with its last words."""
+        await asyncio.wait(self._readers)
+        if self._process is not None:
+            await self._process.wait()
+        self.raise_if_ended()
 
     def raise_if_ended(self) -> None:
         """Raise CommandError with its last words if the process is not running."""

@@ -10,7 +10,7 @@ import aiohttp
 
 from simulator.opencode.v1.player import Played
 from simulator.replay.world import ReplayWorld, WorldOptions
-from simulator.scenario import load
+from simulator.scenario import in_words, load
 from story.stage import Stage
 
 
@@ -48,7 +48,7 @@ class LiveStory(Stage):
 
         How many `events` OpenCode sent, and the ids of its `sessions`.
         """
-        return await self.world.play(load(name), speed)
+        return await self.world.play(in_words(load(name)), speed)
 
     async def prompt(self, text: str, title: str) -> None:
         """Ask the agent in a new session, over OpenCode's own HTTP API; wait until nothing moves any more.

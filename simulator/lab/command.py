@@ -2,11 +2,7 @@
 
 import asyncio
 import re
-import select
-import shutil
 import signal
-import sys
-import textwrap
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -29,6 +25,7 @@ from simulator.lab.lab import Lab
 from simulator.lab.lines import Lines
 from simulator.lab.ready import WILDCARDS, announcement, ready_file
 from simulator.lab.state import Saved, StateFile, restore, state_of, write_private
+from simulator.output import Output
 from simulator.process import CommandError
 
 BUNDLE_ID: Final = "com.example.app"
@@ -109,43 +106,6 @@ def print_pushes(journal: Journal) -> None:
         loop.call_soon(lines.flush)
 
     journal.listen(take)
-
-
-class Output:
-    """Standard output that never waits for its reader: what does not go into a full pipe is counted instead."""
-
-    def __init__(self) -> None:
-        self._missed = 0
-
-    def write(self, text: str) -> None:
-        """Print one line if there is room for it."""
-        if not _has_room():
-            self._missed += 1
-            return
-        if self._missed:
-            print(f"({self._missed} lines were not read in time)")
-            self._missed = 0
-        print(fitted(text, _columns()), flush=True)
-
-
-def fitted(text: str, columns: int | None) -> str:
-    """A line broken between words where a terminal is narrower, its further lines below its second word."""
-    if columns is None or len(text) <= columns:
-        return text
-    indent = " " * (text.find(" ") + 1)
-    return textwrap.fill(text, columns, subsequent_indent=indent, break_on_hyphens=False)
-
-
-def _columns() -> int | None:
-    """How wide the terminal is; None if standard output is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def _has_room() -> bool:
-    try:
-        return bool(select.select([], [sys.stdout.fileno()], [], 0)[1])
-    except (OSError, ValueError):  # no file behind it, as in a test
-        return True
 
 
 @asynccontextmanager

@@ -133,6 +133,11 @@ class Screen:
         """What each Live Activity on the lock screen shows in every slot at `now`, by its id, the most relevant first."""
         return {activity.id: slots(activity, now) for activity in self._activities()}
 
+    def blocks(self, now: float, width: int) -> tuple[list[list[str]], list[list[str]]]:
+        """The Live Activities, and the notifications, the newest arrival first, each as its lines of at most `width` characters."""
+        cards = [_activity_card(activity, now, width) for activity in self._activities()]
+        return cards, [_notification_card(one, now, width) for one in self.newest_first]
+
     def lines(self, now: float, width: int = 44) -> list[str]:
         """The screen as text, at most `width` characters wide; ages as of `now` (UNIX seconds)."""
         lines: list[str] = []

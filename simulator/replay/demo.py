@@ -1,18 +1,26 @@
-"""`simulator demo`: the whole chain in one terminal, scenario after scenario, until Ctrl-C."""
+"""`simulator demo`: the whole chain in one terminal and on one page, scenario after scenario, until Ctrl-C."""
 
 import asyncio
 import itertools
 import signal
 from collections import deque
 from collections.abc import Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 
 from simulator.journal import Entry
-from simulator.replay.view import timeline_line, world_view
+from simulator.lab.state import write_private
+from simulator.output import Output
+from simulator.phone.phone import Phone
+from simulator.process import CommandError
+from simulator.replay.view import is_too_small, timeline_line, world_view
 from simulator.replay.world import ReplayWorld, WorldOptions
-from simulator.scenario import Scenario, load
+from simulator.scenario import Scenario, in_words, load
+from simulator.world import World
 
 CHOICE = (
     "a_text",
@@ -25,101 +33,160 @@ CHOICE = (
     "e_abort",
 )
 """What is played when no scenario is named: one of each kind."""
-OPTIONS = WorldOptions(live_activities=True, phone_profile="lenient")
+WORLD = WorldOptions(live_activities=True, phone_profile="lenient")
 """A real phone lets about ten Live Activities an hour be started by push; a demo that goes on and on needs more."""
 PAUSE = 3.0
-PAGE_PORT = 8901
-"""Of the page, or any free one if somebody has it."""
+CONTROL_PORT = 8901
+ENDED_FOR = 4.0
+"""Seconds after which the person swipes a card away that has ended."""
 FRAMES_A_SECOND = 8
 KEPT_ENTRIES = 200
 MOST_ROWS = 36
+STOPS = "Ctrl-C stops"
 
 
-async def demo(chosen: Sequence[Scenario], speed: float, *, once: bool = False) -> None:
-    """Start a world, show its pairing code, and play `chosen` in turn; forever, or `once`."""
-    console = Console()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with console.status("starting OpenCode, APNs, relay and bridge ..."):
-        world = await ReplayWorld(OPTIONS).__aenter__()
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """The command line. `control_port` None: 8901, or any free one if that is taken; with `verbose` every hop is a line."""
+
+    scenarios: Sequence[Scenario] = field(default_factory=tuple)
+    speed: float = 1.0
+    once: bool = False
+    control_port: int | None = None
+    verbose: bool = False
+
+
+async def demo(options: DemoOptions) -> None:
+    """Start a world and its page, and play the scenarios in turn; forever, or once. CommandError if it cannot start."""
+    console, stop = Console(), stop_event()
+    with console.status("starting OpenCode, bridge, relay, APNs and the iPhone ..."):
+        world = await ReplayWorld(WORLD).__aenter__()
     try:
-        console.print("\n".join(world.bridge.output), highlight=False, soft_wrap=True)
-        console.print("The iPhone scanned this code and registered with the relay.")
-        page = await world.serve_page(PAGE_PORT)
-        console.print(f"The page, with the phone and every push: {page}\n", highlight=False)
-        await _until(stop, _Stage(world, console).play(_order(chosen, once), speed))
+        page = await page_of(world, options.control_port)
+        say(console, f"OpenCode, bridge, relay, APNs and an iPhone are up. The page: {page}")
+        await until(stop, _Stage(world, console, page, options).play(_order(options)))
     finally:
         with console.status("stopping ..."):
             await world.__aexit__(None, None, None)
-    console.print("Stopped.")
+    say(console, "Stopped.")
 
 
-def _order(chosen: Sequence[Scenario], once: bool) -> Iterator[Scenario]:
-    scenarios = chosen or [load(name) for name in CHOICE]
-    return iter(scenarios) if once else itertools.cycle(scenarios)
+def stop_event() -> asyncio.Event:
+    """Set by Ctrl-C and SIGTERM."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
-async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    playing = asyncio.create_task(work, name="demo-play")
+def say(console: Console, text: str) -> None:
+    """One line, as it is."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+async def page_of(world: World, port: int | None) -> str:
+    """The page of the world's APNs, where `simulator push` finds it, too; its address. CommandError if the port is taken."""
+    lab = world.lab
+    lab.key_file = world.folder / f"AuthKey_{world.key.key_id}.p8"
+    write_private(lab.key_file, world.key.private_key.encode("ascii"))
+    page = await world.serve_page(CONTROL_PORT if port is None else port)
+    if port and urlsplit(page).port != port:
+        raise CommandError(f"--control-port {port} is in use")
+    return page
+
+
+def _order(options: DemoOptions) -> Iterator[Scenario]:
+    scenarios = [in_words(one) for one in options.scenarios or [load(name) for name in CHOICE]]
+    return iter(scenarios) if options.once else itertools.cycle(scenarios)
+
+
+async def until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:
+    """Work until one work has come to its end, or `stop` is set. Raises what the first one raises."""
+    working = [asyncio.create_task(work, name="demo-work") for work in works]
     stopping = asyncio.create_task(stop.wait(), name="demo-stop")
-    await asyncio.wait({playing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (playing, stopping):
+    await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    ended = [task for task in working if task.done()]
+    for task in (*working, stopping):
         task.cancel()
-    await asyncio.gather(playing, stopping, return_exceptions=True)
-    if not playing.cancelled() and (error := playing.exception()) is not None:
-        raise error
+    await asyncio.gather(*working, stopping, return_exceptions=True)
+    for task in ended:
+        task.result()
+
+
+def swipe_ended(phone: Phone, now: float) -> None:
+    """What a person does with cards that say nothing new any more."""
+    over = [
+        one for one in phone.activities.visible if one.state == "ended" and one.changed_at + ENDED_FOR <= now
+    ]
+    if over:
+        phone.activities.swipe(*over)
+
+
+async def keep_tidy(phone: Phone, world: World) -> None:
+    """Swipe ended cards away, for good."""
+    while True:
+        swipe_ended(phone, world.clock.now())
+        await asyncio.sleep(1.0)
 
 
 class _Stage:
-    """A world being watched. On a terminal the view is drawn anew; into a file go plain lines."""
+    """A world being watched. On a terminal with room the view is drawn anew; elsewhere go plain lines."""
 
-    def __init__(self, world: ReplayWorld, console: Console) -> None:
-        self._world, self._console = world, console
+    def __init__(self, world: ReplayWorld, console: Console, page: str, options: DemoOptions) -> None:
+        self._world, self._console, self._options = world, console, options
+        self._footer = f"{page}  {STOPS}"
         self._entries: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
         self._playing = ""
+        self._draws = console.is_terminal and not console.is_dumb_terminal and not is_too_small(*console.size)
+        self._output = Output()
 
-    async def play(self, scenarios: Iterator[Scenario], speed: float) -> None:
+    async def play(self, scenarios: Iterator[Scenario]) -> None:
         """Play in turn while the view is drawn."""
         stop_listening = self._world.journal.listen(self._note)
         drawing = asyncio.create_task(self._draw(), name="demo-draw")
         try:
             for scenario in scenarios:
                 self._announce(scenario)
-                await self._world.play(scenario, speed)
-                await asyncio.sleep(PAUSE)
+                await self._world.play(scenario, self._options.speed)
+                await asyncio.sleep(PAUSE / self._options.speed)
         finally:
             stop_listening()
             drawing.cancel()
             await asyncio.gather(drawing, return_exceptions=True)
 
     def _announce(self, scenario: Scenario) -> None:
-        self._playing = f"{scenario.name}: {scenario.about}"
-        if not self._console.is_terminal:
-            self._console.print(f"\n{self._playing}", highlight=False)
+        self._playing = scenario.about
+        if not self._draws:
+            self._output.write("")
+            self._output.write(scenario.about)
 
     def _note(self, entry: Entry) -> None:
-        line = timeline_line(entry)
+        line = timeline_line(entry, every_hop=self._options.verbose)
         if line is not None:
             self._entries.append(entry)
-            if not self._console.is_terminal:
-                self._console.print(line, soft_wrap=True)
+            if not self._draws:
+                self._output.write(line.plain)
 
     async def _draw(self) -> None:
-        if not self._console.is_terminal:
-            return
+        if not self._draws:
+            await keep_tidy(self._world.phones[0], self._world)
         with Live(console=self._console, auto_refresh=False, screen=False) as live:
             while True:
+                swipe_ended(self._world.phones[0], self._world.clock.now())
                 live.update(self._view(), refresh=True)
                 await asyncio.sleep(1 / FRAMES_A_SECOND)
 
     def _view(self) -> RenderableType:
+        """Lines of other processes arrive late, so all are put where they belong."""
         width, height = self._console.size
         return world_view(
             screen=self._world.phones[0].screen,
-            entries=tuple(self._entries),
+            entries=sorted(self._entries, key=lambda entry: entry.at),
             playing=self._playing,
+            footer=self._footer,
             now=self._world.clock.now(),
             width=width,
             height=min(height - 1, MOST_ROWS),
+            encoding=self._console.encoding,
+            every_hop=self._options.verbose,
         )

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -53,7 +54,9 @@ def test_replay_in_the_foreground_with_the_other_app_and_two_relays() -> None:
         "--phone-profile", "lenient", COLUMNS="160",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "card by app: bash once: working, then permission, then working, then complete" in done.stdout
+    assert (
+        "card by app: Ship version 2.4: working, then permission, then working, then complete" in done.stdout
+    )
     assert "✓ every card of ses_" in done.stdout
     assert "✓ the phone showed 1 permission" in done.stdout
     assert "b_permission_once: ok, " in done.stdout.splitlines()[-1]
@@ -135,16 +138,42 @@ def test_a_database_that_cannot_be_used_is_one_line_and_status_2(tmp_path: Path)
 
 
 def test_the_demo_prints_plain_lines_into_a_file() -> None:
-    done = _run("demo", "c_error_401", "--once", "--speed", "20")
+    done = _run("demo", "c_error_401", "--once", "--speed", "20", "--control-port", "0")
     assert done.returncode == 0, done.stderr
-    assert "mobilevoice:///?pair=" in done.stdout
-    assert "shows “Error: 401”" in done.stdout
-    assert done.stdout.splitlines()[-1] == "Stopped."
+    lines = done.stdout.splitlines()
+    assert re.match(
+        r"OpenCode, bridge, relay, APNs and an iPhone are up. The page: http://127.0.0.1:\d+/$", lines[0]
+    )
+    assert [
+        line
+        for line in lines
+        if line.endswith("iPhone   rang: Error: Update the dependencies: Incorrect API key provided")
+    ]
+    assert not [line for line in lines if "mobilevoice" in line or "0 phone" in line or " 401" in line]
+    assert lines[-1] == "Stopped."
+
+
+def test_the_demo_says_every_hop_on_a_dumb_terminal_if_asked(tmp_path: Path) -> None:
+    options = ("c_error_401", "--once", "--speed", "20", "--control-port", "0", "--verbose")
+    with _on_a_terminal("demo", *options, TERM="dumb", COLUMNS="60") as (process, terminal):
+        printed = _read_until(terminal, "Stopped.")
+        assert process.wait(HANGS_AFTER_SECONDS) == 0
+    assert "What happens" not in printed
+    assert "\x1b" not in printed
+    assert all(len(line) <= 60 for line in printed.splitlines() if re.match(r"[\d ]", line))
+    for words in (
+        "OpenCode session.error",
+        "bridge   reports error",
+        "relay    has error, and pushes to 1 phone(s)",
+        "APNs     200",
+    ):
+        assert words in printed, printed
 
 
 def test_the_demo_draws_on_a_terminal_and_stops_cleanly_on_ctrl_c(tmp_path: Path) -> None:
-    with _on_a_terminal("demo", "c_error_401", "--speed", "20", TMPDIR=str(tmp_path)) as (process, terminal):
-        printed = _read_until(terminal, "Error: 401")
+    options = ("c_error_401", "--speed", "20", "--control-port", "0")
+    with _on_a_terminal("demo", *options, TMPDIR=str(tmp_path)) as (process, terminal):
+        printed = _read_until(terminal, "rang: Error: Update the dep")
         process.send_signal(signal.SIGINT)
         printed += _read_until(terminal, "Stopped.")
         assert process.wait(HANGS_AFTER_SECONDS) == 0

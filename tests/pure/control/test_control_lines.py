@@ -5,9 +5,8 @@ import time
 import pytest
 
 from simulator.journal import Entry
-from simulator.lab import command
-from simulator.lab.command import fitted
 from simulator.lab.lines import Lines, line, printable
+from simulator.output import Output, fitted
 
 AT = time.mktime((2026, 11, 30, 4, 29, 14, 0, 0, -1))
 CARD = {"sessionTitle": "Fix the login", "status": "working"}
@@ -97,8 +96,8 @@ def test_entries_are_put_together_push_by_push() -> None:
 def test_a_reader_that_is_too_slow_misses_lines_and_is_told_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    output, room = command.Output(), [True, False, False, True]
-    monkeypatch.setattr(command, "_has_room", lambda: room.pop(0))
+    output, room = Output(), [True, False, False, True]
+    monkeypatch.setattr("simulator.output._has_room", lambda: room.pop(0))
     for text in "abcd":
         output.write(text)
     assert capsys.readouterr().out.splitlines() == ["a", "(2 lines were not read in time)", "d"]

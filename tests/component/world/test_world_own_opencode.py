@@ -1,0 +1,126 @@
+"""`simulator demo --opencode`: one command beside an OpenCode that is somebody else's process, up to the alert on the phone."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+import pytest
+
+from waiting import PATIENCE
+
+SIMULATOR = [sys.executable, "-m", "simulator"]
+
+
+class Process:
+    """A command whose lines are read as they come."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [*SIMULATOR, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
+        )
+        self.lines: list[str] = []
+        self._queue: Queue[str] = Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._queue.put(line.rstrip("\n"))
+
+    def line(self, words: str) -> str:
+        """The next line with these words."""
+        ends = time.monotonic() + PATIENCE
+        while True:
+            try:
+                found = self._queue.get(timeout=max(0.0, ends - time.monotonic()))
+            except Empty:
+                raise AssertionError(f"no line with {words!r}, but {self.lines}") from None
+            self.lines.append(found)
+            if words in found:
+                return found
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Any]:
+    """`start(*arguments)`: a command of the simulator; what still runs is killed in the end."""
+    started: list[Process] = []
+
+    def begin(*arguments: str) -> Process:
+        started.append(Process(tmp_path, *arguments))
+        return started[-1]
+
+    yield begin
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+        one.process.wait(PATIENCE)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+        read: bytes = response.read()
+        return read
+
+
+def _prompt(url: str, text: str) -> None:
+    """What a person types, over OpenCode's routes."""
+
+    def post(path: str, body: dict[str, Any]) -> Any:
+        request = urllib.request.Request(url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})  # fmt: skip
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+            octets = response.read()
+            return json.loads(octets) if octets else None
+
+    session = post("/session", {"title": "Fix the login"})
+    post(f"/session/{session['id']}/prompt_async", {"parts": [{"type": "text", "text": text}]})
+
+
+def test_one_command_from_no_opencode_to_the_alert_on_the_phone(start: Any) -> None:
+    """OpenCode comes up after it, as it may; nothing is done between the prompt and the alert."""
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    demo = start("demo", "--opencode", url, "--control-port", "0")
+    page = demo.line("The page: ").split()[2]
+    demo.line(f"Waiting for OpenCode at {url}")
+    opencode = start("opencode", "--port", str(port))
+    demo.line("The iPhone is paired.")
+    _prompt(url, '@@[{"op": "text", "n": 4, "ms": 20}]')
+    rang = demo.line("rang: Fix the login")
+    assert rang.split()[1:3] == ["iPhone", "rang:"]
+    assert b"<html" in _get(page)
+    [notification] = json.loads(_get(f"{page}control/devices/iPhone"))["device"]["notifications"]
+    assert notification["title"] == "Fix the login"
+    assert not [line for line in demo.lines if "mobilevoice" in line or "0 phone(s)" in line]
+    assert demo.stop() == 0
+    assert demo.line("Stopped.")
+    assert opencode.stop() == 0
+
+
+def test_an_opencode_that_refuses_is_one_line_and_status_2(start: Any) -> None:
+    port = _free_port()
+    opencode = start("opencode", "--port", str(port), "--password", "of-its-own")
+    opencode.line("http://")
+    demo = start("demo", "--opencode", f"http://127.0.0.1:{port}", "--control-port", "0")
+    assert demo.process.wait(PATIENCE) == 2
+    assert demo.process.stderr is not None
+    [line] = demo.process.stderr.read().splitlines()
+    assert "OPENCODE_PASSWORD" in line
+    assert "Traceback" not in line
