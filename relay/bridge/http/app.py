@@ -170,6 +170,8 @@ class Listener:
             return
         try:
             bound = socket.create_server((HOST, self._port))
+            # Connections inherit it; else an answer may wait 40 ms for an acknowledgement.
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             reason = error.strerror or error
             log.warning(

@@ -1,6 +1,7 @@
 """The fake OpenCode 2 server over a real socket: who may ask, what it says of itself, where it registers, how it ends."""
 
 import json
+import socket
 import stat
 from base64 import b64encode
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from component.opencode.conftest import PASSWORD, credentials
+from simulator.loopback import HOST, Listener
 from simulator.opencode.v2.access import CODE_LIVES, TOKEN_LIVES
 from simulator.opencode.v2.server import OpenCode2Server
 from simulator.opencode.v2.service_file import ServiceFile, config_home, service_password, state_home
@@ -281,6 +283,15 @@ def test_the_password_of_a_service_is_made_once(tmp_path) -> None:
     config.write_text(json.dumps({"port": 5000}))
     assert service_password(config) != made
     assert json.loads(config.read_text())["port"] == 5000
+
+
+def test_an_answer_in_two_parts_waits_for_no_acknowledgement() -> None:
+    """Else each costs 40 ms: Hypercorn writes head and body apart."""
+    with Listener.open(0) as listener, socket.create_connection((HOST, listener.port)):
+        listener.setblocking(True)
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_it_starts_once(server2) -> None:
