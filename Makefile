@@ -48,8 +48,9 @@ notebooks: .venv/.dev ## the manual, to read and to run
 fuzz: .venv/.dev ## 20000 random requests against every route of relay, bridge and control API; FUZZ_REQUESTS, FUZZ_SEED
 	@PYTHONPATH=tests $(BIN)/python -m fuzz
 
-live: .venv/.dev ## a real OpenCode from npm through the whole chain; skipped with a notice where npm is missing
+live: .venv/.dev ## real OpenCodes of both generations, from npm or PATH, through the whole chain; what is missing is said
 	@$(BIN)/python tests/live/install.py
+	@$(BIN)/python tests/live/second_install.py
 	@$(BIN)/python -m pytest tests/live
 
 explore: .venv/.dev ## the property tests with new random examples, EXPLORE_ROUNDS times (5)

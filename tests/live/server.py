@@ -45,24 +45,26 @@ class OpenCodeServe:
         """The project that the agent works on, a git repository."""
         self.log = folder / "opencode.log"
         _write_project(self.directory)
-        _write_configuration(folder, provider_url)
+        (folder / "home").mkdir(parents=True)
+        (folder / "models.json").write_text("{}")
+        (folder / "opencode.json").write_text(json.dumps(self._configuration(provider_url)))
 
     async def start(self) -> None:
         """Return when it says that it listens. AssertionError if it does not within 30 s."""
-        command = [
-            str(self._program),
-            "serve",
-            "--hostname=127.0.0.1",
-            f"--port={self._port}",
-            "--print-logs",
-        ]
+        command = [str(self._program), *self._words()]
         with self.log.open("ab") as log:
             size_before = log.tell()
             self._process = await asyncio.create_subprocess_exec(
                 *command, env=self._environment(), cwd=self.directory, stdin=asyncio.subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        # Not by asking it: a request that comes as the port is open and the server not ready is never answered (1.18).
+        await self._listening(size_before)
+
+    def _words(self) -> list[str]:
+        return ["serve", "--hostname=127.0.0.1", f"--port={self._port}", "--print-logs"]
+
+    async def _listening(self, size_before: int) -> None:
+        """Not by asking it: a request that comes as the port is open and the server not ready is never answered (1.18)."""
         await eventually(lambda: READY in self._said(size_before))
 
     async def stop(self) -> None:
@@ -99,40 +101,35 @@ class OpenCodeServe:
             "PATH": os.environ["PATH"],
             "HOME": str(self._folder / "home"),
             "OPENCODE_CONFIG": str(self._folder / "opencode.json"),
-            "OPENCODE_SERVER_PASSWORD": PASSWORD,
             "OPENCODE_MODELS_PATH": str(self._folder / "models.json"),
             **folders,
-            **dict.fromkeys(OFFLINE, "1"),
+            **self._variables(),
+        }
+
+    def _variables(self) -> dict[str, str]:
+        return {"OPENCODE_SERVER_PASSWORD": PASSWORD} | dict.fromkeys(OFFLINE, "1")
+
+    def _configuration(self, provider_url: str) -> dict[str, Any]:
+        provider = {
+            "npm": "@ai-sdk/openai-compatible",  # bundled with OpenCode: nothing is fetched for it
+            "name": "Scripted",
+            "options": {"baseURL": provider_url, "apiKey": KEY},
+            "models": {
+                MODEL: {"name": "Scripted", "tool_call": True, "limit": {"context": 100_000, "output": 8000}}
+            },
+        }
+        return {
+            "provider": {"scripted": provider},
+            "enabled_providers": ["scripted"],
+            "model": f"scripted/{MODEL}",
+            "small_model": f"scripted/{MODEL}",
+            "permission": PERMISSIONS,
+            "autoupdate": False,
+            "share": "disabled",
         }
 
 
 _XDG = ("CONFIG", "DATA", "CACHE", "STATE")
-
-
-def _write_configuration(folder: Path, provider_url: str) -> None:
-    (folder / "home").mkdir(parents=True)
-    (folder / "models.json").write_text("{}")
-    (folder / "opencode.json").write_text(json.dumps(_configuration(provider_url)))
-
-
-def _configuration(provider_url: str) -> dict[str, Any]:
-    provider = {
-        "npm": "@ai-sdk/openai-compatible",  # bundled with OpenCode: nothing is fetched for it
-        "name": "Scripted",
-        "options": {"baseURL": provider_url, "apiKey": KEY},
-        "models": {
-            MODEL: {"name": "Scripted", "tool_call": True, "limit": {"context": 100_000, "output": 8000}}
-        },
-    }
-    return {
-        "provider": {"scripted": provider},
-        "enabled_providers": ["scripted"],
-        "model": f"scripted/{MODEL}",
-        "small_model": f"scripted/{MODEL}",
-        "permission": PERMISSIONS,
-        "autoupdate": False,
-        "share": "disabled",
-    }
 
 
 def _write_project(folder: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from live.install import VERSION, MissingError, cache_folder, installed
+from live.second_install import banner, installed2
 
 Environment = dict[str, str]
 Npm = Callable[[str], Environment]
@@ -73,3 +74,40 @@ def test_a_failed_fetch_leaves_nothing_and_says_why(npm: Npm) -> None:
     ):
         installed(environment)
     assert list(cache_folder(environment).parent.iterdir()) == []
+
+
+class TestGeneration2:
+    def program(self, environment: Environment, name: str, said: str) -> Path:
+        path = Path(environment["PATH"].partition(":")[0]) / name
+        path.write_text(f"#!/bin/sh\necho {said}\n")
+        path.chmod(0o755)
+        return path
+
+    @pytest.mark.parametrize("name", ["opencode", "opencode2"])
+    def test_one_in_the_path_is_taken_if_it_is_of_version_2(self, npm: Npm, name: str) -> None:
+        environment = npm("exit 1")
+        program = self.program(environment, name, "opencode v2.3.1")
+        assert installed2(environment) == program
+
+    def test_else_the_newest_package_is_fetched_once(self, npm: Npm, tmp_path: Path) -> None:
+        environment = npm(puts("node_modules/@opencode/cli-here/bin/opencode", "opencode v2.1.2"))
+        self.program(environment, "opencode", "1.18.33")
+        program = installed2(environment)
+        assert installed2(environment) == program
+        (call,) = (tmp_path / "calls").read_text().splitlines()
+        assert call.split()[-1] == "@opencode/cli@2"
+
+    def test_without_one_nobody_can_overlook_it(self, npm: Npm) -> None:
+        environment = npm("echo 'npm error code E404' >&2; exit 1")
+        with pytest.raises(
+            MissingError, match="could not install @opencode/cli@2: npm error code E404"
+        ) as raised:
+            installed2(environment)
+        lines = banner(str(raised.value))
+        assert lines[1].startswith("OPENCODE 2 WAS NOT TESTED: npm could not install")
+        assert lines[0] == lines[-1] == "!" * 100
+
+    def test_a_package_that_does_not_run_says_what_to_remove(self, npm: Npm) -> None:
+        environment = npm(puts("node_modules/@opencode/cli-here/bin/opencode", "Illegal instruction"))
+        with pytest.raises(MissingError, match=r"none of the programs in .*opencode-2 runs here; remove"):
+            installed2(environment)

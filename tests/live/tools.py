@@ -18,3 +18,13 @@ def question(text: str, *labels: str) -> Call:
     options = [{"label": label, "description": f"{label} it is"} for label in labels]
     asked = {"question": text, "header": "Question", "options": options, "multiple": False}
     return Call("question", {"questions": [asked]})
+
+
+def shell(command: str) -> Call:
+    """The same of OpenCode 2 (recorded)."""
+    return Call("shell", {"command": command})
+
+
+def subagent(prompt: str) -> Call:
+    """A job for a subagent of OpenCode 2 (recorded)."""
+    return Call("subagent", {"description": "a job", "prompt": prompt, "agent": "general"})

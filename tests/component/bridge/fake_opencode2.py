@@ -26,7 +26,7 @@ class FakeOpenCode2(LoopbackServer):
     def __init__(self, *more: web.RouteDef) -> None:
         routes: dict[str, tuple[str, Callable[[web.Request], Any]]] = {
             "/api/info": ("info", lambda _: {"version": self.version, "pid": self.pid, "urls": [], "paths": {"tmp": "/tmp"}}),
-            "/api/session": ("recent", lambda _: {"data": [one for one in self.sessions.values() if "parentID" not in one], "cursor": {}}),
+            "/api/session": ("recent", self._recent),
             "/api/session/active": ("active", lambda _: {"data": {one: {"type": "running"} for one in self.executions}}),
             "/api/session/{id}": ("session", lambda request: {"data": self.sessions[request.match_info["id"]]}),
             "/api/session/{id}/message": ("message", self.newest),
@@ -156,6 +156,13 @@ class FakeOpenCode2(LoopbackServer):
         """The answer to a question about messages."""
         newest = self.messages.get(request.match_info["id"], [])[::-1]
         return {"data": newest[: int(request.query["limit"])], "cursor": {}}
+
+    def _recent(self, request: web.Request) -> dict[str, Any]:
+        """Roots, or the children of one."""
+        parent = request.query.get("parentID", "null")
+        wanted = None if parent == "null" else parent
+        found = [one for one in self.sessions.values() if one.get("parentID") == wanted]
+        return {"data": found, "cursor": {}}
 
     def _refuses(self, request: web.Request) -> bool:
         credentials = b64encode(f"opencode:{self.password}".encode()).decode()
