@@ -98,6 +98,7 @@ PLAYS: dict[str, Sequence[tuple[float, Act]]] = {
         (0.0, _prompt(_say(20))), (0.3, _prompt(_say(10), delivery="queue")), (0.4, _prompt(_say(10), delivery="queue")),
     ],
     "one turn after the other": [(0.0, _prompt(_say(10))), (1.5, _prompt(_say(10)))],
+    "a turn, and then the person's own command": [(0.0, _prompt(_say(10))), (1.5, _shell)],
     "the person's own command": [(0.0, _shell), (0.5, _prompt(_say(5)))],
     "a session that is deleted at work": [(0.0, _prompt(_say(60))), (1.0, _delete)],
 }  # fmt: skip

@@ -60,6 +60,15 @@ TURNS: dict[str, tuple[list[dict[str, Any]], str | None, str | None]] = {
     "no outcome: aborted": ([USER, SAID | {"error": {"type": "aborted"}}], None, "shutdown m2"),
     "killed": ([USER, OPEN], "succeeded", "killed m2"),
     "no outcome: never answered": ([USER], None, "shutdown m1"),
+    "a shell command long after a turn": (
+        [USER, SAID, idle("succeeded", time={"created": 1.0}), {"type": "shell"}, idle("succeeded", time={"created": SINCE + 4999})],
+        "succeeded", "succeeded m2",
+    ),
+    "a compaction long after a turn": (
+        [USER, SAID, idle("succeeded", time={"created": 1.0}), {"type": "compaction"}, idle("succeeded", time={"created": SINCE + 4999})],
+        "succeeded", "succeeded m2",
+    ),
+    "succeeded at its time": ([USER, SAID, idle("succeeded", time={"created": SINCE + 4900})], "succeeded", "succeeded m2"),
     "a kind that nobody knows": ([USER, SAID, {"type": "dream"}, idle("succeeded")], "succeeded", "succeeded m2"),
 }  # fmt: skip
 
@@ -173,6 +182,15 @@ GAPS: dict[str, tuple[str, str]] = {
     "what a run asked that goes on": (
         "new; starts; step m1; ask p1; connected; mark; sync a p1; done", "started; asked p1; answered p1; complete m1",
     ),
+    "a shell command meanwhile": ("new; connected; mark; sync; end a shell command long after a turn", ""),
+    "a compaction by hand meanwhile": ("new; connected; mark; sync; end a compaction long after a turn", ""),
+    "a shell command across the connection": (
+        "new; starts; connected; done; mark; sync; end a shell command long after a turn", "a",
+    ),
+    "a run that ended, and a shell command after it": (
+        "new; starts; step m1; connected; mark; sync; end a shell command long after a turn", "started; a; complete m2",
+    ),
+    "a turn meanwhile, with its time": ("new; connected; mark; sync; end succeeded at its time", "complete m2"),
     "a bridge that starts again": ("restore a; connected; mark; sync; end succeeded", "a; complete m2"),
     "and the run goes on": ("restore a; connected; mark; sync a; step m2; done", "complete m2"),
 }  # fmt: skip

@@ -44,11 +44,12 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class LastTurn:
-    """How the newest turn of a transcript ended, the id of its newest message, and why it failed."""
+    """How the newest turn of a transcript ended, the id of its newest message, why it failed, and when it ended, if that is said."""
 
     end: End
     message_id: str
     failure: Failure = field(default_factory=Failure)
+    at_ms: float | None = None
 
 
 def last_turn(messages: Sequence[Message], outcome: str | None) -> LastTurn | None:
@@ -75,7 +76,7 @@ def _turn(newest: Message, closed: Message | None, outcome: str | None) -> LastT
         end = OUTCOMES.get(closed.outcome or "", "other")
         if end == "succeeded" and newest.type != "assistant":
             end = "other"  # nothing was said
-        return LastTurn(end, newest.id, failure)
+        return LastTurn(end, newest.id, failure, closed.time.created)
     if outcome is None and newest.type == "assistant" and newest.time.completed:
         if newest.error:
             return LastTurn("shutdown" if newest.error.type == "aborted" else "failed", newest.id, failure)
@@ -83,6 +84,11 @@ def _turn(newest: Message, closed: Message | None, outcome: str | None) -> LastT
     # Of a step that was declined or interrupted the message is completed; not so with a server that was killed (recorded).
     killed = newest.type == "assistant" and not newest.time.completed
     return LastTurn("killed" if killed else "shutdown", newest.id)
+
+
+def _is_newest(turn: LastTurn, info: Info) -> bool:
+    """Whether the session's newest end is that of this turn; where it is not said, it is taken for it."""
+    return turn.at_ms is None or info.time.idle is None or abs(info.time.idle - turn.at_ms) <= SAME_END_MS
 
 
 class CatchUp:
@@ -166,7 +172,8 @@ class CatchUp:
     ) -> list[Change]:
         """What the transcript of a session that is idle says about its end, unless that was reported before.
 
-        Of a session that was not known to run, only an end counts that was `missed`.
+        Of a session that was not known to run, only an end counts that was `missed`, and that is the turn's: a person's own command
+        and a compaction by hand end, too.
         """
         session = self._runs.tree.session(session_id)
         if session.executing or (session.touched > mark and not session.unobserved):
@@ -174,8 +181,10 @@ class CatchUp:
         known, session.unobserved = session.running or session.unobserved, False
         turn = last_turn(messages, info.outcome)
         reported = turn is None or turn.message_id == session.ended_id
-        if not session.running and (reported or not (known or self.missed(info, since_ms))):
-            return []
+        if not session.running:
+            news = (known or self.missed(info, since_ms)) and turn is not None and _is_newest(turn, info)
+            if reported or not news:
+                return []
         return self._end(session_id, turn, reported=reported)
 
     def note(self, session_id: str, messages: Sequence[Message], mark: int) -> list[Change]:
@@ -201,7 +210,7 @@ class CatchUp:
             return []
         if not session.executing:
             session.began_at = self._runs.connected_at  # what was asked before it is not of this execution
-        session.unobserved, session.suspended = False, None
+        session.unobserved, session.suspended, session.declined = False, None, False
         session.speak()
         changes = [] if session.running else self._runs.work(session_id, self._runs.fresh_id())
         session.executing, session.touched = True, mark
