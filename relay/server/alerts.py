@@ -184,6 +184,8 @@ class Dispatcher:
         which leaves room to others.
         """
         every = [delivery for deliveries_of_one in planned for delivery in deliveries_of_one]
+        if not every:
+            return [{} for _ in planned]
         room = self.engine.room_for_many if of_many else self.engine.room
         sending, refused = await self._send(every[:room], self._lease_until())
         waiting, refused_later = await self._send(every[room:], 0)

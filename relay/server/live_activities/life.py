@@ -36,21 +36,16 @@ ADOPTION_MS = 5_000
 # News of the session.
 
 
-def concerned(recipients: Sequence[Recipient], known: Sequence[Activity]) -> bool:
-    """Whether an event can change anything: there is an activity, or a phone on which there may be one."""
-    return bool(known) or bool(recipients)
-
-
 def after_event(
+    known: Sequence[Activity],
     event: Event,
     *,
     event_id: str,
     secret_hash: str,
     recipients: Sequence[Recipient],
-    known: Sequence[Activity],
     now_ms: int,
 ) -> Changes:
-    """The activities that begin with an event, and those of its session that go on differently.
+    """The activities that begin with an event, and those of its session, `known`, that go on differently.
 
     While none takes the news, because no phone can be reached yet, the session's own row keeps them: an app may have begun
     a card itself, whose token comes later (pingdotgg/t3code#3685).

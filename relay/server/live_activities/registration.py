@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from relay import contract
 from relay.contract import ActivityRegister, ActivityUnregister, ApnsEnv
@@ -27,12 +28,9 @@ class ActivityRegistrations:
     async def register(self, request: ActivityRegister) -> None:
         """The phone has an update token, its first or a new one."""
         registration = await self._registration(request)
-        changes = await activities.decide(
-            self._db,
-            registration.secret_hash,
-            registration.session_id,
-            lambda known: registered(known, registration, self._now_ms()),
-        )
+        session = (registration.secret_hash, registration.session_id)
+        decision = partial(registered, registration=registration)
+        changes = await activities.decide(self._db, session, decision, now=self._now)
         self._wake()
         for one in (*changes.new, *changes.changed):
             log.info(line("activity registered", sessionID=one.session_id, activityID=one.id,
@@ -71,13 +69,9 @@ class ActivityRegistrations:
 
     async def unregister(self, request: ActivityUnregister) -> None:
         """The phone ended its activity; no error if the relay knows of none."""
-        device_token = (request.device_token or "").lower()
-        changes = await activities.decide(
-            self._db,
-            contract.secret_hash(request.secret),
-            request.session_id,
-            lambda known: unregistered(known, device_token, self._now_ms()),
-        )
+        session = (contract.secret_hash(request.secret), request.session_id)
+        decision = partial(unregistered, device_token=(request.device_token or "").lower())
+        changes = await activities.decide(self._db, session, decision, now=self._now)
         log.info(line("activity unregistered", sessionID=request.session_id, activities=len(changes.changed)))
 
     def _now_ms(self) -> int:

@@ -10,6 +10,7 @@ import logging
 import uuid
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from relay.apns.gateway import Gateway
 from relay.apns.push import Outcome, Push
@@ -19,7 +20,7 @@ from relay.log import line
 from relay.server import engine
 from relay.server.delivery import Delivery, DeliveryAttempt, DeliveryResult, DeliveryStatus, Recipient
 from relay.server.engine import WRITE_MS, DeliveryEngine, Limits
-from relay.server.live_activities.activity import LONGEST_PAUSE_MS, SESSION, Activity, kind
+from relay.server.live_activities.activity import LONGEST_PAUSE_MS, SESSION, Activity
 from relay.server.live_activities.budget import StartBudget, start_due_at
 from relay.server.live_activities.life import (
     FORGOTTEN_MS,
@@ -93,20 +94,11 @@ class ActivitySender:
         known: Sequence[Activity],
     ) -> int:
         """Change every activity of the event's session, and begin one on each phone that can be started; how many they are."""
-        changes = await activities.decide(
-            self._db,
-            secret_hash,
-            event.session_id,
-            lambda known: after_event(
-                event,
-                event_id=event_id,
-                secret_hash=secret_hash,
-                recipients=recipients,
-                known=known,
-                now_ms=self._now_ms(),
-            ),
-            known,
+        decision = partial(
+            after_event, event=event, event_id=event_id, secret_hash=secret_hash, recipients=recipients
         )
+        session = (secret_hash, event.session_id)
+        changes = await activities.decide(self._db, session, decision, now=self._clock.now, known=known)
         changed = [one for one in (*changes.new, *changes.changed) if one.device_token != SESSION]
         if changed:
             self.engine.wake()
@@ -150,7 +142,7 @@ class ActivitySender:
         after = begun(before, claim=claim, lease_until=now_ms + self._lease_ms, now_ms=now_ms)
         if after is None:
             return None
-        phone = await self._registered(before) if kind(before) == "start" else None
+        phone = await self._registered(before) if before.stage == "starting" else None
         if phone is not None:
             before, after = _of_app(before, phone), _of_app(after, phone)
         token = phone.push_to_start_token if phone else before.activity_token

@@ -23,7 +23,6 @@ from relay.http_errors import REFUSALS
 from relay.log import line
 from relay.server.alerts import Dispatcher, plan
 from relay.server.delivery import Delivery, DeliveryStatus, Recipient
-from relay.server.live_activities.life import concerned
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.routes.table import EVENT
 from relay.server.store import activities as activity_table
@@ -276,8 +275,8 @@ class Intake:
             )
         )
         known = await self._known_activities((secret_hash, event.session_id))
-        if not concerned(recipients, known):
-            return 0
+        if not known and not recipients:
+            return 0  # nothing can change, and nobody's turn is waited for
         return await self._activities.receive(
             event, event_id=event_id, secret_hash=secret_hash, recipients=recipients, known=known
         )

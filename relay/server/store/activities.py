@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -32,24 +32,33 @@ _ADDED = ("status_at", "unadopted", "clock_ahead")
 """NULL in rows of before these columns: a column with a default cannot be added by Tortoise."""
 
 
+class Decision(Protocol):
+    """What becomes of a session's activities. Pure."""
+
+    def __call__(self, activities: Sequence[Activity], /, *, now_ms: int) -> Changes: ...
+
+
 async def decide(
     db: Database,
-    secret_hash: str,
-    session_id: str,
-    decision: Callable[[Sequence[Activity]], Changes],
+    session: tuple[str, str],
+    decision: Decision,
+    *,
+    now: Callable[[], float],
     known: Sequence[Activity] | None = None,
 ) -> Changes:
     """Write what the decision makes of the session's activities, and return it; it is made again where somebody else wrote first.
 
-    Decisions on one session wait for each other within this process, in the order in which they came, so that only the pushes
-    under way and other relays can be first. `known`: the activities, where they were read a moment ago. Raises Unavailable.
+    Decisions on one session (hash of the secret, session id) wait for each other within this process, in the order in which they
+    came, so that only the pushes under way and other relays can be first. `now`: UNIX seconds. `known`: the activities, where they
+    were read a moment ago. Raises Unavailable.
     """
-    async with db.turn((secret_hash, session_id)) as waited:
+    async with db.turn(session) as waited:
         fresh = None if waited else known
         made: list[Changes] = []
         ends = time.monotonic() + CONTENTION_SECONDS
         while time.monotonic() < ends:
-            made.append(decision(await of_session(db, secret_hash, session_id) if fresh is None else fresh))
+            activities = await of_session(db, *session) if fresh is None else fresh
+            made.append(decision(activities, now_ms=int(now() * 1000)))
             if await _write(db, made[-1]):
                 return _together(made)
             fresh = None
