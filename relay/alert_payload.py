@@ -1,5 +1,6 @@
 """The payload of an alert, and how a text is made to fit into JSON: the relay sends it, and the bridge measures by it. Pure."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -11,9 +12,8 @@ MAX_PAYLOAD: Final = 4096
 """Bytes of JSON (Apple, "Generating a remote notification"). Only VoIP pushes may have 5120, and the relay sends none."""
 
 
-def encode(payload: dict[str, Any]) -> bytes:
-    """Compact UTF-8 JSON: what APNs counts is exactly these bytes."""
-    return msgspec.json.encode(payload)
+encode: Final[Callable[[dict[str, Any]], bytes]] = msgspec.json.encode
+"""Compact UTF-8 JSON: what APNs counts is exactly these bytes."""
 
 
 def cut_json(text: str, limit: int) -> str:
@@ -23,7 +23,7 @@ def cut_json(text: str, limit: int) -> str:
 
 def cut_json_middle(text: str, limit: int) -> str:
     """The same for what a person is to decide about: cut in its middle, because the end of a command matters as well."""
-    return cut_middle(text, limit, _size)
+    return text if _size(text) <= limit else cut_middle(text, limit, _size)
 
 
 def _size(text: str) -> int:

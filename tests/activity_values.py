@@ -10,7 +10,8 @@ from relay.contract import ApnsEnv, ContentState, EventType, Status
 from relay.server.delivery import Recipient
 from relay.server.live_activities import tokens
 from relay.server.live_activities.activity import Activity, Alert, News, activity_id
-from relay.server.live_activities.push import Disposition, begun, settled
+from relay.server.live_activities.push import begun
+from relay.server.live_activities.settlement import Disposition, settled
 from relay.server.live_activities.tokens import Registration
 
 NOW = 1_800_000_000_000

@@ -14,7 +14,7 @@ from relay.http_errors import install_error_replies
 from relay.http_routes import install_routes
 from relay.server.alerts import Dispatcher
 from relay.server.engine import DeliveryEngine
-from relay.server.live_activities.budget import StartBudget
+from relay.server.live_activities.push import StartBudget
 from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.routes.events import BackgroundTasks, EventRoute, Intake, refusal

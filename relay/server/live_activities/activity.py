@@ -173,11 +173,8 @@ HOUR_MS = 3_600_000
 PRIORITY_10_AN_HOUR = 10
 """Above it priority 5, which costs the phone's budget nothing."""
 
-FIRST_PAUSE_MS = {"not sent": 1_000} | dict.fromkeys(("maybe sent", "later", "dead"), EQUAL_PHASE_MS)
-"""Before the next try, by what became of the last: what did not leave may go soon, what may have arrived has the pace of
-an update. It doubles with each failure. Apple asks for 15 minutes after a 5xx (documented): for a push that is repeated;
-here the newest state goes out instead, ever more rarely."""
 LONGEST_PAUSE_MS = 900_000
+"""No state waits longer for its next try."""
 
 
 def due_at(activity: Activity, now_ms: int) -> int | None:
@@ -220,8 +217,3 @@ def priority(activity: Activity, now_ms: int) -> int:
 def within_hour(times: tuple[int, ...], now_ms: int) -> tuple[int, ...]:
     """Those that lie less than an hour back; one that is to come is of a clock that was set back."""
     return tuple(at for at in times if now_ms - HOUR_MS < at <= now_ms)
-
-
-def retry_pause(first_ms: int, attempts: int) -> int:
-    """Milliseconds before the next try, after so many that failed in a row."""
-    return int(min(first_ms * 2 ** min(attempts, 12), LONGEST_PAUSE_MS))

@@ -1,29 +1,24 @@
-"""Pure: a push of a Live Activity: when it is under way, its headers and dates, and what its outcome makes of the activity."""
+"""Pure: the push of a Live Activity: when it is under way, its headers and dates, and whether the phone's budget allows a start."""
 
 import uuid
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from relay.apns.payload import ActivityContent, activity_payload
-from relay.apns.push import Outcome, Push, Transmission
-from relay.apns.reasons import Verdict
+from relay.apns.push import Push
 from relay.contract import ContentState, Status, session_link
+from relay.server.delivery import Delivery, DeliveryAttempt, Recipient
 from relay.server.live_activities.activity import (
-    FIRST_PAUSE_MS,
+    LONGEST_PAUSE_MS,
     RELEVANCE,
     Activity,
-    Alert,
     Kind,
-    due_at,
     kind,
     phase,
     priority,
-    retry_pause,
     within_hour,
 )
 from relay.server.live_activities.life import LONGEST_MS
-from relay.server.live_activities.tokens import buried, with_former_token, without_tokens
 
 STALE_SECONDS: dict[Status, int] = {
     "working": 900,
@@ -52,6 +47,18 @@ END_AHEAD_SECONDS = 180
 is ahead of ours does not drop it as older than what its app showed (customerio/customerio-android#723; assumed)."""
 
 _NAMESPACE = uuid.UUID("d2a3c1de-3b7f-5f8e-8f55-7c0f2f6f7d10")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityAttempt(DeliveryAttempt):
+    """A push of an activity as it was `before`; its row as it was `claimed`; and the phone, if the push starts it there.
+
+    `key` is the activity's id: one push at a time for each.
+    """
+
+    before: Activity
+    claimed: Activity
+    phone: Recipient | None
 
 
 def begun(activity: Activity, *, claim: str, lease_until: int, now_ms: int) -> Activity | None:
@@ -147,181 +154,88 @@ def _expiration(activity: Activity, event: Kind, now: int) -> int:
     return max(now + START_SECONDS, (activity.began_at + LONGEST_MS) // 1000)
 
 
-# What became of it.
-
-Disposition = Literal["sent", "maybe sent", "not sent", "later", "dead", "refused"]
-"""What became of a push.
-
-`maybe sent`: it went out and no answer came. `later`: APNs asks for patience. `dead`: the token is. `refused`: sending it
-again would not help.
-"""
-
-_UNANSWERED: dict[Transmission, Disposition] = {"not_sent": "not sent", "maybe_sent": "maybe sent"}
-_ANSWERED: dict[Verdict, Disposition] = {
-    Verdict.DELIVERED: "sent",
-    Verdict.TOKEN_DEAD: "dead",
-    Verdict.OTHER_APP: "dead",  # for this card; a phone's token to start one is kept with the phone
-    Verdict.RETRY_LATER: "later",
-    Verdict.KEY_REFUSED: "later",
-    Verdict.NEW_PROVIDER_TOKEN: "later",
-    Verdict.OUR_FAULT: "refused",
-}
-
-NEVER_SEEN = frozenset({"not sent", "later"})
-"""The phone certainly did not get it, and shows the phase of the push before."""
-DOUBTS = 3
-"""So often in a row a token may fail that died before it was registered: that may be a clock that is wrong, or an app that
-registers again what is over. Unlike a device's, an activity's token never comes back to life (assumed)."""
-
-
-def disposition(outcome: Outcome) -> Disposition:
-    """By verdict where APNs answered; else by how far the push came."""
-    return _UNANSWERED.get(outcome.transmission) or _ANSWERED[outcome.verdict]
-
-
-def settled(activity: Activity, before: Activity, outcome: Outcome, now_ms: int) -> Activity | None:
-    """The activity after its push; None: forget it, so that the next news of the session may start one.
-
-    `before` is the activity that was pushed, `activity` as it stands now: news and tokens may have come meanwhile.
-    """
-    free = replace(activity, lease_owner=None, lease_until=0)
-    pushed, ended = kind(before), disposition(outcome)
-    if pushed != "start" and activity.activity_token != before.activity_token:
-        return _of_another_token(free, before, outcome, now_ms)
-    known = replace(free, apns_env=outcome.apns_env)
-    if ended in NEVER_SEEN:
-        known = replace(known, pushed_status=before.pushed_status)
-    return _NEXT[pushed, ended](known, before, outcome, now_ms)
-
-
-def _of_another_token(activity: Activity, before: Activity, outcome: Outcome, now_ms: int) -> Activity:
-    """The push went to a token that is gone. One that came meanwhile gets the newest state; else nothing follows."""
-    if _ended_or_dead(before, outcome):
-        activity = buried(activity, before.activity_token)
-    if activity.stage != "active":
-        return activity  # over, or to be started anew
-    return replace(activity, attempts=0, retry_at=0, due_at=now_ms if activity.state else None)
-
-
-def _ended_or_dead(before: Activity, outcome: Outcome) -> bool:
-    """Whether the token that was pushed to will never serve again."""
-    what = disposition(outcome)
-    return (what == "dead" and not _is_doubtful(before, outcome)) or (what, kind(before)) == ("sent", "end")
-
-
-def _is_doubtful(activity: Activity, outcome: Outcome) -> bool:
-    """Whether APNs calls a token dead that was registered after that."""
-    return outcome.timestamp is not None and activity.registered_at >= outcome.timestamp
-
-
-# Each takes the activity as it stands now, freed of its lease; the one that was pushed; the outcome; UTC ms.
-
-
-def _as_it_is(activity: Activity, _before: Activity, _outcome: Outcome, _now_ms: int) -> Activity:
-    return activity
-
-
-def _start_taken(activity: Activity, _before: Activity, _outcome: Outcome, _now_ms: int) -> Activity:
-    """Whether a phone shows it only its token says."""
-    return replace(activity, unadopted=activity.unadopted + (activity.stage != "active"))
-
-
-def _start_again(activity: Activity, before: Activity, outcome: Outcome, now_ms: int) -> Activity:
-    """APNs did not take the start: it is tried again, with the newest state, and does not count."""
-    activity = replace(activity, starts_at=before.starts_at)
-    if activity.stage != "started":
-        return activity  # the phone has one all the same, or dismissed it
-    if activity.ends:
-        return replace(activity, stage="ended")
-    alert = activity.alert or before.alert
-    return _later(replace(activity, stage="starting", alert=alert), outcome, now_ms)
-
-
-def _free_the_fence(activity: Activity, _before: Activity, outcome: Outcome, _now_ms: int) -> Activity | None:
-    """The next event may start one. Of a phone whose bundle id is wrong only the next run: it would be refused again."""
-    if activity.stage != "started":
-        return activity
-    if outcome.verdict is Verdict.OTHER_APP:
-        return replace(activity, stage="lost", due_at=None, alert=None)
-    # What is known of the tokens of earlier cards is not forgotten.
-    return replace(activity, stage="ended", ends=True, alert=None) if activity.dead_tokens else None
-
-
-def _updated(activity: Activity, before: Activity, _outcome: Outcome, now_ms: int) -> Activity:
-    """Done, unless there was news meanwhile; a question that was asked meanwhile has an alert."""
-    done = replace(activity, attempts=0, retry_at=0)
-    if (done.state, done.ends, done.alert) == (before.state, before.ends, None):
-        return replace(done, due_at=None)
-    return replace(done, due_at=due_at(done, now_ms))
-
-
-def _over(activity: Activity, _before: Activity, _outcome: Outcome, now_ms: int) -> Activity:
-    """The card is over; a run that began while its end was under way gets a new one."""
-    over = replace(without_tokens(activity), attempts=0, retry_at=0, due_at=None)
-    if over.ends:
-        return replace(over, stage="ended")
+def of_app(activity: Activity, phone: Recipient) -> Activity:
+    """A start goes to the app as the phone has it now, whatever it had when the session ran before."""
     return replace(
-        over, stage="starting", alert=over.alert or _START, due_at=now_ms, began_at=now_ms, pushed_status=None
+        activity,
+        bundle_id=phone.bundle_id,
+        apns_env=phone.apns_env,
+        activity_format=phone.activity_format,
     )
 
 
-_START = Alert("Session Started", "OpenCode is working again.")
+def push_attempt(
+    before: Activity, claimed: Activity, phone: Recipient | None, token: str, *, quiet: bool
+) -> ActivityAttempt:
+    """The push that `claimed` records, on its way to that token. `quiet`: as in `push`."""
+    delivery = Delivery(
+        push=push(before, claimed, token, quiet=quiet),
+        secret_hash=before.secret_hash,
+        event_id=before.event_id or "",
+        event_type=before.event_type,
+        session_id=before.session_id,
+        device_id=phone.device_id if phone else "",
+        created_at=claimed.pushed_at,
+        registered_at=before.registered_at,
+        attempts=before.attempts,
+    )
+    return ActivityAttempt(delivery=delivery, key=before.id, before=before, claimed=claimed, phone=phone)
 
 
-def _try_again(activity: Activity, before: Activity, outcome: Outcome, now_ms: int) -> Activity:
-    """The newest state goes out later; a question that nobody saw keeps its text."""
-    return _later(replace(activity, alert=activity.alert or _unseen(activity, before)), outcome, now_ms)
+# What one phone shows and starts at most, and whose turn it is when that is too little.
+#
+# Source: an Apple engineer (DTS) in developer forum 799505, on what devices do, not documented: about ten starts by push in a
+# short time, whatever the app's settings (observed); five activities of an app at once (observed by OneSignal and Adobe;
+# ActivityKit documents the errors targetMaximumExceeded and globalMaximumExceeded, and no number). That the ten come back
+# within an hour, and that a card which ended makes room at once, is assumed. A start beyond them is taken by APNs and shown by
+# no phone, so it waits here.
 
 
-def _unseen(activity: Activity, before: Activity) -> Alert | None:
-    """The question that the push had, if it still stands."""
-    asks = activity.state is not None and activity.state.status == "permission"
-    return before.alert if asks else None
+@dataclass(frozen=True, slots=True)
+class StartBudget:
+    """Of one app on one phone: cards at once, and starts in a window of time."""
+
+    cards: int = 5
+    starts: int = 10
+    window_ms: int = 3_600_000
 
 
-def _token_dead(activity: Activity, before: Activity, outcome: Outcome, now_ms: int) -> Activity:
-    """The token goes, but not one that was registered after APNs missed it; one whose place it took serves again. A run that
-    began without a card gets one.
+ASK_AGAIN_MS = 5_000
+"""So often a start that waits is decided on again, because a card may have ended."""
+
+
+def start_due_at(waits: Activity, phone: Sequence[Activity], budget: StartBudget, now_ms: int) -> int:
+    """When the start of `waits` may go out: now, or when to ask again (UTC ms). `phone`: all activities of its app there.
+
+    Where there is room for some of those that wait, a session that waits for a decision goes first, then what failed or has
+    trouble; of equals the one that waits longest.
     """
-    if (again := with_former_token(activity)) is not None:
-        return replace(again, alert=activity.alert or _unseen(activity, before), due_at=now_ms)
-    if _is_doubtful(activity, outcome) and activity.attempts < DOUBTS:
-        return _try_again(activity, before, outcome, now_ms)
-    of_earlier_run = kind(before) == "end" or _began_on(before) or _began_on(activity)
-    if of_earlier_run and not activity.ends:
-        return _over(activity, before, outcome, now_ms)
-    return replace(without_tokens(activity), stage="lost", due_at=None, alert=None)
+    others = [one for one in phone if one.id != waits.id]
+    cards = sum(_has_card(one) for one in others)
+    recent = sorted(at for one in phone for at in one.starts_at if now_ms - budget.window_ms < at <= now_ms)
+    turn = sum(_turn(one) < _turn(waits) for one in others if _waits(one, now_ms))
+    if turn < min(budget.cards - cards, budget.starts - len(recent)):
+        return now_ms
+    if turn < budget.starts - len(recent):
+        return now_ms + ASK_AGAIN_MS
+    free_again = recent[-budget.starts] + budget.window_ms if len(recent) >= budget.starts else now_ms
+    # What is due further ahead than the longest pause is taken for the work of a clock that was ahead.
+    return min(max(free_again, now_ms + ASK_AGAIN_MS), now_ms + LONGEST_PAUSE_MS)
 
 
-def _began_on(activity: Activity) -> bool:
-    """Whether its run began on a token that was registered before: of a card that ended without the relay's knowledge."""
-    return activity.event_type == "start" and activity.registered_at < activity.updated_at
+def _has_card(activity: Activity) -> bool:
+    """Whether the phone shows it, as far as the relay can know: what was started may be there before its token is."""
+    return activity.stage == "active" or (activity.stage == "started" and not activity.ends)
 
 
-def _later(activity: Activity, outcome: Outcome, now_ms: int) -> Activity:
-    """Due again after a pause that grows with every failure in a row."""
-    pause = retry_pause(FIRST_PAUSE_MS[disposition(outcome)], activity.attempts)
-    retry_at = now_ms + pause
-    return replace(activity, attempts=activity.attempts + 1, retry_at=retry_at, due_at=retry_at)
+def _waits(activity: Activity, now_ms: int) -> bool:
+    return (
+        activity.stage == "starting"
+        and activity.due_at is not None
+        and activity.due_at <= now_ms + ASK_AGAIN_MS
+    )
 
 
-_NEXT: dict[tuple[Kind, Disposition], Callable[[Activity, Activity, Outcome, int], Activity | None]] = {
-    ("start", "sent"): _start_taken,
-    ("start", "maybe sent"): _as_it_is,
-    ("start", "not sent"): _start_again,
-    ("start", "later"): _start_again,
-    ("start", "dead"): _free_the_fence,
-    ("start", "refused"): _free_the_fence,
-    ("update", "sent"): _updated,
-    ("update", "maybe sent"): _try_again,
-    ("update", "not sent"): _try_again,
-    ("update", "later"): _try_again,
-    ("update", "dead"): _token_dead,
-    ("update", "refused"): _updated,
-    ("end", "sent"): _over,
-    ("end", "maybe sent"): _try_again,
-    ("end", "not sent"): _try_again,
-    ("end", "later"): _try_again,
-    ("end", "dead"): _token_dead,
-    ("end", "refused"): _over,
-}
+def _turn(activity: Activity) -> tuple[int, int, str]:
+    status = activity.state.status if activity.state else "complete"
+    return (-RELEVANCE[status], activity.began_at, activity.id)

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from relay.apns.gateway import Gateway
@@ -18,10 +18,9 @@ from relay.clock import Clock
 from relay.contract import Event
 from relay.log import line
 from relay.server import engine
-from relay.server.delivery import Delivery, DeliveryAttempt, DeliveryResult, DeliveryStatus, Recipient
+from relay.server.delivery import DeliveryResult, DeliveryStatus, Recipient
 from relay.server.engine import WRITE_MS, DeliveryEngine, Limits
 from relay.server.live_activities.activity import LONGEST_PAUSE_MS, SESSION, Activity
-from relay.server.live_activities.budget import StartBudget, start_due_at
 from relay.server.live_activities.life import (
     FORGOTTEN_MS,
     LONGEST_MS,
@@ -31,7 +30,15 @@ from relay.server.live_activities.life import (
     in_vain_words,
     timed_out,
 )
-from relay.server.live_activities.push import begun, disposition, push, settled
+from relay.server.live_activities.push import (
+    ActivityAttempt,
+    StartBudget,
+    begun,
+    of_app,
+    push_attempt,
+    start_due_at,
+)
+from relay.server.live_activities.settlement import disposition, settled
 from relay.server.live_activities.tokens import KEPT_MS
 from relay.server.store import activities, deliveries, devices
 from relay.server.store.sql import Database, Unavailable
@@ -42,18 +49,6 @@ LIMITS = Limits(held=200, in_flight=200, claimed=200, sweep_seconds=60.0)
 """All that is claimed is sent at once: a start whose turn did not come would never be sent."""
 ROWS = 200
 """So many are read at a time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActivityAttempt(DeliveryAttempt):
-    """A push of an activity as it was `before`; its row as it was `claimed`; and the phone, if the push starts it there.
-
-    `key` is the activity's id: one push at a time for each.
-    """
-
-    before: Activity
-    claimed: Activity
-    phone: Recipient | None
 
 
 class ActivitySender:
@@ -144,16 +139,14 @@ class ActivitySender:
             return None
         phone = await self._registered(before) if before.stage == "starting" else None
         if phone is not None:
-            before, after = _of_app(before, phone), _of_app(after, phone)
+            before, after = of_app(before, phone), of_app(after, phone)
         token = phone.push_to_start_token if phone else before.activity_token
         if not token:  # the phone took its token back: nothing can be started there
             await activities.forget(self._db, before)
             return None
         quiet = await self._rings_anyway(before)
         claimed = await (self._start(before, after) if phone else activities.change(self._db, after))
-        return (
-            _attempt(before, claimed, phone, push(before, claimed, token, quiet=quiet)) if claimed else None
-        )
+        return push_attempt(before, claimed, phone, token, quiet=quiet) if claimed else None
 
     async def _start(self, before: Activity, after: Activity) -> Activity | None:
         """Claim a start, if the phone will show it; else it waits. One phone's starts are decided on one after the other."""
@@ -279,31 +272,6 @@ class ActivitySender:
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
-
-
-def _of_app(activity: Activity, phone: Recipient) -> Activity:
-    """A start goes to the app as the phone has it now, whatever it had when the session ran before."""
-    return replace(
-        activity,
-        bundle_id=phone.bundle_id,
-        apns_env=phone.apns_env,
-        activity_format=phone.activity_format,
-    )
-
-
-def _attempt(before: Activity, claimed: Activity, phone: Recipient | None, sent: Push) -> ActivityAttempt:
-    delivery = Delivery(
-        push=sent,
-        secret_hash=before.secret_hash,
-        event_id=before.event_id or "",
-        event_type=before.event_type,
-        session_id=before.session_id,
-        device_id=phone.device_id if phone else "",
-        created_at=claimed.pushed_at,
-        registered_at=before.registered_at,
-        attempts=before.attempts,
-    )
-    return ActivityAttempt(delivery=delivery, key=before.id, before=before, claimed=claimed, phone=phone)
 
 
 def _log_fault(activity_id: str, fault: Exception) -> None:

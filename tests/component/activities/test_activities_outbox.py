@@ -6,7 +6,7 @@ from activity_relay import HASH, OTHER_PHONE, OTHER_START_TOKEN, PHONE, Relay
 from activity_values import OUTCOMES
 from outcomes import answered
 from relay.server.engine import WRITE_MS
-from relay.server.live_activities.push import Disposition
+from relay.server.live_activities.settlement import Disposition
 from relay.server.store import devices
 
 

@@ -8,7 +8,7 @@ import pytest
 from activity_values import HOUR, MINUTE, NOW, SECOND, activity, state
 from relay.contract import Status
 from relay.server.live_activities.activity import Activity
-from relay.server.live_activities.budget import ASK_AGAIN_MS, StartBudget, start_due_at
+from relay.server.live_activities.push import ASK_AGAIN_MS, StartBudget, start_due_at
 
 BUDGET = StartBudget()
 

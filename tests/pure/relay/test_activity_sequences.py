@@ -24,7 +24,8 @@ from activity_values import (
 from relay.contract import ContentState, EventType, Status
 from relay.server.live_activities.activity import Activity, Kind, kind
 from relay.server.live_activities.life import ADOPTION_MS, TIMED_OUT_MS, observe, opened, timed_out
-from relay.server.live_activities.push import Disposition, begun, push
+from relay.server.live_activities.push import begun, push
+from relay.server.live_activities.settlement import Disposition
 from relay.server.live_activities.tokens import dismissed
 
 EVENTS: list[EventType] = [*get_args(EventType), "start", "progress", "progress", "permission"]

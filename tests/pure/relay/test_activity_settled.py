@@ -25,9 +25,9 @@ from activity_values import (
     state,
 )
 from relay.apns.reasons import Verdict
-from relay.server.live_activities.activity import FIRST_PAUSE_MS, Activity, Alert, Kind, Stage
+from relay.server.live_activities.activity import Activity, Alert, Kind, Stage
 from relay.server.live_activities.life import observe
-from relay.server.live_activities.push import _NEXT, DOUBTS, Disposition, disposition
+from relay.server.live_activities.settlement import _NEXT, DOUBTS, FIRST_PAUSE_MS, Disposition, disposition
 from relay.server.live_activities.tokens import dismissed
 
 SENT_AT = NOW - 300

@@ -15,9 +15,9 @@ from relay.server.live_activities.activity import (
     Activity,
     due_at,
     priority,
-    retry_pause,
     within_hour,
 )
+from relay.server.live_activities.settlement import retry_pause
 
 WORKING, ASKING = state("working"), state("permission")
 
