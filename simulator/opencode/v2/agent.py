@@ -55,12 +55,16 @@ class Delegation:
 
 
 class Agent:
-    """The agent of one server. Its executions die with the process; what they had yet to do is kept for a resume."""
+    """The agent of one server. Its executions die with the process; what they had yet to do is kept for a resume.
+
+    `api` is set by the Api that uses this agent.
+    """
+
+    api: Answers
 
     def __init__(self, process: Process, model: Model, source: random.Random) -> None:
         self._process, self._model, self._random = process, model, source
         self.conduct = conduct_of(process.flavour.version)
-        self.api: Answers | None = None
         self._scheduler = Scheduler(process)
         self._executions: dict[str, Execution] = {}
         self._delegations: dict[str, Delegation] = {}
@@ -239,22 +243,20 @@ class Agent:
 
     def _enqueue(self, session_id: str, item_id: str, item: Json) -> None:
         self._scheduler.flush()
-        if self.api is not None:
-            self.api.enqueue(session_id, item_id, item)
-            self.wake(session_id)
+        self.api.enqueue(session_id, item_id, item)
+        self.wake(session_id)
 
     def _answer(self, request_id: str, tool: Tool) -> Steps:
         yield Beat(pause=max(tool.after, TICK))
         self._scheduler.flush()
         api, state = self.api, self._process.state
         asked, form = state.permissions.get(request_id), state.forms.get(request_id)
-        if api is not None and asked is not None:
+        if asked is not None:
             api.reply_permission(asked, tool.reply or "once", tool.message)
-        elif api is not None and form is not None and form.pending:
-            if tool.answers is None:
-                api.cancel_form(form, tool.message)
-            else:
-                api.reply_form(form, tools.form_answer(tool.input["questions"], tool.answers))
+        elif form is not None and form.pending and tool.answers is None:
+            api.cancel_form(form, tool.message)
+        elif form is not None and form.pending:
+            api.reply_form(form, tools.form_answer(tool.input["questions"], tool.answers or ()))
 
     def _title(self, session_id: str, title: str) -> Steps:
         yield Beat(pause=TO_TITLE)

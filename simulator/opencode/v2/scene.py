@@ -98,7 +98,7 @@ class Surroundings(Protocol):
 
 @dataclass(slots=True)
 class OpenCall:
-    """A tool call that has not ended. `due` is when it goes on by itself (UNIX ms), with `then`."""
+    """A tool call that has not ended. `timer` says when it goes on by itself (UNIX ms), and how."""
 
     tool: Tool
     name: str
@@ -109,8 +109,7 @@ class OpenCall:
     child: str | None = None
     form: str | None = None
     metadata: Json = field(default_factory=dict)
-    due: int | None = None
-    then: "Callable[[OpenCall], Steps] | None" = None
+    timer: "tuple[int, Callable[[OpenCall], Steps]] | None" = None
 
 
 @dataclass(slots=True)

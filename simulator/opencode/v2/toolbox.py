@@ -74,28 +74,31 @@ class Toolbox:
         return OpenCall(tool, name, given, f"call_{self._number}_{number}")
 
     def _later(self, call: OpenCall, seconds: float, then: Callable[[OpenCall], Steps]) -> None:
-        call.due, call.then = self._scene.stamp.now_ms() + round(seconds * 1000), then
+        call.timer = self._scene.stamp.now_ms() + round(seconds * 1000), then
 
     def _next(self) -> Steps:
         """Whatever comes first: an answer, a child's end, or the moment at which a call goes on by itself."""
         scene = self._scene
-        timed = [call for call in scene.open if call.due is not None]
-        first = min(timed, key=lambda call: call.due or 0, default=None)
-        pause = None if first is None else max(0, (first.due or 0) - scene.stamp.now_ms()) / 1000
+        timed = [(*call.timer, call) for call in scene.open if call.timer is not None]
+        timed.sort(key=lambda one: one[0])
+        pause = max(0, timed[0][0] - scene.stamp.now_ms()) / 1000 if timed else None
         reply = yield Beat(pause=pause, waits=frozenset(self._waiting))
         if reply is not None:
             yield from self._answered(reply)
-        elif first is not None and first.then is not None:
-            then, first.due, first.then = first.then, None, None
-            yield from then(first)
+            return
+        for _, then, call in timed[:1]:
+            call.timer = None
+            yield from then(call)
 
     def _begin(self, call: OpenCall) -> Steps:
         scene = self._scene
         if call.name == "question":
             yield from self._question(call)
             return
-        ask = tools.asked_for if call.tool.asks else tools.requests
-        self._requests[call.call_id] = list(ask(call.name, call.input, scene.directory))
+        asked = tools.requests(call.name, call.input, scene.directory)
+        if call.tool.asks:
+            asked = tools.asked_for(call.name, call.input, asked, keep=call.tool.asks != "once")
+        self._requests[call.call_id] = list(asked)
         yield from self._ask_or_run(call)
 
     def _ask_or_run(self, call: OpenCall) -> Steps:

@@ -6,7 +6,7 @@ what the rest would ask is as its documentation has it, for scripts that say `"a
 
 import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from simulator.opencode import shell_command
 from simulator.opencode.scheduler import Event
@@ -226,10 +226,12 @@ _RESOURCE = {
 }
 
 
-def asked_for(name: str, given: Json, directory: str) -> tuple[Request, ...]:
-    """What a tool asks where the user's rules ask for it; an MCP tool (`<server>_<tool>`) asks for `*`."""
-    asked = requests(name, given, directory)
-    if asked and asked[-1].action != "external_directory":
-        return asked
-    resource = str(given.get(_RESOURCE[name], "*")) if name in _RESOURCE else "*"
-    return (*asked, Request(name, (resource,), ("*",)))
+def asked_for(name: str, given: Json, asked: tuple[Request, ...], *, keep: bool) -> tuple[Request, ...]:
+    """What a tool asks where the user's rules ask for it; an MCP tool (`<server>_<tool>`) asks for `*`.
+
+    Without `keep` there is nothing that "always" could store.
+    """
+    if not asked or asked[-1].action == "external_directory":
+        resource = str(given.get(_RESOURCE[name], "*")) if name in _RESOURCE else "*"
+        asked = (*asked, Request(name, (resource,), ("*",)))
+    return asked if keep else tuple(replace(one, save=()) for one in asked)

@@ -178,6 +178,16 @@ async def test_background_work_of_a_stopped_server_is_forgotten() -> None:
     assert server.types(session).count("execution.started") == 1
 
 
+async def test_a_claim_of_which_nothing_more_is_known_is_an_execution_without_a_step() -> None:
+    server = Scripted2()
+    session = server.session()
+    server.state.claims.add(session)
+    server.restart()
+    assert session in server.state.active
+    await server.idle(session)
+    assert server.types(session)[-1] == "execution.succeeded"
+
+
 async def test_a_session_that_is_gone_is_not_resumed() -> None:
     server = Scripted2()
     server.state.claims.add("ses_gone")

@@ -112,6 +112,16 @@ async def test_a_background_child_outlives_its_interrupted_parent() -> None:
     assert ends(server)[-1] == (parent, "succeeded")
 
 
+async def test_a_deleted_parent_gets_no_report() -> None:
+    server = Scripted2()
+    parent, other = (prompt(server, task(LONG, background=True), TEXT) for _ in range(2))
+    await server.idle(other)
+    server.api.delete(parent)
+    assert set(server.state.active) == {await child_of(server, other)}
+    await server.until(lambda: ends(server)[-1] == (other, "succeeded"))
+    assert server.types(parent)[-1] == "deleted"
+
+
 async def test_several_children_work_at_once() -> None:
     server = Scripted2()
     parent = prompt(server, {"op": "tools", "tools": [task(LONG), task(BASH, TEXT), task(TEXT)]}, TEXT)

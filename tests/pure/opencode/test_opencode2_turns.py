@@ -2,7 +2,7 @@
 
 import pytest
 
-from opencode2_scripted import ENDS, Scripted2
+from opencode2_scripted import ENDS, D, Scripted2
 from simulator.opencode.v2.agent import MOST_RESUMES
 
 BASH = '{"op": "bash", "command": "echo one"}'
@@ -346,6 +346,60 @@ async def test_what_other_tools_ask(server, name: str, given: str, asked: tuple)
     await server.answer("once")
     await server.idle(session)
     assert server.data("session.tool.success")[0]["content"]
+
+
+async def test_a_tool_for_which_always_has_nothing_to_store(server) -> None:
+    session = server.session()
+    server.prompt(
+        session, '[{"op": "tool", "name": "deploy_run", "ask": "once", "reply": "always", "after": 0.1}]'
+    )
+    (waiting,) = await server.asked()
+    assert "save" not in waiting.request
+    await server.idle(session)
+    assert not server.state.saved
+
+
+@pytest.mark.parametrize(
+    ("answer", "how"),
+    [('"answers": [["Blue"]]', "form.replied"), ('"reply": "reject"', "form.cancelled")],
+)
+async def test_a_question_that_the_script_answers(server, answer: str, how: str) -> None:
+    session = server.session()
+    server.prompt(session, f'[{{"op": "question", {answer}, "after": 0.5}}]')
+    form = await server.form()
+    await server.idle(session)
+    assert server.data(how)[0]["id"] == form.info["id"]
+
+
+async def test_a_person_may_be_faster_than_the_script(server) -> None:
+    session = server.session()
+    server.prompt(session, f'[{{"op": "bash", "command": "ls", "reply": "reject", "after": 5}}, {TEXT}]')
+    await server.answer("once")
+    await server.idle(session)
+    await server.clock.advance(10)
+    assert ends(server, session) == ["succeeded"]
+
+
+async def test_thoughts_without_a_word(server) -> None:
+    session = server.session()
+    server.prompt(session, '[{"op": "reason", "n": 3, "n2": 0}]')
+    await server.idle(session)
+    assert after(server.types(session), "step.started")[:3] == [
+        "reasoning.started",
+        "reasoning.ended",
+        "step.streamed",
+    ]
+
+
+async def test_an_hour_without_an_event_ends_what_waits(server) -> None:
+    session = server.session()
+    server.prompt(session, f"[{BASH}]")
+    await server.asked()
+    server.api.expire(D)
+    assert server.data("session.execution.interrupted")[0]["reason"] == "inactivity"
+    assert server.types(session)[-2:] == ["execution.interrupted", "permission.replied"]
+    assert server.sent[-1]["type"] == "location.shutdown"
+    assert not server.state.permissions
 
 
 async def test_a_path_outside_is_asked_for_first(server) -> None:

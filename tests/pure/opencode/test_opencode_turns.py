@@ -165,6 +165,27 @@ async def test_the_script_answers_after_its_patience_if_no_person_is_faster(
     assert scripted.state.statuses == {}
 
 
+async def test_what_is_said_before_a_tool(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, '[{"op": "bash", "command": "ls", "reply": "once", "say": "I will look. "}]')
+    await scripted.clock.advance(5)
+    parts = [
+        one["properties"]["part"] for one in scripted.of(session) if one["type"] == "message.part.updated"
+    ]
+    (said,) = [one["text"] for one in parts if one["type"] == "text" and "end" in one.get("time", {})][:1]
+    kinds = list(dict.fromkeys(one["type"] for one in parts if one["messageID"] != parts[0]["messageID"]))
+    assert said == "I will look. "
+    assert kinds[:3] == ["step-start", "text", "tool"]
+
+
+async def test_a_tool_that_usually_asks_nothing_may_be_made_to_ask(scripted) -> None:
+    session = scripted.session()
+    scripted.prompt(session, '[{"op": "tool", "name": "read", "args": {"path": "a.py"}, "ask": true}]')
+    (request_id,) = await scripted.asked("permissions")
+    request = scripted.state.permissions[request_id].request
+    assert (request["permission"], request["patterns"], request["always"]) == ("read", ["*"], ["*"])
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 async def test_two_tools_of_one_call_are_answered_in_any_order(scripted, order: tuple[int, int]) -> None:
     session = scripted.session()
