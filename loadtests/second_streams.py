@@ -22,6 +22,8 @@ PASSWORD = "streams"
 DIRECTORY = "/code/load"
 WORDS = 100
 """Of one part of an answer."""
+FILE = 20_000
+"""Characters of each file that is written."""
 PARTS = ("reasoning", "text", "tool.input")
 """What a step streams, one after the other."""
 
@@ -103,11 +105,11 @@ class _Step:
             ("session.step.ended", {**own, **named, "finish": "tool-calls", **cost}),
             ("session.usage.updated", {**own, **cost}),
         ]
-        given = {"command": "npm test", "description": "Tests"}
+        given = {"path": "report.md", "content": "A line of a file. " * (FILE // 18)}
         self.end = [text, *over]
         self.tool_and_end: list[Event] = [
             text,
-            ("session.tool.input.started", {**call, "name": "shell"}),
+            ("session.tool.input.started", {**call, "name": "write"}),
             ("session.tool.input.ended", {**call, "text": str(given)}),
             ("session.tool.called", {**call, "input": given, "executed": False}),
             ("session.tool.progress", {**call, "metadata": {"shellID": "sh_1"}}),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pure.bridge.opencode2_folding import HERE, WORDS, changes_of, event, play
-from relay.bridge.sources.opencode2.fold import MAX_NAMES, MAX_UNKNOWN, Sessions
+from relay.bridge.sources.opencode2.fold import MAX_NAMES, MAX_PROMPT, MAX_UNKNOWN, Sessions
 from relay.bridge.sources.opencode2.runs import WITHDRAWN, Runs
 from relay.bridge.sources.opencode2.session import EXPIRED
 from relay.bridge.sources.opencode2.wire import parse
@@ -305,6 +305,30 @@ def test_names_of_tools_are_forgotten_in_time() -> None:
     changes_of("; ".join(f"tool c{number}" for number in range(MAX_NAMES + 1)), sessions)
     changes_of("called c0; tool", sessions)
     assert sessions.state("a", 0.0).last_message == "npm test"  # type: ignore[union-attr]
+
+
+def test_what_a_tool_is_called_with_is_kept_short_and_only_until_it_is_over() -> None:
+    """A file that is written may have megabytes, and two hundred sessions may write."""
+    runs = Runs()
+    sessions = Sessions(runs)
+    changes_of("new; starts; step m1", sessions)
+
+    def call(kind: str, **more: Any) -> None:
+        sessions.fold(event(f"session.tool.{kind}", sessionID="a", id="c1", **more))
+
+    def kept() -> dict[str, Any]:
+        session = runs.tree.get("a")
+        assert session
+        return session.calls
+
+    call("called", input={"path": "a.txt", "content": "x" * 1_000_000, "lines": [1] * 10_000})
+    assert kept() == {"c1": {"path": "a.txt", "content": "x" * MAX_PROMPT}}
+    call("success")
+    assert kept() == {}
+    call("called", input={"labels": ["bug"]})
+    assert kept() == {"c1": {"labels": ["bug"]}}
+    call("failed")
+    assert kept() == {}
 
 
 OLD = [("session.input.admitted", "session.input.promoted", "inputID", "input"),

@@ -6,7 +6,7 @@ reaches the user under the root session, because that is the one the app can ope
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from relay import contract
 from relay.bridge.notify.source import Change, Retry
@@ -39,6 +39,8 @@ MAX_NAMES = 64
 """Tool calls and inbox items of one session whose names are remembered."""
 MAX_PROMPT = 1000
 """Characters of a prompt that are kept; it may be a whole file."""
+MAX_CALL = 4096
+"""Bytes of a tool's call that are kept whole, until it has an answer; of a longer one, which may be a whole file, the beginnings of texts."""
 MAX_UNKNOWN = 256
 """Unknown types that are counted one by one."""
 
@@ -212,9 +214,14 @@ class Sessions:
         session.speak()
         name = session.tools.pop(data.id, "")
         given = details(event.data, ToolCalled).input
-        _remember(session.calls, data.id, given)
+        _remember(session.calls, data.id, given if len(bytes(event.data)) <= MAX_CALL else _beginnings(given))
         words = tool_words(name, given, "", session.directory)
         return self._runs.show(data.session_id, event_id, words)
+
+    def _on_tool_over(self, _: str, data: Data, __: Event) -> list[Change]:
+        if session := self._tree.get(data.session_id):
+            session.calls.pop(data.id, None)
+        return []
 
     def _on_retry(self, event_id: str, data: Data, event: Event) -> list[Change]:
         again = details(event.data, Retrying)
@@ -264,6 +271,11 @@ class Sessions:
         return changes
 
 
+def _beginnings(given: dict[str, Any]) -> dict[str, Any]:
+    """The texts in a tool's input, shortened; nobody reads more of them on a phone."""
+    return {name: text[:MAX_PROMPT] for name, text in given.items() if isinstance(text, str)}
+
+
 def _remember(names: dict[str, T], key: str, name: T) -> None:
     if key and name:
         names[key] = name
@@ -288,6 +300,8 @@ HANDLERS: dict[str, Callable[[Sessions, str, Data, Event], list[Change]]] = {
     "session.text.ended": Sessions._on_text,
     "session.tool.input.started": Sessions._on_tool_named,
     "session.tool.called": Sessions._on_tool,
+    "session.tool.success": Sessions._on_tool_over,
+    "session.tool.failed": Sessions._on_tool_over,
     "session.retry.scheduled": Sessions._on_retry,
     "session.compaction.started": Sessions._on_compaction,
     "session.compaction.ended": Sessions._on_compacted,
