@@ -205,6 +205,8 @@ class Process:
         self.state.fold(directory, event)
         if session_id is not None:
             self._last[directory] = self.clock.now()
+            if "location" in event and directory not in self.missing:
+                self.boot(directory)
             if session_id in self._idle and session_id not in self.state.active:
                 self._idle.pop(session_id).set()
 

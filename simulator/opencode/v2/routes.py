@@ -109,6 +109,11 @@ def _server(app: Quart, process: Process, service: Service) -> None:
     async def info() -> Response:
         return answer(service.info(), service.info_status)
 
+    @app.get("/api/experimental/migration/v1")
+    async def migration() -> Response:
+        """Nothing of generation 1 waits to be taken over."""
+        return answer({"status": "completed"})
+
     if process.flavour.beta:
 
         @app.get("/api/server")

@@ -392,6 +392,19 @@ async def test_locations(ask2, server2) -> None:
     assert await ask2("GET", "/api/debug/location") == (200, [loaded[0], loaded[2]])
 
 
+async def test_a_directory_in_which_something_happens_is_loaded(ask2, create, server2) -> None:
+    """Also after a restart, when a turn goes on that nobody asked for."""
+    session_id = await create(OTHER)
+    await server2.cut()
+    await server2.start()
+    assert await ask2("GET", "/api/debug/location") == (200, [])
+    server2.process.publish("session.execution.started", {"sessionID": session_id})
+    assert await ask2("GET", "/api/debug/location") == (200, [])  # that event names no directory
+    server2.process.publish("session.step.started", {"sessionID": session_id, "assistantMessageID": "msg_1"})
+    assert await ask2("GET", "/api/debug/location") == (200, [{"directory": OTHER}])
+    assert await ask2("GET", "/api/experimental/migration/v1") == (200, {"status": "completed"})
+
+
 async def test_projects(ask2, create) -> None:
     await create()
     _, (project,) = await ask2("GET", "/api/project")
