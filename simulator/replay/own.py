@@ -119,4 +119,17 @@ class OwnWorld(ReplayWorld):
         for line in self.bridge.output:
             if line.startswith(NEWS) and line != first:
                 say(line)
+        await self._connected()
         await self.pair("iPhone")
+
+    async def _connected(self) -> None:
+        """Return when the bridge has OpenCode's event stream: from then on nothing is missed."""
+        changed = asyncio.Event()
+        stop_listening = self.journal.listen(lambda _: changed.set())
+        try:
+            while not self.journal.entries("bridge", "connected"):
+                self.bridge.raise_if_ended()
+                changed.clear()
+                await changed.wait()
+        finally:
+            stop_listening()
