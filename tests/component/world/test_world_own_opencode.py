@@ -1,6 +1,8 @@
 """`simulator demo --opencode`: one command beside an OpenCode that is somebody else's process, up to the alert on the phone."""
 
+import base64
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -25,8 +27,9 @@ class Process:
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [*SIMULATOR, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
-        )
+            [*SIMULATOR, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
+            env=os.environ | {"XDG_STATE_HOME": str(folder)},
+        )  # fmt: skip
         self.lines: list[str] = []
         self._queue: Queue[str] = Queue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -80,17 +83,17 @@ def _get(url: str) -> bytes:
         return read
 
 
-def _prompt(url: str, text: str) -> None:
-    """What a person types, over OpenCode's routes."""
+SCRIPT = '@@[{"op": "text", "n": 4, "ms": 20}]'
+TITLE = {"title": "Fix the login"}
+BASIC = "Basic " + base64.b64encode(b"opencode:of-its-own").decode()
 
-    def post(path: str, body: dict[str, Any]) -> Any:
-        request = urllib.request.Request(url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})  # fmt: skip
-        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
-            octets = response.read()
-            return json.loads(octets) if octets else None
 
-    session = post("/session", {"title": "Fix the login"})
-    post(f"/session/{session['id']}/prompt_async", {"parts": [{"type": "text", "text": text}]})
+def _post(url: str, body: dict[str, Any]) -> Any:
+    headers = {"Content-Type": "application/json", "Authorization": BASIC}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+        octets = response.read()
+        return json.loads(octets) if octets else None
 
 
 def test_one_command_from_no_opencode_to_the_alert_on_the_phone(start: Any) -> None:
@@ -102,7 +105,8 @@ def test_one_command_from_no_opencode_to_the_alert_on_the_phone(start: Any) -> N
     demo.line(f"Waiting for OpenCode at {url}")
     opencode = start("opencode", "--port", str(port))
     demo.line("The iPhone is paired.")
-    _prompt(url, '@@[{"op": "text", "n": 4, "ms": 20}]')
+    session = _post(f"{url}/session", TITLE)
+    _post(f"{url}/session/{session['id']}/prompt_async", {"parts": [{"type": "text", "text": SCRIPT}]})
     rang = demo.line("rang: Fix the login")
     assert rang.split()[1:3] == ["iPhone", "rang:"]
     assert b"<html" in _get(page)
@@ -111,6 +115,20 @@ def test_one_command_from_no_opencode_to_the_alert_on_the_phone(start: Any) -> N
     assert not [line for line in demo.lines if "mobilevoice" in line or "0 phone(s)" in line]
     assert demo.stop() == 0
     assert demo.line("Stopped.")
+    assert opencode.stop() == 0
+
+
+def test_the_managed_service_of_opencode_2_is_found_without_a_word(start: Any) -> None:
+    opencode = start("opencode", "--generation", "2", "--managed", "--service-file", "--port", "0", "--password", "of-its-own")  # fmt: skip
+    url = opencode.line("server listening on ").rpartition(" ")[2]
+    opencode.line("registered in ")
+    demo = start("demo", "--opencode", "--control-port", "0")
+    assert url in demo.line("Following OpenCode 2")
+    demo.line("The iPhone is paired.")
+    session = _post(f"{url}/api/session", TITLE)["data"]
+    _post(f"{url}/api/session/{session['id']}/prompt", {"text": SCRIPT})
+    assert demo.line("rang: Fix the login")
+    assert demo.stop() == 0
     assert opencode.stop() == 0
 
 
