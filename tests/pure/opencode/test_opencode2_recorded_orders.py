@@ -287,3 +287,23 @@ async def test_output_is_not_streamed_line_by_line() -> None:
     for step in ONCE:
         await person.do(step)
     assert types(person.server.sent) == types(recorded("n_chatty_tool"))
+
+
+async def test_forks_and_an_empty_execution_before_the_end() -> None:
+    person = Person("l_fork_rename")
+    for step in ONE:
+        await person.do(step)
+    api, session_id = person.server.api, person.session_id
+    first = next(iter(person.server.state.transcripts[session_id]))
+    api.rename(session_id, "renamed")
+    forks = [api.fork(session_id, before) for before in (None, first)]
+    owner = {"sessionID": session_id}
+    person.server.process.publish("session.agent.selected", {**owner, "agent": "plan"})
+    person.server.process.publish(
+        "session.model.selected", {**owner, "model": {"id": "m", "providerID": "fake"}}
+    )
+    person.server.process.publish("session.revert.staged", {**owner, "revert": {"messageID": first}})
+    api.clear_revert(session_id)
+    api.delete(session_id)
+    assert labels(person.server.sent) == labels(recorded("l_fork_rename"))
+    assert all("parentID" not in fork for fork in forks)
