@@ -14,7 +14,7 @@ from relay.bridge.client import open_client
 from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, OptionError
 from relay.bridge.options import BridgeOptions
 from relay.bridge.pairing.hosts import is_local
-from relay.bridge.pairing.pairing import pairing_of, rotate_secret, save_pairing, show_pairing
+from relay.bridge.pairing.pairing import LISTEN, pairing_of, rotate_secret, save_pairing, show_pairing
 from relay.bridge.sources.discovery import Discovery, Place
 from relay.bridge.sources.generations import OPENCODE_2
 from relay.bridge.sources.opencode2.client import OpenCode
@@ -28,7 +28,7 @@ Whoever sees it until then can use it.
 """
 ONLY_HERE = """\
 Only this machine reaches OpenCode at {url}, so the link is of no use to a phone: let it listen for others
-(opencode service set hostname 0.0.0.0), or name an address by --advertise-host.
+({listen}), or name an address by --advertise-host.
 """
 
 
@@ -72,7 +72,7 @@ async def _pairing(
         return shown
     print(CONNECT_NOTE.format(place=place), file=notes)
     if all(is_local(urlsplit(host).hostname or "") for host in shown.hosts):
-        print(ONLY_HERE.format(url=url), file=notes)
+        print(ONLY_HERE.format(url=url, listen=LISTEN[place.address.managed]), file=notes)
     return msgspec.structs.replace(shown, connect=link)
 
 

@@ -137,7 +137,7 @@ class _Bridge:
         )
         pair = await pairing_of(replace(self._options, opencode_url=self.url))
         show_pairing(pair, out)
-        warn_of_local_addresses(pair, self.url)
+        warn_of_local_addresses(pair, self.url, managed=found.place.address.managed)
         self._state.start()
         watch = asyncio.create_task(self._watch_connection(self._notifier), name="bridge-connection")
         try:

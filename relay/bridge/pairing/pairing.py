@@ -61,10 +61,14 @@ def rotate_secret(options: BridgeOptions) -> None:
     renew_secret(_secret_file(options))
 
 
-def warn_of_local_addresses(pair: Pairing, opencode_url: str) -> None:
+LISTEN = {False: "opencode serve --hostname 0.0.0.0", True: "opencode service set hostname 0.0.0.0"}
+"""How OpenCode is made to listen for other machines; True: the managed service."""
+
+
+def warn_of_local_addresses(pair: Pairing, opencode_url: str, *, managed: bool = False) -> None:
     """Log it if phones, which are other machines, can reach neither OpenCode nor the relay."""
     if all(is_local(urlsplit(host).hostname or "") for host in pair.hosts):
-        remedy = "opencode serve --hostname 0.0.0.0, or --advertise-host"
+        remedy = f"{LISTEN[managed]}, or --advertise-host"
         log.warning(line("only this machine can reach OpenCode", url=opencode_url, remedy=remedy))
     if is_local(urlsplit(pair.relay_url).hostname or ""):
         remedy = "--relay-url with a name or address that phones reach"

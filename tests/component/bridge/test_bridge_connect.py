@@ -17,6 +17,7 @@ from relay import contract
 from relay.bridge.errors import NoServer, OptionError, Unreachable
 from relay.bridge.options import BridgeOptions
 from relay.bridge.pair import makes_links, pair
+from relay.bridge.sources.opencode2.wire import PairAnswer
 from simulator.clock import RealClock
 from simulator.journal import Journal
 from simulator.loopback import free_port
@@ -157,3 +158,7 @@ async def test_without_a_link_the_service_that_is_found_is_named_as_host(
 )  # fmt: skip
 def test_since_which_release_there_are_links(version: str, makes: bool) -> None:
     assert makes_links(version) == makes
+
+
+def test_a_code_does_not_show() -> None:
+    assert "zQcs2L5v" not in repr(PairAnswer(code="zQcs2L5vn2KsTAnC"))

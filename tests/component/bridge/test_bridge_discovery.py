@@ -609,6 +609,33 @@ class TestBridge:
         assert [event.body for event in fake_relay.accepted] == ["It is fixed."]
         assert [kind for kind, _, _ in fake_relay.shown("ses_a")].count("start") == 1
 
+    async def test_an_early_release_in_its_place_is_named_and_waited_for_until_it_is_updated(
+        self,
+        opencode2: FakeOpenCode2,
+        fake_opencode: FakeOpenCode,
+        fake_relay: FakeRelay,
+        running: Running,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        fake_opencode.create("ses_a", "Fix the parser")
+        await opencode2.stop()
+        opencode2.port, opencode2.version = fake_opencode.port, "0.0.0-next-202609010000"
+        async with running(opencode_url=fake_opencode.url, password=PASSWORD):
+            await eventually(lambda: fake_opencode.streams)
+            fake_opencode.status("ses_a", "busy")
+            await eventually(lambda: fake_relay.cards)
+            await fake_opencode.crash()
+            opencode2.executions.add("ses_a")
+            await opencode2.start()
+            await eventually(lambda: "update it to 2.0.6 or later" in caplog.text)
+            opencode2.version = "2.1.2"
+            await eventually(lambda: opencode2.streams and "/api/form" in opencode2.asked)
+            opencode2.step("ses_a")
+            opencode2.end("ses_a", "succeeded", "It is fixed.")
+            await eventually(lambda: fake_relay.accepted)
+            opencode2.cut()
+        assert [event.body for event in fake_relay.accepted] == ["It is fixed."]
+
     async def test_the_bridges_own_routes_want_the_password_of_the_server_that_was_found(
         self, opencode2: FakeOpenCode2, running: Running, write: Write, http: aiohttp.ClientSession
     ) -> None:
