@@ -1,6 +1,6 @@
 // The chain: an event of OpenCode, what the bridge made of it, what the relay sent, and what came of that, in one card for each id.
 
-import { fill, h, time } from "./dom.js";
+import { calm, fill, h, time } from "./dom.js";
 
 const MOST = 80;
 const NAMES = { opencode: "OpenCode", bridge: "bridge", relay: "relay", apns: "APNs", phone: "phone" };
@@ -26,7 +26,7 @@ export function chainView(page) {
   function add(entries) {
     let changed = false;
     for (const entry of entries) changed = take(entry) || changed;
-    if (changed) paint();
+    if (changed) paintSoon();
   }
 
   function take(entry) {
@@ -90,6 +90,8 @@ export function chainView(page) {
     for (const one of of("phone")) if (SAID[one.what]) found.push(["phone", one.at, SAID[one.what](one.detail), one.what === "dropped"]);
     return found;
   }
+
+  const paintSoon = calm(paint, 50);
 
   function paint() {
     const selected = store.pushes.get(store.selected)?.apns_id?.toLowerCase();

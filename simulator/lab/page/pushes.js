@@ -24,8 +24,7 @@ export function pushesView(page) {
   const search = h("input", { type: "search", placeholder: "Search: title, token, topic, reason   /", "aria-label": "Search the pushes",
     on: { input: () => { wanted.search = search.value.trim().toLowerCase(); paint(); } } });
   const types = h("span", {}), sessions = h("span", {});
-  const outcomes = select(OUTCOMES, "all", (value) => { wanted.outcome = value; paint(); });
-  outcomes.setAttribute("aria-label", "Outcome");
+  const outcomes = h("span", {});
   const count = h("p", { class: "count", role: "status" });
   const list = h("ol", { class: "list", "aria-label": "Pushes, the newest first", on: { keydown: move } });
   const detail = h("article", { class: "detail", "aria-label": "One push", hidden: true });
@@ -52,7 +51,7 @@ export function pushesView(page) {
     const seen = all.filter((push) => fits(push, wanted.search)
       && (wanted.type === "all" || push.kind === wanted.type)
       && (wanted.session === "all" || push.session === wanted.session)
-      && (wanted.outcome === "all" || outcomeOf(push) === wanted.outcome));
+      && (wanted.outcome === "all" || outcomeOf(push) === wanted.outcome || push.reason === wanted.outcome));
     for (const [number, row] of rows) if (!store.pushes.has(number)) { row.remove(); rows.delete(number); }
     const wantedRows = seen.map(rowOf);
     if (wantedRows.length !== list.children.length || wantedRows.some((row, index) => row !== list.children[index])) {
@@ -72,9 +71,13 @@ export function pushesView(page) {
     const found = KNOWN.filter((type) => all.some((push) => push.kind === type));
     const others = [...new Set(all.map((push) => push.kind))].filter((type) => !KNOWN.includes(type));
     const talks = [...new Map(all.filter((push) => push.session).map((push) => [push.session, push.outcome.title || push.session])).entries()];
-    const now = JSON.stringify([found, others, talks.map(([session]) => session)]);
+    const reasons = [...new Set(all.map((push) => push.reason).filter(Boolean))].sort();
+    const now = JSON.stringify([found, others, reasons, talks.map(([session]) => session)]);
     if (now === known) return;
     known = now;
+    const outcome = select([...OUTCOMES, ...reasons.map((one) => [one, one])], wanted.outcome, (value) => { wanted.outcome = value; paint(); });
+    outcome.setAttribute("aria-label", "Outcome");
+    fill(outcomes, outcome);
     const type = select([["all", "every type"], ...[...found, ...others].map((one) => [one, one])], wanted.type, (value) => { wanted.type = value; paint(); });
     type.setAttribute("aria-label", "Push type");
     fill(types, type);

@@ -74,6 +74,9 @@ async def test_the_list_is_searched_and_filtered(page_stage: Stage, open_page: O
     await page.get_by_label("Push type").select_option("all")
     await page.get_by_label("Outcome").select_option("good")
     await expect(page.locator(".list .row")).to_have_count(3)
+    await page.get_by_label("Outcome").select_option("BadDeviceToken")
+    await expect(row(page, "refused: BadDeviceToken")).to_have_count(1)
+    await expect(page.locator(".list .row")).to_have_count(1)
     await page.get_by_role("button", name="Clear").click()
     await expect(page.locator(".empty")).to_contain_text("No pushes yet")
 
