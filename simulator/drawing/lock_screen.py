@@ -1,6 +1,6 @@
 """The phone's lock screen: the time, the Live Activities, and below them the notifications. No I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
 
@@ -32,10 +32,11 @@ def lock_screen(
 
     What has no place on the screen is counted below.
     """
-    cards = _cards(notifications, activities, now)
-    drawing = [_body(), _time(now, zone), _fitting(cards, CARD_WIDTH).at(BEZEL + MARGIN, TOP)]
-    shown = f"{name}: {len(activities)} Live Activities, {len(notifications)} notifications"
-    return svg.picture(svg.Block(WIDTH, HEIGHT, "".join(drawing)), shown)
+    shown = _shown(notifications, activities, now)
+    more = len(activities) + len(notifications) - len(shown)
+    drawing = [_body(), _time(now, zone), _column(shown, more).at(BEZEL + MARGIN, TOP)]
+    title = f"{name}: {len(activities)} Live Activities, {len(notifications)} notifications"
+    return svg.picture(svg.Block(WIDTH, HEIGHT, "".join(drawing)), title)
 
 
 class Place(NamedTuple):
@@ -51,17 +52,32 @@ def places(notifications: Sequence[Notification], activities: Sequence[Slots], n
     """Those of the cards that `lock_screen` draws, in the same order: the activities, then the notifications."""
     found: list[Place] = []
     y = TOP
-    for card in _shown(_cards(notifications, activities, now)):
+    for card in _shown(notifications, activities, now):
         found.append(Place(BEZEL + MARGIN, y, card.width, card.height))
         y += card.height + GAP
     return found
 
 
-def _cards(notifications: Sequence[Notification], activities: Sequence[Slots], now: float) -> list[svg.Block]:
-    return [
-        *(activity_card(slots, CARD_WIDTH) for slots in activities),
-        *(notification_card(notification, now, CARD_WIDTH) for notification in notifications),
-    ]
+def _shown(notifications: Sequence[Notification], activities: Sequence[Slots], now: float) -> list[svg.Block]:
+    """As many cards from the top as there is room for; no more are drawn, however many there are."""
+    found: list[svg.Block] = []
+    left = ROOM
+    for card in _cards(notifications, activities, now):
+        left -= card.height
+        if left < 0:
+            break
+        found.append(card)
+        left -= GAP
+    return found
+
+
+def _cards(
+    notifications: Sequence[Notification], activities: Sequence[Slots], now: float
+) -> Iterator[svg.Block]:
+    for slots in activities:
+        yield activity_card(slots, CARD_WIDTH)
+    for notification in notifications:
+        yield notification_card(notification, now, CARD_WIDTH)
 
 
 def _body() -> str:
@@ -97,22 +113,12 @@ def _time(now: float, zone: tzinfo) -> str:
     )
 
 
-def _fitting(cards: Sequence[svg.Block], width: float) -> svg.Block:
-    """As many as there is room for, and how many more there are."""
-    shown = _shown(cards)
-    more = len(cards) - len(shown)
-    if more:
-        shown.append(_note(f"{more} more", width))
-    elif not cards:
-        shown.append(_note("No notifications", width))
-    return svg.stacked(shown, GAP)
-
-
-def _shown(cards: Sequence[svg.Block]) -> list[svg.Block]:
-    shown = list(cards)
-    while svg.stacked(shown, GAP).height > ROOM:
-        shown.pop()
-    return shown
+def _column(shown: Sequence[svg.Block], more: int) -> svg.Block:
+    """The cards, and how many more there are."""
+    notes = [_note(f"{more} more", CARD_WIDTH)] if more else []
+    if not shown and not more:
+        notes = [_note("No notifications", CARD_WIDTH)]
+    return svg.stacked([*shown, *notes], GAP)
 
 
 def _note(content: str, width: float) -> svg.Block:

@@ -32,8 +32,21 @@ _WIDTH_OF = {letter: width for width, letters in _WIDTHS.items() for letter in l
 
 def width(content: str, size: float, *, bold: bool = False) -> float:
     """In the units of `size`."""
-    thousandths = sum(map(_width, content))
+    return _sized(sum(map(_width, content)), size, bold)
+
+
+def _sized(thousandths: int, size: float, bold: bool) -> float:
     return thousandths / 1000 * size * WIDER * (BOLD if bold else 1.0)
+
+
+def _fits(content: str, most: float, size: float, bold: bool = False, beside: str = "") -> int:
+    """How many letters from the first on have at most this width, with `beside` next to them. Reads no further than that."""
+    thousandths = sum(map(_width, beside))
+    for taken, letter in enumerate(content):
+        thousandths += _width(letter)
+        if _sized(thousandths, size, bold) > most:
+            return taken
+    return len(content)
 
 
 def shortened(content: str, most: float, size: float, *, bold: bool = False) -> str:
@@ -41,9 +54,7 @@ def shortened(content: str, most: float, size: float, *, bold: bool = False) -> 
     line = " ".join(content.split())
     if width(line, size, bold=bold) <= most:
         return line
-    while line and width(line + ELLIPSIS, size, bold=bold) > most:
-        line = line[:-1]
-    return line.rstrip() + ELLIPSIS
+    return line[: _fits(line, most, size, bold, ELLIPSIS)].rstrip() + ELLIPSIS
 
 
 def wrapped(content: str, most: float, size: float, lines: int) -> list[str]:
@@ -61,16 +72,11 @@ def _words(content: str, most: float, size: float) -> Iterator[str]:
     """The words; one that is wider than a line comes in pieces."""
     for word in content.split():
         rest = word
-        while width(rest, size) > most:
-            taken = _letters(rest, most, size)
-            yield rest[:taken]
-            rest = rest[taken:]
-        yield rest
-
-
-def _letters(word: str, most: float, size: float) -> int:
-    """How many letters fit in one line, at least one."""
-    return max(1, sum(width(word[: end + 1], size) <= most for end in range(len(word))))
+        while (taken := _fits(rest, most, size)) < len(rest):
+            yield rest[: max(1, taken)]
+            rest = rest[max(1, taken) :]
+        if rest:
+            yield rest
 
 
 def _fitting(words: list[str], most: float, size: float) -> int:

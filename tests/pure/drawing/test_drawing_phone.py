@@ -1,10 +1,12 @@
 """Lock screen and Dynamic Island: what is to be read on them, in which colour, and what has no place."""
 
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
 
-from simulator.drawing import colours
+from simulator.drawing import colours, svg
+from simulator.drawing import lock_screen as picture
 from simulator.drawing.cards import UNREADABLE, activity_card, notification_card
 from simulator.drawing.dynamic_island import dynamic_island
 from simulator.drawing.lock_screen import lock_screen
@@ -54,6 +56,22 @@ def test_what_has_no_place_is_counted(count: int) -> None:
     more = count - len(titles)
     assert found[-1] == (f"{more} more" if more else "Done")
     assert len(titles) == min(count, 5)
+
+
+def test_only_what_is_shown_is_drawn_and_each_has_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+
+    def counted(one: Notification, now: float, width: float) -> svg.Block:
+        drawn.append(one.title)
+        return notification_card(one, now, width)
+
+    monkeypatch.setattr(picture, "notification_card", counted)
+    many = [notification(f"Title {number}") for number in range(500)]
+    found = picture.places(many, [shown()], NOW)
+    assert len(drawn) == len(found)  # one more than there is room for, one less for the activity
+    assert [place.x for place in found] == [found[0].x] * len(found)
+    assert all(below.y == above.y + above.height + picture.GAP for above, below in pairwise(found))
+    assert found[-1].y + found[-1].height <= picture.TOP + picture.ROOM
 
 
 # A notification.

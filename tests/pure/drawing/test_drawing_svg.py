@@ -76,3 +76,21 @@ def test_lines_fit_and_lose_nothing_unless_they_say_so(content: str, most: float
         assert len("".join(found)) <= len(whole) + 1
     else:
         assert "".join("".join(found).split()) == whole
+
+
+@pytest.mark.parametrize("content", ["x" * 4000, "word " * 800, "W" * 3999 + " e"])
+def test_a_text_as_long_as_a_push_can_hold_is_read_a_few_times_and_no_more(
+    content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = 0
+    width_of = typeface._width
+
+    def counted(letter: str) -> int:
+        nonlocal read
+        read += 1
+        return width_of(letter)
+
+    monkeypatch.setattr(typeface, "_width", counted)
+    typeface.wrapped(content, 240, 12.5, 3)
+    typeface.shortened(content, 240, 12.5)
+    assert read < 6 * len(content)
