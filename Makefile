@@ -6,7 +6,7 @@ NOTEBOOKS ?= notebooks/*.ipynb
 # Half of the tests wait for sockets and processes: two workers keep a core busy.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore fuzz kills outages load-streams load-budget load-fanout load-mixed bench report mariadb chromium pictures clean
+.PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore fuzz kills replays outages load-streams load-budget load-fanout load-mixed bench report mariadb chromium pictures clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,10 @@ explore: .venv/.dev ## the property tests with new random examples, EXPLORE_ROUN
 kills: .venv/.dev mariadb ## 200 deaths and cuts of OpenCode of each generation, bridge, relay and stream at random moments, 100 on MariaDB; an hour
 	@KILL_ROUNDS=200 $(BIN)/python -m pytest tests/world/test_world_kills.py tests/world/test_world_second_kills.py
 	@KILL_ROUNDS=100 KILL_DATABASE=mariadb $(BIN)/python -m pytest tests/world/test_world_second_kills.py
+
+replays: .venv/.dev ## every recording of OpenCode 2 at the recorded speed and twenty times as fast, with one relay and with two; five minutes
+	@for relays in 1 2; do for speed in 1 20; do \
+	  REPLAY_SPEED=$$speed REPLAY_RELAYS=$$relays $(BIN)/python -m pytest tests/world/test_world_replays2.py || exit 1; done; done
 
 outages: .venv/.dev mariadb ## 200 outages of relay and database under load, on SQLite and on MariaDB; half an hour
 	@OUTAGE_ROUNDS=200 OUTAGE_FREEZE=12 $(BIN)/python -m pytest tests/world/test_world_outages.py -s

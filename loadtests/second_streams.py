@@ -39,7 +39,7 @@ class SecondWorld(ReplayWorld):
     async def _start_opencode(self) -> None:
         self.second = OpenCode2Server(self.clock, self.journal, password=PASSWORD)
         self.second.process.flavour = replace(self.second.process.flavour, batch=0.0)
-        self.opencode = self.second  # type: ignore[assignment]
+        self.opencode = self.second
         await self.second.start()
         self._stack.push_async_callback(self.second.close)
 

@@ -113,7 +113,7 @@ def _count_events(world: ReplayWorld) -> list[int]:
 async def _prompt_all(world: ReplayWorld, sessions: int, words: int, gap: float) -> Counter[tuple[str, str]]:
     """Every session gets a prompt and answers it, word by word; what the phone must show of each."""
     prompt = "@@" + json.dumps([{"op": "text", "n": words, "ms": 1000 * gap}])
-    api = world.opencode.api
+    api = world.opencode1.api
     made = [api.create("/code/load", {"title": f"Load {number}"}) for number in range(sessions)]
     turns = [api.prompt(one, {"parts": [{"type": "text", "text": prompt}]}) for one in made]
     await asyncio.gather(*(turn for turn in turns if turn is not None))

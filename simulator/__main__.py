@@ -45,7 +45,8 @@ def _faults() -> tuple[type[Exception], ...]:
     from simulator.conform.cases import CaseFileError
     from simulator.lab.errors import LabError
     from simulator.process import CommandError
-    from simulator.scenario import RecordingError, UnknownScenario
+    from simulator.recording import RecordingError
+    from simulator.scenario import UnknownScenario
 
     return (CaseFileError, RecordingError, UnknownScenario, CommandError, LabError, TimeoutError, OSError)
 
@@ -153,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         "scenario",
         nargs="?",
         metavar="SCENARIO",
-        help="a name of --list, or a file of your own: NAME.json, or a recording NAME.global.ndjson",
+        help="a name of --list, or a file of your own: NAME.json, or a recording of either generation of OpenCode, NAME.global.ndjson or NAME.api.ndjson",
     )
     command.add_argument("--list", action="store_true", help="name all scenarios")
     command.add_argument("--speed", type=_speed, default=1.0, metavar="N", help="N times as fast as recorded")

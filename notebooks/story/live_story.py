@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from simulator.opencode.v1.player import Played
+from simulator.opencode.playing import Played
 from simulator.replay.world import ReplayWorld, WorldOptions
 from simulator.scenario import in_words, load
 from story.stage import Stage

@@ -1,6 +1,6 @@
 """OpenCode's identifiers: prefix, "_", 12 hex digits of time and counter, 14 random base62 digits.
 
-Observed on OpenCode 1.18.33: the hex digits are the low 48 bits of `ms * 4096 + counter` (from 1); they ascend for messages,
+Observed on OpenCode 1.18.33, and on 2: the hex digits are the low 48 bits of `ms * 4096 + counter` (from 1); they ascend for messages,
 parts, events and requests and descend (bitwise not) for sessions, so that the newest session sorts first.
 """
 
@@ -18,7 +18,9 @@ _PAIR_SHIFTS = range(0, 12 * _RANDOM_DIGITS // 2, 12)
 _TIME_MASK = (1 << 48) - 1
 _DESCENDING = frozenset({"ses"})
 
-_ID = re.compile(r"(ses|msg|prt|per|que|evt)_([0-9a-f]{12})([0-9A-Za-z]{14})|call_(\d+)_(\d+)")
+_ID = re.compile(
+    r"(ses|msg|prt|per|que|evt|frm|psv|sh|pty|cred)_([0-9a-f]{12})([0-9A-Za-z]{14})|call_(\d+)_(\d+)"
+)
 
 
 class Ids:
@@ -30,7 +32,7 @@ class Ids:
         self._last = 0
 
     def new(self, prefix: str) -> str:
-        """The next identifier of a kind: `ses`, `msg`, `prt`, `per`, `que` or `evt`."""
+        """The next identifier of a kind: `ses`, `msg`, `prt`, `per`, `que`, `evt`, `frm`, `psv` or `sh`."""
         self._last = max(self._last + 1, round(self._clock.now() * 1000) * 4096 + 1)
         time = self._last & _TIME_MASK
         if prefix in _DESCENDING:

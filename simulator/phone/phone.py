@@ -36,7 +36,8 @@ class Phone:
 
     `kind` is how its app builds Live Activities and lives with them; without it the app takes no part in what pushes do to
     activities of `types` (default: those of both kinds). `profile` says how strict the phone is (it may be changed at any
-    time), `random` draws delays; without it they are the usual ones. `begins_all`: see Monitoring.
+    time), `random` draws delays; without it they are the usual ones. `begins_all`: see Monitoring,
+    `password`: see App.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Phone:
         types: Sequence[ActivityType] | None = None,
         kind: AppKind | None = None,
         begins_all: bool = False,
+        password: str | None = None,
         profile: Profile | None = None,
         random: Random | None = None,
     ) -> None:
@@ -78,6 +80,7 @@ class Phone:
             bundle_id=bundle_id,
             kind=kind,
             begins_all=begins_all,
+            password=password,
         )
         self.screen = Screen(lambda: self.activities.visible)
         self._settings = Settings(self.device, self.activities, self.app, self.screen)

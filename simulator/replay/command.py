@@ -9,12 +9,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from simulator.opencode.v1.replay import unplayable
+from simulator.opencode.v1 import replay as replay1
+from simulator.opencode.v2 import replay as replay2
 from simulator.output import takes_all_letters
 from simulator.phone.app.content_state import ActivityFormat
+from simulator.recording import Generation, RecordingError
 from simulator.replay.report import report
 from simulator.replay.world import ReplayWorld, WorldOptions
-from simulator.scenario import RecordingError, Scenario, load, scenarios
+from simulator.scenario import Scenario, load, scenarios
 
 Json = dict[str, Any]
 
@@ -43,6 +45,7 @@ async def replay(scenario: Scenario, options: ReplayOptions | None = None) -> Js
         foreground=chosen.foreground,
         phone_profile=chosen.phone_profile,
         relays=chosen.relays,
+        generation=scenario.recording.generation,
     )
     async with ReplayWorld(world_options) as world:
         played = await world.play(scenario, chosen.speed)
@@ -52,18 +55,27 @@ async def replay(scenario: Scenario, options: ReplayOptions | None = None) -> Js
 
 def playable(scenario: Scenario) -> Scenario:
     """The scenario itself. Raises RecordingError if its recording cannot be played."""
-    why = unplayable(scenario.recording)
+    recording = scenario.recording
+    why = (replay1 if recording.generation == 1 else replay2).unplayable(recording)
     if why:
         raise RecordingError(why)
     return scenario
 
 
+GENERATIONS: dict[Generation, str] = {
+    1: "OpenCode 1, recorded on 1.18.33",
+    2: "OpenCode 2, recorded on a beta of August 2026 with the names of the releases",
+}
+
+
 def print_list() -> None:
     """Every scenario with its sentence."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name in scenarios():
-        table.add_row(f"[bold]{name}", load(name).about)
-    Console().print(table)
+    console = Console()
+    for generation, title in GENERATIONS.items():
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        for name in scenarios(generation):
+            table.add_row(f"[bold]{name}", load(name).about)
+        console.print(f"[bold cyan]{title}[/]", table, "", sep="\n")
 
 
 def print_json(result: Json) -> None:

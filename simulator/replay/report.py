@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from simulator.journal import Entry, Journal
-from simulator.opencode.v1.player import Played
+from simulator.opencode.playing import Played
 from simulator.phone.app.session_activities import LATE, TAKEN
 from simulator.replay.expectations import Audience, evaluate, evaluate_activities, held
 from simulator.scenario import Scenario
@@ -80,6 +80,9 @@ ORIGINS = {
     "session.error": "error",
     "permission.asked": "permission",
     "question.asked": "permission",
+    "session.execution.succeeded": "complete",
+    "session.execution.failed": "error",
+    "form.created": "permission",
 }
 """OpenCode's event in which an alert begins: from here its latency counts."""
 
@@ -91,18 +94,26 @@ def report(
     notifications: Sequence[Json],
     since: float = 0.0,
     audience: Audience | None = None,
+    *,
+    alone: bool = True,
 ) -> Json:
     """`{scenario, ok, expectations, relay_events, pushes, notifications, activities, latency_ms}`; times are UNIX seconds.
 
-    What happened before `since` belongs to an earlier play. The cards are checked if there is an `audience` for them.
+    What happened before `since` belongs to an earlier play; what happened in sessions of others belongs to theirs if this one
+    was not `alone`. The cards are checked if there is an `audience` for them.
     """
-    events = relay_events(journal.entries("relay", "event", since))
-    notifications = [one for one in notifications if one["at"] >= since]
+    own = frozenset(played.sessions.values())
+
+    def mine(found: Iterable[Json]) -> list[Json]:
+        return [one for one in found if alone or one["sessionID"] in own]
+
+    events = mine(relay_events(journal.entries("relay", "event", since)))
+    notifications = mine(one for one in notifications if one["at"] >= since)
     shown = [
         {name: one[name] for name in ("title", "body", "eventType", "sessionID", "at")}
         for one in notifications
     ]
-    cards = activities(journal.entries("phone", since=since))
+    cards = mine(activities(journal.entries("phone", since=since)))
     expectations = evaluate(scenario, events, shown, played.sessions) if scenario.checked else []
     if audience is not None and scenario.checked:
         expectations += evaluate_activities(scenario, cards, audience, played.sessions)

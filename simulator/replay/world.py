@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from simulator.apns.registry import Realm
+from simulator.opencode.playing import Played
 from simulator.opencode.prompt_language import parse
 from simulator.opencode.script import Reaction, Script
-from simulator.opencode.v1.player import Played, Player
+from simulator.opencode.v1.player import Player
 from simulator.opencode.v1.server import OpenCodeServer
+from simulator.opencode.v2.player import Player as Player2
+from simulator.opencode.v2.server import OpenCode2Server
 from simulator.phone.app.content_state import KINDS, ActivityFormat
 from simulator.phone.phone import Phone
 from simulator.process import Command, RelayProcess
+from simulator.recording import Generation
 from simulator.replay.expectations import Audience
 from simulator.scenario import Scenario
 from simulator.world import World
@@ -23,6 +27,8 @@ was killed the bridge must find out), that nothing moves any more."""
 
 LINK = r"^mobilevoice://"
 
+PASSWORD = "opencode-2-has-a-password"  # noqa: S105
+"""Generation 2 always has one. Generation 1 has none here, and does not mind that the bridge and the app send it."""
 
 NO_BUDGET = {"RELAY_PHONE_CARDS": "1000000", "RELAY_PHONE_STARTS": "1000000"}
 
@@ -34,7 +40,7 @@ class WorldOptions:
     `database_url` is the relay's, None for a new SQLite file. `permission_delay` is the bridge's, in seconds.
     With `live_activities` the app is one that has them, of the kind `app`, and follows OpenCode while in the
     `foreground`; `phone_profile` is how strict the phones are. Of several `relays`, processes on one database, the bridge
-    talks to the first and the phones to the last.
+    talks to the first and the phones to the last. `generation` is that of the OpenCode that is up first.
     """
 
     phones: int = 1
@@ -48,6 +54,7 @@ class WorldOptions:
     foreground: bool = False
     phone_profile: str = "default"
     relays: int = 1
+    generation: Generation = 1
 
 
 def _reaction(prompt: str) -> Reaction:
@@ -73,14 +80,38 @@ class ReplayWorld(World):
 
     @property
     def bridge_environment(self) -> dict[str, str]:
-        """The bridge's environment beside its arguments; empty, unless OpenCode wants a password."""
-        return {}
+        """The bridge's environment beside its arguments."""
+        return {"OPENCODE_PASSWORD": PASSWORD}
 
     async def _start_opencode(self) -> None:
-        self.opencode = OpenCodeServer(self.clock, self.journal, model=_reaction)
+        self.opencode1 = OpenCodeServer(self.clock, self.journal, model=_reaction)
+        self.opencode2 = OpenCode2Server(self.clock, self.journal, password=PASSWORD, managed=False)
+        for server in (self.opencode1, self.opencode2):
+            self._stack.push_async_callback(server.close)
+        self._choose(self.options.generation)
         await self.opencode.start()
-        self._stack.push_async_callback(self.opencode.close)
-        self.player = Player(self.opencode, self.clock, self.journal)
+
+    def _choose(self, generation: Generation) -> None:
+        """The server that is up from now on, and what plays recordings on it."""
+        self._generation = generation
+        self.opencode: OpenCodeServer | OpenCode2Server
+        self.player: Player | Player2
+        if generation == 1:
+            self.opencode = self.opencode1
+            self.player = Player(self.opencode1, self.clock, self.journal)
+        else:
+            self.opencode = self.opencode2
+            self.player = Player2(self.opencode2, self.clock, self.journal)
+
+    async def serve(self, generation: Generation) -> None:
+        """Let OpenCode be of this generation, as after an update in place: at the same port, found again by those who listen."""
+        if generation == self._generation:
+            return
+        before, began = self.opencode, self.clock.now()
+        self._choose(generation)
+        await before.close()
+        await self.opencode.start(before.port)
+        await self.watched(began)
 
     async def _start_processes(self) -> None:
         """The bridge comes up beside the first relay."""
@@ -151,6 +182,7 @@ class ReplayWorld(World):
             phone_profile=options.phone_profile,
             kind=KINDS[options.app] if options.live_activities else None,
             begins_all=True,
+            password=PASSWORD,
         )
         if options.foreground:
             phone.set("app", "foreground")
@@ -160,15 +192,20 @@ class ReplayWorld(World):
 
     async def play(self, scenario: Scenario, speed: float = 1.0) -> Played:
         """Let the agent do what was recorded, and wait until nothing moves any more."""
-        await self._watched()
+        await self.serve(scenario.recording.generation)
+        await self.followed()
         played = await self.player.play(scenario.recording, speed)
+        await self.over(scenario)
+        return played
+
+    async def over(self, scenario: Scenario) -> None:
+        """Return when nothing moves any more of what was played last."""
         await self.still(1.0 + scenario.permission_delay)
         ends = self.clock.now() + PATIENCE_SECONDS
         while self._has_running_cards and self.clock.now() < ends:
             await self.still(1.0)
-        return played
 
-    async def _watched(self) -> None:
+    async def followed(self) -> None:
         """Return when every app in the foreground reads OpenCode's stream. Raises TimeoutError if one does not."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             for phone in self.phones:

@@ -20,9 +20,10 @@ import pymysql
 from simulator.journal import Entry
 from simulator.opencode.ids import renamed
 from simulator.opencode.v1.replay import session_ids
+from simulator.recording import Recording
 from simulator.replay.report import activities
 from simulator.replay.world import ReplayWorld
-from simulator.scenario import Recording, Scenario, load, scenarios
+from simulator.scenario import Scenario, load, scenarios
 from waiting import PATIENCE, eventually
 from world.rings import ASKED, Key, Ring, interruptions, rings, running, survivors, wrong_rings
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from simulator.opencode.v1.state import State
 from simulator.opencode.v1.wire import session_of
-from simulator.scenario import Recording, Scenario
+from simulator.recording import Recording
+from simulator.scenario import Scenario
 
 Key = tuple[str, str]
 """An event type and the session under which it is reported."""

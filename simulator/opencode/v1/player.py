@@ -1,26 +1,11 @@
 """Plays recordings on a fake server: every event at its recorded time, as if the agent worked now."""
 
-from dataclasses import dataclass
-
 from simulator.clock import Clock
 from simulator.journal import Journal
-from simulator.opencode.v1.replay import Cue, Replay, replay, seeds
+from simulator.opencode.playing import DOWN_FOR, SUBSCRIBED_WITHIN, Played, send_when_due
+from simulator.opencode.v1.replay import Replay, replay, seeds
 from simulator.opencode.v1.server import OpenCodeServer
-from simulator.scenario import Recording
-
-SUBSCRIBED_WITHIN = 15.0
-DOWN_FOR = 1.0
-_ROUNDING = 1e-6
-"""UNIX seconds as floats are exact to 0.2 microseconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """One play: its number, how many events went out, and the played id of each recorded session."""
-
-    number: int
-    events: int
-    sessions: dict[str, str]
+from simulator.recording import Recording
 
 
 class Player:
@@ -56,26 +41,13 @@ class Player:
         prepared = replay(recording, number, speed, self._now_ms(retime))
         started = self._clock.now()
         self._journal.record("opencode", "play began", recording=recording.name, play=number)
-        sent = await self._send(prepared.cues, started)
+        sent = await send_when_due(self._clock, prepared.cues, started, process.publish)
         await self._die(prepared, started, down_for / speed)
         self._journal.record("opencode", "play ended", recording=recording.name, play=number, events=sent)
         return Played(number, sent, prepared.sessions)
 
     def _now_ms(self, retime: bool) -> float | None:
         return self._clock.now() * 1000 if retime else None
-
-    async def _send(self, cues: tuple[Cue, ...], started: float) -> int:
-        """All cues, those due at once in one chunk; the number of events sent."""
-        position = sent = 0
-        while position < len(cues):
-            await self._clock.sleep(started + cues[position].at - self._clock.now())
-            now = self._clock.now() - started + _ROUNDING
-            due = position + 1
-            while due < len(cues) and cues[due].at <= now:
-                due += 1
-            sent += self._server.process.publish([cue.frame for cue in cues[position:due]])
-            position = due
-        return sent
 
     async def _die(self, prepared: Replay, started: float, down_for: float) -> None:
         if prepared.killed_at is None:

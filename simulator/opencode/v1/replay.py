@@ -1,27 +1,15 @@
 """A recording turned into frames to be sent: renamed for its play, and moved to the time of its play. No I/O."""
 
-import json
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from simulator.opencode.ids import renamed
+from simulator.opencode.playing import Cue, Timing, played, start_ms
 from simulator.opencode.script import Json
 from simulator.opencode.v1.process import overtaken
 from simulator.opencode.v1.state import State
-from simulator.opencode.v1.wire import Frame, compact, frame, session_of
-from simulator.scenario import Recording
-
-_FIRST_MS = 1_000_000_000_000
-"""Numbers from here on (September 2001) are UNIX milliseconds; OpenCode's objects hold no others of this size."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """A frame and when it is due: seconds since the play began."""
-
-    at: float
-    frame: Frame
+from simulator.opencode.v1.wire import Frame, frame, session_of
+from simulator.recording import Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +21,11 @@ class Seed:
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """Where the times of a recording go: `recorded_ms` is played at `played_ms`, `speed` times as fast."""
-
-    recorded_ms: float
-    played_ms: float
-    speed: float
-
-    def move(self, ms: int) -> int:
-        """The time (UNIX ms) at which something recorded at `ms` happens in the play."""
-        return round(self.played_ms + (ms - self.recorded_ms) / self.speed)
-
-
-@dataclass(frozen=True, slots=True)
 class Replay:
     """One play of a recording, ready: cues in order, the end of the server (seconds) if it has one, and the played
     ids of the recorded sessions."""
 
-    cues: tuple[Cue, ...]
+    cues: tuple[Cue[Frame], ...]
     killed_at: float | None
     sessions: dict[str, str]
 
@@ -58,7 +33,7 @@ class Replay:
 def replay(recording: Recording, play: int, speed: float, started_ms: float | None = None) -> Replay:
     """The `play`-th play of a recording, `speed` times as fast; times inside stay as recorded if `started_ms` is None."""
     timing = _timing(recording, speed, started_ms)
-    cues = tuple(Cue(line.t / speed, frame(_played(line.event, play, timing))) for line in recording.events)
+    cues = tuple(Cue(line.t / speed, frame(played(line.event, play, timing))) for line in recording.events)
     killed_at = None if recording.killed_at is None else recording.killed_at / speed
     names = {session_id: renamed(session_id, play) for session_id in session_ids(recording)}
     return Replay(cues, killed_at, names)
@@ -68,7 +43,7 @@ def seeds(recording: Recording, play: int, speed: float, started_ms: float | Non
     """What the server of a recording knew from before, as the `play`-th play has it."""
     timing = _timing(recording, speed, started_ms)
     return [
-        Seed(_played(seed.session, play, timing), tuple(_played(one, play, timing) for one in seed.messages))
+        Seed(played(seed.session, play, timing), tuple(played(one, play, timing) for one in seed.messages))
         for seed in known_before(recording)
     ]
 
@@ -99,7 +74,7 @@ def unplayable(recording: Recording) -> str:
         for seed in seeds(recording, 1, 1.0, 0.0):
             state.seed(seed.session, seed.messages)
         for number, line in enumerate(recording.events, 1):
-            one = frame(_played(line.event, 1, _timing(recording, 1.0, 0.0) if number == 1 else None))
+            one = frame(played(line.event, 1, _timing(recording, 1.0, 0.0) if number == 1 else None))
             overtaken(state, set(), one.payload)
             state.fold(one.directory, one.payload)
             state.root_of(session_of(one.payload) or "")
@@ -124,20 +99,18 @@ def _show(state: State, directory: str) -> None:
 
 
 def recorded_start_ms(recording: Recording) -> float:
-    """UNIX milliseconds at which the recording's `t` was 0, by the newest time in its first event that has one."""
-    for line in recording.events:
-        times = list(_times(line.event))
-        if times:
-            return max(times) - line.t * 1000
-    raise ValueError(f"recording {recording.name} holds no time")
+    """UNIX milliseconds at which the recording's `t` was 0. Raises ValueError if it holds no time."""
+    found = start_ms((line.t, line.event) for line in recording.events)
+    if found is None:
+        raise ValueError(f"recording {recording.name} holds no time")
+    return found
 
 
 def _timing(recording: Recording, speed: float, started_ms: float | None) -> Timing | None:
     if speed <= 0:
         raise ValueError(f"speed must be above 0, not {speed:g}")
-    if started_ms is None or not any(_times(line.event) for line in recording.events):
-        return None
-    return Timing(recorded_start_ms(recording), started_ms, speed)
+    recorded_ms = start_ms((line.t, line.event) for line in recording.events)
+    return None if started_ms is None or recorded_ms is None else Timing(recorded_ms, started_ms, speed)
 
 
 def _created(recording: Recording) -> list[str]:
@@ -147,29 +120,3 @@ def _created(recording: Recording) -> list[str]:
         if line.event["payload"]["type"] == "session.created"
     )
     return [str(properties.get("sessionID") or properties["info"]["id"]) for properties in created]
-
-
-def _played(value: Json, play: int, timing: Timing | None) -> Json:
-    moved = value if timing is None else _moved(value, timing)
-    played: Json = moved if play == 0 else json.loads(renamed(compact(moved), play))
-    return played
-
-
-def _moved(value: Any, timing: Timing) -> Any:
-    if isinstance(value, dict):
-        return {key: _moved(one, timing) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_moved(one, timing) for one in value]
-    return timing.move(value) if _is_time(value) else value
-
-
-def _times(value: Any) -> list[int]:
-    if isinstance(value, dict):
-        return list(chain.from_iterable(_times(one) for one in value.values()))
-    if isinstance(value, list):
-        return list(chain.from_iterable(_times(one) for one in value))
-    return [value] if _is_time(value) else []
-
-
-def _is_time(value: Any) -> bool:
-    return isinstance(value, int) and value >= _FIRST_MS

@@ -170,6 +170,7 @@ class Process:
         return round(self.clock.now() * 1000)
 
     def _folded(self, one: Frame) -> bool:
+        """Whether it is true; judged one by one, for a request and its answer may come together."""
         if overtaken(self.state, self.stopped, one.event):
             return False
         self._happen(self._directory_of(one.event), one.event)

@@ -65,13 +65,17 @@ class Streams:
         for subscription in self._open:
             subscription.end()
 
-    async def subscribed(self, deadline: float) -> None:
-        """Return when somebody listens. Raises TimeoutError if nobody came within `deadline` seconds of real time."""
+    async def subscribed(self, deadline: float, readers: int = 1) -> None:
+        """Return when so many listen. Raises TimeoutError if they did not come within `deadline` seconds of real time."""
         try:
             async with asyncio.timeout(deadline):
-                await self._subscribed.wait()
+                while len(self.subscriptions) < max(1, readers):
+                    self._subscribed.clear()
+                    await self._subscribed.wait()
         except TimeoutError:
-            raise TimeoutError(f"nobody opened GET /api/event within {deadline:g} s") from None
+            here = len(self.subscriptions)
+            who = f"only {here} of {readers}" if here else "nobody"
+            raise TimeoutError(f"{who} opened GET /api/event within {deadline:g} s") from None
 
     def open(self) -> AsyncGenerator[bytes, None]:
         """Subscribe now, and the body of that stream: server.connected and a heartbeat, then all that happens from here on."""
@@ -111,8 +115,6 @@ class Streams:
     def _remove(self, subscription: Subscription) -> None:
         self._open.discard(subscription)
         self._followers.pop(subscription, None)
-        if not self.subscriptions:
-            self._subscribed.clear()
         if not self._open:
             self._silent.set()
         self._journal.record("opencode", "stream ended")

@@ -19,7 +19,7 @@ class App:
     """One installed app. `realm` is that of its build: "production" from the store or TestFlight, else "sandbox".
 
     `kind` is how it builds its Live Activities, None for an app of before them: then it has no `live_sessions`.
-    `begins_all`: see Monitoring.
+    `begins_all`: see Monitoring. `password` is what the person typed in for OpenCode.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class App:
         bundle_id: str = BUNDLE_ID,
         kind: AppKind | None = None,
         begins_all: bool = False,
+        password: str | None = None,
     ) -> None:
         self._device = device
         self._clock = clock
@@ -44,7 +45,7 @@ class App:
         if kind is not None:
             self.live_sessions = LiveSessions(
                 kind, activities, self._report_token, self._tasks, clock, journal,
-                phone=device.name, begins_all=begins_all,
+                phone=device.name, begins_all=begins_all, password=password,
             )  # fmt: skip
         self.keychain = Keychain()
         self.realm: Realm = realm

@@ -7,7 +7,7 @@ from simulator.clock import Clock
 from simulator.journal import Journal
 from simulator.phone.app.content_state import AppKind
 from simulator.phone.app.monitoring import Monitoring
-from simulator.phone.app.opencode_client import OpenCodeClient
+from simulator.phone.app.opencode import OpenCodeClient
 from simulator.phone.app.relay_client import ActivityTokens, ReportToken, Tasks
 from simulator.phone.app.session_activities import UNKNOWN, SessionActivities
 from simulator.phone.device import AppState
@@ -17,7 +17,8 @@ from simulator.phone.live_activities import LiveActivities
 class LiveSessions:
     """Follows every paired server while the app is in the foreground; lives by pushes in the background.
 
-    `report_token` registers tokens at the relay of an account. `begins_all`: see Monitoring.
+    `report_token` registers tokens at the relay of an account. `begins_all`: see Monitoring. `password` is what the person
+    typed in for the servers.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class LiveSessions:
         *,
         phone: str,
         begins_all: bool = False,
+        password: str | None = None,
     ) -> None:
         self._clock = clock
         self._journal = journal
         self._phone = phone
         self._begins_all = begins_all
+        self._password = password
         self._tasks = tasks
         self._tokens = ActivityTokens(report_token, tasks)
         self._hosts: dict[str, tuple[str, ...]] = {}
@@ -91,7 +94,7 @@ class LiveSessions:
 
     def _new_server(self, account: str) -> Monitoring:
         return Monitoring(
-            OpenCodeClient(self._hosts[account]),
+            OpenCodeClient(self._hosts[account], self._password),
             self._cards,
             self._clock,
             self._journal,

@@ -9,13 +9,10 @@ from contextlib import aclosing
 
 from simulator.clock import Clock
 from simulator.journal import Journal
+from simulator.phone.app.http import Json, OpenCodeAway
 from simulator.phone.app.monitored_session import MonitoredSession
-from simulator.phone.app.opencode_client import Json, OpenCodeAway, OpenCodeClient
+from simulator.phone.app.opencode import OpenCodeClient, Server
 from simulator.phone.app.session_activities import SessionActivities
-
-SUBSCRIBE_SECONDS = 0.25
-"""Observed: /global/event says server.connected some milliseconds before its listener is attached: what happens in between is
-lost, so the state is asked for after that."""
 
 RECONNECT_SECONDS = 1.0
 
@@ -33,7 +30,7 @@ class Monitoring:
 
     def __init__(
         self,
-        server: OpenCodeClient,
+        client: OpenCodeClient,
         cards: SessionActivities,
         clock: Clock,
         journal: Journal,
@@ -43,7 +40,8 @@ class Monitoring:
         unknown: OnSession,
         begins_all: bool = False,
     ) -> None:
-        self._server = server
+        self._client = client
+        self._server: Server | None = None
         self._cards = cards
         self._clock = clock
         self._journal = journal
@@ -53,7 +51,7 @@ class Monitoring:
         self._begins_all = begins_all
         self._sessions: dict[str, MonitoredSession] = {}
         self._infos: dict[str, Json] = {}
-        self._over: set[str] = set()
+        self._over: dict[str, str] = {}
         self.live = asyncio.Event()
 
     @property
@@ -67,9 +65,10 @@ class Monitoring:
 
     async def begin(self, session_id: str) -> None:
         """Monitor a session from now on, and start its card: the person has sent it a prompt. OpenCodeAway."""
-        info = await self._server.session(session_id)
+        server = await self._connected()
+        info = await server.session(session_id)
         if info is not None:
-            self._begin(info)
+            self._begin(server, info)
 
     def stop(self, session_id: str) -> None:
         """Monitor it no longer; a card that still runs ends."""
@@ -82,44 +81,54 @@ class Monitoring:
         """Read the stream, again and again, until cancelled. After each connection the state is asked for first."""
         while True:
             try:
-                async with aclosing(self._server.events()) as events:
-                    async for directory, event in events:
-                        await self._take(directory, event)
+                server = await self._connected()
+                async with aclosing(server.events()) as events:
+                    async for event in events:
+                        await self._take(server, event)
             except OpenCodeAway as away:
                 self._journal.record("phone", "stream broke", phone=self._phone, why=str(away))
             finally:
                 self.live.clear()
             await self._clock.sleep(RECONNECT_SECONDS)
 
-    async def _take(self, directory: str | None, event: Json) -> None:
+    async def _connected(self) -> Server:
+        """The server as it answers now. If it is of another generation than before its sessions are looked at anew."""
+        server = await self._client.server()
+        if self._server is not None and self._server is not server:
+            self._sessions.clear()
+        self._server = server
+        return server
+
+    async def _take(self, server: Server, event: Json) -> None:
         if event["type"] == "server.connected":
-            await self._clock.sleep(SUBSCRIBE_SECONDS)
-            await self._sync()
+            await self._clock.sleep(server.deaf_for)
+            await self._sync(server)
             self.live.set()
-        elif directory is not None:
-            self._learn(event)
-            self._begin_by(event)
-            self._fold(event)
+            return
+        info = server.described(event)
+        if info is not None:  # also of sessions that nobody monitors yet
+            self._infos[info["id"]] = self._infos.get(info["id"], {}) | info
+        self._begin_by(server, event)
+        self._fold(event)
 
     # What the stream says.
 
-    def _learn(self, event: Json) -> None:
-        """Titles and parents, also of sessions that nobody monitors yet."""
-        if event["type"] in {"session.created", "session.updated"}:
-            info = event["properties"]["info"]
-            self._infos[info["id"]] = info
+    def _begin_by(self, server: Server, event: Json) -> None:
+        """A session gets to work: from here on it is monitored, if the app monitors all or a push has made a card for it.
 
-    def _begin_by(self, event: Json) -> None:
-        """A session gets to work: from here on it is monitored, if the app monitors all or a push has made a card for it."""
-        session_id = _gets_to_work(event)
-        if session_id is None or session_id in self._sessions:
+        What was under way as the server was asked may be of a turn whose end it has told already: its messages are known.
+        """
+        session_id, message_id = server.at_work(event) or ("", "")
+        if not session_id or session_id in self._sessions:
             return
-        self._over.discard(session_id)
+        if message_id and message_id <= self._over.get(session_id, ""):
+            return
+        self._over.pop(session_id, None)
         info = self._infos.get(session_id, {"id": session_id})
         if self._begins_all and not info.get("parentID"):
-            self._begin(info)
+            self._begin(server, info)
         elif session_id in self._cards.sessions:
-            self._monitor(info)
+            self._monitor(server, info)
 
     def _fold(self, event: Json) -> None:
         for session in tuple(self._sessions.values()):
@@ -132,19 +141,19 @@ class Monitoring:
 
     # The life of one monitored session.
 
-    def _begin(self, info: Json) -> None:
-        session = self._monitor(info)
+    def _begin(self, server: Server, info: Json) -> None:
+        session = self._monitor(server, info)
         self._journal.record("phone", "monitoring", phone=self._phone, sessionID=session.session_id)
         self._cards.start(session.session_id, session.content_state)
 
-    def _monitor(self, info: Json, *, begun: bool = False) -> MonitoredSession:
-        session = self._sessions.setdefault(info["id"], MonitoredSession(info["id"], begun=begun))
+    def _monitor(self, server: Server, info: Json, *, begun: bool = False) -> MonitoredSession:
+        session = self._sessions.setdefault(info["id"], server.monitor(info["id"], begun=begun))
         session.knows(info, *self._infos.values())
         return session
 
     def _end(self, session: MonitoredSession) -> None:
         del self._sessions[session.session_id]
-        self._over.add(session.session_id)
+        self._over[session.session_id] = session.newest_id
         self._show_end(session)
 
     def _show_end(self, session: MonitoredSession) -> None:
@@ -153,38 +162,26 @@ class Monitoring:
 
     # After a gap.
 
-    async def _sync(self) -> None:
+    async def _sync(self, server: Server) -> None:
         """Bring every card up to date, and end those whose session is over; also those that a push started."""
         self._over.clear()
-        self._infos |= {info["id"]: info for info in await self._server.sessions()}
+        self._infos |= {info["id"]: info for info in await server.sessions()}
         for session_id in {**self._sessions, **self._cards.sessions}:
-            info = await self._server.session(session_id)
+            info = await server.session(session_id)
             if info is None:
                 self._forget(session_id)
             else:
-                await self._sync_one(session_id, info)
+                await self._sync_one(server, info)
 
     def _forget(self, session_id: str) -> None:
         self._sessions.pop(session_id, None)
         self._unknown(session_id)
 
-    async def _sync_one(self, session_id: str, info: Json) -> None:
-        session = self._monitor(info, begun=True)
-        session.knows(*await self._server.children(session_id))
-        session.sync(
-            (await self._server.statuses(info["directory"])).get(session_id),
-            await self._server.requests(info["directory"]),
-            await self._server.last_message(session_id),
-            self._clock.now(),
-        )
+    async def _sync_one(self, server: Server, info: Json) -> None:
+        session = self._monitor(server, info, begun=True)
+        session.knows(*await server.children(session.session_id))
+        await server.sync(session, info, self._clock.now())
         if session.over:
             self._end(session)
         else:
-            self._cards.show(session_id, session.content_state)
-
-
-def _gets_to_work(event: Json) -> str | None:
-    """The session that this event says is at work, if it does."""
-    known = event["properties"]
-    working = (known.get("status") or {}).get("type") in {"busy", "retry"}
-    return known.get("sessionID") if event["type"] == "session.status" and working else None
+            self._cards.show(session.session_id, session.content_state)

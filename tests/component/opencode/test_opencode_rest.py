@@ -13,7 +13,7 @@ def played(server, name: str, until: str | None = None) -> None:
     ready = replay(load(name).recording, 0, 1.0)
     for seed in seeds(load(name).recording, 0, 1.0):
         server.process.state.seed(seed.session, seed.messages)
-    frames = [cue.frame for cue in ready.cues]
+    frames = [cue.due for cue in ready.cues]
     types = [frame.payload["type"] for frame in frames]
     server.process.publish(frames if until is None else frames[: types.index(until)])
 

@@ -100,7 +100,7 @@ async def test_events_due_at_once_arrive_as_one_chunk(listen, server, clock) -> 
     listener = await listen()
     await clock.advance(PAST_THE_ATTACH_WINDOW)
     seen = len(listener.raw)
-    frames = [cue.frame for cue in replay(load("c_error_400").recording, 0, 1.0).cues]
+    frames = [cue.due for cue in replay(load("c_error_400").recording, 0, 1.0).cues]
     server.process.publish(frames)
     await listener.until(lambda: len(listener.raw) > seen)
     assert len(listener.events) == 1 + len(frames)
@@ -112,7 +112,7 @@ async def test_a_stalled_reader_loses_nothing(server, clock) -> None:
     writer.write(b"GET /global/event HTTP/1.1\r\nHost: x\r\n\r\n")
     await reader.readuntil(b"server.connected")
     await clock.advance(PAST_THE_ATTACH_WINDOW)
-    frames = [cue.frame for cue in replay(load("g_child_session").recording, 0, 1.0).cues]
+    frames = [cue.due for cue in replay(load("g_child_session").recording, 0, 1.0).cues]
     for _ in range(100):
         server.process.publish(frames)
         await asyncio.sleep(0)

@@ -4,8 +4,8 @@ import pytest
 
 from phone_scene import SECRET, Scene, entries, says
 from simulator.phone.app.app import BUNDLE_ID
+from simulator.phone.app.http import OpenCodeAway
 from simulator.phone.app.monitored_session import DECISION, INTERRUPTED, STARTING, STOPPED
-from simulator.phone.app.opencode_client import OpenCodeAway
 
 
 async def test_a_turn_from_its_start_to_its_end(scene: Scene) -> None:

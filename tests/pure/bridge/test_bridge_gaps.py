@@ -20,7 +20,8 @@ from relay.bridge.state_file import OpenRuns
 from relay.contract import Event as Sent
 from simulator.opencode.v1.replay import recorded_start_ms
 from simulator.opencode.v1.state import State
-from simulator.scenario import Line, Recording, load, scenarios
+from simulator.recording import Line, Recording
+from simulator.scenario import load, scenarios
 
 RINGS = ("complete", "error", "asked")
 DEAF_SECONDS = 0.06

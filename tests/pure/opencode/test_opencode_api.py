@@ -103,7 +103,7 @@ def recorded() -> Process:
     """A server without a model, in the middle of a recording: a permission waits."""
     clock = VirtualClock()
     process = Process(clock, Journal(clock), directory=D, attach_window=0.0, source=random.Random(0))
-    frames = [cue.frame for cue in replay(load("b_permission_once").recording, 0, 1.0).cues]
+    frames = [cue.due for cue in replay(load("b_permission_once").recording, 0, 1.0).cues]
     types = [frame.payload["type"] for frame in frames]
     process.publish(frames[: types.index("permission.replied")])
     return process

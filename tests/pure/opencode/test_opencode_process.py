@@ -22,7 +22,7 @@ def process() -> Process:
 
 
 def frames(name: str, play: int = 0) -> list:
-    return [cue.frame for cue in replay(load(name).recording, play, 1.0).cues]
+    return [cue.due for cue in replay(load(name).recording, play, 1.0).cues]
 
 
 def until(name: str, kind: str) -> tuple[list, list]:

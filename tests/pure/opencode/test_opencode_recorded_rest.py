@@ -6,7 +6,8 @@ import pytest
 
 from simulator.opencode.v1.replay import known_before
 from simulator.opencode.v1.state import State, pending_in
-from simulator.scenario import Action, Recording, load, scenarios
+from simulator.recording import Action, Recording
+from simulator.scenario import load, scenarios
 
 DIRECTORY = "/code/demo"
 

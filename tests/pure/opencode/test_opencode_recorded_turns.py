@@ -9,7 +9,8 @@ import json
 
 import pytest
 
-from simulator.scenario import Recording, load, scenarios
+from simulator.recording import Recording
+from simulator.scenario import load, scenarios
 
 D = "/code/demo"
 

@@ -5,8 +5,10 @@ import json
 import pytest
 
 from simulator.opencode.ids import renamed
-from simulator.opencode.v1.replay import Timing, known_before, recorded_start_ms, replay, seeds, session_ids
-from simulator.scenario import Line, Recording, load, scenarios
+from simulator.opencode.playing import Timing
+from simulator.opencode.v1.replay import known_before, recorded_start_ms, replay, seeds, session_ids
+from simulator.recording import Line, Recording
+from simulator.scenario import load, scenarios
 
 
 def recording(name: str) -> Recording:
@@ -16,7 +18,7 @@ def recording(name: str) -> Recording:
 @pytest.mark.parametrize("name", scenarios())
 def test_the_first_play_without_retiming_is_the_recording(name: str) -> None:
     ready = replay(recording(name), 0, 1.0)
-    lines = [json.loads(cue.frame.global_line.removeprefix(b"data: ")) for cue in ready.cues]
+    lines = [json.loads(cue.due.global_line.removeprefix(b"data: ")) for cue in ready.cues]
     assert lines == [line.event for line in recording(name).events]
     assert [cue.at for cue in ready.cues] == [line.t for line in recording(name).events]
 
@@ -37,8 +39,8 @@ def test_no_other_speed_is_possible(speed: float) -> None:
 def test_a_later_play_is_the_recording_under_other_ids(name: str) -> None:
     first, later = (replay(recording(name), play, 1.0) for play in (0, 4))
     for one, other in zip(first.cues, later.cues, strict=True):
-        assert renamed(one.frame.global_line.decode(), 4) == other.frame.global_line.decode()
-        assert other.frame.payload["id"] == renamed(one.frame.payload["id"], 4)
+        assert renamed(one.due.global_line.decode(), 4) == other.due.global_line.decode()
+        assert other.due.payload["id"] == renamed(one.due.payload["id"], 4)
     assert later.sessions == {session_id: renamed(session_id, 4) for session_id in first.sessions}
     assert all(session_id == played for session_id, played in first.sessions.items())
 
@@ -72,8 +74,8 @@ def test_a_recording_without_any_time_has_no_start() -> None:
 def test_times_are_those_of_the_play() -> None:
     now_ms = 1_900_000_000_000
     ready = replay(recording("a_text"), 0, 1.0, now_ms)
-    created = next(cue for cue in ready.cues if cue.frame.payload["type"] == "session.created")
-    time = created.frame.payload["properties"]["info"]["time"]
+    created = next(cue for cue in ready.cues if cue.due.payload["type"] == "session.created")
+    time = created.due.payload["properties"]["info"]["time"]
     assert time["created"] - now_ms == pytest.approx(created.at * 1000, abs=200)
 
 
@@ -81,9 +83,9 @@ def test_the_next_try_is_as_far_away_as_it_will_take() -> None:
     """A retry tells when it will happen: three seconds on, so 300 ms when played ten times as fast."""
     ready = replay(recording("d_retry_429_retry_after"), 0, 10.0, 1_900_000_000_000)
     statuses = [
-        (cue.at, cue.frame.payload["properties"]["status"])
+        (cue.at, cue.due.payload["properties"]["status"])
         for cue in ready.cues
-        if cue.frame.payload["type"] == "session.status"
+        if cue.due.payload["type"] == "session.status"
     ]
     retry_at, retry = next((at, status) for at, status in statuses if status["type"] == "retry")
     again_at = next(at for at, status in statuses if at > retry_at and status["type"] == "busy")
@@ -93,9 +95,9 @@ def test_the_next_try_is_as_far_away_as_it_will_take() -> None:
 def test_only_times_are_moved() -> None:
     before, after = (replay(recording("a_text"), 0, 1.0, started) for started in (None, 1_900_000_000_000))
     for one, other in zip(before.cues, after.cues, strict=True):
-        kept = one.frame.payload.get("properties", {}).get("info", {}).get("tokens")
-        assert other.frame.payload.get("properties", {}).get("info", {}).get("tokens") == kept
-        assert other.frame.payload["type"] == one.frame.payload["type"]
+        kept = one.due.payload.get("properties", {}).get("info", {}).get("tokens")
+        assert other.due.payload.get("properties", {}).get("info", {}).get("tokens") == kept
+        assert other.due.payload["type"] == one.due.payload["type"]
 
 
 @pytest.mark.parametrize("name", [name for name in scenarios() if name != "i_after_restart"])

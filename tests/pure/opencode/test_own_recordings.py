@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from simulator.opencode.v1.replay import known_before, replay, unplayable
 from simulator.opencode.v1.state import State
-from simulator.scenario import Action, Line, Recording, RecordingError, load, load_file, load_recording
+from simulator.recording import Action, Line, Recording, RecordingError
+from simulator.scenario import load, load_file, load_recording
 
 INFO = {
     "id": "ses_1",
@@ -166,7 +167,7 @@ def test_an_event_of_another_shape_is_named(payload: Any, why: str) -> None:
 def test_what_the_server_does_not_keep_is_played_as_it_is(payload: Any) -> None:
     one = recording(CREATED, payload)
     assert unplayable(one) == ""
-    sent = json.loads(replay(one, 0, 1.0).cues[1].frame.global_line.removeprefix(b"data: "))
+    sent = json.loads(replay(one, 0, 1.0).cues[1].due.global_line.removeprefix(b"data: "))
     assert sent["payload"] == payload
 
 
@@ -238,7 +239,7 @@ def test_whatever_is_not_refused_is_played(payloads: list[Any]) -> None:
         return
     state = State()
     for cue in replay(one, 1, 1.0, 0.0).cues:
-        state.fold(cue.frame.directory, cue.frame.payload)
+        state.fold(cue.due.directory, cue.due.payload)
 
 
 def test_the_products_own_recordings_are_of_the_format() -> None:

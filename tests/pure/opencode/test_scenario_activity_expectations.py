@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from simulator.recording import Recording
 from simulator.replay.expectations import SURELY_SHOWN, Audience, evaluate_activities
-from simulator.scenario import ExpectedActivity, Phase, Recording, Scenario, load, scenarios
+from simulator.scenario import ExpectedActivity, Phase, Scenario, load, scenarios
 
 PHONE = "iPhone"
 RUN = (Phase("working", 0.5), Phase("permission", 4.0), Phase("working", 1.0), Phase("complete"))

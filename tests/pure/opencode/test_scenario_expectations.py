@@ -2,8 +2,9 @@
 
 import pytest
 
+from simulator.recording import Recording
 from simulator.replay.expectations import Expectation, evaluate, held
-from simulator.scenario import ExpectedAlert, Recording, Scenario, load, scenarios
+from simulator.scenario import ExpectedAlert, Scenario, load, scenarios
 
 
 def scenario(*alerts: ExpectedAlert) -> Scenario:

@@ -6,24 +6,22 @@ from pathlib import Path
 import pytest
 
 import simulator
-from simulator.scenario import (
-    ExpectedAlert,
-    Phase,
-    UnknownScenario,
-    load,
-    load_recording,
-    scenarios,
-)
+from simulator.recording import Generation
+from simulator.scenario import ExpectedAlert, Phase, UnknownScenario, load, load_recording, scenarios
 
 FOLDER = Path(simulator.__file__).parent / "scenarios"
+ALL = [*scenarios(1), *scenarios(2)]
 
 
-def test_every_recording_is_a_scenario() -> None:
-    recordings = {path.name.split(".")[0] for path in (FOLDER / "recordings").iterdir()}
-    assert recordings == {load(name).recording.name for name in scenarios()}
+@pytest.mark.parametrize(("generation", "folder"), [(1, FOLDER), (2, FOLDER / "opencode2")])
+def test_every_recording_is_a_scenario(generation: Generation, folder: Path) -> None:
+    recordings = {path.name.split(".")[0] for path in (folder / "recordings").iterdir()}
+    found = [load(name).recording for name in scenarios(generation)]
+    assert recordings == {recording.name for recording in found}
+    assert {recording.generation for recording in found} == {generation}
 
 
-@pytest.mark.parametrize("name", scenarios())
+@pytest.mark.parametrize("name", ALL)
 def test_the_data_is_as_documented(name: str) -> None:
     about = load(name).about
     assert about.endswith(".")
@@ -51,7 +49,7 @@ OUTSIDE_OF_RUNS = {
 }
 
 
-@pytest.mark.parametrize("name", scenarios())
+@pytest.mark.parametrize("name", ALL)
 def test_alerts_and_cards_agree(name: str) -> None:
     """Every complete and error ends a card, but an error outside of a run; a stopped turn ends silently."""
     scenario = load(name)
@@ -83,6 +81,35 @@ def test_alerts_belong_to_recorded_root_sessions_and_their_titles(name: str) -> 
         info = infos[alert.session_id]
         assert "parentID" not in info
         assert alert.title == info["title"]
+
+
+@pytest.mark.parametrize("name", scenarios(2))
+def test_alerts_of_generation_2_belong_to_recorded_root_sessions_and_their_titles(name: str) -> None:
+    created = {
+        line.event["data"]["sessionID"]: line.event["data"]
+        for line in load(name).recording.events
+        if line.event["type"] == "session.created"
+    }
+    for alert in load(name).alerts:
+        assert "parentID" not in created[alert.session_id]
+        assert alert.title in (created[alert.session_id].get("title"), None)
+
+
+def test_a_name_that_only_generation_2_has_needs_no_folder() -> None:
+    assert load("b_permission_parallel").name == "opencode2/b_permission_parallel"
+    assert load("a_text").recording.generation == 1
+    assert load("opencode2/a_text").recording.generation == 2
+
+
+def test_a_server_that_was_stopped_and_started_again() -> None:
+    recording = load("i_sigkill_while_streaming").recording
+    assert (recording.generation, recording.restart) == (1, None)
+    recording = load("opencode2/i_sigkill_while_streaming").recording
+    assert (recording.killed_at, recording.killed_hard, recording.lasts) == (1.875, True, 12.312)
+    assert recording.restart is not None
+    assert (recording.restart.opened, recording.restart.events[-1].t) == (5.272, 12.312)
+    stopped = load("i_service_stop_while_streaming").recording
+    assert (stopped.killed_at, stopped.killed_hard) == (1.929, False)
 
 
 def test_the_streams_own_events_are_left_out() -> None:
@@ -121,6 +148,7 @@ def test_a_loaded_activity() -> None:
         ("zzzzzzzz", "there are a_reason, a_text"),
         ("", "there are a_reason, a_text"),
         ("../a_text", "a_text"),
+        ("permission_paralel", "opencode2/b_permission_parallel"),
         ("recordings", "no scenario is called 'recordings'"),
     ],
 )

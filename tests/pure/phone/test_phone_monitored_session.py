@@ -14,8 +14,8 @@ from simulator.phone.app.monitored_session import (
     INTERRUPTED,
     STARTING,
     STOPPED,
-    MonitoredSession,
 )
+from simulator.phone.app.opencode1 import Session1
 
 NOW = 1000.0
 CHILD = "ses_child"
@@ -61,8 +61,8 @@ def replied(
     return event(kind, **(said if reply is None else {**said, "reply": reply}))
 
 
-def after(*events: dict[str, Any]) -> MonitoredSession:
-    session = MonitoredSession("ses_1", "Fix it")
+def after(*events: dict[str, Any]) -> Session1:
+    session = Session1("ses_1", "Fix it")
     for one in events:
         session.fold(one, NOW)
     return session
@@ -222,7 +222,7 @@ EVENTS = st.sampled_from(
 
 @given(st.lists(EVENTS, max_size=30))
 def test_whatever_comes_the_state_is_sound(events) -> None:
-    session = MonitoredSession("ses_1", "Fix it")
+    session = Session1("ses_1", "Fix it")
     for one in events:
         session.fold(one, NOW)
         state = session.content_state

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
-from simulator.opencode.v1.player import Played
+from simulator.opencode.playing import Played
 from simulator.replay.expectations import Audience
 from simulator.replay.report import latencies, percentiles, relay_events, report
 from simulator.scenario import load
