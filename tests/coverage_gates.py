@@ -54,6 +54,7 @@ PURE: dict[str, str] = {
     "simulator/opencode/v2/requests.py": "",
     "simulator/opencode/v2/rules.py": "",
     "simulator/opencode/v2/service.py": "",
+    "simulator/opencode/v2/sessions.py": "",
     "simulator/opencode/v2/shapes.py": "",
     "simulator/opencode/v2/state.py": "",
     "simulator/opencode/v2/wire.py": "",

@@ -1,77 +1,19 @@
 """What the server's API does, without HTTP. What turns make of it is the agent's; without one only recordings play."""
 
 import asyncio
-from typing import Any, Protocol
 
-from simulator.opencode.scheduler import Ending, Reply
-from simulator.opencode.script import Json, PermissionReply
+from simulator.opencode.scheduler import Ending
+from simulator.opencode.script import Json
 from simulator.opencode.v2 import shapes
-from simulator.opencode.v2.forms import check_answer
-from simulator.opencode.v2.process import Process
-from simulator.opencode.v2.requests import conflict, form_settled
-from simulator.opencode.v2.rules import allowed, saved_rules
-from simulator.opencode.v2.state import Form, Pending
+from simulator.opencode.v2.answering import Requests
+from simulator.opencode.v2.requests import conflict
 
 EXPIRES_AFTER = 3600.0
 """Seconds without an event of a session after which a location is unloaded."""
 
 
-class Agent(Protocol):
-    """Who answers prompts. The Api lets requests be answered and items be enqueued; the agent does what follows of it.
-
-    `api`: the people of its scripts act through the Api, too.
-    """
-
-    api: Any
-
-    def check(self, text: str) -> None:
-        """Raises Refused (400) for a prompt that holds no script."""
-        ...
-
-    def wake(self, session_id: str) -> None:
-        """Something is in the session's inbox: an execution begins, or the one that goes on takes it when it can."""
-        ...
-
-    def ended(self, session_id: str) -> "asyncio.Future[Ending]":
-        """How the session's execution ends; cancelled if the server is killed before."""
-        ...
-
-    def replied(self, reply: Reply) -> None:
-        """`permission.replied`, `form.replied` or `form.cancelled` was just sent: a turn that waited for it goes on."""
-        ...
-
-    def interrupt(self, session_id: str, reason: str = "user") -> bool:
-        """End its execution, and those of its children; whether there was one. All is sent before this returns.
-
-        `reason` is "inactivity" when nothing happened in its location for an hour.
-        """
-        ...
-
-    def forget(self, session_id: str) -> None:
-        """A session is about to be deleted: what works for it has nobody to report to."""
-        ...
-
-    def resume(self, session_id: str) -> None:
-        """A turn that the service's last stop interrupted runs again; nobody listens yet."""
-        ...
-
-    def stop(self) -> None:
-        """The process ends orderly: turns end as interrupted by the shutdown; nobody hears it."""
-        ...
-
-    def kill(self) -> None:
-        """The process is killed: everything stops where it is."""
-        ...
-
-
-class Api:
+class Api(Requests):
     """Of one server process."""
-
-    def __init__(self, process: Process, agent: Agent | None = None) -> None:
-        self._process, self._state = process, process.state
-        self.agent = agent
-        if agent is not None:
-            agent.api = self
 
     def begin(self, directory: str, title: str) -> str:
         """A new session; its identifier."""
@@ -186,69 +128,6 @@ class Api:
             self._wake(session_id)
         return interrupted
 
-    def ask_permission(self, session_id: str, body: Json) -> Json:
-        """A client asks by itself: `{id, effect}`; there is a request only if no rule decides."""
-        process = self._process
-        request = shapes.permission(body.get("id") or process.ids.new("per"), session_id, body)
-        process.boot(self._state.directory_of(session_id) or process.directory)
-        if allowed(self._state.saved.values(), self._project(session_id), request):
-            return {"id": request["id"], "effect": "allow"}
-        process.publish("permission.asked", request)
-        return {"id": request["id"], "effect": "ask"}
-
-    def reply_permission(self, asked: Pending, word: PermissionReply, message: str | None = None) -> None:
-        """A person answers. A no is the answer to all that its session waits for; "always" to all that it now allows."""
-        if word == "always":
-            for rule in saved_rules(
-                self._process.ids.new, self._project(asked.session_id), asked.request, self._process.now_ms()
-            ):
-                self._state.saved[rule["id"]] = rule
-        answered = [asked, *self._answered_too(asked, word)]
-        for one in answered:
-            data = {"sessionID": one.session_id, "requestID": one.request["id"], "reply": word}
-            self._process.publish("permission.replied", data, directory=one.directory)
-        for one in answered:
-            self._resume_with(Reply(one.request["id"], word, message))
-
-    def _answered_too(self, asked: Pending, word: PermissionReply) -> list[Pending]:
-        others = [one for one in self._state.permissions.values() if one is not asked]
-        if word == "reject":
-            return [one for one in others if one.session_id == asked.session_id]
-        if word == "always":
-            rules = self._state.saved.values()
-            return [
-                one
-                for one in others
-                if one.directory == asked.directory
-                and allowed(rules, self._project(one.session_id), one.request)
-            ]
-        return []
-
-    def ask_form(self, session_id: str, body: Json) -> Json:
-        """A client asks by itself; the form. `session_id` may be "global"."""
-        process = self._process
-        form = shapes.form(body.get("id") or process.ids.new("frm"), session_id, body)
-        process.boot(self._state.directory_of(session_id) or process.directory)
-        process.publish("form.created", {"form": form})
-        return form
-
-    def reply_form(self, form: Form, answer: Any) -> None:
-        """A person fills in a form. Raises Refused (400, 409)."""
-        _unsettled(form)
-        check_answer(form.info, answer)
-        data = {"id": form.info["id"], "sessionID": form.session_id, "answer": answer}
-        self._process.publish("form.replied", data, directory=form.directory)
-        self._resume_with(Reply(form.info["id"], filled=answer))
-
-    def cancel_form(self, form: Form, message: str | None = None) -> None:
-        """A person dismisses a form; with a message the agent goes on. Raises Refused (409)."""
-        _unsettled(form)
-        data = {"id": form.info["id"], "sessionID": form.session_id}
-        self._process.publish("form.cancelled", data, directory=form.directory)
-        if message is not None:
-            form.state["message"] = message
-        self._resume_with(Reply(form.info["id"], message=message))
-
     def expire(self, directory: str) -> None:
         """A location where nothing happened for an hour goes: first its executions end, then what waits in it is refused."""
         waiting = [one for one in self._state.permissions.values() if one.directory == directory]
@@ -263,16 +142,6 @@ class Api:
         """All locations are loaded anew: what they ask is refused, forms are cancelled; turns go on at their next step."""
         for directory in list(self._state.locations):
             self.unload(directory)
-
-    def unload(self, directory: str) -> None:
-        """A location goes, with what waits in it."""
-        for asked in [one for one in self._state.permissions.values() if one.directory == directory]:
-            if asked.request["id"] in self._state.permissions:
-                self.reply_permission(asked, "reject")
-        for form in self._state.pending_forms():
-            if form.directory == directory:
-                self.cancel_form(form)
-        self._process.publish("location.shutdown", {}, directory=directory)
 
     def start(self) -> None:
         """The process begins: the managed service resumes what was interrupted, a foreground one forgets it."""
@@ -313,10 +182,6 @@ class Api:
         if self.agent is not None:
             self.agent.wake(session_id)
 
-    def _resume_with(self, reply: Reply) -> None:
-        if self.agent is not None:
-            self.agent.replied(reply)
-
     def _admitted(self, session_id: str, item_id: str) -> Json | None:
         """What was said with this id before. Raises Refused (409) if it is another session's."""
         known = self._state.admitted.get(item_id)
@@ -331,11 +196,3 @@ class Api:
             if form.session_id == session_id:
                 self.cancel_form(form)
         self._process.publish("session.execution.interrupted", {"sessionID": session_id, "reason": reason})
-
-    def _project(self, session_id: str) -> str:
-        return str(self._state.sessions.get(session_id, {}).get("projectID", "global"))
-
-
-def _unsettled(form: Form) -> None:
-    if not form.pending:
-        raise form_settled(form.info["id"])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from simulator.opencode.script import Json
-from simulator.opencode.v2 import messages
+from simulator.opencode.v2 import messages, sessions
 from simulator.opencode.v2.messages import Transcript
 
 SETTLED_FOR_MS = 600_000
@@ -74,7 +74,8 @@ class State:
         if (numbered := event.get("durable")) is not None:
             self.sequences[numbered["aggregateID"]] = numbered["seq"]
         session_id = data.get("sessionID", "")
-        if session_id in self.transcripts:
+        if session_id in self.sessions:
+            sessions.fold(self.sessions[session_id], event)
             messages.fold(self.transcripts[session_id], event)
         folding = FOLDINGS.get(event["type"])
         if folding is not None:
@@ -136,28 +137,8 @@ def requests_of(session_id: str, pending: Mapping[str, Pending]) -> list[Json]:
     return [waiting.request for waiting in pending.values() if waiting.session_id == session_id]
 
 
-_NO_TOKENS: Json = {"input": 0, "output": 0, "reasoning": 0, "cache": {"read": 0, "write": 0}}
-_OPTIONAL = "subpath", "parentID", "title", "agent", "model", "metadata", "permissions"
-
-
-def session_info(event: Json) -> Json:
-    """A new session as GET /api/session/:id spells it, from its `session.created`."""
-    data = event["data"]
-    if "model" in data:
-        data = {**data, "model": _whole(data["model"])}
-    return {
-        "id": data["sessionID"],
-        "projectID": data["projectID"],
-        **{key: data[key] for key in _OPTIONAL if data.get(key) not in (None, "")},
-        "cost": 0,
-        "tokens": _NO_TOKENS,
-        "time": {"created": event["created"], "updated": event["created"]},
-        "location": data["location"],
-    }
-
-
 def _created(state: State, _directory: str, event: Json) -> None:
-    state.seed(session_info(event))
+    state.seed(sessions.created(event))
 
 
 def _forked(state: State, _directory: str, event: Json) -> None:
@@ -166,14 +147,8 @@ def _forked(state: State, _directory: str, event: Json) -> None:
     if (source := state.sessions.get(data["parentID"])) is None:
         return
     forks = sum(1 for one in state.sessions.values() if one.get("fork", {}).get("sessionID") == source["id"])
-    time = {"created": event["created"], "updated": event["created"]}
-    fork = {"sessionID": source["id"], "boundary": data["boundary"]}
-    left_out = ("parentID", "outcome", "fork")
-    kept = {key: value for key, value in source.items() if key not in left_out}
-    title = {"title": f"{source['title']} (fork #{forks + 1})"} if "title" in source else {}
-    own = {"id": data["sessionID"], "cost": 0, "tokens": _NO_TOKENS, "time": time}
     said = messages.until(state.transcripts[source["id"]], data["boundary"])
-    state.seed({**kept, **own, **title, "fork": fork}, said)
+    state.seed(sessions.forked(source, forks + 1, event), said)
 
 
 def _deleted(state: State, _directory: str, event: Json) -> None:
@@ -189,54 +164,8 @@ def _forget(state: State, gone: Callable[[Pending], bool]) -> None:
         del state.permissions[request_id]
 
 
-def _changed(**fields: str) -> Callable[[State, str, Json], None]:
-    """An event whose data replaces fields of the session."""
-
-    def fold(state: State, _directory: str, event: Json) -> None:
-        data = event["data"]
-        if (session := state.sessions.get(data["sessionID"])) is not None:
-            session.update({field: data[key] for field, key in fields.items() if key in data})
-            session["time"] = {**session["time"], "updated": event["created"]}
-
-    return fold
-
-
-def _model(state: State, _directory: str, event: Json) -> None:
-    if (session := state.sessions.get(event["data"]["sessionID"])) is not None:
-        session["model"] = _whole(event["data"]["model"])
-
-
-def _whole(model: Json) -> Json:
-    """A model with its variant, as sessions name it."""
-    return {**model, "variant": model.get("variant", "default")}
-
-
-def _at(name: str, key: str | None = None, *, removed: bool = False) -> Callable[[State, str, Json], None]:
-    """An event that sets, or removes, a time of the session: when it happened, or what its data says."""
-
-    def fold(state: State, _directory: str, event: Json) -> None:
-        if (session := state.sessions.get(event["data"]["sessionID"])) is None:
-            return
-        time = {word: value for word, value in session["time"].items() if word != name}
-        session["time"] = time if removed else {**time, name: event["data"][key] if key else event["created"]}
-
-    return fold
-
-
-def _unreverted(state: State, _directory: str, event: Json) -> None:
-    if (session := state.sessions.get(event["data"]["sessionID"])) is not None:
-        session.pop("revert", None)
-
-
-def _usage(state: State, _directory: str, event: Json) -> None:
-    if (session := state.sessions.get(event["data"]["sessionID"])) is not None:
-        session.update(cost=event["data"]["cost"], tokens=event["data"]["tokens"])
-
-
 def _enqueued(state: State, _directory: str, event: Json) -> None:
     data, item = event["data"], event["data"]["item"]
-    if (session := state.sessions.get(data["sessionID"])) is not None:
-        session["time"] = {**session["time"], "updated": event["created"]}
     said = {
         "id": data["inboxID"],
         "sessionID": data["sessionID"],
@@ -290,7 +219,7 @@ def _ended(outcome: str) -> Callable[[State, str, Json], None]:
         state.claims.discard(session_id)
         session, transcript = state.sessions.get(session_id), state.transcripts.get(session_id)
         if session is not None and transcript is not None and state.outcomes:
-            session.update(outcome=outcome, time={**session["time"], "idle": event["created"]})
+            sessions.ended(session, event, outcome)
             messages.ended(transcript, event, outcome)
 
     return fold
@@ -329,18 +258,6 @@ FOLDINGS: dict[str, Callable[[State, str, Json], None]] = {
     "session.created": _created,
     "session.forked": _forked,
     "session.deleted": _deleted,
-    "session.renamed": _changed(title="title"),
-    "session.moved": _changed(location="location", projectID="projectID", subpath="subpath"),
-    "session.metadata.updated": _changed(metadata="metadata"),
-    "session.permissions": _changed(permissions="permissions"),
-    "session.agent.selected": _changed(agent="agent"),
-    "session.model.selected": _model,
-    "session.archived": _at("archived"),
-    "session.unarchived": _at("archived", removed=True),
-    "session.viewed": _at("viewed", "idle"),
-    "session.revert.staged": _changed(revert="revert"),
-    "session.revert.cleared": _unreverted,
-    "session.usage.updated": _usage,
     "session.inbox.enqueued": _enqueued,
     "session.inbox.delivered": _delivered,
     "session.inbox.cancelled": _uninvited,

@@ -13,6 +13,7 @@ from component.opencode.conftest import PASSWORD, credentials
 from simulator.opencode.v2.document import event_types
 from simulator.opencode.v2.messages import FOLDINGS as OF_MESSAGES
 from simulator.opencode.v2.server import OpenCode2Server
+from simulator.opencode.v2.sessions import FOLDINGS as OF_SESSIONS
 from simulator.opencode.v2.state import FOLDINGS as OF_STATE
 from simulator.opencode.v2.wire import FLAVOURS, spelled
 
@@ -46,7 +47,7 @@ async def test_every_event_type_is_declared(http, clock, journal) -> None:
             schema["properties"]["type"]["enum"][0] for kind, schema in schemas.items() if kind != "V2Event"
         }
         assert declared == set(event_types(flavour))
-        for kind in {*OF_STATE, *OF_MESSAGES} - {"session.archived", "session.unarchived"}:
+        for kind in {*OF_STATE, *OF_SESSIONS, *OF_MESSAGES} - {"session.archived", "session.unarchived"}:
             item = {"type": "user", "payload": {}, "delivery": "steer"}
             data = {"sessionID": "ses_1", "inboxID": "msg_1", "item": item}
             event = spelled(flavour, {"type": kind, "data": data})
