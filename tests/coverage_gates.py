@@ -46,6 +46,7 @@ PURE: dict[str, str] = {
     "simulator/opencode/v1/toolbox.py": "",
     "simulator/opencode/v1/tools.py": "",
     "simulator/opencode/v1/turn.py": "",
+    "simulator/opencode/v2/conduct.py": "",
     "simulator/opencode/v2/document.py": "",
     "simulator/opencode/v2/forms.py": "",
     "simulator/opencode/v2/messages.py": "",

@@ -11,10 +11,11 @@ from simulator.opencode.prompt_language import BadScript, parse
 from simulator.opencode.scheduler import TICK, Beat, Beats, Ending, Event, Reply, Running, Scheduler, Steps
 from simulator.opencode.script import Json, Model, PermissionReply, Reaction, Script, Tool
 from simulator.opencode.v2 import shapes, tools, turn
+from simulator.opencode.v2.conduct import conduct_of
 from simulator.opencode.v2.failures import Interrupted
 from simulator.opencode.v2.process import Process
 from simulator.opencode.v2.requests import invalid
-from simulator.opencode.v2.scene import OpenCall, Scene, Stamp, conduct_of
+from simulator.opencode.v2.scene import OpenCall, Scene, Stamp
 from simulator.opencode.v2.state import Form, Pending
 from simulator.opencode.v2.toolbox import ChildEnded
 

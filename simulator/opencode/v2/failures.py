@@ -10,7 +10,8 @@ import msgspec
 
 from simulator.opencode.scheduler import Beat, Event, Reply, Steps, Stopped
 from simulator.opencode.script import OVERFLOW, Fail, Fault, Json
-from simulator.opencode.v2.scene import TO_STEP, Conduct, Scene, speak
+from simulator.opencode.v2.conduct import Conduct
+from simulator.opencode.v2.scene import TO_STEP, Scene, speak
 
 TO_REFUSED = 0.04
 TO_COMPACTION = 0.05

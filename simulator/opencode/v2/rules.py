@@ -1,9 +1,9 @@
 """What "always" stores, and what it allows afterwards. No I/O."""
 
 from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
 
 from simulator.opencode.script import Json
+from simulator.opencode.shell_command import covers
 from simulator.opencode.v2.shapes import saved_rule
 
 
@@ -23,10 +23,5 @@ def allowed(rules: Iterable[Json], project: str, request: Json) -> bool:
         if rule["projectID"] == project and rule["action"] == request["action"]
     ]
     return bool(request["resources"]) and all(
-        any(matches(pattern, resource) for pattern in patterns) for resource in request["resources"]
+        any(covers(pattern, resource) for pattern in patterns) for resource in request["resources"]
     )
-
-
-def matches(pattern: str, resource: str) -> bool:
-    """`git push *` matches `git push`, too, and whatever follows it; `*` matches all."""
-    return fnmatchcase(resource, pattern) or (pattern.endswith(" *") and resource == pattern[:-2])

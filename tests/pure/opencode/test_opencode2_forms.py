@@ -2,9 +2,10 @@
 
 import pytest
 
+from simulator.opencode.shell_command import covers
 from simulator.opencode.v2.forms import check_answer
 from simulator.opencode.v2.requests import Refused
-from simulator.opencode.v2.rules import allowed, matches
+from simulator.opencode.v2.rules import allowed
 from simulator.opencode.v2.shapes import saved_rule
 
 OPTIONS = [{"value": "Red", "label": "Red"}, {"value": "Blue", "label": "Blue"}]
@@ -82,7 +83,7 @@ def test_answers_that_do_not_fit(answer, message) -> None:
     ],
 )
 def test_patterns(pattern, resource, fits) -> None:
-    assert matches(pattern, resource) == fits
+    assert covers(pattern, resource) == fits
 
 
 def test_rules_are_of_one_project_and_action() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import simulator
 from opencode2_scripted import D, Scripted2
-from simulator.opencode.v2.scene import BETA
+from simulator.opencode.v2.conduct import BETA
 from simulator.opencode.v2.shapes import synthetic_item
 from simulator.opencode.v2.wire import FLAVOURS
 
