@@ -62,7 +62,7 @@ class NoServer(Unreachable):
     """No OpenCode is where one is looked for. `said` is what was seen, `remedy` what to do."""
 
     def __init__(self, said: str, remedy: str) -> None:
-        super().__init__(f"{said}. {remedy[:1].upper()}{remedy[1:]}")
+        super().__init__(f"{said}; {remedy}")
         self.said, self.remedy = said, remedy
 
 

@@ -5,6 +5,7 @@ perhaps with another port. A password is sent to the URL that it belongs to and 
 """
 
 import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,15 @@ from relay.bridge.errors import (
 from relay.bridge.options import DEFAULT_OPENCODE_URL, BridgeOptions
 from relay.bridge.sources.generations import OPENCODE_1, OPENCODE_2, Recognised, other_generation, recognise
 from relay.bridge.sources.http import DEADLINE, Server
-from relay.bridge.sources.service_file import RENEW, Service, local_url, read_service, service_path
+from relay.bridge.sources.service_file import (
+    RENEW,
+    Service,
+    is_foreign,
+    local_url,
+    read_service,
+    service_path,
+    socket_table,
+)
 
 FOUND_DEADLINE = 2.0
 """Seconds for an answer of a server that was not named but found; OpenCode's own client waits as long."""
@@ -131,6 +140,11 @@ class Discovery:
             if service is None:
                 return None
             given = Address(local_url(service, self.path), self._options.username, self._options.password)
+            if is_foreign(given.url, socket_table(), os.getuid()):
+                said = (
+                    f"{self.path} names {given.url}, where another user's program listens: it was left behind"
+                )
+                return BadServiceFile(said, "opencode service start, on another port if need be")
             return await self._with_file(given, service, FOUND_DEADLINE)
         except (BadServiceFile, Unready, OtherGeneration) as error:
             return error
@@ -199,10 +213,15 @@ def _nobody(path: Path, managed: OpenCodeError | None, known: OpenCodeError) -> 
         return managed
     if managed is None and isinstance(known, Refused | OtherGeneration):
         return known
-    service = str(managed) if managed else f"there is no managed service of OpenCode 2 (no file {path})"
+    service = f"there is no managed service of OpenCode 2 (no file {path})"
+    remedy = START
+    if isinstance(managed, BadServiceFile):
+        service, remedy = managed.said, f"{managed.remedy}; otherwise {START}"
+    elif managed:
+        service = str(managed)
     port = (
         f"nothing answers at {DEFAULT_OPENCODE_URL}"
         if isinstance(known, Unreachable) and not isinstance(known, Unready)
         else str(known)
     )
-    return NoServer(f"{service}, and {port}", START)
+    return NoServer(f"{service}, and {port}", remedy)

@@ -7,7 +7,9 @@ behind. So it is only a claim: a server is the service if it answers with the sa
 import errno
 import os
 import stat
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -103,6 +105,48 @@ def local_url(service: Service, path: Path) -> str:
         remedy = "if that is your OpenCode, give its URL by --opencode-url"
         raise BadServiceFile(f"{path} names an address beyond this machine's own loopback", remedy)
     return service.url.rstrip("/")
+
+
+TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+"""The sockets of this machine, one a line (Linux, proc(5)); elsewhere there is no such file."""
+_LISTENS = "0A"
+
+
+def socket_table() -> str:
+    """Both of them; "" where there are none."""
+    texts = []
+    for path in TABLES:
+        with suppress(OSError):
+            texts.append(path.read_text())
+    return "\n".join(texts)
+
+
+def is_foreign(url: str, table: str, uid: int) -> bool:
+    """Whether it is another user's program, not root's, that listens where `url` leads on this machine. Pure.
+
+    A file that was left behind may name a port which by now is somebody else's, who would be sent the password.
+    """
+    parts = urlsplit(url)
+    port = f"{parts.port or 80:04X}"
+    owners: dict[str, set[int]] = {}
+    for fields in map(str.split, table.splitlines()):
+        if len(fields) > 7 and fields[3] == _LISTENS and fields[1].endswith(f":{port}"):
+            owners.setdefault(fields[1].partition(":")[0], set()).add(int(fields[7]))
+    exact, anywhere = _spelled(parts.hostname or "")
+    found = next((owners[one] for one in (*exact, *anywhere) if one in owners), set())
+    return bool(found - {uid, 0})
+
+
+def _spelled(host: str) -> tuple[list[str], list[str]]:
+    """How the kernel spells this loopback host, and the addresses that stand for all; the more exact one takes a connection."""
+    names = ["127.0.0.1", "::1"] if host == "localhost" else [host]
+    exact = [_hexadecimal(ip_address(name).packed) for name in names]
+    return exact, [_hexadecimal(bytes(4)), _hexadecimal(bytes(16))]
+
+
+def _hexadecimal(packed: bytes) -> str:
+    words = [packed[start : start + 4] for start in range(0, len(packed), 4)]
+    return "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words)
 
 
 def is_loopback(host: str) -> bool:

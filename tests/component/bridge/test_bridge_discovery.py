@@ -187,7 +187,7 @@ class TestNobodySaysWhere:
             ({"pid": 8}, r"is of another server \(version 2.1.2, pid 8\) than .*pid 7"),
             ({"version": "2.0.22"}, r"version 2.0.22, pid 7\) than .*version 2.1.2"),
             ({"password": "old"}, "has a password that .* does not take"),
-            ({"url": "http://127.0.0.1:9"}, "names http://127.0.0.1:9, where no OpenCode answers: it was left behind: opencode service start"),
+            ({"url": "http://127.0.0.1:9"}, "names http://127.0.0.1:9, where no OpenCode answers: it was left behind, and nothing answers at .*; opencode service start; otherwise start it"),
             ({"url": "http://192.0.2.1:49374"}, "beyond this machine's own loopback"),
             ({"pid": None}, "is not what OpenCode writes"),
         ],
@@ -205,7 +205,7 @@ class TestNobodySaysWhere:
         write(opencode2.service(**changed))
         with pytest.raises(NoServer, match=words) as raised:
             await find()
-        assert "Start it (opencode, or opencode serve)" in str(raised.value)
+        assert "start it (opencode, or opencode serve)" in str(raised.value)
         assert PASSWORD not in str(raised.value)
         at_known_port(fake_opencode.url, monkeypatch)
         found = await find()
@@ -218,6 +218,15 @@ class TestNobodySaysWhere:
         opencode2.pid = 0
         write(opencode2.service(pid=48213))
         assert (await find()).place.address.managed
+
+    async def test_no_password_is_sent_to_another_users_program(
+        self, opencode2: FakeOpenCode2, write: Write, find: Find, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(discovery_module, "is_foreign", lambda url, _, __: url == opencode2.url)
+        write(opencode2.service())
+        with pytest.raises(NoServer, match="where another user's program listens: it was left behind"):
+            await find()
+        assert opencode2.asked == []
 
     async def test_no_password_follows_a_redirect(self, write: Write, find: Find) -> None:
         asked: list[web.Request] = []
@@ -241,8 +250,8 @@ class TestNobodySaysWhere:
         with pytest.raises(NoServer) as raised:
             await find()
         assert str(raised.value) == (
-            f"there is no managed service of OpenCode 2 (no file {file}), and nothing answers at {known_port}. "
-            "Start it (opencode, or opencode serve), or say where it listens by --opencode-url"
+            f"there is no managed service of OpenCode 2 (no file {file}), and nothing answers at {known_port}; "
+            "start it (opencode, or opencode serve), or say where it listens by --opencode-url"
         )
 
     async def test_what_else_listens_at_the_known_port_is_waited_for_if_it_is_no_opencode(

@@ -2,13 +2,22 @@
 
 import json
 import os
+import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from relay.bridge.errors import BadServiceFile
-from relay.bridge.sources.service_file import Service, local_url, read_service, service_path
+from relay.bridge.sources.service_file import (
+    Service,
+    is_foreign,
+    local_url,
+    read_service,
+    service_path,
+    socket_table,
+)
 
 PASSWORD = "geheim-nV8"
 SERVICE: dict[str, Any] = {
@@ -150,3 +159,45 @@ def test_only_this_machine_gets_its_password(path: Path, url: str, here: str | N
             local_url(service, path)
     else:
         assert local_url(service, path) == here
+
+
+HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
+ME, OTHER = 1000, 1001
+
+
+def listener(address: str, port: int, uid: int, state: str = "0A") -> str:
+    return f"   0: {address}:{port:04X} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  {uid}        0 1 1"
+
+
+V4, ALL4, V6, ALL6 = "0100007F", "00000000", "00000000000000000000000001000000", "0" * 32
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the spellings above are those of such a machine")
+@pytest.mark.parametrize(
+    ("url", "lines", "foreign"),
+    [
+        ("http://127.0.0.1:49374", [], False),
+        ("http://127.0.0.1:49374", [listener(V4, 49374, ME)], False),
+        ("http://127.0.0.1:49374", [listener(V4, 49374, OTHER)], True),
+        ("http://127.0.0.1:49374", [listener(V4, 49374, 0)], False),  # root reads every file
+        ("http://127.0.0.1:49374", [listener(V4, 49374, OTHER, "01")], False),  # a connection, no listener
+        ("http://127.0.0.1:49374", [listener(V4, 49375, OTHER)], False),
+        ("http://127.0.0.1:49374", [listener("0501A8C0", 49374, OTHER)], False),  # at 192.168.1.5
+        ("http://127.0.0.1:49374", [listener(ALL4, 49374, OTHER)], True),
+        ("http://127.0.0.1:49374", [listener(ALL6, 49374, OTHER)], True),
+        ("http://127.0.0.1:49374", [listener(ALL4, 49374, OTHER), listener(V4, 49374, ME)], False),
+        ("http://[::1]:49374", [listener(V6, 49374, OTHER)], True),
+        ("http://localhost:49374", [listener(V6, 49374, OTHER)], True),
+        ("http://localhost", [listener(V4, 80, OTHER)], True),
+    ],
+)
+def test_another_users_program_on_its_port_is_known(url: str, lines: list[str], foreign: bool) -> None:
+    assert is_foreign(url, "\n".join([HEAD, *lines, "nonsense"]), ME) == foreign
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="Linux says it")
+def test_ones_own_program_is_not_foreign() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert not is_foreign(url, socket_table(), os.getuid())
+        assert is_foreign(url, socket_table().replace(f" {os.getuid()} ", " 4711 "), os.getuid() + 1)
