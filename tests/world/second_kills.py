@@ -25,6 +25,8 @@ from world.second_rings import Ledger
 from world.second_world import DIRECTORY, PASSWORD, SecondWorld
 
 Json = dict[str, Any]
+FLAVOUR = os.environ.get("KILL_FLAVOUR", "2.1")
+"""Of OpenCode 2."""
 TIMED = 2.5
 """Seconds from a prompt on in which a part may die; most plays are over by then."""
 REPEATED = 40
@@ -215,7 +217,7 @@ class KillWorld(SecondWorld):
         self.ledger = Ledger()
         self.in_doubt: Counter[Key] = Counter()
         self.second = OpenCode2Server(
-            self.clock, self.journal, password=PASSWORD, directory=DIRECTORY, model=_reaction
+            self.clock, self.journal, password=PASSWORD, directory=DIRECTORY, model=_reaction, flavour=FLAVOUR
         )
         self.opencode = self.second  # type: ignore[assignment]
         self.streams = self.second.process.streams

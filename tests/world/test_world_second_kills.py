@@ -1,7 +1,7 @@
 """An OpenCode 2 is stopped, killed, updated, replaced and cut off at random moments: nothing that holds is lost, nothing rings twice.
 
 KILL_ROUNDS says how many rounds are played (default 4), KILL_SEED which, KILL_ROUND that this one is played
-alone; KILL_DATABASE=mariadb puts the relay on MariaDB.
+alone; KILL_DATABASE=mariadb puts the relay on MariaDB, KILL_FLAVOUR=2.0 is an older OpenCode.
 """
 
 import os

@@ -152,10 +152,11 @@ class Notifier:
         session_id = change.session_id
         if self._source.state(session_id, self._clock() * 1000) is None:
             return  # over already: what was held until the session was known
+        goes_on = self._open_runs.open(session_id) and self._cards.showing(session_id)
         self._open_runs.begin(session_id)
         self._ends.begin(session_id, self._monotonic())
-        if self._cards.showing(session_id):
-            self._progress(change)  # it goes on after an end that was held back
+        if goes_on:
+            self._progress(change)  # after an end that was held back
         elif self._card_after > 0:
             self._starts.start(session_id, self._card_after, change)
         else:

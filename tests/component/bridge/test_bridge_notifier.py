@@ -156,6 +156,19 @@ class TestRequests:
         (event,) = sent.events
         assert (event.title, event.body) == ("Action Needed: Fix it", "bash: ls")
 
+    def test_a_run_of_which_the_request_was_known_first_begins_its_card_with_it(
+        self, make: Make, source: FakeSource, sent: Sent
+    ) -> None:
+        """After a gap a subagent's request may come before the answer that says that its session runs."""
+        notifier = make(permission_delay=0.0)
+        notifier.notify(Change("asked", "ses_a", "per_1", "bash: ls"))
+        source.doing["ses_a"] = "Starting..."
+        notifier.notify(Change("started", "ses_a", "evt_1"))
+        assert sent.types() == ["permission", "start"]
+        assert sent.shown() == [("permission", "bash: ls")] * 2
+        notifier.notify(Change("answered", "ses_a", "per_1"))
+        assert sent.shown()[-1] == ("working", "Starting...")
+
     async def test_only_the_answered_request_is_withdrawn(self, notifier: Notifier, sent: Sent) -> None:
         for request in ("per_1", "per_2", "per_3"):
             notifier.notify(Change("asked", "ses_a", request, request))

@@ -221,6 +221,19 @@ class TestBridge:
             await eventually(lambda: fake_relay.accepted)
         assert fake_relay.accepted[0].body == "It is fixed."
 
+    async def test_an_answer_of_another_shape_costs_its_text_and_not_its_alert(
+        self, opencode2: FakeOpenCode2, fake_relay: FakeRelay, running: Running
+    ) -> None:
+        """Later releases may say anything where 2.1 has a text or an object."""
+        async with running():
+            await cut(opencode2)
+            opencode2.begin("ses_a")
+            opencode2.end("ses_a", "succeeded", "It is fixed.")
+            opencode2.messages["ses_a"][-2]["content"] = [{"type": "text", "text": None}]
+            opencode2.sessions["ses_a"]["title"] = {"text": "Fix the parser"}
+            await eventually(lambda: fake_relay.accepted)
+        assert fake_relay.rang() == [("complete", "ses_a")]
+
     async def test_without_a_list_of_folders_those_of_the_sessions_are_asked(
         self, opencode2: FakeOpenCode2, fake_relay: FakeRelay, running: Running
     ) -> None:

@@ -59,6 +59,7 @@ TURNS: dict[str, tuple[list[dict[str, Any]], str | None, str | None]] = {
     "no outcome: failed": ([USER, SAID | {"error": BAD_KEY}], None, "failed m2 Bad key"),
     "no outcome: aborted": ([USER, SAID | {"error": {"type": "aborted"}}], None, "shutdown m2"),
     "killed": ([USER, OPEN], "succeeded", "killed m2"),
+    "stopped while it waited for its provider": ([USER, OPEN | {"retry": {"attempt": 2}}], "succeeded", "shutdown m2"),
     "no outcome: never answered": ([USER], None, "shutdown m1"),
     "a shell command long after a turn": (
         [USER, SAID, idle("succeeded", time={"created": 1.0}), {"type": "shell"}, idle("succeeded", time={"created": SINCE + 4999})],

@@ -81,8 +81,9 @@ def _turn(newest: Message, closed: Message | None, outcome: str | None) -> LastT
         if newest.error:
             return LastTurn("shutdown" if newest.error.type == "aborted" else "failed", newest.id, failure)
         return LastTurn("shutdown" if newest.finish in UNFINISHED else "succeeded", newest.id)
-    # Of a step that was declined or interrupted the message is completed; not so with a server that was killed (recorded).
-    killed = newest.type == "assistant" and not newest.time.completed
+    # Of a step that was declined or interrupted the message is completed; not so with a server that was killed (recorded), nor
+    # while a step waits to be made again.
+    killed = newest.type == "assistant" and not newest.time.completed and newest.retry is None
     return LastTurn("killed" if killed else "shutdown", newest.id)
 
 

@@ -18,6 +18,8 @@ from relay.bridge.sources.opencode2.wire import (
     PairAnswer,
     PermissionRequest,
     SessionAnswer,
+    info_of,
+    message_of,
 )
 from relay.bridge.sources.wire import details
 
@@ -32,12 +34,13 @@ class OpenCode(Server):
 
     async def session(self, session_id: str) -> Info:
         """GET /api/session/:id."""
-        return (await self.get(f"/api/session/{segment(session_id)}", SessionAnswer)).data
+        answer = await self.get(f"/api/session/{segment(session_id)}", SessionAnswer)
+        return info_of(answer.data)
 
     async def recent_sessions(self, limit: int) -> list[Info]:
         """GET /api/session: the root sessions of all directories, last updated first."""
-        infos = await self._list(f"/api/session?parentID=null&limit={limit}", Info)
-        return [info for info in infos if info.id]
+        answer = await self.get(f"/api/session?parentID=null&limit={limit}", ListAnswer)
+        return [info for one in answer.data if (info := info_of(one)).id]
 
     async def active(self) -> frozenset[str]:
         """GET /api/session/active: the sessions that execute now, children too, whatever they wait for."""
@@ -46,7 +49,7 @@ class OpenCode(Server):
     async def messages(self, session_id: str, limit: int = MESSAGES) -> list[Message]:
         """GET /api/session/:id/message: the newest `limit` messages, newest first."""
         path = f"/api/session/{segment(session_id)}/message?limit={limit}&order=desc"
-        return await self._list(path, Message)
+        return [message_of(one) for one in (await self.get(path, ListAnswer)).data]
 
     async def loaded_directories(self) -> list[str]:
         """GET /api/debug/location: the folders that are loaded; only these can have open requests."""

@@ -162,6 +162,8 @@ EVENTS: dict[str, EventType] = {
     "session.text.ended": EventType((*_only(Data, "sessionID", "assistantMessageID"), *_only(Said, "text")), "ordinal state native"),
     "session.tool.input.started": EventType((*_only(Data, "sessionID", "id"), *_only(Said, "name")), "assistantMessageID"),
     "session.tool.called": _event(ToolCalled, ids=f"{_STEP} id", known="executed state native"),
+    "session.tool.success": _event(ids="sessionID id", known="assistantMessageID content metadata executed result resultState native"),
+    "session.tool.failed": _event(ids="sessionID id", known="assistantMessageID error content metadata executed result resultState native"),
     "session.retry.scheduled": _event(Retrying, ids=_STEP),
     "session.compaction.started": _event(known="reason recent inputID"),
     "session.compaction.ended": _event(known="reason text recent model cost tokens inputID"),
@@ -178,7 +180,7 @@ UNDOCUMENTED = frozenset({"location.shutdown"})
 _UNUSED_EVENTS = """
     forked archived unarchived viewed metadata.updated permissions agent.selected model.selected usage.updated usage.recorded
     inbox.cancelled inbox.delivery.changed step.streamed step.ended step.failed text.started text.delta reasoning.delta
-    reasoning.ended tool.input.delta tool.input.ended tool.progress tool.success tool.failed compaction.admitted compaction.delta
+    reasoning.ended tool.input.delta tool.input.ended tool.progress compaction.admitted compaction.delta
     compaction.failed synthetic shell.started shell.ended revert.staged revert.cleared revert.committed instructions.updated
     skill.activated status idle
 """

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Raw
 
-from relay.bridge.sources.wire import ID, Malformed, Wire, decode
+from relay.bridge.sources.wire import ID, Malformed, Wire, decode, details
 
 
 class Location(Wire, frozen=True, kw_only=True):
@@ -82,6 +82,24 @@ class Info(Wire, frozen=True, kw_only=True):
         return self.location.directory
 
 
+class InfoHead(Wire, frozen=True, kw_only=True):
+    """What must be known of a session that cannot be read as a whole."""
+
+    id: ID = ""
+    parent_id: ID | None = None
+    outcome: str | None = None
+    time: Times = Times()
+
+
+def info_of(raw: Raw) -> Info:
+    """A session; where a part of it has another shape than is known, the rest of it."""
+    try:
+        return decode(bytes(raw), Info)
+    except Malformed:
+        head = details(raw, InfoHead)
+        return Info(id=head.id, parent_id=head.parent_id, outcome=head.outcome, time=head.time)
+
+
 class Retrying(Wire, frozen=True, kw_only=True):
     """A step that is tried again: `attempt` (the first one is 2), `at` (UNIX milliseconds), and why."""
 
@@ -108,6 +126,24 @@ class Message(Wire, frozen=True, kw_only=True):
     retry: Retrying | None = None
     outcome: str | None = None
     time: Times = Times()
+
+
+class MessageHead(Wire, frozen=True, kw_only=True):
+    """What says how a turn ended, of a message whose other parts cannot be read."""
+
+    id: ID = ""
+    type: str = ""
+    outcome: str | None = None
+    time: Times = Times()
+
+
+def message_of(raw: Raw) -> Message:
+    """A message; where a part of it has another shape than is known, the rest of it, so that the turn that it is of is not lost."""
+    try:
+        return decode(bytes(raw), Message)
+    except Malformed:
+        head = details(raw, MessageHead)
+        return Message(id=head.id, type=head.type, outcome=head.outcome, time=head.time)
 
 
 class PermissionRequest(Wire, frozen=True, kw_only=True):
@@ -230,9 +266,9 @@ class ToolCalled(Wire, frozen=True, kw_only=True):
 
 
 class SessionAnswer(Wire, frozen=True, kw_only=True):
-    """GET /api/session/:id."""
+    """GET /api/session/:id: what cannot be read of an Info costs no answer."""
 
-    data: Info = Info()
+    data: Raw = Raw(b"{}")
 
 
 class ActiveAnswer(Wire, frozen=True, kw_only=True):
