@@ -19,7 +19,7 @@ A prompt may end with `@@[...]`, a JSON list of operations, one a model call:
     {"op": "abort", "after": 1.5, "reason": "user"}                          a person aborts so many seconds later
 
 Tools and questions may say who answers: `"reply": "once" | "always" | "reject"` (with a `"message"`, or `"answers":
-[["Blue"]]`) with `"after"` seconds; without, they wait for a person. A tool that usually asks for nothing does with `"ask": true` (or
+[["Blue"]]`) with `"after"` seconds; without, they wait for a person, and with `"why"` they give a reason (generation 2). A tool that usually asks for nothing does with `"ask": true` (or
 `"once"`, where "always" has nothing to store). `"say": "..."` is
 said before the call, and with `"background": true` commands and subagents go on beside the agent (generation 2). Names of tools and fields may be those of
 either generation: `bash` and `shell`, `task` and `subagent`, `filePath` and `path`. The prompts of the recordings are in
@@ -132,6 +132,7 @@ def _tool(name: str, operation: Json, given: Json, script: Script | None = None)
         operation.get("after", 0.0),
         script,
         operation.get("message"),
+        operation.get("why"),
         operation.get("ask", False),
         operation.get("background", False),
     )

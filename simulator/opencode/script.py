@@ -65,7 +65,8 @@ class Say:
 class Tool:
     """A tool call. `reply` (or `answers`, of a question) comes by itself `after` seconds; if None a person must give it.
 
-    `name` and `input` are in the words of generation 1. `message` is what that person says with a no. With `asks` the tool asks
+    `name` and `input` are in the words of generation 1. `message` is what that person says with a no; `why` is the reason that
+    generation 2 gives when it asks. With `asks` the tool asks
     for permission even if it usually does not; "once": "always" has nothing to store. A `background` tool goes on by itself while the agent does (generation 1
     waits for it).
     """
@@ -77,6 +78,7 @@ class Tool:
     after: float = 0.0
     script: "Script | None" = None
     message: str | None = None
+    why: str | None = None
     asks: bool | Literal["once"] = False
     background: bool = False
 

@@ -191,6 +191,12 @@ class Agent:
         """A command in the background ends, and its session is given to know."""
         self._play(scene.session_id, self._shell_ended(scene.session_id, str(call.shell), call, seconds))
 
+    def moved(self, scene: Scene, directory: str) -> None:
+        """Events of the session are located elsewhere from now on."""
+        scene.directory = directory
+        self._executions[scene.session_id].running.directory = directory
+        self._process.boot(directory)
+
     def interrupt_children(self, scene: Scene, reason: str = "user") -> None:
         """What works for a session in the foreground ends."""
         for child_id, delegation in list(self._delegations.items()):

@@ -59,6 +59,10 @@ class Surroundings(Protocol):
         """A command that goes on in the background has ended after so many seconds, and its session is given to know."""
         ...
 
+    def moved(self, scene: "Scene", directory: str) -> None:
+        """The session works elsewhere from now on."""
+        ...
+
     def interrupt_children(self, scene: "Scene") -> None:
         """What works for a session in the foreground ends."""
         ...

@@ -112,7 +112,8 @@ class Toolbox:
         request_id = scene.stamp.new_id("per")
         self._waiting[request_id] = call
         asked = {"id": request_id, "sessionID": scene.session_id, **requests[0].json()}
-        yield Beat((("permission.asked", {**asked, "source": self._source(call, "tool")}),))
+        why = {} if call.tool.why is None else {"message": call.tool.why}
+        yield Beat((("permission.asked", {**asked, "source": self._source(call, "tool"), **why}),))
         scene.around.answer_later(request_id, call.tool)
 
     def _allowed(self, request: Request) -> bool:

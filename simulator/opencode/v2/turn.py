@@ -121,16 +121,24 @@ class _Execution:
         return bool(items)
 
     def _take(self, item: Json) -> Steps:
-        """The model answers what it was given last; a request for a summary is answered without it."""
+        """The model answers what it was given last; a summary or a move that is asked for is done without it."""
         scene = self._scene
+        delivered = scene.event("inbox.delivered", inboxID=item["id"])
         if item["type"] == "compaction":
             yield from compaction(scene, "manual", inputID=item["id"])
-            return
-        reaction = scene.around.reaction(item)
-        scene.calls.clear()
-        scene.calls.extend(chain(reaction.script.calls, (ENDING,)))
-        delivered = scene.event("inbox.delivered", inboxID=item["id"])
-        yield Beat((*scene.instructions(), delivered))
+        elif item["type"] == "move":
+            yield from self._move(item["payload"]["location"], delivered)
+        else:
+            reaction = scene.around.reaction(item)
+            scene.calls.clear()
+            scene.calls.extend(chain(reaction.script.calls, (ENDING,)))
+            yield Beat((*scene.instructions(), delivered))
+
+    def _move(self, location: Json, delivered: Event) -> Steps:
+        scene = self._scene
+        moved = scene.event("moved", location=location, projectID=scene.session["projectID"])
+        yield Beat((delivered, moved))
+        scene.around.moved(scene, location["directory"])
 
     def _step(self) -> Part:
         """One model call, after the events that the script has before it."""

@@ -348,6 +348,42 @@ async def test_what_other_tools_ask(server, name: str, given: str, asked: tuple)
     assert server.data("session.tool.success")[0]["content"]
 
 
+async def test_a_reason_may_stand_in_a_request(server) -> None:
+    session = server.session()
+    server.prompt(session, '[{"op": "bash", "command": "ls", "why": "the hook is careful"}]')
+    (waiting,) = await server.asked()
+    assert waiting.request["message"] == "the hook is careful"
+
+
+async def test_a_session_that_moves_between_two_steps(server) -> None:
+    session = server.session()
+    server.prompt(session, f"[{BASH}, {TEXT}]")
+    await server.asked()
+    location = {"directory": "/code/other"}
+    server.api.say(session, {}, {"type": "move", "payload": {"location": location}, "delivery": "steer"})
+    await server.answer("once")
+    await server.idle(session)
+    types = server.types(session)
+    assert after(types, "tool.success")[:5] == [
+        "step.ended", "usage.updated", "inbox.delivered", "moved", "step.started",
+    ]  # fmt: skip
+    assert server.data("session.moved")[0]["location"] == location
+    assert server.state.directory_of(session) == "/code/other"
+    last = [one for one in server.of(session) if one["type"].startswith("session.text")]
+    assert {one["location"]["directory"] for one in last} == {"/code/other"}
+    assert server.state.locations == [D, "/code/other"]
+
+
+async def test_an_idle_session_that_moves(server) -> None:
+    session = server.session()
+    item = {"type": "move", "payload": {"location": {"directory": "/code/other"}}, "delivery": "steer"}
+    server.api.say(session, {}, item)
+    await server.idle(session)
+    assert server.types(session)[1:] == [
+        "inbox.enqueued", "execution.started", "inbox.delivered", "moved", "execution.succeeded",
+    ]  # fmt: skip
+
+
 async def test_a_tool_for_which_always_has_nothing_to_store(server) -> None:
     session = server.session()
     server.prompt(
