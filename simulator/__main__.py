@@ -6,10 +6,12 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.output import printing
+from simulator.usage import Parser, number
 
 if TYPE_CHECKING:
     from simulator.replay.command import ReplayOptions
@@ -21,8 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    parser = _parser()
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse(argv)
     try:
         return int(arguments.run(arguments))
     except _faults() as error:
@@ -65,7 +66,10 @@ def _replay(arguments: argparse.Namespace) -> int:
     chosen = scenario.in_words(scenario.load(arguments.scenario))
     with Console(stderr=True).status(f"playing {chosen.name} ..."):
         result = asyncio.run(replay.replay(chosen, _replay_options(arguments)))
-    (replay.print_json if arguments.json else replay.print_report)(result)
+    if arguments.json:
+        replay.print_json(result)
+    else:
+        replay.print_report(result, verbose=arguments.verbose)
     return 0 if result["ok"] else 1
 
 
@@ -106,7 +110,7 @@ def _own_demo(arguments: argparse.Namespace) -> int:
 def _apns(arguments: argparse.Namespace) -> int:
     from simulator.lab.command import SandboxOptions, serve
 
-    given = {name: value for name, value in vars(arguments).items() if name != "run"}
+    given = {name: value for name, value in vars(arguments).items() if name not in ("run", "parser")}
     asyncio.run(serve(SandboxOptions(**given | {"san": tuple(arguments.san)})))
     return 0
 
@@ -125,7 +129,7 @@ def _push(arguments: argparse.Namespace) -> int:
 def _opencode(arguments: argparse.Namespace) -> int:
     from simulator.opencode.command import OpenCodeOptions, serve
 
-    given = {name: value for name, value in vars(arguments).items() if name != "run"}
+    given = {name: value for name, value in vars(arguments).items() if name not in ("run", "parser")}
     asyncio.run(serve(OpenCodeOptions(**given)))
     return 0
 
@@ -146,9 +150,10 @@ def _conform(arguments: argparse.Namespace) -> int:
     return 0 if run.passed(results) else 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("simulator", description="OpenCode, APNs and an iPhone on one machine.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def _parser() -> Parser:
+    parser = Parser("simulator", description="OpenCode, APNs and an iPhone on one machine.")
+    parser.add_argument("--version", action=_Version, help="which version this is")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
     command = commands.add_parser("replay", help="one scenario through the whole chain, checked")
     command.add_argument(
         "scenario",
@@ -162,11 +167,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--database-url", metavar="URL", help="the relay's database; default a new SQLite file"
     )
+    command.add_argument(
+        "-v", "--verbose", action="store_true", help="every single expectation, also those that held"
+    )
     _add_phone(command)
     command.add_argument(
         "--relays", type=int, choices=(1, 2, 3), default=1, help="relay processes on one database; default 1"
     )
-    command.set_defaults(run=_replay)
+    command.set_defaults(run=_replay, parser=command)
     command = commands.add_parser("demo", help="the whole chain in this terminal, until Ctrl-C")
     command.add_argument(
         "scenarios",
@@ -197,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "-v", "--verbose", action="store_true", help="a line for every hop from OpenCode to the screen"
     )
-    command.set_defaults(run=_demo)
+    command.set_defaults(run=_demo, parser=command)
     _add_apns(commands.add_parser("apns", help="an APNs sandbox with a phone, for any provider"))
     _add_push(commands.add_parser("push", help="one push to a running sandbox, and what became of it"))
     _add_opencode(
@@ -210,8 +218,22 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--json", action="store_true", help="one JSON object; the line a case goes to standard error"
     )
-    command.set_defaults(run=_conform)
+    command.set_defaults(run=_conform, parser=command)
     return parser
+
+
+class _Version(argparse.Action):
+    """Asks for the version only when it is wanted."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(nargs=0, default=argparse.SUPPRESS, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print it and end."""
+        from importlib.metadata import version
+
+        print(f"simulator {version('opencode-push-relay')}")
+        parser.exit()
 
 
 def _add_phone(command: argparse.ArgumentParser) -> None:
@@ -298,7 +320,7 @@ def _add_apns(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--json", action="store_true", help="print one JSON object on one line, and nothing else"
     )
-    command.set_defaults(run=_apns)
+    command.set_defaults(run=_apns, parser=command)
 
 
 def _add_push(command: argparse.ArgumentParser) -> None:
@@ -340,7 +362,7 @@ def _add_push(command: argparse.ArgumentParser) -> None:
         help="its control API; default %(default)s",
     )
     add("--json", action="store_true", help="one JSON object on one line")
-    command.set_defaults(run=_push)
+    command.set_defaults(run=_push, parser=command)
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -377,16 +399,16 @@ def _add_opencode(command: argparse.ArgumentParser) -> None:
         "--port", type=_port, metavar="N", help="default 4096; generation 2 beside 1 has the next one"
     )
     command.add_argument(
-        "--sessions", type=int, default=0, metavar="N", help="that work on their own; default none"
+        "--sessions", type=_count, default=0, metavar="N", help="that work on their own; default none"
     )
     command.add_argument("--rate", type=_speed, default=20.0, metavar="N", help="tokens a second; default 20")
     command.add_argument("--scenario", default="mixed", metavar="NAME", help="what they do; default mixed")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed, the same work")
     command.add_argument(
-        "--turns", type=int, metavar="N", help="of each session; default until it is stopped"
+        "--turns", type=_count, metavar="N", help="of each session; default until it is stopped"
     )
     command.add_argument(
-        "--pause", type=float, default=5.0, metavar="SECONDS", help="between turns; default 5"
+        "--pause", type=_seconds, default=5.0, metavar="SECONDS", help="between turns; default 5"
     )
     command.add_argument(
         "--password",
@@ -397,21 +419,13 @@ def _add_opencode(command: argparse.ArgumentParser) -> None:
         "--username", default="opencode", metavar="U", help="of generation 1; default opencode"
     )
     command.add_argument("--directory", default="/code/demo", metavar="DIR", help="of the sessions")
-    command.set_defaults(run=_opencode)
+    command.set_defaults(run=_opencode, parser=command)
 
 
-def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"{value} is no port: from 0 (any free one) to 65535")
-    return value
-
-
-def _speed(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1000:
-        raise argparse.ArgumentTypeError("must be above 0 and at most 1000")
-    return value
+_port = number(int, lambda port: 0 <= port <= 65535, "a port: a number from 0 (any free one) to 65535")
+_count = number(int, lambda count: count >= 0, "a number from 0 on")
+_seconds = number(float, lambda seconds: 0 <= seconds < inf, "a number of seconds from 0 on")
+_speed = number(float, lambda speed: 0 < speed <= 1000, "a number above 0 and at most 1000")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from simulator.lab.lines import printable
 from simulator.opencode.v1 import replay as replay1
 from simulator.opencode.v2 import replay as replay2
 from simulator.output import takes_all_letters
@@ -84,27 +86,48 @@ def print_json(result: Json) -> None:
     print()
 
 
-def print_report(result: Json) -> None:
-    """The report for people."""
+def print_report(result: Json, *, verbose: bool = False) -> None:
+    """The report for people: a line for each alert and card, for what was not as expected, and the verdict.
+
+    `verbose`: also for what was. On a terminal a line is cut where it ends; into a file it goes whole.
+    """
     console = Console()
-    for one in result["notifications"]:
-        console.print(f"  [bold]{one['title']}[/]  {one['body']}", highlight=False)
-    for activity in result["activities"]:
-        console.print(f"  {_card(activity)}", highlight=False, markup=False)
+    for line in report_lines(result, verbose=verbose):
+        if console.is_terminal:
+            console.print(line, no_wrap=True, overflow="ellipsis")
+        else:
+            console.print(line, soft_wrap=True)
+
+
+def report_lines(result: Json, *, verbose: bool = False) -> list[Text]:
+    """The lines of a report, the verdict last."""
+    lines = [
+        Text(f"  rang  {printable(one['title'])}: {printable(one['body'])}")
+        for one in result["notifications"]
+    ]
+    lines += [Text(f"  card  {_card(activity)}") for activity in result["activities"]]
     for expectation in result["expectations"]:
-        console.print(
-            "  [green]✓[/]" if expectation["ok"] else "  [red]✗[/]", expectation["what"], highlight=False
-        )
+        if verbose or not expectation["ok"]:
+            mark = ("✓", "green") if expectation["ok"] else ("✗", "red")
+            lines.append(Text.assemble("  ", mark, f" {expectation['what']}"))
+    return [*lines, _verdict(result)]
+
+
+def _verdict(result: Json) -> Text:
+    expected = result["expectations"]
+    held = sum(one["ok"] for one in expected)
+    word = (f"ok, {held} of {len(expected)} expectations held", "green")
+    if not result["ok"]:
+        word = (f"not as expected, {held} of {len(expected)} expectations held", "red")
+    elif not expected:
+        word = ("played; nothing was expected", "")
     p50 = result["latency_ms"]["event_to_phone"]["p50"]
-    latency = f", {p50:.0f} ms from OpenCode's event to the phone (median)" if p50 is not None else ""
-    verdict = "[green]ok[/]" if result["ok"] else "[red]not as expected[/]"
-    if not result["expectations"]:
-        verdict = "played; nothing was expected"
-    console.print(f"{result['scenario']}: {verdict}{latency}")
+    latency = f"; {p50:.0f} ms from OpenCode's event to the phone" if p50 is not None else ""
+    return Text.assemble(f"{result['scenario']}: ", word, latency)
 
 
 def _card(activity: Json) -> str:
     """A card in one line: its title and the statuses it went through."""
     statuses = [status for status, _ in groupby(state["status"] for state in activity["states"])]
     titles = [state["sessionTitle"] for state in activity["states"]]
-    return f"card by {activity['how']}: {titles[-1] if titles else ''}: {', then '.join(statuses)}"
+    return f"{printable(titles[-1]) if titles else ''}, by {activity['how']}: {', '.join(statuses)}"

@@ -51,15 +51,15 @@ def test_replay_prints_one_json_object_and_ends_with_0() -> None:
 def test_replay_in_the_foreground_with_the_other_app_and_two_relays() -> None:
     done = _run(
         "replay", "b_permission_once", "--speed", "20", "--foreground", "--app", "expo-widgets", "--relays", "2",
-        "--phone-profile", "lenient", COLUMNS="160",
+        "--phone-profile", "lenient", "-v",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (
-        "card by app: Ship version 2.4: working, then permission, then working, then complete" in done.stdout
-    )
+    assert "card  Ship version 2.4, by app: working, permission, working, complete" in done.stdout
     assert "✓ every card of ses_" in done.stdout
     assert "✓ the phone showed 1 permission" in done.stdout
-    assert "b_permission_once: ok, " in done.stdout.splitlines()[-1]
+    assert re.match(
+        r"b_permission_once: ok, (\d+) of \1 expectations held; \d+ ms from", done.stdout.splitlines()[-1]
+    )
 
 
 def test_a_replay_that_is_not_as_expected_ends_with_1(
@@ -80,7 +80,8 @@ def test_a_recording_of_ones_own_is_played_and_nothing_is_expected_of_it(tmp_pat
     mine.write_bytes(recorded.read_bytes())
     done = _run("replay", str(mine), "--speed", "20", COLUMNS="160")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Action Needed: bash once" in done.stdout
+    assert "rang  Action Needed: bash once: " in done.stdout
+    assert len(done.stdout.splitlines()) == 4  # two alerts, a card, the verdict
     assert "mine: played; nothing was expected" in done.stdout.splitlines()[-1]
 
 
