@@ -13,13 +13,13 @@ from uuid import uuid4
 import aiohttp
 import pytest
 import pytest_asyncio
-import trustme
 from aioapns import APNs, NotificationRequest, PushType
 from aioapns.common import NotificationResult
 from aioapns.connection import APNsTLSClientProtocol
 from playwright.async_api import Browser, Locator, Page
 
 from browser import browser, opened
+from component.control.scene import ACTIVITY_TOPIC, AUTHORITY, CLOCKS, TOPIC, Scene
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import Clock, RealClock, TurnableClock, VirtualClock
 from simulator.journal import Journal
@@ -28,9 +28,6 @@ from simulator.lab.device import DeviceSpec
 from simulator.lab.feed import Feed
 from simulator.lab.lab import Lab
 
-TOPIC = "com.example.app"
-ACTIVITY_TOPIC = f"{TOPIC}.push-type.liveactivity"
-AUTHORITY = trustme.CA()
 ACTIVITY = {
     "attributes_type": "SessionActivityAttributes",
     "attributes": {"sessionId": "ses_1"},
@@ -166,6 +163,15 @@ async def real_stage(tmp_path: Path) -> AsyncIterator[Stage]:
         stage = Stage(RealClock(), tmp_path, stack, heartbeat=10.0)
         await stage.start()
         yield stage
+
+
+@pytest.fixture(params=CLOCKS)
+async def scene(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Scene]:
+    """On each of the clocks in turn."""
+    async with AsyncExitStack() as stack:
+        scene = Scene(CLOCKS[request.param](), tmp_path, stack)
+        await scene.start()
+        yield scene
 
 
 # --- the page -------------------------------------------------------------------------------------------------------

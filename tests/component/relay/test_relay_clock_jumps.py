@@ -4,7 +4,7 @@ up for its age (node-apn#590, apnotic#109: servers whose clock was wrong until N
 
 import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -18,7 +18,6 @@ from relay.contract import DeviceRegister
 from relay.server.alerts import Dispatcher
 from relay.server.delivery import Delivery
 from relay.server.store import deliveries, devices
-from relay.server.store.database import close_database, open_database
 from relay.server.store.sql import Database
 
 START = 1_800_000_000.0
@@ -46,13 +45,6 @@ class JumpingClock:
 @pytest.fixture
 def clock() -> JumpingClock:
     return JumpingClock()
-
-
-@pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
-    connection = await open_database(database_url)
-    yield Database(connection)
-    await close_database()
 
 
 class Alerts:

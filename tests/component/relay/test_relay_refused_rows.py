@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,13 +26,6 @@ from relay.server.store.sql import Database, Refused, Unavailable
 
 NOW = 1_800_000_000_000
 EMOJI = "Fix 👩‍👩‍👧 日本 \U0002070e"
-
-
-@pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
-    connection = await open_database(database_url)
-    yield Database(connection)
-    await close_database()
 
 
 def delivery(text: str = "{}", **changes: Any) -> Delivery:
