@@ -75,7 +75,7 @@ export function chainView(page) {
     return thread;
   }
 
-  const causeOf = ({ session, at }) => events.findLast((one) => (one.detail.root === session || one.detail.sessionID === session) && one.at <= at + 0.05 && at - one.at < CAUSE_SECONDS);
+  const causeOf = ({ session, at }) => events.findLast((one) => (one.detail.root === session || one.detail.sessionID === session) && one.at <= at + 0.002 && at - one.at < CAUSE_SECONDS);
 
   /** The stations of a card, each with what happened there. */
   function stations(thread) {

@@ -21,7 +21,7 @@ const fits = (push, search) => !search || [push.outcome.title, became(push), pus
 export function pushesView(page) {
   const { store } = page;
   const wanted = { search: "", type: "all", outcome: "all", session: "all" };
-  const search = h("input", { type: "search", placeholder: "Search: title, token, topic, reason   /", "aria-label": "Search the pushes",
+  const search = h("input", { type: "search", placeholder: "Search   /", title: "Title, token, topic, apns-id, reason or payload", "aria-label": "Search the pushes",
     on: { input: () => { wanted.search = search.value.trim().toLowerCase(); paint(); } } });
   const types = h("span", {}), sessions = h("span", {});
   const outcomes = h("span", {});

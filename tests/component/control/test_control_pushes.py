@@ -263,3 +263,44 @@ async def test_a_token_that_is_signed_here_is_one_that_apns_takes(stage: Stage) 
     assert (await stage.post("/provider-tokens/check", {"token": token, "realm": "production"}))[
         "ok_for_apns"
     ]
+
+
+# --- the screen ---------------------------------------------------------------------------------------------------
+
+
+async def test_the_screen_is_two_pictures_and_the_places_of_its_cards(stage: Stage) -> None:
+    await send(stage, kind="push-to-start", payload={"aps": START})
+    for number in range(8):
+        await send(stage, payload={"aps": {"alert": {"title": f"Title {number}", "body": "x"}}})
+    reply = await stage.get("/devices/iPhone/screen", params={"utc_offset": 3600})
+    screen = reply["screen"]
+    assert screen["lock_screen"].startswith("<svg ")
+    assert "more</text>" in screen["lock_screen"]
+    assert "expanded" in screen["island"]
+    kinds = [card["kind"] for card in screen["cards"]]
+    assert kinds == ["activity"] + ["notification"] * (len(kinds) - 1)
+    assert 3 < len(kinds) < 9
+    assert screen["cards"][1]["label"] == "Title 7 x"
+    assert all(card["y"] + card["height"] <= screen["height"] for card in screen["cards"])
+    here, there = (await stage.get("/devices/iPhone/screen"))["screen"], screen
+    assert here["lock_screen"] != there["lock_screen"]  # an hour later there
+    assert {one["name"] for one in reply["types"]} == {"SessionActivityAttributes", "LiveActivityAttributes"}
+
+
+async def test_cards_and_notifications_are_tapped_and_swiped_one_by_one(stage: Stage) -> None:
+    await send(stage, kind="push-to-start", payload={"aps": START})
+    first, _second = await send(stage), await send(stage)
+    [activity] = (await stage.get("/devices/iPhone/screen"))["activities"]
+    here = "/devices/iPhone"
+    assert (await stage.post(f"{here}/activities/{activity['id']}/tap"))[
+        "url"
+    ] == "mobilevoice://session/ses_1"
+    assert stage.phone.device.app == "foreground"
+    await stage.delete(f"{here}/notifications/{first['apns_id']}")
+    assert (await stage.delete(f"{here}/notifications/{first['apns_id']}")).problem == (404, "not_found")
+    assert len(stage.phone.notifications) == 1
+    await stage.delete(f"{here}/notifications")
+    assert stage.phone.notifications == []
+    assert (await stage.post(f"{here}/activities/activity-9/tap")).problem == (404, "not_found")
+    await stage.post(f"{here}/swipe")
+    assert (await stage.post(f"{here}/activities/{activity['id']}/tap")).problem == (409, "not_now")

@@ -94,3 +94,7 @@ def test_a_text_as_long_as_a_push_can_hold_is_read_a_few_times_and_no_more(
     typeface.wrapped(content, 240, 12.5, 3)
     typeface.shortened(content, 240, 12.5)
     assert read < 6 * len(content)
+
+
+def test_a_line_that_is_narrower_than_a_letter_still_takes_one() -> None:
+    assert typeface.wrapped("WW", 1, 12.5, 5) == ["W", "W"]
