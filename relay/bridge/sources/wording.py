@@ -224,28 +224,3 @@ def _some(labels: Sequence[str], kept: int) -> str:
 
 def _bytes(text: str) -> int:
     return len(text.encode("utf-8", "replace"))
-
-
-FORM_OPTIONS = {"boolean": ("Yes", "No")}
-"""By type of a form's field the options that need no list."""
-
-
-def form_questions(title: str, fields: Sequence[Mapping[str, Any]]) -> list[Question]:
-    """The questions of a form of generation 2: one for each field that a person sees."""
-    shown = [one for one in fields if not one.get("hidden") and not one.get("when")]
-    return [_field(one, title) for one in shown] or ([Question(title)] if title else [])
-
-
-def _field(one: Mapping[str, Any], title: str) -> Question:
-    kind = _text(one.get("type"))
-    labels = [
-        _text(option.get("label")) or _text(option.get("value"))
-        for option in _items(one.get("options"))
-        if isinstance(option, Mapping)
-    ]
-    header, asked = _text(one.get("title")), _text(one.get("description"))
-    text = _joined(header, asked if asked != header else "") or title
-    url = _text(one.get("url")) if kind == "external" else ""
-    return Question(
-        " ".join(filter(None, (text, url))), labels or FORM_OPTIONS.get(kind, ()), kind == "multiselect"
-    )

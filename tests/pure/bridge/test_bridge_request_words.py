@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.bridge.notify.text import MAX_CARD
+from relay.bridge.sources.opencode2.wording import form_questions
 from relay.bridge.sources.wording import (
     MAX_QUESTIONS,
     SENTENCES,
@@ -18,7 +19,6 @@ from relay.bridge.sources.wording import (
     Permission,
     Question,
     card_question,
-    form_questions,
     permission_words,
     question_words,
 )

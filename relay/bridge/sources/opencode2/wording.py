@@ -5,7 +5,7 @@ or ours, and of the files that a tool changes only the names.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from relay.bridge.sources.doing import error_line
@@ -16,7 +16,6 @@ from relay.bridge.sources.wording import (
     Permission,
     Question,
     card_question,
-    form_questions,
     permission_words,
     question_words,
 )
@@ -47,6 +46,10 @@ FAILURES = {
 """By an error's type (2.1.2)."""
 GROUPS = {"provider": "The provider failed", "compaction": "The conversation could not be compacted"}
 """By the first word of all other types that a provider's answer may stand in."""
+
+
+FORM_OPTIONS = {"boolean": ("Yes", "No")}
+"""By type of a form's field the options that need no list."""
 
 
 def asked_words(asking: PermissionRequest, arguments: Mapping[str, Any], directory: str | None) -> str:
@@ -99,9 +102,30 @@ def failure_words(failure: Failure) -> str:
     return f"{words} (HTTP {failure.status})" if failure.status else words
 
 
+def form_questions(title: str, fields: Sequence[Any]) -> list[Question]:
+    """The questions of a form: one for each field that a person sees."""
+    named = [one for one in fields if isinstance(one, Mapping)]
+    shown = [one for one in named if not one.get("hidden") and not one.get("when")]
+    return [_field(one, title) for one in shown] or ([Question(title)] if title else [])
+
+
 def _questions(form: Form) -> list[Question]:
-    fields = form.fields if isinstance(form.fields, list) else []
-    return form_questions(_text(form.title), [one for one in fields if isinstance(one, Mapping)])
+    return form_questions(_text(form.title), form.fields if isinstance(form.fields, list) else [])
+
+
+def _field(one: Mapping[str, Any], title: str) -> Question:
+    kind, options = _text(one.get("type")), one.get("options")
+    labels = [
+        _text(option.get("label")) or _text(option.get("value"))
+        for option in (options if isinstance(options, list) else [])
+        if isinstance(option, Mapping)
+    ]
+    header, asked = _text(one.get("title")), _text(one.get("description"))
+    text = ": ".join(filter(None, (header, asked if asked != header else ""))) or title
+    url = _text(one.get("url")) if kind == "external" else ""
+    return Question(
+        " ".join(filter(None, (text, url))), labels or FORM_OPTIONS.get(kind, ()), kind == "multiselect"
+    )
 
 
 def _text(value: Any) -> str:
