@@ -3,6 +3,7 @@
 The page is one file, which needs no other.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,13 +17,19 @@ Summary = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """`about` says what is compared and what the figures mean; `split` by which column the rows make tables of their own."""
+    """`about` says what is compared and what the figures mean; `split` by which column the rows make tables of their own.
+
+    `columns` are those of a brief table; none: all.
+    """
 
     title: str
     about: str
     pictures: tuple[str, ...] = ()
     split: str | None = None
+    columns: tuple[str, ...] = ()
 
+
+LATENCIES: Final = ("accept_ms_median", "delivery_ms_median", "delivery_ms_p95")
 
 SECTIONS: Final[dict[str, Section]] = {
     "budget": Section(
@@ -33,12 +40,34 @@ SECTIONS: Final[dict[str, Section]] = {
         "`drawn_late` for how many the eye, was without a phase change or anything newer; `drawn_wrong` for how many in a row the "
         "eye saw another phase than the agent's.",
         ("budget-pushes.svg", "budget-staleness.svg"),
+        columns=(
+            "rate",
+            "policy",
+            "phone",
+            "changes",
+            "priority_10",
+            "over_budget",
+            "refused",
+            "behind_median",
+            "behind_longest",
+        ),
     ),
     "fanout": Section(
         "Fan-out",
         "Events a second into real relays with 1, 3 and 100 phones per secret; an event counts when every phone has shown it "
         "once. `accept` is the time from telling to the relay's answer, `delivery` to a phone's screen; `..._us` is the "
         "processor time that one event costs each part of the test, which shares this machine.",
+        columns=(
+            "database",
+            "processes",
+            "phones",
+            "events",
+            "events_per_second",
+            "lost",
+            "doubled",
+            *LATENCIES,
+            "relay_us",
+        ),
     ),
     "mixed": Section(
         "A day in minutes",
@@ -47,6 +76,17 @@ SECTIONS: Final[dict[str, Section]] = {
         "`not_kept` are alerts of which APNs keeps only the newest for an offline phone, `waiting` those that met a 5xx, after "
         "which Apple wants 15 minutes of patience, `in_place` those that a resend showed again in their own place.",
         split="setup",
+        columns=(
+            "phone",
+            "alerts",
+            "lost",
+            "doubled",
+            "in_place",
+            "not_kept",
+            "waiting",
+            "cards",
+            "cards_wrong",
+        ),
     ),
     "streams": Section(
         "Many streams into one bridge",
@@ -63,6 +103,23 @@ SECTIONS: Final[dict[str, Section]] = {
         "with fewer cores than parts they get, free, hardly more processor than one; free rows have `share_of_core` 1.",
         ("bench-phones.svg", "bench-rows.svg"),
         "comparison",
+        (
+            "comparison",
+            "build",
+            "processes",
+            "share_of_core",
+            "client",
+            "in_flight",
+            "phones",
+            "rows",
+            "round",
+            "events_per_second",
+            "events_per_core",
+            "alerts_per_core",
+            "pushes_per_core",
+            "delivery_ms_median",
+            "lookup_us",
+        ),
     ),
 }
 
@@ -94,15 +151,17 @@ class Figures(NamedTuple):
 Part = Heading | Words | Picture | Figures
 
 
-def parts(summary: Summary) -> Iterator[Part]:
-    """One test: what it is, how its thresholds stand, where it ran, pictures, figures."""
+def parts(summary: Summary, *, brief: bool = False) -> Iterator[Part]:
+    """One test: what it is, how its thresholds stand, where it ran, pictures, figures; in brief only the columns read first."""
     section = SECTIONS[summary["name"]]
     yield Heading(section.title)
     yield Words(section.about)
     yield Figures(verdicts(summary["thresholds"]))
     yield Words("; ".join(f"{part} {value}" for part, value in summary["machine"].items()))
     yield from map(Picture, section.pictures)
-    yield from map(Figures, _tables(summary["rows"], section.split))
+    rows = [_of(row, section.columns) for row in summary["rows"]] if brief else summary["rows"]
+    for found in _tables(summary["rows"], rows, section.split):
+        yield Figures(found)
 
 
 def verdicts(thresholds: Iterable[Row]) -> list[dict[str, Any]]:
@@ -130,11 +189,16 @@ def _bound(one: Row) -> Literal["at least", "at most"]:
     return "at least" if "at least" in one else "at most"
 
 
-def _tables(rows: Sequence[Row], split: str | None) -> list[list[Row]]:
-    if split is None:
-        return [list(rows)]
-    names = dict.fromkeys(row[split] for row in rows)
-    return [[row for row in rows if row[split] == name] for name in names]
+def _of(row: Row, columns: Sequence[str]) -> Row:
+    return {name: row[name] for name in columns if name in row} or row
+
+
+def _tables(rows: Sequence[Row], shown: Sequence[Row], split: str | None) -> list[list[Row]]:
+    """What is shown of the rows, in a table for each value of `split`."""
+    tables: dict[Any, list[Row]] = {}
+    for row, brief in zip(rows, shown, strict=True):
+        tables.setdefault(row[split] if split else None, []).append(brief)
+    return list(tables.values())
 
 
 STYLE: Final = """
@@ -159,12 +223,17 @@ def _lines(part: Part, pictures: Mapping[str, str]) -> Iterator[str]:
     if isinstance(part, Heading):
         yield f"<h1>{escape(part.text)}</h1>"
     elif isinstance(part, Words):
-        yield f"<p>{escape(part.text)}</p>"
+        yield f"<p>{_words(part.text)}</p>"
     elif isinstance(part, Picture):
         svg = pictures.get(part.name, "")
         yield svg[svg.find("<svg") :] if svg else ""
     else:
         yield from _table(part)
+
+
+def _words(text: str) -> str:
+    """Markdown's backticks as HTML."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def _table(figures: Figures) -> Iterator[str]:
