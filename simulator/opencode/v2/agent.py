@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from simulator.opencode.prompt_language import BadScript, parse
@@ -17,7 +17,7 @@ from simulator.opencode.v2.process import Process
 from simulator.opencode.v2.requests import invalid
 from simulator.opencode.v2.scene import OpenCall, Scene, Stamp
 from simulator.opencode.v2.state import Form, Pending
-from simulator.opencode.v2.toolbox import ChildEnded
+from simulator.opencode.v2.toolbox import Background, ChildEnded
 
 MOST_RESUMES = 10
 """How often one turn runs again after a restart of the service; then it fails."""
@@ -115,6 +115,12 @@ class Agent:
         self._scheduler.resume(going.running, Interrupted(session_id, reason))
         return True
 
+    def background(self, session_id: str) -> None:
+        """What its tools do goes on by itself, and the agent goes on, too."""
+        going = self._executions.get(session_id)
+        if going is not None and going.scene.open and all(call.called for call in going.scene.open):
+            self._scheduler.resume(going.running, Background(""))
+
     def forget(self, session_id: str) -> None:
         """A session is about to be deleted: what works for it in the background has nobody to report to."""
         for child_id, delegation in list(self._delegations.items()):
@@ -190,6 +196,10 @@ class Agent:
     def report_later(self, scene: Scene, call: OpenCall, seconds: float) -> None:
         """A command in the background ends, and its session is given to know."""
         self._play(scene.session_id, self._shell_ended(scene.session_id, str(call.shell), call, seconds))
+
+    def leave(self, child_id: str) -> None:
+        """A child goes on in the background, and reports when it ends."""
+        self._delegations[child_id] = replace(self._delegations[child_id], background=True)
 
     def moved(self, scene: Scene, directory: str) -> None:
         """Events of the session are located elsewhere from now on."""

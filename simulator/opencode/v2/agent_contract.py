@@ -37,6 +37,10 @@ class Agent(Protocol):
         """
         ...
 
+    def background(self, session_id: str) -> None:
+        """What its tools do goes on by itself, and the turn goes on, too."""
+        ...
+
     def forget(self, session_id: str) -> None:
         """A session is about to be deleted: what works for it has nobody to report to."""
         ...

@@ -34,6 +34,13 @@ def _items(app: Quart, process: Process, api: Api) -> None:
             shapes.shown_item(api.say(session_id, said, shapes.compaction_item(said)), process.flavour)
         )
 
+    @app.post("/api/session/<session_id>/background")
+    async def background(session_id: str) -> Response:
+        usable(process, session_id)
+        if api.agent is not None:
+            api.agent.background(session_id)
+        return empty()
+
     @app.post("/api/session/<session_id>/shell")
     async def shell(session_id: str) -> Response:
         usable(process, session_id)

@@ -59,6 +59,10 @@ class Surroundings(Protocol):
         """A command that goes on in the background has ended after so many seconds, and its session is given to know."""
         ...
 
+    def leave(self, child_id: str) -> None:
+        """A child goes on in the background, and reports when it ends."""
+        ...
+
     def moved(self, scene: "Scene", directory: str) -> None:
         """The session works elsewhere from now on."""
         ...

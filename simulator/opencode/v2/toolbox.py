@@ -31,6 +31,10 @@ class ChildEnded(Reply):
     ending: Ending = field(default_factory=lambda: Ending("done"))
 
 
+class Background(Reply):
+    """What an execution is resumed with when a person wants what its tools do to go on in the background."""
+
+
 class Toolbox:
     """Runs the tools of one call. `declined`: a person said no without a word, and the turn must stop."""
 
@@ -139,6 +143,9 @@ class Toolbox:
         scene.around.answer_later(form_id, call.tool)
 
     def _answered(self, reply: Reply) -> Steps:
+        if isinstance(reply, Background):
+            yield Beat(self._to_background())
+            return
         call = self._waiting.pop(reply.request_id)
         if isinstance(reply, ChildEnded):
             yield Beat(self._delegated(call, reply.ending))
@@ -213,6 +220,19 @@ class Toolbox:
         scene.files += done.files
         ended = scene.end_call(call, "success", content=_content(*done.content), metadata=done.metadata)
         return [*done.events, *ended]
+
+    def _to_background(self) -> list[Event]:
+        """Commands and subagents go on by themselves; what waits for a person stays."""
+        scene, events = self._scene, list[Event]()
+        for call in [one for one in scene.open if one.shell is not None or one.child in self._waiting]:
+            if call.child is not None:
+                del self._waiting[call.child]
+                scene.around.leave(call.child)
+            elif call.timer is not None:
+                rest = call.timer[0] - scene.stamp.now_ms()
+                scene.around.report_later(scene, call, max(0, rest) / 1000)
+            events += self._left_alone(call)
+        return events
 
     def _left_alone(self, call: OpenCall) -> list[Event]:
         """What goes on in the background is a success for now."""

@@ -146,6 +146,19 @@ async def test_a_child_is_a_session_of_its_own(scripted2, ask, prompt, ticking) 
     assert "outcome" not in await ask("GET", f"/session/{child['id']}")
 
 
+async def test_a_command_is_sent_to_the_background(scripted2, ask, prompt, ticking) -> None:
+    session_id = await prompt({"op": "bash", "command": "sleep 900", "reply": "once"}, {"op": "text", "n": 2})
+    while session_id in scripted2.process.state.active:
+        assert await ask("POST", f"/session/{session_id}/background") == 204
+    content = [
+        part
+        for message in await ask("GET", f"/session/{session_id}/message")
+        for part in message.get("content", [])
+    ]
+    (tool,) = [part for part in content if part["type"] == "tool"]
+    assert tool["state"]["metadata"]["status"] == "running"
+
+
 async def test_a_summary_that_is_asked_for(scripted2, ask, prompt, listen2, ticking) -> None:
     session_id = await prompt({"op": "text", "n": 2})
     await eventually(lambda: session_id not in scripted2.process.state.active)

@@ -68,6 +68,8 @@ INTERRUPT = st.tuples(st.just("interrupt"), NUMBER, st.booleans())
 RARE = st.one_of(
     st.tuples(st.just("interrupt child"), NUMBER),
     st.tuples(st.just("compact"), NUMBER),
+    st.tuples(st.just("move"), NUMBER),
+    st.tuples(st.just("background"), NUMBER),
     st.tuples(st.just("client asks"), NUMBER),
     st.tuples(st.just("delete"), NUMBER),
     st.tuples(st.just("restart"), st.booleans()),
@@ -133,6 +135,13 @@ class Play:
 
     def _compact(self, session_id: str) -> None:
         self.server.api.say(session_id, {}, {"type": "compaction", "payload": {}, "delivery": "steer"})
+
+    def _move(self, session_id: str) -> None:
+        payload = {"location": {"directory": "/code/other"}}
+        self.server.api.say(session_id, {}, {"type": "move", "payload": payload, "delivery": "steer"})
+
+    def _background(self, session_id: str) -> None:
+        self.server.agent.background(session_id)
 
     def _client_asks(self, session_id: str) -> None:
         self.server.api.ask_permission(session_id, {"action": "deploy", "resources": ["production"]})

@@ -112,6 +112,29 @@ async def test_a_background_child_outlives_its_interrupted_parent() -> None:
     assert ends(server)[-1] == (parent, "succeeded")
 
 
+async def test_what_runs_is_sent_to_the_background() -> None:
+    server = Scripted2()
+    slow = {"op": "bash", "command": "sleep 30; echo done", "reply": "once"}
+    parent = prompt(server, {"op": "tools", "tools": [task(LONG), slow, BASH]}, TEXT)
+    server.agent.background(parent)  # nothing runs yet
+    await server.until(lambda: bool(server.data("shell.created")))
+    child = await child_of(server, parent)
+    server.agent.background(parent)
+    running = [data["metadata"]["status"] for data in server.data("session.tool.success")]
+    assert running == ["running", "running"]
+    assert len(server.state.permissions) == 1
+    await server.answer("once")
+    await server.idle(parent)
+    assert set(server.state.active) == {child}
+    await server.until(lambda: ends(server).count((parent, "succeeded")) == 3)
+    sources = [
+        one["item"]["payload"].get("metadata", {}).get("source")
+        for one in server.data("session.inbox.enqueued")
+    ]
+    assert sources[-2:] == ["subagent", "shell"]
+    server.agent.background(parent)
+
+
 async def test_a_deleted_parent_gets_no_report() -> None:
     server = Scripted2()
     parent, other = (prompt(server, task(LONG, background=True), TEXT) for _ in range(2))
