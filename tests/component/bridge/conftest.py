@@ -11,12 +11,17 @@ import pytest
 
 from component.bridge.fake_opencode import FakeOpenCode
 from component.bridge.fake_relay import FakeRelay
+from component.bridge.notifying import FakeSource, Make, Sent
 from component.bridge.outgoing import MakeOutbox
 from component.bridge.running import SECRET, RunningBridge, Stage
+from component.bridge.timers import Timers
 from relay.backoff import Backoff
 from relay.bridge.address import address
+from relay.bridge.notify.mapping import Sender
+from relay.bridge.notify.notifier import Notifier
 from relay.bridge.notify.outbox import Outbox
 from relay.bridge.notify.relay_client import DEADLINE, RelayClient
+from relay.bridge.notify.source import Change
 from relay.bridge.options import BridgeOptions
 from relay.bridge.sources.opencode1.client import OpenCode
 from waiting import eventually
@@ -115,3 +120,50 @@ async def make_outbox(
 @pytest.fixture
 def outbox(make_outbox: MakeOutbox) -> Outbox:
     return make_outbox()
+
+
+# --- the notifier between a source and an outbox ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def source() -> FakeSource:
+    return FakeSource()
+
+
+@pytest.fixture
+def sent() -> Sent:
+    return Sent()
+
+
+@pytest.fixture
+def timers() -> Timers:
+    return Timers(now=100.0)
+
+
+@pytest.fixture
+async def make(source: FakeSource, sent: Sent, timers: Timers) -> AsyncIterator[Make]:
+    made: list[Notifier] = []
+
+    def make(**options: Any) -> Notifier:
+        sender = Sender("s3cret-s3cret-s3cret", "0123456789abcdef")
+        given: dict[str, Any] = {"permission_delay": 2.0, "call_later": timers.call_later}
+        given |= {"clock": lambda: timers.now, "monotonic": lambda: timers.now}
+        made.append(Notifier(source, sender, sent, **given | options))
+        return made[-1]
+
+    yield make
+    for notifier in made:
+        await notifier.close(0)
+
+
+@pytest.fixture
+def notifier(make: Make) -> Notifier:
+    return make()
+
+
+@pytest.fixture
+def running(notifier: Notifier, source: FakeSource) -> Notifier:
+    """Session ses_a runs since now."""
+    source.doing["ses_a"] = "Starting..."
+    notifier.notify(Change("started", "ses_a", "evt_1"))
+    return notifier
