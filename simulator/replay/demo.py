@@ -31,8 +31,10 @@ CHOICE = (
     "h_question",
     "b_permission_reject",
     "e_abort",
+    "opencode2/b_permission_once",
+    "opencode2/h_form_answered",
 )
-"""What is played when no scenario is named: one of each kind."""
+"""What is played when no scenario is named: one of each kind, of both generations."""
 WORLD = WorldOptions(live_activities=True, phone_profile="lenient")
 """A real phone lets about ten Live Activities an hour be started by push; a demo that goes on and on needs more."""
 PAUSE = 3.0

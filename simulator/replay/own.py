@@ -89,6 +89,11 @@ class OwnWorld(ReplayWorld):
         """The person's own: it has OpenCode's password, and, if OpenCode is started, the keys of its providers."""
         return {name: text for name, text in os.environ.items() if not name.startswith(OWN_NAMES)}
 
+    @property
+    def app_password(self) -> str | None:
+        """The one that the bridge is given, too."""
+        return os.environ.get("OPENCODE_PASSWORD") or os.environ.get("OPENCODE_SERVER_PASSWORD")
+
     def _bridge_arguments(self) -> list[str]:
         own = self._own
         return [

@@ -79,6 +79,11 @@ class ReplayWorld(World):
     # The parts.
 
     @property
+    def app_password(self) -> str | None:
+        """What the person typed into the app for OpenCode."""
+        return PASSWORD
+
+    @property
     def bridge_environment(self) -> dict[str, str]:
         """The bridge's environment beside its arguments."""
         return {"OPENCODE_PASSWORD": PASSWORD}
@@ -182,7 +187,7 @@ class ReplayWorld(World):
             phone_profile=options.phone_profile,
             kind=KINDS[options.app] if options.live_activities else None,
             begins_all=True,
-            password=PASSWORD,
+            password=self.app_password,
         )
         if options.foreground:
             phone.set("app", "foreground")
