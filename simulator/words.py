@@ -22,7 +22,7 @@ Json = dict[str, Any]
 SCRIPT: Final = "@@["
 """How the prompts of the recordings begin: what the model shall do."""
 
-_STEMS: Final = "naïve✓|word|child|one|two|done|launched"
+_STEMS: Final = "naïve✓|word|child|parent|one|two|second|third|done|launched"
 _WORD: Final = re.compile(rf"(?<![A-Za-z0-9_])({_STEMS})(\d+)(?![A-Za-z0-9_])")
 
 PROMPT: Final = "Please fix it, and run the tests."

@@ -13,6 +13,7 @@ TOGETHER_SECONDS = 0.5
 
 NOTED = frozenset(
     {"session.idle", "session.error", "permission.asked", "permission.replied", "question.asked"}
+    | {"session.execution.succeeded", "session.execution.failed", "form.created"}
 )
 """OpenCode's events that may lead to a notification; the many others are not drawn."""
 

@@ -66,12 +66,8 @@ const refreshScreen = serial(async () => {
 
 const refreshDevices = serial(async () => {
   store.devices = (await api("GET", "/devices")).devices;
-  if (!store.devices.some((one) => one.name === store.device)) {
-    store.device = store.devices[0]?.name ?? null;
-    store.screen = null;
-  }
+  if (!store.devices.some((one) => one.name === store.device)) store.device = store.devices[0]?.name ?? null;
   views.phone.paint();
-  page.refreshScreen();
 });
 
 async function refreshClock() {
@@ -120,13 +116,12 @@ function moveTab(event, names, name) {
 // --- what happens -------------------------------------------------------------------------------------------------
 
 const CHAIN = new Set(["opencode", "bridge", "relay"]);
-const CONNECTION = /^(connection|stream|protocol)/;
 
 function happened(entry) {
   if (entry.where === "apns" || entry.where === "phone") page.refreshPushes();
-  if (entry.where === "phone") page.refreshScreen();
-  if (entry.where === "world") refreshDevicesSoon(); // and then the screen: its phone may be gone
-  if (entry.where === "apns" && CONNECTION.test(entry.what)) views.connections.refresh();
+  if (entry.where === "phone" || entry.where === "world") page.refreshScreen();
+  if (entry.where === "world" || (entry.where === "phone" && entry.what === "set")) refreshDevicesSoon();
+  if (entry.where === "apns" && entry.what.startsWith("connection")) views.connections.refresh();
   chained([entry]);
 }
 
@@ -162,7 +157,6 @@ function paintLive(on) {
 /** Everything anew: at the beginning, and after the stream was interrupted. */
 async function load() {
   store.clearedAt = -1; // so that the list begins anew: the sandbox may be another one
-  await loadAbout();
   await refreshClock();
   await refreshDevices();
   const first = store.screen === null;
@@ -176,15 +170,12 @@ async function loadChain() {
   chained(entries);
 }
 
-async function loadAbout() {
+async function start() {
   store.about = await api("GET", "");
-  store.keys = (await api("GET", "/keys")).keys;
+  const keys = (await api("GET", "/keys")).keys;
+  store.keys = keys;
   const ports = Object.entries(store.about.apns).filter(([name]) => !name.startsWith("manage"));
   $("ports").textContent = ports.map(([name, address]) => `${name} ${address}`).join(" · ");
-}
-
-async function start() {
-  await loadAbout();
   Object.assign(views, {
     phone: phoneView(page), chain: chainView(page), pushes: pushesView(page), compose: composeView(page), provider: providerView(page),
     faults: faultsView(page), connections: connectionsView(page),

@@ -177,10 +177,9 @@ async def test_a_fault_is_named_and_so_is_silence(stage: Stage) -> None:
     )
     silent, busy = await send(stage), await send(stage)
     assert (silent["status"], silent["outcome"]["state"]) == (None, "unanswered")
-    assert silent["outcome"]["text"] == "no answer, by a fault rule (silence)"
+    assert "Stall" in silent["outcome"]["text"]
     assert (busy["status"], busy["fault"]) == (429, "AnswerWith")
-    assert busy["outcome"]["text"] == "429 TooManyRequests, by a fault rule (a staged answer)"
-    assert busy["outcome"]["rule"] is None  # Apple's rule was not broken
+    assert "fault rule" in busy["outcome"]["text"]
 
 
 async def test_the_list_is_filtered_cleared_and_reset(stage: Stage) -> None:

@@ -7,20 +7,61 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import encode_basic_auth, web
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from component.relay.doctoring import NOWHERE, examined, results
+from activity_values import activity
+from http_proxy import HttpProxy
+from outcomes import answered, delivery, maybe_sent, not_sent
+from relay import contract
+from relay.apns.push import Outcome
+from relay.bridge.address import Address
+from relay.bridge.errors import BadServiceFile, Unready
+from relay.bridge.http.replies import push_test_event
+from relay.bridge.notify.mapping import Sender
+from relay.bridge.notify.relay_client import PostResult
 from relay.bridge.options import BridgeOptions
+from relay.bridge.sources.discovery import Found, Place
+from relay.contract import secret_hash
+from relay.doctor import apns, push
+from relay.doctor.apns import key_finding
 from relay.doctor.command import doctor as doctor_command
+from relay.doctor.command import walk
+from relay.doctor.connections import check_secret, clock_difference, opencode_finding
 from relay.doctor.finding import STEPS, Case, Finding, finding_line, holds, report
+from relay.doctor.push import push_findings, starts_in_vain, unsent
+from relay.errors import ServerNotInstalled
+from relay.server import settings
+from relay.server.alerts import result_of
+from relay.server.store import activities, deliveries
+from relay.server.store.database import close_database, open_database
+from relay.server.store.sql import Database
 from simulator.apns.faults import AnswerWith, Fault
 from simulator.replay.world import ReplayWorld, WorldOptions
 from waiting import PATIENCE, eventually
+
+SECRET = "s3cret-s3cret-s3cret"
+NOWHERE = "http://127.0.0.1:9"
+NOW = 1_795_000_000.0
+
+Build = Callable[..., dict[str, str]]
+
+
+async def examined(case: Case) -> dict[str, Finding]:
+    findings = [finding async for finding in walk(case)]
+    assert tuple(finding.step for finding in findings) == STEPS
+    return {finding.step: finding for finding in findings}
+
+
+def results(found: dict[str, Finding]) -> dict[str, str]:
+    return {step: finding.result for step, finding in found.items()}
 
 
 class TestChain:
@@ -91,6 +132,315 @@ class TestChain:
             assert (found["devices"].result, found["push"].result) == ("skipped", "skipped")
 
 
+class TestNeighbours:
+    """What else may listen there."""
+
+    @asynccontextmanager
+    async def server(self, answer: Callable[[web.Request], web.Response]) -> AsyncIterator[str]:
+        async def handle(request: web.Request) -> web.Response:
+            return answer(request)
+
+        app = web.Application()
+        app.add_routes([web.get("/{path:.*}", handle)])
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()
+
+    async def found(self, step: str, **options: Any) -> Finding:
+        given = {"opencode_url": NOWHERE, "relay_url": NOWHERE, "relay_secret": SECRET}
+        return (await examined(Case(BridgeOptions(**given | options), {}, push=False)))[step]
+
+    async def test_opencode_wants_its_password(self) -> None:
+        def guarded(request: web.Request) -> web.Response:
+            if request.headers.get("Authorization") != encode_basic_auth("opencode", "geheim"):
+                return web.Response(status=401)
+            return web.json_response({"healthy": True, "version": "1.18.33"})
+
+        async with self.server(guarded) as url:
+            refused = await self.found("opencode", opencode_url=url)
+            assert refused.result == "fails"
+            assert "OPENCODE_SERVER_PASSWORD" in refused.remedy
+            wrong = await self.found("opencode", opencode_url=url, password="falsch")
+            assert wrong.result == "fails"
+            assert "falsch" not in repr(wrong)
+            assert (await self.found("opencode", opencode_url=url, password="geheim")).result == "ok"
+
+    async def test_the_second_generation_is_named_with_what_to_do(self) -> None:
+        async with self.server(lambda _: web.json_response({"version": "2.1.2", "pid": 1})) as url:
+            found = await self.found("opencode", opencode_url=url)
+            assert (found.result, found.said) == (
+                "ok",
+                f"the bridge follows OpenCode 2.1.2 (server generation 2, in the foreground) at {url}",
+            )
+        async with self.server(lambda _: web.json_response({"version": "0.0.0-next-202608070013"})) as url:
+            found = await self.found("opencode", opencode_url=url)
+        assert (
+            found.said
+            == f"{url} is an early OpenCode 2 (0.0.0-next-202608070013), and this bridge reads OpenCode 1 and 2.0.6 or later"
+        )
+        assert "update it to 2.0.6 or later" in found.remedy
+
+    async def test_something_else_is_no_opencode_and_no_relay(self) -> None:
+        async with self.server(lambda _: web.Response(text="<html>", content_type="text/html")) as url:
+            assert "something else" in (await self.found("opencode", opencode_url=url)).remedy
+            assert "not a relay's" in (await self.found("relay", relay_url=url)).said
+        async with self.server(lambda _: web.Response(status=502)) as url:
+            assert "answered 502" in (await self.found("relay", relay_url=url)).said
+        async with self.server(
+            lambda _: web.json_response({"ok": False, "devices": 1, "deliveries": 1})
+        ) as url:
+            assert "not ok" in (await self.found("relay", relay_url=url)).said
+
+    @pytest.mark.parametrize(
+        ("ahead", "said"),
+        [
+            (0, ""),
+            (20, ""),
+            (-20, ""),
+            (7200, "7200 s behind"),
+            (-120, "120 s ahead of"),
+            (60, "60 s behind"),
+        ],
+    )
+    async def test_two_clocks_that_differ(self, ahead: float, said: str) -> None:
+        """node-apn/node-apn#590, customerio/customerio-android#723."""
+        answer = {"ok": True, "devices": 1, "deliveries": 1}
+        date = formatdate(NOW, usegmt=True)
+        async with self.server(lambda _: web.json_response(answer, headers={"Date": date})) as url:
+            options = BridgeOptions(NOWHERE, url, relay_secret=SECRET)
+            found = await examined(Case(options, {}, clock=lambda: NOW + ahead))
+        assert found["relay"].result == ("fails" if said else "ok")
+        assert said in found["relay"].said
+        assert "clock" in found["relay"].remedy if said else not found["relay"].remedy
+        assert found["devices"].result == "fails"  # it was asked all the same
+
+    @pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Foo 2026 00:00:00 GMT"])
+    def test_a_date_that_is_none_says_nothing(self, date: str) -> None:
+        assert clock_difference(date, NOW) == ""
+
+    @pytest.mark.parametrize("step", ["opencode", "relay"])
+    async def test_nobody_there_and_what_is_no_url(self, step: str) -> None:
+        assert "must be an http" in (await self.found(step, **{f"{step}_url": "nowhere"})).said
+        said = (await self.found(step)).said
+        assert "does not answer (nothing listens there)" in said  # in words: no name of a class
+
+
+class TestSeveralServers:
+    """Which one the bridge would follow, and what is said of the others."""
+
+    def place(self, generation: int, **changed: Any) -> Place:
+        where = Address(f"http://127.0.0.1:409{generation}", "opencode", None, **changed)
+        return Place(where, f"OpenCode {generation}", f"{generation}.1.2")
+
+    def test_the_other_one_can_be_chosen(self) -> None:
+        found = opencode_finding(Found(self.place(2, managed=True), self.place(1)))
+        assert (found.result, found.remedy) == (
+            "ok",
+            "--opencode-url http://127.0.0.1:4091 follows that one instead",
+        )
+        assert found.said == (
+            "the bridge follows OpenCode 2.1.2 (server generation 2, the managed service) at http://127.0.0.1:4092; "
+            "there is also OpenCode 1.1.2 (server generation 1) at http://127.0.0.1:4091"
+        )
+
+    def test_why_the_managed_service_is_not_followed(self) -> None:
+        found = opencode_finding(Found(self.place(1), flaw=BadServiceFile("it was left behind", "start it")))
+        assert "; the managed service is not followed: it was left behind" in found.said
+        assert (found.result, found.remedy) == ("ok", "start it")
+        found = opencode_finding(Found(self.place(1), flaw=Unready("it has failed", failed=True)))
+        assert "it has failed" in found.said
+
+    async def test_none_says_what_to_do(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("relay.bridge.sources.discovery.DEFAULT_OPENCODE_URL", NOWHERE)
+        options = BridgeOptions(None, NOWHERE, relay_secret=SECRET)
+        case = Case(options, {"XDG_STATE_HOME": str(tmp_path)}, push=False)
+        found = (await examined(case))["opencode"]
+        assert (found.result, found.said.count(str(tmp_path))) == ("fails", 1)
+        assert "opencode serve" in found.remedy
+        (tmp_path / "opencode").mkdir()
+        (tmp_path / "opencode" / "service.json").write_text("{}")
+        (tmp_path / "opencode" / "service.json").chmod(0o600)
+        found = (await examined(case))["opencode"]
+        assert "is not what OpenCode writes" in found.said
+
+
+class TestProxy:
+    """The relay behind HTTP_PROXY and its kin (appleboy/gorush#108)."""
+
+    async def relay_found(self, environment: dict[str, str], relay_url: str) -> Finding:
+        options = BridgeOptions(NOWHERE, relay_url, relay_secret=SECRET)
+        found = (await examined(Case(options, environment, push=False)))["relay"]
+        assert "hunter2" not in repr(found)
+        return found
+
+    async def test_the_relay_is_asked_through_it(self) -> None:
+        health = {"ok": True, "devices": 7, "deliveries": 1}
+        async with (
+            TestNeighbours().server(lambda _: web.json_response(health)) as url,
+            HttpProxy({"relay.example": int(url.rpartition(":")[2])}).listening() as proxy,
+        ):
+            environment = {"HTTP_PROXY": f"http://me:hunter2@127.0.0.1:{proxy.port}"}
+            found = await self.relay_found(environment, "http://relay.example")
+            assert (found.result, found.said) == ("ok", "http://relay.example knows 7 phone(s) in all")
+            assert proxy.targets == ["http://relay.example/health"]
+            assert (await self.relay_found(environment, url)).result == "ok"
+            assert len(proxy.asked) == 1  # this machine is asked directly
+
+    async def test_it_says_that_the_proxy_is_in_the_way(self) -> None:
+        async with HttpProxy(authorization="Basic x").listening() as proxy:
+            environment = {"ALL_PROXY": f"http://me:hunter2@127.0.0.1:{proxy.port}"}
+            said = [
+                (await self.relay_found(environment, f"{scheme}://relay.example")).said
+                for scheme in ("http", "https")
+            ]
+        why = "the proxy wants another user name or password (407)"
+        assert said == [
+            f"http://relay.example is no relay: {why}",
+            f"https://relay.example does not answer ({why}), asked through the proxy 127.0.0.1:{proxy.port}",
+        ]
+        found = await self.relay_found({"HTTPS_PROXY": "ftp://hunter2"}, "https://relay.example")
+        assert found.said.startswith("HTTPS_PROXY must be http://HOST:PORT")
+
+
+class TestSecret:
+    def found(self, **options: Any) -> Finding:
+        return check_secret(Case(BridgeOptions(NOWHERE, NOWHERE, **options), {}))[1]
+
+    def test_the_doctor_makes_none(self, tmp_path: Path) -> None:
+        found = self.found(secret_file=tmp_path / "relay-secret")
+        assert (found.result, list(tmp_path.iterdir())) == ("fails", [])
+        assert "relay pair" in found.remedy
+
+    def test_a_short_one_is_refused_and_not_repeated(self, tmp_path: Path) -> None:
+        (tmp_path / "relay-secret").write_text("geheim")
+        for found in (
+            self.found(relay_secret="geheim"),
+            self.found(secret_file=tmp_path / "relay-secret"),
+        ):
+            assert found.result == "fails"
+            assert "geheim" not in repr(found)
+
+    def test_where_it_is_from_is_said(self, tmp_path: Path) -> None:
+        (tmp_path / "relay-secret").write_text(SECRET)
+        found = self.found(secret_file=tmp_path / "relay-secret")
+        assert (found.result, found.said) == ("ok", f"it is in {tmp_path / 'relay-secret'}")
+        assert SECRET not in repr(found)
+
+
+class TestKey:
+    """The answers of APNs to a push for nobody."""
+
+    GOOD = answered(400, "BadDeviceToken")
+    BAD = answered(403, "InvalidProviderToken")
+
+    @pytest.mark.parametrize(
+        ("sandbox", "production", "result", "said", "remedy"),
+        [
+            (GOOD, GOOD, "ok", "accepted by sandbox and production", ""),
+            (answered(410, "Unregistered"), GOOD, "ok", "sandbox and production", ""),
+            (answered(403, "BadEnvironmentKeyInToken"), GOOD, "ok", "accepted by production", ""),
+            (GOOD, answered(403, "BadEnvironmentKeyIdInToken"), "ok", "accepted by sandbox", ""),
+            (BAD, BAD, "fails", "sandbox answers 403 InvalidProviderToken; production", "APNS_KEY_ID"),
+            (GOOD, BAD, "fails", "production answers 403", "APNS_KEY_ID"),
+            (answered(400, "TopicDisallowed"), GOOD, "fails", "TopicDisallowed", "APNS_DEFAULT_BUNDLE_ID"),
+            (answered(403, "BadEnvironmentKeyInToken"), BAD, "fails", "sandbox answers 403", "both"),
+            (answered(503), GOOD, "fails", "answers 503", "try again later"),
+            (not_sent("no route"), GOOD, "fails", "(api.sandbox.push.apple.com:443) cannot be asked: no route", "firewall"),
+            (GOOD, maybe_sent("no answer in time"), "fails", "no answer in time", "firewall"),
+        ],
+    )  # fmt: skip
+    def test_only_an_answer_about_the_token_is_good(
+        self, environment: Build, sandbox: Outcome, production: Outcome, result: str, said: str, remedy: str
+    ) -> None:
+        configured = settings.load(environment())
+        found = key_finding({"sandbox": sandbox, "production": production}, configured)
+        assert found.result == result
+        assert said in found.said
+        assert remedy in found.remedy
+
+    async def test_settings_that_cannot_work_are_named(self, environment: Build) -> None:
+        case = Case(BridgeOptions(NOWHERE, NOWHERE), environment(APNS_KEY_ID="short"), push=False)
+        found = (await examined(case))["apns"]
+        assert found.result == "fails"
+        assert "APNS_KEY_ID must be the 10 letters" in found.said
+
+
+class TestPush:
+    """What the relay answers to the test push."""
+
+    @pytest.mark.parametrize(
+        ("counts", "devices", "push"),
+        [
+            ({"sent": 2, "failed": 0, "queued": 0}, "ok", "ok"),
+            ({"sent": 2, "failed": 0, "queued": None}, "ok", "ok"),  # a relay of the first implementation
+            ({"sent": 1, "failed": 1, "queued": 0}, "ok", "fails"),
+            ({"sent": 0, "failed": 0, "queued": 1}, "ok", "fails"),
+            ({"sent": 0, "failed": 0, "queued": 0}, "fails", "skipped"),
+        ],
+    )
+    def test_every_phone_counts(self, counts: dict[str, Any], devices: str, push: str) -> None:
+        found = push_findings(PostResult("delivered", counts=counts))
+        assert [one.result for one in found] == [devices, push]
+
+    def test_a_relay_that_refuses_is_quoted(self) -> None:
+        devices, push = push_findings(PostResult("refused", "status 400: secret too short"))
+        assert (devices.result, push.result) == ("fails", "skipped")
+        assert "secret too short" in devices.said
+
+
+class TestLedger:
+    """The relay's database, as far as it is at hand."""
+
+    EVENT = push_test_event(Sender(SECRET, "0123456789abcdef"), 1_700_000_000_000)
+
+    async def test_without_settings_or_a_database_it_has_nothing_to_say(
+        self, environment: Build, tmp_path: Path
+    ) -> None:
+        """Also where there is a file that is none, and where a server is away. The doctor makes none."""
+        absent, text = tmp_path / "relay.sqlite3", tmp_path / "text.txt"
+        await asyncio.to_thread(text.write_text, "not a database " * 100)
+        assert await unsent({}, self.EVENT) == []
+        for url in (f"sqlite://{absent}", f"sqlite://{text}", "mysql://relay:geheim@127.0.0.1:9/relay"):
+            assert await unsent(environment(DATABASE_URL=url), self.EVENT) == []
+        assert not await asyncio.to_thread(absent.exists)
+
+    async def test_a_token_of_another_app_is_named_with_the_topic(
+        self, environment: Build, tmp_path: Path
+    ) -> None:
+        """DeviceTokenNotForTopic: the bundle id is what the operator has to look at."""
+        url = f"sqlite://{tmp_path}/relay.sqlite3"
+        db = Database(await open_database(url))
+        failed = delivery(0, secret_hash=secret_hash(SECRET), event_id=self.EVENT.event_id)
+        await deliveries.enqueue(db, [failed], owner="host:1", lease_until=0)
+        outcome = answered(400, "DeviceTokenNotForTopic")
+        await deliveries.save(db, [result_of(failed, outcome, at=0)])
+        await close_database()
+        (said,) = await unsent(environment(DATABASE_URL=url), self.EVENT)
+        assert "400 DeviceTokenNotForTopic to com.example.app: " in said
+        assert "APNS_DEFAULT_BUNDLE_ID" in said
+
+
+async def test_without_the_servers_packages_it_says_what_it_did_not_check(
+    environment: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def missing() -> Iterator[None]:
+        raise ServerNotInstalled
+        yield
+
+    for module in (apns, push):
+        monkeypatch.setattr(module, "server_packages", missing)
+    options = BridgeOptions(opencode_url=NOWHERE, relay_url=NOWHERE)
+    found = await apns.check_apns(Case(options, environment()))
+    assert (found.result, found.remedy) == ("skipped", ServerNotInstalled.REMEDY)
+    assert "not checked" in found.said
+    assert "not checked" in (await unsent(environment(), TestLedger.EVENT))[0]
+
+
 class TestReport:
     FINDINGS = (Finding("opencode", "ok", "fine\nand well"), Finding("relay", "fails", "gone", "start it"))
 
@@ -143,3 +493,24 @@ class TestCommand:
         case = Case(BridgeOptions(NOWHERE, NOWHERE, secret_file=tmp_path / "s"), {})
         assert await doctor_command(case, stop=asyncio.Event(), out=out) == 1
         assert [line.split()[1] for line in out.getvalue().splitlines()] == list(STEPS)
+
+
+async def test_starts_that_no_phone_showed_are_named(environment: Build, tmp_path: Path) -> None:
+    """kylebshr/luka-ios#146: APNs takes them all."""
+    url, event = f"sqlite://{tmp_path}/relay.sqlite3", TestLedger.EVENT
+    database = Database(await open_database(url))
+    await activities.insert(
+        database,
+        [
+            activity(
+                id=str(number), secret_hash=contract.secret_hash(event.secret), stage="started",
+                unadopted=1, pushed_at=1,
+            )
+            for number in range(3)
+        ],
+    )  # fmt: skip
+    await close_database()
+    assert await starts_in_vain(environment(DATABASE_URL=url), event) == (
+        "3 starts accepted, none adopted: the start token may be stale"
+    )
+    assert await starts_in_vain({}, event) == ""
