@@ -89,6 +89,18 @@ class Api(Requests):
             self._wake(session_id)
         return admitted
 
+    def move(self, session_id: str, directory: str) -> None:
+        """An idle session goes elsewhere now; one at work between two steps."""
+        location = {"directory": directory}
+        if session_id in self._state.active and self.agent is not None:
+            self.say(session_id, {}, shapes.move_item(location))
+            return
+        project = self._process.project_of(directory)
+        self._process.boot(directory)
+        self._process.publish(
+            "session.moved", {"sessionID": session_id, "location": location, "projectID": project}
+        )
+
     def shell(self, session_id: str, command: str) -> None:
         """A person's own command, and the empty execution after it."""
         process = self._process

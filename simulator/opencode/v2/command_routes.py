@@ -41,6 +41,12 @@ def _items(app: Quart, process: Process, api: Api) -> None:
             api.agent.background(session_id)
         return empty()
 
+    @app.post("/api/session/<session_id>/move")
+    async def move(session_id: str) -> Response:
+        usable(process, session_id)
+        api.move(session_id, requests.text(await body(), "directory"))
+        return empty()
+
     @app.post("/api/session/<session_id>/shell")
     async def shell(session_id: str) -> Response:
         usable(process, session_id)

@@ -74,6 +74,11 @@ def synthetic_item(body: Json) -> Json:
     return {"type": "synthetic", "payload": payload, "delivery": body.get("delivery", "steer")}
 
 
+def move_item(location: Json) -> Json:
+    """A session at work goes elsewhere, between two steps."""
+    return {"type": "move", "payload": {"location": location}, "delivery": "steer"}
+
+
 def compaction_item(body: Json) -> Json:
     """A person's wish that the history be summarized."""
     return {"type": "compaction", "payload": {}, "delivery": body.get("delivery", "steer")}

@@ -159,6 +159,22 @@ async def test_a_command_is_sent_to_the_background(scripted2, ask, prompt, ticki
     assert tool["state"]["metadata"]["status"] == "running"
 
 
+async def test_a_session_is_moved_at_once_or_between_two_steps(
+    scripted2, ask, prompt, listen2, ticking
+) -> None:
+    listener = await listen2(scripted2)
+    session_id = await prompt(BASH)
+    await eventually(lambda: bool(scripted2.process.state.permissions))
+    assert await ask("POST", f"/session/{session_id}/move", {"directory": "/code/other"}) == 204
+    assert "session.moved" not in listener.types
+    assert await ask("POST", f"/session/{session_id}/interrupt?resume=true") == 200
+    await listener.until(lambda: "session.moved" in listener.types)
+    await eventually(lambda: session_id not in scripted2.process.state.active)
+    assert await ask("POST", f"/session/{session_id}/move", {"directory": "/code/third"}) == 204
+    assert (await ask("GET", f"/session/{session_id}"))["location"] == {"directory": "/code/third"}
+    assert await ask("POST", f"/session/{session_id}/move", {}) == 400
+
+
 async def test_a_summary_that_is_asked_for(scripted2, ask, prompt, listen2, ticking) -> None:
     session_id = await prompt({"op": "text", "n": 2})
     await eventually(lambda: session_id not in scripted2.process.state.active)
