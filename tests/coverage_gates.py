@@ -35,7 +35,10 @@ PURE: dict[str, str] = {
     "relay/doctor/finding.py": "",
     "simulator/lab/guide.py": "",
     "simulator/lab/feed.py": "",
+    "simulator/lab/lines.py": "",
     "simulator/lab/pushes.py": "",
+    "simulator/lab/why.py": "",
+    "simulator/push/message.py": "",
     "simulator/opencode/scheduler.py": "",
     "simulator/opencode/script.py": "",
     "simulator/opencode/v1/failures.py": "",
@@ -69,6 +72,9 @@ PURE: dict[str, str] = {
     "simulator/phone/app/monitored_session.py": "",
     "simulator/replay/expectations.py": "",
     "simulator/replay/report.py": "",
+    "simulator/replay/view.py": "",
+    "simulator/usage.py": "",
+    "simulator/words.py": "",
 }
 """Files that decide and do nothing else, by folder, with those in the folder that do I/O; a new file counts as pure."""
 

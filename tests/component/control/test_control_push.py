@@ -145,6 +145,8 @@ def test_without_a_sandbox_it_says_how_to_start_one(
 ) -> None:
     assert main(["push", "--title", "x", "--control", "http://127.0.0.1:1/control"]) == 2
     assert "start `simulator apns`, or name yours" in capsys.readouterr().err
+    assert main(["push", "--title", "x", "--ready-file", __file__]) == 2
+    assert "is no ready file of `simulator apns`" in capsys.readouterr().err
     for text, words in (("[]", "no payload"), ("{", "no JSON")):
         (tmp_path / "x.apns").write_text(text)
         assert main(["push", str(tmp_path / "x.apns")]) == 2

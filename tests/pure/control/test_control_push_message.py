@@ -10,13 +10,14 @@ from simulator.process import CommandError
 from simulator.push.command import Result, fields, lines
 from simulator.push.message import Message, PushOptions, message
 
-TOKENS = {"alert": "aa", "voip": "bb", "push-to-start": "cc"}
+TOKENS = {"alert": "aa", "voip": "bb", "push-to-start": "cc", "widgets": "ee"}
 CARD = {"state": "active", "token": "dd", "content_state": {"status": "working", "sessionTitle": "Build", "lastMessage": "m"}}  # fmt: skip
 NOW = 1_796_000_000.5
 
 
-def _message(cards: list[dict[str, Any]] | None = None, **options: Any) -> Message:
-    phone = {"bundle_id": "com.app", "tokens": TOKENS, "activities": cards or []}
+def _message(cards: list[dict[str, Any]] | None = None, without: str = "", **options: Any) -> Message:
+    tokens = {kind: token for kind, token in TOKENS.items() if kind != without}
+    phone = {"bundle_id": "com.app", "tokens": tokens, "activities": cards or []}
     return message(PushOptions(**options), phone, NOW)
 
 
@@ -26,6 +27,7 @@ def _message(cards: list[dict[str, Any]] | None = None, **options: Any) -> Messa
         ({"alert": "Hi"}, "alert", "com.app", "10", "aa"),
         ({"badge": 1, "content-available": 1}, "alert", "com.app", "10", "aa"),
         ({"content-available": 1}, "background", "com.app", "5", "aa"),
+        ({"content-changed": True}, "widgets", "com.app.push-type.widgets", "10", "ee"),
         ({"event": "start"}, "liveactivity", "com.app.push-type.liveactivity", "10", "cc"),
         ({"event": "update"}, "liveactivity", "com.app.push-type.liveactivity", "10", "dd"),
         ("no object", "alert", "com.app", "10", "aa"),
@@ -72,7 +74,7 @@ def test_an_update_keeps_what_it_does_not_say() -> None:
         ([], {}, "what is to be pushed"),
         ([CARD | {"state": "ended"}], {"card": "end"}, "no card runs"),
         ([CARD | {"token": None}], {"card": "end"}, "started without input-push-token"),
-        ([], {"title": "x", "push_type": "widgets"}, "no token of the kind widgets"),
+        ([], {"title": "x", "push_type": "widgets", "without": "widgets"}, "no token of the kind widgets"),
     ],
 )
 def test_what_is_missing_is_said(cards: Any, options: Any, words: str) -> None:
