@@ -8,9 +8,9 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.bridge.notify.characters import plain, visible
 from relay.bridge.notify.mapping import Sender, event
 from relay.bridge.notify.source import Change, Kind
+from relay.bridge.notify.text import plain, visible
 
 BIDI = [*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C]
 ZERO_WIDTH = [
