@@ -155,12 +155,26 @@ def outcome(found: list[Step]) -> Step:
 def _answer(entry: Entry) -> Step:
     detail = entry.detail
     status, reason, fault = detail["status"], detail["reason"], detail["fault"]
-    by_fault = "" if fault is None else f" (a fault rule struck: {fault})"
+    by_fault = "" if fault is None else f", by a fault rule ({FAULTS.get(fault, fault)})"
     if status is None:
         return Step(entry.at, "APNs", "unanswered", f"no answer{by_fault}", "bad")
     if reason is None:
         return Step(entry.at, "APNs", "accepted", f"{status} accepted{by_fault}", "good")
-    return Step(entry.at, "APNs", "refused", f"{status} {reason}{by_fault}", "bad", rule=_rule(entry))
+    rule = None if fault is not None else _rule(entry)
+    return Step(entry.at, "APNs", "refused", f"{status} {reason}{by_fault}", "bad", rule=rule)
+
+
+FAULTS: Final = {
+    "AnswerWith": "a staged answer",
+    "Delay": "the answer waits",
+    "Stall": "silence",
+    "Reset": "its stream is reset",
+    "GoAway": "GOAWAY",
+    "CloseConnection": "the connection is cut",
+    "StreamLimit": "fewer streams",
+    "Misshape": "an answer of an odd form",
+}
+"""What fault rules do, in words, by the journal's names."""
 
 
 def _rule(entry: Entry) -> Json | None:

@@ -16,7 +16,7 @@ const STATUSES = ["working", "retry", "permission", "complete", "error"];
 export function composeView(page) {
   const { store } = page;
   const inputs = {};
-  let kind = "alert", byHand = false, drawnFor = "";
+  let kind = "alert", byHand = false, drawnFor = "", drawnOn = "";
   const tabs = h("div", { class: "segments", role: "radiogroup", "aria-label": "What to send" }, KINDS.map(([name, text]) =>
     h("label", {}, h("input", { type: "radio", name: "kind", value: name, checked: name === kind, on: { change: () => choose(name) } }), h("span", {}, text))));
   const form = h("div", { class: "form" });
@@ -56,8 +56,9 @@ export function composeView(page) {
   // --- the form ---------------------------------------------------------------------------------------------------
 
   function paint() {
-    if (!store.screen) return;
+    if (!store.screen) return fill(form, h("p", { class: "empty" }, "There is no phone to push to. Add one by POST /control/devices."));
     const { activities, types, device } = store.screen;
+    drawnOn = device.name;
     drawnFor = JSON.stringify([kind, device.name, activities.map((one) => one.id)]);
     for (const name of Object.keys(inputs)) delete inputs[name];
     fill(form, kind === "alert" ? alertForm() : kind === "start" ? startForm(types) : kind === "raw" ? rawForm() : cardForm(activities, types));
@@ -217,6 +218,7 @@ export function composeView(page) {
 
   function budgets() {
     if (!store.screen) return;
+    if (drawnOn !== store.screen.device.name && kind !== "raw") return paint();
     const { budgets: known, activities, device } = store.screen;
     if ((kind === "update" || kind === "end") && drawnFor !== JSON.stringify([kind, device.name, activities.map((one) => one.id)]) && !byHand) return paint();
     const chosen = kind === "start" ? "start" : kind === "update" || kind === "end" ? read("activity") : null;
@@ -234,6 +236,7 @@ export function composeView(page) {
   }
 
   async function send() {
+    if (!store.screen) throw new Error("There is no phone to push to.");
     if (!byHand) write();
     const lines = headers.value.split("\n").map((line) => line.trim()).filter(Boolean);
     const fields = Object.fromEntries(lines.map((line) => { const at = line.indexOf(":", 1); return [line.slice(0, at).trim().toLowerCase(), line.slice(at + 1).trim()]; }));

@@ -12,10 +12,11 @@ export async function curl(push, store) {
     `curl -i -g --http2 --cacert ${quoted(store.about.ca_file)}`,
     `-H ${quoted(`authorization: bearer ${token}`)}`,
     ...headers.map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`),
-    `--data-raw ${quoted(push.body)}`,
-    quoted(`https://${store.about.apns[push.realm]}${push.path}`),
+    push.method === "POST" && push.body ? null : `-X ${quoted(push.method)}`,
+    push.body ? `--data-raw ${quoted(push.body)}` : null,
+    quoted(`https://${store.about.apns[push.kind === "channel" ? `manage-${push.realm}` : push.realm]}${push.path}`),
   ];
-  return lines.join(" \\\n  ");
+  return lines.filter(Boolean).join(" \\\n  ");
 }
 
 /** The payload with the key by which simctl knows the app. */

@@ -66,8 +66,12 @@ const refreshScreen = serial(async () => {
 
 const refreshDevices = serial(async () => {
   store.devices = (await api("GET", "/devices")).devices;
-  if (!store.devices.some((one) => one.name === store.device)) store.device = store.devices[0]?.name ?? null;
+  if (!store.devices.some((one) => one.name === store.device)) {
+    store.device = store.devices[0]?.name ?? null;
+    store.screen = null;
+  }
   views.phone.paint();
+  page.refreshScreen();
 });
 
 async function refreshClock() {
@@ -116,12 +120,13 @@ function moveTab(event, names, name) {
 // --- what happens -------------------------------------------------------------------------------------------------
 
 const CHAIN = new Set(["opencode", "bridge", "relay"]);
+const CONNECTION = /^(connection|stream|protocol)/;
 
 function happened(entry) {
   if (entry.where === "apns" || entry.where === "phone") page.refreshPushes();
-  if (entry.where === "phone" || entry.where === "world") page.refreshScreen();
-  if (entry.where === "world" || (entry.where === "phone" && entry.what === "set")) refreshDevicesSoon();
-  if (entry.where === "apns" && entry.what.startsWith("connection")) views.connections.refresh();
+  if (entry.where === "phone") page.refreshScreen();
+  if (entry.where === "world") refreshDevicesSoon(); // and then the screen: its phone may be gone
+  if (entry.where === "apns" && (CONNECTION.test(entry.what) || $("panel").dataset.view === "connections")) views.connections.refresh();
   chained([entry]);
 }
 
@@ -151,12 +156,13 @@ function listen() {
 
 function paintLive(on) {
   $("live").dataset.on = on ? "yes" : "no";
-  $("live").textContent = on ? "live" : "no connection";
+  $("live").textContent = on ? "live" : "the sandbox does not answer";
 }
 
 /** Everything anew: at the beginning, and after the stream was interrupted. */
 async function load() {
   store.clearedAt = -1; // so that the list begins anew: the sandbox may be another one
+  await loadAbout();
   await refreshClock();
   await refreshDevices();
   const first = store.screen === null;
@@ -170,12 +176,15 @@ async function loadChain() {
   chained(entries);
 }
 
-async function start() {
+async function loadAbout() {
   store.about = await api("GET", "");
-  const keys = (await api("GET", "/keys")).keys;
-  store.keys = keys;
+  store.keys = (await api("GET", "/keys")).keys;
   const ports = Object.entries(store.about.apns).filter(([name]) => !name.startsWith("manage"));
   $("ports").textContent = ports.map(([name, address]) => `${name} ${address}`).join(" · ");
+}
+
+async function start() {
+  await loadAbout();
   Object.assign(views, {
     phone: phoneView(page), chain: chainView(page), pushes: pushesView(page), compose: composeView(page), provider: providerView(page),
     faults: faultsView(page), connections: connectionsView(page),

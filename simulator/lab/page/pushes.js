@@ -38,6 +38,7 @@ export function pushesView(page) {
   let shown = null, known = "";
 
   async function test() {
+    if (!store.screen) throw new Error("There is no phone to push to. Add one by POST /control/devices.");
     const { device } = store.screen;
     const push = await page.send({ token: device.tokens.alert, realm: device.realm,
       headers: { "apns-topic": device.bundle_id, "apns-push-type": "alert" },
@@ -152,9 +153,9 @@ export function pushesView(page) {
         h("span", { class: "became", data: { tone: tone(push) } }, became(push)), push.outcome.title ? `: ${push.outcome.title}` : ""),
       h("div", { class: "actions" },
         button("Copy as curl", () => attempt(async () => copy(await curl(push, store), "curl command"))),
-        button("Send again", () => attempt(() => again(push))),
-        button("Edit", () => page.show("compose", push)),
-        button("Export .apns", () => download(`push-${push.number}.apns`, simctl(push))),
+        toDevice(push) ? button("Send again", () => attempt(() => again(push))) : null,
+        toDevice(push) ? button("Edit", () => page.show("compose", push)) : null,
+        push.payload ? button("Export .apns", () => download(`push-${push.number}.apns`, simctl(push))) : null,
         push.session ? button("This session", () => { wanted.session = push.session; known = ""; paint(); }, { title: push.session }) : null,
         button("×", () => page.select(null), { class: "close", "aria-label": "Close" })));
   }
@@ -205,4 +206,5 @@ export function pushesView(page) {
 }
 
 const SENT = /^apns-/;
+const toDevice = (push) => push.path.startsWith("/3/device/");
 const short = (topic) => (topic ? topic.replace(".push-type.liveactivity", " · LA") : "–");

@@ -145,6 +145,33 @@ async def test_two_cards_share_the_island(page_stage: Stage, open_page: OpenPage
     await expect(page.locator(".island svg")).to_contain_text("minimal")
 
 
+async def test_a_card_of_an_app_of_ones_own_has_a_field_for_each_of_its_type(
+    page_stage: Stage, open_page: OpenPage
+) -> None:
+    pizza = {
+        "name": "Pizza",
+        "attributes": {"shop": "string"},
+        "content_state": {"eta": "date", "hot": "bool", "driver?": {"name": "string"}},
+    }
+    device = {"name": "iPad <2>", "bundle_id": TOPIC, "activity_types": [pizza]}
+    page = await open_page("/#compose")
+    await page_stage.post("/devices", device)
+    await page.get_by_label("Phone", exact=True).select_option("iPad <2>")
+    await expect(page.locator(".more")).to_contain_text("iPad <2>")
+    await page.get_by_role("radio", name="Card: start").check()
+    await page.get_by_label("shop").fill("Da Mario")
+    await page.get_by_label("eta").fill("12:00")
+    await page.get_by_label("hot").fill("true")
+    await page.get_by_label("driver (optional)").fill('{"name": "Ann"}')
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator(".result")).to_contain_text("eta is Date, a number")
+    await page.get_by_label("eta").fill("800000000")
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator(".result")).to_contain_text("200: card started")
+    [activity] = page_stage.lab.device("iPad <2>").phone.activities.active
+    assert activity.content_state == {"eta": 800000000, "hot": True, "driver": {"name": "Ann"}}
+
+
 async def test_the_bytes_are_counted_against_the_limit(open_page: OpenPage) -> None:
     page = await open_page("/#compose")
     meter = page.get_by_role("meter", name="Bytes of the payload")
@@ -213,6 +240,18 @@ async def test_notifications_and_cards_are_tapped_and_swiped(page_stage: Stage, 
     assert page_stage.phone.device.app == "foreground"
 
 
+async def test_a_sandbox_without_a_phone_says_so(page_stage: Stage, open_page: OpenPage) -> None:
+    page = await open_page()
+    await page_stage.delete("/devices/iPhone")
+    await expect(page.locator(".glass")).to_contain_text("There is no phone")
+    await page.get_by_role("button", name="Send a test push").click()
+    await expect(page.locator(".toast")).to_contain_text("There is no phone to push to")
+    await page_stage.post("/devices", {"name": "New", "bundle_id": TOPIC})
+    await expect(page.locator(".more")).to_contain_text("New")
+    await page.get_by_role("button", name="Send a test push").click()
+    await expect(row(page, "shown: Hello")).to_be_visible()
+
+
 # --- faults, clock, connections, provider tokens ------------------------------------------------------------------
 
 
@@ -262,6 +301,7 @@ async def test_a_connection_is_listed_and_sent_away(page_stage: Stage, open_page
     await expect(page.locator(".table tbody tr")).to_contain_text([page_stage.key.key_id])
     await page.get_by_role("button", name="GOAWAY to connection").click()
     await expect(page.locator(".table")).to_contain_text("No provider is connected.")
+    await expect(page.locator(".events")).to_contain_text("closed after 1 request")
 
 
 async def test_a_provider_token_is_checked(page_stage: Stage, open_page: OpenPage) -> None:

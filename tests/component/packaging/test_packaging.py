@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from simulator.lab.control import page
 from simulator.scenario import scenarios
 
 ROOT = Path(__file__).parents[3]
@@ -52,6 +53,8 @@ def test_the_wheel_holds_recordings_migrations_and_types(wheel: Path) -> None:
     for scenario in scenarios():
         assert f"simulator/scenarios/{scenario}.json" in names
         assert f"simulator/scenarios/recordings/{scenario}.global.ndjson" in names
+    for part in page.FOLDER.iterdir():
+        assert f"simulator/lab/page/{part.name}" in names
     assert not [name for name in names if name.startswith("tests/")]
 
 

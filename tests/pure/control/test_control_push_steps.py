@@ -1,14 +1,15 @@
 """What became of a push, in words: every step that a phone or APNs can write, and the last one as its outcome."""
 
 import base64
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from simulator.apns.faults import rule
 from simulator.apns.messages import read_request
 from simulator.apns.request_log import KeptRequest
 from simulator.journal import Entry
-from simulator.lab.pushes import push_fields, steps
+from simulator.lab.pushes import FAULTS, push_fields, steps
 
 ANSWER = {"realm": "sandbox", "status": 200, "reason": None, "fault": None, "apns_id": "A-1"}
 
@@ -79,3 +80,7 @@ def test_the_age_of_a_provider_token_is_known_where_it_names_a_time(claim: str, 
     found = KeptRequest(1, request, Entry(100.0, "apns", "push", one.entry.detail), 0, 1)
     provider = push_fields(found)["provider"]
     assert (provider["age"], provider["ok"], provider["why"]) == (age, False, "a flaw")
+
+
+def test_every_kind_of_fault_has_its_words() -> None:
+    assert set(FAULTS) == {kind.__name__ for kind in get_args(rule.Action)}
