@@ -15,6 +15,7 @@ import pytest
 
 from component.bridge.fake_relay import FakeRelay
 from component.bridge.running import SECRET, RunningBridge
+from component.opencode.conftest import credentials
 from relay.bridge.options import BridgeOptions
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
@@ -30,7 +31,7 @@ from simulator.opencode.writer import SCENARIOS, UNATTENDED, Writer
 from simulator.process import CommandError
 from waiting import PATIENCE, eventually
 
-BASIC = aiohttp.BasicAuth("opencode", "secret")
+BASIC = credentials("secret")
 
 
 async def load_of(seed: int, load: Load, scenario: str = "mixed") -> tuple[list[bytes], dict[str, int]]:
@@ -153,19 +154,19 @@ def url_of(line: str) -> str:
 
 async def prompt(http: aiohttp.ClientSession, url: str, text: str) -> str:
     """A new session and its first prompt, as a phone or a TUI does it."""
-    async with http.post(f"{url}/api/session", json={"title": "Fix the parser"}, auth=BASIC) as response:
+    async with http.post(f"{url}/api/session", json={"title": "Fix the parser"}, headers=BASIC) as response:
         session_id = str((await response.json())["data"]["id"])
     said = {"text": text}
-    async with http.post(f"{url}/api/session/{session_id}/prompt", json=said, auth=BASIC) as response:
+    async with http.post(f"{url}/api/session/{session_id}/prompt", json=said, headers=BASIC) as response:
         assert response.status == 200
     return session_id
 
 
 async def allow(http: aiohttp.ClientSession, url: str, session_id: str) -> None:
     path = f"{url}/api/session/{session_id}/permission"
-    async with http.get(path, auth=BASIC) as response:
+    async with http.get(path, headers=BASIC) as response:
         (asked,) = (await response.json())["data"]
-    async with http.post(f"{path}/{asked['id']}/reply", json={"decision": "once"}, auth=BASIC) as response:
+    async with http.post(f"{path}/{asked['id']}/reply", json={"decision": "once"}, headers=BASIC) as response:
         assert response.status == 204
 
 
@@ -202,9 +203,9 @@ async def test_both_generations_at_once(http) -> None:
             "server listening on",
         ]
         first, second = map(url_of, lines)
-        async with http.get(f"{first}/global/health", auth=BASIC) as response:
+        async with http.get(f"{first}/global/health", headers=BASIC) as response:
             assert (await response.json())["version"].startswith("1.")
-        async with http.get(f"{second}/api/health", auth=BASIC) as response:
+        async with http.get(f"{second}/api/health", headers=BASIC) as response:
             assert (await response.json())["version"].startswith("0.0.0-next")
 
 
@@ -219,7 +220,7 @@ async def test_the_service_registers_while_it_runs(
         said = json.loads(file.read_text())
         assert (said["pid"], said["url"], said["password"]) == (process.pid, url_of(lines[0]), "secret")
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        async with http.get(f"{said['url']}/api/info", auth=BASIC) as response:
+        async with http.get(f"{said['url']}/api/info", headers=BASIC) as response:
             info = await response.json()
         assert (info["pid"], info["version"]) == (said["pid"], said["version"])
         process.send_signal(number)
@@ -235,9 +236,9 @@ async def test_a_password_is_made_up_and_said(http) -> None:
         url = url_of(lines[0])
         async with http.get(f"{url}/api/session") as response:
             assert response.status == 401
-        auth = aiohttp.BasicAuth("opencode", password)
+        headers = credentials(password)
         ended: list[str] = []
-        async with http.get(f"{url}/api/event", auth=auth) as response:
+        async with http.get(f"{url}/api/event", headers=headers) as response:
             async for line in response.content:
                 if line.startswith(b"data: "):
                     ended.append(json.loads(line.removeprefix(b"data: "))["type"])
