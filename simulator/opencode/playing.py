@@ -44,10 +44,6 @@ class Timing:
         """The time (UNIX ms) at which something recorded at `ms` happens in the play."""
         return round(self.played_ms + (ms - self.recorded_ms) / self.speed)
 
-    def later(self, recorded_ms: float, played_ms: float) -> "Timing":
-        """The timing of a later part, which is played from another moment on."""
-        return Timing(recorded_ms, played_ms, self.speed)
-
 
 @dataclass(frozen=True, slots=True)
 class Played:

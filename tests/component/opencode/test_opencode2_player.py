@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -172,3 +173,14 @@ async def test_what_a_person_answers_is_sent_once(player, listen, clock, ask) ->
     await listener.until(lambda: b"session.execution.succeeded" in listener.raw)
     replies = [one for one in happened(listener) if one["type"] == "form.replied"]
     assert [one["data"]["answer"] for one in replies] == [{"q0": "Red"}]
+
+
+async def test_what_the_server_knew_from_before_is_there_before_anybody_listens(player, ask) -> None:
+    """A bridge takes its snapshot as soon as it has connected."""
+    recording = load("opencode2/a_text").recording
+    older = replace(recording, events=recording.events[-1:])
+    playing = asyncio.create_task(player.play(older))
+    await asyncio.sleep(0)
+    _, found = await ask("GET", "/api/session")
+    assert [info["title"] for info in found["data"]] == ["plain text"]
+    playing.cancel()
