@@ -66,7 +66,8 @@ async def demo(options: DemoOptions) -> None:
     try:
         page = await page_of(world, options.control_port)
         say(console, f"OpenCode, bridge, relay, APNs and an iPhone are up. The page: {page}")
-        await until(stop, _Stage(world, console, page, options).play(_order(options)))
+        playing = _Stage(world, console, page, options).play(_order(options))
+        await until(stop, playing, world.bridge.until_ended(), world.relay.until_ended())
     finally:
         with console.status("stopping ..."):
             await world.__aexit__(None, None, None)
@@ -106,11 +107,14 @@ async def until(stop: asyncio.Event, *works: Coroutine[Any, Any, None]) -> None:
     """Work until one work has come to its end, or `stop` is set. Raises what the first one raises."""
     working = [asyncio.create_task(work, name="demo-work") for work in works]
     stopping = asyncio.create_task(stop.wait(), name="demo-stop")
-    await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    ended = [task for task in working if task.done()]
-    for task in (*working, stopping):
-        task.cancel()
-    await asyncio.gather(*working, stopping, return_exceptions=True)
+    ended: list[asyncio.Task[None]] = []
+    try:
+        await asyncio.wait({*working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        ended = [task for task in working if task.done()]
+    finally:
+        for task in (*working, stopping):
+            task.cancel()
+        await asyncio.gather(*working, stopping, return_exceptions=True)
     for task in ended:
         task.result()
 

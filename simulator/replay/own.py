@@ -64,12 +64,8 @@ async def _follow(world: "OwnWorld", console: Console, options: OwnOptions) -> N
     try:
         await world.follow(lambda text: say(console, text))
         say(console, "The iPhone is paired. Work with OpenCode now: it rings when a session is done or asks.")
-        tidy = asyncio.create_task(keep_tidy(world.phones[0], world), name="demo-tidy")
-        try:
-            await world.bridge.until_ended()
-        finally:
-            tidy.cancel()
-            await asyncio.gather(tidy, return_exceptions=True)
+        ends = (world.bridge.until_ended(), world.relay.until_ended())
+        await until(asyncio.Event(), *ends, keep_tidy(world.phones[0], world))
     finally:
         stop_listening()
 

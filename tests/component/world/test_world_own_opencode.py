@@ -132,6 +132,17 @@ def test_the_managed_service_of_opencode_2_is_found_without_a_word(start: Any) -
     assert opencode.stop() == 0
 
 
+def test_a_bridge_that_ends_ends_the_demo_with_its_last_words(start: Any, tmp_path: Path) -> None:
+    demo = start("demo", "a_text", "--speed", "0.1", "--control-port", "0")
+    demo.line("The page: ")
+    children = Path(f"/proc/{demo.process.pid}/task/{demo.process.pid}/children").read_text().split()
+    [bridge] = [child for child in children if b"bridge" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    os.kill(int(bridge), signal.SIGKILL)
+    assert demo.process.wait(PATIENCE) == 2
+    assert demo.process.stderr is not None
+    assert "simulator: bridge ended" in demo.process.stderr.read()
+
+
 def test_an_opencode_that_refuses_is_one_line_and_status_2(start: Any) -> None:
     port = _free_port()
     opencode = start("opencode", "--port", str(port), "--password", "of-its-own")
