@@ -52,6 +52,10 @@ class OpenCode2Client:
         """Leave a form without an answer."""
         await self._ask("DELETE", f"/{form['sessionID']}/form/{form['id']}")
 
+    async def messages(self, session_id: str) -> list[Json]:
+        """The newest ones of a session, newest first."""
+        return list(await self._ask("GET", f"/{session_id}/message?limit=20"))
+
     async def child(self, session_id: str) -> str:
         """The id of a session's subagent, as soon as it has one."""
         (child,) = await eventually(lambda: self._ask("GET", f"?parentID={session_id}"))

@@ -145,6 +145,10 @@ class StandIn(FakeOpenCode2):
         if why.get("reason") != "shutdown":
             self.sessions[session_id]["outcome"] = how
             self.sessions[session_id]["time"]["idle"] = now_ms()
+        for message in self.messages[session_id]:
+            message["time"]["completed"] = now_ms()  # of a server that was killed it is not
+        if why.get("reason") != "shutdown":
+            self._write(session_id, {"type": "idle", "outcome": how} | why)
         for waiting in (self.permissions, self.forms):
             for request in self._waiting(waiting, {"id": session_id}):
                 del waiting[request["id"]]

@@ -164,7 +164,9 @@ async def test_the_managed_service_is_found_and_resumes_its_turn_as_the_same_run
         await eventually(lambda: world.provider.calls("Take your time") >= 2)
         seen.set()
         card = await world.ended(session)
-        assert world.alerts(session) == [("complete", "Long", "All of it.")]
+        said = await world.client2.messages(session)
+        if world.alerts(session) != [("complete", "Long", "All of it.")]:
+            pytest.fail(f"{world.alerts(session)}\n{said}\n" + "\n".join(world.bridge.log))
         assert went(card) == "working complete"
         assert world.flaws() == []
 

@@ -142,6 +142,29 @@ class TestBridge:
             pass
         assert [event.body for event in fake_relay.accepted] == ["Before.", "Meanwhile."]
 
+    async def test_the_words_of_a_step_that_began_in_the_gap_are_those_that_ring(
+        self, opencode2: FakeOpenCode2, fake_relay: FakeRelay, running: Running
+    ) -> None:
+        """The turn ends before the server has answered what was missed."""
+        answers = asyncio.Event()
+
+        async def late(_: web.Request) -> web.StreamResponse:
+            await answers.wait()
+            return web.Response(status=500)
+
+        async with running():
+            opencode2.begin("ses_a")
+            await eventually(lambda: fake_relay.cards)
+            await cut(opencode2)
+            opencode2.step("ses_a")
+            opencode2.broken["recent"] = late
+            await eventually(lambda: opencode2.streams)
+            opencode2.end("ses_a", "succeeded", "It is fixed.")
+            await eventually(lambda: fake_relay.accepted)
+            del opencode2.broken["recent"]
+            answers.set()
+        assert [event.body for event in fake_relay.accepted] == ["It is fixed."]
+
     async def test_requests_and_answers_in_the_gap_are_noticed(
         self, opencode2: FakeOpenCode2, fake_relay: FakeRelay, running: Running
     ) -> None:

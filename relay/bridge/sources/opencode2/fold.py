@@ -202,7 +202,9 @@ class Sessions:
         return self._runs.show(data.session_id, event_id, THINKING)
 
     def _on_text(self, event_id: str, data: Data, event: Event) -> list[Change]:
-        self._tree.session(data.session_id).speak()
+        session = self._tree.session(data.session_id)
+        session.speak()
+        session.newest_id = data.assistant_message_id or session.newest_id  # its step may have been missed
         return self._runs.show(data.session_id, event_id, last_line(details(event.data, Said).text))
 
     def _on_tool_named(self, _: str, data: Data, event: Event) -> list[Change]:
