@@ -1,6 +1,6 @@
 """A recording of generation 2 turned into events to be sent: renamed for its play, and moved to the time of its play. No I/O."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from simulator.opencode.ids import renamed
 from simulator.opencode.playing import Cue, Timing, played, start_ms
 from simulator.opencode.scheduler import Event
 from simulator.opencode.script import Json
+from simulator.opencode.v2 import sessions
 from simulator.opencode.v2.process import overtaken
 from simulator.opencode.v2.state import State
 from simulator.opencode.v2.wire import session_of
@@ -109,18 +110,34 @@ def session_ids(recording: Recording) -> list[str]:
 
 
 def known_before(recording: Recording) -> list[Seed]:
-    """Sessions that the server could show by REST although no event of the recording made them, as first shown."""
+    """Sessions that no event of the recording made, although the server had them: as first shown, or as far as events tell."""
     answers: dict[str, Any] = {}
     for action in recording.actions:
         if action.method == "GET" and action.status == 200:
             answers.setdefault(action.target.partition("?")[0], action.response)
     new = {line.event["data"].get("sessionID") for line in recording.events if line.event["type"] in _NEW}
-    return [
-        Seed(response["data"], tuple(reversed((answers.get(f"{path}/message") or {}).get("data", ()))))
+    shown = {
+        response["data"]["id"]: Seed(
+            response["data"], tuple(reversed((answers.get(f"{path}/message") or {}).get("data", ())))
+        )
         for path, response in answers.items()
         if path.startswith("/api/session/ses_") and path.count("/") == 3
         if response["data"]["id"] not in new
-    ]
+    }
+    return [*shown.values(), *_met(recording, new | shown.keys())]
+
+
+def _met(recording: Recording, known: Collection[object]) -> list[Seed]:
+    """Sessions of which only something that happened in them is known."""
+    found: dict[str, Json] = {}
+    for line in recording.events:
+        session_id, where = session_of(line.event) or "", line.event.get("location")
+        if session_id.startswith("ses_") and session_id not in known and isinstance(where, dict):
+            found.setdefault(
+                session_id,
+                {**line.event, "data": {"sessionID": session_id, "projectID": "global", "location": where}},
+            )
+    return [Seed(sessions.created(event), ()) for event in found.values()]
 
 
 def unplayable(recording: Recording) -> str:

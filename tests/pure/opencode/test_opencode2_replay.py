@@ -104,6 +104,17 @@ def test_a_session_was_there_before_as_it_was_shown_first() -> None:
     assert played[0].session["title"] == "Before"
 
 
+def test_a_session_that_was_never_shown_is_known_by_what_happens_in_it() -> None:
+    step = {**STEP, "location": {"directory": "/d"}, "data": {**STEP["data"], "sessionID": "ses_7"}}
+    (seed,) = known_before(recording(CREATED, step))
+    assert (seed.session["id"], seed.session["location"], "title" in seed.session) == (
+        "ses_7",
+        {"directory": "/d"},
+        False,
+    )
+    assert session_ids(recording(CREATED, step)) == ["ses_1", "ses_7"]
+
+
 @pytest.mark.parametrize(
     ("event", "why"),
     [
