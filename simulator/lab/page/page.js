@@ -71,7 +71,6 @@ const refreshDevices = serial(async () => {
     store.screen = null;
   }
   views.phone.paint();
-  page.refreshScreen();
 });
 
 async function refreshClock() {
@@ -130,7 +129,7 @@ function happened(entry) {
   chained([entry]);
 }
 
-const refreshDevicesSoon = calm(() => attempt(refreshDevices), 60);
+const refreshDevicesSoon = calm(() => attempt(() => refreshDevices().then(refreshScreen)), 60);
 
 /** In a world with a bridge and a relay there is a further column: the way from OpenCode to the phone. */
 function chained(entries) {
