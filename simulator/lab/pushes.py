@@ -49,6 +49,7 @@ def push_fields(kept: KeptRequest) -> Json:
         "path": readable(request.path),
         "token": readable(request.token),
         "headers": _headers(kept),
+        "repeated": sorted(map(readable, request.repeated)),
         "body": request.body.decode("utf-8", "replace"),
         "body_size": request.body_size,
         "payload": payload,

@@ -27,9 +27,9 @@ export function pushesView(page) {
   const outcomes = h("span", {});
   const count = h("p", { class: "count", role: "status" });
   const list = h("ol", { class: "list", "aria-label": "Pushes, the newest first", on: { keydown: move } });
-  const detail = h("article", { class: "detail", "aria-label": "One push", hidden: true });
+  const detail = h("article", { class: "detail", id: "one-push", "aria-label": "One push", hidden: true });
   const empty = h("div", { class: "empty" });
-  const element = h("div", { class: "pushes" },
+  const element = h("div", { class: "pushes", on: { keydown: (event) => { if (event.key === "Escape" && store.selected !== null) close(); } } },
     h("div", { class: "tools" }, search, types, outcomes, sessions,
       button("Send a test push", () => attempt(test), { class: "primary" }),
       button("Clear", () => attempt(() => api("DELETE", "/pushes").then(page.refreshPushes)), { title: "Forget the pushes; phones stay as they are" }), count),
@@ -95,7 +95,7 @@ export function pushesView(page) {
       return held;
     }
     const row = h("li", { data: { revision: push.revision, tone: tone(push) }, class: held ? "" : "new" },
-      h("button", { type: "button", class: "row", "aria-expanded": current, data: { number: push.number },
+      h("button", { type: "button", class: "row", "aria-expanded": current, "aria-controls": "one-push", data: { number: push.number },
         on: { click: () => page.select(store.selected === push.number ? null : push.number) } },
         h("time", { datetime: new Date(push.at * 1000).toISOString() }, time(push.at)),
         h("span", { class: "type", data: { type: push.kind } }, push.kind),
@@ -122,9 +122,15 @@ export function pushesView(page) {
       h("p", {}, "Point your provider at ", h("code", {}, address), " with the CA file ", h("code", {}, store.about.ca_file), ", or send a test push from here."));
   }
 
+  /** The focus goes back to the push in the list. */
+  function close() {
+    const opened = rows.get(store.selected)?.firstChild;
+    page.select(null);
+    if (opened?.isConnected) opened.focus();
+  }
+
   function move(event) {
     const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
-    if (event.key === "Escape") page.select(null);
     if (!step) return;
     event.preventDefault();
     const buttons = [...list.querySelectorAll(".row")];
@@ -157,7 +163,7 @@ export function pushesView(page) {
         toDevice(push) ? button("Edit", () => page.show("compose", push)) : null,
         push.payload ? button("Export .apns", () => download(`push-${push.number}.apns`, simctl(push))) : null,
         push.session ? button("This session", () => { wanted.session = push.session; known = ""; paint(); }, { title: push.session }) : null,
-        button("×", () => page.select(null), { class: "close", "aria-label": "Close" })));
+        button("×", close, { class: "close", "aria-label": "Close" })));
   }
 
   async function again(push) {
@@ -171,7 +177,7 @@ export function pushesView(page) {
     return h("section", { "aria-label": "Request" }, h("h3", {}, "Request"),
       h("div", { class: "code" },
         h("p", { class: "line" }, h("b", {}, push.method), ` ${push.path}`),
-        h("dl", { class: "headers" }, headers.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
+        h("dl", { class: "headers" }, headers.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value, push.repeated.includes(name) ? h("em", {}, " (it came again)") : null)])),
         providerOf(push)),
       h("h3", {}, "Payload ", h("small", {}, sizeOf(push))),
       h("pre", { class: "code", tabindex: "0", "aria-label": "Payload" }, push.payload ? json(push.payload) : push.body || "(empty)"));

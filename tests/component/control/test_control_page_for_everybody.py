@@ -95,6 +95,11 @@ async def test_it_is_used_by_keyboard_alone(page_stage: Stage, open_page: OpenPa
     await expect(row(page, "One")).to_be_focused()
     await page.keyboard.press("Escape")
     await expect(page.locator(".detail")).to_be_hidden()
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Copy as curl").focus()
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".detail")).to_be_hidden()
+    await expect(row(page, "One")).to_be_focused()
 
 
 async def test_axe_finds_nothing_on_any_view(page_stage: Stage, open_page: OpenPage) -> None:

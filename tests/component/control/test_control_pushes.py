@@ -73,6 +73,19 @@ async def test_headers_come_in_their_order_and_the_token_without_its_signature(s
     assert -2 < provider["age"] < 60
 
 
+async def test_a_header_that_came_again_is_named(stage: Stage) -> None:
+    fields = [
+        (":method", "POST"),
+        (":path", "/3/device/ab"),
+        ("apns-topic", "first"),
+        ("apns-topic", "second"),
+    ]
+    stage.sandbox.hosts["sandbox"].handle(read_request(fields, b"{}", 2), ProviderState())
+    [push] = (await stage.get("/pushes"))["pushes"]
+    assert (push["reason"], push["repeated"]) == ("DuplicateHeaders", ["apns-topic"])
+    assert ["apns-topic", "first"] in push["headers"]
+
+
 async def test_refused_pushes_are_kept_too_with_the_rule_and_its_source(stage: Stage) -> None:
     push = await send(stage, headers={"apns-topic": "com.acme.app", "apns-push-type": "alert"})
     assert (push["status"], push["reason"]) == (400, "TopicDisallowed")
