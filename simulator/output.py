@@ -111,20 +111,26 @@ def _status(error: OSError) -> int:
 
 
 class Output:
-    """Standard output that never waits for its reader: what does not go into a full pipe is counted instead."""
+    """Standard output that never waits for its reader, and does without one: what does not go into a full pipe is counted."""
 
     def __init__(self) -> None:
         self._missed = 0
+        self._is_read = True
 
     def write(self, text: str) -> None:
-        """Print one line if there is room for it."""
+        """Print one line if there is room for it. Never raises: who prints it has more to do than that."""
+        if not self._is_read:
+            return
         if not _has_room():
             self._missed += 1
             return
-        if self._missed:
-            print(f"({self._missed} lines were not read in time)")
-            self._missed = 0
-        print(fitted(text, _columns()), flush=True)
+        missed, self._missed = self._missed, 0
+        try:
+            if missed:
+                print(f"({missed} lines were not read in time)")
+            print(fitted(text, _columns()), flush=True)
+        except (OSError, ValueError):  # nobody reads it any more, or the disk is full
+            self._is_read = False
 
 
 def fitted(text: str, columns: int | None) -> str:

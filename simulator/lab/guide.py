@@ -9,7 +9,7 @@ import jwt
 
 from simulator.lab.device import Device
 from simulator.lab.lab import Lab
-from simulator.lab.ready import reached_at
+from simulator.lab.ready import CONTROL, reached_at
 
 PAYLOAD = '{"aps":{"alert":{"title":"Hello","body":"World"}}}'
 HOSTS = {
@@ -19,6 +19,7 @@ HOSTS = {
     "manage-production": "api-manage-broadcast.push.apple.com",
 }
 """The sandbox's ports, and the host of Apple's that each stands for."""
+LAST_LINE = "From here on every push is one line."
 
 
 def guide(lab: Lab, control_url: str, key_file: Path) -> str:
@@ -33,7 +34,6 @@ def guide(lab: Lab, control_url: str, key_file: Path) -> str:
         ("Team id", lab.keys[key_id].team_id),
         *(row for device in lab.devices for row in _of_device(device)),
         ("Control", control_url),
-        ("Page", control_url.removesuffix("control")),
     ]
     width = max(len(name) for name, _ in rows) + 2
     return "\n".join(
@@ -44,8 +44,16 @@ def guide(lab: Lab, control_url: str, key_file: Path) -> str:
             *(f"  {name:<{width}}{value}" for name, value in rows),
             "",
             *_curl(lab, control_url, key_id),
+            "",
+            f"The page: {control_url.removesuffix('control')}",
+            f'A push:   simulator push{_where(control_url)} --title "Fix the login"',
+            LAST_LINE,
         ]
     )
+
+
+def _where(control_url: str) -> str:
+    return "" if control_url == CONTROL else f" --control {control_url}"
 
 
 def _of_device(device: Device) -> Iterable[tuple[str, str]]:
@@ -57,7 +65,7 @@ def _of_device(device: Device) -> Iterable[tuple[str, str]]:
 
 
 def _curl(lab: Lab, control_url: str, key_id: str) -> list[str]:
-    """Lines to be pasted: a push by this program, one with a provider token of this hour, and what the first phone made of them."""
+    """Lines to be pasted: a push with a provider token of this hour, and what the first phone made of it."""
     if not lab.devices:
         return []
     device, key = lab.devices[0], lab.keys[key_id]
@@ -69,9 +77,7 @@ def _curl(lab: Lab, control_url: str, key_id: str) -> list[str]:
         f"-H 'apns-topic: {device.spec.bundle_id}' -H 'apns-push-type: alert' -d '{PAYLOAD}' {push_url}",
     ]
     return [
-        "Push, by this program or for an hour by curl, and ask the phone:",
-        "",
-        'simulator push --title "Fix the login" --body "All 214 tests pass."',
+        "A push by curl, good for an hour, and what the phone shows then:",
         "",
         " ".join(push),
         "",

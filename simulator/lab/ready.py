@@ -13,6 +13,8 @@ from simulator.lab.errors import StateError
 from simulator.lab.lab import Lab
 from simulator.lab.state import write_private
 
+CONTROL = "http://127.0.0.1:8901/control"
+"""The control API of a sandbox of which nothing else was said."""
 LOOPBACK = "127.0.0.1"
 WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not listened on
 

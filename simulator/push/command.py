@@ -16,14 +16,13 @@ import jwt
 from simulator.conform.client import Answer, Connection
 from simulator.journal import Entry
 from simulator.lab.lines import outcome_of, printable
+from simulator.lab.ready import CONTROL
 from simulator.lab.why import Why, explain
 from simulator.process import CommandError
 from simulator.push.message import Message, PushOptions, message
 
 Json = dict[str, Any]
 
-CONTROL: Final = "http://127.0.0.1:8901/control"
-"""Where `simulator apns` and `simulator demo` have their control API if nothing else is said."""
 SECONDS: Final = 10.0
 """For a reply of the control API."""
 BAD: Final = frozenset({"dropped", "discarded"})

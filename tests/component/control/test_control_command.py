@@ -45,7 +45,7 @@ class Running:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
-            if line.startswith("curl http://"):
+            if line.startswith("From here on"):
                 break
         self.started_after = time.monotonic() - began
 

@@ -59,7 +59,19 @@ def test_the_line_that_pushes(running: Lab) -> None:
 def test_the_line_that_asks_quotes_the_name(running: Lab) -> None:
     running.add_device(DeviceSpec("Ann's iPhone", TOPIC))
     text, _ = _guide(running)
-    assert text.splitlines()[-1] == f"curl {URL}/devices/Ann%27s%20iPhone"
+    assert f"curl {URL}/devices/Ann%27s%20iPhone" in text.splitlines()
+
+
+def test_the_last_lines_are_the_page_and_a_push_of_ones_own(running: Lab) -> None:
+    running.add_device(DeviceSpec("iPhone", TOPIC))
+    text, key_id = _guide(running)
+    assert text.splitlines()[-3:] == [
+        "The page: http://127.0.0.1:8901/",
+        'A push:   simulator push --title "Fix the login"',
+        "From here on every push is one line.",
+    ]
+    elsewhere = guide(running, "http://127.0.0.1:1/control", Path(f"/tmp/AuthKey_{key_id}.p8"))
+    assert 'simulator push --control http://127.0.0.1:1/control --title "Fix the login"' in elsewhere
 
 
 def test_without_a_phone_there_is_nothing_to_paste(running: Lab) -> None:

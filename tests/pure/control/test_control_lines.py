@@ -103,6 +103,17 @@ def test_a_reader_that_is_too_slow_misses_lines_and_is_told_so(
     assert capsys.readouterr().out.splitlines() == ["a", "(2 lines were not read in time)", "d"]
 
 
+def test_without_a_reader_nothing_is_printed_and_nothing_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    output = Output()
+    monkeypatch.setattr("builtins.print", gone)
+    output.write("a")
+    monkeypatch.undo()
+    output.write("b")  # and stays silent
+
+
 def test_a_long_line_is_broken_between_words_on_a_narrow_terminal() -> None:
     text = "04:29:14 alert 400 TopicDisallowed: no app here has the topic 'com.example.other'"
     assert fitted(text, None) == fitted(text, 100) == text
