@@ -200,7 +200,7 @@ class RelayCase:
     @property
     def connected(self) -> list[ServerConnection]:
         """The sandbox's ends of the connections that are open now."""
-        return self.sandbox._connections()
+        return [connection for _, connection in self.sandbox.connections]
 
     def statuses(self) -> list[int | None]:
         return [each.status for each in self.arrivals]
