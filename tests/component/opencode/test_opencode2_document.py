@@ -1,6 +1,6 @@
 """GET /openapi.json: what the fake has is what the real servers have, and no more.
 
-`operations.json` holds the methods and paths of 2.1.2 (as the package opencode-python-sdk 0.2.3 was generated from it) and
+`opencode2-operations.json` holds the methods and paths of 2.1.2 (as the package opencode-python-sdk 0.2.3 was generated from it) and
 of the beta (its own document).
 """
 
@@ -17,9 +17,7 @@ from simulator.opencode.v2.sessions import FOLDINGS as OF_SESSIONS
 from simulator.opencode.v2.state import FOLDINGS as OF_STATE
 from simulator.opencode.v2.wire import FLAVOURS, spelled
 
-REAL = json.loads(
-    (Path(__file__).parents[2] / "recordings" / "opencode2" / "operations.json").read_text("utf-8")
-)
+REAL = json.loads((Path(__file__).parents[2] / "recordings" / "opencode2-operations.json").read_text("utf-8"))
 
 
 async def served(http, clock, journal, flavour: str) -> dict:

@@ -1,6 +1,6 @@
 """The fold of OpenCode 2's events: one alert for each fact, whatever comes in between.
 
-Sources: recordings of a real engine (tests/recordings/opencode2), and anomalyco/opencode's core (session/execution.ts,
+Sources: recordings of a real engine (simulator/scenarios/opencode2), and anomalyco/opencode's core (session/execution.ts,
 permission.ts) for what none of them shows.
 """
 

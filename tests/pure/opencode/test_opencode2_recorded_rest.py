@@ -1,6 +1,6 @@
 """The strongest test of the fold: after so many recorded events it must say what the real engine said by REST.
 
-The engine was a beta behind a front with the released names (`tests/recordings/opencode2`), which knew no idle messages and
+The engine was a beta behind a front with the released names (simulator/scenarios/opencode2), which knew no idle messages and
 no `time.streamed`, and not always outcomes; what a compaction has seen is not on the stream.
 """
 
@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from opencode2_recorded import events
 from simulator.opencode.script import Json
 from simulator.opencode.v2 import shapes
 from simulator.opencode.v2.paging import asked, page
@@ -17,8 +18,7 @@ from simulator.opencode.v2.session_routes import wanted
 from simulator.opencode.v2.state import State, requests_of
 from simulator.opencode.v2.wire import FLAVOURS
 
-FOLDER = Path(__file__).parents[2] / "recordings" / "opencode2"
-RECORDED = json.loads((FOLDER / "rest.json").read_text("utf-8"))
+RECORDED = json.loads((Path(__file__).parents[2] / "recordings" / "opencode2-rest.json").read_text("utf-8"))
 DEMO = "/code/demo"
 NOT_ON_THE_STREAM = {("a_reason", "state"), ("c_error_context_overflow", "recent")}
 """What the engine's own messages hold besides."""
@@ -26,9 +26,7 @@ NOT_ON_THE_STREAM = {("a_reason", "state"), ("c_error_context_overflow", "recent
 
 def folded(scenario: str, count: int) -> State:
     state = State()
-    lines = (FOLDER / f"{scenario}.ndjson").read_text("utf-8").splitlines()
-    for line in lines[:count]:
-        event = json.loads(line)
+    for event in events(scenario)[:count]:
         known = state.directory_of(event["data"].get("sessionID", ""))
         state.fold((event.get("location") or {}).get("directory") or known or DEMO, event)
     return state
@@ -109,8 +107,7 @@ def test_the_fold_answers_as_the_real_engine_did(one: Json) -> None:
 
 def ended(scenario: str) -> State:
     """After the first end of an execution."""
-    lines = (FOLDER / f"{scenario}.ndjson").read_text("utf-8").splitlines()
-    kinds = [json.loads(line)["type"].removeprefix("session.execution.") for line in lines]
+    kinds = [event["type"].removeprefix("session.execution.") for event in events(scenario)]
     first = next(
         number for number, kind in enumerate(kinds) if kind in ("succeeded", "failed", "interrupted")
     )

@@ -1,12 +1,12 @@
 """The fold of OpenCode 2: what no recording shows, and that no order of events breaks it."""
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opencode2_recorded import NAMES, events
 from simulator.clock import VirtualClock
 from simulator.journal import Journal
 from simulator.opencode.v2.messages import until
@@ -14,9 +14,8 @@ from simulator.opencode.v2.process import DEFAULT_PROJECT, Process, overtaken
 from simulator.opencode.v2.state import State
 from simulator.opencode.v2.wire import delta_of, durable, located, session_of
 
-FOLDER = Path(__file__).parents[2] / "recordings" / "opencode2"
-RECORDED = {path.stem: [json.loads(line) for line in path.read_text("utf-8").splitlines()] for path in sorted(FOLDER.glob("*.ndjson"))}  # fmt: skip
-ALL = [event for events in RECORDED.values() for event in events]
+RECORDED = {name: events(name) for name in NAMES}
+ALL = [event for recorded in RECORDED.values() for event in recorded]
 DEMO = "/code/demo"
 SESSION = "ses_1"
 

@@ -2,27 +2,26 @@
 
 import json
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
+from opencode2_recorded import NAMES, lines
 from pure.bridge.folding import steps
 from pure.bridge.opencode2_folding import WORDS
 from relay.bridge.sources.opencode2.fold import Sessions
 from relay.bridge.sources.opencode2.wire import parse
 from world.second_rings import Ledger
 
-RECORDINGS = Path(__file__).parents[2] / "recordings" / "opencode2"
-WHOLE = sorted(path.stem for path in RECORDINGS.glob("*.ndjson") if not path.stem.startswith("i_"))
+WHOLE = [name for name in NAMES if not name.startswith("i_")]
 KINDS = {"asked": "permission", "complete": "complete", "error": "error"}
 
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_of_what_was_recorded_the_same_rings_by_both_readings(name: str) -> None:
     ledger, sessions, reported = Ledger(), Sessions(), Counter[tuple[str, str]]()
-    for number, line in enumerate((RECORDINGS / f"{name}.ndjson").read_bytes().splitlines()):
+    for number, line in enumerate(lines(name)):
         ledger.read(float(number), json.loads(line))
-        if event := parse(line):
+        if event := parse(line.encode()):
             changes = [one for one in sessions.fold(event) if one.kind in KINDS]
             reported.update((KINDS[one.kind], one.session_id) for one in changes)
     assert Counter((ring.event_type, ring.session_id) for ring in ledger.rings) == reported
