@@ -24,10 +24,10 @@ from mkdocs.structure.pages import Page
 from relay.__main__ import _parser as relay_parser
 from relay.server.routes.table import ROUTES as RELAY_ROUTES
 from relay.server.settings import VARIABLES
-from simulator.__main__ import _parser as simulator_parser
 from simulator.apns.checks import CHECKS
 from simulator.apns.faults import load as load_faults
 from simulator.apns.profile import explain
+from simulator.arguments import parser_of_simulator as simulator_parser
 from simulator.lab.control.table import ROUTES
 from simulator.phone.settings import SETTINGS
 

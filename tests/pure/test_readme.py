@@ -10,8 +10,8 @@ import pytest
 
 from relay.__main__ import _parser
 from relay.server.settings import VARIABLES
-from simulator.__main__ import _parser as simulator_parser
 from simulator.apns.faults import load
+from simulator.arguments import parser_of_simulator as simulator_parser
 from simulator.lab.control.table import ROUTES
 from simulator.phone.settings import SETTINGS
 from simulator.scenario import scenarios

@@ -2,7 +2,8 @@
 
 import pytest
 
-from simulator.__main__ import _parser, main
+from simulator.__main__ import RUN, main
+from simulator.arguments import parser_of_simulator
 from simulator.usage import sentence
 
 WRONG = {
@@ -50,7 +51,7 @@ def test_what_argparse_says_otherwise_is_kept() -> None:
 
 def test_every_command_has_its_help_and_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        _parser().parse(["--help"])
+        parser_of_simulator().parse(["--help"])
     shown = capsys.readouterr().out
-    for command in ("replay", "demo", "apns", "push", "opencode", "conform"):
+    for command in RUN:
         assert f"    {command}" in shown
