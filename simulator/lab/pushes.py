@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from simulator.apns.checks import CHECKS
@@ -55,7 +55,7 @@ def push_fields(kept: KeptRequest) -> Json:
         "payload": payload,
         "provider": provider(kept),
         **{name: detail.get(name) for name in _SHOWN},
-        "session": _session(payload or {}),
+        "session": _session(payload or {}, kept.steps),
         "outcome": outcome(found)._asdict(),
         "steps": [step._asdict() for step in found],
     }
@@ -79,8 +79,8 @@ def _headers(kept: KeptRequest) -> list[list[str]]:
     return [[readable(name), readable(value)] for name, value in fields if not name.startswith(":")]
 
 
-def _session(payload: Json) -> str | None:
-    """The session of OpenCode that it is about, where the payload names one."""
+def _session(payload: Json, later: Sequence[Entry]) -> str | None:
+    """The session of OpenCode that it is about: the payload names it, or the card that it changed."""
     body = payload.get("body")
     aps = payload.get("aps")
     attributes = aps.get("attributes") if isinstance(aps, dict) else None
@@ -88,7 +88,7 @@ def _session(payload: Json) -> str | None:
         source.get(name)
         for source, name in ((payload, "sessionID"), (body, "sessionID"), (attributes, "sessionId"))
         if isinstance(source, dict)
-    ]
+    ] + [entry.detail.get("sessionID") for entry in later]
     return next((name for name in named if isinstance(name, str)), None)
 
 

@@ -149,7 +149,11 @@ function listen() {
     paintLive(true);
     attempt(load);
   });
-  stream.addEventListener("error", () => paintLive(false));
+  stream.addEventListener("error", () => {
+    paintLive(false);
+    stream.close(); // and not to be tried by the browser, which waits for seconds
+    setTimeout(listen, 800);
+  });
   stream.addEventListener("message", (event) => happened(JSON.parse(event.data)));
 }
 
@@ -199,7 +203,7 @@ async function start() {
 function tick() {
   paintClock();
   views.pushes.tick();
-  if (document.hidden || store.clock.kind === "virtual") return;
+  if (document.hidden || store.clock.kind === "virtual" || $("live").dataset.on === "no") return;
   const second = Math.floor(store.now());
   if (store.screen?.activities.length || second % 15 === 0) page.refreshScreen();
   if (second % 10 === 0) page.refreshPushes();

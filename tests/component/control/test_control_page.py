@@ -13,6 +13,7 @@ from time import monotonic
 import pytest
 from playwright.async_api import expect
 
+from simulator.lab.control.app import ControlServer, create_app
 from waiting import eventually
 
 from .conftest import TOPIC, OpenPage, Stage, card_start, row
@@ -315,6 +316,29 @@ async def test_a_provider_token_is_checked(page_stage: Stage, open_page: OpenPag
     await expect(page.locator(".banner")).to_contain_text("403 InvalidProviderToken")
     await expect(page.locator(".banner")).to_contain_text("the signature does not verify")
     await expect(page.locator('.checklist [data-result="failed"]')).to_have_count(1)
+
+
+async def test_the_page_comes_back_when_the_control_server_does(
+    page_stage: Stage, open_page: OpenPage
+) -> None:
+    page = await open_page(
+        expected="ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE"
+    )
+    await page_stage.push("Before")
+    await expect(row(page, "Before")).to_be_visible()
+    page_stage.lab.feed.close()
+    await page_stage.control.close()
+    await expect(page.locator("#live")).to_have_text("the sandbox does not answer")
+    page_stage.sandbox.requests.clear()
+    await page_stage.push("Meanwhile", token=page_stage.lab.device("iPhone").tokens["alert"])
+    again = ControlServer(create_app(page_stage.lab))
+    await again.start(page_stage.control.port)
+    await expect(page.locator("#live")).to_have_text("live", timeout=20_000)
+    await expect(row(page, "Meanwhile")).to_be_visible()
+    await expect(row(page, "Before")).to_have_count(0)
+    page_stage.lab.feed.close()
+    await again.close()
+    await page.close()
 
 
 # --- the chain ----------------------------------------------------------------------------------------------------

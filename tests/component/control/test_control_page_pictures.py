@@ -35,7 +35,13 @@ async def picture_stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 
 async def send(
-    stage: Stage, payload: Json, *, kind: str = "alert", topic: str = TOPIC, token: str | None = None
+    stage: Stage,
+    payload: Json,
+    *,
+    kind: str = "alert",
+    topic: str = TOPIC,
+    token: str | None = None,
+    pause: float = 1.4,
 ) -> Json:
     live = kind != "alert"
     headers = {
@@ -45,7 +51,7 @@ async def send(
     }
     push = {"token": token or await stage.token(kind), "headers": headers, "payload": payload}
     found: Json = (await stage.post("/pushes", push))["push"]
-    await stage.lab.advance(1.4)
+    await stage.lab.advance(pause)
     return found
 
 
@@ -137,7 +143,7 @@ async def test_the_picture_of_the_way_from_opencode_to_the_screen(
     ring = alert(
         "Action Needed: Fix the login bug", "bash: npm test", **{"interruption-level": "time-sensitive"}
     )
-    sent("f3f9ac21", await send(stage, ring), "alert")
+    sent("f3f9ac21", await send(stage, ring, pause=0.009), "alert")
     [activity] = stage.phone.activities.active
     now = int(stage.lab.clock.now())
     update = {

@@ -64,6 +64,8 @@ def test_what_is_no_step_is_left_out() -> None:
 )
 def test_the_session_is_read_where_a_payload_names_it(body: bytes, session: str | None) -> None:
     assert push_fields(kept(body=body))["session"] == session
+    changed = ("phone", "updated", {"phone": "iPhone", "sessionID": "ses_9"})
+    assert push_fields(kept(changed, body=body))["session"] == (session or "ses_9")
 
 
 @pytest.mark.parametrize(
