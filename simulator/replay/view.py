@@ -52,6 +52,7 @@ OPENCODE: dict[str, str] = {
 SENTENCES: dict[tuple[str, str], Sentence] = {
     ("opencode", "event"): lambda d: None if _is_of_a_subagent(d) else OPENCODE.get(d["type"]),
     ("opencode", "cut"): lambda _: "is killed",
+    ("bridge", "started"): lambda d: _started(d),
     ("bridge", "connected"): lambda d: f"follows OpenCode {d.get('version', '')}".rstrip(),
     ("bridge", "waiting"): lambda d: f"waits for OpenCode: {d.get('reason', '')}",
     ("bridge", "lost"): lambda _: "has lost OpenCode",
@@ -96,6 +97,14 @@ def timeline_line(entry: Entry, *, every_hop: bool = False, seconds: bool = True
     text = Text(f"{clock} ", style="dim", no_wrap=True, overflow="ellipsis")
     text.append(f"{NAMES[entry.where]:<9}", style=COLOURS[entry.where])
     return text.append(printable(said), style="default")
+
+
+def _started(detail: Json) -> str:
+    """Generation 1 can be opened at its URL; of generation 2 that was not seen."""
+    url = f"http://127.0.0.1:{detail.get('port', '')}"
+    return f"has started OpenCode at {url}" + (
+        f": opencode attach {url}" if detail.get("generation") == "1" else ""
+    )
 
 
 def _is_of_a_subagent(detail: Json) -> bool:

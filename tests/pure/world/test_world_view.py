@@ -91,6 +91,12 @@ def test_a_line_says_what_a_person_would() -> None:
     assert _line("apns", "delivery", outcome="sent") is None
     assert _line("opencode", "event", type="message.updated") is None
     assert _line("apns", "connection_opened") is None
+    started = "bridge   has started OpenCode at http://127.0.0.1:4096"
+    assert _line("bridge", "started", port="4096", generation="2") == started
+    assert (
+        _line("bridge", "started", port="4096", generation="1")
+        == f"{started}: opencode attach http://127.0.0.1:4096"
+    )
     assert _line("relay", "event") is None
     assert _line("phone", "shown", title="a\x1b[2J", body="") == "iPhone   rang: a\ufffd[2J"
 
