@@ -16,7 +16,7 @@ const STATUSES = ["working", "retry", "permission", "complete", "error"];
 export function composeView(page) {
   const { store } = page;
   const inputs = {};
-  let kind = "alert", byHand = false, drawnFor = "", drawnOn = "";
+  let kind = "alert", byHand = false, drawnOn = "";
   const tabs = h("div", { class: "segments", role: "radiogroup", "aria-label": "What to send" }, KINDS.map(([name, text]) =>
     h("label", {}, h("input", { type: "radio", name: "kind", value: name, checked: name === kind, on: { change: () => choose(name) } }), h("span", {}, text))));
   const form = h("div", { class: "form" });
@@ -59,7 +59,6 @@ export function composeView(page) {
     if (!store.screen) return fill(form, h("p", { class: "empty" }, "There is no phone to push to. Add one by POST /control/devices."));
     const { activities, types, device } = store.screen;
     drawnOn = device.name;
-    drawnFor = JSON.stringify([kind, device.name, activities.map((one) => one.id)]);
     for (const name of Object.keys(inputs)) delete inputs[name];
     fill(form, kind === "alert" ? alertForm() : kind === "start" ? startForm(types) : kind === "raw" ? rawForm() : cardForm(activities, types));
     budgets();
@@ -103,8 +102,21 @@ export function composeView(page) {
       h("div", { class: "checks" }, check("inputToken", "input-push-token: ask for an update token", true))];
   }
 
+  const option = (one) => [one.id, `${one.id}: ${one.drawn.sessionTitle ?? one.attributes_type}`];
+  const pushable = (activities) => activities.filter((one) => one.token);
+
+  /** Cards come and go while somebody types: what is typed stays, unless its card has gone. */
+  function follow(activities) {
+    const running = pushable(activities);
+    const chosen = inputs.activity?.value;
+    if (!running.some((one) => one.id === chosen)) return chosen !== undefined || running.length ? paint() : undefined;
+    const texts = running.map(option);
+    if (JSON.stringify([...inputs.activity.options].map((one) => [one.value, one.text])) === JSON.stringify(texts)) return;
+    fill(inputs.activity, texts.map(([name, text]) => h("option", { value: name, selected: name === chosen }, text)));
+  }
+
   function cardForm(activities, types) {
-    const running = activities.filter((one) => one.token);
+    const running = pushable(activities);
     if (!running.length) return [h("p", { class: "empty" }, "No Live Activity with an update token runs on this phone. ", button("Start one", () => { tabs.querySelector('input[value="start"]').click(); }))];
     const parts = h("div", { class: "form" });
     const contents = (id) => {
@@ -115,7 +127,7 @@ export function composeView(page) {
       token.value = one.token;
     };
     const last = running[running.length - 1].id;
-    const which = select(running.map((one) => [one.id, `${one.id}: ${one.drawn.sessionTitle ?? one.attributes_type}`]), last, (id) => { contents(id); budgets(); write(); });
+    const which = select(running.map(option), last, (id) => { contents(id); budgets(); write(); });
     const rows = [put("activity", "Card", which), parts,
       h("div", { class: "pair" }, put("alertTitle", "Alert title", text("", { placeholder: "lights the screen up" })), put("alertBody", "Alert text", text("")))];
     contents(last);
@@ -219,8 +231,8 @@ export function composeView(page) {
   function budgets() {
     if (!store.screen) return;
     if (drawnOn !== store.screen.device.name && kind !== "raw") return paint();
-    const { budgets: known, activities, device } = store.screen;
-    if ((kind === "update" || kind === "end") && drawnFor !== JSON.stringify([kind, device.name, activities.map((one) => one.id)]) && !byHand) return paint();
+    const { budgets: known, activities } = store.screen;
+    if ((kind === "update" || kind === "end") && !byHand) follow(activities);
     const chosen = kind === "start" ? "start" : kind === "update" || kind === "end" ? read("activity") : null;
     fill(budget, chosen && chosen in known ? meterOf(chosen, known[chosen]) : null);
   }

@@ -139,6 +139,23 @@ async def test_a_card_is_composed_and_seen_on_the_island(page_stage: Stage, open
     await expect(page.locator(".island svg")).to_contain_text("no Live Activity")
 
 
+async def test_what_is_typed_stays_while_other_cards_come_and_goes_with_its_own(
+    page_stage: Stage, open_page: OpenPage
+) -> None:
+    page = await open_page("/#compose")
+    await page.get_by_role("radio", name="Card: update").check()
+    await expect(page.locator(".form")).to_contain_text("No Live Activity with an update token runs")
+    apns = await page_stage.token("push-to-start")
+    await page_stage.push_activity(apns, card_start())
+    await page.get_by_label("lastMessage").fill("What I type")
+    await page_stage.push_activity(apns, card_start())
+    await expect(page.get_by_label("Card", exact=True).locator("option")).to_have_count(2)
+    await expect(page.get_by_label("lastMessage")).to_have_value("What I type")
+    page_stage.phone.activities.swipe(page_stage.phone.activities.all[0])
+    await expect(page.get_by_label("Card", exact=True).locator("option")).to_have_count(1)
+    await expect(page.get_by_label("lastMessage")).to_have_value("Running the tests")
+
+
 async def test_two_cards_share_the_island(page_stage: Stage, open_page: OpenPage) -> None:
     page = await open_page()
     for _ in range(2):
