@@ -40,10 +40,11 @@ SHORT: Final = {
 }
 """A whole answer, by the number of its words."""
 LONG: Final = (
-    "The login failed because the session cookie was set without a path, so that the browser kept it back on every page below the first. "
-    "I gave it one, wrote a test that opens the page as a person would, and ran the whole suite twice. All 214 tests pass. "
-    "Nothing else had to change; the cookie of the old name is still read, and goes away by itself within a week."
+    "The login failed because the session cookie had no path, so that browsers kept it back on every other page. "
+    "It has one now, and a new test opens two pages as a person would; all 214 tests pass twice. "
+    "Nothing else had to change: the cookie of the old name is still read and goes away within one week."
 )
+"""A longer answer; its sentences end at 20, 40 and 60 words, as the answers of most scripts do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,3 +139,16 @@ async def test_a_change_that_cannot_be_saved_is_an_error_of_the_request(tmp_path
         async with http.post(f"{sandbox.control.url}/apps", json={"bundle_id": "com.other"}) as response:
             assert (response.status, (await response.json())["code"]) == (500, "lab_failed")
         state.parent.unlink()
+
+
+async def test_tokens_of_cards_are_the_same_at_every_start_too(tmp_path: Path) -> None:
+    tokens = []
+    for name in ("first", "second"):
+        async with running(_options(tmp_path / name)) as sandbox:
+            phone = sandbox.lab.devices[0].phone
+            phone.set("app", "foreground")
+            state = {"status": "working", "sessionTitle": "Fix the login", "lastMessage": ""}
+            card = phone.activities.start("SessionActivityAttributes", {"sessionId": "ses_1"}, state)
+            tokens.append((card.token, sandbox.lab.devices[0].tokens["alert"]))
+    assert tokens[0] == tokens[1]
+    assert tokens[0][0]

@@ -9,7 +9,7 @@ import pytest
 from simulator.scenario import in_words, load, scenarios
 from simulator.words import SCRIPT, Wording, Words
 
-SCRIPTED = re.compile(r"\b(?:word|child|one|two|launched)\d+\b|Title0|Lorem|@@\[")
+SCRIPTED = re.compile(r"\b(?:word|child|parent|one|two|second|third|launched)\d+\b|Title0|Lorem|@@\[")
 
 
 @pytest.mark.parametrize("name", [*scenarios(1), *scenarios(2)])
