@@ -18,6 +18,7 @@ from simulator.phone.screen import STATUS, Screen
 
 PHONE_WIDTH = 46
 NARROWEST_PHONE = 34
+NARROWEST_TEXT = 20
 SIDE_BY_SIDE = 76
 """Columns from which on the phone stands beside the events, else above them."""
 WIDE = 100
@@ -212,7 +213,7 @@ def _bar(text: str, encoding: str) -> Text:
 
 def _phone(screen: Screen, now: float, width: int, rows: int, encoding: str) -> Panel:
     clock = Text(time.strftime("%H:%M", time.localtime(now)), style="bold", justify="center")
-    cards, alerts = screen.blocks(now, width - 4)
+    cards, alerts = screen.blocks(now, max(NARROWEST_TEXT, width - 4))
     shown = fitting(cards, alerts, rows - 3) or [["No notifications"]]
     lines = [line for block in shown for line in (*block, "")][:-1]
     texts = [

@@ -143,3 +143,9 @@ def test_cards_and_older_alerts_give_way_to_the_newest_alert() -> None:
 @pytest.mark.parametrize(("size", "small"), [((43, 24), True), ((80, 13), True), ((44, 14), False)])
 def test_a_terminal_may_be_too_small(size: tuple[int, int], small: bool) -> None:
     assert is_too_small(*size) is small
+
+
+@pytest.mark.parametrize(("width", "height"), [(20, 5), (44, 6), (10, 3), (200, 4)])
+def test_a_terminal_that_is_made_tiny_meanwhile_breaks_nothing(width: int, height: int) -> None:
+    entries = [Entry(100.0, "phone", "shown", {"title": "x"})]
+    assert len(_picture(width, height, entries, alerts=3).splitlines()) <= height
