@@ -210,12 +210,17 @@ PARTS: Mapping[str, Callable[["KillWorld"], Awaitable[None]]] = {
 }
 
 
+READ_BY_ALL = frozenset({"the relay is killed", "the locations are loaded anew", "the location expires"})
+"""What leaves the bridge and its stream alone."""
+
+
 class KillWorld(SecondWorld):
     """Everything that ever happened in its OpenCode is in the `ledger`."""
 
     async def _start_opencode(self) -> None:
         self.ledger = Ledger()
         self.in_doubt: Counter[Key] = Counter()
+        self.known_wrong: set[str] = set()  # what earlier rounds have been blamed for
         self.second = OpenCode2Server(
             self.clock, self.journal, password=PASSWORD, directory=DIRECTORY, model=_reaction, flavour=FLAVOUR
         )
@@ -285,7 +290,9 @@ async def play(world: KillWorld, one: Round) -> None:
     acting = asyncio.create_task(_act(world, session_id, PLAYS[one.play]), name="play")
     try:
         await asyncio.sleep(one.at)
+        world.ledger.read_by_all = one.part in READ_BY_ALL
         await PARTS[one.part](world)
+        world.ledger.read_by_all = True
         await acting
     finally:
         acting.cancel()
@@ -336,7 +343,8 @@ def wrong_alerts(world: KillWorld) -> list[str]:
     showings = list(without_doubtful(world.phones[0].showings, world.in_doubt))
     rings = world.ledger.rings
     roots = {ring.session_id for ring in rings} | {str(one["sessionID"]) for one in showings}
-    return wrong_rings(rings, {one: one for one in roots}, showings)
+    found = wrong_rings(rings, {one: one for one in roots}, showings)
+    return [one for one in found if one not in world.known_wrong]
 
 
 def _wrong_cards(world: KillWorld, session_id: str, cards: Sequence[Json]) -> list[str]:

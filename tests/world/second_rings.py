@@ -25,9 +25,13 @@ class Known:
 
 
 class Ledger:
-    """Feed it every event with its time. `rings` is all that could ring until now, each with its life."""
+    """Feed it every event with its time. `rings` is all that could ring until now, each with its life.
+
+    `read_by_all` is set while whoever listens receives what happens: what is only said on the stream must ring then.
+    """
 
     def __init__(self) -> None:
+        self.read_by_all = True
         self.rings: list[Ring] = []
         self.executions: Counter[str] = Counter()
         self._sessions: dict[str, Known] = defaultdict(Known)
@@ -145,8 +149,12 @@ class Ledger:
     def _interrupted(self, t: float, session_id: str, data: Json) -> None:
         known, vain = self._ended(t, session_id)
         known.steps = None
-        if known.parent_id is None and data["reason"] == "inactivity" and vain:
+        if known.parent_id is not None or data["reason"] != "inactivity" or not vain:
+            return
+        if self.read_by_all:
             self.rings.append(Ring("error", session_id, t, t))
+        else:  # the server's answers call it interrupted, as they do what a person has stopped (2.1.2)
+            self._may_ring("error", session_id, t)
 
     def _deleted(self, t: float, session_id: str, _: Json) -> None:
         root = self.root(session_id)

@@ -48,6 +48,18 @@ LIVES: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
+def test_what_expires_while_nobody_reads_may_ring() -> None:
+    ledger = Ledger()
+    for number, (session, word, argument) in enumerate(steps("new; starts; step m1; ask p1; expired")):
+        ledger.read_by_all = word != "expired"
+        event = WORDS[word](session, argument)
+        ledger.read(number, {"type": event.type, "data": json.loads(bytes(event.data))})
+    assert [(ring.event_type, ring.holds) for ring in ledger.rings] == [
+        ("permission", False),
+        ("error", False),
+    ]
+
+
 @pytest.mark.parametrize(("script", "rings"), LIVES.values(), ids=LIVES)
 def test_how_long_a_ring_holds(script: str, rings: str) -> None:
     ledger = Ledger()
