@@ -165,10 +165,8 @@ function paintLive(on) {
 /** Everything anew: at the beginning, and after the stream was interrupted. */
 async function load() {
   store.clearedAt = -1; // so that the list begins anew: the sandbox may be another one
-  await loadAbout();
-  await refreshClock();
-  await refreshDevices();
   const first = store.screen === null;
+  await Promise.all([first ? null : loadAbout(), refreshClock(), refreshDevices()]);
   await Promise.all([refreshPushes(), refreshScreen(), views.faults.refresh(), views.connections.refresh(), loadChain()]);
   if (first) views[$("panel").dataset.view].open?.();
 }
@@ -180,8 +178,8 @@ async function loadChain() {
 }
 
 async function loadAbout() {
-  store.about = await api("GET", "");
-  store.keys = (await api("GET", "/keys")).keys;
+  const [about, { keys }] = await Promise.all([api("GET", ""), api("GET", "/keys")]);
+  Object.assign(store, { about, keys });
   const ports = Object.entries(store.about.apns).filter(([name]) => !name.startsWith("manage"));
   $("ports").textContent = ports.map(([name, address]) => `${name} ${address}`).join(" · ");
 }

@@ -82,3 +82,9 @@ def test_no_part_names_another_host_or_makes_html_of_a_text(path: Path) -> None:
     )
     if path.suffix == ".html":
         assert not re.findall(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", text)
+
+
+def test_every_module_is_fetched_with_the_page() -> None:
+    markup = (page.FOLDER / "index.html").read_text(encoding="utf-8")
+    named = re.findall(r'(?:modulepreload" href|module" src)="/page/([\w.]+)"', markup)
+    assert sorted(named) == [name for name in FILES if name.endswith(".js")]
