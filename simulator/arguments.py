@@ -13,6 +13,13 @@ def parser_of_simulator() -> Parser:
     """What `simulator` takes; `command` of the result is the name of the command, `parser` its own parser."""
     parser = Parser("simulator", description="OpenCode, APNs and an iPhone on one machine.")
     parser.add_argument("--version", action=_Version, help="which version this is")
+    parser.add_argument(
+        "--print-completion",
+        action=_Completion,
+        metavar="SHELL",
+        choices=("bash", "zsh", "tcsh"),
+        help="print what a shell reads to complete these commands: bash, zsh or tcsh",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
     _add_replay(commands.add_parser("replay", help="one scenario through the whole chain, checked"))
     _add_demo(commands.add_parser("demo", help="the whole chain in this terminal, until Ctrl-C"))
@@ -89,6 +96,20 @@ def _add_conform(command: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="one JSON object; the line a case goes to standard error"
     )
     command.set_defaults(command="conform", parser=command)
+
+
+class _Completion(argparse.Action):
+    """Makes the script only when it is wanted."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(default=argparse.SUPPRESS, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, _: object, shell: Any, __: str | None = None) -> None:
+        """Print it and end."""
+        from shtab import complete
+
+        print(complete(parser, shell=shell))
+        parser.exit()
 
 
 class _Version(argparse.Action):

@@ -44,6 +44,15 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out.startswith("simulator 0.")
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_can_complete_commands_and_options(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--print-completion", shell])
+    assert ended.value.code == 0
+    script = capsys.readouterr().out
+    assert all(word in script for word in ("simulator", "apns", "--ready-file", "--start-opencode"))
+
+
 def test_what_argparse_says_otherwise_is_kept() -> None:
     assert sentence("argument --x: expected one argument") == "--x: expected one argument"
     assert sentence("something else") == "something else"
