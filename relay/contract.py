@@ -136,6 +136,22 @@ class ActivityUnregister(Message, frozen=True, kw_only=True):
     device_token: Token | None = None
 
 
+class SecretPhones(Message, frozen=True, kw_only=True):
+    """POST /v1/secret/phones: how many phones there are under this secret. Nothing rings."""
+
+    secret: Secret
+
+
+class SecretForget(Message, frozen=True, kw_only=True):
+    """POST /v1/secret/forget: delete all that is kept of this secret. Doing it again is harmless.
+
+    `refuse`: the secret's hash stays, and no phone can register under it again.
+    """
+
+    secret: Secret
+    refuse: bool = False
+
+
 class ContentState(Message, frozen=True, kw_only=True, omit_defaults=True):
     """What the Live Activity shows. `last_message` is about 120 characters; `retry_info` reads "Retry 2 in 8s".
 
@@ -171,6 +187,13 @@ class Event(Message, frozen=True, kw_only=True, omit_defaults=True):
 class Ok(Message, frozen=True, kw_only=True):
     """Reply of the registration routes."""
 
+    ok: bool = True
+
+
+class PhonesReply(Message, frozen=True, kw_only=True):
+    """Reply of the routes about a secret: phones that are registered under it, or were until it was forgotten."""
+
+    phones: int
     ok: bool = True
 
 

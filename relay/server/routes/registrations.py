@@ -1,4 +1,4 @@
-"""What the routes of registrations do: POST /v1/device/* and /v1/activity/*; and GET /health, which counts what is registered and logged."""
+"""What the routes of registrations do: POST /v1/device/*, /v1/activity/* and /v1/secret/*; and GET /health, which counts what is registered and logged."""
 
 import logging
 from collections.abc import Callable
@@ -12,6 +12,10 @@ from relay.contract import (
     DeviceUnregister,
     Health,
     Ok,
+    PhonesReply,
+    Refusal,
+    SecretForget,
+    SecretPhones,
 )
 from relay.http_routes import Handler
 from relay.log import line
@@ -20,10 +24,14 @@ from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.routes import table
 from relay.server.routes.events import BackgroundTasks
 from relay.server.store import activities as activity_table
-from relay.server.store import deliveries, devices
+from relay.server.store import deliveries, devices, secrets
 from relay.server.store.sql import Database
 
 log = logging.getLogger("relay.server.routes")
+
+SECRET_REPLACED = Refusal(
+    error="This secret was replaced by a new one: scan the pairing code again", code="secret_replaced"
+)
 
 
 class Registrations:
@@ -52,10 +60,12 @@ class Registrations:
             table.UNREGISTER_DEVICE: self.unregister_device,
             table.REGISTER_ACTIVITY: self.register_activity,
             table.UNREGISTER_ACTIVITY: self.unregister_activity,
+            table.COUNT_PHONES: self.count_phones,
+            table.FORGET_SECRET: self.forget_secret,
             table.HEALTH: self.health,
         }
 
-    async def register_device(self, device: DeviceRegister) -> Ok:
+    async def register_device(self, device: DeviceRegister) -> Ok | tuple[Refusal, int]:
         """The phone is remembered with its app, the relay's own if it names none."""
         secret_hash = contract.secret_hash(device.secret)
         bundle_id = device.bundle_id or self._default_bundle_id
@@ -64,6 +74,11 @@ class Registrations:
         another_start_token = await self._background.run(
             devices.register(self._db, device, secret_hash=secret_hash, bundle_id=bundle_id, now_ms=now_ms)
         )
+        # Afterwards, so that of a secret that is replaced meanwhile no phone stays.
+        if await self._background.run(secrets.is_refused(self._db, secret_hash)):
+            await self._background.run(_forget(self._db, secret_hash, device.device_token))
+            log.warning(line("register refused", **_named(device), reason="the secret was replaced"))
+            return SECRET_REPLACED, 403
         if another_start_token:
             await self._background.run(
                 self._activities.start_token_changed(
@@ -81,9 +96,11 @@ class Registrations:
         log.info(line("unregister", **_named(device)))
         return Ok()
 
-    async def register_activity(self, body: ActivityRegister) -> Ok:
+    async def register_activity(self, body: ActivityRegister) -> Ok | tuple[Refusal, int]:
         """The activity's update token is remembered; what its session said before may be pushed at once."""
         self._check_app(body.bundle_id)
+        if await self._background.run(secrets.is_refused(self._db, contract.secret_hash(body.secret))):
+            return SECRET_REPLACED, 403
         await self._background.run(self._activities.register(body))
         return Ok()
 
@@ -91,6 +108,20 @@ class Registrations:
         """The activity is not pushed any more."""
         await self._background.run(self._activities.unregister(body))
         return Ok()
+
+    async def count_phones(self, body: SecretPhones) -> PhonesReply:
+        """Nothing rings, and nothing is written."""
+        secret_hash = contract.secret_hash(body.secret)
+        return PhonesReply(phones=await self._background.run(secrets.phones(self._db, secret_hash)))
+
+    async def forget_secret(self, body: SecretForget) -> PhonesReply:
+        """Phones, Live Activities and log of the secret are deleted; what is on its way to APNs at this moment may still ring."""
+        secret_hash = contract.secret_hash(body.secret)
+        if body.refuse:
+            await self._background.run(secrets.refuse(self._db, secret_hash, now_ms=int(self._now() * 1000)))
+        phones = await self._background.run(secrets.forget(self._db, secret_hash))
+        log.info(line("forget", secretHash=f"{secret_hash[:12]}…", phones=phones, refuse=body.refuse))
+        return PhonesReply(phones=phones)
 
     def _check_app(self, bundle_id: str | None) -> None:
         """One client's app, which the relay's key may not push to, must not cost the others their pushes. Raises ContractError."""

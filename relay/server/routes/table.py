@@ -11,6 +11,9 @@ from relay.contract import (
     EventReply,
     Health,
     Ok,
+    PhonesReply,
+    SecretForget,
+    SecretPhones,
 )
 from relay.openapi import Route
 
@@ -42,6 +45,20 @@ UNREGISTER_ACTIVITY: Final = Route(
     body=ActivityUnregister,
     reply=Ok,
 )
+COUNT_PHONES: Final = Route(
+    method="POST",
+    path="/v1/secret/phones",
+    summary="how many phones there are under this secret",
+    body=SecretPhones,
+    reply=PhonesReply,
+)
+FORGET_SECRET: Final = Route(
+    method="POST",
+    path="/v1/secret/forget",
+    summary="delete all that is kept of this secret, and refuse it from now on if wanted",
+    body=SecretForget,
+    reply=PhonesReply,
+)
 EVENT: Final = Route(
     method="POST",
     path="/v1/event",
@@ -55,4 +72,13 @@ HEALTH: Final = Route(
     summary="the relay and its database work",
     reply=Health,
 )
-ROUTES: Final = (REGISTER_DEVICE, UNREGISTER_DEVICE, REGISTER_ACTIVITY, UNREGISTER_ACTIVITY, EVENT, HEALTH)
+ROUTES: Final = (
+    REGISTER_DEVICE,
+    UNREGISTER_DEVICE,
+    REGISTER_ACTIVITY,
+    UNREGISTER_ACTIVITY,
+    COUNT_PHONES,
+    FORGET_SECRET,
+    EVENT,
+    HEALTH,
+)

@@ -25,6 +25,18 @@ class DeviceRegistration(Model):
         unique_together = (("secret_hash", "device_token"),)
 
 
+class RefusedSecret(Model):
+    """A secret under which no phone may register any more: it was replaced. Nothing else is kept of it."""
+
+    secret_hash = fields.CharField(max_length=64, primary_key=True)
+    created_at = fields.BigIntField()
+
+    class Meta:
+        """Looked up when a phone registers."""
+
+        table = "refused_secret"
+
+
 class ActivityRegistration(Model):
     """The Live Activity of one session on one phone: its fence, its update token, and the newest state for it.
 

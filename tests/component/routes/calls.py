@@ -12,6 +12,7 @@ SECRET = "s" * 24
 TOKEN = "ab" * 32
 REGISTER, UNREGISTER, EVENT = "/v1/device/register", "/v1/device/unregister", "/v1/event"
 ACTIVITY, NO_ACTIVITY = "/v1/activity/register", "/v1/activity/unregister"
+PHONES, FORGET = "/v1/secret/phones", "/v1/secret/forget"
 NOTHING = {"ok": True, "sent": 0, "failed": 0, "queued": 0}
 
 Start = Callable[..., AbstractAsyncContextManager[Quart]]
@@ -21,6 +22,8 @@ GOOD = {
     UNREGISTER: {"secret": SECRET, "deviceToken": TOKEN},
     ACTIVITY: {"secret": SECRET, "sessionID": "ses_1", "activityToken": TOKEN},
     NO_ACTIVITY: {"secret": SECRET, "sessionID": "ses_1"},
+    PHONES: {"secret": SECRET},
+    FORGET: {"secret": SECRET},
     EVENT: {"secret": SECRET, "eventType": "complete", "sessionID": "ses_1"},
 }
 """A good body for each route."""
