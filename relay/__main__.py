@@ -1,4 +1,4 @@
-"""`relay serve | bridge | pair | doctor | migrate`: argument parsing only.
+"""`relay serve | bridge | pair | doctor | migrate | completion`: argument parsing only.
 
 A command's modules are imported when it is called, so that the bridge needs no package of the server.
 """
@@ -22,12 +22,13 @@ from relay.bridge.options import (
 )
 from relay.errors import CommandError, server_packages
 from relay.output import printing
+from relay.usage import Parser
 
 Run = Callable[[argparse.Namespace, asyncio.Event], Awaitable[int | None]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 when it ended well, 1 with one line on stderr when it could not start.
+    """Run the command; 0 when it ended well, 1 with one line on stderr when it could not start, 2 when it cannot be understood.
 
     1, too, when the doctor found a step that fails.
     """
@@ -35,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    arguments = _parser(os.environ.get).parse_args(argv)
-    log.install(arguments.log_level, sys.stderr)
+    arguments = _parser(os.environ.get).parse(argv)
+    log.install(log.level_in(os.environ, arguments.log_level), sys.stderr, _formatter(arguments))
     try:
         return asyncio.run(_until_signal(arguments.run, arguments)) or 0
     except CommandError as error:
@@ -44,12 +45,23 @@ def _main(argv: Sequence[str] | None) -> int:
         return 1
 
 
+def _formatter(arguments: argparse.Namespace) -> logging.Formatter | None:
+    """JSON if that is wanted; for who looks at a bridge in a terminal, words; else None: key=value."""
+    if log.is_json(os.environ):
+        return log.JsonFormatter()
+    if arguments.run is not _bridge or arguments.verbose or not sys.stderr.isatty():
+        return None
+    from relay.bridge.people import PeopleFormatter
+
+    return PeopleFormatter()
+
+
 async def _serve(_: argparse.Namespace, stop: asyncio.Event) -> None:
     with server_packages():
         from relay.server import settings
         from relay.server.serve import serve
     logging.getLogger("tortoise").setLevel(logging.WARNING)
-    await serve(settings.load(os.environ), stop)
+    await serve(settings.load(os.environ), stop, out=sys.stdout)
 
 
 async def _migrate(_: argparse.Namespace, __: asyncio.Event) -> None:
@@ -98,23 +110,50 @@ async def _until_signal(run: Run, arguments: argparse.Namespace) -> int | None:
     return await run(arguments, stop)
 
 
-def _parser(environment: Environment) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("relay", description="Push relay for OpenCode.")
+class _ServeHelp(argparse.Action):
+    """The help of `relay serve`, with its settings; they are read only if somebody asks."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(
+            option_strings, dest, nargs=0, default=argparse.SUPPRESS, help="show this help and the settings"
+        )
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print it and end."""
+        with server_packages():
+            from relay.server.settings import in_help
+        print(f"{parser.format_help()}\n{in_help()}", end="")
+        parser.exit()
+
+
+async def _completion(arguments: argparse.Namespace, _: asyncio.Event) -> None:
+    try:
+        import shtab
+    except ModuleNotFoundError:
+        raise CommandError("completion is made by the package shtab: pip install shtab") from None
+    print(shtab.complete(_parser(os.environ.get), shell=arguments.shell))
+
+
+def _parser(environment: Environment) -> Parser:
+    parser = Parser("relay", description="Push relay for OpenCode.")
     parser.add_argument("--version", action="version", version=f"relay {__version__}")
     parser.set_defaults(log_level=logging.INFO)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    command = commands.add_parser("serve", help="run the relay; its settings come from the environment")
-    command.set_defaults(run=_serve)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+    command = commands.add_parser(
+        "serve", help="run the relay; its settings come from the environment", add_help=False
+    )
+    command.add_argument("-h", "--help", action=_ServeHelp)
+    command.set_defaults(run=_serve, parser=command)
     command = commands.add_parser("migrate", help="bring the database's tables up to date")
-    command.set_defaults(run=_migrate)
+    command.set_defaults(run=_migrate, parser=command)
     command = commands.add_parser(
         "bridge", help="run beside `opencode serve` and report to the relay what happens"
     )
     add_bridge_arguments(command, environment)
-    command.set_defaults(run=_bridge)
+    command.set_defaults(run=_bridge, parser=command)
     command = commands.add_parser("pair", help="print the pairing QR code and link")
     add_pair_arguments(command, environment)
-    command.set_defaults(run=_pair)
+    command.set_defaults(run=_pair, parser=command)
     command = commands.add_parser(
         "doctor", help="find out where the way from OpenCode to the phone is broken"
     )
@@ -126,7 +165,10 @@ def _parser(environment: Environment) -> argparse.ArgumentParser:
         action="store_true",
         help="compare a running OpenCode 2 with what the bridge knows of its routes, fields and events, and nothing else",
     )
-    command.set_defaults(run=_doctor, log_level=logging.ERROR)
+    command.set_defaults(run=_doctor, log_level=logging.ERROR, parser=command)
+    command = commands.add_parser("completion", help="print what completes these words in a shell")
+    command.add_argument("shell", choices=("bash", "zsh", "tcsh"), metavar="SHELL", help="bash, zsh or tcsh")
+    command.set_defaults(run=_completion, parser=command)
     return parser
 
 

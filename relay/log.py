@@ -1,4 +1,4 @@
-"""Log lines as key=value, and how they reach stderr: one write for all lines of one turn of the event loop, because a busy
+"""Log lines as key=value or JSON, and how they reach stderr: one write for all lines of one turn of the event loop, because a busy
 relay logs thousands a second.
 """
 
@@ -6,18 +6,30 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+FORMS = ("text", "json")
+_UNQUOTED = (bool, int, float)
 
 
-def line(what: str, **fields: object) -> str:
+class Line(str):
+    """The text of a line, and what it was made of."""
+
+    __slots__ = ("fields", "what")
+    what: str
+    fields: dict[str, object]
+
+
+def line(what: str, **fields: object) -> Line:
     """`what key=value key="value with spaces"`: always one line. Fields that are None are left out."""
-    words = [what]
-    words += [f"{key}={_value(value)}" for key, value in fields.items() if value is not None]
-    return " ".join(words)
+    fields = {key: value for key, value in fields.items() if value is not None}
+    text = Line(" ".join([what, *(f"{key}={_value(value)}" for key, value in fields.items())]))
+    text.what, text.fields = what, fields
+    return text
 
 
 def _value(value: object) -> str:
@@ -26,14 +38,24 @@ def _value(value: object) -> str:
     return text if bare else json.dumps(text, ensure_ascii=not text.isprintable())
 
 
-def install(level: int, stream: TextIO) -> None:
+def install(level: int, stream: TextIO, formatter: logging.Formatter | None = None) -> None:
     """Every logger writes to `stream` what is of this level or above."""
     handler = TurnHandler(stream)
-    handler.setFormatter(Formatter(FORMAT))
+    handler.setFormatter(formatter or Formatter(FORMAT))
     logging.basicConfig(level=level, handlers=[handler])
     # Nothing of these is in our format, and each costs at every line (Python, Logging HOWTO, "Optimization").
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+def level_in(environment: Mapping[str, str], usual: int) -> int:
+    """RELAY_LOG_LEVEL; what it cannot be is the usual one here, and refused where settings are checked."""
+    return LEVELS.get(environment.get("RELAY_LOG_LEVEL", "").strip().lower(), usual)
+
+
+def is_json(environment: Mapping[str, str]) -> bool:
+    """Whether RELAY_LOG wants JSON."""
+    return environment.get("RELAY_LOG", "").strip().lower() == "json"
 
 
 class Folded:
@@ -82,17 +104,40 @@ class _Kind:
 
 
 class Formatter(logging.Formatter):
-    """Python's own, which formats the time of a second only once."""
+    """Python's own with UTC times, of which each second is formatted only once."""
 
     _second, _text = -1, ""
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - Python's name
-        """`2026-11-21 10:44:02,123`, local time."""
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802, ARG002 - Python's names
+        """`2026-11-21T10:44:02.123Z` (RFC 3339)."""
         second = int(record.created)
         if second != self._second:
             self._second = second
-            self._text = time.strftime(datefmt or self.default_time_format, time.localtime(second))
-        return f"{self._text},{int(record.msecs):03d}"
+            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._text}.{int(record.msecs):03d}Z"
+
+
+class JsonFormatter(Formatter):
+    """One JSON object a line: `at`, `level`, `logger`, `what`, the fields, and `traceback`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A field that is called as one of these gets an underscore."""
+        said = record.msg
+        fields = said.fields if isinstance(said, Line) else {}
+        entry: dict[str, object] = {
+            "at": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "what": said.what if isinstance(said, Line) else record.getMessage(),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        entry |= {f"{key}_" if key in entry else key: _plain(value) for key, value in fields.items()}
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, _UNQUOTED) else str(value).encode(errors="replace").decode()
 
 
 class TurnHandler(logging.StreamHandler[TextIO]):
@@ -103,9 +148,11 @@ class TurnHandler(logging.StreamHandler[TextIO]):
         self._lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the line, or write it with those that wait."""
+        """Keep the line, or write it with those that wait; an empty one is none."""
         try:
-            self._lines.append(self.format(record) + self.terminator)
+            if not (text := self.format(record)):
+                return
+            self._lines.append(text + self.terminator)
             if record.levelno >= logging.WARNING or not (loop := _running_loop()):
                 self.flush()
             elif len(self._lines) == 1:

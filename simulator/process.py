@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import time
+from calendar import timegm
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from simulator.journal import Journal
 from simulator.loopback import HOST, free_port
 
 _LINE = re.compile(
-    r"^(?P<date>\S+ \S+),(?P<ms>\d{3}) (?P<level>[A-Z]+) (?P<logger>[\w.]+) (?P<what>[^=]*?)(?P<fields>(?: [\w-]+=.*)?)$"
+    r"^(?P<date>\S+)\.(?P<ms>\d{3})Z (?P<level>[A-Z]+) (?P<logger>[\w.]+) (?P<what>[^=]*?)(?P<fields>(?: [\w-]+=.*)?)$"
 )
 _FIELD = re.compile(r'([\w-]+)=("(?:[^"\\]|\\.)*"|\S*)')
 
@@ -40,7 +41,7 @@ def parse(line: str) -> LogLine | None:
     if match is None:
         return None
     fields = {name: _value(text) for name, text in _FIELD.findall(match["fields"])}
-    at = time.mktime(time.strptime(match["date"], "%Y-%m-%d %H:%M:%S")) + int(match["ms"]) / 1000
+    at = timegm(time.strptime(match["date"], "%Y-%m-%dT%H:%M:%S")) + int(match["ms"]) / 1000
     return LogLine(at, match["level"], match["logger"], match["what"].strip(), fields)
 
 

@@ -4,6 +4,8 @@ A flag wins over a variable. The variables of the first implementation, OPENCODE
 ..._RELAY_SECRET and ..._ADVERTISE_HOSTS, mean here what they meant there.
 """
 
+import ipaddress
+import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -11,10 +13,11 @@ from math import inf
 from pathlib import Path
 
 from relay import contract
-from relay.bridge.address import DEFAULT_USERNAME
+from relay.bridge.address import DEFAULT_USERNAME, http_url
 from relay.bridge.errors import OptionError
 from relay.bridge.notify.mapping import alert_types
 from relay.bridge.notify.notifier import RETRY_ALERT
+from relay.usage import number
 
 DRAIN_SECONDS = 5.0
 """For what is under way when the bridge stops."""
@@ -35,7 +38,8 @@ class BridgeOptions:
     answered stays as it is. `lost_after`: seconds without
     OpenCode after which the cards say so. `port`: where the
     bridge's own routes are served; 0: nowhere. `opencode_arguments`: start `opencode serve` with
-    these; None: it runs already. `read_deadline`: seconds of silence after which the event stream is
+    these; None: it runs already. `print_link`: print the pairing link also where nobody looks on.
+    `read_deadline`: seconds of silence after which the event stream is
     opened anew. `drain_seconds`: for what is under way when the bridge stops.
     """
 
@@ -56,6 +60,7 @@ class BridgeOptions:
     lost_after: float = 120.0
     port: int = 0
     opencode_arguments: tuple[str, ...] | None = None
+    print_link: bool = False
     read_deadline: float = READ_DEADLINE
     drain_seconds: float = DRAIN_SECONDS
 
@@ -84,7 +89,7 @@ def add_pairing_arguments(command: ArgumentParser, environment: Environment) -> 
         help="at least 16 characters; or RELAY_SECRET; else from --secret-file")  # fmt: skip
     add("--secret-file", type=Path, metavar="FILE",
         help="where the secret is kept, and made if missing (mode 0600)")  # fmt: skip
-    add("--advertise-host", action="append", default=[], metavar="HOST",
+    add("--advertise-host", action="append", default=[], type=advertised_host, metavar="HOST",
         help="a host under which phones reach OpenCode; repeatable")  # fmt: skip
     add("--username", default=_variable(environment, "OPENCODE_SERVER_USERNAME") or DEFAULT_USERNAME,
         help="OpenCode's (%(default)s)")  # fmt: skip
@@ -125,8 +130,11 @@ def add_bridge_arguments(command: ArgumentParser, environment: Environment) -> N
     )
     add("--lost-after", type=_seconds, default=120.0, metavar="SECONDS",
         help="without OpenCode for so long, the cards say that the connection is lost (%(default)s)")  # fmt: skip
-    add("--port", type=_port_number, default=DEFAULT_PORT,
+    add("--port", type=port_number, default=DEFAULT_PORT,
         help="where on 127.0.0.1 the bridge serves its health and takes test pushes; 0: nowhere (%(default)s)")  # fmt: skip
+    add("--print-link", action="store_true",
+        help="print the pairing link also where standard output is no terminal; whoever reads it there can push to the phones")  # fmt: skip
+    add("-v", "--verbose", action="store_true", help="every event, as key=value; so it is without a terminal")
     add("--start-opencode", action="store_true", help="start `opencode serve`, and stop it with the bridge")
     add(
         "opencode_arguments",
@@ -169,19 +177,25 @@ def bridge_options(arguments: Namespace) -> BridgeOptions:
         lost_after=arguments.lost_after,
         port=arguments.port,
         opencode_arguments=words if arguments.start_opencode else None,
+        print_link=arguments.print_link,
     )
 
 
-def _seconds(text: str) -> float:
-    if not 0 <= (seconds := float(text)) < inf:
-        raise ArgumentTypeError(f"a delay is a number of seconds, 0 or more, not {text}")
-    return seconds
+_seconds = number(float, lambda seconds: 0 <= seconds < inf, "a number of seconds, 0 or more")
+port_number = number(int, lambda port: 0 <= port < 65536, "a port from 0 to 65535")
+_HOST_NAME = re.compile(r"(?=.{1,253}(:|$))[\w-]+(\.[\w-]+)*\.?(:\d{1,5})?")
 
 
-def _port_number(text: str) -> int:
-    if not 0 <= (port := int(text)) < 65536:
-        raise ArgumentTypeError(f"a port is a number from 0 to 65535, not {text}")
-    return port
+def advertised_host(text: str) -> str:
+    """A host name, an address, either with a port, or an http URL."""
+    try:
+        if "://" in text:
+            http_url(text, "it")
+        elif not _HOST_NAME.fullmatch(text):
+            ipaddress.ip_address(text.removeprefix("[").partition("]")[0])
+    except (ValueError, OptionError):
+        raise ArgumentTypeError(f"{text!r} is no host name, address or http:// URL") from None
+    return text
 
 
 def _variable(environment: Environment, *names: str) -> str | None:

@@ -14,7 +14,16 @@ from relay.bridge.client import open_client
 from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, OptionError
 from relay.bridge.options import BridgeOptions
 from relay.bridge.pairing.hosts import is_local
-from relay.bridge.pairing.pairing import LISTEN, pairing_of, rotate_secret, save_pairing, show_pairing
+from relay.bridge.pairing.pairing import (
+    LISTEN,
+    lacks,
+    pairing_of,
+    rotate_secret,
+    save_pairing,
+    secret_file,
+    show_pairing,
+)
+from relay.bridge.relay_secret import forget_replaced
 from relay.bridge.sources.discovery import Discovery, Place
 from relay.bridge.sources.generations import OPENCODE_2
 from relay.bridge.sources.opencode2.client import OpenCode
@@ -27,8 +36,13 @@ The code holds a connect link: it lets one device into {place}, once, within 5 m
 Whoever sees it until then can use it.
 """
 ONLY_HERE = """\
-Only this machine reaches OpenCode at {url}, so the link is of no use to a phone: let it listen for others
-({listen}), or name an address by --advertise-host.
+Only this machine reaches OpenCode at {url}, so the link is of no use to a phone. Name an address by --advertise-host,
+such as that of a tunnel, or let OpenCode listen for others: {listen}.
+"""
+FORGOTTEN = "The relay {url} has forgotten the old secret: {count} phone(s) under it get nothing any more."
+STILL_WORKS = """\
+The old secret still works: the relay {url} could not be told ({reason}).
+It is kept aside, and revoked when the bridge or relay pair starts next and the relay answers.
 """
 
 
@@ -56,6 +70,8 @@ async def pair(
     else:
         save_pairing(shown, output)
         print(f"Scan {output} with the app; whoever sees it can push to your phones.", file=out)
+    for sentence in lacks(shown, password=bool(options.password)):
+        print(sentence, file=notes)
 
 
 async def _pairing(
@@ -66,6 +82,9 @@ async def _pairing(
     if rotate:
         rotate_secret(options)
         print("The secret is new: start the bridge again, and pair every phone again.", file=notes)
+    for relay_url, said in await forget_replaced(http, secret_file(options), options.relay_url, os.environ):
+        words = STILL_WORKS if said.count is None else FORGOTTEN
+        print(words.format(url=relay_url, reason=said.reason, count=said.count), file=notes)
     url = place.address.url if place else options.opencode_url
     shown = await pairing_of(replace(options, opencode_url=url))
     if link is None or place is None:

@@ -26,9 +26,11 @@ from relay.bridge.notify.outbox import Outbox
 from relay.bridge.notify.relay_client import RelayClient, relay_proxy
 from relay.bridge.notify.source import Absence, Known, Source, SourceHealth
 from relay.bridge.options import DEFAULT_OPENCODE_URL, BridgeOptions
+from relay.bridge.pairing.code import terminal_of
 from relay.bridge.pairing.hosts import answering_addresses
 from relay.bridge.pairing.pairing import pairing_of, relay_secret, show_pairing, warn_of_local_addresses
 from relay.bridge.pairing.secret_file import default_secret_file
+from relay.bridge.relay_watch import RelayWatch
 from relay.bridge.sources.discovery import Discovery, Found, Place
 from relay.bridge.sources.probe import own_server, source_of
 from relay.bridge.state_file import OpenRuns, State, StateFolder, StateWriter, joined, state_file
@@ -136,15 +138,31 @@ class _Bridge:
             open_runs=self._open_runs,
         )
         pair = await pairing_of(replace(self._options, opencode_url=self.url))
-        show_pairing(pair, out)
+        if self._options.print_link or terminal_of(out) is not None:
+            show_pairing(pair, out)
+        else:
+            print(f"To pair a phone: relay pair --relay-url {pair.relay_url}", file=out, flush=True)
         warn_of_local_addresses(pair, self.url, managed=found.place.address.managed)
         self._state.start()
-        watch = asyncio.create_task(self._watch_connection(self._notifier), name="bridge-connection")
+        watches = [
+            asyncio.create_task(self._watch_connection(self._notifier), name="bridge-connection"),
+            asyncio.create_task(self._relay_watch(terminal_of(out) is not None).run(), name="bridge-relay"),
+        ]
         try:
             await self._follow(source, self._notifier)
         finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+
+    def _relay_watch(self, watch_phones: bool) -> RelayWatch:
+        return RelayWatch(
+            self._http,
+            self._options.relay_url,
+            self._sender.secret,
+            self._secret_file,
+            watch_phones=watch_phones,
+        )
 
     async def _follow(self, source: Source, notifier: Notifier) -> None:
         """Whatever generation answers, and wherever: a server may be updated or moved, and its open runs go on."""

@@ -21,6 +21,7 @@ from relay.server.routes.events import BackgroundTasks, EventRoute, Intake, refu
 from relay.server.routes.registrations import Registrations
 from relay.server.routes.table import EVENT
 from relay.server.settings import Settings
+from relay.server.store import devices
 from relay.server.store.database import DatabaseError, close_database, open_database
 from relay.server.store.sql import Database, Unavailable
 
@@ -49,6 +50,10 @@ class RelayApp(Quart):
         """Raise DatabaseError if no waiting brings its database back."""
         if self._db.lost.is_set():
             raise DatabaseError(self._db.why_lost)
+
+    async def phones(self) -> int:
+        """How many are registered."""
+        return await devices.count(self._db)
 
     @property
     def is_idle(self) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TextIO
 
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config, Sockets
@@ -13,8 +13,11 @@ from relay.clock import Clock
 from relay.errors import CommandError
 from relay.log import line
 from relay.server.app import RelayApp, running_app
+from relay.server.banner import banner, rows
 from relay.server.listener import Listener, most_connections
 from relay.server.settings import Settings
+from relay.server.store.database import DatabaseError
+from relay.server.store.sql import Unavailable
 
 log = logging.getLogger("relay.server.serve")
 
@@ -30,8 +33,9 @@ async def serve(
     stop: asyncio.Event,
     clock: Clock | None = None,
     started: Callable[[RelayApp], None] | None = None,
+    out: TextIO | None = None,
 ) -> None:
-    """Serve until `stop` is set; `started` is called with the app that serves.
+    """Serve until `stop` is set; `started` is called with the app that serves. In a terminal, `out` gets a few lines about the relay.
 
     Raises StartError, and DatabaseError also when the database is lost on the way: then it ends by itself.
 
@@ -41,11 +45,22 @@ async def serve(
         async with running_app(settings, clock=clock) as app:
             if started:
                 started(app)
-            log.info(line("listening", url=f"http://{settings.relay_host}:{settings.port}"))
+            await _say(settings, app, out)
             await hypercorn_serve(
                 app, _hypercorn(listener, settings), shutdown_trigger=lambda: _first(stop.wait(), app.lost())
             )
             app.raise_if_lost()
+
+
+async def _say(settings: Settings, app: RelayApp, out: TextIO | None) -> None:
+    try:
+        phones = await app.phones()
+    except Unavailable as error:
+        raise DatabaseError(f"the database went away: {error}") from error
+    if out is not None and out.isatty() and settings.relay_log == "text":
+        print(banner(settings, phones), file=out, flush=True)
+    url = f"http://{settings.relay_host}:{settings.port}"
+    log.info(line("listening", url=url, **dict(rows(settings, phones))))
 
 
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:

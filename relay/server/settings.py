@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from relay.contract import ApnsEnv
 from relay.errors import CommandError
 from relay.fields import is_bundle_id
+from relay.log import FORMS, LEVELS
 from relay.proxy import Proxy, ProxyError, proxy_for, read_proxy
 from relay.server.apns_key import KeyTextError, is_path, key_id_of, read_key
 
@@ -46,6 +47,8 @@ class Settings:
     relay_delivery_days: int
     relay_phone_cards: int = 5
     relay_phone_starts: int = 10
+    relay_log_level: str = "info"
+    relay_log: str = "text"
     apns_proxies: Mapping[ApnsEnv, Proxy] = field(default_factory=dict)
     """Of an environment that is reached directly there is none."""
 
@@ -205,6 +208,17 @@ def _transport(text: str) -> str:
     return text
 
 
+def _one_of(names: Iterable[str]) -> Callable[[str], str]:
+    known = list(names)
+
+    def read(text: str) -> str:
+        if text.lower() not in known:
+            raise _WrongError(f"must be {', '.join(known[:-1])} or {known[-1]}")
+        return text.lower()
+
+    return read
+
+
 class Variable(NamedTuple):
     """One environment variable: its default (None: required), how it is read, what it is for."""
 
@@ -233,6 +247,8 @@ VARIABLES: dict[str, Variable] = {
     "RELAY_PHONE_CARDS": Variable("5", _count, "Live Activities of one app that a phone shows at once; a start beyond waits"),
     "RELAY_PHONE_STARTS": Variable("10", _count, "starts by push that a phone takes within an hour; those beyond wait"),
     "RELAY_DELIVERY_DAYS": Variable("30", _days, "days that the row of a finished push stays in delivery_log"),
+    "RELAY_LOG_LEVEL": Variable("info", _one_of(LEVELS), "what the log holds: debug, info, warning or error, and what is worse"),
+    "RELAY_LOG": Variable("text", _one_of(FORMS), "text: key=value; json: one JSON object a line. Times are UTC"),
 }  # fmt: skip
 
 _NOTHING = {"", "undefined", "null"}
@@ -278,6 +294,15 @@ def _one_key(values: dict[str, Any], wrong: list[str]) -> None:
         )
     if key:
         values["apns_private_key"] = key.pem
+
+
+def in_help() -> str:
+    """The settings for `relay serve --help`."""
+    lines = ["settings, from the environment:"]
+    for name, one in VARIABLES.items():
+        default = "required" if one.default is None else f"default {one.default}" if one.default else ""
+        lines += [f"  {name:<23} {one.about}", *([f"{'':<26}{default}"] if default else [])]
+    return "\n".join(lines) + "\n"
 
 
 def load(environment: Mapping[str, str]) -> Settings:

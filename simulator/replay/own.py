@@ -99,6 +99,7 @@ class OwnWorld(ReplayWorld):
             f"--relay-url={self.relay.url}",
             f"--secret-file={self.folder / 'relay-secret'}",
             "--port=0",
+            "--print-link",
         ]
 
     async def follow(self, say: Callable[[str], None]) -> None:

@@ -162,6 +162,7 @@ class ReplayWorld(World):
             f"--relay-url={self.relay.url}",
             f"--secret-file={self.folder / 'relay-secret'}",
             "--port=0",
+            "--print-link",
             f"--permission-delay={self.options.permission_delay}",
             # Recordings are of seconds; all that happens in them is to be seen.
             "--card-after=0",

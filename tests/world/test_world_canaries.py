@@ -51,7 +51,14 @@ SEEN = {
 """What has to arrive, so that the search is known to look where words are."""
 
 
-UNKNOWN_TO_PAIR = ("--port=", "--permission-delay=", "--card-after=", "--bundle=", "--keep-answered")
+UNKNOWN_TO_PAIR = (
+    "--port=",
+    "--permission-delay=",
+    "--card-after=",
+    "--bundle=",
+    "--keep-answered",
+    "--print-link",
+)
 """Options of `relay bridge` that `relay pair` has not."""
 
 

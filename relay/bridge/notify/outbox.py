@@ -221,7 +221,8 @@ class Outbox:
 
     def _finish(self, event: Event, result: PostResult, attempts: int) -> None:
         if result.verdict == "delivered":
-            log.info(line("delivered", **_names(event), **(result.counts or {}), attempts=attempts))
+            said = line("delivered", **_names(event), **(result.counts or {}), attempts=attempts)
+            log.info(said, extra={"title": event.title})  # for the person at the terminal; no log holds it
         elif result.speaks_old and event.event_type in CARD_TYPES:
             self._suppress_cards()
         elif result.verdict == "refused":

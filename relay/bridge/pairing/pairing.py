@@ -1,6 +1,5 @@
 """The pairing of phones with this machine's OpenCode: secret, relay and addresses, as a QR code, a link or a picture."""
 
-import io
 import logging
 import os
 from pathlib import Path
@@ -13,6 +12,7 @@ from relay import contract
 from relay.bridge.address import address, http_url, port_of
 from relay.bridge.errors import OptionError
 from relay.bridge.options import DEFAULT_OPENCODE_URL, BridgeOptions
+from relay.bridge.pairing.code import code_for, picture, terminal_of
 from relay.bridge.pairing.hosts import (
     answering_addresses,
     ask_tailscale,
@@ -23,7 +23,6 @@ from relay.bridge.pairing.hosts import (
 from relay.bridge.pairing.secret_file import checked_secret, default_secret_file, load_secret, renew_secret
 from relay.contract import Pairing, pairing_link
 from relay.log import line
-from relay.output import takes
 
 log = logging.getLogger("relay.bridge.pairing")
 
@@ -46,7 +45,7 @@ def relay_secret(options: BridgeOptions) -> str:
     """The secret that phones and server share; an empty option counts as none. Raises BridgeError."""
     if options.relay_secret:
         return checked_secret(options.relay_secret, "the relay secret")
-    return load_secret(_secret_file(options))
+    return load_secret(secret_file(options))
 
 
 def rotate_secret(options: BridgeOptions) -> None:
@@ -58,85 +57,87 @@ def rotate_secret(options: BridgeOptions) -> None:
         raise OptionError(
             "--rotate-secret makes a new secret in the secret file, but --relay-secret or RELAY_SECRET gives another"
         )
-    renew_secret(_secret_file(options))
+    renew_secret(secret_file(options), options.relay_url)
 
 
-LISTEN = {False: "opencode serve --hostname 0.0.0.0", True: "opencode service set hostname 0.0.0.0"}
-"""How OpenCode is made to listen for other machines; True: the managed service."""
+LISTEN = {
+    False: "start it with OPENCODE_SERVER_PASSWORD (OpenCode 2: OPENCODE_PASSWORD) set, never without, and --hostname 0.0.0.0",
+    True: "opencode service set hostname 0.0.0.0, which keeps its password",
+}
+"""How OpenCode is made to listen for other machines; True: the managed service. Whoever gets in has a shell."""
+FOR_ALERTS = "nothing, for alerts need no way to OpenCode. For the app to open sessions"
 
 
 def warn_of_local_addresses(pair: Pairing, opencode_url: str, *, managed: bool = False) -> None:
     """Log it if phones, which are other machines, can reach neither OpenCode nor the relay."""
     if all(is_local(urlsplit(host).hostname or "") for host in pair.hosts):
-        remedy = f"{LISTEN[managed]}, or --advertise-host"
+        remedy = f"{FOR_ALERTS}: {LISTEN[managed]}; or --advertise-host"
         log.warning(line("only this machine can reach OpenCode", url=opencode_url, remedy=remedy))
     if is_local(urlsplit(pair.relay_url).hostname or ""):
         remedy = "--relay-url with a name or address that phones reach"
         log.warning(line("only this machine can reach the relay", url=pair.relay_url, remedy=remedy))
 
 
-def _secret_file(options: BridgeOptions) -> Path:
+def lacks(pair: Pairing, *, password: bool) -> list[str]:
+    """What the app cannot get from the code, a sentence each. `password`: OpenCode has one. Pure."""
+    found = []
+    if is_local(urlsplit(pair.relay_url).hostname or ""):
+        found.append(
+            f"The code names the relay as {pair.relay_url}, which on a phone is the phone itself: give --relay-url a name or address that phones reach."
+        )
+    if password and pair.connect is None:
+        found.append(
+            "The code does not hold OpenCode's password: alerts need none, and to open sessions the app asks for it "
+            "(OpenCode 2: or relay pair --connect)."
+        )
+    return found
+
+
+def secret_file(options: BridgeOptions) -> Path:
+    """Where the secret is kept."""
     return options.secret_file or default_secret_file(os.environ)
 
 
-COLUMNS = 80
-QUIET_ZONE = 4
-"""Modules of margin around a QR code, as its standard wants; a very long link gets less, but never none."""
-LEVELS = ("m", "l")
-"""Error correction, best first: less of it makes a smaller code."""
 PICTURES = (".png", ".svg")
-PICTURE_SCALE = 8
-"""Pixels for a module."""
-
-TOO_LONG = f"""\
-The link is too long for a QR code of {COLUMNS} columns. Open it on the phone, or scan a picture of it, made by:
-relay pair --output pairing.png
-"""
-
-
-NO_BLOCKS = """\
-This terminal has no letters for a QR code. Open the link on the phone, or scan a picture of it, made by:
-relay pair --output pairing.png
-"""
+OTHER_WAYS = "Open the link on the phone, or write a picture and scan that: relay pair --output code.svg"
 
 
 def show_pairing(pair: Pairing, out: TextIO) -> None:
-    """Print the QR code and, on a line of its own, the link it holds. Whoever sees either can push to the phones."""
+    """Print the link on a line of its own and, in a terminal that shows it whole, the QR code. Whoever sees either can push to the phones."""
     link = pairing_link(pair)
-    code = qr_code(link)
-    if code is None:
-        print(TOO_LONG, file=out)
-    elif not takes(out, code):
-        print(NO_BLOCKS, file=out)
+    terminal = terminal_of(out)
+    print(link, file=out, flush=True)
+    if terminal is None:
+        return
+    try:
+        code = code_for(link, terminal)
+    except segno.DataOverflowError:
+        print(f"The link is too long for a QR code. {OTHER_WAYS}", file=out, flush=True)
+        return
+    if not terminal.draws:
+        said = f"This terminal cannot draw a QR code. {OTHER_WAYS}"
+    elif code.text is None:
+        said = (
+            f"The QR code needs {code.columns} columns and {code.lines} lines, and this terminal has {terminal.columns} "
+            f"and {terminal.lines}. Make it larger and run relay pair again. Or: {OTHER_WAYS[0].lower()}{OTHER_WAYS[1:]}"
+        )
     else:
-        print(f"Scan this with the app, or with the phone's camera:\n\n{code}", file=out)
-    print(f"{link}\n", file=out, flush=True)
+        said = code.text
+    print(said, file=out, flush=True)
 
 
 def save_pairing(pair: Pairing, path: Path) -> None:
     """Write the QR code as a picture that only its owner can read: PNG or SVG, by the name. Raises OptionError."""
     if path.suffix.lower() not in PICTURES:
         raise OptionError(f"--output must name a {' or '.join(PICTURES)} file, not {path.name}")
-    code = segno.make(pairing_link(pair), error=LEVELS[0], micro=False)
-    picture = io.BytesIO()
-    code.save(picture, kind=path.suffix[1:].lower(), scale=PICTURE_SCALE, border=QUIET_ZONE)
     try:
-        _write_private(path, picture.getvalue())
+        _write_private(path, picture(pairing_link(pair), path.suffix[1:].lower()))
+    except segno.DataOverflowError:
+        raise OptionError(
+            "the link is too long for a QR code: name fewer hosts by --advertise-host"
+        ) from None
     except OSError as error:
         raise OptionError(f"cannot write {path}: {error.strerror}") from None
-
-
-def qr_code(text: str) -> str | None:
-    """`text` as a QR code in half blocks, two modules high, made for a dark terminal; None: it needs too many columns."""
-    for level in LEVELS:
-        code = segno.make(text, error=level, boost_error=False, micro=False)
-        width = int(code.symbol_size(border=0)[0])
-        quiet_zone = min(QUIET_ZONE, (COLUMNS - width) // 2)
-        if quiet_zone == QUIET_ZONE or (level == LEVELS[-1] and quiet_zone > 0):
-            lines = io.StringIO()
-            code.terminal(lines, border=quiet_zone, compact=True)
-            return lines.getvalue()
-    return None
 
 
 def _write_private(path: Path, data: bytes) -> None:

@@ -53,12 +53,47 @@ def load_secret(path: Path) -> str:
     return checked_secret(secret, f"the secret in {path}")
 
 
-def renew_secret(path: Path) -> None:
-    """Put a new secret into `path`, in one step. Raises SecretFileError."""
+def renew_secret(path: Path, relay_url: str) -> None:
+    """Put a new secret into `path`, in one step. The old one is kept beside it first, until its relay has forgotten it.
+
+    Raises SecretFileError; then the old one is still the secret.
+    """
     try:
+        if path.exists():
+            old = path.read_text(encoding="utf-8", errors="replace").strip()
+            if MIN_SECRET_LENGTH <= len(old) <= MAX_SECRET_LENGTH:
+                _keep(path, [*replaced_secrets(path), (relay_url, old)])
         _write(path, secrets.token_urlsafe(SECRET_BYTES), Path.replace)
     except OSError as error:
         raise SecretFileError(f"cannot write the secret file {path}: {error.strerror}") from None
+
+
+def replaced_secrets(path: Path) -> list[tuple[str, str]]:
+    """(relay URL, secret) of those that were replaced and that their relay has not forgotten yet. The secret in use is none of them."""
+    try:
+        lines = _replaced_file(path).read_text(encoding="utf-8").splitlines()
+        current = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return []
+    entries = (text.split("\t", 1) for text in lines if "\t" in text)
+    return [(url, secret) for url, secret in entries if secret != current]
+
+
+def keep_replaced(path: Path, *, without: tuple[str, str]) -> None:
+    """The relay has forgotten this one."""
+    _keep(path, [entry for entry in replaced_secrets(path) if entry != without])
+
+
+def _keep(path: Path, entries: list[tuple[str, str]]) -> None:
+    file = _replaced_file(path)
+    if entries:
+        _write(file, "\n".join("\t".join(entry) for entry in entries), Path.replace)
+    else:
+        file.unlink(missing_ok=True)
+
+
+def _replaced_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.replaced")
 
 
 def _write(path: Path, secret: str, publish: Callable[[Path, Path], object]) -> None:

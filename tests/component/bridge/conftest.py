@@ -78,6 +78,7 @@ def stage(fake_opencode: FakeOpenCode, fake_relay: FakeRelay) -> Stage:
             "card_after": 0.0,
             "bundle": 0.0,
             "keep_answered": True,
+            "print_link": True,
         }
         bridge = RunningBridge(BridgeOptions(**given | changed))
         try:

@@ -1,4 +1,4 @@
-"""A relay of one route, whose answers a test chooses."""
+"""A relay whose answers a test chooses."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -31,7 +31,13 @@ class FakeRelay(LoopbackServer):
     """POST /v1/event: answers with `answers` in turn, then with 200; `gate`, when cleared, makes it hang."""
 
     def __init__(self) -> None:
-        super().__init__(web.post("/v1/event", self._event))
+        super().__init__(
+            web.post("/v1/event", self._event),
+            web.post("/v1/secret/phones", self._phones),
+            web.post("/v1/secret/forget", self._forget),
+        )
+        self.phones: dict[str, int] | None = None  # by secret; None: a relay that knows no such route
+        self.forgotten: list[tuple[str, bool]] = []
         self.posted: list[Posted] = []  # every try
         self.accepted: list[Posted] = []  # what rings
         self.cards: list[Posted] = []  # what only moves a card
@@ -52,6 +58,18 @@ class FakeRelay(LoopbackServer):
             for event in self.cards
             if event.sessionID == session_id
         ]
+
+    async def _phones(self, request: web.Request) -> web.Response:
+        if self.phones is None:
+            raise web.HTTPNotFound
+        return web.json_response({"ok": True, "phones": self.phones.get((await request.json())["secret"], 0)})
+
+    async def _forget(self, request: web.Request) -> web.Response:
+        if self.phones is None:
+            raise web.HTTPNotFound
+        body = await request.json()
+        self.forgotten.append((body["secret"], body["refuse"]))
+        return web.json_response({"ok": True, "phones": self.phones.pop(body["secret"], 0)})
 
     async def _event(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

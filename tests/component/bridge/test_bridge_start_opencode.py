@@ -187,7 +187,12 @@ class TestProcess:
 
 def starting(relay: FakeRelay, **changed: Any) -> BridgeOptions:
     return BridgeOptions(
-        HERE.url, relay.url, relay_secret=SECRET, opencode_arguments=("--port=0",), **changed
+        HERE.url,
+        relay.url,
+        relay_secret=SECRET,
+        opencode_arguments=("--port=0",),
+        print_link=True,
+        **changed,
     )
 
 
@@ -293,7 +298,7 @@ class TestBridge:
 
     async def test_as_a_command_it_ends_on_sigterm(self, note: Note, fake_relay: FakeRelay) -> None:
         words = ["bridge", f"--relay-url={fake_relay.url}", f"--relay-secret={SECRET}", "--port=0",
-                 "--start-opencode", "--", "--port=0", "--hostname=127.0.0.1", "--print-logs"]  # fmt: skip
+                 "--print-link", "--start-opencode", "--", "--port=0", "--hostname=127.0.0.1", "--print-logs"]  # fmt: skip
         bridge = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "relay", *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )  # fmt: skip

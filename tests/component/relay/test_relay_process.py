@@ -1,18 +1,22 @@
 """`relay` as people start it, and an APNs over TLS: its stop, its death and its next start with pushes in flight; its lines and exit status."""
 
 import asyncio
+import json
 import os
+import re
 import signal
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from pseudo_terminal import in_terminal
 from relay import __version__
 from simulator.loopback import free_port
 from waiting import PATIENCE, eventually
@@ -362,4 +366,68 @@ async def test_version(start: Start, variables: dict[str, str]) -> None:
 
 async def test_pair_prints_a_link(start: Start, variables: dict[str, str]) -> None:
     secret = {"RELAY_SECRET": SECRET}
-    assert "mobilevoice:///?pair=" in await output(start, variables | secret, "pair")
+    url = "--relay-url=https://relay.example.org"
+    assert "mobilevoice:///?pair=" in await output(start, variables | secret, "pair", url)
+
+
+async def test_pair_completes_in_a_shell(start: Start, variables: dict[str, str]) -> None:
+    assert "--advertise-host" in await output(start, variables, "completion", "bash")
+
+
+# What it says when it is up, and how its log reads.
+
+
+async def test_in_a_terminal_it_begins_with_what_it_uses(variables: dict[str, str]) -> None:
+    async with in_terminal("serve", environment=variables) as terminal:
+        await terminal.shows("listening")
+        process = terminal.process
+        process.terminate()
+        assert await terminal.ended() == 0
+    said = terminal.text
+    assert "(Ctrl-C stops)\ndatabase  SQLite, " in said
+    assert "\nphones    0\nreach     this machine only; RELAY_HOST=0.0.0.0 lets others in\n" in said
+
+
+async def test_without_a_terminal_it_is_one_line_of_the_log(start: Start, variables: dict[str, str]) -> None:
+    async with serving(start, variables) as relay:
+        assert relay.out == ""
+        (listening,) = [text for text in relay.log.splitlines() if " listening " in text]
+        assert re.match(
+            r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO relay.server.serve listening url=", listening
+        )
+        assert ' phones=0 reach="this machine only' in listening
+
+
+async def test_as_json(start: Start, variables: dict[str, str]) -> None:
+    async with serving(start, variables | {"RELAY_LOG": "json"}) as relay:
+        await register(relay)
+        await eventually(lambda: '"register"' in relay.log)
+        entries = [json.loads(text) for text in relay.log.splitlines()]
+    assert {"at", "level", "logger", "what"} <= set.intersection(*map(set, entries))
+    assert [one["phones"] for one in entries if one["what"] == "listening"] == ["0"]
+    assert all(datetime.fromisoformat(one["at"]).utcoffset() == timedelta(0) for one in entries)
+
+
+async def test_only_what_is_worse(start: Start, variables: dict[str, str]) -> None:
+    relay: Relay = await start(variables | {"RELAY_LOG_LEVEL": "error"}, "serve")
+
+    async def up() -> bool:
+        try:
+            return bool((await relay.get("/health"))["ok"])
+        except aiohttp.ClientError:
+            return False
+
+    await eventually(up)
+    assert relay.log == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [("sevre", "did you mean serve?"), ("serve --prot=1", "there is no option --prot")]
+)
+async def test_what_it_does_not_understand(
+    start: Start, variables: dict[str, str], words: str, said: str
+) -> None:
+    relay: Relay = await start(variables, *words.split())
+    assert await relay.ended() == 2
+    assert said in relay.log
+    assert relay.log.count("\n") == 1

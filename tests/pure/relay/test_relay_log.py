@@ -3,15 +3,17 @@
 import asyncio
 import io
 import itertools
+import json
 import logging
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay import log as log_module
-from relay.log import FORMAT, Folded, Formatter, TurnHandler, line
+from relay.log import FORMAT, Folded, Formatter, JsonFormatter, TurnHandler, line
 
 
 class Stream(io.StringIO):
@@ -91,13 +93,57 @@ def test_a_line_that_cannot_be_made_is_told_and_stops_nothing(
     assert "Logging error" in capsys.readouterr().err
 
 
+def record(said: object, at: float = 1_800_000_000.123, level: int = logging.INFO) -> logging.LogRecord:
+    made = logging.LogRecord("relay.x", level, "", 0, said, None, None)
+    made.created, made.msecs = at, int(at * 1000) % 1000 + 0.0
+    return made
+
+
 @pytest.mark.parametrize("at", [0.0, 1_800_000_000.0, 1_800_000_000.999, 1_800_000_001.5])
-def test_a_line_reads_as_pythons_own(at: float) -> None:
-    ours, pythons = Formatter(FORMAT), logging.Formatter(FORMAT)
+def test_times_are_utc_and_say_so(at: float) -> None:
+    ours = Formatter(FORMAT)
     for created in (at, at + 0.0004, at + 1):
-        record = logging.LogRecord("relay", logging.INFO, "", 0, "said", None, None)
-        record.created, record.msecs = created, int(created * 1000) % 1000 + 0.0
-        assert ours.format(record) == pythons.format(record)
+        text = ours.format(record("said", created))
+        stamp, _, rest = text.partition(" ")
+        assert rest == "INFO relay.x said"
+        assert stamp.endswith("Z")
+        assert datetime.fromisoformat(stamp).timestamp() == pytest.approx(created, abs=0.002)
+
+
+class TestJson:
+    def read(self, said: object) -> dict[str, object]:
+        text = JsonFormatter(FORMAT).format(record(said))
+        assert len(text.splitlines()) == 1
+        found: dict[str, object] = json.loads(text)
+        return found
+
+    def test_a_line_with_its_fields(self) -> None:
+        assert self.read(line("sent", eventID="e1", count=2, late=0.5, at="x", none=None)) == {
+            "at": "2027-01-15T08:00:00.123Z", "level": "INFO", "logger": "relay.x", "what": "sent",
+            "eventID": "e1", "count": 2, "late": 0.5, "at_": "x",
+        }  # fmt: skip
+
+    def test_words_of_somebody_else(self) -> None:
+        assert self.read("plain\nwords")["what"] == "plain\nwords"
+
+    def test_a_traceback_is_one_field(self) -> None:
+        error = ValueError("no")
+        made = record("broken")
+        made.exc_info = (ValueError, error, None)
+        said = json.loads(JsonFormatter(FORMAT).format(made))
+        assert said["traceback"].endswith("ValueError: no")
+
+
+@pytest.mark.parametrize(
+    ("given", "level", "is_json"),
+    [
+        ({}, logging.INFO, False),
+        ({"RELAY_LOG_LEVEL": " Warning ", "RELAY_LOG": "JSON"}, logging.WARNING, True),
+        ({"RELAY_LOG_LEVEL": "loud", "RELAY_LOG": "xml"}, logging.INFO, False),
+    ],
+)
+def test_what_the_environment_wants(given: dict[str, str], level: int, is_json: bool) -> None:
+    assert (log_module.level_in(given, logging.INFO), log_module.is_json(given)) == (level, is_json)
 
 
 def test_installed(monkeypatch: pytest.MonkeyPatch, stream: Stream) -> None:

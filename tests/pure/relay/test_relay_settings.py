@@ -13,6 +13,8 @@ from relay.server.settings import VARIABLES, Endpoint, Settings, SettingsError, 
 Environment = Callable[..., dict[str, str]]
 
 GOOD = {
+    "RELAY_LOG": [("json", "json"), (" TEXT ", "text"), ("", "text")],
+    "RELAY_LOG_LEVEL": [("warning", "warning"), ("DEBUG", "debug"), ("", "info")],
     "APNS_TRANSPORT": [("lean", "lean"), (" aioapns ", "aioapns"), ("", "lean")],
     "APNS_TEAM_ID": [("TEAM123456", "TEAM123456"), (" abcdef7890 ", "ABCDEF7890")],
     "APNS_KEY_ID": [
@@ -47,6 +49,8 @@ GOOD = {
 }
 
 BAD = {
+    "RELAY_LOG": ["hunter", "xml", "text,json"],
+    "RELAY_LOG_LEVEL": ["hunter", "20", "loud"],
     "APNS_TRANSPORT": ["LEAN", "http2", "hunter"],
     "APNS_TEAM_ID": ["", "undefined", "TEAM12345", "TEAM1234567", "TEAM-23456", "TEAM12345ü"],
     "APNS_KEY_ID": ["", "null", "key", "TEAM123456", "team123456"],
