@@ -8,8 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
+from waiting import PATIENCE
+
+expect.set_options(timeout=1000 * PATIENCE)
 NAMES = ("chromium", "chromium-browser")
 
 
@@ -58,7 +61,7 @@ async def opened(
     `expected` is a pattern of faults that the test provokes itself.
     """
     context = await browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(1000 * PATIENCE)
     page = await context.new_page()
     watched = Watched(page, base)
     await page.goto(base + path)
