@@ -3,6 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 BIN := .venv/bin
 SPEED ?= 1
 NOTEBOOKS ?= notebooks/*.ipynb
+LAB ?=
 # Half of the tests wait for sockets and processes: two workers keep a core busy.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
@@ -42,8 +43,9 @@ record: .venv/.dev ## every notebook executed, and its outputs stored; NOTEBOOKS
 	@$(BIN)/jupyter nbconvert --to notebook --inplace --execute --ClearMetadataPreprocessor.enabled=True \
 	  --ClearMetadataPreprocessor.preserve_nb_metadata_mask="{'kernelspec', ('language_info', 'name')}" $(NOTEBOOKS)
 
-notebooks: .venv/.dev ## the manual, to read and to run
-	@$(BIN)/jupyter lab notebooks
+notebooks: .venv/.dev ## the manual, to read and to run: Jupyter with notebook 1; LAB=--no-browser and other options of `jupyter lab`
+	@$(BIN)/jupyter trust $(NOTEBOOKS) >/dev/null
+	@$(BIN)/jupyter lab --allow-root $(LAB) notebooks/01_first_notification.ipynb
 
 fuzz: .venv/.dev ## 20000 random requests against every route of relay, bridge and control API; FUZZ_REQUESTS, FUZZ_SEED
 	@PYTHONPATH=tests $(BIN)/python -m fuzz

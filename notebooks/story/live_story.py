@@ -3,6 +3,7 @@
 import atexit
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +12,7 @@ import aiohttp
 from simulator.opencode.playing import Played
 from simulator.replay.world import ReplayWorld, WorldOptions
 from simulator.scenario import in_words, load
+from story.pictures import Table
 from story.stage import Stage
 
 
@@ -49,6 +51,18 @@ class LiveStory(Stage):
         How many `events` OpenCode sent, and the ids of its `sessions`.
         """
         return await self.world.play(in_words(load(name)), speed)
+
+    async def play_all(self, names: Iterable[str], speed: float = 20.0) -> Table:
+        """The same for several, one after the other: what happens in each, how much OpenCode says, and what rings."""
+        rows = []
+        for name in names:
+            self.rings()
+            played = await self.play(name, speed)
+            rings = ", ".join(one["eventType"] for one in self.rings()) or "nothing"
+            rows.append(
+                {"what happens": load(name).about, "events of OpenCode": played.events, "rings": rings}
+            )
+        return Table(rows)
 
     async def prompt(self, text: str, title: str) -> None:
         """Ask the agent in a new session, over OpenCode's own HTTP API; wait until nothing moves any more.

@@ -12,6 +12,7 @@ from simulator.phone.device import Realm
 from simulator.phone.phone import Phone
 from simulator.phone.push import Push
 from simulator.world import World
+from story.pictures import Table
 from story.running_relay import RunningRelay, turns, until
 from story.stage import Stage
 
@@ -119,6 +120,21 @@ class Story(Stage):
             receive(push)
 
         phone.receive = keep  # type: ignore[method-assign]
+
+    def registered(self, *columns: str) -> Table:
+        """The phones that the relay knows, as its table has them, the whole of no secret and no token; `phone` is the phone's name.
+
+        `columns` are some of those below; without, all that the table has.
+        """
+        names = {phone.app.token: phone.name for phone in self.phones}
+        rows = self.relay.ask("SELECT * FROM device_registration ORDER BY created_at, device_token")
+        shown = [{
+            "phone": names.get(row["device_token"], "an old one"),
+            "secret_hash": row["secret_hash"][:12] + "…", "device_token": "…" + row["device_token"][-8:],
+            "apns_env": row["apns_env"], "bundle_id": row["bundle_id"], "activity_format": row["activity_format"],
+            "push_to_start_token": "yes" if row["push_to_start_token"] else "no",
+        } for row in rows]  # fmt: skip
+        return Table([{name: row[name] for name in columns or list(row)[1:]} for row in shown])
 
     # What happens.
 
