@@ -9,7 +9,7 @@ import jwt
 
 from simulator.lab.device import Device
 from simulator.lab.lab import Lab
-from simulator.lab.ready import CONTROL, reached_at
+from simulator.lab.ready import CONTROL, is_loopback, reached_at
 
 PAYLOAD = '{"aps":{"alert":{"title":"Hello","body":"World"}}}'
 HOSTS = {
@@ -40,6 +40,7 @@ def guide(lab: Lab, control_url: str, key_file: Path) -> str:
         [
             f"An APNs sandbox is up, on {lab.clock_kind} time; Ctrl-C ends it.",
             "The key is for this sandbox only; ids and tokens are the same at each start.",
+            *_who_else(lab.host),
             "",
             *(f"  {name:<{width}}{value}" for name, value in rows),
             "",
@@ -50,6 +51,13 @@ def guide(lab: Lab, control_url: str, key_file: Path) -> str:
             LAST_LINE,
         ]
     )
+
+
+def _who_else(host: str) -> list[str]:
+    """A warning where other machines reach the ports."""
+    if is_loopback(host):
+        return []
+    return [f"APNs listens on {host}: whoever reaches that can push, for everybody knows the key."]
 
 
 def _where(control_url: str) -> str:

@@ -1,6 +1,7 @@
 """What a program needs to push to a running sandbox, as one JSON object: `--json` prints it, the ready file and `GET /control` hold it."""
 
 import contextlib
+import ipaddress
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,14 @@ WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not 
 def reached_at(host: str) -> str:
     """Where this machine reaches a server that listens on `host`."""
     return LOOPBACK if host in WILDCARDS else host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens on `host`; of a name that is not `localhost` nobody knows."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def describe(lab: Lab) -> dict[str, Any]:

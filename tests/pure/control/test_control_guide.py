@@ -74,6 +74,16 @@ def test_the_last_lines_are_the_page_and_a_push_of_ones_own(running: Lab) -> Non
     assert 'simulator push --control http://127.0.0.1:1/control --title "Fix the login"' in elsewhere
 
 
+@pytest.mark.parametrize(
+    ("host", "warned"),
+    [("127.0.0.1", False), ("localhost", False), ("::1", False), ("0.0.0.0", True), ("apns.test", True)],
+)
+def test_where_others_reach_it_that_is_said(running: Lab, host: str, warned: bool) -> None:
+    running.host = host
+    text, _ = _guide(running)
+    assert (f"APNs listens on {host}: whoever reaches that can push" in text) is warned
+
+
 def test_without_a_phone_there_is_nothing_to_paste(running: Lab) -> None:
     text, _ = _guide(running)
     assert "curl" not in text
