@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from relay import __version__, log
 from relay.bridge.options import (
+    DEFAULT_PORT,
     Environment,
     add_bridge_arguments,
     add_pair_arguments,
     add_pairing_arguments,
     bridge_options,
     pairing_options,
+    port_number,
 )
 from relay.errors import CommandError, server_packages
 from relay.output import printing
@@ -97,7 +99,7 @@ async def _doctor(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
     from relay.doctor.command import contract_drift, doctor
     from relay.doctor.finding import Case
 
-    case = Case(pairing_options(arguments), os.environ, push=arguments.push)
+    case = Case(pairing_options(arguments), os.environ, push=arguments.push, bridge_port=arguments.port)
     run = contract_drift if arguments.contract else doctor
     return await run(case, stop=stop, out=sys.stdout, as_json=arguments.json)
 
@@ -158,6 +160,9 @@ def _parser(environment: Environment) -> Parser:
         "doctor", help="find out where the way from OpenCode to the phone is broken"
     )
     add_pairing_arguments(command, environment)
+    command.add_argument(
+        "--port", type=port_number, default=DEFAULT_PORT, help="the bridge's own (%(default)s)"
+    )
     command.add_argument("--no-push", dest="push", action="store_false", help="do not ring on the phones")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     command.add_argument(

@@ -4,6 +4,7 @@ A push to a device token that no phone has shows it: APNs checks the key before 
 the key is good (observed; Apple documents no order of its checks). It reaches nobody's phone.
 """
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -23,6 +24,16 @@ KEY_IS_GOOD = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic", "Unregister
 """The reasons that are about the token, not the key."""
 OTHER_ENVIRONMENT = frozenset({"BadEnvironmentKeyIdInToken", "BadEnvironmentKeyInToken"})
 """The key is good, but serves the other environment only."""
+NETWORK = "is the network, or a firewall, in the way of HTTP/2 to APNs?"
+CAUSES = (
+    ("certificate", "name the CA in APNS_CA_FILE if this is a sandbox; else the CA certificates of this machine are missing or old (ca-certificates)"),
+    ("proxy", "correct APNS_PROXY or HTTPS_PROXY, or name the host in NO_PROXY"),
+    ("name or service", "is the name in APNS_HOST_SANDBOX or APNS_HOST_PRODUCTION right, and does a name server answer here?"),
+    ("name resolution", "is the name in APNS_HOST_SANDBOX or APNS_HOST_PRODUCTION right, and does a name server answer here?"),
+    ("connect call failed", "nothing listens there: are APNS_HOST_SANDBOX and APNS_HOST_PRODUCTION right, and is a sandbox started?"),
+    ("refused", "nothing listens there: are APNS_HOST_SANDBOX and APNS_HOST_PRODUCTION right, and is a sandbox started?"),
+)  # fmt: skip
+"""By a word of what OpenSSL, the operating system or the connector says."""
 CLOSE_SECONDS = 1.0
 
 
@@ -89,10 +100,16 @@ def _words(outcome: "Outcome", configured: "Settings", env: ApnsEnv) -> str:
     if outcome.status is not None:
         return f"answers {outcome.status} {outcome.reason or ''}".rstrip()
     host, port = configured.apns_hosts[env]
-    return f"({host}:{port}) cannot be asked: {outcome.error}"
+    return f"({host}:{port}) cannot be asked: {_plain(outcome.error)}"
+
+
+def _plain(error: str | None) -> str:
+    """Without what only says where in the program it was noticed: `[Errno 111]`, `[SSL: ...]`, `(_ssl.c:1002)`, a class's name."""
+    text = re.sub(r"\[(?:Errno|SSL)[^\]]*\] ?| ?\(_ssl\.c:\d+\)", "", error or "")
+    return re.sub(r"\b\w+(?:Error|Exception)\b:? ?", "", text).strip(" :") or "the connection failed"
 
 
 def _remedy(outcome: "Outcome") -> str:
     if outcome.status is not None:
         return outcome.advice or "try again later"
-    return "is the network, or a firewall, in the way of HTTP/2 to APNs?"
+    return next((remedy for words, remedy in CAUSES if words in (outcome.error or "").lower()), NETWORK)

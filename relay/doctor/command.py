@@ -12,6 +12,7 @@ from relay.doctor.connections import check_opencode, check_relay, check_secret
 from relay.doctor.contract import Comparison, compared
 from relay.doctor.finding import Case, Finding, finding_line, holds, report
 from relay.doctor.push import check_push
+from relay.doctor.reach import check_bridge, check_phone
 from relay.output import takes
 
 
@@ -82,10 +83,12 @@ async def walk(case: Case) -> AsyncIterator[Finding]:
     """
     async with aiohttp.ClientSession() as http:
         yield await check_opencode(http, case)
+        yield await check_bridge(http, case)
         answers, relay = await check_relay(http, case)
         yield relay
         secret, found = check_secret(case)
         yield found
+        yield await check_phone(case)
         yield await check_apns(case)
         ready = secret if answers else None
         for finding in await check_push(http, case, ready):

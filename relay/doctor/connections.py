@@ -1,5 +1,6 @@
 """What the bridge needs: OpenCode and the relay answer and let it in, and there is a secret. The doctor makes none."""
 
+import ssl
 from email.utils import parsedate_to_datetime
 
 import aiohttp
@@ -35,6 +36,7 @@ OPENCODE_REMEDIES: dict[type[BridgeError], str] = {
     Unready: "wait for it; if it stays so: opencode service restart",
     NotOpenCode: "something else listens there: give the right --opencode-url",
 }
+OTHER_REMEDY = "look at what OpenCode itself says in its terminal or log"
 CLOCKS_MAY_DIFFER = 30.0
 """Seconds: more than a slow answer takes, less than what APNs and phones forgive."""
 CLOCK_REMEDY = (
@@ -42,6 +44,8 @@ CLOCK_REMEDY = (
     "and phones drop what seems older than what they show"
 )
 RELAY_REMEDY = "start it (relay serve), or say where it is by --relay-url"
+CERTIFICATE_REMEDY = "give the relay a certificate that this machine trusts, or name its CA by SSL_CERT_FILE"
+PROXY_REMEDY = "correct the proxy (HTTPS_PROXY, HTTP_PROXY), or name the relay's host in NO_PROXY"
 
 
 async def check_opencode(http: aiohttp.ClientSession, case: Case) -> Finding:
@@ -51,7 +55,7 @@ async def check_opencode(http: aiohttp.ClientSession, case: Case) -> Finding:
     except (OtherGeneration, BadServiceFile, NoServer) as error:
         return Finding("opencode", "fails", error.said, error.remedy)
     except (OptionError, OpenCodeError) as error:
-        return Finding("opencode", "fails", str(error), OPENCODE_REMEDIES.get(type(error), ""))
+        return Finding("opencode", "fails", str(error), OPENCODE_REMEDIES.get(type(error), OTHER_REMEDY))
     return opencode_finding(found)
 
 
@@ -77,7 +81,7 @@ async def check_relay(http: aiohttp.ClientSession, case: Case) -> tuple[bool, Fi
         url = f"{contract.normal_relay_url(given)}/health"
         health, date = await _relay_health(http, url, proxy)
     except (BridgeError, aiohttp.ClientError, OSError) as error:
-        return False, Finding("relay", "fails", _words(error, given, proxy), RELAY_REMEDY)
+        return False, Finding("relay", "fails", _words(error, given, proxy), _relay_remedy(error, proxy))
     except ValueError as error:
         return False, Finding("relay", "fails", f"{given} is no relay: {error}", RELAY_REMEDY)
     if difference := clock_difference(date, case.clock()):
@@ -113,6 +117,21 @@ async def _relay_health(
     if not health.ok:
         raise ValueError("its /health is not ok")
     return health, response.headers.get("Date", "")
+
+
+def _relay_remedy(error: Exception, proxy: Proxy | None) -> str:
+    """One for each cause."""
+    if isinstance(error, OptionError):
+        return "give the right --relay-url" if "relay URL" in str(error) else PROXY_REMEDY
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
+        return CERTIFICATE_REMEDY
+    if proxy is not None:
+        return PROXY_REMEDY
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "is its name right? Say where it is by --relay-url"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "give --relay-url with http:// if there is no TLS in front of it"
+    return RELAY_REMEDY
 
 
 def _words(error: Exception, url: str, proxy: Proxy | None) -> str:

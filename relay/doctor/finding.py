@@ -6,22 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from relay.bridge.options import BridgeOptions
+from relay.bridge.options import DEFAULT_PORT, BridgeOptions
 
-Step = Literal["opencode", "relay", "secret", "apns", "devices", "push"]
+Step = Literal["opencode", "bridge", "relay", "secret", "phone", "apns", "devices", "push"]
 Result = Literal["ok", "fails", "skipped"]
 
-STEPS: tuple[Step, ...] = ("opencode", "relay", "secret", "apns", "devices", "push")
+STEPS: tuple[Step, ...] = ("opencode", "bridge", "relay", "secret", "phone", "apns", "devices", "push")
 """In the order in which they are checked."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """The bridge's options, the environment that may hold the relay's settings, and whether the phones may ring."""
+    """The bridge's options, the environment that may hold the relay's settings, whether the phones may ring, and where the bridge serves its health (0: nowhere)."""
 
     options: BridgeOptions
     environment: Mapping[str, str] = field(repr=False)
     push: bool = True
+    bridge_port: int = DEFAULT_PORT
     clock: Callable[[], float] = time.time
 
 

@@ -12,10 +12,12 @@ from relay import contract
 from relay.bridge.http.replies import push_test_event
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.relay_client import PostResult, RelayClient, relay_proxy
+from relay.bridge.relay_secret import Phones, count_phones
 from relay.doctor.finding import Case, Finding
 from relay.errors import CommandError, ServerNotInstalled, server_packages
 
 NO_PHONE = "scan the code of relay pair with the app; it has to be the same --relay-url and secret"
+NO_PHONES = "the relay knows no phone under this secret"
 RELAY_LOG = "the relay's log names APNs' reason; so does relay doctor, run with the relay's environment"
 
 
@@ -24,9 +26,12 @@ STALE_START = "open the app on the phone once, so that it registers its push-to-
 
 async def check_push(http: aiohttp.ClientSession, case: Case, secret: str | None) -> list[Finding]:
     """The findings of the steps "devices" and "push". Rings on every phone of the secret; None: it cannot."""
-    if secret is None or not case.push:
-        why = "--no-push" if secret else "it needs a relay and a secret"
+    if secret is None:
+        why = "it needs a relay and a secret"
         return [Finding("devices", "skipped", why), Finding("push", "skipped", why)]
+    if not case.push:
+        counted = await count_phones(http, case.options.relay_url, secret, case.environment)
+        return [count_finding(counted), Finding("push", "skipped", "--no-push")]
     url = case.options.relay_url
     sender = Sender(secret, contract.server_id(url, secret))
     # Not a permission: it begins no Live Activity, and the app asks for no decision.
@@ -42,6 +47,15 @@ async def check_push(http: aiohttp.ClientSession, case: Case, secret: str | None
     return findings
 
 
+def count_finding(counted: Phones) -> Finding:
+    """How many phones the relay knows, where nothing may ring. Pure."""
+    if counted.count is None:
+        return Finding("devices", "skipped", f"they cannot be counted without a push: {counted.reason}")
+    if counted.count == 0:
+        return Finding("devices", "fails", NO_PHONES, NO_PHONE)
+    return Finding("devices", "ok", f"{counted.count} phone(s) under this secret")
+
+
 def push_findings(result: PostResult) -> list[Finding]:
     """What the relay's answer says. Pure."""
     if result.verdict != "delivered":
@@ -52,8 +66,7 @@ def push_findings(result: PostResult) -> list[Finding]:
     )
     total = sent + failed + queued
     if total == 0:
-        said = "the relay knows no phone under this secret"
-        return [Finding("devices", "fails", said, NO_PHONE), Finding("push", "skipped", said)]
+        return [Finding("devices", "fails", NO_PHONES, NO_PHONE), Finding("push", "skipped", NO_PHONES)]
     return [Finding("devices", "ok", f"{total} phone(s) under this secret"), _pushed(sent, failed, queued)]
 
 

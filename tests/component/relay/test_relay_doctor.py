@@ -4,16 +4,20 @@ import asyncio
 import io
 import json
 import os
+import re
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import trustme
 from aiohttp import encode_basic_auth, web
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -24,10 +28,11 @@ from relay import contract
 from relay.apns.push import Outcome
 from relay.bridge.address import Address
 from relay.bridge.errors import BadServiceFile, Unready
-from relay.bridge.http.replies import push_test_event
+from relay.bridge.http.replies import BridgeHealth, RelayReply, push_test_event
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.relay_client import PostResult
 from relay.bridge.options import BridgeOptions
+from relay.bridge.relay_secret import Phones
 from relay.bridge.sources.discovery import Found, Place
 from relay.contract import secret_hash
 from relay.doctor import apns, push
@@ -36,7 +41,8 @@ from relay.doctor.command import doctor as doctor_command
 from relay.doctor.command import walk
 from relay.doctor.connections import check_secret, clock_difference, opencode_finding
 from relay.doctor.finding import STEPS, Case, Finding, finding_line, holds, report
-from relay.doctor.push import push_findings, starts_in_vain, unsent
+from relay.doctor.push import count_finding, push_findings, starts_in_vain, unsent
+from relay.doctor.reach import bridge_finding, phone_finding
 from relay.errors import ServerNotInstalled
 from relay.server import settings
 from relay.server.alerts import result_of
@@ -44,6 +50,7 @@ from relay.server.store import activities, deliveries
 from relay.server.store.database import close_database, open_database
 from relay.server.store.sql import Database
 from simulator.apns.faults import AnswerWith, Fault
+from simulator.loopback import free_port
 from simulator.replay.world import ReplayWorld, WorldOptions
 from waiting import PATIENCE, eventually
 
@@ -57,6 +64,9 @@ Build = Callable[..., dict[str, str]]
 async def examined(case: Case) -> dict[str, Finding]:
     findings = [finding async for finding in walk(case)]
     assert tuple(finding.step for finding in findings) == STEPS
+    for finding in findings:
+        assert finding.result != "fails" or finding.remedy, f"what to do about {finding}"
+        assert not re.search(r"\w(Error|Exception)\b|\[Errno|_ssl\.c", finding.said), finding
     return {finding.step: finding for finding in findings}
 
 
@@ -64,20 +74,36 @@ def results(found: dict[str, Finding]) -> dict[str, str]:
     return {step: finding.result for step, finding in found.items()}
 
 
+ALONE = {"phone": "fails"}
+"""In these worlds relay and phone are on one machine: no other phone would reach that relay."""
+
+
+class World(ReplayWorld):
+    """Its bridge serves its health, as it does unless somebody says otherwise."""
+
+    def _bridge_arguments(self) -> list[str]:
+        self.bridge_port = free_port()
+        rest = [one for one in super()._bridge_arguments() if one != "--port=0"]
+        return [*rest, f"--port={self.bridge_port}"]
+
+
 class TestChain:
     """A whole world: fakes of OpenCode, APNs and the phone, a relay and a bridge as processes."""
 
-    def case(self, world: ReplayWorld, **changes: Any) -> Case:
+    def case(self, world: World, **changes: Any) -> Case:
         options = BridgeOptions(
             world.opencode.url, world.relay.url, secret_file=world.folder / "relay-secret"
         )
         environment = world.relay.environment
-        return Case(**{"options": options, "environment": environment} | changes)
+        given = {"options": options, "environment": environment, "bridge_port": world.bridge_port}
+        return Case(**given | changes)
 
     async def test_a_whole_chain_rings_once_and_shows_no_card(self) -> None:
-        async with ReplayWorld(WorldOptions(live_activities=True)) as world:
+        async with World(WorldOptions(live_activities=True)) as world:
             found = await examined(self.case(world))
-            assert set(results(found).values()) == {"ok"}
+            assert results(found) == dict.fromkeys(STEPS, "ok") | ALONE
+            assert "which on a phone is the phone itself" in found["phone"].said
+            assert found["bridge"].said == "it follows OpenCode 1.18.33"
             assert "OpenCode 1.18" in found["opencode"].said
             assert "1 phone(s)" in found["devices"].said
             assert "sandbox and production" in found["apns"].said
@@ -88,13 +114,14 @@ class TestChain:
             # Without a push nothing rings, and without the relay's settings the key is not asked for.
             found = await examined(self.case(world, push=False, environment={}))
             assert results(found) == {
-                "opencode": "ok", "relay": "ok", "secret": "ok",
-                "apns": "skipped", "devices": "skipped", "push": "skipped",
+                "opencode": "ok", "bridge": "ok", "relay": "ok", "secret": "ok", "phone": "fails",
+                "apns": "skipped", "devices": "ok", "push": "skipped",
             }  # fmt: skip
+            assert found["devices"].said == "1 phone(s) under this secret"
             assert len(phone.notifications) == 1
 
     async def test_it_says_where_the_chain_breaks(self) -> None:
-        async with ReplayWorld(WorldOptions(phones=0)) as world:
+        async with World(WorldOptions(phones=0)) as world:
             case = self.case(world)
             found = await examined(case)
             assert (found["devices"].result, found["push"].result) == ("fails", "skipped")
@@ -110,7 +137,7 @@ class TestChain:
                 Fault(AnswerWith("PayloadTooLarge"), token=world.phones[0].app.token)
             )
             found = await examined(case)
-            assert results(found) == dict.fromkeys(STEPS, "ok") | {"push": "fails"}
+            assert results(found) == dict.fromkeys(STEPS, "ok") | ALONE | {"push": "fails"}
             assert "refused 1" in found["push"].said
             assert "413 PayloadTooLarge" in found["push"].said
             assert world.phones[0].app.token not in found["push"].said
@@ -124,6 +151,14 @@ class TestChain:
             assert "InvalidProviderToken" in found["apns"].said
             assert "APNS_KEY_ID" in found["apns"].remedy
             assert "still being tried" in found["push"].said
+
+            await world.bridge.stop()
+            found = await examined(self.case(world, push=False))
+            assert found["bridge"].result == "fails"
+            assert (
+                "(nothing listens there), so nothing that OpenCode does is reported" in found["bridge"].said
+            )
+            assert f"start it: relay bridge --relay-url {world.relay.url}" in found["bridge"].remedy
 
             await world.relay.stop()
             await world.opencode.close()
@@ -351,6 +386,12 @@ class TestKey:
             (answered(503), GOOD, "fails", "answers 503", "try again later"),
             (not_sent("no route"), GOOD, "fails", "(api.sandbox.push.apple.com:443) cannot be asked: no route", "firewall"),
             (GOOD, maybe_sent("no answer in time"), "fails", "no answer in time", "firewall"),
+            (GOOD, not_sent("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate (_ssl.c:1002)"),
+             "fails", "cannot be asked: certificate verify failed: unable to get local issuer certificate", "APNS_CA_FILE"),
+            (GOOD, not_sent("[Errno -2] Name or service not known"), "fails", "asked: Name or service not known", "name server"),
+            (GOOD, not_sent("[Errno 111] Connect call failed ('127.0.0.1', 1)"), "fails", "asked: Connect call failed", "nothing listens"),
+            (GOOD, not_sent("the proxy proxy:1 closed the connection"), "fails", "the proxy proxy:1", "APNS_PROXY"),
+            (GOOD, not_sent("ClientConnectorDNSError"), "fails", "cannot be asked: the connection failed", "firewall"),
         ],
     )  # fmt: skip
     def test_only_an_answer_about_the_token_is_good(
@@ -361,6 +402,7 @@ class TestKey:
         assert found.result == result
         assert said in found.said
         assert remedy in found.remedy
+        assert "firewall" not in found.remedy or remedy == "firewall"
 
     async def test_settings_that_cannot_work_are_named(self, environment: Build) -> None:
         case = Case(BridgeOptions(NOWHERE, NOWHERE), environment(APNS_KEY_ID="short"), push=False)
@@ -441,6 +483,86 @@ async def test_without_the_servers_packages_it_says_what_it_did_not_check(
     assert "not checked" in (await unsent(environment(), TestLedger.EVENT))[0]
 
 
+class TestBridge:
+    """A bridge's own health, and what else may listen there."""
+
+    def health(self, **changed: Any) -> BridgeHealth:
+        given = {
+            "ok": True,
+            "stream": "connected",
+            "version": "2.1.2",
+            "last_event_at": 1,
+            "outbox": 0,
+            "relay": None,
+        }
+        return BridgeHealth(**given | changed)
+
+    @pytest.mark.parametrize(
+        ("changed", "result", "said"),
+        [
+            ({}, "ok", "it follows OpenCode 2.1.2"),
+            ({"outbox": 2}, "ok", "2 event(s) wait for the relay"),
+            ({"ok": False, "stream": "waiting"}, "fails", "has no events of OpenCode"),
+            ({"relay": RelayReply(verdict="retry", at=1, reason="nothing listens there")}, "fails", "nothing listens there"),
+            ({"relay": RelayReply(verdict="delivered", at=1)}, "ok", "it follows"),
+        ],
+    )  # fmt: skip
+    def test_what_it_says(self, changed: dict[str, Any], result: str, said: str) -> None:
+        found = bridge_finding("http://127.0.0.1:4097", self.health(**changed))
+        assert found.result == result
+        assert said in found.said
+        assert bool(found.remedy) is (result == "fails")
+
+    async def test_something_else_is_no_bridge(self) -> None:
+        async with TestNeighbours().server(lambda _: web.json_response({"healthy": True})) as url:
+            port = int(url.rpartition(":")[2])
+            case = Case(
+                BridgeOptions(NOWHERE, NOWHERE, relay_secret=SECRET), {}, push=False, bridge_port=port
+            )
+            found = (await examined(case))["bridge"]
+        assert (found.result, found.said) == ("fails", f"what answers at {url} is no bridge")
+
+
+@pytest.mark.parametrize(
+    ("url", "addresses", "result", "said"),
+    [
+        ("http://127.0.0.1:8787", ["127.0.0.1"], "fails", "on a phone is the phone itself"),
+        ("http://localhost:8787", ["::1", "127.0.0.1"], "fails", "on a phone is the phone itself"),
+        ("http://0.0.0.0:8787", ["0.0.0.0"], "fails", "on a phone is the phone itself"),
+        ("http://192.168.1.5:8787", ["192.168.1.5"], "ok", "in the same network only"),
+        ("http://box.ts.net:8787", ["100.100.1.2"], "ok", "in the same network only"),
+        ("http://relay.example.com", ["93.184.216.34"], "fails", "in clear"),
+        ("https://relay.example.com", ["93.184.216.34"], "ok", "from everywhere"),
+        ("https://relay.example.com", [], "fails", "has no address here"),
+    ],
+)
+def test_the_relay_as_a_phone_sees_it(url: str, addresses: list[str], result: str, said: str) -> None:
+    found = phone_finding(url, urlsplit(url).hostname or "", addresses)
+    assert found.result == result
+    assert said in found.said
+    assert bool(found.remedy) is (result == "fails")
+
+
+@pytest.mark.parametrize(
+    ("counted", "result"), [(Phones(2), "ok"), (Phones(0), "fails"), (Phones(None, "it is old"), "skipped")]
+)
+def test_phones_are_counted_without_a_push(counted: Phones, result: str) -> None:
+    assert count_finding(counted).result == result
+
+
+async def test_a_certificate_that_is_not_trusted_is_no_firewall() -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+    async with server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        options = BridgeOptions(NOWHERE, url, relay_secret=SECRET)
+        found = (await examined(Case(options, {}, push=False, bridge_port=0)))["relay"]
+    assert "its certificate is not trusted" in found.said
+    assert "SSL_CERT_FILE" in found.remedy
+
+
 class TestReport:
     FINDINGS = (Finding("opencode", "ok", "fine\nand well"), Finding("relay", "fails", "gone", "start it"))
 
@@ -470,12 +592,12 @@ class TestCommand:
         return run
 
     async def test_what_fails_shows_in_the_exit_status(self, doctor: Any) -> None:
-        process = await doctor(f"--opencode-url={NOWHERE}", "--json", "--no-push")
+        process = await doctor(f"--opencode-url={NOWHERE}", "--json", "--no-push", "--port=9")
         out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
         assert (process.returncode, err) == (1, b"")
         said = {step["step"]: step["result"] for step in json.loads(out)["steps"]}
         assert said == dict.fromkeys(STEPS, "skipped") | dict.fromkeys(
-            ("opencode", "relay", "secret"), "fails"
+            ("opencode", "bridge", "relay", "secret", "phone"), "fails"
         )
 
     async def test_a_signal_ends_it_at_once(self, doctor: Any) -> None:
