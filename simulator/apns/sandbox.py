@@ -111,9 +111,8 @@ class Sandbox:
         and of "manage-sandbox" and "manage-production", where channels are managed. 0 = any free port.
 
         `host` is the address to listen on; the certificate is good for it and for `names`, too (ValueError if one is no name).
-        OSError if a port is taken; then `close` tidies up.
+        OSError if a port is taken; then nothing was written, and `close` tidies up.
         """
-        self._ca_file = write_ca(self._authority, self._folder or self._temporary_folder())
         tls = server_tls(self._authority, *names)
         wanted = {
             "sandbox": sandbox_port,
@@ -124,6 +123,7 @@ class Sandbox:
         for name, listener in self._listeners.items():
             protocol = SinkConnection if self._sink else None
             self.ports[name] = await listener.start(tls, wanted[name], protocol, host)
+        self._ca_file = write_ca(self._authority, self._folder or self._temporary_folder())
 
     async def close(self) -> None:
         """Send GOAWAY, close all sockets, remove the temporary CA file. Harmless when called again."""

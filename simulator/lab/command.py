@@ -3,8 +3,8 @@
 import asyncio
 import re
 import signal
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random, SystemRandom
@@ -110,7 +110,10 @@ def print_pushes(journal: Journal) -> None:
 
 @asynccontextmanager
 async def running(options: SandboxOptions) -> AsyncIterator[Running]:
-    """All of it, up; afterwards it is gone, and what is to be kept is in the state file."""
+    """All of it, up; afterwards it is gone, and what is to be kept is in the state file.
+
+    No file is written before all ports listen: those in the folder may be of a sandbox that has one of the ports.
+    """
     _check(options)
     file = None if options.state is None else StateFile(options.state)
     saved = None if file is None else file.load()
@@ -124,11 +127,13 @@ async def running(options: SandboxOptions) -> AsyncIterator[Running]:
 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(lab.sandbox.close)
+        control = ControlServer(create_app(lab, save))
+        with _port("--control-port", options.control_port):
+            control.listen(options.control_port)
+        stack.push_async_callback(control.close)
         await _listen(lab.sandbox, options)
         lab.key_file = _write_key(lab, options.folder)
-        control = ControlServer(create_app(lab, save))
-        await _port("--control-port", options.control_port, control.start(options.control_port))
-        stack.push_async_callback(control.close)
+        await control.start()
         save()
         stack.callback(save)
         lab.start()
@@ -205,15 +210,16 @@ async def _listen(sandbox: Sandbox, options: SandboxOptions) -> None:
     names = [*options.san, *([] if options.host in WILDCARDS else [options.host])]
     ports = ", ".join(str(port) for port in wanted.values())
     try:
-        starting = sandbox.start(**wanted, host=options.host, names=names)
-        await _port(f"one of the ports of {options.host}", ports, starting)
+        with _port(f"one of the ports of {options.host}", ports):
+            await sandbox.start(**wanted, host=options.host, names=names)
     except ValueError as error:
         raise CommandError(f"--san and --host take host names and addresses: {error}") from None
 
 
-async def _port(name: str, port: object, starting: Awaitable[None]) -> None:
+@contextmanager
+def _port(name: str, port: object) -> Iterator[None]:
     try:
-        await starting
+        yield
     except OSError as error:
         what = error.filename or f"{name} {port}"
         raise CommandError(f"{what} cannot be used: {error.strerror or error}") from None

@@ -171,6 +171,7 @@ class ControlServer:
         self._app = app
         self._stop = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
+        self._listener: socket.socket | None = None
         self.port = 0
 
     @property
@@ -183,17 +184,25 @@ class ControlServer:
         """Where a browser finds the page."""
         return f"http://{HOST}:{self.port}/"
 
-    async def start(self, port: int = 0) -> None:
-        """Listen on a port, or on a free one if it is 0. OSError if it is taken."""
+    def listen(self, port: int = 0) -> None:
+        """Have a port, or a free one if it is 0; who connects waits for `start`. OSError if it is taken."""
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listen(listener, port)
-        self.port = int(listener.getsockname()[1])
-        served = serve(self._app, LoopbackConfig(listener), shutdown_trigger=self._stop.wait)
+        self._listener, self.port = listener, int(listener.getsockname()[1])
+
+    async def start(self, port: int = 0) -> None:
+        """Serve where it listens; else listen first, as `listen` does."""
+        if self._listener is None:
+            self.listen(port)
+        assert self._listener is not None
+        served = serve(self._app, LoopbackConfig(self._listener), shutdown_trigger=self._stop.wait)
         self._serving = asyncio.create_task(served, name="control-server")
 
     async def close(self) -> None:
         """Stop. Event streams must have been ended before; otherwise they cost a second."""
         if self._serving is None:
+            if self._listener is not None:
+                self._listener.close()
             return
         self._stop.set()
         with contextlib.suppress(TimeoutError):

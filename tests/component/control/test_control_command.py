@@ -259,6 +259,7 @@ def test_a_port_that_is_taken_is_one_line(
     assert line.startswith("simulator: ")
     assert str(port) in line
     assert "in use" in line
+    assert list(tmp_path.iterdir()) == []  # CA and key there belong to the sandbox that has the port
 
 
 @pytest.mark.parametrize(
