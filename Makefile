@@ -98,20 +98,25 @@ mariadb: ## MariaDB's server from the system's packages, where that may be insta
 	@tests/install-mariadb
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is older." >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; } || { echo "Python's venv module is missing: install python3-venv." >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found. Install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is no such Python. Install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || tests/install-venv
 	@echo "Creating .venv ..."
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv .venv || { rm -f $@; echo "No virtual environment could be made in .venv; the lines above say why." >&2; exit 1; }
 
+# What pip prints of itself when it cannot reach the index is long, and its last line misleads.
+INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e
+FAILED = { echo "The packages could not be installed; pip says why above. They come from its package index: is there a network? Then call make again." >&2; exit 1; }
+
+# Python compiles what the demo imports at its first start, which is less than half of what is installed.
 .venv/.demo: .venv/bin/python pyproject.toml constraints.txt
-	@echo "Installing the packages of the demo ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[simulator]'
+	@echo "Installing the packages of the demo, about 50: half a minute, once ..."
+	@$(INSTALL) '.[simulator]' --no-compile || $(FAILED)
 	@touch $@
 
 .venv/.dev: .venv/bin/python pyproject.toml constraints.txt
-	@echo "Installing the packages of the tests ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@echo "Installing the packages of the tests, about 200: some minutes, once ..."
+	@$(INSTALL) '.[dev]' || $(FAILED)
 	@touch $@ .venv/.demo
 
 clean: ## remove what the targets above made
