@@ -30,6 +30,12 @@ async def browser() -> AsyncIterator[Browser]:
         await found.close()
 
 
+async def has_rung(page: Page, title: str) -> None:
+    """Return when the page's phone shows its first notification and this title."""
+    screen = re.compile(rf"\b1 notifications?.*{re.escape(title)}", re.DOTALL)
+    await expect(page.locator(".glass svg")).to_have_text(screen)
+
+
 class Watched:
     """A page that collects what must not happen in it: errors on its console, and requests to any other host."""
 

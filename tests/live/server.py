@@ -36,10 +36,10 @@ OFFLINE = (
 class OpenCodeServe:
     """The process: it can be stopped, killed and started again on the same port, over the same data."""
 
-    def __init__(self, program: Path, folder: Path, provider_url: str) -> None:
+    def __init__(self, program: Path, folder: Path, provider_url: str, port: int | None = None) -> None:
         self._program, self._folder = program, folder
         self._process: asyncio.subprocess.Process | None = None
-        self._port = free_port()
+        self._port = port or free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self.directory = folder / "code"
         """The project that the agent works on, a git repository."""

@@ -1,5 +1,6 @@
 """`simulator demo --opencode`: one command beside an OpenCode that is somebody else's process, up to the alert on the phone."""
 
+import asyncio
 import base64
 import json
 import os
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from browser import browser, has_rung, opened
 from waiting import PATIENCE
 
 SIMULATOR = [sys.executable, "-m", "simulator"]
@@ -118,16 +120,24 @@ def test_one_command_from_no_opencode_to_the_alert_on_the_phone(start: Any) -> N
     assert opencode.stop() == 0
 
 
-def test_the_managed_service_of_opencode_2_is_found_without_a_word(start: Any) -> None:
+async def _has_rung_in_a_browser(url: str) -> None:
+    async with browser() as chromium, opened(chromium, url.rstrip("/")) as page:
+        await has_rung(page, "Fix the login")
+
+
+def test_the_managed_service_of_opencode_2_is_found_and_rings_in_the_browser(start: Any) -> None:
+    """Nothing is done between the start of the demo and the prompt, nor between the prompt and the alert."""
     opencode = start("opencode", "--generation", "2", "--managed", "--service-file", "--port", "0", "--password", "of-its-own")  # fmt: skip
     url = opencode.line("server listening on ").rpartition(" ")[2]
     opencode.line("registered in ")
     demo = start("demo", "--opencode", "--control-port", "0")
+    page = demo.line("The page: ").split()[2]
     assert url in demo.line("Following OpenCode 2")
     demo.line("The iPhone is paired.")
     session = _post(f"{url}/api/session", TITLE)["data"]
     _post(f"{url}/api/session/{session['id']}/prompt", {"text": SCRIPT})
     assert demo.line("rang: Fix the login")
+    asyncio.run(_has_rung_in_a_browser(page))
     assert demo.stop() == 0
     assert opencode.stop() == 0
 
