@@ -1,4 +1,4 @@
-"""`relay serve | bridge | pair | doctor | migrate | completion`: argument parsing only.
+"""`relay serve | migrate | phones | forget | bridge | pair | doctor | completion`: argument parsing only.
 
 A command's modules are imported when it is called, so that the bridge needs no package of the server.
 """
@@ -75,6 +75,20 @@ async def _migrate(_: argparse.Namespace, __: asyncio.Event) -> None:
     await close_database()
 
 
+async def _phones(_: argparse.Namespace, __: asyncio.Event) -> None:
+    with server_packages():
+        from relay.server import settings
+        from relay.server.phones import phones
+    print("\n".join(await phones(settings.load(os.environ).database_url)))
+
+
+async def _forget(arguments: argparse.Namespace, _: asyncio.Event) -> None:
+    with server_packages():
+        from relay.server import settings
+        from relay.server.phones import forget
+    print(await forget(settings.load(os.environ).database_url, arguments.which))
+
+
 async def _bridge(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
     from relay.bridge.run import run_bridge
 
@@ -148,6 +162,11 @@ def _parser(environment: Environment) -> Parser:
     command.set_defaults(run=_serve, parser=command)
     command = commands.add_parser("migrate", help="bring the database's tables up to date")
     command.set_defaults(run=_migrate, parser=command)
+    command = commands.add_parser("phones", help="list the phones in the relay's database")
+    command.set_defaults(run=_phones, parser=command, log_level=logging.WARNING)
+    command = commands.add_parser("forget", help="forget one phone, or a secret with all its phones")
+    command.add_argument("which", metavar="WHICH", help="the beginning of a secret's hash, or the end of a phone's token, as relay phones prints them")  # fmt: skip
+    command.set_defaults(run=_forget, parser=command, log_level=logging.WARNING)
     command = commands.add_parser(
         "bridge", help="run beside `opencode serve` and report to the relay what happens"
     )

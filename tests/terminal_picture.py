@@ -17,13 +17,17 @@ def picture(text: str, theme: str) -> Image.Image:
     columns = max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in lines)
     image = Image.new("RGB", ((columns + 4) * WIDTH, (len(lines) + 2) * HEIGHT), THEMES[theme][1])
     draw = ImageDraw.Draw(image)
+    colours = THEMES[theme]
     for row, line in enumerate(lines, 1):
-        _line(draw, line, row * HEIGHT, theme)
+        colours = _line(draw, line, row * HEIGHT, theme, colours)
     return image
 
 
-def _line(draw: ImageDraw.ImageDraw, line: str, top: int, theme: str) -> None:
-    letters, ground = THEMES[theme]
+def _line(
+    draw: ImageDraw.ImageDraw, line: str, top: int, theme: str, colours: tuple[str, str]
+) -> tuple[str, str]:
+    """Draws it; returns the colours at its end, with which the next line begins."""
+    letters, ground = colours
     left = 2 * WIDTH
     for sequence, letter in _PART.findall(line):
         if not letter:
@@ -36,6 +40,7 @@ def _line(draw: ImageDraw.ImageDraw, line: str, top: int, theme: str) -> None:
         if letter in "▄█":
             draw.rectangle((left, half, left + WIDTH - 1, top + HEIGHT - 1), fill=letters)
         left += WIDTH
+    return letters, ground
 
 
 def _colours(sequence: str, letters: str, ground: str, theme: str) -> tuple[str, str]:

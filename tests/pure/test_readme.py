@@ -46,7 +46,7 @@ def test_every_setting_is_documented_with_its_default(name: str) -> None:
     assert (default or ("required" if default is None else "system")) in row
 
 
-COMMANDS = [("relay", "serve"), ("relay", "bridge"), ("relay", "pair"), ("relay", "doctor"), ("relay", "migrate"), ("relay", "completion"),
+COMMANDS = [("relay", "serve"), ("relay", "bridge"), ("relay", "pair"), ("relay", "doctor"), ("relay", "migrate"), ("relay", "completion"), ("relay", "phones"), ("relay", "forget"),
             ("simulator", "replay"), ("simulator", "demo"), ("simulator", "apns"), ("simulator", "push"), ("simulator", "opencode"),
             ("simulator", "conform")]  # fmt: skip
 

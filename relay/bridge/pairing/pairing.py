@@ -3,6 +3,7 @@
 import logging
 import os
 from pathlib import Path
+from textwrap import wrap
 from typing import TextIO
 from urllib.parse import urlsplit
 
@@ -122,8 +123,9 @@ def show_pairing(pair: Pairing, out: TextIO) -> None:
             f"and {terminal.lines}. Make it larger and run relay pair again. Or: {OTHER_WAYS[0].lower()}{OTHER_WAYS[1:]}"
         )
     else:
-        said = code.text
-    print(said, file=out, flush=True)
+        print(code.text, file=out, flush=True)
+        return
+    print("\n".join(wrap(said, terminal.columns - 1)), file=out, flush=True)
 
 
 def save_pairing(pair: Pairing, path: Path) -> None:

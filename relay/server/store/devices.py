@@ -1,6 +1,8 @@
 """Queries on device_registration: the phones of each secret."""
 
 import uuid
+from collections.abc import Sequence
+from typing import Any
 
 from msgspec import UNSET
 
@@ -96,6 +98,15 @@ async def forget_push_to_start(
 async def remember_environment(db: Database, device_id: str, apns_env: ApnsEnv) -> None:
     """The token turned out to belong to the other environment. Its registration keeps its time."""
     await db.execute("UPDATE device_registration SET apns_env = ? WHERE id = ?", [apns_env, device_id])
+
+
+async def every(db: Database) -> Sequence[Any]:
+    """All rows, those of a secret together, in the order in which they came. For an operator: it reads the whole table."""
+    _, rows = await db.execute(
+        "SELECT secret_hash, device_token, bundle_id, apns_env, push_to_start_token, updated_at "
+        "FROM device_registration ORDER BY secret_hash, created_at, id"
+    )
+    return rows
 
 
 async def count(db: Database) -> int:

@@ -510,7 +510,8 @@ class TestBridge:
         assert (
             f"Following OpenCode 2.1.2 (server generation 2, the managed service) at {opencode2.url}\n" in out
         )
-        assert "mobilevoice:///?pair=" in out
+        assert f"To pair a phone: relay pair --relay-url {fake_relay.url}\n" in out
+        assert "mobilevoice:" not in out, "without a terminal the secret is not printed"
         assert PASSWORD not in out + caplog.text
         assert [event.body for event in fake_relay.accepted] == ["It is fixed."]
 

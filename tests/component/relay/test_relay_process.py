@@ -431,3 +431,27 @@ async def test_what_it_does_not_understand(
     assert await relay.ended() == 2
     assert said in relay.log
     assert relay.log.count("\n") == 1
+
+
+# Phones, from the database of a relay that runs.
+
+
+async def test_phones_are_listed_and_forgotten(start: Start, variables: dict[str, str]) -> None:
+    async with serving(start, variables) as relay:
+        assert await output(start, variables, "phones") == "no phone is registered\n"
+        await register(relay)
+        await relay.post("/v1/device/register", secret=SECRET, deviceToken="cd" * 32)
+        first, second = (await output(start, variables, "phones")).splitlines()
+        assert "phone …abababab  com.example.app (" in first
+        assert TOKEN not in first
+        assert SECRET not in first
+        assert "phone …cdcdcdcd" in second
+        assert await output(start, variables, "forget", "…abababab") == "forgot the phone …abababab\n"
+        assert (await relay.get("/health"))["devices"] == 1
+        secret = second.split()[1].rstrip("…")
+        assert await output(start, variables, "forget", secret) == "forgot the secret and its 1 phone(s)\n"
+        assert (await relay.get("/health"))["devices"] == 0
+        for word, said in (("ab", "at least 6 characters"), ("abababab", "nothing is called 'abababab'")):
+            refused: Relay = await start(variables, "forget", word)
+            assert await refused.ended() == 1
+            assert said in refused.log

@@ -1,0 +1,62 @@
+"""`relay phones` and `relay forget`: what the relay's database knows of phones, beside a relay that runs or without one."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from relay.errors import CommandError
+from relay.server.store import activities, devices, secrets
+from relay.server.store.database import DatabaseError, close_database, open_database
+from relay.server.store.sql import Database, Unavailable
+
+SHORTEST = 6
+"""Characters of a secret's hash or of a token: fewer may be somebody else's by chance."""
+
+
+class WhichPhone(CommandError):
+    """What is to be forgotten is not clear."""
+
+
+async def phones(database_url: str) -> list[str]:
+    """A line for each phone, those of one secret together."""
+    async with _opened(database_url) as db:
+        return [_line(row) for row in await devices.every(db)] or ["no phone is registered"]
+
+
+async def forget(database_url: str, word: str) -> str:
+    """Forget one secret, by the beginning of its hash, or one phone, by the end of its token; says what was. Raises WhichPhone."""
+    word = word.strip("….").lower()
+    if len(word) < SHORTEST:
+        raise WhichPhone(f"give at least {SHORTEST} characters, as relay phones prints them")
+    async with _opened(database_url) as db:
+        rows = await devices.every(db)
+        hashes = {row["secret_hash"] for row in rows if row["secret_hash"].startswith(word)}
+        tokens = [row for row in rows if row["device_token"].endswith(word)]
+        if len(hashes) + len(tokens) != 1:
+            found = "nothing is" if not hashes and not tokens else "several are"
+            raise WhichPhone(f"{found} called {word!r}: relay phones lists all")
+        if hashes:
+            count = await secrets.forget(db, hashes.pop())
+            return f"forgot the secret and its {count} phone(s)"
+        names = {name: tokens[0][name] for name in ("secret_hash", "device_token")}
+        await devices.unregister(db, **names)
+        await activities.forget_phone(db, **names)
+        return f"forgot the phone …{names['device_token'][-8:]}"
+
+
+def _line(row: Any) -> str:
+    at = time.strftime("%Y-%m-%d %H:%MZ", time.gmtime(row["updated_at"] / 1000))
+    cards = "  starts cards" if row["push_to_start_token"] else ""
+    return f"secret {row['secret_hash'][:12]}…  phone …{row['device_token'][-8:]}  {row['bundle_id']} ({row['apns_env']})  {at}{cards}"
+
+
+@asynccontextmanager
+async def _opened(database_url: str) -> AsyncIterator[Database]:
+    connection = await open_database(database_url)
+    try:
+        yield Database(connection)
+    except Unavailable as error:
+        raise DatabaseError(f"the database went away: {error}") from error
+    finally:
+        await close_database()
