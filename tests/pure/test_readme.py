@@ -14,7 +14,8 @@ from simulator.apns.faults import load
 from simulator.arguments import parser_of_simulator as simulator_parser
 from simulator.lab.control.table import ROUTES
 from simulator.phone.settings import SETTINGS
-from simulator.scenario import scenarios
+from simulator.scenario import in_words, scenarios
+from simulator.scenario import load as load_scenario
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -108,6 +109,38 @@ def test_every_link_to_a_file_leads_to_one(name: str) -> None:
 
 def test_the_readme_is_read_at_one_sitting() -> None:
     assert len(README.splitlines()) <= 170
+
+
+def test_the_demo_in_the_readme_is_80_columns_wide_and_has_the_words_of_its_scenarios() -> None:
+    frame = README[README.index("╭") : README.index("Ctrl-C stops")]
+    assert {len(line) for line in frame.splitlines() if line[0] in "╭│╰"} == {80}
+    played = [in_words(load_scenario(name)) for name in ("a_text", "b_permission_once")]
+    assert played[-1].about in frame
+    said = str([one.recording for one in played])
+    shown = (
+        "Ship version 2.4",
+        "Version 2.4 is out now.",
+        "make build; make test; git",
+        "Fix the login",
+    )
+    assert [words for words in shown if words not in frame or words not in said] == []
+
+
+def test_the_readme_says_first_that_there_is_no_app_and_where_to_read_how_to_build_one() -> None:
+    box = README[README.index("> **Before you start:**") : README.index("## See it run")]
+    assert "no app in any store" in box
+    assert "(docs/app.md)" in box
+
+
+@pytest.mark.parametrize(("name", "after"), [("README.md", "## Door 1"), ("opencode.md", "# I use OpenCode")])
+def test_the_plain_terminal_ui_is_the_first_line_of_the_users_chapter(name: str, after: str) -> None:
+    chapter = SOURCES[name].split(after, 1)[1]
+    commands = [
+        block.strip().splitlines()
+        for block in re.findall(r"^```\n(.*?)^```$", chapter, re.MULTILINE | re.DOTALL)
+    ]
+    assert commands[0][0].startswith("opencode --port 4096")
+    assert commands[1][0].startswith(".venv/bin/relay bridge ")
 
 
 def test_the_faults_in_the_pages_are_rules() -> None:
