@@ -228,9 +228,10 @@ class Toolbox:
             if call.child is not None:
                 del self._waiting[call.child]
                 scene.around.leave(call.child)
-            elif call.timer is not None:
-                rest = call.timer[0] - scene.stamp.now_ms()
-                scene.around.report_later(scene, call, max(0, rest) / 1000)
+            else:
+                now = scene.stamp.now_ms()
+                due = call.timer[0] if call.timer else now
+                scene.around.report_later(scene, call, max(0, due - now) / 1000)
             events += self._left_alone(call)
         return events
 
