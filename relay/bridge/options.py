@@ -106,7 +106,7 @@ def add_pair_arguments(command: ArgumentParser, environment: Environment) -> Non
     add("--output", type=Path, metavar="FILE", help="write the QR code into this .png or .svg file instead")
     add("--connect", action="store_true",
         help="put a fresh connect link of OpenCode 2 (2.0.17 and later) into the code: it lets one device in, once, within five minutes")  # fmt: skip
-    add("--rotate-secret", action="store_true", help="make a new secret first: every phone has to pair again")
+    add("--rotate-secret", action="store_true", help="make a new secret first: the relay forgets the old one, and every phone has to pair again")  # fmt: skip
 
 
 def add_bridge_arguments(command: ArgumentParser, environment: Environment) -> None:

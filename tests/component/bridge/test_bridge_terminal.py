@@ -1,6 +1,8 @@
 """`relay bridge` and `relay pair` in a terminal, and without one: the code, and when a phone is paired."""
 
+import asyncio
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from component.bridge.running import SECRET
 from pseudo_terminal import PseudoTerminal, in_terminal
 from relay.contract import parse_pairing_link
 from terminal_picture import THEMES, picture
+from waiting import PATIENCE, eventually
 
 
 @pytest.fixture
@@ -73,6 +76,48 @@ async def test_a_terminal_that_draws_nothing(
         assert await terminal.ended() == 0
         await terminal.shows("cannot draw a QR code")
     assert "\x1b" not in terminal.text
+
+
+async def test_the_bridge_goes_on_without_a_relay_and_speaks_to_people(
+    words: list[str], environment: dict[str, str], fake_relay: FakeRelay, fake_opencode: FakeOpenCode
+) -> None:
+    fake_relay.phones = {}
+    await fake_relay.stop()
+    async with in_terminal("bridge", *words, "--port=0", environment=environment, columns=200) as terminal:
+        await terminal.shows(
+            f"the relay at {fake_relay.url} does not answer (nothing listens there): alerts wait"
+        )
+        await eventually(lambda: fake_opencode.streams)
+        await fake_relay.start()
+        await terminal.shows(f"the relay at {fake_relay.url} answers")
+        fake_opencode.create("ses_a", "Fix the login")
+        fake_opencode.turn("ses_a")
+        await terminal.shows("rang: Done, Fix the login (1 phone)")
+        assert "delivered" not in terminal.text
+        assert "sessionID=" not in terminal.text
+
+
+async def test_the_bridge_in_a_journal_names_no_secret_and_no_title(
+    words: list[str], environment: dict[str, str], fake_opencode: FakeOpenCode
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "relay", "bridge", *words, "--port=0", env=os.environ | environment,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    await eventually(lambda: fake_opencode.streams)
+    fake_opencode.create("ses_a", "Geheim")
+    fake_opencode.turn("ses_a")
+    assert process.stdout
+    said = ""
+    async with asyncio.timeout(PATIENCE):
+        while "delivered" not in said:
+            said += (await process.stdout.readline()).decode()
+    process.terminate()
+    said += (await asyncio.wait_for(process.communicate(), PATIENCE))[0].decode()
+    assert "To pair a phone: relay pair --relay-url" in said
+    assert "eventType=complete sessionID=ses_a" in said
+    for private in (SECRET, "mobilevoice:", "Geheim", "▀"):
+        assert private not in said
 
 
 async def test_the_bridge_says_when_a_phone_is_paired(
