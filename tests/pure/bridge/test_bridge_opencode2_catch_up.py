@@ -57,6 +57,9 @@ TURNS: dict[str, tuple[list[dict[str, Any]], str | None, str | None]] = {
     "no outcome: said": ([USER, SAID | {"finish": "stop"}], None, "succeeded m2"),
     "no outcome: waiting for a tool": ([USER, SAID | {"finish": "tool-calls"}], None, "shutdown m2"),
     "no outcome: failed": ([USER, SAID | {"error": BAD_KEY}], None, "failed m2 Bad key"),
+    "no outcome: stopped while a failed step waited to be made again": (
+        [USER, SAID | {"error": BAD_KEY, "retry": {"attempt": 2}}], None, "shutdown m2",
+    ),
     "no outcome: aborted": ([USER, SAID | {"error": {"type": "aborted"}}], None, "shutdown m2"),
     "killed": ([USER, OPEN], "succeeded", "killed m2"),
     "stopped while it waited for its provider": ([USER, OPEN | {"retry": {"attempt": 2}}], "succeeded", "shutdown m2"),
@@ -163,7 +166,9 @@ GAPS: dict[str, tuple[str, str]] = {
     "asked after the question": ("new; connected; mark; ask p1; sync", "asked p1"),
     "a whole turn meanwhile": ("new; connected; mark; sync; end succeeded", "complete m2"),
     "a whole turn long ago": ("new; connected; mark; sync; long succeeded", ""),
-    "a whole turn that a person stopped": ("new; connected; mark; sync; end interrupted", ""),
+    "a whole turn that a person stopped ends the card that a killed bridge had begun": (
+        "new; connected; mark; sync; end interrupted", "stopped m2",
+    ),
     "an execution before its first step": ("new; starts; connected; mark; sync; long succeeded", "a; complete m2"),
     "a start that came before the connection": ("new; starts; connected; done; mark; sync; end only the user's shell command", "a"),
     "a child": ("new; starts; step m1; b: new a; b: starts; connected; mark; sync a; done", "started; complete m1"),

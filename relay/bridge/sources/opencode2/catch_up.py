@@ -78,7 +78,7 @@ def _turn(newest: Message, closed: Message | None, outcome: str | None) -> LastT
             end = "other"  # nothing was said
         return LastTurn(end, newest.id, failure, closed.time.created)
     if outcome is None and newest.type == "assistant" and newest.time.completed:
-        if newest.error:
+        if newest.error and newest.retry is None:  # else the step waited to be made again
             return LastTurn("shutdown" if newest.error.type == "aborted" else "failed", newest.id, failure)
         return LastTurn("shutdown" if newest.finish in UNFINISHED else "succeeded", newest.id)
     # Of a step that was declined or interrupted the message is completed; not so with a server that was killed (recorded), nor
@@ -186,6 +186,8 @@ class CatchUp:
             news = (known or self.missed(info, since_ms)) and turn is not None and _is_newest(turn, info)
             if reported or not news:
                 return []
+            # An earlier bridge may have begun a card, and been killed before it wrote that down.
+            session.running = turn is not None and turn.end == "user"
         return self._end(session_id, turn, reported=reported)
 
     def note(self, session_id: str, messages: Sequence[Message], mark: int) -> list[Change]:
