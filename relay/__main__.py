@@ -38,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    arguments = _parser(os.environ.get).parse(argv)
-    log.install(log.level_in(os.environ, arguments.log_level), sys.stderr, _formatter(arguments))
     try:
+        arguments = _parser(os.environ.get).parse(argv)
+        log.install(log.level_in(os.environ, arguments.log_level), sys.stderr, _formatter(arguments))
         return asyncio.run(_until_signal(arguments.run, arguments)) or 0
     except CommandError as error:
         print(f"relay: {error}", file=sys.stderr)

@@ -121,7 +121,7 @@ def test_bridge_pair_and_doctor_need_no_package_of_the_server(lean: Path, argume
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate"])
+@pytest.mark.parametrize("command", ["serve", "serve --help", "migrate", "phones"])
 def test_the_server_says_what_is_to_be_installed(lean: Path, command: str) -> None:
     done = _run(lean, f"relay {command}")
     assert done.returncode == 1
