@@ -22,6 +22,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from relay.__main__ import _parser as relay_parser
+from relay.server.metrics import SERIES
 from relay.server.routes.table import ROUTES as RELAY_ROUTES
 from relay.server.settings import VARIABLES
 from simulator.apns.checks import CHECKS
@@ -47,7 +48,7 @@ def _table(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> str:
 def settings() -> str:
     """Every variable of the relay with its default."""
     rows = [
-        (f"`{name}`", "required" if one.default is None else one.default or "the system's", one.about)
+        (f"`{name}`", "required" if one.default is None else one.default or "empty", one.about)
         for name, one in VARIABLES.items()
     ]
     return _table(("Variable", "Default", ""), rows)
@@ -94,6 +95,15 @@ def _fields(kind: Any) -> str:
     return ", ".join(f"`{one.encode_name}`{'' if one.required else '?'}" for one in fields)
 
 
+def metrics() -> str:
+    """Every series of /metrics."""
+    rows = [
+        (f"`{name}`", "gauge" if one.kind == "info" else one.kind, ", ".join(one.labels), one.about)
+        for name, one in SERIES.items()
+    ]
+    return _table(("Series", "Type", "Labels", ""), rows)
+
+
 def relay_routes() -> str:
     """The relay's routes with the fields of body and reply."""
     rows = [(f"`{one.method} {one.path}`", _fields(one.body), _fields(one.reply)) for one in RELAY_ROUTES]
@@ -136,6 +146,7 @@ def apns_checks() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "settings": settings,
+    "metrics": metrics,
     "relay routes": relay_routes,
     "control routes": control_routes,
     "phone settings": phone_settings,

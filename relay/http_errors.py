@@ -31,18 +31,28 @@ def refusal(error: Exception, log: logging.Logger) -> tuple[Refusal, int]:
     return REFUSALS[500], 500
 
 
-def install_error_replies(app: Quart, refused: Callable[[Exception], tuple[Refusal, int]]) -> None:
-    """Every error of the app becomes `{ok:false, error, code}` with an honest status; `refused` decides on our own."""
+def install_error_replies(
+    app: Quart,
+    refused: Callable[[Exception], tuple[Refusal, int]],
+    count: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Every error of the app becomes `{ok:false, error, code}` with an honest status; `refused` decides on our own. `count` is called
+    with each code.
+    """
 
     async def refuse(error: HTTPException) -> Response:
         status = error.code or 500
-        response = reply(REFUSALS.get(status) or Refusal(error=error.name, code=f"http_{status}"), status)
+        said = REFUSALS.get(status) or Refusal(error=error.name, code=f"http_{status}")
+        count(said.code)
+        response = reply(said, status)
         if status == 405 and (allow := error.get_response().headers.get("Allow")):
             response.headers["Allow"] = allow
         return response
 
     async def fail(error: Exception) -> Response:
-        return reply(*refused(error))
+        said, status = refused(error)
+        count(said.code)
+        return reply(said, status)
 
     app.register_error_handler(HTTPException, refuse)
     app.register_error_handler(Exception, fail)

@@ -98,9 +98,9 @@ class RelayCase:
             self._watch(host)
 
     @asynccontextmanager
-    async def running(self, world: World) -> AsyncIterator[None]:
-        """The relay serves, and knows one key."""
-        configured = settings.load(world.relay_environment)
+    async def running(self, world: World, **variables: str) -> AsyncIterator[None]:
+        """The relay serves, and knows one key. `variables`: settings of its own."""
+        configured = settings.load(world.relay_environment | variables)
         self.key = self.sandbox.registry.keys[world.key.key_id]
         """The relay's key as the sandbox knows it."""
         gateway = apns_gateway(configured, self.relays_clock)
@@ -129,6 +129,11 @@ class RelayCase:
         said: dict[str, Any] = json.loads(await response.get_data())
         assert response.status_code == 200, said
         return said
+
+    async def answer(self, method: str, path: str, **request: Any) -> tuple[int, str]:
+        """The status and the text of what the relay answers to any request."""
+        response = await self._app.test_client().open(path, method=method, **request)
+        return response.status_code, (await response.get_data()).decode()
 
     def token(self, realm: Realm = "sandbox", kind: Kind = "alert") -> str:
         """A token that leads to a phone."""
@@ -207,10 +212,10 @@ class RelayCase:
 
 
 @asynccontextmanager
-async def relay_case() -> AsyncIterator[RelayCase]:
+async def relay_case(**variables: str) -> AsyncIterator[RelayCase]:
     """A relay and a sandbox that have only just met: no phone is registered, no connection open."""
     clock = VirtualClock()
     async with World(clock, seed=150, bundle_id=BUNDLE_ID) as world:
         case = RelayCase(world, clock)
-        async with case.running(world):
+        async with case.running(world, **variables):
             yield case

@@ -174,6 +174,11 @@ class ApnsGateway:
         for pool in self._pools.values():
             pool.replace_connections(older_than=self._token.serial)
 
+    @property
+    def connections(self) -> dict[ApnsEnv, int]:
+        """How many are open to each environment."""
+        return {env: pool.connections for env, pool in self._pools.items()}
+
     async def close(self, grace: float) -> None:
         """Close every connection; pushes in flight get `grace` seconds to be answered."""
         await asyncio.gather(*(pool.close(grace) for pool in self._pools.values()))
@@ -232,6 +237,11 @@ class KeyPause:
         finally:
             for pause in pauses:
                 pause.probing = False
+
+    @property
+    def paused(self) -> set[ApnsEnv]:
+        """Environments in which APNs refused the key for an app, or for all, and has taken no push since."""
+        return {env for env, _ in self._pauses}
 
     async def close(self, grace: float) -> None:
         """Close the gateway."""

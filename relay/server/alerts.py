@@ -20,6 +20,7 @@ from relay.log import line
 from relay.server import engine
 from relay.server.delivery import Delivery, DeliveryAttempt, DeliveryResult, DeliveryStatus, Recipient
 from relay.server.engine import WRITE_MS, DeliveryEngine, Limits
+from relay.server.metrics import Recorder
 from relay.server.store import deliveries, devices
 from relay.server.store.sql import Database, Refused
 
@@ -165,13 +166,16 @@ class Dispatcher:
         clock: Clock,
         jitter: random.Random | None = None,
         limits: Limits = LIMITS,
+        recorder: Recorder | None = None,
     ) -> None:
         self._db, self._owner = db, owner
         # Both environments may be asked in turn, each within the deadline, and the result be written down; waiting in
         # memory may take as long again.
         self._sending_ms = int(2000 * push_deadline) + WRITE_MS
         self._keep_ms, self._clock, self._jitter = keep_days * DAY_MS, clock, jitter or random.Random()
-        self.engine = DeliveryEngine(self, gateway, clock, name="dispatcher", limits=limits)
+        self.engine = DeliveryEngine(
+            self, gateway, clock, name="dispatcher", limits=limits, recorder=recorder
+        )
 
     async def enqueue(
         self, planned: Sequence[Sequence[Delivery]], *, of_many: bool = False

@@ -8,8 +8,9 @@ from typing import Any
 
 from quart import Quart
 
-from relay.apns.gateway import Environments, Gateway, KeyPause, ProviderToken, build_gateway
+from relay.apns.gateway import ApnsGateway, Environments, Gateway, KeyPause, ProviderToken, build_gateway
 from relay.clock import Clock, SystemClock
+from relay.contract import ApnsEnv
 from relay.http_errors import install_error_replies
 from relay.http_routes import install_routes
 from relay.server.alerts import Dispatcher
@@ -17,7 +18,9 @@ from relay.server.engine import DeliveryEngine
 from relay.server.live_activities.push import StartBudget
 from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.live_activities.sender import ActivitySender
+from relay.server.metrics import Recorder
 from relay.server.routes.events import BackgroundTasks, EventRoute, Intake, refusal
+from relay.server.routes.metrics import Metrics, MetricsRoute, anybody, bearer
 from relay.server.routes.registrations import Registrations
 from relay.server.routes.table import EVENT
 from relay.server.settings import Settings
@@ -38,9 +41,11 @@ LONGEST_OWNER = 60
 class RelayApp(Quart):
     """The relay's HTTP app. What it still has to send can be asked of it, on its own clock."""
 
-    def __init__(self, db: Database, *outboxes: DeliveryEngine[Any]) -> None:
+    def __init__(self, db: Database, metrics: Metrics, *outboxes: DeliveryEngine[Any]) -> None:
         super().__init__("relay", static_folder=None)
         self._db, self._outboxes = db, outboxes
+        self.metrics_app = _metrics_app(metrics)
+        """Only /metrics, for everybody: to be served where the operator says so."""
 
     async def lost(self) -> None:
         """Return when its database is lost for good."""
@@ -75,8 +80,10 @@ async def running_app(
     async with AsyncExitStack() as stack:
         connection = await open_database(settings.database_url)
         stack.push_async_callback(close_database)
-        parts = await _start_parts(stack, settings, Database(connection), clock, gateway)
-        yield _create_app(parts)
+        recorder = Recorder()
+        db = Database(connection, recorder)
+        parts = await _start_parts(stack, settings, db, clock, gateway, recorder)
+        yield _create_app(parts, settings.relay_admin_token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +95,37 @@ class _Parts:
     sender: ActivitySender
     intake: Intake
     registrations: Registrations
+    metrics: Metrics
+    recorder: Recorder
 
 
 async def _start_parts(
-    stack: AsyncExitStack, settings: Settings, db: Database, clock: Clock, gateway: Gateway | None
+    stack: AsyncExitStack,
+    settings: Settings,
+    db: Database,
+    clock: Clock,
+    gateway: Gateway | None,
+    recorder: Recorder,
 ) -> _Parts:
-    apns = Environments(KeyPause(gateway or apns_gateway(settings, clock), clock.monotonic))
+    gateway = gateway or apns_gateway(settings, clock)
+    keys = KeyPause(gateway, clock.monotonic)
+    apns = Environments(keys)
     stack.push_async_callback(apns.close, STOP_SECONDS)
     owner = lease_owner(socket.gethostname(), settings.relay_host, settings.port)
     deadline = settings.apns_push_deadline
     dispatcher = Dispatcher(
-        db, apns, owner=owner, push_deadline=deadline, keep_days=settings.relay_delivery_days, clock=clock
+        db,
+        apns,
+        owner=owner,
+        push_deadline=deadline,
+        keep_days=settings.relay_delivery_days,
+        clock=clock,
+        recorder=recorder,
     )
     budget = StartBudget(cards=settings.relay_phone_cards, starts=settings.relay_phone_starts)
-    sender = ActivitySender(db, apns, owner=owner, push_deadline=deadline, clock=clock, budget=budget)
+    sender = ActivitySender(
+        db, apns, owner=owner, push_deadline=deadline, clock=clock, budget=budget, recorder=recorder
+    )
     for engine in (dispatcher.engine, sender.engine):
         stack.push_async_callback(engine.stop, STOP_SECONDS)
         try:
@@ -119,10 +143,25 @@ async def _start_parts(
         db, activities, background, default_bundle_id=bundle_id, bundle_ids=served, now=clock.now
     )
     intake = Intake(
-        db, dispatcher, sender, deadline=settings.relay_event_deadline, now=clock.now, bundle_ids=served
+        db,
+        dispatcher,
+        sender,
+        deadline=settings.relay_event_deadline,
+        now=clock.now,
+        bundle_ids=served,
+        recorder=recorder,
     )
     stack.push_async_callback(intake.close)
-    return _Parts(db, dispatcher, sender, intake, registrations)
+    metrics = Metrics(
+        db, recorder, paused=lambda: keys.paused, connections=lambda: _connections(gateway), now=clock.now
+    )
+    stack.push_async_callback(metrics.close)
+    return _Parts(db, dispatcher, sender, intake, registrations, metrics, recorder)
+
+
+def _connections(gateway: Gateway) -> dict[ApnsEnv, int]:
+    """By environment; aioapns does not say."""
+    return gateway.connections if isinstance(gateway, ApnsGateway) else {}
 
 
 def lease_owner(machine: str, host: str, port: int) -> str:
@@ -148,12 +187,25 @@ def apns_gateway(settings: Settings, clock: Clock | None = None) -> Gateway:
     )
 
 
-def _create_app(parts: _Parts) -> RelayApp:
-    app = RelayApp(parts.db, parts.dispatcher.engine, parts.sender.engine)
+def _create_app(parts: _Parts, admin_token: str | None) -> RelayApp:
+    app = RelayApp(parts.db, parts.metrics, parts.dispatcher.engine, parts.sender.engine)
+    count = parts.recorder.request_refused
     app.url_map.merge_slashes = False  # a redirect would not be our JSON
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
-    install_routes(app, "Relay", parts.registrations.handlers | {EVENT: None})
-    app.asgi_app = EventRoute(app.asgi_app, parts.intake, max_body=MAX_BODY, body_timeout=BODY_SECONDS)  # type: ignore[method-assign]
+    install_routes(app, "Relay", parts.registrations.handlers | {EVENT: None}, count)
+    if admin_token:
+        app.asgi_app = MetricsRoute(app.asgi_app, parts.metrics, bearer(admin_token))  # type: ignore[method-assign]
+    # Outermost, because a busy relay spends its time there.
+    app.asgi_app = EventRoute(  # type: ignore[method-assign]
+        app.asgi_app, parts.intake, max_body=MAX_BODY, body_timeout=BODY_SECONDS, count=count
+    )
+    install_error_replies(app, refusal, count)
+    return app
+
+
+def _metrics_app(metrics: Metrics) -> Quart:
+    app = Quart("relay-metrics", static_folder=None)
+    app.asgi_app = MetricsRoute(app.asgi_app, metrics, anybody)  # type: ignore[method-assign]
     install_error_replies(app, refusal)
     return app

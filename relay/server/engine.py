@@ -17,6 +17,7 @@ from relay.apns.reasons import Verdict
 from relay.clock import Clock, ClockWatch, sleep_unless
 from relay.log import Folded, line
 from relay.server.delivery import A, DeliveryResult, DeliveryStatus, Outbox
+from relay.server.metrics import Recorder
 from relay.server.store.sql import Unavailable
 
 log = logging.getLogger("relay.server.engine")
@@ -73,9 +74,17 @@ class DeliveryEngine(Generic[A]):
     """Owns every push of one outbox between the database and APNs. `name` is that of its tasks and in its log lines."""
 
     def __init__(
-        self, outbox: Outbox[A], gateway: Gateway, clock: Clock, *, name: str, limits: Limits
+        self,
+        outbox: Outbox[A],
+        gateway: Gateway,
+        clock: Clock,
+        *,
+        name: str,
+        limits: Limits,
+        recorder: Recorder | None = None,
     ) -> None:
         self._outbox, self._gateway, self._clock = outbox, gateway, clock
+        self._recorder = recorder or Recorder()
         self._name, self._limits = name, limits
         self._watch = ClockWatch(clock)
         self._lines = Folded(log, clock.monotonic)
@@ -231,6 +240,7 @@ class DeliveryEngine(Generic[A]):
         if result is None:
             self._finish(attempt, "queued")
             return
+        self._recorder.push(result)
         self._unsaved.append((attempt, result))
         if not self._saving:
             self._saving = True

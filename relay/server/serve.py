@@ -4,10 +4,12 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from typing import Any, TextIO
 
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config, Sockets
+from quart import Quart
 
 from relay.clock import Clock
 from relay.errors import CommandError
@@ -22,6 +24,8 @@ from relay.server.store.sql import Unavailable
 log = logging.getLogger("relay.server.serve")
 
 BACKLOG = 1024
+METRICS_CONNECTIONS = 8
+"""At once on the port of the metrics: of the descriptors that are kept back."""
 
 
 class StartError(CommandError):
@@ -41,15 +45,38 @@ async def serve(
 
     The address is bound first: whoever holds it is the only relay of that name, so leases of a killed one are free.
     """
-    with _bind(settings.relay_host, settings.port) as listener:
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(_bind(settings.relay_host, settings.port, "PORT"))
+        metrics = _bind_metrics(sockets, settings)
         async with running_app(settings, clock=clock) as app:
             if started:
                 started(app)
             await _say(settings, app, out)
-            await hypercorn_serve(
-                app, _hypercorn(listener, settings), shutdown_trigger=lambda: _first(stop.wait(), app.lost())
-            )
+            served: list[tuple[Quart, Listener]] = [(app, Listener(listener, most_connections()))]
+            if metrics is not None:
+                served.append((app.metrics_app, Listener(metrics, METRICS_CONNECTIONS)))
+                url = f"http://{settings.relay_metrics_host}:{settings.relay_metrics_port}/metrics"
+                log.info(line("metrics", url=url))
+            async with asyncio.TaskGroup() as group:
+                for one, socket_ in served:
+                    group.create_task(_serve_one(one, socket_, settings, stop, app))
             app.raise_if_lost()
+
+
+async def _serve_one(
+    one: Quart, listener: Listener, settings: Settings, stop: asyncio.Event, app: RelayApp
+) -> None:
+    """Until `stop` is set or the database is lost."""
+    await hypercorn_serve(
+        one, _hypercorn(listener, settings), shutdown_trigger=lambda: _first(stop.wait(), app.lost())
+    )
+
+
+def _bind_metrics(sockets: ExitStack, settings: Settings) -> socket.socket | None:
+    if settings.relay_metrics_port is None:
+        return None
+    bound = _bind(settings.relay_metrics_host, settings.relay_metrics_port, "RELAY_METRICS_PORT")
+    return sockets.enter_context(bound)
 
 
 async def _say(settings: Settings, app: RelayApp, out: TextIO | None) -> None:
@@ -73,12 +100,12 @@ async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
             task.cancel()
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, setting: str) -> socket.socket:
     try:
         return socket.create_server((host.strip("[]"), port), backlog=BACKLOG, family=_ip_version(host))
     except OSError as error:
         raise StartError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}. Is another relay running? PORT chooses another"
+            f"cannot listen on {host}:{port}: {error.strerror or error}. Is another relay running? {setting} chooses another"
         ) from error
 
 
@@ -95,9 +122,9 @@ class _Config(Config):
         return Sockets([], [self.listener], [])
 
 
-def _hypercorn(listener: socket.socket, settings: Settings) -> Config:
+def _hypercorn(listener: Listener, settings: Settings) -> Config:
     config = _Config()
-    config.listener = Listener(listener, most_connections())  # Hypercorn closes it
+    config.listener = listener  # Hypercorn closes it
     # Defaults that cut clients off (Hypercorn 0.18): a connection ends after 1000 requests, and a stop cancels
     # handlers after 3 s although /v1/event may answer later.
     config.keep_alive_max_requests = 10**9

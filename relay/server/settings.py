@@ -49,6 +49,9 @@ class Settings:
     relay_phone_starts: int = 10
     relay_log_level: str = "info"
     relay_log: str = "text"
+    relay_admin_token: str | None = field(default=None, repr=False)
+    relay_metrics_port: int | None = None
+    relay_metrics_host: str = "127.0.0.1"
     apns_proxies: Mapping[ApnsEnv, Proxy] = field(default_factory=dict)
     """Of an environment that is reached directly there is none."""
 
@@ -107,6 +110,29 @@ def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
         raise _WrongError("must be a port number from 1 to 65535")
     return int(text)
+
+
+def _port_or_none(text: str) -> int | None:
+    return _port(text) if text else None
+
+
+def _admin_token(text: str) -> str | None:
+    if text and not re.fullmatch(r"[\x21-\x7e]{32,512}", text):
+        raise _WrongError("must be at least 32 letters and digits: openssl rand -hex 32 makes one")
+    return text or None
+
+
+def _admin_token_file(text: str) -> str | None:
+    if not text:
+        return None
+    try:
+        held = Path(text.removeprefix("file://")).expanduser().read_text("utf-8-sig").strip()
+    except (OSError, ValueError):
+        raise _WrongError("must name a file that the relay can read") from None
+    try:
+        return _admin_token(held or " ")
+    except _WrongError as error:
+        raise _WrongError(f"names a file whose text {error}") from None
 
 
 def _seconds(text: str) -> float:
@@ -246,6 +272,10 @@ VARIABLES: dict[str, Variable] = {
     "RELAY_EVENT_DEADLINE": Variable("5", _seconds, "seconds after which /v1/event answers and reports the rest as queued"),
     "RELAY_PHONE_CARDS": Variable("5", _count, "Live Activities of one app that a phone shows at once; a start beyond waits"),
     "RELAY_PHONE_STARTS": Variable("10", _count, "starts by push that a phone takes within an hour; those beyond wait"),
+    "RELAY_ADMIN_TOKEN": Variable("", _admin_token, "opens /metrics to whoever sends it (Authorization: Bearer); 32 characters or more; empty: closed"),
+    "RELAY_ADMIN_TOKEN_FILE": Variable("", _admin_token_file, "or the path of a file that holds it"),
+    "RELAY_METRICS_PORT": Variable("", _port_or_none, "a port of its own on which /metrics needs no token; empty: none"),
+    "RELAY_METRICS_HOST": Variable("127.0.0.1", _host, "the address of that port; whoever reaches it reads the metrics"),
     "RELAY_DELIVERY_DAYS": Variable("30", _days, "days that the row of a finished push stays in delivery_log"),
     "RELAY_LOG_LEVEL": Variable("info", _one_of(LEVELS), "what the log holds: debug, info, warning or error, and what is worse"),
     "RELAY_LOG": Variable("text", _one_of(FORMS), "text: key=value; json: one JSON object a line. Times are UTC"),
@@ -305,11 +335,20 @@ def in_help() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _one_admin_token(values: dict[str, Any], wrong: list[str]) -> None:
+    """The text or the file."""
+    if of_file := values.pop("relay_admin_token_file", None):
+        if values.get("relay_admin_token"):
+            wrong.append("RELAY_ADMIN_TOKEN_FILE is set, and so is RELAY_ADMIN_TOKEN: keep one of them")
+        values["relay_admin_token"] = of_file
+
+
 def load(environment: Mapping[str, str]) -> Settings:
     """The settings in `environment`. Raises SettingsError naming every variable at fault."""
     wrong: list[str] = []
     values = _read_all(environment, wrong)
     _one_key(values, wrong)
+    _one_admin_token(values, wrong)
     if wrong:
         raise SettingsError("; ".join(wrong))
     hosts: dict[ApnsEnv, Endpoint] = {

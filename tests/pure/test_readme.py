@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from relay.__main__ import _parser
+from relay.server.metrics import SERIES
 from relay.server.settings import VARIABLES
 from simulator.apns.faults import load
 from simulator.arguments import parser_of_simulator as simulator_parser
@@ -44,7 +45,14 @@ def test_every_setting_is_documented_with_its_default(name: str) -> None:
     row = next((line for line in MANUAL.splitlines() if line.startswith(f"| `{name}` |")), None)
     assert row, f"{name} is not documented"
     default = VARIABLES[name].default
-    assert (default or ("required" if default is None else "system")) in row
+    assert (default or ("required" if default is None else "| empty |")) in row
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_every_series_is_documented_with_its_labels(name: str) -> None:
+    row = next((line for line in MANUAL.splitlines() if line.startswith(f"| `{name}` |")), "")
+    assert SERIES[name].about in row
+    assert f"| {', '.join(SERIES[name].labels)} |" in row
 
 
 COMMANDS = [("relay", "serve"), ("relay", "bridge"), ("relay", "pair"), ("relay", "doctor"), ("relay", "migrate"), ("relay", "completion"), ("relay", "phones"), ("relay", "forget"),

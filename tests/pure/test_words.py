@@ -21,6 +21,10 @@ ALLOWED: dict[str, str] = {
     "AddressFamily": "the name of Python's socket module",
     "family": "a parameter of Python's socket functions, and of fonts",
     "fontfamily": "an attribute of SVG",
+    "CounterMetricFamily": "a class of prometheus_client",
+    "GaugeMetricFamily": "a class of prometheus_client",
+    "HistogramMetricFamily": "a class of prometheus_client",
+    "InfoMetricFamily": "a class of prometheus_client",
 }
 """Names that are not ours to choose, and whose they are."""
 

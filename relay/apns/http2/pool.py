@@ -66,6 +66,11 @@ class ConnectionPool:
     def _loop(self) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()  # remembered: each call for it goes into the kernel
 
+    @property
+    def connections(self) -> int:
+        """How many are open, those included that drain."""
+        return len(self._open)
+
     async def send(self, push: Push, ends: float) -> Outcome:
         """What became of the push until `time()` is `ends`. If it provably was not processed, it is sent once more."""
         pending = PendingPush(push, self._loop.time(), ends, self._loop.create_future())

@@ -40,6 +40,7 @@ from relay.server.live_activities.push import (
 )
 from relay.server.live_activities.settlement import disposition, settled
 from relay.server.live_activities.tokens import KEPT_MS
+from relay.server.metrics import Recorder
 from relay.server.store import activities, deliveries, devices
 from relay.server.store.sql import Database, Unavailable
 
@@ -63,11 +64,14 @@ class ActivitySender:
         push_deadline: float,
         clock: Clock,
         budget: StartBudget = StartBudget(),  # noqa: B008 - a value
+        recorder: Recorder | None = None,
     ) -> None:
         self._db, self._owner, self._clock, self._budget = db, owner, clock, budget
         # Both environments may be asked in turn, each within the deadline, and the result be written down.
         self._lease_ms = int(2000 * push_deadline) + WRITE_MS
-        self.engine = DeliveryEngine(self, gateway, clock, name="activities", limits=LIMITS)
+        self.engine = DeliveryEngine(
+            self, gateway, clock, name="activities", limits=LIMITS, recorder=recorder
+        )
 
     async def release_leases(self) -> None:
         """What was being pushed is due again when its window allows it."""

@@ -24,6 +24,7 @@ from relay.log import line
 from relay.server.alerts import Dispatcher, plan
 from relay.server.delivery import Delivery, DeliveryStatus, Recipient
 from relay.server.live_activities.sender import ActivitySender
+from relay.server.metrics import Recorder
 from relay.server.routes.table import EVENT
 from relay.server.store import activities as activity_table
 from relay.server.store import deliveries
@@ -159,7 +160,9 @@ class Intake:
         deadline: float,
         now: Callable[[], float],
         bundle_ids: frozenset[str] = frozenset(),
+        recorder: Recorder | None = None,
     ) -> None:
+        self._recorder = recorder or Recorder()
         self._db, self._dispatcher, self._activities = db, dispatcher, activities
         self._bundle_ids = bundle_ids
         self._deadline, self._now = deadline, now
@@ -183,6 +186,7 @@ class Intake:
         arrival = _Arrival(event, event.event_id or uuid.uuid4().hex, contract.secret_hash(event.secret))
         begun = await self._accept_batched(arrival)
         accepted = begun if isinstance(begun, _Accepted) else await asyncio.shield(begun)
+        self._recorder.event(event.event_type)
         sending = accepted.sending.values()
         if sending:
             await asyncio.wait(sending, timeout=self._deadline)
@@ -299,16 +303,27 @@ class Intake:
 
 
 class EventRoute:
-    """ASGI middleware over one intake. A caller who hangs up meanwhile changes nothing."""
+    """ASGI middleware over one intake. A caller who hangs up meanwhile changes nothing. `count` is called with the code of each refusal."""
 
-    def __init__(self, app: ASGIFramework, intake: Intake, *, max_body: int, body_timeout: float) -> None:
-        self._app, self._intake = app, intake
+    def __init__(
+        self,
+        app: ASGIFramework,
+        intake: Intake,
+        *,
+        max_body: int,
+        body_timeout: float,
+        count: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._app, self._intake, self._count = app, intake, count
         self._max_body, self._body_timeout = max_body, body_timeout
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer an event, or pass on."""
         if scope["type"] == "http" and (scope["path"], scope["method"]) == (EVENT.path, EVENT.method):
-            await _respond(send, *await self._answer(receive))
+            message, status = await self._answer(receive)
+            if isinstance(message, Refusal):
+                self._count(message.code)
+            await _respond(send, message, status)
         else:
             await self._app(scope, receive, send)
 

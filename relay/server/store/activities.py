@@ -197,6 +197,26 @@ async def next_due_at(db: Database) -> int | None:
     return rows[0]["due_at"] and int(rows[0]["due_at"])
 
 
+async def waiting(db: Database, *, limit: int) -> tuple[int, int | None]:
+    """How many have a state that was not pushed yet, at most `limit`, and when the first was due or will be (UTC ms)."""
+    _, rows = await db.execute(
+        "SELECT COUNT(*) AS n, MIN(due_at) AS since FROM "
+        f"(SELECT due_at FROM {TABLE} WHERE due_at IS NOT NULL ORDER BY due_at LIMIT ?) AS due",
+        [limit],
+    )
+    return int(rows[0]["n"]), rows[0]["since"]
+
+
+async def count_up_to(db: Database, limit: int) -> int:
+    """Live Activities that are being started or are on a phone, among the first `limit` rows."""
+    _, rows = await db.execute(
+        f"SELECT COUNT(*) AS n FROM (SELECT stage, device_token FROM {TABLE} LIMIT ?) AS seen "
+        "WHERE stage IN ('starting', 'started', 'active') AND device_token <> ?",
+        [limit, SESSION],
+    )
+    return int(rows[0]["n"])
+
+
 async def began_before(
     db: Database, *, active_before_ms: int, others_before_ms: int, limit: int
 ) -> list[Activity]:

@@ -207,6 +207,16 @@ async def next_due_at(db: Database) -> int | None:
     return rows[0]["due_at"] and int(rows[0]["due_at"])
 
 
+async def waiting(db: Database, *, limit: int) -> tuple[int, int | None]:
+    """How many are queued, at most `limit`, and when the event of the oldest came (UTC ms); None: none is."""
+    _, rows = await db.execute(
+        "SELECT COUNT(*) AS n, MIN(created_at) AS since FROM "
+        "(SELECT created_at FROM delivery_log WHERE status = 'queued' LIMIT ?) AS queued",
+        [limit],
+    )
+    return int(rows[0]["n"]), rows[0]["since"]
+
+
 async def count(db: Database) -> int:
     """Logged deliveries."""
     _, rows = await db.execute("SELECT COUNT(*) AS n FROM delivery_log")

@@ -113,3 +113,11 @@ async def count(db: Database) -> int:
     """Registered phones."""
     _, rows = await db.execute("SELECT COUNT(*) AS n FROM device_registration")
     return int(rows[0]["n"])
+
+
+async def count_up_to(db: Database, limit: int) -> int:
+    """Registered phones, at most `limit`."""
+    _, rows = await db.execute(
+        "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM device_registration LIMIT ?) AS phones", [limit]
+    )
+    return int(rows[0]["n"])

@@ -13,6 +13,8 @@ from aiomysql import MySQLError
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import BaseORMException, IntegrityError, OperationalError
 
+from relay.server.metrics import Recorder
+
 QUERY_SECONDS = 8.0
 """A frozen server must not hold the relay for ever: the drivers have no deadline of their own."""
 
@@ -99,8 +101,8 @@ class DatabaseFile:
 class Database:
     """A connection (pool) and its dialect. `lost` is set when no waiting brings the database back; `why_lost` says why."""
 
-    def __init__(self, connection: BaseDBAsyncClient) -> None:
-        self._connection = connection
+    def __init__(self, connection: BaseDBAsyncClient, recorder: Recorder | None = None) -> None:
+        self._connection, self._recorder = connection, recorder or Recorder()
         self._mysql = connection.capabilities.dialect == "mysql"
         self._turns: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
         self._file = None if self._mysql else DatabaseFile(str(getattr(connection, "filename", "")))
@@ -125,7 +127,9 @@ class Database:
             async with asyncio.timeout(QUERY_SECONDS):
                 done = await self._undisturbed(sql, list(values))
         except _FAILURES + _NEVER_SENT as error:
-            if why := _refusal(error):
+            why = _refusal(error)
+            self._recorder.database_error("refused" if why else "unavailable")
+            if why:
                 raise Refused(error, why) from error
             if getattr(error, "sqlite_errorcode", None) in _CORRUPT:
                 self._lose(str(error))
@@ -133,6 +137,7 @@ class Database:
         # Only now: what was written meanwhile went into the old file.
         if self._file is not None and self._file.is_gone:
             self._lose("it was deleted or replaced")
+            self._recorder.database_error("unavailable")
             raise Unavailable(self.why_lost)
         return done
 

@@ -68,7 +68,16 @@ def test_the_installed_commands_work_outside_the_checkout(wheel: Path, tmp_path:
         assert words in _run(python, arguments).stdout
 
 
-SERVER_ONLY = ("tortoise", "aiosqlite", "aiomysql", "pymysql", "aioapns", "jwt", "cryptography")
+SERVER_ONLY = (
+    "prometheus_client",
+    "tortoise",
+    "aiosqlite",
+    "aiomysql",
+    "pymysql",
+    "aioapns",
+    "jwt",
+    "cryptography",
+)
 """Packages of the extra `server`. h2 is none: Hypercorn, which serves the bridge's own routes, needs it."""
 
 

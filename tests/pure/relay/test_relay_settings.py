@@ -44,6 +44,14 @@ GOOD = {
     "APNS_PUSH_DEADLINE": [("0.5", 0.5), ("3600", 3600.0)],
     "RELAY_EVENT_DEADLINE": [("", 5.0), ("1e1", 10.0)],
     "RELAY_DELIVERY_DAYS": [("1", 1), ("3650", 3650)],
+    "RELAY_ADMIN_TOKEN": [
+        ("", None),
+        ("undefined", None),
+        ("a" * 32, "a" * 32),
+        (f" {'Z-_=+/' * 6} ", "Z-_=+/" * 6),
+    ],
+    "RELAY_METRICS_PORT": [("", None), ("9464", 9464)],
+    "RELAY_METRICS_HOST": [("", "127.0.0.1"), ("0.0.0.0", "0.0.0.0"), ("::1", "::1")],
     "RELAY_PHONE_CARDS": [("", 5), ("8", 8)],
     "RELAY_PHONE_STARTS": [("", 10), ("1000000", 1_000_000)],
 }
@@ -90,6 +98,10 @@ BAD = {
     "APNS_PUSH_DEADLINE": ["0", "-1", "3601", "ten", "nan", "inf"],
     "RELAY_EVENT_DEADLINE": ["0", "5s"],
     "RELAY_DELIVERY_DAYS": ["0", "1.5", "3651", "-1"],
+    "RELAY_ADMIN_TOKEN": ["hunter2", "hunter" * 5 + "2", "hunter 2" * 8, "hünter2" * 8, "hunter2" * 80],
+    "RELAY_ADMIN_TOKEN_FILE": ["/nowhere/hunter", "/", "\0", "/dev/null"],
+    "RELAY_METRICS_PORT": ["0", "65536", "http"],
+    "RELAY_METRICS_HOST": ["a b", "http://host"],
     "RELAY_PHONE_CARDS": ["0", "five", "1000001"],
     "RELAY_PHONE_STARTS": ["0", "-1"],
 }
@@ -178,8 +190,27 @@ def test_secrets_do_not_show(environment: Environment, private_key: str) -> None
 def test_every_variable_is_tried_here_and_explained() -> None:
     hosts = {"APNS_HOST_SANDBOX", "APNS_HOST_PRODUCTION"}
     assert set(VARIABLES) == set(BAD)
-    assert set(VARIABLES) == set(GOOD) | hosts | {"APNS_PRIVATE_KEY", "APNS_PRIVATE_KEY_FILE", "APNS_PROXY"}
+    files = {"APNS_PRIVATE_KEY_FILE", "RELAY_ADMIN_TOKEN_FILE"}
+    assert set(VARIABLES) == set(GOOD) | hosts | files | {"APNS_PRIVATE_KEY", "APNS_PROXY"}
     assert all(variable.about for variable in VARIABLES.values())
+
+
+def test_the_admin_token_in_a_file(environment: Environment, tmp_path: Path) -> None:
+    file, token = tmp_path / "token", "hunter2" * 5
+    file.write_text(f"{token}\n")
+    settings = load(environment(RELAY_ADMIN_TOKEN_FILE=str(file)))
+    assert settings.relay_admin_token == token
+    assert "hunter2" not in repr(settings)
+    with pytest.raises(
+        SettingsError, match=r"^RELAY_ADMIN_TOKEN_FILE is set, and so is RELAY_ADMIN_TOKEN"
+    ) as twice:
+        load(environment(RELAY_ADMIN_TOKEN_FILE=str(file), RELAY_ADMIN_TOKEN=token))
+    file.write_text("hunter2")
+    with pytest.raises(
+        SettingsError, match=r"^RELAY_ADMIN_TOKEN_FILE names a file whose text must be"
+    ) as short:
+        load(environment(RELAY_ADMIN_TOKEN_FILE=str(file)))
+    assert "hunter2" not in f"{twice.value}{short.value}"
 
 
 # The proxy to APNs.
