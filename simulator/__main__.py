@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from simulator.replay.command import ReplayOptions
 
 
+REMEDY = "pip install 'opencode-push-relay[simulator]'"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 when all was as expected, 1 when not, 2 when it could not run, with one line on stderr."""
     return printing(lambda: _main(argv))
@@ -23,6 +26,11 @@ def _main(argv: Sequence[str] | None) -> int:
     arguments = parser_of_simulator().parse(argv)
     try:
         return RUN[arguments.command](arguments)
+    except ModuleNotFoundError as error:  # first: what is asked for below imports such packages, too
+        if (error.name or "").partition(".")[0] in ("", "relay", "simulator"):
+            raise
+        print(f"simulator: its packages are not installed: {REMEDY}", file=sys.stderr)
+        return 2
     except _faults() as error:
         if isinstance(error, BrokenPipeError):
             raise

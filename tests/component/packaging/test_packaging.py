@@ -64,8 +64,13 @@ def test_the_installed_commands_work_outside_the_checkout(wheel: Path, tmp_path:
     site = next((tmp_path / "env" / "lib").glob("python*/site-packages"))
     borrowed = [path for path in sys.path if path.endswith("site-packages")]
     (site / "borrowed.pth").write_text("\n".join(borrowed))
-    for arguments, words in (("relay --version", "relay 0."), ("simulator replay --list", "a_text")):
-        assert words in _run(python, arguments).stdout
+    for arguments, words in (
+        ("relay --version", "relay 0."),
+        ("simulator replay --list", "a_text"),
+        ("simulator demo a_text --once --speed 20 --control-port 0", "iPhone   rang: Fix the login"),
+    ):
+        done = _run(python, arguments)
+        assert words in done.stdout, done.stderr
 
 
 SERVER_ONLY = (
@@ -139,6 +144,18 @@ def test_the_server_says_what_is_to_be_installed(lean: Path, command: str) -> No
     )
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    ["demo", "apns", "opencode", "push --title Hello", "replay --list", "conform cases.json"],
+)
+def test_the_simulator_says_what_is_to_be_installed(lean: Path, arguments: str) -> None:
+    done = _run(lean, f"simulator {arguments}")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "simulator: its packages are not installed: pip install 'opencode-push-relay[simulator]'\n"
+    )
+
+
 def test_the_doctor_says_what_it_cannot_check(lean: Path) -> None:
     """Where the server's settings are at hand, but not its packages."""
     arguments = "relay doctor --opencode-url http://127.0.0.1:9 --relay-url http://127.0.0.1:9"
@@ -182,6 +199,22 @@ def _run(python: Path, arguments: str, **variables: str) -> subprocess.Completed
         text=True,
         timeout=60,
     )
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize(
+    ("python", "words"),
+    [("", "Python 3.11 or newer is needed, and none was found."), ("false", "false is no such Python.")],
+)
+def test_make_without_a_fitting_python_says_what_to_do(python: str, words: str, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    done = subprocess.run(
+        ["make", "demo", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "make PYTHON=/path/to/python3.11" in done.stderr
+    assert not (tmp_path / ".venv").exists()
 
 
 def test_compose_understands_its_file() -> None:
