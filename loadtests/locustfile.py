@@ -14,6 +14,7 @@ their clocks must agree. Without it the device tokens are made up: against Apple
 
 import itertools
 import json
+import random
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,7 @@ from typing import Any, Final
 
 import gevent
 import requests
-from locust import FastHttpUser, between, events, stats, task
+from locust import FastHttpUser, events, stats, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
@@ -156,7 +157,6 @@ class RelayUser(FastHttpUser):
     """Somebody with a secret and phones, of which the relay knows."""
 
     abstract = True
-    wait_time = between(0.5, 1.5)
     arrivals: Arrivals
 
     def on_start(self) -> None:
@@ -175,6 +175,10 @@ class RelayUser(FastHttpUser):
         for phone in self.phones:
             self.post("/v1/device/unregister", deviceToken=phone["tokens"]["alert"])
             self.place.remove(phone["name"])
+
+    def wait_time(self) -> float:
+        """Seconds between two tasks."""
+        return float(random.uniform(0.5, 1.5) * self.environment.parsed_options.pause)
 
     def pair(self) -> None:
         """New phones."""
@@ -287,6 +291,9 @@ def options(parser: LocustArgumentParser) -> None:
         "--sandbox", default="", help="control address of the `simulator apns` that the relay pushes to"
     )
     parser.add_argument("--phones", type=int, default=1, help="of each user")
+    parser.add_argument(
+        "--pause", type=float, default=1.0, help="seconds between two tasks of a user, on average"
+    )
     parser.add_argument("--bundle-id", default="com.example.app", help="of the app on the phones")
 
 

@@ -63,7 +63,7 @@ def relay_and_sandbox(folder: Path) -> Iterator[tuple[str, str]]:
 def test_what_reaches_the_phones_is_a_request_of_its_own(tmp_path: Path) -> None:
     with relay_and_sandbox(tmp_path) as (relay, control):
         done = locust(
-            "--host", relay, "--sandbox", control, "--phones", "2", "-u", "6", "-r", "6", "-t", "6s",
+            "--host", relay, "--sandbox", control, "--phones", "2", "--pause", "0.2", "-u", "6", "-r", "6", "-t", "6s",
             "--csv", str(tmp_path / "run"), "--html", str(tmp_path / "run.html"),
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
