@@ -58,7 +58,7 @@ TURNS: dict[str, tuple[list[dict[str, Any]], str | None, str | None]] = {
     "no outcome: waiting for a tool": ([USER, SAID | {"finish": "tool-calls"}], None, "shutdown m2"),
     "no outcome: failed": ([USER, SAID | {"error": BAD_KEY}], None, "failed m2 Bad key"),
     "no outcome: stopped while a failed step waited to be made again": (
-        [USER, SAID | {"error": BAD_KEY, "retry": {"attempt": 2}}], None, "shutdown m2",
+        [USER, SAID | {"error": BAD_KEY, "finish": "error", "retry": {"attempt": 2}}], None, "shutdown m2",
     ),
     "no outcome: aborted": ([USER, SAID | {"error": {"type": "aborted"}}], None, "shutdown m2"),
     "killed": ([USER, OPEN], "succeeded", "killed m2"),

@@ -77,13 +77,14 @@ def _turn(newest: Message, closed: Message | None, outcome: str | None) -> LastT
         if end == "succeeded" and newest.type != "assistant":
             end = "other"  # nothing was said
         return LastTurn(end, newest.id, failure, closed.time.created)
+    if newest.retry:  # a step waited to be made again
+        return LastTurn("shutdown", newest.id)
     if outcome is None and newest.type == "assistant" and newest.time.completed:
-        if newest.error and newest.retry is None:  # else the step waited to be made again
+        if newest.error:
             return LastTurn("shutdown" if newest.error.type == "aborted" else "failed", newest.id, failure)
         return LastTurn("shutdown" if newest.finish in UNFINISHED else "succeeded", newest.id)
-    # Of a step that was declined or interrupted the message is completed; not so with a server that was killed (recorded), nor
-    # while a step waits to be made again.
-    killed = newest.type == "assistant" and not newest.time.completed and newest.retry is None
+    # Of a step that was declined or interrupted the message is completed; not so with a server that was killed (recorded).
+    killed = newest.type == "assistant" and not newest.time.completed
     return LastTurn("killed" if killed else "shutdown", newest.id)
 
 
