@@ -1,6 +1,7 @@
 """`simulator demo`: the whole chain in one terminal and on one page, scenario after scenario, until Ctrl-C."""
 
 import asyncio
+import contextlib
 import itertools
 import signal
 from collections import deque
@@ -69,15 +70,19 @@ async def demo(options: DemoOptions) -> None:
         playing = _Stage(world, console, page, options).play(_order(options))
         await until(stop, playing, world.bridge.until_ended(), world.relay.until_ended())
     finally:
-        with console.status("stopping ..."):
-            await world.__aexit__(None, None, None)
+        stopping = console.status("stopping ...")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            stopping.start()
+        await world.__aexit__(None, None, None)
+        with contextlib.suppress(OSError):
+            stopping.stop()
     say(console, "Stopped.")
 
 
 def stop_event() -> asyncio.Event:
-    """Set by Ctrl-C and SIGTERM."""
+    """Set by Ctrl-C, SIGTERM, and by a terminal that is closed: bridge and relay would go on without it."""
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
 

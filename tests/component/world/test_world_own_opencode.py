@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -151,6 +152,25 @@ def test_a_bridge_that_ends_ends_the_demo_with_its_last_words(start: Any, tmp_pa
     assert demo.process.wait(PATIENCE) == 2
     assert demo.process.stderr is not None
     assert "simulator: bridge ended" in demo.process.stderr.read()
+
+
+def test_a_terminal_that_is_closed_leaves_no_bridge_and_no_relay_behind(tmp_path: Path) -> None:
+    terminal, end = pty.openpty()
+    demo = subprocess.Popen(
+        [*SIMULATOR, "demo", "a_text", "--speed", "0.1", "--control-port", "0"],
+        stdin=end, stdout=end, stderr=end, cwd=tmp_path, start_new_session=True,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
+    )  # fmt: skip
+    os.close(end)
+    shown = b""
+    while b"Ctrl-C stops" not in shown:
+        shown += os.read(terminal, 65536)
+    children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children").read_text().split()
+    os.close(terminal)
+    demo.send_signal(signal.SIGHUP)
+    demo.wait(PATIENCE)
+    assert len(children) == 2
+    assert not [child for child in children if Path(f"/proc/{child}").exists()]
 
 
 def test_an_opencode_that_refuses_is_one_line_and_status_2(start: Any) -> None:
