@@ -1,5 +1,6 @@
 """/metrics is closed: without the admin token every route, method and header gets what an unknown path gets."""
 
+import asyncio
 from itertools import product
 from pathlib import Path
 
@@ -8,7 +9,10 @@ from quart import Quart
 
 from component.routes.calls import GOOD, Start
 from relay.openapi import DOCUMENT_PATH
+from relay.server.routes import metrics
 from relay.server.routes.table import ROUTES
+from relay.server.store import deliveries
+from waiting import eventually
 
 ADMIN = "an-admin-token-of-the-tests-of-metrics"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -86,6 +90,30 @@ async def test_the_token_opens_it(start: Start, tmp_path: Path, scheme: str) -> 
     assert (status, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     assert b"relay_build_info{" in text
     assert headers["cache-control"] == "no-store"
+
+
+async def test_a_database_that_hangs_does_not_hold_a_reader(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the database knows is left out, and the next reader asks it again."""
+    monkeypatch.setattr(metrics, "GAUGES_SECONDS", 0.05)
+    real = deliveries.waiting
+
+    async def hanging(*_: object, **__: object) -> tuple[int, int | None]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with start(f"sqlite://{tmp_path}/relay.sqlite3", RELAY_ADMIN_TOKEN=ADMIN) as app:
+        bearer = {"Authorization": f"Bearer {ADMIN}"}
+        monkeypatch.setattr(deliveries, "waiting", hanging)
+        status, _, text = await asked(app, "GET", "/metrics", bearer)
+        assert (status, b"relay_events_total" in text, b"relay_phones" in text) == (200, True, False)
+        monkeypatch.setattr(deliveries, "waiting", real)
+
+        async def whole() -> bool:  # a busy machine may take longer than the deadline
+            return b"relay_phones" in (await asked(app, "GET", "/metrics", bearer))[2]
+
+        await eventually(whole)
 
 
 async def test_with_the_token_it_is_still_only_read(start: Start, tmp_path: Path) -> None:
