@@ -254,11 +254,12 @@ class Cards(RelayUser):
         self.pair()
 
     def step(self, session: str, kind: str, status: str, what: str, name: str) -> None:
-        """One change of the session."""
+        """One change of the session, seen on the phones before the next: what is overtaken by a newer state is not shown."""
         state = {"status": status, "sessionTitle": "Fix the login", "lastMessage": "Reading the tests"}
         self.report(
             session, kind, what, name, title="Fix the login", body="Reading the tests", contentState=state
         )
+        self.arrivals.wait(session, PATIENCE)
 
     def register_cards(self, session: str) -> None:
         """As the app does when iOS gives it a card's token."""

@@ -1,6 +1,5 @@
 """`locust -f loadtests/locustfile.py` against a relay and a sandbox that run as processes, as a Locust user runs it."""
 
-import csv
 import json
 import os
 import subprocess
@@ -64,15 +63,15 @@ def test_what_reaches_the_phones_is_a_request_of_its_own(tmp_path: Path) -> None
     with relay_and_sandbox(tmp_path) as (relay, control):
         done = locust(
             "--host", relay, "--sandbox", control, "--phones", "2", "--pause", "0.2", "-u", "6", "-r", "6", "-t", "6s",
-            "--csv", str(tmp_path / "run"), "--html", str(tmp_path / "run.html"),
+            "--json", "--html", str(tmp_path / "run.html"),
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    rows = {row["Name"]: row for row in csv.DictReader((tmp_path / "run_stats.csv").open())}
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
     assert rows.keys() >= ARRIVALS, done.stdout
-    assert {row["Failure Count"] for row in rows.values()} == {"0"}, done.stdout
-    assert {rows[name]["Type"] for name in ARRIVALS} == {"APNs"}
-    events = sum(int(row["Request Count"]) for name, row in rows.items() if name.startswith("/v1/event"))
-    assert sum(int(rows[name]["Request Count"]) for name in ARRIVALS) == 2 * events
+    assert {row["num_failures"] for row in rows.values()} == {0}, done.stdout
+    assert {rows[name]["method"] for name in ARRIVALS} == {"APNs"}
+    events = sum(row["num_requests"] for name, row in rows.items() if name.startswith("/v1/event"))
+    assert sum(rows[name]["num_requests"] for name in ARRIVALS) == 2 * events
     assert (tmp_path / "run.html").read_text().count("current_rps") >= 1
 
 
