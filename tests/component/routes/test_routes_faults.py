@@ -10,7 +10,7 @@ from tortoise.connection import get_connection
 from component.routes.calls import GOOD, Start, post, post_event, register
 from fake_gateway import FakeGateway
 from mariadb import MariaDB
-from relay.server.store import activities, deliveries, devices
+from relay.server.store import activities, deliveries, devices, secrets
 from relay.server.store.database import DatabaseError
 from relay.server.store.sql import Unavailable
 
@@ -23,6 +23,8 @@ async def test_a_defect_shows_nothing_of_the_inside(
 
     for name in ("count", "register", "unregister", "recipients"):
         monkeypatch.setattr(devices, name, broken)
+    for name in ("phones", "forget"):
+        monkeypatch.setattr(secrets, name, broken)
     monkeypatch.setattr(deliveries, "recipients_at_once", broken)
     monkeypatch.setattr(activities, "of_session", broken)
     answers = [await post(app, path, **body) for path, body in GOOD.items()]
