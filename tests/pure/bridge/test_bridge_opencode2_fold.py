@@ -391,3 +391,10 @@ def test_each_run_ends_once_and_children_report_no_end(script: list[tuple[str, s
     ends = ("done", "failed", "stopped", "shutdown", "expired", "odd", "wordless", "deleted")
     for session, count in executions.items():
         assert count <= sum(1 for name, word, _ in script if name == session and word in ends)
+
+
+def test_the_end_of_a_tool_of_an_unknown_session_is_nothing() -> None:
+    sessions = Sessions()
+    late = event("session.tool.success", sessionID="a", assistantMessageID="m1", id="call_1", content=[])
+    assert sessions.fold(late) == []
+    assert len(sessions) == 0

@@ -205,6 +205,11 @@ def test_a_turn_that_has_not_begun_is_not_over_in_a_gap() -> None:
     assert not session.over
 
 
+def test_a_part_without_a_text_leaves_what_was_said() -> None:
+    session = after(BUSY, answer(), text("So far"), text(None))
+    assert session.content_state.last_message == "So far"
+
+
 def test_the_person_stops_following() -> None:
     session = after(BUSY, answer(), text("So far"))
     session.stop()

@@ -41,6 +41,7 @@ def test_the_database_without_its_password(url: str, words: str) -> None:
         ("0.0.0.0", "everybody who reaches this machine; put TLS"),
         ("[::]", "everybody who reaches this machine; put TLS"),
         ("10.0.0.5", "everybody who reaches 10.0.0.5; put TLS"),
+        ("relay.home", "everybody who reaches relay.home; put TLS"),
     ],
 )
 def test_who_can_reach_it(host: str, words: str) -> None:

@@ -54,6 +54,13 @@ async def test_the_lines_of_a_turn_are_one_write(log: logging.Logger, stream: St
     assert stream.writes == ["one\ntwo\n", "three\n"]
 
 
+async def test_what_a_format_leaves_empty_is_no_line(log: logging.Logger, stream: Stream) -> None:
+    log.handlers[0].setFormatter(logging.Formatter("%(message)s"))
+    log.warning("")
+    log.warning("two")
+    assert stream.writes == ["two\n"]
+
+
 async def test_a_warning_does_not_wait_and_nothing_overtakes_another(
     log: logging.Logger, stream: Stream
 ) -> None:

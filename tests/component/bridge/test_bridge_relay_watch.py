@@ -1,0 +1,85 @@
+"""What the bridge says of its relay while it runs: each change once."""
+
+import asyncio
+import contextlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from relay.bridge import relay_watch
+from relay.bridge.relay_secret import Phones
+from relay.bridge.relay_watch import PAIRING_SECONDS, RelayWatch
+
+AWAY, OLD = Phones(None, "nobody listens there", is_up=False), Phones(None, "it counts no phones")
+
+
+async def watched(
+    answers: list[Phones],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    phones: bool = True,
+) -> tuple[list[str], list[float]]:
+    """What is logged, and the pauses between two questions, until the answers are used up."""
+    left, pauses, now = iter(answers), [], [0.0]
+
+    async def count(*_: Any) -> Phones:
+        try:
+            return next(left)
+        except StopIteration:
+            raise asyncio.CancelledError from None
+
+    async def nothing(*_: Any) -> None:
+        pass
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        now[0] += PAIRING_SECONDS / 2
+
+    monkeypatch.setattr(relay_watch, "count_phones", count)
+    monkeypatch.setattr(relay_watch, "forget_replaced", nothing)
+    caplog.clear()
+    caplog.set_level(logging.INFO, "relay.bridge.relay")
+    async with aiohttp.ClientSession() as http:
+        watch = RelayWatch(
+            http,
+            "http://relay",
+            "secret",
+            Path("secret"),
+            watch_phones=phones,
+            sleep=sleep,
+            clock=lambda: now[0],
+        )
+        with contextlib.suppress(asyncio.CancelledError):
+            await watch.run()
+    return [record.getMessage() for record in caplog.records], pauses
+
+
+async def test_a_relay_that_is_away_is_named_once_and_its_return_too(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, pauses = await watched([AWAY, AWAY, Phones(0), Phones(0)], caplog, monkeypatch)
+    assert said == [
+        'relay away url=http://relay reason="nobody listens there"',
+        "relay back url=http://relay",
+        "phones count=0",
+    ]
+    assert pauses[1] > pauses[0]
+
+
+async def test_phones_that_come_and_go_are_said_and_asked_for_ever_more_seldom(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, pauses = await watched([Phones(1), Phones(2), Phones(2), Phones(1)], caplog, monkeypatch)
+    assert said == ["phones count=1", "paired count=2", "unpaired count=1"]
+    assert pauses == [3, 3, 60, 60]
+
+
+async def test_an_older_relay_and_nobody_who_looks_on_end_it(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await watched([OLD, AWAY], caplog, monkeypatch) == ([], [])
+    assert await watched([Phones(1), AWAY], caplog, monkeypatch, phones=False) == (["phones count=1"], [])
