@@ -16,7 +16,7 @@ PURE: dict[str, str] = {
     "relay/bridge/*.py": "errors lookout pair relay_watch run",
     "relay/bridge/http/*.py": "app",
     "relay/bridge/notify/*.py": "notifier relay_client",
-    "relay/bridge/sources/*.py": "discovery folded_source event_stream http serve",
+    "relay/bridge/sources/*.py": "discovery folded_source event_stream http resync serve",
     "relay/bridge/sources/opencode1/*.py": "client resync source",
     "relay/bridge/sources/opencode2/*.py": "client resync source",
     "relay/server/*.py": "app engine listener phones serve",

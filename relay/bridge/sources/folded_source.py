@@ -8,6 +8,7 @@ from relay.bridge.errors import OpenCodeError
 from relay.bridge.keyed import KeyedQueue
 from relay.bridge.notify.source import Change, SourceHealth
 from relay.bridge.sources.event_stream import EventStream
+from relay.bridge.sources.resync import Resync
 from relay.contract import ContentState
 from relay.log import line
 
@@ -31,12 +32,6 @@ class OpenCode(Protocol):
 
     def session(self, session_id: str) -> Awaitable[Any]: ...
     def newest_text(self, session_id: str, last_id: str) -> Awaitable[str]: ...
-
-
-class Resync(Protocol):
-    """What asks the server after a gap."""
-
-    def close(self) -> Awaitable[None]: ...
 
 
 class FoldedSource:

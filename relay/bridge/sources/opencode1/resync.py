@@ -1,13 +1,12 @@
 """Asks a server for what the stream did not report: after every connection, because OpenCode repeats nothing."""
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from random import random as system_random
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from relay.backoff import Backoff
 from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError
 from relay.bridge.notify.source import Change
+from relay.bridge.sources import resync
 from relay.bridge.sources.opencode1.catch_up import CatchUp, Snapshot, ending
 from relay.bridge.sources.opencode1.client import OpenCode
 from relay.bridge.sources.opencode1.fold import Sessions
@@ -27,8 +26,8 @@ LIVE_MS = 24 * 3600 * 1000
 MAX_DIRECTORIES = 50
 
 
-class Resync:
-    """One resync at a time: a new connection begins a new one."""
+class Resync(resync.Resync):
+    """Of generation 1; `when` is how it waits and tries again."""
 
     def __init__(
         self,
@@ -36,34 +35,13 @@ class Resync:
         sessions: Sessions,
         catch_up: CatchUp,
         act: Callable[[list[Change]], None],
-        *,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        backoff: Backoff = Backoff(),  # noqa: B008  frozen, so sharing it is harmless
-        random: Callable[[], float] = system_random,
+        **when: Any,
     ) -> None:
+        super().__init__(opencode.url, **when)
         self._opencode = opencode
         self._sessions = sessions
         self._catch_up = catch_up
         self._act = act
-        self._sleep = sleep
-        self._backoff = backoff
-        self._random = random
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self, since_ms: float, now_ms: float, done: Callable[[], None]) -> None:
-        """The stream is connected anew; nothing before `since_ms` was missed. Returns at once.
-
-        Both times are the server's (UNIX milliseconds), and it may have set its clock back meanwhile.
-        """
-        if self._task:
-            self._task.cancel()
-        self._task = asyncio.create_task(self._run(since_ms, now_ms, done), name="bridge-resync")
-
-    async def close(self) -> None:
-        """Stop."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self, since_ms: float, now_ms: float, done: Callable[[], None]) -> None:
         attempt = 0
@@ -78,9 +56,7 @@ class Resync:
                 break
             except OpenCodeError as error:
                 attempt += 1
-                delay = self._backoff.delay(attempt, self._random)
-                log.warning(line("resync failed", url=self._opencode.url, reason=error, retry_in=delay))
-                await self._sleep(delay)
+                await self._wait(attempt, error)
             else:
                 break
         done()

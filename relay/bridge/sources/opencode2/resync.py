@@ -3,14 +3,13 @@
 The stream is subscribed before its first byte (recorded: 80 of 80 events right after it arrived), so nothing is waited for.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from random import random as system_random
+from typing import Any
 
-from relay.backoff import Backoff
 from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError
 from relay.bridge.notify.source import Change
+from relay.bridge.sources import resync
 from relay.bridge.sources.opencode2.catch_up import CatchUp, OpenRequest, Snapshot
 from relay.bridge.sources.opencode2.client import OpenCode
 from relay.bridge.sources.opencode2.fold import Sessions
@@ -30,8 +29,8 @@ TRIES = 4
 """So often what did not answer is asked: the folder of a session may be gone, and then it never will (recorded: 500)."""
 
 
-class Resync:
-    """One resync at a time: a new connection begins a new one."""
+class Resync(resync.Resync):
+    """Of generation 2; `when` is how it waits and tries again."""
 
     def __init__(
         self,
@@ -39,37 +38,17 @@ class Resync:
         sessions: Sessions,
         catch_up: CatchUp,
         act: Callable[[list[Change]], None],
-        *,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        backoff: Backoff = Backoff(),  # noqa: B008  frozen, so sharing it is harmless
-        random: Callable[[], float] = system_random,
+        **when: Any,
     ) -> None:
+        super().__init__(opencode.url, **when)
         self._opencode = opencode
         self._sessions = sessions
         self._catch_up = catch_up
         self._act = act
-        self._sleep = sleep
-        self._backoff = backoff
-        self._random = random
-        self._task: asyncio.Task[None] | None = None
         self._unanswered: list[OpenCodeError] = []  # of single sessions and folders, in this pass
 
-    def start(self, since_ms: float, now_ms: float, done: Callable[[], None]) -> None:
-        """The stream is connected anew; nothing before `since_ms` was missed. Returns at once.
-
-        Both times are the server's (UNIX milliseconds), and it may have set its clock back meanwhile.
-        """
-        if self._task:
-            self._task.cancel()
-        self._task = asyncio.create_task(self._run(min(since_ms, now_ms), now_ms, done), name="bridge-resync")
-
-    async def close(self) -> None:
-        """Stop."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
     async def _run(self, since_ms: float, now_ms: float, done: Callable[[], None]) -> None:
+        since_ms = min(since_ms, now_ms)  # its clock may have been set back
         attempt = answered = 0
         while True:
             try:
@@ -80,10 +59,7 @@ class Resync:
             if not self._unanswered or answered == TRIES:
                 break
             attempt += 1
-            delay = self._backoff.delay(attempt, self._random)
-            reason = self._unanswered[0]
-            log.warning(line("resync failed", url=self._opencode.url, reason=reason, retry_in=delay))
-            await self._sleep(delay)
+            await self._wait(attempt, self._unanswered[0])
         done()
 
     async def _catch_up_once(self, since_ms: float, now_ms: float) -> None:
