@@ -485,6 +485,21 @@ def running(fake_relay: FakeRelay) -> Running:
     return run
 
 
+async def ends_at_generation_1(opencode: FakeOpenCode, relay: FakeRelay) -> None:
+    """The session goes on at the other generation's server, and is done there."""
+    await eventually(lambda: "/question" in opencode.asked)  # the bridge has caught up
+    opencode.write("ses_a", "It is fixed.")
+    opencode.status("ses_a", "idle")
+    await eventually(lambda: relay.accepted)
+    opencode.cut()
+
+
+def rang_once(relay: FakeRelay) -> None:
+    """One alert, and one card for the whole run."""
+    assert [event.body for event in relay.accepted] == ["It is fixed."]
+    assert [kind for kind, _, _ in relay.shown("ses_a")].count("start") == 1
+
+
 class TestBridge:
     async def test_it_waits_says_so_once_and_goes_on_when_there_is_one(
         self,
@@ -545,8 +560,7 @@ class TestBridge:
             await eventually(lambda: fake_relay.accepted)
             second.cut()
         await second.stop()
-        assert [event.body for event in fake_relay.accepted] == ["It is fixed."]
-        assert [kind for kind, _, _ in fake_relay.shown("ses_a")].count("start") == 1
+        rang_once(fake_relay)
         states = [*(state_home / "opencode-push-relay").glob("bridge-*.json")]
         assert [json.loads(path.read_text())["url"] for path in states] == [second.url]
 
@@ -589,13 +603,8 @@ class TestBridge:
             await opencode2.stop()
             fake_opencode.status("ses_a", "busy")
             at_known_port(fake_opencode.url, monkeypatch)
-            await eventually(lambda: "/question" in fake_opencode.asked)  # it has caught up
-            fake_opencode.write("ses_a", "It is fixed.")
-            fake_opencode.status("ses_a", "idle")
-            await eventually(lambda: fake_relay.accepted)
-            fake_opencode.cut()
-        assert [event.body for event in fake_relay.accepted] == ["It is fixed."]
-        assert [kind for kind, _, _ in fake_relay.shown("ses_a")].count("start") == 1
+            await ends_at_generation_1(fake_opencode, fake_relay)
+        rang_once(fake_relay)
 
     async def test_generation_2_is_replaced_by_1_at_its_own_port(
         self, opencode2: FakeOpenCode2, fake_opencode: FakeOpenCode, fake_relay: FakeRelay, running: Running
@@ -611,13 +620,8 @@ class TestBridge:
             fake_opencode.port = opencode2.port
             fake_opencode.status("ses_a", "busy")
             await fake_opencode.start()
-            await eventually(lambda: "/question" in fake_opencode.asked)  # it has caught up
-            fake_opencode.write("ses_a", "It is fixed.")
-            fake_opencode.status("ses_a", "idle")
-            await eventually(lambda: fake_relay.accepted)
-            fake_opencode.cut()
-        assert [event.body for event in fake_relay.accepted] == ["It is fixed."]
-        assert [kind for kind, _, _ in fake_relay.shown("ses_a")].count("start") == 1
+            await ends_at_generation_1(fake_opencode, fake_relay)
+        rang_once(fake_relay)
 
     async def test_an_early_release_in_its_place_is_named_and_waited_for_until_it_is_updated(
         self,
