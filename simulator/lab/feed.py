@@ -64,7 +64,8 @@ class Feed:
 
     async def _next(self, queue: asyncio.Queue[bytes | None]) -> bytes | None:
         try:
-            return await asyncio.wait_for(queue.get(), self._heartbeat)
+            async with asyncio.timeout(self._heartbeat):
+                return await queue.get()
         except TimeoutError:
             return HEARTBEAT
 

@@ -236,7 +236,8 @@ class ReplayWorld(World):
                 while True:
                     moved.clear()
                     try:
-                        await asyncio.wait_for(moved.wait(), seconds)
+                        async with asyncio.timeout(seconds):
+                            await moved.wait()
                     except TimeoutError:
                         return
         finally:

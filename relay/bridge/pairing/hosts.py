@@ -80,7 +80,8 @@ async def _status(program: str, deadline: float) -> bytes:
             stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         try:
-            await asyncio.wait_for(process.wait(), deadline)
+            async with asyncio.timeout(deadline):
+                await process.wait()
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

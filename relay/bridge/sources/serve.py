@@ -62,7 +62,8 @@ async def ask_version(program: str, environment: Mapping[str, str], seconds: flo
     except OSError:
         return ""
     try:
-        said, _ = await asyncio.wait_for(process.communicate(), seconds)
+        async with asyncio.timeout(seconds):
+            said, _ = await process.communicate()
     except TimeoutError:
         return ""
     finally:
@@ -205,7 +206,8 @@ class OpenCodeServe:
             return
         _signal_group(process.pid, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), self._stop_seconds)
+            async with asyncio.timeout(self._stop_seconds):
+                await process.wait()
         _signal_group(process.pid, signal.SIGKILL)  # itself, or tools that it left behind
         await process.wait()
         self._output.close()

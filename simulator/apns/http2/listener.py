@@ -56,7 +56,8 @@ class Listener:
     async def _emptied(self) -> bool:
         """Wait a moment for the last connection to go; False if it did not."""
         try:
-            await asyncio.wait_for(self.port.empty.wait(), SHUTDOWN_TIMEOUT)
+            async with asyncio.timeout(SHUTDOWN_TIMEOUT):
+                await self.port.empty.wait()
         except TimeoutError:
             return False
         return True

@@ -206,5 +206,6 @@ class ControlServer:
             return
         self._stop.set()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._serving, _STOP_SECONDS)
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._serving
         self._serving = None
