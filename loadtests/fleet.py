@@ -9,6 +9,7 @@ import aiohttp
 
 from loadtests.accounts import Card, Lifetime, PhoneRecord, Ring
 from relay import contract
+from relay.server.store import devices
 from relay.server.store.database import close_database, open_database
 from relay.server.store.sql import Database
 from simulator.apns.delivery.service import token_suffix
@@ -123,9 +124,8 @@ class Fleet(World):
         self.lab.change_device(user.phone.name, {"online": online})
 
     async def registrations(self) -> int:
-        """How many device tokens the relays hold; -1 if none answers."""
-        found = await self.relays[0].health()
-        return -1 if found is None else int(found["devices"])
+        """How many device tokens the relays hold."""
+        return await devices.count(self._database)
 
     async def put_off(self) -> set[tuple[str, str]]:
         """Event id and end of the device token of what APNs answered 5xx, and the relays keep to send again."""

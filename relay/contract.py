@@ -210,10 +210,10 @@ class EventReply(Message, frozen=True, kw_only=True):
 
 
 class Health(Message, frozen=True, kw_only=True):
-    """Reply of GET /health: rows in the tables."""
+    """Reply of GET /health: the relay and its database work. Rows in the tables are for whoever sends the admin token."""
 
-    devices: int
-    deliveries: int
+    devices: int | UnsetType = UNSET
+    deliveries: int | UnsetType = UNSET
     ok: bool = True
 
 

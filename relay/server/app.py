@@ -20,7 +20,7 @@ from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.metrics import Recorder
 from relay.server.routes.events import BackgroundTasks, EventRoute, Intake, refusal
-from relay.server.routes.metrics import Metrics, MetricsRoute, anybody, bearer
+from relay.server.routes.metrics import Metrics, MetricsRoute, anybody, bearer, nobody
 from relay.server.routes.registrations import Registrations
 from relay.server.routes.table import EVENT
 from relay.server.settings import Settings
@@ -140,7 +140,13 @@ async def _start_parts(
         db, default_bundle_id=bundle_id, now=clock.now, wake=sender.engine.wake
     )
     registrations = Registrations(
-        db, activities, background, default_bundle_id=bundle_id, bundle_ids=served, now=clock.now
+        db,
+        activities,
+        background,
+        default_bundle_id=bundle_id,
+        bundle_ids=served,
+        now=clock.now,
+        is_admin=bearer(settings.relay_admin_token) if settings.relay_admin_token else nobody,
     )
     intake = Intake(
         db,

@@ -40,8 +40,7 @@ class Day:
         await eventually(self._answers)
         link = contract.pairing_link(contract.pairing(self.url, SECRET, ["http://127.0.0.1:9"]))
         self.phone = await self.world.add_phone(link, kind=KINDS["flat"])
-        async with self.http.get(f"{self.url}/health") as response:
-            assert (await response.json())["devices"] == 1
+        assert await self.app.phones() == 1
 
     async def _answers(self) -> bool:
         try:

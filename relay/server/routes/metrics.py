@@ -92,6 +92,11 @@ def anybody(_: Headers) -> bool:
     return True
 
 
+def nobody(_: Headers) -> bool:
+    """Where the operator has set no admin token."""
+    return False
+
+
 def bearer(token: str) -> Callable[[Headers], bool]:
     """Whether a request has `Authorization: Bearer TOKEN`; compared in a time that does not depend on what was given."""
     wanted = token.encode()

@@ -39,6 +39,13 @@ async def post_raw(app: Quart, path: str, body: bytes) -> tuple[int, dict[str, A
     return response.status_code, json.loads(await response.get_data())
 
 
+async def health(app: Quart, authorization: str | None = None) -> dict[str, Any]:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    response = await app.test_client().get("/health", headers=headers)
+    assert response.status_code == 200
+    return json.loads(await response.get_data())
+
+
 async def register(app: Quart, token: str = TOKEN, **fields: Any) -> None:
     assert await post(app, REGISTER, secret=SECRET, deviceToken=token, **fields) == (200, {"ok": True})
 

@@ -21,7 +21,7 @@ async def test_a_defect_shows_nothing_of_the_inside(
     async def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("/etc/inside")
 
-    for name in ("count", "register", "unregister", "recipients"):
+    for name in ("count_up_to", "register", "unregister", "recipients"):
         monkeypatch.setattr(devices, name, broken)
     for name in ("phones", "forget"):
         monkeypatch.setattr(secrets, name, broken)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from component.routes.calls import (
     SECRET,
     TOKEN,
     UNREGISTER,
+    Start,
     everything,
+    health,
     post,
     post_event,
     post_raw,
@@ -40,12 +43,19 @@ class TestDevices:
             assert await post(app, UNREGISTER, secret=SECRET, deviceToken=TOKEN) == (200, {"ok": True})
         assert await table("device_registration") == []
 
-    async def test_health_counts_rows(self, app: Quart) -> None:
-        client = app.test_client()
-        await register(app)
-        await post_event(app)
-        said = await (await client.get("/health")).get_json()
-        assert said == {"ok": True, "devices": 1, "deliveries": 1}
+    async def test_health_tells_strangers_nothing_of_what_is_in_the_database(
+        self, start: Start, tmp_path: Path
+    ) -> None:
+        """With no admin token, and with another one; who sends the right one gets the counts of the first implementation."""
+        token = "t" * 32
+        async with start(f"sqlite://{tmp_path}/relay.sqlite3") as app:
+            await register(app)
+            await post_event(app)
+            assert await health(app) == await health(app, f"Bearer {token}") == {"ok": True}
+        async with start(f"sqlite://{tmp_path}/relay.sqlite3", RELAY_ADMIN_TOKEN=token) as watched:
+            for wrong in (None, "", "Bearer", f"Bearer {token}x", f"Basic {token}", token):
+                assert await health(watched, wrong) == {"ok": True}
+            assert await health(watched, f"Bearer {token}") == {"ok": True, "devices": 1, "deliveries": 1}
 
     async def test_a_log_names_no_token_and_no_secret(
         self, app: Quart, caplog: pytest.LogCaptureFixture
