@@ -143,10 +143,8 @@ class _ServeHelp(argparse.Action):
 
 
 async def _completion(arguments: argparse.Namespace, _: asyncio.Event) -> None:
-    try:
-        import shtab
-    except ModuleNotFoundError:
-        raise CommandError("completion is made by the package shtab: pip install shtab") from None
+    import shtab
+
     print(shtab.complete(_parser(os.environ.get), shell=arguments.shell))
 
 

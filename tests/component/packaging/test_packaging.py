@@ -1,4 +1,4 @@
-"""What people install: the built package stands alone, and the container files say what they should."""
+"""What people install: the built package stands alone, by pipx and by uvx, and without the server's packages."""
 
 import os
 import shutil
@@ -10,8 +10,8 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
+import wheelhouse
 from simulator.lab.control import page
 from simulator.scenario import scenarios
 
@@ -73,6 +73,67 @@ def test_the_installed_commands_work_outside_the_checkout(wheel: Path, tmp_path:
         assert words in done.stdout, done.stderr
 
 
+@pytest.fixture(scope="module")
+def empty(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables of somebody who has nothing but pipx and uv, and for an index what is installed here: no network."""
+    folder = tmp_path_factory.mktemp("empty")
+    for name in ("wheels", "home"):
+        (folder / name).mkdir()
+    wheelhouse.fill(folder / "wheels", wheelhouse.needed(wheel, "server", "simulator"))
+    return {
+        "HOME": str(folder / "home"),
+        "PATH": "/usr/bin:/bin",
+        "UV_FIND_LINKS": str(folder / "wheels"),
+        "UV_OFFLINE": "1",
+        "UV_NO_INDEX": "1",
+        "UV_NO_CONFIG": "1",
+        "UV_PYTHON": sys.executable,
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+
+
+def _program(name: str) -> str:
+    """pipx, uv or uvx of the environment of the tests."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent))
+    if found is None:
+        pytest.skip(f"NOT TESTED: {name} is not installed (pip install pipx uv)")
+    return found
+
+
+def test_pipx_installs_the_relay_from_the_wheel(wheel: Path, empty: dict[str, str]) -> None:
+    """With the extra `server`: it makes its tables, says which settings it needs, and completes its words in a shell."""
+    home = Path(empty["HOME"])
+    words = (_program("pipx"), "install", "--backend", "uv", "--python", sys.executable, f"{wheel}[server]")
+    assert "installed package opencode-push-relay" in _said(words, empty)
+    relay = str(home / ".local" / "bin" / "relay")
+    assert _said((relay, "--version"), empty).startswith("relay 0.")
+    assert "_shtab_relay" in _said((relay, "completion", "bash"), empty)
+    assert "APNS_TEAM_ID is missing" in _said((relay, "serve"), empty, status=1)
+    assert "simulator: its packages are not installed" in _said(
+        (str(home / ".local" / "bin" / "simulator"), "apns"), empty, status=2
+    )
+
+
+def test_uvx_runs_the_wheel_without_installing_it(wheel: Path, empty: dict[str, str]) -> None:
+    """Without extras the bridge's commands, with `simulator` the rest."""
+    uvx = _program("uvx")
+    code = _said((uvx, "--from", str(wheel), "relay", "pair", "--relay-secret", "0123456789abcdef"), empty)
+    assert "mobilevoice:///?pair=" in code
+    scenarios_ = _said((uvx, "--from", f"{wheel}[simulator]", "simulator", "replay", "--list"), empty)
+    assert "a_text" in scenarios_
+    bash = _said((uvx, "--from", f"{wheel}[simulator]", "simulator", "--print-completion", "bash"), empty)
+    assert "_shtab_simulator" in bash
+
+
+def _said(words: tuple[str, ...], variables: dict[str, str], status: int = 0) -> str:
+    """What a command printed, in that environment and nothing of this one."""
+    done = subprocess.run(
+        words, env=variables, cwd=variables["HOME"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
 SERVER_ONLY = (
     "prometheus_client",
     "tortoise",
@@ -92,7 +153,7 @@ def lean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lean")
     python = _environment(folder, wheel)
     site = next((folder / "env" / "lib").glob("python*/site-packages"))
-    for name in _needed_without_extras(wheel):
+    for name in wheelhouse.needed(wheel):
         found = distribution(name)
         for top in {
             file.parts[0] for file in found.files or [] if file.parts[0] not in ("..", "__pycache__")
@@ -100,21 +161,6 @@ def lean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             if not (site / top).exists():
                 (site / top).symlink_to(found.locate_file(top))
     return python
-
-
-def _needed_without_extras(wheel: Path) -> set[str]:
-    """The distributions that pip would install with the wheel, as this environment has them."""
-    metadata = next(name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("METADATA"))
-    lines = zipfile.ZipFile(wheel).read(metadata).decode().splitlines()
-    wanted = [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")]
-    needed: set[str] = set()
-    while wanted:
-        requirement = Requirement(wanted.pop())
-        name = requirement.name.lower()
-        if name not in needed and (not requirement.marker or requirement.marker.evaluate({"extra": ""})):
-            needed.add(name)
-            wanted += distribution(name).requires or []
-    return needed
 
 
 @pytest.mark.parametrize(
@@ -215,33 +261,3 @@ def test_make_without_a_fitting_python_says_what_to_do(python: str, words: str, 
     assert words in done.stderr
     assert "make PYTHON=/path/to/python3.11" in done.stderr
     assert not (tmp_path / ".venv").exists()
-
-
-def test_compose_understands_its_file() -> None:
-    compose = _compose()
-    if compose is None:
-        pytest.skip("neither `docker compose` nor `docker-compose` is installed")
-    for profile in ([], ["--profile", "simulator"]):
-        done = subprocess.run(
-            [*compose, *profile, "config"], cwd=ROOT, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
-        assert ("simulator:" in done.stdout) == bool(profile) or "profiles" in done.stdout
-        assert "service_healthy" in done.stdout
-
-
-def _compose() -> list[str] | None:
-    for command in (["docker", "compose"], ["docker-compose"]):
-        if (
-            shutil.which(command[0])
-            and subprocess.run([*command, "version"], capture_output=True).returncode == 0
-        ):
-            return command
-    return None
-
-
-def test_the_container_runs_as_nobody_special_and_is_checked() -> None:
-    lines = (ROOT / "Dockerfile").read_text().splitlines()
-    assert any(line.startswith("USER ") and line != "USER root" for line in lines)
-    assert any(line.startswith("HEALTHCHECK ") for line in lines)
-    assert 'CMD ["relay", "serve"]' in lines
