@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pymysql
@@ -53,6 +54,7 @@ class MariaDB:
         self._log = self._home / "error.log"
         self._names = itertools.count(1)
         self._server: subprocess.Popen[bytes] | None = None
+        self._environment: dict[str, str] | None = None
         self.port = 0
 
     def start(self) -> None:
@@ -60,14 +62,26 @@ class MariaDB:
         if not self._data.exists():
             self._bootstrap()
             self.port = free_port()  # only now: in the seconds before somebody else could take it
-        command = self._command("--skip-name-resolve", "--bind-address=127.0.0.1", f"--port={self.port}",
-                                f"--socket={self._home}/sock", f"--pid-file={self._home}/pid",
-                                "--max-connections=300")  # fmt: skip
+        self.launch()
+        self.wait_until(self._answers)
+
+    def launch(self, *options: str) -> None:
+        """Start the process, with further options."""
         with self._log.open("ab") as log:
-            self._server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._server = subprocess.Popen(
+                self._serving(*options),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+            )
         atexit.register(self.kill)
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        """Return when it holds of the server that was launched. RuntimeError with its log if it ends before or takes too long."""
+        assert self._server is not None
         ends = time.monotonic() + START_SECONDS
-        while not self._answers():
+        while not holds():
             if self._server.poll() is not None or time.monotonic() > ends:
                 raise RuntimeError(
                     f"mariadbd did not start:\n{self._log.read_text(errors='replace')[-3000:]}"
@@ -119,11 +133,12 @@ class MariaDB:
     def execute(self, sql: str, database: str | None = None) -> list[tuple[object, ...]]:
         """Run a statement as root; returns the rows."""
         with (
-            pymysql.connect(host="127.0.0.1", port=self.port, user="root", database=database) as connection,
+            pymysql.connect(
+                host="127.0.0.1", port=self.port, user="root", database=database, autocommit=True
+            ) as connection,
             connection.cursor() as cursor,
         ):
             cursor.execute(sql)
-            connection.commit()
             return list(cursor.fetchall())
 
     def _bootstrap(self) -> None:
@@ -140,6 +155,11 @@ class MariaDB:
             raise RuntimeError(
                 f"mariadbd --bootstrap failed:\n{done.stderr.decode(errors='replace')[-3000:]}"
             )
+
+    def _serving(self, *options: str) -> list[str]:
+        return self._command("--skip-name-resolve", "--bind-address=127.0.0.1", f"--port={self.port}",
+                             f"--socket={self._home}/sock", f"--pid-file={self._home}/pid",
+                             "--max-connections=300", *options)  # fmt: skip
 
     def _command(self, *options: str) -> list[str]:
         user = [f"--user={name}"] if (name := _user()) else []
