@@ -63,7 +63,7 @@ async def _serve(_: argparse.Namespace, stop: asyncio.Event) -> None:
         from relay.server import settings
         from relay.server.serve import serve
     logging.getLogger("tortoise").setLevel(logging.WARNING)
-    await serve(settings.load(os.environ), stop, out=sys.stdout)
+    await serve(settings.load(os.environ), stop, out=sys.stdout, environment=os.environ)
 
 
 async def _migrate(_: argparse.Namespace, __: asyncio.Event) -> None:

@@ -83,8 +83,8 @@ def add_pairing_arguments(command: ArgumentParser, environment: Environment) -> 
     add = command.add_argument
     add("--opencode-url", metavar="URL",
         help=f"where OpenCode listens (found: the managed service of OpenCode 2, else {DEFAULT_OPENCODE_URL})")  # fmt: skip
-    add("--relay-url", default=_variable(environment, f"{_FIRST}RELAY_URL") or DEFAULT_RELAY_URL, metavar="URL",
-        help="the relay, as bridge and phone reach it (%(default)s)")  # fmt: skip
+    add("--relay-url", default=_variable(environment, "RELAY_URL", f"{_FIRST}RELAY_URL") or DEFAULT_RELAY_URL, metavar="URL",
+        help="the relay, as bridge and phone reach it; or RELAY_URL (%(default)s)")  # fmt: skip
     add("--relay-secret", default=_variable(environment, "RELAY_SECRET", f"{_FIRST}RELAY_SECRET"), metavar="SECRET",
         help="at least 16 characters; or RELAY_SECRET; else from --secret-file")  # fmt: skip
     add("--secret-file", type=Path, metavar="FILE",

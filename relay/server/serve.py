@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack
 from typing import Any, TextIO
 
@@ -20,6 +20,7 @@ from relay.server.listener import Listener, most_connections
 from relay.server.settings import Settings
 from relay.server.store.database import DatabaseError
 from relay.server.store.sql import Unavailable
+from relay.server.systemd import reporting
 
 log = logging.getLogger("relay.server.serve")
 
@@ -38,8 +39,11 @@ async def serve(
     clock: Clock | None = None,
     started: Callable[[RelayApp], None] | None = None,
     out: TextIO | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> None:
     """Serve until `stop` is set; `started` is called with the app that serves. In a terminal, `out` gets a few lines about the relay.
+
+    A service manager that `environment` names learns when it serves, and lives, and when it stops.
 
     Raises StartError, and DatabaseError also when the database is lost on the way: then it ends by itself.
 
@@ -57,7 +61,7 @@ async def serve(
                 served.append((app.metrics_app, Listener(metrics, METRICS_CONNECTIONS)))
                 url = f"http://{settings.relay_metrics_host}:{settings.relay_metrics_port}/metrics"
                 log.info(line("metrics", url=url))
-            async with asyncio.TaskGroup() as group:
+            async with reporting(environment or {}), asyncio.TaskGroup() as group:
                 for one, socket_ in served:
                     group.create_task(_serve_one(one, socket_, settings, stop, app))
             app.raise_if_lost()

@@ -167,7 +167,7 @@ def test_the_make_targets_in_the_pages_exist() -> None:
 
 
 def test_the_folders_and_files_in_the_pages_exist() -> None:
-    for path in re.findall(r"`((?:relay|simulator|tests|loadtests|notebooks|docs)/[\w./-]*)`", MANUAL):
+    for path in re.findall(r"`((?:relay|simulator|tests|loadtests|notebooks|docs|deploy)/[\w./-]*)`", MANUAL):
         assert (ROOT / path).exists(), path
 
 
@@ -182,7 +182,10 @@ def test_nothing_in_the_project_names_a_package_host_or_a_path_of_one_machine() 
 
 def _project_files() -> list[Path]:
     """What the project consists of, without recordings (data of others) and this file."""
-    roots = [ROOT / name for name in ("relay", "simulator", "tests", "notebooks", "loadtests", "docs", ".ci")]
+    roots = [
+        ROOT / name
+        for name in ("relay", "simulator", "tests", "notebooks", "loadtests", "docs", "deploy", ".ci")
+    ]
     files = [path for root in roots for path in root.rglob("*") if path.is_file()]
     files += [
         path for path in ROOT.iterdir() if path.is_file() and not path.name.startswith((".coverage", ".git"))

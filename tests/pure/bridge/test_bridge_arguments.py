@@ -35,6 +35,7 @@ FIRST = "OPENCODE_EXPERIMENTAL_PUSH_"
     [
         (["--relay-url", "http://a"], {f"{FIRST}RELAY_URL": "http://b"}, "relay_url", "http://a"),
         ([], {f"{FIRST}RELAY_URL": "http://b"}, "relay_url", "http://b"),
+        ([], {"RELAY_URL": "http://a", f"{FIRST}RELAY_URL": "http://b"}, "relay_url", "http://a"),
         ([], {f"{FIRST}RELAY_URL": "undefined"}, "relay_url", "http://127.0.0.1:8787"),
         (["--relay-secret", "a"], {"RELAY_SECRET": "b"}, "relay_secret", "a"),
         ([], {"RELAY_SECRET": "b", f"{FIRST}RELAY_SECRET": "c"}, "relay_secret", "b"),
