@@ -1,4 +1,4 @@
-"""A relay under load while something of it dies, freezes or fills up, and what must hold of every event afterwards.
+"""Relays under load while something of them dies, freezes or fills up, and what must hold of every event afterwards.
 
 A round reports events as a bridge does: each again and again until the relay has acknowledged it. In the middle an outage
 strikes, at a moment that was drawn, and ends. Then every event must have rung on each phone, and none as two alerts.
@@ -6,20 +6,24 @@ strikes, at a moment that was drawn, and ends. Then every event must have rung o
 
 import asyncio
 import contextlib
+import itertools
 import os
 import resource
 import signal
 import sqlite3
+import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
+from galera import Galera
 from mariadb import MariaDB
 from relay import contract
 from simulator.process import RelayProcess
@@ -35,37 +39,71 @@ REQUEST_SECONDS = 10.0
 """No request takes longer, whatever happens to the database. What the client's own machine adds is not the relay's."""
 SLACK_SECONDS = 2.0
 AGAIN_SECONDS = 0.05
+TWICE = 0.1
+"""The share of the reports that are made several times at once."""
 LONGEST_FREEZE = float(os.environ.get("OUTAGE_FREEZE", "1.5"))
 """Seconds for which the database is frozen at the most."""
 
 
-class Outages:
-    """One relay and its phones, for many rounds. `mariadb` is the server of its database; None: SQLite in a file."""
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where the relays keep what they know: no server for SQLite in a file, one, or the nodes of a cluster."""
 
-    def __init__(self, world: World, relay: RelayProcess, mariadb: MariaDB | None) -> None:
-        self.world, self.relay, self.mariadb = world, relay, mariadb
-        self.numbers = iter(range(1_000_000))
+    servers: Sequence[MariaDB] = ()
+    cluster: Galera | None = None
 
     @property
-    def pid(self) -> int:
-        """Of the relay's process, which runs."""
-        assert self.relay._process is not None
-        return self.relay._process.pid
+    def relays(self) -> int:
+        """How many relays work on it: SQLite's file is for one."""
+        return 2 if self.servers else 1
+
+    def urls(self) -> list[str | None]:
+        """A new database as operators have them, for each relay: at a node of its own if there are several."""
+        if not self.servers:
+            return [None]
+        url = _of_a_user(self.servers[0])
+        nodes = itertools.cycle(self.servers)
+        return [_at(next(nodes), url) for _ in range(self.relays)]
+
+    async def heal(self) -> None:
+        """Return when every node of a cluster serves again, and knows of all others."""
+        if self.cluster:
+            await asyncio.to_thread(self.cluster.wait_until_whole)
+
+
+def _of_a_user(server: MariaDB) -> str:
+    """Its user may not write where the server is read-only, as root may."""
+    url = server.new_database()
+    server.execute(f"GRANT ALL ON {url.rpartition('/')[2]}.* TO relay@127.0.0.1 IDENTIFIED BY ''")
+    return url.replace("root@", "relay@")
+
+
+def _at(server: MariaDB, url: str) -> str:
+    return urlsplit(url)._replace(netloc=f"relay@127.0.0.1:{server.port}").geturl()
+
+
+class Outages:
+    """The relays on one store and the phones, for many rounds."""
+
+    def __init__(self, world: World, store: Store) -> None:
+        self.world, self.store, self.relays = world, store, world.relays
+        self.numbers = iter(range(1_000_000))
 
     @property
     def file(self) -> str:
         """The SQLite database."""
-        return self.relay.environment["DATABASE_URL"].removeprefix("sqlite://")
+        return self.relays[0].environment["DATABASE_URL"].removeprefix("sqlite://")
 
 
 @asynccontextmanager
-async def outages(mariadb: MariaDB | None) -> AsyncIterator[Outages]:
-    """The relay is up, and the phones are registered."""
+async def outages(store: Store) -> AsyncIterator[Outages]:
+    """The relays are up, started at the same moment on an empty database, and the phones are registered."""
     async with World() as world:
         world.apns.profile.device_rate = None
-        world.add_relays(database_url=_of_a_user(mariadb) if mariadb else None)
-        (relay,) = world.relays
-        await relay.start()
+        for url in store.urls():
+            world.add_relays(database_url=url)
+        await asyncio.gather(*(relay.start() for relay in world.relays))
+        relay = world.relays[0]
         pair = contract.Pairing(
             server_id=contract.server_id(relay.url, SECRET),
             relay_url=relay.url,
@@ -74,58 +112,75 @@ async def outages(mariadb: MariaDB | None) -> AsyncIterator[Outages]:
         )
         for number in range(PHONES):
             await world.add_phone(contract.pairing_link(pair), f"iPhone {number}")
-        yield Outages(world, relay, mariadb)
-
-
-def _of_a_user(mariadb: MariaDB) -> str:
-    """A new database as operators have them: its user may not write where the server is read-only, as root may."""
-    url = mariadb.new_database()
-    mariadb.execute(f"GRANT ALL ON {url.rpartition('/')[2]}.* TO relay@127.0.0.1 IDENTIFIED BY ''")
-    return url.replace("root@", "relay@")
+        yield Outages(world, store)
 
 
 # What happens to it. Each function returns when it is over, healed where that takes a hand.
 
 
 async def _kill(one: Outages, source: Random) -> None:
-    await one.relay.kill()
+    relay = source.choice(one.relays)
+    await relay.kill()
     await asyncio.sleep(source.uniform(0, 0.2))
-    await one.relay.start()
+    await relay.start()
 
 
 async def _freeze(one: Outages, source: Random) -> None:
-    await _stopped(one.pid, source.uniform(0.2, 1.5))
+    await _stopped(source.choice(one.relays).pid, source.uniform(0.2, 1.5))
 
 
 async def _freeze_database(one: Outages, source: Random) -> None:
     seconds = source.uniform(0.2, LONGEST_FREEZE)
-    if one.mariadb:
-        await _stopped(one.mariadb.pid, seconds)
+    if one.store.servers:
+        await _stopped(source.choice(one.store.servers).pid, seconds)
     else:
         await _locked(one.file, seconds)
 
 
 async def _restart_database(one: Outages, source: Random) -> None:
-    if one.mariadb is None:
+    if not one.store.servers:
         await _kill(one, source)  # its database is in its own process
         return
-    await asyncio.to_thread(one.mariadb.die)
+    server = source.choice(one.store.servers)
+    await asyncio.to_thread(server.die)
     await asyncio.sleep(source.uniform(0, 0.5))
-    await asyncio.to_thread(one.mariadb.start)
+    await asyncio.to_thread(server.start)
 
 
 async def _full_disk(one: Outages, source: Random) -> None:
     """No file can grow (EFBIG, which SQLite reports as a full disk); MariaDB refuses writes instead."""
     seconds = source.uniform(0.2, 1.0)
-    if one.mariadb:
-        one.mariadb.execute("SET GLOBAL read_only = ON")
+    if one.store.servers:
+        server = source.choice(one.store.servers)
+        server.execute("SET GLOBAL read_only = ON")
         await asyncio.sleep(seconds)
-        one.mariadb.execute("SET GLOBAL read_only = OFF")
+        server.execute("SET GLOBAL read_only = OFF")
         return
+    pid = one.relays[0].pid
     size = max(path.stat().st_size for path in one.world.folder.glob("relay.sqlite3*"))
-    limits = resource.prlimit(one.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    limits = resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
     await asyncio.sleep(seconds)
-    resource.prlimit(one.pid, resource.RLIMIT_FSIZE, limits)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+
+
+async def _split(one: Outages, source: Random) -> None:
+    """One node is cut off from the others, which go on."""
+    await _isolated(one, source, 1)
+
+
+async def _shatter(one: Outages, source: Random) -> None:
+    """No node sees a majority, so none serves."""
+    await _isolated(one, source, 2)
+
+
+async def _isolated(one: Outages, source: Random, count: int) -> None:
+    assert one.store.cluster
+    nodes = source.sample(one.store.cluster.nodes, count)
+    for node in nodes:
+        node.isolate()
+    await asyncio.sleep(source.uniform(0.2, LONGEST_FREEZE))
+    for node in nodes:
+        node.isolate(False)
 
 
 async def _stopped(pid: int, seconds: float) -> None:
@@ -143,12 +198,22 @@ async def _locked(path: str, seconds: float) -> None:
         database.execute("COMMIT")
 
 
-OUTAGES: dict[str, Callable[[Outages, Random], Awaitable[None]]] = {
+Outage = Callable[[Outages, Random], Awaitable[None]]
+OUTAGES: dict[str, Outage] = {
     "relay killed": _kill,
     "relay frozen": _freeze,
     "database frozen": _freeze_database,
     "database restarted": _restart_database,
     "database refuses writes": _full_disk,
+}
+OF_A_CLUSTER: dict[str, Outage] = {
+    "relay killed": _kill,
+    "node frozen": _freeze_database,
+    "node killed": _restart_database,
+    "node split off": _split,
+    "no majority": _shatter,
+    "relay frozen": _freeze,
+    "node refuses writes": _full_disk,
 }
 
 
@@ -157,10 +222,11 @@ OUTAGES: dict[str, Callable[[Outages, Random], Awaitable[None]]] = {
 
 @dataclass
 class Reported:
-    """The events of one round: which were acknowledged, how long requests took, and what was answered how often."""
+    """The events of one round: which were acknowledged, how long requests took, how many pushes were sent again, and what was answered."""
 
     acknowledged: list[str] = field(default_factory=list)
     longest: float = 0.0
+    again: int = 0
     answers: Counter[int | str] = field(default_factory=Counter)
 
 
@@ -171,31 +237,68 @@ def event(session_id: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def play(one: Outages, name: str, source: Random, round_number: int) -> Reported:
+async def rounds(store: Store, seed: int, numbers: Iterable[int]) -> None:
+    """Play the rounds of these numbers, every outage in turn. AssertionError with all that did not hold, and how to play it again."""
+    possible = OF_A_CLUSTER if store.cluster else OUTAGES
+    failed: list[str] = []
+    events = again = longest = 0.0
+    async with outages(store) as one:
+        for number in numbers:
+            name = list(possible)[number % len(possible)]
+            try:
+                reported = await play(one, possible[name], Random(f"{seed} {number}"), number)
+            except AssertionError as error:
+                failed.append(f"OUTAGE_SEED={seed} OUTAGE_ROUND={number}: {name}\n  {error}")
+                continue
+            events, again = events + len(reported.acknowledged), again + reported.again
+            longest = max(longest, reported.longest)
+            print(
+                f"{number} {name}: {len(reported.acknowledged)} events, {dict(reported.answers)}",
+                file=sys.stderr,
+            )
+    print(
+        f"{events:g} events, {again:g} sent again in place, longest request {longest:.2f} s", file=sys.stderr
+    )
+    assert not failed, "\n".join(failed)
+
+
+async def play(one: Outages, outage: Outage, source: Random, round_number: int) -> Reported:
     """Report, let it happen, report on; return when every event has rung. AssertionError if something does not hold."""
     done = asyncio.Event()
     reported = Reported()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http:
         reporters = [
-            asyncio.create_task(_reporter(one, http, reported, done, f"ses_{round_number}"))
+            asyncio.create_task(_reporter(one, http, reported, done, f"ses_{round_number}", source.random()))
             for _ in range(REPORTERS)
         ]
         await asyncio.sleep(source.uniform(0, BEFORE_SECONDS))
-        await OUTAGES[name](one, source)
+        await outage(one, source)
+        await one.store.heal()
         await asyncio.sleep(AFTER_SECONDS)
         done.set()
         await asyncio.gather(*reporters)
     await _rung(one, reported)
+    _same_everywhere(one.store, one.relays[0].environment["DATABASE_URL"].rpartition("/")[2])
     return reported
 
 
 async def _reporter(
-    one: Outages, http: aiohttp.ClientSession, reported: Reported, done: asyncio.Event, prefix: str
+    one: Outages,
+    http: aiohttp.ClientSession,
+    reported: Reported,
+    done: asyncio.Event,
+    prefix: str,
+    seed: float,
 ) -> None:
+    """As bridges behind a load balancer: the next try may reach another relay, and a request may arrive twice, at two of them at once."""
+    source = Random(seed)
     while not done.is_set():
         session_id = f"{prefix}_{next(one.numbers)}"
         ends = time.monotonic() + PATIENCE
-        while not await _post(one, http, reported, session_id):  # as a bridge tries again
+        while True:
+            relays = one.relays * 2 if source.random() < TWICE else [source.choice(one.relays)]
+            if any(await asyncio.gather(*(_post(each, http, reported, session_id) for each in relays))):
+                break
             assert time.monotonic() < ends, (
                 f"not acknowledged within {PATIENCE:g} s: {dict(reported.answers)}"
             )
@@ -204,12 +307,16 @@ async def _reporter(
         await asyncio.sleep(0.005)
 
 
-async def _post(one: Outages, http: aiohttp.ClientSession, reported: Reported, session_id: str) -> bool:
+async def _post(
+    relay: RelayProcess, http: aiohttp.ClientSession, reported: Reported, session_id: str
+) -> bool:
     began = time.monotonic()
     try:
-        async with http.post(f"{one.relay.url}/v1/event", json=event(session_id)) as response:
+        async with http.post(f"{relay.url}/v1/event", json=event(session_id)) as response:
             status: int | str = response.status
-            await response.read()
+            body = await response.json()
+            assert body["ok"] is (status == 200), body
+            assert status == 200 or (status == 503 and body["error"] and body["code"]), (status, body)
     except (aiohttp.ClientError, OSError) as error:
         status = type(error).__name__
     reported.answers[status] += 1
@@ -218,7 +325,10 @@ async def _post(one: Outages, http: aiohttp.ClientSession, reported: Reported, s
 
 
 async def _rung(one: Outages, reported: Reported) -> None:
-    """Every event that was acknowledged rings on every phone, and nothing twice; nothing broke or hung."""
+    """Every event that was acknowledged rings on every phone, and nothing twice; nothing broke or hung.
+
+    A push of which nobody knows any more whether APNs took it is sent again, and takes the place of the first.
+    """
     wanted = set(reported.acknowledged)
 
     def all_rang() -> bool:
@@ -232,6 +342,16 @@ async def _rung(one: Outages, reported: Reported) -> None:
         rang = Counter(showing["sessionID"] for showing in phone.showings if not showing["replaced"])
         twice = {session_id: times for session_id, times in rang.items() if times > 1}
         assert not twice, f"rang more than once on {phone.name}: {twice}"
+        reported.again += sum(
+            showing["replaced"] and showing["sessionID"] in wanted for showing in phone.showings
+        )
     assert reported.longest < REQUEST_SECONDS + SLACK_SECONDS, f"a request took {reported.longest:.1f} s"
-    traceback = [text for text in one.relay.log if text.startswith("Traceback")]
-    assert not traceback, "\n".join(one.relay.log)
+    for relay in one.relays:
+        assert not any(text.startswith("Traceback") for text in relay.log), "\n".join(relay.log)
+
+
+def _same_everywhere(store: Store, database: str) -> None:
+    """Every node of a cluster has the same rows."""
+    tables = ", ".join(f"{database}.{name}" for name in ("delivery_log", "device_registration"))
+    sums = {str(node.execute(f"CHECKSUM TABLE {tables}")) for node in store.servers}
+    assert len(sums) <= 1, f"the nodes differ: {sums}"

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,13 +19,18 @@ from relay.server.metrics import Recorder
 QUERY_SECONDS = 8.0
 """A frozen server must not hold the relay for ever: the drivers have no deadline of their own."""
 
-AGAIN = frozenset({1205, 1213, 8002, 8005, 8022, 8028, 9007})
-"""The server undid the statement for the sake of another one's locks, and counts on it to come again: lock wait timeout and
-deadlock (MySQL and MariaDB; "You must always be prepared to re-issue a transaction": MySQL, "Deadlocks in InnoDB"), write
-conflicts and outdated schemas (TiDB, "Error codes").
+AGAIN = frozenset({1205, 1213, 3101, 8002, 8005, 8022, 8028, 9007})
+"""The server undid the statement for the sake of another one's, and counts on it to come again: lock wait timeout and
+deadlock (MySQL and MariaDB; "You must always be prepared to re-issue a transaction": MySQL, "Deadlocks in InnoDB"); another node of
+the cluster was first, which Galera calls a deadlock, too, and Group Replication a rollback during commit; write conflicts and
+outdated schemas (TiDB, "Error codes").
 """
 AGAIN_PAUSE = 0.02
 """Seconds at most before it comes again, so that two do not meet in step."""
+NOT_READY, NOT_READY_SECONDS, NOT_READY_PAUSE = 1047, 2.0, 0.1
+"""A Galera node that has no majority beside it does nothing. It is asked again for so long, so that a short split is not noticed; then
+the caller learns of it, who may know a relay at another node.
+"""
 
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 """Results after which no statement will ever succeed (SQLite, Result and Error Codes)."""
@@ -147,14 +153,17 @@ class Database:
         self.lost.set()
 
     async def _undisturbed(self, sql: str, values: list[Any]) -> tuple[int, Sequence[Any]]:
-        """Again, if the server undid it because two statements waited for each other: one of them always gets through."""
+        """Again, if the server undid it because two statements met: one of them always gets through. For a while, if it is not ready."""
+        gives_up = time.monotonic() + NOT_READY_SECONDS
         while True:
             try:
                 return await self._connection.execute_query(sql, values)
             except OperationalError as error:
-                if _number(error) not in AGAIN:
+                number = _number(error)
+                waits = number == NOT_READY and time.monotonic() < gives_up
+                if number not in AGAIN and not waits:
                     raise
-            await asyncio.sleep(random.uniform(0, AGAIN_PAUSE))
+            await asyncio.sleep(random.uniform(0, NOT_READY_PAUSE if waits else AGAIN_PAUSE))
 
     async def truncate_log(self) -> None:
         """Bring what SQLite's write-ahead log holds into the file and cut the log to nothing: it keeps pages as they were, texts included

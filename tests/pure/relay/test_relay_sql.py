@@ -12,6 +12,7 @@ from relay.server.store.sql import AGAIN, Database, Unavailable
 
 DEADLOCK = OperationalError(DriverError(1213, "Deadlock found when trying to get lock"))
 GONE = OperationalError(DriverError(2013, "Lost connection to MySQL server during query"))
+NOT_READY = OperationalError(DriverError(1047, "WSREP has not yet prepared node for application use"))
 BARE = OperationalError("no such table: phones")
 
 
@@ -47,6 +48,24 @@ async def test_it_is_given_up_at_the_deadline_of_a_statement(monkeypatch: pytest
     monkeypatch.setattr(sql, "QUERY_SECONDS", 0.1)
     connection = Connection(*[DEADLOCK] * 100_000)
     with pytest.raises(Unavailable):
+        await Database(connection).execute("UPDATE t SET a = ?", [1])  # type: ignore[arg-type]
+    assert connection.asked > 1
+
+
+async def test_a_node_without_its_cluster_is_asked_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "NOT_READY_PAUSE", 0.001)
+    connection = Connection(*[NOT_READY] * 30)
+    assert await Database(connection).execute("UPDATE t SET a = ?", [1]) == (1, [])  # type: ignore[arg-type]
+    assert connection.asked == 31
+
+
+async def test_a_node_that_stays_without_its_cluster_is_given_up_long_before_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sql, "NOT_READY_SECONDS", 0.05)
+    monkeypatch.setattr(sql, "NOT_READY_PAUSE", 0.001)
+    connection = Connection(*[NOT_READY] * 100_000)
+    with pytest.raises(Unavailable, match="not yet prepared"):
         await Database(connection).execute("UPDATE t SET a = ?", [1])  # type: ignore[arg-type]
     assert connection.asked > 1
 
