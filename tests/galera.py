@@ -112,10 +112,10 @@ class Node(MariaDB):
 
 class Galera:
     """The cluster: `nodes`, which are up after `start`. `sync_wait`: which statements of a node wait until it has all that was
-    committed before them (wsrep_sync_wait; 1: those that read).
+    committed before them (wsrep_sync_wait; 3: those that read, update or delete).
     """
 
-    def __init__(self, sync_wait: int = 1) -> None:
+    def __init__(self, sync_wait: int = 3) -> None:
         self.sync_wait = sync_wait
         self.nodes = [Node(self) for _ in range(NODES)]
 

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from galera import Galera
+from galera import NODES, Galera
 from mariadb import MariaDB
 from relay import contract
 from simulator.process import RelayProcess
@@ -88,11 +88,22 @@ class Outages:
     def __init__(self, world: World, store: Store) -> None:
         self.world, self.store, self.relays = world, store, world.relays
         self.numbers = iter(range(1_000_000))
+        self.turn = 0
+        """How often every outage was played: of a cluster, each time it strikes the next node. The first two have a relay each."""
+
+    @property
+    def server(self) -> MariaDB:
+        """Whom the outage strikes now."""
+        return self.store.servers[self.turn % len(self.store.servers)]
 
     @property
     def file(self) -> str:
         """The SQLite database."""
         return self.relays[0].environment["DATABASE_URL"].removeprefix("sqlite://")
+
+    def relays_at(self, server: MariaDB) -> list[RelayProcess]:
+        """Those whose database this server is."""
+        return [relay for relay in self.relays if f":{server.port}/" in relay.environment["DATABASE_URL"]]
 
 
 @asynccontextmanager
@@ -132,7 +143,7 @@ async def _freeze(one: Outages, source: Random) -> None:
 async def _freeze_database(one: Outages, source: Random) -> None:
     seconds = source.uniform(0.2, LONGEST_FREEZE)
     if one.store.servers:
-        await _stopped(source.choice(one.store.servers).pid, seconds)
+        await _stopped(one.server.pid, seconds)
     else:
         await _locked(one.file, seconds)
 
@@ -141,20 +152,25 @@ async def _restart_database(one: Outages, source: Random) -> None:
     if not one.store.servers:
         await _kill(one, source)  # its database is in its own process
         return
-    server = source.choice(one.store.servers)
-    await asyncio.to_thread(server.die)
+    await asyncio.to_thread(one.server.die)
+    for relay in one.relays_at(one.server):
+        await eventually(lambda relay=relay: _says_that_it_cannot(relay))  # type: ignore[misc]
     await asyncio.sleep(source.uniform(0, 0.5))
-    await asyncio.to_thread(server.start)
+    await asyncio.to_thread(one.server.start)
+
+
+async def _says_that_it_cannot(relay: RelayProcess) -> bool:
+    async with aiohttp.ClientSession() as http, http.get(f"{relay.url}/health") as response:
+        return response.status == 503 and (await response.json())["ok"] is False
 
 
 async def _full_disk(one: Outages, source: Random) -> None:
     """No file can grow (EFBIG, which SQLite reports as a full disk); MariaDB refuses writes instead."""
     seconds = source.uniform(0.2, 1.0)
     if one.store.servers:
-        server = source.choice(one.store.servers)
-        server.execute("SET GLOBAL read_only = ON")
+        one.server.execute("SET GLOBAL read_only = ON")
         await asyncio.sleep(seconds)
-        server.execute("SET GLOBAL read_only = OFF")
+        one.server.execute("SET GLOBAL read_only = OFF")
         return
     pid = one.relays[0].pid
     size = max(path.stat().st_size for path in one.world.folder.glob("relay.sqlite3*"))
@@ -175,7 +191,7 @@ async def _shatter(one: Outages, source: Random) -> None:
 
 async def _isolated(one: Outages, source: Random, count: int) -> None:
     assert one.store.cluster
-    nodes = source.sample(one.store.cluster.nodes, count)
+    nodes = [one.store.cluster.nodes[(one.turn + at) % NODES] for at in range(count)]
     for node in nodes:
         node.isolate()
     await asyncio.sleep(source.uniform(0.2, LONGEST_FREEZE))
@@ -244,7 +260,8 @@ async def rounds(store: Store, seed: int, numbers: Iterable[int]) -> None:
     events = again = longest = 0.0
     async with outages(store) as one:
         for number in numbers:
-            name = list(possible)[number % len(possible)]
+            one.turn, at = divmod(number, len(possible))
+            name = list(possible)[at]
             try:
                 reported = await play(one, possible[name], Random(f"{seed} {number}"), number)
             except AssertionError as error:
@@ -274,6 +291,8 @@ async def play(one: Outages, outage: Outage, source: Random, round_number: int) 
         await asyncio.sleep(source.uniform(0, BEFORE_SECONDS))
         await outage(one, source)
         await one.store.heal()
+        for relay in one.relays:
+            await eventually(relay.health)
         await asyncio.sleep(AFTER_SECONDS)
         done.set()
         await asyncio.gather(*reporters)

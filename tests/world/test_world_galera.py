@@ -24,7 +24,7 @@ from relay.contract import DeviceRegister
 from relay.server.delivery import Delivery
 from relay.server.live_activities.activity import Activity, Changes
 from relay.server.store import activities, deliveries, devices
-from relay.server.store.database import close_database, open_database
+from relay.server.store.database import SYNC_WAIT, close_database, open_database
 from relay.server.store.sql import Database
 from world.outages import Store, rounds
 
@@ -187,3 +187,21 @@ async def test_a_node_that_lags_sees_what_another_wrote_a_moment_ago(
         assert not reading.done()
         holds.cursor().execute("UNLOCK TABLES")
     assert [one.device_id for one in await reading] == [device_id]
+
+
+async def test_a_relay_warns_of_a_node_that_does_not_wait_for_what_others_wrote(
+    cluster: Galera, caplog: pytest.LogCaptureFixture
+) -> None:
+    (url, *_), node = cluster.new_database(), cluster.nodes[0]
+    node.execute("SET GLOBAL wsrep_sync_wait = 0")
+    try:
+        await open_database(url)
+        await close_database()
+    finally:
+        node.execute(f"SET GLOBAL wsrep_sync_wait = {cluster.sync_wait}")
+    assert "wsrep_sync_wait=0" in caplog.text
+    assert f"set wsrep_sync_wait={SYNC_WAIT} in the configuration of every node" in caplog.text
+    caplog.clear()
+    await open_database(url)
+    await close_database()
+    assert "wsrep" not in caplog.text

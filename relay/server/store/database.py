@@ -38,6 +38,10 @@ CHARACTERS = "utf8mb4"
 """All of Unicode; what MySQL and MariaDB call utf8 or utf8mb3 has no emoji."""
 
 
+SYNC_WAIT = 3
+"""Galera: statements that read (1), and those that update or delete (2), wait until the node has what others committed before."""
+
+
 class DatabaseError(CommandError):
     """The database cannot be used; the text says what failed, without the password in its URL."""
 
@@ -87,6 +91,7 @@ async def open_database(database_url: str) -> BaseDBAsyncClient:
         await migrate()
         if database_url.startswith("mysql"):
             await _make_tables_hold_all_characters(connection)
+            await _warn_of_stale_reads(connection)
     except Exception as error:  # drivers raise whatever a URL, a server or a file made them stumble over
         with suppress(Exception):
             await close_database()
@@ -166,6 +171,23 @@ async def _narrow_tables(connection: BaseDBAsyncClient) -> list[str]:
         [CHARACTERS],
     )
     return [row["name"] for row in rows]
+
+
+async def _warn_of_stale_reads(connection: BaseDBAsyncClient) -> None:
+    """A Galera node answers from what it has applied so far, unless it is told to wait for the rest ("Galera Cluster System Variables").
+
+    The node's setting and not the session's: a proxy or a pool may hand each statement to another session.
+    """
+    _, rows = await connection.execute_query("SHOW VARIABLES LIKE 'wsrep%'")
+    found = {row["Variable_name"]: row["Value"] for row in rows}
+    if found.get("wsrep_on") == "ON" and (given := int(found["wsrep_sync_wait"])) & SYNC_WAIT != SYNC_WAIT:
+        log.warning(
+            line(
+                "a phone that registers at another node may miss an event of the same moment",
+                wsrep_sync_wait=given,
+                advice=f"set wsrep_sync_wait={SYNC_WAIT} in the configuration of every node",
+            )
+        )
 
 
 def _refuse(database_url: str, error: Exception) -> NoReturn:
