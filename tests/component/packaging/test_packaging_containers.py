@@ -1,24 +1,21 @@
-"""The container files: Docker's own programs understand them, and they say what they should."""
+"""The container files: Docker's own programs understand them, and no service has more than it needs or a password of its own."""
 
+import json
+import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from relay.server.settings import VARIABLES, load
+
 ROOT = Path(__file__).parents[3]
-
-
-def test_compose_understands_its_file() -> None:
-    compose = [_program("docker-compose")]
-    for profile in ([], ["--profile", "simulator"]):
-        done = subprocess.run(
-            [*compose, *profile, "config"], cwd=ROOT, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
-        assert ("simulator:" in done.stdout) == bool(profile) or "profiles" in done.stdout
-        assert "service_healthy" in done.stdout
+PASSWORD = "0123456789abcdef"
+OURS = ("relay-1", "relay-2", "apns")
 
 
 def _program(name: str) -> str:
@@ -28,8 +25,144 @@ def _program(name: str) -> str:
     return found
 
 
-def test_the_container_runs_as_nobody_special_and_is_checked() -> None:
-    lines = (ROOT / "Dockerfile").read_text().splitlines()
-    assert any(line.startswith("USER ") and line != "USER root" for line in lines)
-    assert any(line.startswith("HEALTHCHECK ") for line in lines)
-    assert 'CMD ["relay", "serve"]' in lines
+def _config(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`docker compose OPTIONS config`, with no variable but these, and no .env that may lie here."""
+    if "--env-file" not in options:
+        options = ("--env-file", os.devnull, *options)
+    return subprocess.run(
+        [_program("docker-compose"), "--project-directory", ".", *options, "config", "--format", "json"],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"} | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def _services(*options: str, **variables: str) -> dict[str, dict[str, Any]]:
+    done = _config(*options, **{"MYSQL_PASSWORD": PASSWORD} | variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    services: dict[str, dict[str, Any]] = json.loads(done.stdout)["services"]
+    return services
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, dict[str, Any]]:
+    """All of them, with every profile, as compose understands them."""
+    return _services("--profile", "*")
+
+
+def test_compose_starts_nothing_without_a_password() -> None:
+    done = _config()
+    assert done.returncode == 1
+    assert "put MYSQL_PASSWORD into .env" in done.stderr
+
+
+def test_the_profiles_add_to_two_relays_on_one_database() -> None:
+    always = {"relay-1", "relay-2", "mysql"}
+    assert set(_services()) == always
+    for profile, more in (("tls", "caddy"), ("prometheus", "prometheus"), ("apns", "apns")):
+        assert set(_services("--profile", profile)) == always | {more}
+
+
+def test_every_service_may_do_little(services: dict[str, dict[str, Any]]) -> None:
+    for name, one in services.items():
+        assert one["cap_drop"] == ["ALL"], name
+        assert one["security_opt"] == ["no-new-privileges:true"], name
+        assert one["restart"] == "unless-stopped", name
+        assert not one.get("privileged"), name
+        assert one.get("read_only") or name == "mysql", name
+        assert name in OURS or "healthcheck" in one, name
+        assert one.get("stop_grace_period") or name == "prometheus", name
+    allowed = {name: one["cap_add"] for name, one in services.items() if "cap_add" in one}
+    assert allowed == {"caddy": ["NET_BIND_SERVICE"], "mysql": ["CHOWN", "DAC_OVERRIDE", "SETGID", "SETUID"]}
+
+
+def test_only_caddy_is_reached_from_elsewhere(services: dict[str, dict[str, Any]]) -> None:
+    published = {
+        (name, port["published"])
+        for name, one in services.items()
+        for port in one.get("ports", [])
+        if port.get("host_ip") != "127.0.0.1"
+    }
+    assert published == {("caddy", "80"), ("caddy", "443")}
+    networks = {name: set(one["networks"]) for name, one in services.items()}
+    assert networks["mysql"] == {"database"}
+    assert networks["caddy"] == {"proxy"}
+    config = json.loads(_config(MYSQL_PASSWORD=PASSWORD).stdout)
+    assert config["networks"]["database"]["internal"]
+
+
+def test_no_password_token_or_key_stands_in_the_file(services: dict[str, dict[str, Any]]) -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert not re.search(r"\$\{\w*(PASSWORD|TOKEN|KEY|SECRET)\w*:?-", text), "a default of a secret"
+    holders = {name for name, one in services.items() if PASSWORD in json.dumps(one)}
+    assert holders == {"relay-1", "relay-2", "mysql"}
+    assert "MYSQL_ROOT_PASSWORD" not in text
+
+
+def test_every_setting_of_the_relay_can_be_made(services: dict[str, dict[str, Any]]) -> None:
+    """In .env or by the shell; PORT is where this machine offers it, and files are not in the container."""
+    elsewhere = {"PORT", "RELAY_ADMIN_TOKEN_FILE"}
+    for name in ("relay-1", "relay-2"):
+        assert set(VARIABLES) - set(services[name]["environment"]) == elsewhere
+
+
+def test_the_relays_accept_what_compose_gives_them(private_key: str) -> None:
+    own = {
+        "APNS_TEAM_ID": "TEAM123456",
+        "APNS_KEY_ID": "KEY1234567",
+        "APNS_PRIVATE_KEY": private_key,
+        "APNS_DEFAULT_BUNDLE_ID": "com.example.app",
+    }
+    environment = _services(**own)["relay-2"]["environment"]
+    settings = load({name: value for name, value in environment.items() if value is not None})
+    assert settings.apns_private_key.strip() == private_key.strip()
+    assert settings.database_url == f"mysql://relay:{PASSWORD}@mysql:3306/relay"
+    assert (settings.relay_host, settings.relay_metrics_port) == ("0.0.0.0", 9187)
+
+
+def test_the_sandboxs_settings_lead_to_it(services: dict[str, dict[str, Any]]) -> None:
+    """Compose starts it with them, and its files are where the relays look for them."""
+    found = _services("--env-file", "deploy/sandbox.env")
+    assert "apns" in found
+    settings = found["relay-1"]["environment"]
+    (mount,) = found["relay-1"]["volumes"]
+    assert (mount["source"], mount["target"], mount["read_only"]) == ("apns", "/apns", True)
+    assert (found["apns"]["volumes"][0]["source"], found["apns"]["volumes"][0]["target"]) == ("apns", "/data")
+    assert settings["APNS_CA_FILE"] == "/apns/apns-sandbox-ca.pem"
+    assert settings["APNS_PRIVATE_KEY_FILE"] == f"/apns/AuthKey_{settings['APNS_KEY_ID']}.p8"
+    command = services["apns"]["command"]
+    assert command[command.index("--san") + 1] == settings["APNS_HOST_SANDBOX"].partition(":")[0]
+
+
+def test_what_compose_mounts_is_there(services: dict[str, dict[str, Any]]) -> None:
+    mounts = [
+        mount for one in services.values() for mount in one.get("volumes", []) if mount["type"] == "bind"
+    ]
+    assert {Path(mount["source"]).name for mount in mounts} == {"Caddyfile", "prometheus.yml", "alerts.yml"}
+    assert all(Path(mount["source"]).is_file() and mount["read_only"] for mount in mounts)
+
+
+def test_hadolint_finds_nothing() -> None:
+    done = subprocess.run(
+        [_program("hadolint"), "Dockerfile"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("image", "command"), [("relay", '["relay", "serve"]'), ("simulator", '["simulator", "apns"')]
+)
+def test_an_image_runs_as_nobody_special_and_is_checked(image: str, command: str) -> None:
+    stages = re.split(r"^FROM ", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    base = next(stage for stage in stages if "AS base" in stage)
+    own = next(stage for stage in stages if stage.startswith(f"base AS {image}"))
+    assert re.findall(r"^USER (.*)$", base + own, re.MULTILINE) == ["10001:10001"]
+    assert re.search(rf"^HEALTHCHECK .*\n(?:.*\n)*CMD {re.escape(command)}", own, re.MULTILINE)
+    assert stages[-1].startswith("base AS relay"), "what `docker build .` makes"
+
+
+def test_no_secret_is_copied_into_an_image() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert {".env", "*.p8", ".git"} <= set(ignored)
