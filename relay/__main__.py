@@ -1,4 +1,4 @@
-"""`relay serve | migrate | phones | forget | bridge | pair | doctor | completion`: argument parsing only.
+"""`relay serve | migrate | phones | forget | log | bridge | pair | doctor | completion`: argument parsing only.
 
 A command's modules are imported when it is called, so that the bridge needs no package of the server.
 """
@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,7 +25,7 @@ from relay.bridge.options import (
 )
 from relay.errors import CommandError, server_packages
 from relay.output import printing
-from relay.usage import Parser
+from relay.usage import Parser, number, period
 
 Run = Callable[[argparse.Namespace, asyncio.Event], Awaitable[int | None]]
 
@@ -89,6 +90,33 @@ async def _forget(arguments: argparse.Namespace, _: asyncio.Event) -> None:
     print(await forget(settings.load(os.environ).database_url, arguments.which))
 
 
+async def _log(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
+    with server_packages():
+        from relay.server import log_command, settings
+    question = log_command.Question(
+        delivery=arguments.delivery,
+        secret=arguments.secret,
+        last=arguments.last,
+        since=arguments.since,
+        failed=arguments.failed,
+        follow=arguments.follow,
+        as_json=arguments.json,
+        columns=shutil.get_terminal_size().columns if sys.stdout.isatty() else None,
+    )
+    url = settings.load(os.environ).database_url
+    await log_command.answer(url, question, lambda text: print(text, flush=True), stop)
+
+
+def _add_log_arguments(command: Parser) -> None:
+    command.add_argument("delivery", metavar="DELIVERY", nargs="?", help="the beginning of a delivery's id: everything that is known of it, and nothing else")  # fmt: skip
+    command.add_argument("--secret", metavar="HASH", help="only of this secret: the beginning of its hash, as relay phones prints it")  # fmt: skip
+    command.add_argument("--last", metavar="N", type=number(int, lambda count: 0 < count <= 1000, "a number from 1 to 1000"), help="so many (20; with --since 1000)")  # fmt: skip
+    command.add_argument("--since", metavar="TIME", type=number(period, lambda seconds: seconds > 0, "a time such as 90s, 15m, 1h or 2d"), help="only those of the last 90s, 15m, 1h, 2d")  # fmt: skip
+    command.add_argument("--failed", action="store_true", help="only those that failed")
+    command.add_argument("--follow", action="store_true", help="go on with those to come, until Ctrl-C")
+    command.add_argument("--json", action="store_true", help="print a JSON object for each")
+
+
 async def _bridge(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
     from relay.bridge.run import run_bridge
 
@@ -121,8 +149,8 @@ async def _doctor(arguments: argparse.Namespace, stop: asyncio.Event) -> int:
 async def _until_signal(run: Run, arguments: argparse.Namespace) -> int | None:
     """Run until it ends, and return its exit status; SIGINT and SIGTERM set the event that it is given."""
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     return await run(arguments, stop)
 
 
@@ -165,6 +193,11 @@ def _parser(environment: Environment) -> Parser:
     command = commands.add_parser("forget", help="forget one phone, or a secret with all its phones")
     command.add_argument("which", metavar="WHICH", help="the beginning of a secret's hash, or the end of a phone's token, as relay phones prints them")  # fmt: skip
     command.set_defaults(run=_forget, parser=command, log_level=logging.WARNING)
+    command = commands.add_parser(
+        "log", help="print the newest deliveries of the relay's database, or the story of one"
+    )
+    _add_log_arguments(command)
+    command.set_defaults(run=_log, parser=command, log_level=logging.WARNING)
     command = commands.add_parser(
         "bridge", help="run beside `opencode serve` and report to the relay what happens"
     )

@@ -84,3 +84,14 @@ def number(kind: Callable[[str], T], fits: Callable[[T], bool], wanted: str) -> 
         return value
 
     return read
+
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def period(text: str) -> float:
+    """`90s`, `15m`, `1h` or `2d` in seconds. Raises ValueError."""
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text.strip().lower(), re.ASCII)
+    if not found:
+        raise ValueError(text)
+    return float(int(found[1]) * _UNITS[found[2]])

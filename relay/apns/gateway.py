@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 import jwt
 
@@ -200,6 +200,15 @@ MOST_PAUSES = 1000
 """Apps that are paused at once; of more the oldest pause ends."""
 
 
+class Paused(NamedTuple):
+    """What a pause is about: `bundle_id` is '' for every app; in `seconds` one push tries whether it is over, 0: now."""
+
+    apns_env: ApnsEnv
+    bundle_id: str
+    reason: str
+    seconds: float
+
+
 @dataclass(slots=True)
 class _Pause:
     """A pause of one app, or of all, in one environment, `until` a time of a clock that nobody sets. `probing`: one push sees whether
@@ -242,6 +251,15 @@ class KeyPause:
     def paused(self) -> set[ApnsEnv]:
         """Environments in which APNs refused the key for an app, or for all, and has taken no push since."""
         return {env for env, _ in self._pauses}
+
+    @property
+    def pauses(self) -> list[Paused]:
+        """Each of them, in the order in which they began."""
+        now = self._now()
+        return [
+            Paused(env, bundle_id, pause.reason, max(0.0, pause.until - now))
+            for (env, bundle_id), pause in self._pauses.items()
+        ]
 
     async def close(self, grace: float) -> None:
         """Close the gateway."""

@@ -91,6 +91,43 @@ REASONS: dict[str, Reason] = {
     "PayloadTooLarge": Reason(413, _FAULT, advice=_BUG),
 }  # fmt: skip
 
+SOURCE: Final = 'Apple, "Handling notification responses from APNs"'
+MEANINGS: Final[dict[str, str]] = {
+    "BadCollapseId": "The collapse identifier exceeds the maximum allowed size.",
+    "BadDeviceToken": "The specified device token is invalid.",
+    "BadExpirationDate": "The apns-expiration value is invalid.",
+    "BadMessageId": "The apns-id value is invalid.",
+    "BadPriority": "The apns-priority value is invalid.",
+    "BadTopic": "The apns-topic value is invalid.",
+    "DeviceTokenNotForTopic": "The device token doesn't match the specified topic.",
+    "DuplicateHeaders": "One or more headers are repeated.",
+    "IdleTimeout": "Idle timeout.",
+    "InvalidPushType": "The apns-push-type value is invalid.",
+    "MissingDeviceToken": "The device token isn't specified in the request :path.",
+    "MissingTopic": "The apns-topic header of the request isn't specified and is required.",
+    "PayloadEmpty": "The message payload is empty.",
+    "TopicDisallowed": "Pushing to this topic is not allowed.",
+    "BadCertificate": "The certificate is invalid.",
+    "BadCertificateEnvironment": "The client certificate doesn't match the environment.",
+    "ExpiredProviderToken": "The provider token is stale and a new token should be generated.",
+    "Forbidden": "The specified action is not allowed.",
+    "InvalidProviderToken": "The provider token is not valid, or the token signature can't be verified.",
+    "MissingProviderToken": "The authorization header is missing or no provider token is specified.",
+    "UnrelatedKeyIdInToken": "The key ID in the provider token isn't related to the key ID of the token used in the first push of this connection.",
+    "BadEnvironmentKeyIdInToken": "The key ID in the provider token doesn't match the environment.",
+    "BadPath": "The request contained an invalid :path value.",
+    "MethodNotAllowed": "The specified :method value isn't POST.",
+    "ExpiredToken": "The device token has expired.",
+    "Unregistered": "The device token is inactive for the specified topic.",
+    "PayloadTooLarge": "The message payload is too large.",
+    "TooManyProviderTokenUpdates": "The provider's authentication token is being updated too often.",
+    "TooManyRequests": "Too many requests were made consecutively to the same device token.",
+    "InternalServerError": "An internal server error occurred.",
+    "ServiceUnavailable": "The service is unavailable.",
+    "Shutdown": "The APNs server is shutting down.",
+}
+"""What Apple says that a reason means: the sentence of SOURCE, its first where there are several. A reason that was only seen has none."""
+
 _DELIVERED = Reason(200, Verdict.DELIVERED)
 _UNKNOWN_BY_STATUS: dict[int, Reason] = {
     # Apple's table of statuses: "an error with the certificate or with the provider's authentication token" (documented).

@@ -20,6 +20,7 @@ from relay.log import line
 from relay.server import engine
 from relay.server.delivery import Delivery, DeliveryAttempt, DeliveryResult, DeliveryStatus, Recipient
 from relay.server.engine import WRITE_MS, DeliveryEngine, Limits
+from relay.server.hours import HourlyCounts
 from relay.server.metrics import Recorder
 from relay.server.store import deliveries, devices
 from relay.server.store.sql import Database, Refused
@@ -167,8 +168,9 @@ class Dispatcher:
         jitter: random.Random | None = None,
         limits: Limits = LIMITS,
         recorder: Recorder | None = None,
+        hours: HourlyCounts | None = None,
     ) -> None:
-        self._db, self._owner = db, owner
+        self._db, self._owner, self._hours = db, owner, hours
         # Both environments may be asked in turn, each within the deadline, and the result be written down; waiting in
         # memory may take as long again.
         self._sending_ms = int(2000 * push_deadline) + WRITE_MS
@@ -266,6 +268,9 @@ class Dispatcher:
         before = self._now_ms() - self._keep_ms
         while await deliveries.forget(self._db, before_ms=before, limit=SWEEP_LIMIT):
             pass
+        if self._hours is not None:
+            await self._hours.save()
+            await self._hours.forget(before_ms=before)
         await self._db.truncate_log()
 
     async def next_due_at(self) -> int | None:

@@ -1,8 +1,9 @@
 """The composition root: everything that lives long opens here, and closes in reverse."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from relay.http_errors import install_error_replies
 from relay.http_routes import install_routes
 from relay.server.alerts import Dispatcher
 from relay.server.engine import DeliveryEngine
+from relay.server.hours import HourlyCounts
 from relay.server.live_activities.push import StartBudget
 from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.live_activities.sender import ActivitySender
@@ -34,6 +36,7 @@ BODY_SECONDS = 10
 """What a body may take to arrive."""
 DATABASE_SECONDS = 10.0
 STOP_SECONDS = 10.0
+HOURS_SECONDS = 2.0
 LONGEST_OWNER = 60
 """Characters; a claim adds thirteen, and the column has 80."""
 
@@ -111,6 +114,8 @@ async def _start_parts(
     keys = KeyPause(gateway, clock.monotonic)
     apns = Environments(keys)
     stack.push_async_callback(apns.close, STOP_SECONDS)
+    hours = HourlyCounts(db, recorder, clock.now)
+    stack.push_async_callback(_save_hours, hours)
     owner = lease_owner(socket.gethostname(), settings.relay_host, settings.port)
     deadline = settings.apns_push_deadline
     dispatcher = Dispatcher(
@@ -121,6 +126,7 @@ async def _start_parts(
         keep_days=settings.relay_delivery_days,
         clock=clock,
         recorder=recorder,
+        hours=hours,
     )
     budget = StartBudget(cards=settings.relay_phone_cards, starts=settings.relay_phone_starts)
     sender = ActivitySender(
@@ -163,6 +169,13 @@ async def _start_parts(
     )
     stack.push_async_callback(metrics.close)
     return _Parts(db, dispatcher, sender, intake, registrations, metrics, recorder)
+
+
+async def _save_hours(hours: HourlyCounts) -> None:
+    """When nothing is sent any more. Numbers are not worth waiting for."""
+    with suppress(Unavailable, TimeoutError):
+        async with asyncio.timeout(HOURS_SECONDS):
+            await hours.save()
 
 
 def _connections(gateway: Gateway) -> dict[ApnsEnv, int]:

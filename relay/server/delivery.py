@@ -4,7 +4,7 @@ keeps them.
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from relay.apns.push import Outcome, Push
 from relay.apns.reasons import Verdict
@@ -26,9 +26,23 @@ class Recipient:
     activity_format: ActivityFormat = "flat"
 
 
+class PastAttempt(NamedTuple):
+    """An attempt that has ended: the how manieth it was, when it ended (UTC ms), and what APNs answered, or our words where it did not."""
+
+    number: int
+    at: int
+    apns_env: str
+    http_status: int | None
+    reason: str | None
+    error: str | None
+    latency_ms: int | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One push of one event to one phone. `created_at` is UTC milliseconds; `attempts` counts those that have ended."""
+    """One push of one event to one phone. `created_at` is UTC milliseconds; `attempts` counts those that have ended, of which
+    `past_attempts` has the newest.
+    """
 
     push: Push
     secret_hash: str
@@ -39,6 +53,7 @@ class Delivery:
     created_at: int
     registered_at: int
     attempts: int = 0
+    past_attempts: tuple[PastAttempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

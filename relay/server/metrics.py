@@ -31,6 +31,7 @@ OTHER: Final = "other"
 """The label value of what no table names."""
 MOST_COUNTED: Final = 1_000_000
 """Rows that a gauge counts at most, so that a scrape costs a large database little."""
+HOUR_MS: Final = 3_600_000
 
 
 class Series(NamedTuple):
@@ -99,6 +100,8 @@ class Recorder:
     def __init__(self) -> None:
         self.events: dict[str, int] = dict.fromkeys(EVENT_KINDS, 0)
         self.pushes: Counter[tuple[str, str, str]] = Counter({(one, "sent", "none"): 0 for one in PUSH_TYPES})
+        self.hours: Counter[tuple[int, str, str, str]] = Counter()
+        """The same by the hour in which they ended (its beginning, UTC ms), until they were written down (`hours.py`)."""
         self.push_seconds, self.event_seconds = Histogram(PUSH_SECONDS), Histogram(EVENT_SECONDS)
         self.refused = dict.fromkeys((*CODES, OTHER), 0)
         self.database_errors = {"unavailable": 0, "refused": 0}
@@ -111,7 +114,9 @@ class Recorder:
         """An attempt has ended."""
         delivery, outcome = result.delivery, result.outcome
         push_type = delivery.push.push_type
-        self.pushes[push_type, result.status, reason_of(outcome)] += 1
+        labels = (push_type, result.status, reason_of(outcome))
+        self.pushes[labels] += 1
+        self.hours[result.at // HOUR_MS * HOUR_MS, *labels] += 1
         if outcome.transmission != "not_sent":  # nobody was asked
             self.push_seconds.observe(result.latency_ms / 1000)
         if result.status == "sent" and push_type == ALERT:

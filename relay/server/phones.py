@@ -1,14 +1,11 @@
 """`relay phones` and `relay forget`: what the relay's database knows of phones, beside a relay that runs or without one."""
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 from relay.errors import CommandError
-from relay.server.store import activities, devices, secrets
-from relay.server.store.database import DatabaseError, close_database, open_database
-from relay.server.store.sql import Database, Unavailable
+from relay.server.store import devices, secrets
+from relay.server.store.database import opened
 
 SHORTEST = 6
 """Characters of a secret's hash or of a token: fewer may be somebody else's by chance."""
@@ -20,7 +17,7 @@ class WhichPhone(CommandError):
 
 async def phones(database_url: str) -> list[str]:
     """A line for each phone, those of one secret together."""
-    async with _opened(database_url) as db:
+    async with opened(database_url) as db:
         return [_line(row) for row in await devices.every(db)] or ["no phone is registered"]
 
 
@@ -29,7 +26,7 @@ async def forget(database_url: str, word: str) -> str:
     word = word.strip("….").lower()
     if len(word) < SHORTEST:
         raise WhichPhone(f"give at least {SHORTEST} characters, as relay phones prints them")
-    async with _opened(database_url) as db:
+    async with opened(database_url) as db:
         rows = await devices.every(db)
         hashes = {row["secret_hash"] for row in rows if row["secret_hash"].startswith(word)}
         tokens = [row for row in rows if row["device_token"].endswith(word)]
@@ -40,8 +37,7 @@ async def forget(database_url: str, word: str) -> str:
             count = await secrets.forget(db, hashes.pop())
             return f"forgot the secret and its {count} phone(s)"
         names = {name: tokens[0][name] for name in ("secret_hash", "device_token")}
-        await devices.unregister(db, **names)
-        await activities.forget_phone(db, **names)
+        await secrets.forget_phone(db, **names)
         return f"forgot the phone …{names['device_token'][-8:]}"
 
 
@@ -49,14 +45,3 @@ def _line(row: Any) -> str:
     at = time.strftime("%Y-%m-%d %H:%MZ", time.gmtime(row["updated_at"] / 1000))
     cards = "  starts cards" if row["push_to_start_token"] else ""
     return f"secret {row['secret_hash'][:12]}…  phone …{row['device_token'][-8:]}  {row['bundle_id']} ({row['apns_env']})  {at}{cards}"
-
-
-@asynccontextmanager
-async def _opened(database_url: str) -> AsyncIterator[Database]:
-    connection = await open_database(database_url)
-    try:
-        yield Database(connection)
-    except Unavailable as error:
-        raise DatabaseError(f"the database went away: {error}") from error
-    finally:
-        await close_database()

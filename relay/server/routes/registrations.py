@@ -26,7 +26,6 @@ from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.routes import table
 from relay.server.routes.events import BackgroundTasks
 from relay.server.routes.metrics import Headers, nobody
-from relay.server.store import activities as activity_table
 from relay.server.store import deliveries, devices, secrets
 from relay.server.store.sql import Database
 
@@ -81,7 +80,9 @@ class Registrations:
         )
         # Afterwards, so that of a secret that is replaced meanwhile no phone stays.
         if await self._background.run(secrets.is_refused(self._db, secret_hash)):
-            await self._background.run(_forget(self._db, secret_hash, device.device_token))
+            await self._background.run(
+                secrets.forget_phone(self._db, secret_hash=secret_hash, device_token=device.device_token)
+            )
             log.warning(line("register refused", **_named(device), reason="the secret was replaced"))
             return SECRET_REPLACED, 403
         if another_start_token:
@@ -96,7 +97,11 @@ class Registrations:
     async def unregister_device(self, device: DeviceUnregister) -> Ok:
         """The phone is forgotten, and its Live Activities."""
         await self._background.run(
-            _forget(self._db, contract.secret_hash(device.secret), device.device_token)
+            secrets.forget_phone(
+                self._db,
+                secret_hash=contract.secret_hash(device.secret),
+                device_token=device.device_token,
+            )
         )
         log.info(line("unregister", **_named(device)))
         return Ok()
@@ -144,11 +149,6 @@ class Registrations:
             devices=await self._background.run(devices.count(self._db)),
             deliveries=await self._background.run(deliveries.count(self._db)),
         )
-
-
-async def _forget(db: Database, secret_hash: str, device_token: str) -> None:
-    await devices.unregister(db, secret_hash=secret_hash, device_token=device_token)
-    await activity_table.forget_phone(db, secret_hash=secret_hash, device_token=device_token)
 
 
 def _named(device: DeviceRegister | DeviceUnregister) -> dict[str, str]:

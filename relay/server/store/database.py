@@ -4,7 +4,8 @@ import asyncio
 import logging
 import os
 import sqlite3
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,7 +20,7 @@ from tortoise.migrations.executor import MigrationExecutor
 
 from relay.errors import CommandError
 from relay.log import line
-from relay.server.store.sql import Database
+from relay.server.store.sql import Database, Unavailable
 
 log = logging.getLogger("relay.server.store")
 
@@ -125,6 +126,18 @@ async def close_database() -> None:
     with suppress(Exception):
         await Database(get_connection("default")).truncate_log()
     await Tortoise.close_connections()
+
+
+@asynccontextmanager
+async def opened(database_url: str) -> AsyncIterator[Database]:
+    """The database for one command, beside a relay that runs or without one. Raises DatabaseError, also when it goes away."""
+    connection = await open_database(database_url)
+    try:
+        yield Database(connection)
+    except Unavailable as error:
+        raise DatabaseError(f"the database went away: {error}") from error
+    finally:
+        await close_database()
 
 
 async def migrate() -> list[str]:

@@ -5,19 +5,23 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from relay.apns.push import Push
 from relay.log import line
-from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus, Recipient
+from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus, PastAttempt, Recipient
 from relay.server.store.sql import ROWS_A_STATEMENT, Database, Refused, Row, apart, chunks, marks
 
 log = logging.getLogger("relay.server.store")
 
 _SAVED = ("apns_env", "payload", "status", "attempts", "http_status", "reason", "error", "latency_ms", "due_at", "expires_at",
-            "lease_owner", "lease_until", "updated_at")  # fmt: skip
+            "lease_owner", "lease_until", "updated_at", "past_attempts")  # fmt: skip
 PHONES_AT_ONCE, PAGE = 1000, ROWS_A_STATEMENT
 """So many phones are read for all events of a batch together; of a secret with many, a page at a time, as many as a statement takes."""
 LONGEST_REASON, LONGEST_ERROR = 64, 1024
 """Characters that fit the columns."""
+MOST_PAST, LONGEST_PAST_ERROR = 20, 200
+"""Attempts of a delivery that are remembered, the newest, and of each so much of our own words."""
 LONGEST_PAUSE_MS = 2 * 3_600_000
 """More than any delivery waits for its next attempt: what is due later was written by a clock that was ahead."""
 CLOCKS_APART_MS = 5_000
@@ -271,7 +275,27 @@ def _saved_row(result: DeliveryResult) -> dict[str, Any]:
         "latency_ms": result.latency_ms,
         "due_at": result.due_at,
         "updated_at": result.at,
+        "past_attempts": _past(result),
     }
+
+
+def _past(result: DeliveryResult) -> str | None:
+    """As JSON. Of a settled delivery the last attempt is in the row itself."""
+    past = result.delivery.past_attempts
+    if result.status == "queued":
+        outcome = result.outcome
+        past += (
+            PastAttempt(
+                result.delivery.attempts + 1,
+                result.at,
+                result.outcome.apns_env,
+                outcome.status,
+                _fitting(outcome.reason, LONGEST_REASON),
+                _fitting(outcome.error, LONGEST_PAST_ERROR),
+                result.latency_ms,
+            ),
+        )
+    return msgspec.json.encode(past[-MOST_PAST:]).decode() if past else None
 
 
 def _fitting(text: str | None, limit: int) -> str | None:
@@ -301,7 +325,13 @@ def _delivery(row: dict[str, Any]) -> Delivery:
         created_at=row["created_at"],
         registered_at=row["registered_at"],
         attempts=row["attempts"],
+        past_attempts=past_attempts(row["past_attempts"]),
     )
+
+
+def past_attempts(text: str | None) -> tuple[PastAttempt, ...]:
+    """What `past_attempts` of a row says, the oldest first."""
+    return tuple(msgspec.json.decode(text, type=list[PastAttempt])) if text else ()
 
 
 PHONE = (

@@ -75,6 +75,12 @@ async def find(db: Database, *, secret_hash: str, device_token: str) -> Recipien
     return deliveries.recipient(rows[0]) if rows else None
 
 
+async def is_there(db: Database, device_id: str) -> bool:
+    """Whether the phone is registered."""
+    _, rows = await db.execute("SELECT 1 AS n FROM device_registration WHERE id = ?", [device_id])
+    return bool(rows)
+
+
 async def forget(db: Database, device_id: str, *, registered_before_ms: int) -> bool:
     """Remove a dead token, unless the phone registered again at or after that time."""
     count, _ = await db.execute(

@@ -97,7 +97,8 @@ class DeliveryLog(Model):
     """One push of one event to one phone: the log, and, while `status` is queued, the outbox.
 
     `id` is the apns-id, the same on every try. A queued row is due at `due_at` and belongs to `lease_owner` until
-    `lease_until`. `payload` is dropped when the row is settled: the log keeps no texts.
+    `lease_until`. `payload` is dropped when the row is settled: the log keeps no texts. `past_attempts`: those after which it was
+    tried again, as JSON; NULL for nearly all rows.
     """
 
     id = fields.CharField(max_length=36, primary_key=True)
@@ -125,6 +126,7 @@ class DeliveryLog(Model):
     lease_until = fields.BigIntField(default=0)
     created_at = fields.BigIntField()
     updated_at = fields.BigIntField()
+    past_attempts = fields.TextField(null=True)
 
     class Meta:
         """Looked up by secret and event, by what is due, and by age."""
@@ -135,3 +137,23 @@ class DeliveryLog(Model):
             Index(fields=("status", "due_at")),
             Index(fields=("created_at",)),
         )
+
+
+class PushHour(Model):
+    """So many attempts of one kind ended within an hour at one relay: what the last day was like is read without reading its log.
+
+    `hour_at` is its beginning (UTC ms). `id` is made of all the others but `number`, and of the relay's run.
+    """
+
+    id = fields.CharField(max_length=100, primary_key=True)
+    hour_at = fields.BigIntField()
+    push_type = fields.CharField(max_length=16)
+    status = fields.CharField(max_length=16)
+    reason = fields.CharField(max_length=64)
+    number = fields.BigIntField()
+
+    class Meta:
+        """Looked up by age."""
+
+        table = "push_hour"
+        indexes = (Index(fields=("hour_at",)),)

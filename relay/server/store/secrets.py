@@ -1,5 +1,6 @@
 """All that is kept of one secret: how many phones it has, and how it is forgotten and refused."""
 
+from relay.server.store import activities, devices
 from relay.server.store.sql import Database
 
 _TABLES = ("device_registration", "activity_registration", "delivery_log")
@@ -22,6 +23,24 @@ async def forget(db: Database, secret_hash: str) -> int:
     ]
     await db.truncate_log()
     return counts[0]
+
+
+async def forget_phone(db: Database, *, secret_hash: str, device_token: str) -> None:
+    """Delete one phone of the secret and its Live Activities; the log of its pushes stays."""
+    await devices.unregister(db, secret_hash=secret_hash, device_token=device_token)
+    await activities.forget_phone(db, secret_hash=secret_hash, device_token=device_token)
+
+
+async def beginning_with(db: Database, word: str) -> set[str]:
+    """Hashes with a phone or a delivery that begin like that: the first and the last of them, so one, two, or none."""
+    found: set[str] = set()
+    for table in ("device_registration", "delivery_log"):
+        _, rows = await db.execute(
+            f"SELECT MIN(secret_hash) AS one, MAX(secret_hash) AS other FROM {table} WHERE secret_hash >= ? AND secret_hash < ?",
+            [word, word + "g"],
+        )
+        found |= {rows[0]["one"], rows[0]["other"]} - {None}
+    return found
 
 
 async def refuse(db: Database, secret_hash: str, *, now_ms: int) -> None:

@@ -450,6 +450,8 @@ async def test_phones_are_listed_and_forgotten(start: Start, variables: dict[str
         secret = second.split()[1].rstrip("…")
         assert await output(start, variables, "forget", secret) == "forgot the secret and its 1 phone(s)\n"
         assert await output(start, variables, "phones") == "no phone is registered\n"
+        assert await relay.post("/v1/event", **EVENT) == {"ok": True, "sent": 0, "failed": 0, "queued": 0}
+        assert await output(start, variables, "log") == "no delivery is in the log\n"
         for word, said in (("ab", "at least 6 characters"), ("abababab", "nothing is called 'abababab'")):
             refused: Relay = await start(variables, "forget", word)
             assert await refused.ended() == 1

@@ -12,7 +12,7 @@ import outcomes
 from outcomes import ALERT, answered, maybe_sent, not_sent
 from relay.apns.push import Outcome
 from relay.contract import DeviceRegister
-from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus
+from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus, PastAttempt
 from relay.server.store import deliveries, devices
 from relay.server.store.sql import Database
 
@@ -269,7 +269,8 @@ async def test_queued_again_keeps_its_text_and_is_due_later(db: Database) -> Non
     await deliveries.save(db, [result(planned, "queued", not_sent("refused"), due_at=NOW + 900)])
     assert await deliveries.next_due_at(db) == NOW + 900
     assert await claim(db, "host:2", NOW + 899) == []
-    assert await claim(db, "host:2", NOW + 900) == [replace(planned, attempts=1)]
+    refused = PastAttempt(1, NOW, "production", None, None, "refused", 1)
+    assert await claim(db, "host:2", NOW + 900) == [replace(planned, attempts=1, past_attempts=(refused,))]
 
 
 async def test_old_rows_go_in_portions_but_never_queued_ones(db: Database) -> None:

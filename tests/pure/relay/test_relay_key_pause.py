@@ -99,6 +99,22 @@ async def test_a_longer_pause_of_the_reasons_own_stays() -> None:
     assert await scene.send() == SENT
 
 
+async def test_what_is_paused_and_for_how_long_can_be_asked() -> None:
+    scene = Scene(REFUSED, SENT)
+    assert scene.pause.pauses == []
+    await scene.send()
+    (paused,) = scene.pause.pauses
+    assert (paused.reason, paused.bundle_id, paused.seconds) == (
+        "InvalidProviderToken",
+        "com.example.app",
+        60,
+    )
+    scene.now += 70
+    assert [one.seconds for one in scene.pause.pauses] == [0]
+    await scene.send()
+    assert scene.pause.pauses == []
+
+
 async def test_one_push_probes_while_the_others_wait() -> None:
     scene = Scene(REFUSED, SENT)
     await scene.send()

@@ -4,7 +4,7 @@ import pytest
 
 from outcomes import maybe_sent, not_sent
 from relay.apns.push import Outcome
-from relay.apns.reasons import REASONS, Verdict, judge
+from relay.apns.reasons import MEANINGS, REASONS, Verdict, judge
 
 BY_STATUS = {
     400: (
@@ -120,3 +120,8 @@ def test_200_is_delivered_whatever_it_says(reason: str | None) -> None:
 @pytest.mark.parametrize("outcome", [not_sent("no connection"), maybe_sent("connection lost")])
 def test_without_an_answer_it_is_tried_again(outcome: Outcome) -> None:
     assert outcome.verdict is Verdict.RETRY_LATER
+
+
+def test_every_documented_reason_has_apples_sentence_and_no_other() -> None:
+    assert set(MEANINGS) == set(DOCUMENTED)
+    assert all(sentence.endswith(".") for sentence in MEANINGS.values())

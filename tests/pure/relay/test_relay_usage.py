@@ -19,7 +19,7 @@ def refused(words: str, capsys: pytest.CaptureFixture[str]) -> str:
     ("words", "said"),
     [
         ("brigde", "relay: there is no command 'brigde': did you mean bridge? (see relay --help)"),
-        ("xyz", "relay: there is no command 'xyz': there are serve, migrate, phones, forget, bridge, pair, doctor, completion (see relay --help)"),
+        ("xyz", "relay: there is no command 'xyz': there are serve, migrate, phones, forget, log, bridge, pair, doctor, completion (see relay --help)"),
         ("bridge|--relay-ulr=x", "relay bridge: there is no option --relay-ulr: did you mean --relay-url? (see relay bridge --help)"),
         ("pair|--zzz", "relay pair: there is no option --zzz (see relay pair --help)"),
         ("pair|now", "relay pair: 'now' is one argument too many (see relay pair --help)"),
@@ -29,6 +29,8 @@ def refused(words: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("pair|--advertise-host=foo bar", "relay pair: --advertise-host 'foo bar' is no host name, address or http:// URL (see relay pair --help)"),
         ("pair|--advertise-host=http://", "relay pair: --advertise-host 'http://' is no host name, address or http:// URL (see relay pair --help)"),
         ("pair|--output", "relay pair: --output expected one argument (see relay pair --help)"),
+        ("log|--last=0", "relay log: --last takes a number from 1 to 1000, not '0' (see relay log --help)"),
+        ("log|--since=soon", "relay log: --since takes a time such as 90s, 15m, 1h or 2d, not 'soon' (see relay log --help)"),
         ("completion|fish", "relay completion: SHELL is bash or zsh or tcsh, not 'fish' (see relay completion --help)"),
         ("completion", "relay completion: SHELL is missing (see relay completion --help)"),
     ],
