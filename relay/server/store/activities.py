@@ -231,21 +231,12 @@ async def began_before(
 
 async def forget_old(db: Database, *, before_ms: int, limit: int) -> int:
     """Remove up to `limit` activities that began before; returns how many."""
-    count, _ = await db.execute(
-        f"DELETE FROM {TABLE} WHERE id IN (SELECT id FROM (SELECT id FROM {TABLE} WHERE began_at < ? LIMIT ?) AS old)",
-        [before_ms, limit],
-    )
-    return count
+    return await db.delete_some(TABLE, "began_at < ?", [before_ms], limit)
 
 
 async def forget_kept(db: Database, *, before_ms: int, limit: int) -> int:
     """Remove up to `limit` states that were kept for a card that did not come; returns how many."""
-    count, _ = await db.execute(
-        f"DELETE FROM {TABLE} WHERE id IN (SELECT id FROM (SELECT id FROM {TABLE} "
-        "WHERE device_token = ? AND updated_at < ? LIMIT ?) AS old)",
-        [SESSION, before_ms, limit],
-    )
-    return count
+    return await db.delete_some(TABLE, "device_token = ? AND updated_at < ?", [SESSION, before_ms], limit)
 
 
 async def of_phone(db: Database, device_token: str) -> list[Activity]:

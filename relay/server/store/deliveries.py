@@ -147,17 +147,16 @@ async def claim_due(db: Database, *, owner: str, now_ms: int, lease_until: int, 
         f"JOIN device_registration r ON r.id = d.device_id WHERE d.id IN ({marks(ids)}) AND d.lease_owner = ?",
         [*ids, claim],
     )
-    if len(claimed) < len(ids):
-        await _fail_unregistered(db, ids, claim, now_ms)
+    if rest := [*{*ids} - {row["id"] for row in claimed}]:
+        await _fail_unregistered(db, rest, claim, now_ms)
     return [_delivery(row) for row in claimed]
 
 
 async def _fail_unregistered(db: Database, ids: Sequence[str], claim: str, now_ms: int) -> None:
-    """What is left for phones that unregistered meanwhile ends as failed."""
+    """What this claim took without finding a phone is for phones that unregistered meanwhile, and ends as failed."""
     await db.execute(
         "UPDATE delivery_log SET status = 'failed', payload = NULL, error = 'the phone unregistered', updated_at = ? "
-        f"WHERE id IN ({marks(ids)}) AND lease_owner = ? "
-        "AND device_id NOT IN (SELECT id FROM device_registration)",
+        f"WHERE id IN ({marks(ids)}) AND lease_owner = ?",
         [now_ms, *ids, claim],
     )
 
@@ -197,12 +196,7 @@ async def save(db: Database, results: Sequence[DeliveryResult]) -> None:
 
 async def forget(db: Database, *, before_ms: int, limit: int) -> int:
     """Remove up to `limit` settled rows that were made before; returns how many."""
-    count, _ = await db.execute(
-        "DELETE FROM delivery_log WHERE id IN (SELECT id FROM (SELECT id FROM delivery_log "
-        "WHERE created_at < ? AND status <> 'queued' LIMIT ?) AS old)",
-        [before_ms, limit],
-    )
-    return count
+    return await db.delete_some("delivery_log", "created_at < ? AND status <> 'queued'", [before_ms], limit)
 
 
 async def next_due_at(db: Database) -> int | None:

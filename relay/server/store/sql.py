@@ -180,6 +180,19 @@ class Database:
         count, _ = await self.execute(sql, values)
         return count
 
+    async def delete_some(self, table: str, where: str, values: Sequence[Any], limit: int) -> int:
+        """Delete up to `limit` rows for which it holds; returns how many. Two statements: no subquery in a DELETE, and no LIMIT, is
+        understood everywhere.
+        """
+        _, rows = await self.execute(f"SELECT id FROM {table} WHERE {where} LIMIT ?", [*values, limit])
+        if not rows:
+            return 0
+        ids = [row["id"] for row in rows]
+        count, _ = await self.execute(
+            f"DELETE FROM {table} WHERE id IN ({marks(ids)}) AND {where}", [*ids, *values]
+        )
+        return count
+
     async def upsert(
         self, table: str, rows: Sequence[Row], *, key: str, updated: Iterable[str], kept: Iterable[str] = ()
     ) -> None:
