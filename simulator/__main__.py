@@ -116,7 +116,8 @@ def _apns(arguments: argparse.Namespace) -> int:
     from simulator.lab.command import SandboxOptions, serve
 
     given = {name: value for name, value in vars(arguments).items() if name not in ("command", "parser")}
-    asyncio.run(serve(SandboxOptions(**given | {"san": tuple(arguments.san)})))
+    lists = {"san": tuple(arguments.san), "tokens": tuple(arguments.tokens)}
+    asyncio.run(serve(SandboxOptions(**given | lists)))
     return 0
 
 

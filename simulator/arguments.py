@@ -189,6 +189,32 @@ def _add_apns(command: argparse.ArgumentParser) -> None:
         "--team-id", default="SANDBOXDEV", metavar="ID", help="of the app and of the key; default SANDBOXDEV"
     )
     command.add_argument(
+        "--key",
+        type=Path,
+        metavar="FILE.p8",
+        help="a private key of your own; default one that is the same at each start",
+    )
+    command.add_argument(
+        "--key-id",
+        metavar="ID",
+        help="of the key; default that in the name AuthKey_ID.p8 of --key, else SANDBOXKEY",
+    )
+    command.add_argument(
+        "--token",
+        type=_token,
+        action="append",
+        default=[],
+        dest="tokens",
+        metavar="[KIND=]HEX",
+        help="a device token of your own for the app on the phone; KIND is alert (default), voip, push-to-start or widgets; repeatable",
+    )
+    command.add_argument(
+        "--proxy-port",
+        type=_port,
+        metavar="N",
+        help="an HTTP CONNECT proxy that leads Apple's host names here, for clients whose hosts are built in; default none",
+    )
+    command.add_argument(
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
@@ -253,6 +279,18 @@ def _add_push(command: argparse.ArgumentParser) -> None:
     )
     add("--json", action="store_true", help="one JSON object on one line")
     command.set_defaults(command="push", parser=command)
+
+
+KINDS = ("alert", "voip", "push-to-start", "widgets")
+
+
+def _token(text: str) -> tuple[str, str]:
+    kind, _, token = text.rpartition("=")
+    if (kind or "alert") not in KINDS:
+        raise argparse.ArgumentTypeError(
+            f"{kind!r} is no kind of device token: it is one of {', '.join(KINDS)}"
+        )
+    return kind or "alert", token
 
 
 def _json_object(text: str) -> dict[str, Any]:

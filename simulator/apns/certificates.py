@@ -23,6 +23,8 @@ NAMES: Final = (
     "api.push.apple.com",
     "api.sandbox.push.apple.com",
     "api.development.push.apple.com",
+    "api-manage-broadcast.push.apple.com",
+    "api-manage-broadcast.sandbox.push.apple.com",
 )
 LIFETIME: Final = timedelta(days=397)  # about as long as Apple's
 

@@ -1,6 +1,6 @@
 """What an endpoint of APNs is, what it decides, and the endpoint for pushes to one device: POST /3/device/<token>."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple, Protocol
 
@@ -64,6 +64,7 @@ class Environment:
     token_reader: TokenReader
     clock: Clock
     random: Random
+    buckets: "Buckets" = field(default_factory=lambda: Buckets())
 
     def id_for(self, given: str | None) -> str:
         """As given; a new one in upper case, as seen from the real server, if it is absent or no UUID."""
@@ -102,7 +103,7 @@ class PushEndpoint:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._buckets = Buckets()
+        self._buckets = environment.buckets
 
     def handle(self, request: Request, provider: ProviderState) -> Decision:
         """What it changes is what the connection has shown of its provider, and the device token's bucket."""
@@ -217,3 +218,7 @@ class Buckets:
         """One push was accepted."""
         if rate is not None:
             self._levels[token] = (self.left(token, rate, now) - 1, now)
+
+    def clear(self) -> None:
+        """Every one is full again."""
+        self._levels.clear()

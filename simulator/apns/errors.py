@@ -17,6 +17,14 @@ class UnknownToken(SandboxError, LookupError):
     """This device token was never minted here."""
 
 
+class BadKey(SandboxError, ValueError):
+    """A private key cannot be read, or is not one that APNs takes."""
+
+
+class BadToken(SandboxError, ValueError):
+    """A device token of one's own is no hex, or there is one already."""
+
+
 class UnknownChannel(SandboxError, LookupError):
     """There is no broadcast channel of this id, or no more."""
 

@@ -14,7 +14,7 @@ from simulator.apns.channels.checks import BROADCAST_PATH
 from simulator.apns.channels.endpoint import BroadcastEndpoint, ChannelEndpoint
 from simulator.apns.channels.registry import Channels
 from simulator.apns.delivery.service import DeliveryService, token_suffix
-from simulator.apns.endpoints import Decision, Endpoint, Environment, PushEndpoint
+from simulator.apns.endpoints import Buckets, Decision, Endpoint, Environment, PushEndpoint
 from simulator.apns.faults import AnswerWith, Fault, FaultTable
 from simulator.apns.messages import Request, Response, readable
 from simulator.apns.profile import Profile
@@ -42,6 +42,7 @@ class Shared:
     journal: Journal
     random: Random
     requests: RequestLog
+    buckets: Buckets
 
 
 class Host:
@@ -142,7 +143,14 @@ def make_hosts(shared: Shared) -> dict[str, Host]:
     reader = TokenReader(shared.registry.keys)
     environments = {
         realm: Environment(
-            realm, shared.registry, shared.channels, shared.profile, reader, shared.clock, shared.random
+            realm,
+            shared.registry,
+            shared.channels,
+            shared.profile,
+            reader,
+            shared.clock,
+            shared.random,
+            shared.buckets,
         )
         for realm in REALMS
     }

@@ -1,5 +1,6 @@
 """Apps, signing keys and device tokens of both environments. Plain dicts, no time, no I/O."""
 
+import re
 from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal, NamedTuple
@@ -8,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from simulator.apns.delivery.device import Device, OnDelivery, as_device
-from simulator.apns.errors import UnknownApp, UnknownToken
+from simulator.apns.errors import BadKey, BadToken, UnknownApp, UnknownToken
 
 Realm = Literal["sandbox", "production"]
 Kind = Literal["alert", "voip", "activity", "push-to-start", "widgets"]
@@ -48,6 +49,7 @@ SUFFIX_OF: Final = {
     "controls": ".push-type.controls",
 }
 SUFFIXES: Final = tuple(dict.fromkeys(SUFFIX_OF.values()))
+_TOKEN: Final = re.compile(r"([0-9a-f]{2}){16,512}")
 _ID_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
@@ -141,6 +143,31 @@ class Registry:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         return ProviderKey(key.key_id, key.team_id, pem.decode("ascii"))
+
+    def add_key(self, key_id: str, team_id: str, private_key: str) -> ProviderKey:
+        """A provider's own key, team-scoped and for both environments. BadKey if the PEM is no private key on the curve P-256."""
+        try:
+            private = serialization.load_pem_private_key(private_key.encode(), None)
+        except (ValueError, TypeError) as error:
+            raise BadKey(f"the key {key_id} is no private key as PEM (a .p8 file): {error}") from None
+        if not isinstance(private, ec.EllipticCurvePrivateKey) or private.curve.name != "secp256r1":
+            raise BadKey(f"the key {key_id} is not one for ES256, which is an elliptic curve key on P-256")
+        self.keys[key_id] = SigningKey(key_id, team_id, private.public_key())
+        return ProviderKey(key_id, team_id, private_key)
+
+    def add_token(self, token: str, bundle_id: str, realm: Realm, kind: Kind = "alert") -> str:
+        """A device token of the provider's own choice; in lower-case hex. UnknownApp as below; BadToken if it is no hex, or taken."""
+        if bundle_id not in self.apps:
+            raise UnknownApp(bundle_id)
+        text = token.lower()
+        if _TOKEN.fullmatch(text) is None:
+            raise BadToken(
+                f"a device token is hex: pairs of 0 to 9 and a to f, 16 bytes or more, not {token[:80]!r}"
+            )
+        if any(text in tokens for tokens in self.tokens.values()):
+            raise BadToken(f"there is a device token ...{text[-8:]} already")
+        self.tokens[realm][text] = DeviceToken(text, bundle_id, realm, kind, bundle_id + KINDS[kind].suffix)
+        return text
 
     def mint_token(self, bundle_id: str, realm: Realm, kind: Kind = "alert") -> str:
         """A new device token in lower-case hex. UnknownApp if the app was not added."""

@@ -13,7 +13,7 @@ from simulator.apns.certificates import ClientCertificate, issue_client_certific
 from simulator.apns.channels.registry import Channels
 from simulator.apns.delivery.device import Device
 from simulator.apns.delivery.service import DeliveryLog, DeliveryService
-from simulator.apns.endpoints import Environment
+from simulator.apns.endpoints import Buckets, Environment
 from simulator.apns.errors import SandboxNotStarted
 from simulator.apns.faults import FaultTable
 from simulator.apns.hosts import Shared, make_hosts
@@ -50,12 +50,13 @@ class Sandbox:
         profile: Profile | None = None,
         sink: bool = False,
         registry: Registry | None = None,
+        requests: RequestLog | None = None,
     ) -> None:
         self.registry = registry or Registry(random)
         self.faults = FaultTable(random, clock.now)
         self.profile = profile or Profile()
         self.channels = Channels(random)
-        self.requests = RequestLog()
+        self.requests = RequestLog() if requests is None else requests
         self.ports: dict[str, int] = {}
         self._authority = authority or trustme.CA()
         self._folder = folder
@@ -64,6 +65,7 @@ class Sandbox:
 
         self._clock, self._random = clock, random
         self._deliveries = DeliveryService(clock, journal, self.profile)
+        self._buckets = Buckets()
         self.hosts = make_hosts(
             Shared(
                 self.registry,
@@ -75,6 +77,7 @@ class Sandbox:
                 journal,
                 random,
                 self.requests,
+                self._buckets,
             )
         )
         self._held_responses = HeldResponses()
@@ -241,8 +244,9 @@ class Sandbox:
         return self._deliveries.mailbox.first_expiry
 
     def forget_deliveries(self) -> None:
-        """Nothing waits for a device any more, and the delivery log is empty."""
+        """Nothing waits for a device any more, the delivery log is empty, and no push of before counts for a device token's rate."""
         self._deliveries.reset()
+        self._buckets.clear()
 
     def uninstall(self, token: str) -> None:
         """The app was removed: from now on pushes are accepted and discarded, later answered 410. UnknownToken if it is not ours."""

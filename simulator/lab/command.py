@@ -2,40 +2,34 @@
 
 import asyncio
 import re
-import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random, SystemRandom
 from typing import Any, Final, Literal
 
 import msgspec
 import trustme
 
-from simulator.apns.errors import BadFault, BadProfile
-from simulator.apns.registry import Registry
+from simulator.apns.errors import SandboxError
 from simulator.apns.sandbox import Sandbox
-from simulator.clock import RealClock, TurnableClock
 from simulator.journal import Entry, Journal
+from simulator.lab.connect_proxy import ConnectProxy
 from simulator.lab.control.app import ControlServer, create_app
-from simulator.lab.device import DeviceSpec
+from simulator.lab.device import OwnKind
 from simulator.lab.guide import guide
 from simulator.lab.lab import Lab
 from simulator.lab.lines import Lines
-from simulator.lab.ready import WILDCARDS, announcement, ready_file
+from simulator.lab.new import BUNDLE_ID, KEY_ID, TEAM_ID, Account, new_lab, open_account
+from simulator.lab.ready import WILDCARDS, announcement, reached_at, ready_file
 from simulator.lab.state import Saved, StateFile, restore, state_of, write_private
 from simulator.output import Output
 from simulator.process import CommandError
-
-BUNDLE_ID: Final = "com.example.app"
-DEVICE: Final = "iPhone"
-TEAM_ID: Final = "SANDBOXDEV"
-KEY_ID: Final = "SANDBOXKEY"
-SEED: Final = "the development key of the sandbox: known to everybody, and taken by no server of Apple's"
-"""Key, tokens of the phone and tokens of its cards come from this seed, so that they are the same at every start."""
+from simulator.stopping import on_stop
 
 _TEAM: Final = re.compile(r"[A-Z0-9]{10}")
+_KEY: Final = re.compile(r"[A-Za-z0-9]{1,64}")
+_KEY_FILE: Final = re.compile(r"AuthKey_([A-Z0-9]{10})\.p8")
 _BUNDLE: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
@@ -44,7 +38,8 @@ class SandboxOptions:
     """The command line. Port 0 is any free one; `profile` None is the saved one, or "observed".
 
     `faults` is a JSON file with a list of rules; `sink` answers 200 to everything, unread; `folder` gets CA and key.
-    `host` is where APNs listens, the control API always on 127.0.0.1; the certificate is good for `san`, too. `ready_file`
+    `key` is a private key of the provider's own (a .p8 file), whose id is `key_id` or in its name; `tokens` are device tokens of the phone's app
+    by kind. With a `proxy_port` an HTTP CONNECT proxy leads Apple's host names here. `host` is where APNs listens, the control API always on 127.0.0.1; the certificate is good for `san`, too. `ready_file`
     is there while all ports listen. With `json` one line is printed, for programs, and nothing else.
     """
 
@@ -61,6 +56,10 @@ class SandboxOptions:
     folder: Path = Path("apns-sandbox")
     bundle_id: str = BUNDLE_ID
     team_id: str = TEAM_ID
+    key: Path | None = None
+    key_id: str | None = None
+    tokens: tuple[tuple[OwnKind, str], ...] = ()
+    proxy_port: int | None = None
     host: str = "127.0.0.1"
     san: tuple[str, ...] = ()
     ready_file: Path | None = None
@@ -82,8 +81,7 @@ async def serve(options: SandboxOptions) -> None:
     CommandError, LabError if it cannot start.
     """
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    on_stop(stop.set)
     async with running(options) as sandbox:
         octets = announcement(sandbox.lab, sandbox.control.url)
         with ready_file(options.ready_file, octets):
@@ -118,7 +116,15 @@ async def running(options: SandboxOptions) -> AsyncIterator[Running]:
     file = None if options.state is None else StateFile(options.state)
     saved = None if file is None else file.load()
     authority = trustme.CA() if saved is None else saved.authority()
-    lab = _lab(options, authority, fixed=saved is None)
+    lab = new_lab(
+        options.clock,
+        authority,
+        team_id=options.team_id,
+        folder=options.folder,
+        host=options.host,
+        sink=options.sink,
+        fixed=saved is None,
+    )
     _furnish(lab, options, saved)
 
     def save() -> None:
@@ -132,6 +138,7 @@ async def running(options: SandboxOptions) -> AsyncIterator[Running]:
             control.listen(options.control_port)
         stack.push_async_callback(control.close)
         await _listen(lab.sandbox, options)
+        await _listen_as_proxy(stack, lab, options)
         lab.key_file = _write_key(lab, options.folder)
         await control.start()
         save()
@@ -146,49 +153,41 @@ def _check(options: SandboxOptions) -> None:
         raise CommandError(
             f"--team-id is ten capital letters and digits, like {TEAM_ID}, not {options.team_id!r}"
         )
+    if options.key_id is not None and _KEY.fullmatch(options.key_id) is None:
+        raise CommandError(f"--key-id is letters and digits, like {KEY_ID}, not {options.key_id!r}")
     if _BUNDLE.fullmatch(options.bundle_id) is None:
         raise CommandError(f"--bundle-id is like {BUNDLE_ID}, not {options.bundle_id!r}")
 
 
-def _lab(options: SandboxOptions, authority: trustme.CA, *, fixed: bool) -> Lab:
-    clock = TurnableClock() if options.clock == "virtual" else RealClock()
-    journal = Journal(clock)
-    seed = SystemRandom().getrandbits(
-        256
-    )  # ids of pushes, and the keys and tokens of a saved state, must not come again
-    registry = Registry(Random(SEED if fixed else seed))
-    registry.team_id = options.team_id
-    sandbox = Sandbox(
-        clock,
-        journal,
-        random=Random(seed),
-        authority=authority,
-        folder=options.folder,
-        sink=options.sink,
-        registry=registry,
-    )
-    lab = Lab(clock, journal, sandbox)
-    lab.host = options.host
-    return lab
-
-
 def _furnish(lab: Lab, options: SandboxOptions, saved: Saved | None) -> None:
     """What was saved; without it one app, one phone and one key. Then what the command line says."""
-    if saved is not None:
-        restore(lab, saved.state)
-        if lab.usable_key is None:
-            lab.issue_key()
-    else:
-        lab.issue_key(key_id=KEY_ID)
-        lab.sandbox.add_app(options.bundle_id)
-        lab.add_device(DeviceSpec(DEVICE, options.bundle_id))
     try:
+        if saved is not None:
+            restore(lab, saved.state)
+            if lab.usable_key is None:
+                lab.issue_key()
+        else:
+            open_account(lab, _account(options))
         if options.profile is not None:
             lab.sandbox.profile.become(options.profile)
         if options.faults is not None:
             lab.sandbox.faults.load(_rules(options.faults))
-    except (BadProfile, BadFault) as error:
+    except SandboxError as error:
         raise CommandError(str(error)) from None
+
+
+def _account(options: SandboxOptions) -> Account:
+    try:
+        key = None if options.key is None else options.key.read_text("ascii")
+    except (OSError, UnicodeError) as error:
+        raise CommandError(f"{options.key} cannot be read: {error}") from None
+    return Account(options.bundle_id, options.team_id, _key_id(options), key, dict(options.tokens))
+
+
+def _key_id(options: SandboxOptions) -> str:
+    """As given; else that in the name of a file from Apple, AuthKey_ABCDE12345.p8."""
+    named = None if options.key is None else _KEY_FILE.fullmatch(options.key.name)
+    return options.key_id or (KEY_ID if named is None else named[1])
 
 
 def _rules(path: Path) -> list[dict[str, Any]]:
@@ -214,6 +213,17 @@ async def _listen(sandbox: Sandbox, options: SandboxOptions) -> None:
             await sandbox.start(**wanted, host=options.host, names=names)
     except ValueError as error:
         raise CommandError(f"--san and --host take host names and addresses: {error}") from None
+
+
+async def _listen_as_proxy(stack: AsyncExitStack, lab: Lab, options: SandboxOptions) -> None:
+    if options.proxy_port is None:
+        return
+    here = reached_at(options.host)
+    proxy = ConnectProxy(lab.sandbox.ports, here, lab.journal)
+    stack.push_async_callback(proxy.close)
+    with _port("--proxy-port", options.proxy_port):
+        await proxy.start(options.proxy_port, options.host)
+    lab.proxy = f"http://{here}:{proxy.port}"
 
 
 @contextmanager

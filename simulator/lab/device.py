@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from simulator.apns.channels.registry import Channel
 from simulator.apns.delivery.device import Device as Receiver
@@ -16,7 +16,8 @@ from simulator.phone.activitykit.attributes import ActivityType
 from simulator.phone.phone import Phone
 from simulator.phone.profile import profile
 
-OWN_KINDS: tuple[Kind, ...] = ("alert", "voip", "push-to-start", "widgets")
+OwnKind = Literal["alert", "voip", "push-to-start", "widgets"]
+OWN_KINDS: tuple[OwnKind, ...] = ("alert", "voip", "push-to-start", "widgets")
 """Tokens that an app has from the start; those of activities come and go with them."""
 
 

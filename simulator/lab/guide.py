@@ -33,6 +33,7 @@ def guide(lab: Lab, control_url: str, key_file: Path) -> str:
         ("Key id", key_id),
         ("Team id", lab.keys[key_id].team_id),
         *(row for device in lab.devices for row in _of_device(device)),
+        *(() if lab.proxy is None else [("Proxy", f"{lab.proxy} leads Apple's host names here")]),
         ("Control", control_url),
     ]
     width = max(len(name) for name, _ in rows) + 2

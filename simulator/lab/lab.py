@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 import jwt
 
+from simulator.apns.errors import SandboxError
 from simulator.apns.registry import Kind, ProviderKey, Realm
 from simulator.apns.sandbox import Sandbox
 from simulator.clock import Clock, VirtualClock
 from simulator.journal import Journal
-from simulator.lab.device import Device, DeviceSpec, Tuner, build
-from simulator.lab.errors import Impossible, RealTime, Taken, Unknown
+from simulator.lab.device import Device, DeviceSpec, OwnKind, Tuner, build
+from simulator.lab.errors import Impossible, LabError, RealTime, Taken, Unknown
 from simulator.lab.feed import Feed
 from simulator.phone.phone import Phone
 from simulator.phone.settings import SETTINGS
@@ -37,6 +38,8 @@ class Lab:
         """Where the key lies that providers are given."""
         self.host = "127.0.0.1"
         """The address on which the sandbox listens."""
+        self.proxy: str | None = None
+        """Where a CONNECT proxy leads Apple's host names here, `http://host:port`."""
         self._devices: dict[str, Device] = {}
         self._tuner = Tuner(sandbox)
         journal.listen(sandbox.requests.note)
@@ -101,6 +104,14 @@ class Lab:
         key = self.sandbox.issue_key(
             team_id, realm=realm, topics=topics, related_to=related_to, key_id=key_id
         )
+        self.keys[key.key_id] = key
+        return key
+
+    def add_key(self, private_key: str, *, key_id: str, team_id: str | None = None) -> ProviderKey:
+        """A provider's own key (PEM). Taken if there is one of this id, BadKey if APNs takes no such key."""
+        if key_id in self.keys:
+            raise Taken(f"there is a key {key_id!r} already")
+        key = self.sandbox.registry.add_key(key_id, team_id or self.sandbox.registry.team_id, private_key)
         self.keys[key.key_id] = key
         return key
 
@@ -170,6 +181,22 @@ class Lab:
             return build(spec, self.sandbox.registry, self.clock, self.journal, remembered, options)
         except (KeyError, ValueError) as error:
             raise Impossible(str(error)) from None
+
+    def add_device_with(self, spec: DeviceSpec, tokens: Mapping[OwnKind, str]) -> Device:
+        """A phone whose app has these tokens of somebody's own choice, and minted ones of the other kinds.
+
+        As `add_device`, and BadToken; then nothing has changed.
+        """
+        registry = self.sandbox.registry
+        added: dict[Kind, str] = {}
+        try:
+            for kind, token in tokens.items():
+                added[kind] = registry.add_token(token, spec.bundle_id, spec.realm, kind)
+            return self.add_device(spec, added)
+        except (LabError, SandboxError):
+            for token in added.values():
+                del registry.tokens[spec.realm][token]
+            raise
 
     def remove_device(self, name: str) -> None:
         """The phone is gone, and the app with it: APNs answers 410 Unregistered for its tokens, sooner or later. Unknown."""

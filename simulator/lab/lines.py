@@ -16,6 +16,7 @@ Json = dict[str, Any]
 _CONNECTION: Final[dict[str, Callable[[Json], str]]] = {
     "stream_reset": lambda d: f"a request was reset: {d['code']}, {d['why']}",
     "protocol_error": lambda d: f"a connection ended: {d['code']}, {d['message']}",
+    "proxy_refused": lambda d: f"the proxy refused {d['target']}: {d['why']}",
     "connection_crashed": lambda d: f"a connection crashed: {d['error']}",
 }
 
@@ -31,9 +32,15 @@ def printable(text: object) -> str:
 def line(entries: Sequence[Entry]) -> str | None:
     """The line of a push and what follows it at once, or of something that happens later; None for what is not worth one."""
     first = entries[0]
-    text = _text(first, entries[1:])
+    text = summary(first, entries[1:])
     clock = time.strftime("%H:%M:%S", time.localtime(first.at))
-    return None if text is None else f"{clock} {printable(text)}"
+    return None if text is None else f"{clock} {text}"
+
+
+def summary(first: Entry, later: Sequence[Entry]) -> str | None:
+    """The same without the time."""
+    text = _text(first, later)
+    return None if text is None else printable(text)
 
 
 def begins_a_line(entry: Entry) -> bool:

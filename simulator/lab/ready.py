@@ -36,7 +36,7 @@ def is_loopback(host: str) -> bool:
 def describe(lab: Lab) -> dict[str, Any]:
     """Hosts, CA, key, and the first phone with its tokens; paths are absolute, and what there is none of is None.
 
-    `{host, ports, ca_file, key_file, key_id, team_id, device, realm, topic, tokens, clock}`
+    `{host, ports, ca_file, key_file, key_id, team_id, device, realm, topic, tokens, clock, proxy}`
     """
     key = lab.usable_key
     device = lab.devices[0] if lab.devices else None
@@ -52,6 +52,7 @@ def describe(lab: Lab) -> dict[str, Any]:
         "topic": None if device is None else device.spec.bundle_id,
         "tokens": {} if device is None else dict(device.tokens),
         "clock": lab.clock_kind,
+        "proxy": lab.proxy,
     }
 
 

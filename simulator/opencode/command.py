@@ -5,7 +5,6 @@ import contextlib
 import os
 import random
 import secrets
-import signal
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from simulator.opencode.v2.server import OpenCode2Server
 from simulator.opencode.v2.service_file import registered, state_home
 from simulator.opencode.writer import MIXED, Writer
 from simulator.process import CommandError
+from simulator.stopping import on_stop
 
 _JOURNAL_SIZE = 10_000
 
@@ -131,8 +131,7 @@ def password_of(options: OpenCodeOptions, environment: Mapping[str, str]) -> tup
 async def serve(options: OpenCodeOptions) -> None:
     """Start, say where, and run until SIGINT or SIGTERM. Raises CommandError, UnknownScenario or ValueError."""
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    on_stop(stop.set)
     async with AsyncExitStack() as servers:
         for one in options.each():
             if one.generation == "2":

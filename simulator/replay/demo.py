@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import signal
 from collections import deque
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from simulator.process import CommandError
 from simulator.replay.view import is_too_small, timeline_line, world_view
 from simulator.replay.world import ReplayWorld, WorldOptions
 from simulator.scenario import Scenario, in_words, load
+from simulator.stopping import HANGUP, on_stop
 from simulator.world import World
 
 CHOICE = (
@@ -82,8 +82,7 @@ async def demo(options: DemoOptions) -> None:
 def stop_event() -> asyncio.Event:
     """Set by Ctrl-C, SIGTERM, and by a terminal that is closed: bridge and relay would go on without it."""
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    on_stop(stop.set, HANGUP)
     return stop
 
 

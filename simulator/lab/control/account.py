@@ -14,13 +14,21 @@ from simulator.lab.errors import Impossible, Taken, Unknown
 class NewKey(Body):
     """`team` None = the sandbox's own, `realm` None = both, `topics` None = all of the team's.
 
-    `related_to` is the id of a key with which this one counts as one provider, as when a key is replaced.
+    `related_to` is the id of a key with which this one counts as one provider, as when a key is replaced. A key of one's own is given
+    by its `key_id` and `private_key` (PEM); it belongs to a whole team, in both environments.
     """
 
     team: str | None = None
     realm: Realm | None = None
     topics: list[str] | None = None
     related_to: str | None = None
+    key_id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]{1,64}$")] | None = None
+    private_key: str | None = None
+
+    def __post_init__(self) -> None:
+        own = self.private_key is not None
+        if own and (self.key_id is None or self.realm or self.topics is not None or self.related_to):
+            raise ValueError("beside a private_key stand a key_id and, if you like, a team, and nothing else")
 
 
 def _key(call: Call, key_id: str) -> Fields:
@@ -42,10 +50,17 @@ async def list_keys(call: Call) -> Fields:
 
 
 async def issue_key(call: Call) -> Fields:
-    """A new key; this reply is the only one with its `private_key` (PKCS#8 PEM, the text of a .p8 file)."""
+    """A new key, or one of one's own; this reply is the only one with its `private_key` (PKCS#8 PEM, the text of a .p8 file)."""
     body: NewKey = call.body
+    if body.key_id in call.lab.keys:
+        raise Taken(f"there is a key {body.key_id!r} already")
+    if body.private_key is not None:
+        key = call.lab.add_key(body.private_key, key_id=body.key_id or "", team_id=body.team)
+        return {"key": _key(call, key.key_id) | {"private_key": key.private_key}}
     topics = None if body.topics is None else frozenset(body.topics)
-    key = call.lab.issue_key(body.team, realm=body.realm, topics=topics, related_to=body.related_to)
+    key = call.lab.issue_key(
+        body.team, realm=body.realm, topics=topics, related_to=body.related_to, key_id=body.key_id
+    )
     return {"key": _key(call, key.key_id) | {"private_key": key.private_key}}
 
 
@@ -59,7 +74,12 @@ async def revoke_key(call: Call) -> Fields:
 KEY_ROUTES = (
     Route("GET", "/control/keys", "provider keys", list_keys),
     Route(
-        "POST", "/control/keys", "issue a key: team, realm, topics, related_to", issue_key, NewKey, status=201
+        "POST",
+        "/control/keys",
+        "issue a key: team, realm, topics, related_to, key_id; or take one: private_key",
+        issue_key,
+        NewKey,
+        status=201,
     ),
     Route("DELETE", "/control/keys/{key_id}", "revoke a key", revoke_key),
 )
@@ -161,6 +181,34 @@ async def delete_channel(call: Call) -> Fields:
         raise Unknown(f"there is no channel {query.channel_id!r}") from None
     call.lab.sandbox.delete_channel(channel.realm, channel.bundle_id, channel.channel_id)
     return {}
+
+
+class WantedCertificate(Body):
+    """`realm` None: it is good for both environments, as Apple's are today."""
+
+    bundle_id: str
+    realm: Realm | None = None
+
+
+async def issue_certificate(call: Call) -> Fields:
+    """A client certificate of an app, which stands in for provider tokens; `pem` has `private_key` and `certificate` in one."""
+    body: WantedCertificate = call.body
+    if body.bundle_id not in call.lab.sandbox.registry.apps:
+        raise Unknown(f"there is no app {body.bundle_id!r}")
+    issued = call.lab.sandbox.issue_certificate(body.bundle_id, realm=body.realm)
+    return {"certificate": issued.certificate, "private_key": issued.private_key, "pem": issued.pem}
+
+
+CERTIFICATE_ROUTES = (
+    Route(
+        "POST",
+        "/control/certificates",
+        "a client certificate of an app: bundle_id, realm",
+        issue_certificate,
+        WantedCertificate,
+        status=201,
+    ),
+)
 
 
 CHANNEL_ROUTES = (

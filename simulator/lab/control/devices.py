@@ -7,7 +7,7 @@ import msgspec
 from simulator.apns.registry import Realm
 from simulator.lab.control.activities import activity_fields
 from simulator.lab.control.route import Body, Call, Fields, Route
-from simulator.lab.device import OWN_KINDS, Device, DeviceSpec
+from simulator.lab.device import OWN_KINDS, Device, DeviceSpec, OwnKind
 from simulator.lab.errors import Impossible, Unknown
 from simulator.phone.activitykit.attributes import ActivityType
 from simulator.phone.notifications import Notification
@@ -18,7 +18,8 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^/]
 class NewDevice(Body):
     """`realm` is that of the app's build, `phone_profile` how strict iOS is: lenient, default, measured or strict.
 
-    `activity_types` are the Live Activity types the app knows; None: those of the app of this project.
+    `activity_types` are the Live Activity types the app knows; None: those of the app of this project. `tokens` are tokens of one's own
+    by kind (alert, voip, push-to-start, widgets); the others are minted.
     """
 
     name: Name
@@ -27,6 +28,7 @@ class NewDevice(Body):
     ios: str = "18.5"
     phone_profile: str = "default"
     activity_types: list[ActivityType] | None = None
+    tokens: dict[OwnKind, str] | None = None
 
     def __post_init__(self) -> None:
         names = [one.name for one in self.activity_types or ()]
@@ -91,9 +93,9 @@ async def index(call: Call) -> Fields:
 
 
 async def add(call: Call) -> Fields:
-    """A new phone that has the app and is online; its tokens are minted."""
+    """A new phone that has the app and is online; tokens that are not given are minted."""
     body: NewDevice = call.body
-    return {"device": _whole(call.lab.add_device(body.spec()))}
+    return {"device": _whole(call.lab.add_device_with(body.spec(), body.tokens or {}))}
 
 
 async def show(call: Call) -> Fields:
@@ -180,7 +182,7 @@ ROUTES = (
     Route(
         "POST",
         "/control/devices",
-        "add a phone: name, bundle_id, realm, ios, phone_profile, activity_types",
+        "add a phone: name, bundle_id, realm, ios, phone_profile, activity_types, tokens",
         add,
         NewDevice,
         status=201,

@@ -115,6 +115,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", _DOCUMENT, "the same as OpenAPI 3.1", openapi),
     *account.KEY_ROUTES,
     *account.APP_ROUTES,
+    *account.CERTIFICATE_ROUTES,
     *devices.ROUTES,
     *activities.ROUTES,
     *screen.ROUTES,

@@ -1,7 +1,10 @@
 """The routes of the control API that are about APNs: keys, channels, faults, connections, the profile."""
 
 import asyncio
+import ssl
+from pathlib import Path
 
+import httpx
 import pytest
 
 from waiting import eventually
@@ -141,3 +144,55 @@ async def test_the_profile_is_shown_changed_and_chosen(stage: Stage) -> None:
     assert (await stage.push()).description == "TooManyRequests"
     chosen = await stage.post("/profile", {"name": "strict"})
     assert chosen["profile"]["suffix_must_fit"] is True
+
+
+async def test_a_client_certificate_is_issued_and_stands_in_for_provider_tokens(
+    stage: Stage, tmp_path: Path
+) -> None:
+    issued = await stage.post("/certificates", {"bundle_id": TOPIC, "realm": "sandbox"})
+    assert issued.status == 201
+    assert issued["pem"] == issued["private_key"] + issued["certificate"]
+    file = tmp_path / "client.pem"
+    file.write_text(issued["pem"])
+    context = ssl.create_default_context(cafile=str(stage.sandbox.ca_file))
+    context.load_cert_chain(file)
+    async with httpx.AsyncClient(http2=True, verify=context) as client:
+        url = f"https://127.0.0.1:{stage.sandbox.ports['sandbox']}/3/device/{await stage.token()}"
+        answer = await client.post(url, headers={"apns-topic": TOPIC}, json={"aps": {"alert": "Hello"}})
+    assert answer.status_code == 200
+    assert (await stage.post("/certificates", {"bundle_id": "com.none"})).problem == (404, "not_found")
+
+
+async def test_a_key_of_ones_own_is_taken(stage: Stage, private_key: str) -> None:
+    own = {"key_id": "ABCDE12345", "private_key": private_key}
+    taken = await stage.post("/keys", own)
+    assert taken.status == 201
+    assert (taken["key"]["key_id"], taken["key"]["private_key"]) == ("ABCDE12345", private_key)
+    provider = stage.provider(stage.lab.key("ABCDE12345"))
+    assert (await stage.push(apns=provider)).is_successful
+    for body, problem in (
+        (own, (409, "taken")),
+        ({"key_id": "ABCDE12345"}, (409, "taken")),
+        ({"key_id": "ABCDE12346", "private_key": "none"}, (422, "impossible")),
+        ({"private_key": private_key}, (400, "invalid_request")),
+        (own | {"key_id": "ABCDE12347", "realm": "sandbox"}, (400, "invalid_request")),
+    ):
+        assert (await stage.post("/keys", body)).problem == problem
+    assert (await stage.post("/keys", {"key_id": "FGHIJ67890"}))["key"]["key_id"] == "FGHIJ67890"
+
+
+async def test_a_phone_gets_tokens_of_ones_own(stage: Stage) -> None:
+    wanted = {"name": "iPad", "bundle_id": TOPIC, "tokens": {"alert": "AB" * 32, "push-to-start": "cd" * 80}}
+    added = await stage.post("/devices", wanted)
+    assert added["device"]["tokens"]["alert"] == "ab" * 32
+    assert added["device"]["tokens"]["push-to-start"] == "cd" * 80
+    assert (await stage.push("Hello", token="ab" * 32)).is_successful
+    assert (await stage.get("/devices/iPad"))["device"]["notifications"][0]["title"] == "Hello"
+    for tokens, problem in (
+        ({"alert": "ab" * 32}, (422, "impossible")),
+        ({"alert": "no hex"}, (422, "impossible")),
+        ({"activity": "ef" * 80}, (400, "invalid_request")),
+    ):
+        refused = await stage.post("/devices", {"name": "iPod", "bundle_id": TOPIC, "tokens": tokens})
+        assert refused.problem == problem
+    assert (await stage.get("/devices/iPod")).problem == (404, "not_found")

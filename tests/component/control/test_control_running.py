@@ -1,6 +1,8 @@
 """`simulator apns` in this process: what it leaves behind, what it keeps, and what it says when it cannot."""
 
+import asyncio
 import shutil
+import signal
 import socket
 import ssl
 import time
@@ -9,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import httpx
 import jwt
 import pytest
 
 from simulator.conform.client import Connection
 from simulator.lab.command import SandboxOptions, running
 from simulator.lab.errors import StateError
+from simulator.lab.guide import guide
 from simulator.lab.lab import Lab
+from simulator.lab.ready import describe
 from simulator.process import CommandError
+from simulator.stopping import HANGUP, on_stop
 from waiting import PATIENCE
 
 
@@ -152,3 +158,65 @@ async def test_tokens_of_cards_are_the_same_at_every_start_too(tmp_path: Path) -
             tokens.append((card.token, sandbox.lab.devices[0].tokens["alert"]))
     assert tokens[0] == tokens[1]
     assert tokens[0][0]
+
+
+async def test_key_and_tokens_of_ones_own_and_a_proxy(tmp_path: Path, private_key: str) -> None:
+    file = tmp_path / "AuthKey_ABCDE12345.p8"
+    file.write_text(private_key)
+    own = _options(
+        tmp_path / "apns", key=file, tokens=(("alert", "AB" * 32), ("voip", "cd" * 32)), proxy_port=0
+    )
+    async with running(own) as sandbox:
+        found = describe(sandbox.lab)
+        assert found["key_id"] == "ABCDE12345"
+        assert sandbox.key_file.read_text() == private_key
+        assert (found["tokens"]["alert"], found["tokens"]["voip"]) == ("ab" * 32, "cd" * 32)
+        assert await _push(sandbox.lab, time.time()) == (200, None)
+        assert f"{found['proxy']} leads Apple's host names here" in guide(
+            sandbox.lab, sandbox.control.url, sandbox.key_file
+        )
+        async with httpx.AsyncClient(
+            http2=True,
+            proxy=found["proxy"],
+            verify=ssl.create_default_context(cadata=sandbox.lab.sandbox.ca_pem),
+        ) as client:
+            answer = await client.post(f"https://api.push.apple.com/3/device/{'ab' * 32}", json={})
+        assert answer.json() == {"reason": "MissingProviderToken"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"key": Path("none.p8")}, "none.p8 cannot be read"),
+        ({"key": Path(__file__)}, "cannot be read|no private key as PEM"),
+        ({"key_id": "no id"}, "--key-id is letters and digits"),
+        ({"tokens": (("alert", "no hex"),)}, "a device token is hex"),
+    ],
+)
+async def test_what_is_wrong_with_key_and_tokens_is_one_sentence(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(CommandError, match=words):
+        await _once(_options(tmp_path, **changes))
+
+
+async def test_a_system_without_signal_handlers_of_the_loop_stops_in_good_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Windows: asyncio's loops there raise NotImplementedError, and know no SIGHUP."""
+
+    def none(*_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "add_signal_handler", none)
+    monkeypatch.delattr(signal, "SIGHUP")
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    stop = asyncio.Event()
+    try:
+        on_stop(stop.set, HANGUP)
+        signal.raise_signal(signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE):
+            await stop.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -76,7 +76,14 @@ def test_bodies_are_described_by_their_types() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     bodies = {route.body for route in ROUTES if isinstance(route.body, type) and issubclass(route.body, Body)}
     assert {body.__name__ for body in bodies} <= set(schemas)
-    assert set(schemas["NewKey"]["properties"]) == {"team", "realm", "topics", "related_to"}
+    assert set(schemas["NewKey"]["properties"]) == {
+        "team",
+        "realm",
+        "topics",
+        "related_to",
+        "key_id",
+        "private_key",
+    }
     assert schemas["NewKey"]["additionalProperties"] is False
     assert schemas["NewApp"]["required"] == ["bundle_id"]
     free = OPERATIONS["PATCH", "/control/devices/{name}"]["requestBody"]["content"]
