@@ -1,4 +1,4 @@
-"""`relay serve | migrate | phones | forget | log | bridge | pair | doctor | completion`: argument parsing only.
+"""`relay serve | migrate | phones | forget | secret | log | bridge | pair | doctor | completion`: argument parsing only.
 
 A command's modules are imported when it is called, so that the bridge needs no package of the server.
 """
@@ -117,6 +117,30 @@ def _add_log_arguments(command: Parser) -> None:
     command.add_argument("--json", action="store_true", help="print a JSON object for each")
 
 
+async def _secret_add(arguments: argparse.Namespace, _: asyncio.Event) -> None:
+    with server_packages():
+        from relay.server import secret_command, settings
+    _say(*await secret_command.add(settings.load(os.environ), arguments.name, arguments.hash))
+
+
+async def _secret_list(arguments: argparse.Namespace, _: asyncio.Event) -> None:
+    with server_packages():
+        from relay.server import secret_command, settings
+    _say(*await secret_command.listed(settings.load(os.environ), as_json=arguments.json))
+
+
+async def _secret_revoke(arguments: argparse.Namespace, _: asyncio.Event) -> None:
+    with server_packages():
+        from relay.server import secret_command, settings
+    _say(*await secret_command.revoke(settings.load(os.environ), arguments.name))
+
+
+def _say(result: str, notes: str) -> None:
+    print(result, flush=True)
+    if notes:
+        print(notes, file=sys.stderr)
+
+
 async def _bridge(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
     from relay.bridge.run import run_bridge
 
@@ -193,6 +217,9 @@ def _parser(environment: Environment) -> Parser:
     command = commands.add_parser("forget", help="forget one phone, or a secret with all its phones")
     command.add_argument("which", metavar="WHICH", help="the beginning of a secret's hash, or the end of a phone's token, as relay phones prints them")  # fmt: skip
     command.set_defaults(run=_forget, parser=command, log_level=logging.WARNING)
+    _add_secret_commands(
+        commands.add_parser("secret", help="the secrets that the relay's operator knows by name")
+    )
     command = commands.add_parser(
         "log", help="print the newest deliveries of the relay's database, or the story of one"
     )
@@ -225,6 +252,22 @@ def _parser(environment: Environment) -> Parser:
     command.add_argument("shell", choices=("bash", "zsh", "tcsh"), metavar="SHELL", help="bash, zsh or tcsh")
     command.set_defaults(run=_completion, parser=command)
     return parser
+
+
+def _add_secret_commands(command: Parser) -> None:
+    """`relay secret` alone is no command."""
+    command.set_defaults(log_level=logging.WARNING, parser=command)
+    commands = command.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+    one = commands.add_parser("add", help="make a secret, print it once, and know it by a name")
+    one.add_argument("name", metavar="NAME", help="for you alone: whose it is")
+    one.add_argument("--hash", metavar="HASH", help="know a secret that exists, by its hash as relay phones or relay doctor prints it")  # fmt: skip
+    one.set_defaults(run=_secret_add, parser=one)
+    one = commands.add_parser("list", help="list them, and how many phones each has")
+    one.add_argument("--json", action="store_true", help="print one JSON list instead of lines")
+    one.set_defaults(run=_secret_list, parser=one)
+    one = commands.add_parser("revoke", help="forget all that is kept of one, and take it never again")
+    one.add_argument("name", metavar="NAME", help="as relay secret list prints it")
+    one.set_defaults(run=_secret_revoke, parser=one)
 
 
 if __name__ == "__main__":

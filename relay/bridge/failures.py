@@ -1,4 +1,4 @@
-"""Why an HTTP request got no answer: what aiohttp and the operating system say of it, in words."""
+"""Why an HTTP request got no answer: what aiohttp and the operating system say of it, in words; and a secret that the relay does not take."""
 
 import errno
 import ssl
@@ -19,6 +19,20 @@ def in_words(error: Exception) -> str:
     return words or getattr(cause, "strerror", None) or "the connection failed"
 
 
+SECRET_REMEDIES: Final = {
+    "secret_unknown": (
+        "ask its operator for a secret (relay secret add NAME) and give it by --relay-secret or RELAY_SECRET, "
+        "or have this one added by its hash, which relay doctor prints"
+    ),
+    "secret_replaced": (
+        "start the bridge again if you have replaced it; else relay pair --rotate-secret makes a new one, and every phone pairs again"
+    ),
+}
+"""By the code of the relay's refusal."""
+SECRET_WORDS: Final = {
+    "secret_unknown": "it takes only secrets that its operator knows, and this machine's is none",
+    "secret_replaced": "it was replaced or revoked",
+}
 PROXY_STATUSES: Final = {407: "the proxy wants another user name or password (407)"}
 _WORDS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (TimeoutError, "no answer in time"),

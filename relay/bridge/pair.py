@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from relay import contract
 from relay.bridge.client import open_client
 from relay.bridge.errors import NotFound, NotOpenCode, OpenCodeError, OptionError
 from relay.bridge.options import BridgeOptions
@@ -18,12 +19,13 @@ from relay.bridge.pairing.pairing import (
     LISTEN,
     lacks,
     pairing_of,
+    relay_secret,
     rotate_secret,
     save_pairing,
     secret_file,
     show_pairing,
 )
-from relay.bridge.relay_secret import forget_replaced
+from relay.bridge.relay_secret import count_phones, forget_replaced
 from relay.bridge.sources.discovery import Discovery, Place
 from relay.bridge.sources.generations import OPENCODE_2
 from relay.bridge.sources.opencode2.client import OpenCode
@@ -40,6 +42,11 @@ Only this machine reaches OpenCode at {url}, so the link is of no use to a phone
 such as that of a tunnel, or let OpenCode listen for others: {listen}.
 """
 FORGOTTEN = "The relay {url} has forgotten the old secret: {count} phone(s) under it get nothing any more."
+ASK = """\
+The relay {url} takes only secrets that its operator knows. Before the phones pair again, ask the operator to run:
+  relay secret add NAME --hash {hash}
+The hash is not the secret, and lets nobody push.
+"""
 STILL_WORKS = """\
 The old secret still works: the relay {url} could not be told ({reason}).
 It is kept aside, and revoked when the bridge or relay pair starts next and the relay answers.
@@ -85,6 +92,8 @@ async def _pairing(
     for relay_url, said in await forget_replaced(http, secret_file(options), options.relay_url, os.environ):
         words = STILL_WORKS if said.count is None else FORGOTTEN
         print(words.format(url=relay_url, reason=said.reason, count=said.count), file=notes)
+    if rotate:
+        await _ask_operator(http, options, notes)
     url = place.address.url if place else options.opencode_url
     shown = await pairing_of(replace(options, opencode_url=url))
     if link is None or place is None:
@@ -93,6 +102,14 @@ async def _pairing(
     if all(is_local(urlsplit(host).hostname or "") for host in shown.hosts):
         print(ONLY_HERE.format(url=url, listen=LISTEN[place.address.managed]), file=notes)
     return msgspec.structs.replace(shown, connect=link)
+
+
+async def _ask_operator(http: aiohttp.ClientSession, options: BridgeOptions, notes: TextIO) -> None:
+    secret = relay_secret(options)
+    found = await count_phones(http, options.relay_url, secret, os.environ)
+    if found.refused == "secret_unknown":
+        url = contract.normal_relay_url(options.relay_url)
+        print(ASK.format(url=url, hash=contract.secret_hash(secret)), file=notes)
 
 
 async def _place(discovery: Discovery, needed: bool) -> Place | None:

@@ -88,6 +88,8 @@ WORDS: Final[dict[str, Callable[[Fields], str]]] = {
         f"the relay at {f['url']} does not answer ({f['reason']}): alerts wait here until it does"
     ),
     "relay back": lambda f: f"the relay at {f['url']} answers",
+    "secret refused": lambda f: f"the relay does not take the secret: {f['reason']} -> {f['remedy']}",
+    "secret taken": lambda _: "the relay takes the secret",
     "phones": lambda f: _phones(int(f["count"])),
     "paired": lambda f: f"iPhone paired ({f['count']})",
     "unpaired": lambda f: f"an iPhone is not paired any more ({f['count']} left)",

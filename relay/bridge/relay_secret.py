@@ -10,10 +10,10 @@ import msgspec
 
 from relay import contract
 from relay.bridge.client import MAX_REPLY, read_at_most
-from relay.bridge.failures import PROXY_STATUSES, in_words
+from relay.bridge.failures import PROXY_STATUSES, SECRET_WORDS, in_words
 from relay.bridge.notify.relay_client import relay_proxy, through
 from relay.bridge.pairing.secret_file import keep_replaced, replaced_secrets
-from relay.contract import Message, PhonesReply, SecretForget, SecretPhones
+from relay.contract import Message, PhonesReply, Refusal, SecretForget, SecretPhones
 from relay.log import line
 
 log = logging.getLogger("relay.bridge.relay")
@@ -24,11 +24,14 @@ OLD = "it is of an earlier release, which does not know the question: update it"
 
 @dataclass(frozen=True, slots=True)
 class Phones:
-    """The answer. `count` None: `reason` says in words why there is none; `is_up`: a relay answers all the same."""
+    """The answer. `count` None: `reason` says in words why there is none; `is_up`: a relay answers all the same;
+    `refused`: it does not take the secret, by the code of its refusal.
+    """
 
     count: int | None
     reason: str = ""
     is_up: bool = True
+    refused: str = ""
 
 
 async def count_phones(
@@ -78,9 +81,18 @@ def read_phones(status: int, body: bytes) -> Phones:
     """What an answer says. Pure."""
     if status == 404:
         return Phones(None, OLD)
+    if status == 403 and (code := _code(body)) in SECRET_WORDS:
+        return Phones(None, SECRET_WORDS[code], refused=code)
     if status != 200:
         return Phones(None, PROXY_STATUSES.get(status) or f"it answers {status}", is_up=status < 500)
     try:
         return Phones(msgspec.json.decode(body, type=PhonesReply).phones)
     except ValueError:
         return Phones(None, "what answers there is no relay")
+
+
+def _code(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=Refusal).code
+    except ValueError:
+        return ""

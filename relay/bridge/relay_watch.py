@@ -1,4 +1,4 @@
-"""While the bridge runs: is the relay there, and has a phone been paired? Both are said once, when they change."""
+"""While the bridge runs: is the relay there, does it take the secret, has a phone been paired? Each is said once, when it changes."""
 
 import asyncio
 import logging
@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 
 from relay.backoff import Backoff
+from relay.bridge.failures import SECRET_REMEDIES
 from relay.bridge.relay_secret import Phones, count_phones, forget_replaced
 from relay.log import line
 
@@ -22,7 +23,7 @@ PAIRING_SECONDS, PAIRING_EVERY, LATER_EVERY = 600.0, 3.0, 60.0
 
 
 class RelayWatch:
-    """`watch_phones`: somebody looks on and wants to know when a phone is paired; else it ends once the relay has answered."""
+    """`watch_phones`: somebody looks on and wants to know when a phone is paired; else it ends once the relay has taken the secret."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class RelayWatch:
         self._watch_phones, self._sleep, self._clock = watch_phones, sleep, clock
         self._count: int | None = None
         self._failures = 0
+        self._refused = ""
 
     async def run(self) -> None:
         """Until there is nothing more to watch."""
@@ -47,13 +49,15 @@ class RelayWatch:
         while True:
             found = await count_phones(self._http, self._url, self._secret, os.environ)
             self._say(found)
-            if found.is_up and (found.count is None or not self._watch_phones):
+            if found.is_up and not found.refused and (found.count is None or not self._watch_phones):
                 return
             await self._sleep(self._pause(found, self._clock() - began))
 
     def _pause(self, found: Phones, passed: float) -> float:
         if not found.is_up:
             return AWAY.delay(self._failures, lambda: 1.0)
+        if found.refused:
+            return LATER_EVERY
         return PAIRING_EVERY if passed < PAIRING_SECONDS else LATER_EVERY
 
     def _say(self, found: Phones) -> None:
@@ -65,6 +69,7 @@ class RelayWatch:
         if self._failures:
             log.info(line("relay back", url=self._url))
         self._failures = 0
+        self._say_of_secret(found)
         if found.count is None:
             return
         before, self._count = self._count, found.count
@@ -72,3 +77,11 @@ class RelayWatch:
             log.info(line("phones", count=found.count))
         elif before != found.count:
             log.info(line("paired" if found.count > before else "unpaired", count=found.count))
+
+    def _say_of_secret(self, found: Phones) -> None:
+        if found.refused and found.refused != self._refused:
+            remedy = SECRET_REMEDIES[found.refused]
+            log.error(line("secret refused", url=self._url, reason=found.reason, remedy=remedy))
+        elif self._refused and not found.refused:
+            log.info(line("secret taken", url=self._url))
+        self._refused = found.refused

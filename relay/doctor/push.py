@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from relay import contract
+from relay.bridge.failures import SECRET_REMEDIES, SECRET_WORDS
 from relay.bridge.http.replies import push_test_event
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.relay_client import PostResult, RelayClient, relay_proxy
@@ -31,12 +32,15 @@ async def check_push(http: aiohttp.ClientSession, case: Case, secret: str | None
         return [Finding("devices", "skipped", why), Finding("push", "skipped", why)]
     if not case.push:
         counted = await count_phones(http, case.options.relay_url, secret, case.environment)
-        return [count_finding(counted), Finding("push", "skipped", "--no-push")]
+        found = _refused(counted.refused, secret) or count_finding(counted)
+        return [found, Finding("push", "skipped", "--no-push")]
     url = case.options.relay_url
     sender = Sender(secret, contract.server_id(url, secret))
     # Not a permission: it begins no Live Activity, and the app asks for no decision.
     event = push_test_event(sender, int(case.clock() * 1000), event_type="complete")
     result = await RelayClient(http, url, proxy=relay_proxy(url, case.environment)).post(event)
+    if refused := _refused(result.code, secret):
+        return [refused, Finding("push", "skipped", refused.said)]
     findings = push_findings(result)
     if findings[0].result == "ok" and (starts := await starts_in_vain(case.environment, event)):
         findings[0] = Finding("devices", "ok", f"{findings[0].said}; {starts}", STALE_START)
@@ -45,6 +49,15 @@ async def check_push(http: aiohttp.ClientSession, case: Case, secret: str | None
             "push", "fails", f"{findings[-1].said}: {'; '.join(reasons)}", findings[-1].remedy
         )
     return findings
+
+
+def _refused(code: str, secret: str) -> Finding | None:
+    """The relay does not take the secret; None: it does."""
+    if code not in SECRET_WORDS:
+        return None
+    said = f"the relay does not take the secret: {SECRET_WORDS[code]}"
+    ask = f"ask its operator to run: relay secret add NAME --hash {contract.secret_hash(secret)}"
+    return Finding("devices", "fails", said, ask if code == "secret_unknown" else SECRET_REMEDIES[code])
 
 
 def count_finding(counted: Phones) -> Finding:

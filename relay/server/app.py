@@ -14,6 +14,7 @@ from relay.clock import Clock, SystemClock
 from relay.contract import ApnsEnv
 from relay.http_errors import install_error_replies
 from relay.http_routes import install_routes
+from relay.server.admission import Admission
 from relay.server.alerts import Dispatcher
 from relay.server.engine import DeliveryEngine
 from relay.server.hours import HourlyCounts
@@ -145,6 +146,7 @@ async def _start_parts(
     activities = ActivityRegistrations(
         db, default_bundle_id=bundle_id, now=clock.now, wake=sender.engine.wake
     )
+    admission = Admission(db, known_only=settings.relay_registration == "known")
     registrations = Registrations(
         db,
         activities,
@@ -152,6 +154,7 @@ async def _start_parts(
         default_bundle_id=bundle_id,
         bundle_ids=served,
         now=clock.now,
+        admission=admission,
         is_admin=bearer(settings.relay_admin_token) if settings.relay_admin_token else nobody,
     )
     intake = Intake(
@@ -162,6 +165,7 @@ async def _start_parts(
         now=clock.now,
         bundle_ids=served,
         recorder=recorder,
+        admission=admission,
     )
     stack.push_async_callback(intake.close)
     metrics = Metrics(

@@ -62,7 +62,7 @@ PUSH_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 
 EVENT_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)  # fmt: skip
 CODES: Final = (
     *("body_too_large", "database_unavailable", "internal_error", "invalid_body", "method_not_allowed"),
-    *("not_found", "not_stored", "request_timeout", "secret_replaced"),
+    *("not_found", "not_stored", "request_timeout", "secret_replaced", "secret_unknown"),
 )
 """What a refused request's reply can say; statuses that the web framework adds (`http_414`) are `other`."""
 

@@ -45,6 +45,7 @@ class Settings:
     relay_event_deadline: float
     apns_push_deadline: float
     relay_delivery_days: int
+    relay_registration: str = "open"
     relay_phone_cards: int = 5
     relay_phone_starts: int = 10
     relay_log_level: str = "info"
@@ -260,6 +261,7 @@ VARIABLES: dict[str, Variable] = {
     "APNS_PRIVATE_KEY_FILE": Variable("", lambda text: _key_file(text) if text else None, "or the path of that file"),
     "APNS_DEFAULT_BUNDLE_ID": Variable(None, _bundle_id, "the app, for phones that do not name theirs"),
     "RELAY_BUNDLE_IDS": Variable("", _bundle_ids, "the apps that phones may register, with commas between; empty: any"),
+    "RELAY_REGISTRATION": Variable("open", _one_of(("open", "known")), "open: every secret is taken; known: only those of relay secret add"),
     "PORT": Variable("8787", _port, "where the relay listens"),
     "RELAY_HOST": Variable("127.0.0.1", _host, "the address it listens on; 0.0.0.0 for all"),
     "DATABASE_URL": Variable("sqlite://relay.sqlite3", _database_url, "sqlite://FILE or mysql://USER:PASSWORD@HOST/NAME"),

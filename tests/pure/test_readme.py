@@ -55,7 +55,7 @@ def test_every_series_is_documented_with_its_labels(name: str) -> None:
     assert f"| {', '.join(SERIES[name].labels)} |" in row
 
 
-COMMANDS = [("relay", "serve"), ("relay", "bridge"), ("relay", "pair"), ("relay", "doctor"), ("relay", "migrate"), ("relay", "completion"), ("relay", "phones"), ("relay", "forget"),
+COMMANDS = [("relay", "serve"), ("relay", "bridge"), ("relay", "pair"), ("relay", "doctor"), ("relay", "migrate"), ("relay", "completion"), ("relay", "phones"), ("relay", "forget"), ("relay", "secret"),
             ("simulator", "replay"), ("simulator", "demo"), ("simulator", "apns"), ("simulator", "push"), ("simulator", "opencode"),
             ("simulator", "conform")]  # fmt: skip
 
@@ -66,7 +66,8 @@ def test_every_command_is_in_the_readme(program: str, command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "command"), [one for one in COMMANDS if one[1] not in ("serve", "migrate", "conform")]
+    ("program", "command"),
+    [one for one in COMMANDS if one[1] not in ("serve", "migrate", "conform")],
 )
 def test_every_option_is_documented(program: str, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     parser = _parser({}.get) if program == "relay" else simulator_parser()

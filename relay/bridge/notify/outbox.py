@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from random import random as system_random
 
 from relay.backoff import Backoff
+from relay.bridge.failures import SECRET_REMEDIES, SECRET_WORDS
 from relay.bridge.notify.mapping import is_progress
 from relay.bridge.notify.relay_client import PostResult, RelayClient
 from relay.contract import Event, EventType
@@ -163,6 +164,7 @@ class Outbox:
         self._random = random
         self._monotonic = monotonic
         self._suppressed_until = 0.0
+        self._secret_refused = ""
         self._slots = asyncio.Semaphore(ATTEMPTS_AT_ONCE)
         self._backlog = Backlog(bound)
         self._workers: dict[str, asyncio.Task[None]] = {}  # one for each session with events
@@ -220,7 +222,10 @@ class Outbox:
             attempt = 0
 
     def _finish(self, event: Event, result: PostResult, attempts: int) -> None:
-        if result.verdict == "delivered":
+        if result.verdict == "refused" and result.code in SECRET_WORDS:
+            self._refuse_secret(event, result)
+        elif result.verdict == "delivered":
+            self._secret_refused = ""
             said = line("delivered", **_names(event), **(result.counts or {}), attempts=attempts)
             log.info(said, extra={"title": event.title})  # for the person at the terminal; no log holds it
         elif result.speaks_old and event.event_type in CARD_TYPES:
@@ -228,6 +233,15 @@ class Outbox:
         elif result.verdict == "refused":
             log.error(line("refused", **_names(event), reason=result.reason))
         self._done(event)
+
+    def _refuse_secret(self, event: Event, result: PostResult) -> None:
+        """Said once for all that is refused for it."""
+        if self._secret_refused != result.code:
+            reason, remedy = SECRET_WORDS[result.code], SECRET_REMEDIES[result.code]
+            log.error(line("secret refused", **_names(event), reason=reason, remedy=remedy))
+        else:
+            log.info(line("secret refused again", **_names(event), reason=result.reason))
+        self._secret_refused = result.code
 
     def _suppress_cards(self) -> None:
         if not self._suppresses_cards():

@@ -30,13 +30,14 @@ Verdict = Literal["delivered", "refused", "retry", "suppressed"]
 class PostResult:
     """What came of one attempt. `retry`: it failed, but may yet succeed, after `wait` seconds at the soonest.
 
-    `suppressed`: it was not made. `at`: when it ended (UNIX seconds), if it was made.
+    `code`: the relay's own, of a refusal. `suppressed`: it was not made. `at`: when it ended (UNIX seconds), if it was made.
     """
 
     verdict: Verdict
     reason: str = ""
     counts: dict[str, Any] | None = None
     wait: float = 0.0
+    code: str = ""
     speaks_old: bool = False  # a 400 as the first implementation says it
     at: float = 0.0
 
@@ -123,7 +124,9 @@ def read_reply(status: int, body: bytes, retry_after: str | None = None) -> Post
         return PostResult("retry", f"status {status}, but it is not a relay's answer")
     words = [f"status {status}", *(str(said[name]) for name in ("error", "details") if said.get(name))]
     speaks_old = status == 400 and "code" not in said
-    return PostResult("refused", cut(": ".join(words), 500), speaks_old=speaks_old)
+    return PostResult(
+        "refused", cut(": ".join(words), 500), code=str(said.get("code", "")), speaks_old=speaks_old
+    )
 
 
 def _object(body: bytes) -> dict[str, Any]:

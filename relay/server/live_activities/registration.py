@@ -36,6 +36,12 @@ class ActivityRegistrations:
             log.info(line("activity registered", sessionID=one.session_id, activityID=one.id,
                           token=f"…{registration.activity_token[-8:]}", apnsEnv=one.apns_env))  # fmt: skip
 
+    async def leave_out(self, request: ActivityRegister) -> None:
+        """Keep no such activity, because its secret is not taken: as many statements as `register` makes for the first of a session."""
+        registration = await self._registration(request)
+        await activities.of_session(self._db, registration.secret_hash, registration.session_id)
+        await activities.forget_session(self._db, registration.secret_hash, registration.session_id)
+
     async def _registration(self, request: ActivityRegister) -> Registration:
         """What the request leaves out is the phone's, or, if it names none, that of the first phone of the secret."""
         secret_hash = contract.secret_hash(request.secret)

@@ -21,6 +21,7 @@ from relay import contract, http_errors
 from relay.contract import ALERT_TYPES, Event, EventReply, Message, Refusal
 from relay.http_errors import REFUSALS
 from relay.log import line
+from relay.server.admission import Admission, SecretRefused
 from relay.server.alerts import Dispatcher, plan
 from relay.server.delivery import Delivery, DeliveryStatus, Recipient
 from relay.server.live_activities.sender import ActivitySender
@@ -55,11 +56,15 @@ class _Arrival:
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
-    """What an event set going: alerts by apns-id, of which an earlier copy may have left only some; Live Activities."""
+    """What an event set going: alerts by apns-id, of which an earlier copy may have left only some; Live Activities.
+
+    `refusal`: nothing, because its secret is not taken.
+    """
 
     planned: int
     sending: dict[str, asyncio.Future[DeliveryStatus]]
     activities: asyncio.Task[int]
+    refusal: Refusal | None = None
 
 
 class BackgroundTasks:
@@ -161,7 +166,9 @@ class Intake:
         now: Callable[[], float],
         bundle_ids: frozenset[str] = frozenset(),
         recorder: Recorder | None = None,
+        admission: Admission | None = None,
     ) -> None:
+        self._admission = admission or Admission(db)
         self._recorder = recorder or Recorder()
         self._db, self._dispatcher, self._activities = db, dispatcher, activities
         self._bundle_ids = bundle_ids
@@ -181,18 +188,22 @@ class Intake:
     async def accept(self, event: Event) -> EventReply:
         """Written down before it is sent; pushes that have not ended within the deadline count as queued.
 
-        So does every Live Activity that the event changes: its push may have to wait for its turn.
+        So does every Live Activity that the event changes: its push may have to wait for its turn. Raises SecretRefused, after the
+        same statements as for a secret that has no phone.
         """
         arrival = _Arrival(event, event.event_id or uuid.uuid4().hex, contract.secret_hash(event.secret))
         begun = await self._accept_batched(arrival)
         accepted = begun if isinstance(begun, _Accepted) else await asyncio.shield(begun)
-        self._recorder.event(event.event_type)
+        if not accepted.refusal:
+            self._recorder.event(event.event_type)
         sending = accepted.sending.values()
         if sending:
             await asyncio.wait(sending, timeout=self._deadline)
         counts = Counter(status.result() if status.done() else "queued" for status in sending)
         counts += await self._earlier(arrival, accepted)
         changed = await asyncio.shield(accepted.activities)
+        if accepted.refusal:
+            raise SecretRefused(accepted.refusal)
         return EventReply(sent=counts["sent"], failed=counts["failed"], queued=counts["queued"] + changed)
 
     async def _accept_all(
@@ -201,18 +212,21 @@ class Intake:
         """The alerts; whatever else an event sets going does not keep them waiting, nor the next batch. Of an event with very many
         phones the task that accepts it.
         """
-        found = await deliveries.recipients_at_once(self._db, [arrival.secret_hash for arrival in arrivals])
+        hashes = [arrival.secret_hash for arrival in arrivals]
+        refusals = await self._admission.refusals(hashes)
+        recipients = await deliveries.recipients_at_once(self._db, hashes)
+        found = [[] if refusal else phones for refusal, phones in zip(refusals, recipients, strict=True)]
         few = [
-            (arrival, self._served(phones))
-            for arrival, phones in zip(arrivals, found, strict=True)
+            (arrival, self._served(phones), refusal)
+            for arrival, phones, refusal in zip(arrivals, found, refusals, strict=True)
             if phones is not None
         ]
-        planned = [self._plan(arrival, phones) for arrival, phones in few]
+        planned = [self._plan(arrival, phones) for arrival, phones, _ in few]
         sending = await self._dispatcher.enqueue(planned)
         begun = iter(
             [
-                self._begun(arrival, phones, of_one, len(alerts))
-                for (arrival, phones), alerts, of_one in zip(few, planned, sending, strict=True)
+                self._begun(arrival, phones, of_one, len(alerts), refusal)
+                for (arrival, phones, refusal), alerts, of_one in zip(few, planned, sending, strict=True)
             ]
         )
         return [
@@ -242,10 +256,12 @@ class Intake:
         phones: list[Recipient],
         sending: dict[str, asyncio.Future[DeliveryStatus]] | Refused,
         alerts: int,
+        refusal: Refusal | None,
     ) -> _Accepted | Refused:
         if isinstance(sending, Refused):
             return sending
-        return _Accepted(alerts, sending, self._background.start(self._follow(arrival, phones, alerts)))
+        following = self._background.start(self._follow(arrival, phones, alerts, refusal))
+        return _Accepted(alerts, sending, following, refusal)
 
     def _plan(self, arrival: _Arrival, phones: list[Recipient]) -> list[Delivery]:
         return plan(
@@ -263,23 +279,25 @@ class Intake:
         """Not a phone of an app that was taken off the list after it registered."""
         return not self._bundle_ids or phone.bundle_id in self._bundle_ids
 
-    async def _follow(self, arrival: _Arrival, recipients: list[Recipient], alerts: int) -> int:
+    async def _follow(
+        self, arrival: _Arrival, recipients: list[Recipient], alerts: int, refusal: Refusal | None = None
+    ) -> int:
         """What comes after the alerts, for a sound must not wait for it: a line in the log, and the Live Activities of the
         session; how many of them change.
         """
         event, event_id, secret_hash = arrival.event, arrival.event_id, arrival.secret_hash
         log.info(
             line(
-                "event",
+                "event refused" if refusal else "event",
                 eventID=event_id,
                 eventType=event.event_type,
                 sessionID=event.session_id,
                 secretHash=f"{secret_hash[:12]}…",
-                deliveries=alerts,
+                **({"reason": refusal.code} if refusal else {"deliveries": alerts}),
             )
         )
         known = await self._known_activities((secret_hash, event.session_id))
-        if not known and not recipients:
+        if refusal or (not known and not recipients):
             return 0  # nothing can change, and nobody's turn is waited for
         return await self._activities.receive(
             event, event_id=event_id, secret_hash=secret_hash, recipients=recipients, known=known
@@ -360,6 +378,8 @@ async def _respond(send: ASGISendCallable, message: Message, status: int) -> Non
 
 def refusal(error: Exception) -> tuple[Refusal, int]:
     """The reply to an error, and the status. What is the relay's own fault is logged."""
+    if isinstance(error, SecretRefused):
+        return error.refusal, 403
     if isinstance(error, Unavailable | TimeoutError):
         log.error(line("database unavailable", error=str(error) or type(error).__name__))
         return DATABASE_UNAVAILABLE, 503

@@ -22,6 +22,7 @@ from relay.contract import (
 from relay.http_routes import Handler
 from relay.log import line
 from relay.openapi import Route
+from relay.server.admission import Admission
 from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.routes import table
 from relay.server.routes.events import BackgroundTasks
@@ -30,10 +31,6 @@ from relay.server.store import deliveries, devices, secrets
 from relay.server.store.sql import Database
 
 log = logging.getLogger("relay.server.routes")
-
-SECRET_REPLACED = Refusal(
-    error="This secret was replaced by a new one: scan the pairing code again", code="secret_replaced"
-)
 
 
 class Registrations:
@@ -50,9 +47,10 @@ class Registrations:
         default_bundle_id: str,
         bundle_ids: frozenset[str],
         now: Callable[[], float],
+        admission: Admission | None = None,
         is_admin: Callable[[Headers], bool] = nobody,
     ) -> None:
-        self._is_admin = is_admin
+        self._is_admin, self._admission = is_admin, admission or Admission(db)
         self._db, self._activities, self._background = db, activities, background
         self._default_bundle_id, self._bundle_ids, self._now = default_bundle_id, bundle_ids, now
 
@@ -75,16 +73,17 @@ class Registrations:
         bundle_id = device.bundle_id or self._default_bundle_id
         self._check_app(bundle_id)
         now_ms = int(self._now() * 1000)
+        refusal = await self._refusal(secret_hash)
         another_start_token = await self._background.run(
-            devices.register(self._db, device, secret_hash=secret_hash, bundle_id=bundle_id, now_ms=now_ms)
-        )
-        # Afterwards, so that of a secret that is replaced meanwhile no phone stays.
-        if await self._background.run(secrets.is_refused(self._db, secret_hash)):
-            await self._background.run(
-                secrets.forget_phone(self._db, secret_hash=secret_hash, device_token=device.device_token)
+            devices.leave_out(self._db, device, secret_hash=secret_hash)
+            if refusal
+            else devices.register(
+                self._db, device, secret_hash=secret_hash, bundle_id=bundle_id, now_ms=now_ms
             )
-            log.warning(line("register refused", **_named(device), reason="the secret was replaced"))
-            return SECRET_REPLACED, 403
+        )
+        if refusal := await self._refused_since(refusal, secret_hash, device.device_token):
+            log.warning(line("register refused", **_named(device), reason=refusal.code))
+            return refusal, 403
         if another_start_token:
             await self._background.run(
                 self._activities.start_token_changed(
@@ -109,9 +108,12 @@ class Registrations:
     async def register_activity(self, body: ActivityRegister) -> Ok | tuple[Refusal, int]:
         """The activity's update token is remembered; what its session said before may be pushed at once."""
         self._check_app(body.bundle_id)
-        if await self._background.run(secrets.is_refused(self._db, contract.secret_hash(body.secret))):
-            return SECRET_REPLACED, 403
-        await self._background.run(self._activities.register(body))
+        secret_hash = contract.secret_hash(body.secret)
+        refusal = await self._refusal(secret_hash)
+        keep_or_not = self._activities.leave_out if refusal else self._activities.register
+        await self._background.run(keep_or_not(body))
+        if refusal := await self._refused_since(refusal, secret_hash, body.device_token or ""):
+            return refusal, 403
         return Ok()
 
     async def unregister_activity(self, body: ActivityUnregister) -> Ok:
@@ -119,10 +121,12 @@ class Registrations:
         await self._background.run(self._activities.unregister(body))
         return Ok()
 
-    async def count_phones(self, body: SecretPhones) -> PhonesReply:
+    async def count_phones(self, body: SecretPhones) -> PhonesReply | tuple[Refusal, int]:
         """Nothing rings, and nothing is written."""
         secret_hash = contract.secret_hash(body.secret)
-        return PhonesReply(phones=await self._background.run(secrets.phones(self._db, secret_hash)))
+        refusal = await self._refusal(secret_hash)
+        phones = await self._background.run(secrets.phones(self._db, secret_hash))
+        return (refusal, 403) if refusal else PhonesReply(phones=phones)
 
     async def forget_secret(self, body: SecretForget) -> PhonesReply:
         """Phones, Live Activities and log of the secret are deleted; what is on its way to APNs at this moment may still ring."""
@@ -132,6 +136,20 @@ class Registrations:
         phones = await self._background.run(secrets.forget(self._db, secret_hash))
         log.info(line("forget", secretHash=f"{secret_hash[:12]}…", phones=phones, refuse=body.refuse))
         return PhonesReply(phones=phones)
+
+    async def _refusal(self, secret_hash: str) -> Refusal | None:
+        return await self._background.run(self._admission.refusal(secret_hash))
+
+    async def _refused_since(
+        self, before: Refusal | None, secret_hash: str, device_token: str
+    ) -> Refusal | None:
+        """Why the secret is not taken, asked once more after the write: of one that was revoked meanwhile nothing stays."""
+        now = await self._refusal(secret_hash)
+        if now and not before:
+            await self._background.run(
+                secrets.forget_phone(self._db, secret_hash=secret_hash, device_token=device_token)
+            )
+        return before or now
 
     def _check_app(self, bundle_id: str | None) -> None:
         """One client's app, which the relay's key may not push to, must not cost the others their pushes. Raises ContractError."""

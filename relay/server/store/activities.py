@@ -148,6 +148,13 @@ async def forget_phone(db: Database, *, secret_hash: str, device_token: str) -> 
     )
 
 
+async def forget_session(db: Database, secret_hash: str, session_id: str) -> None:
+    """Remove all activities of a session."""
+    await db.execute(
+        f"DELETE FROM {TABLE} WHERE secret_hash = ? AND session_id = ?", [secret_hash, session_id]
+    )
+
+
 async def due(db: Database, *, until_ms: int, longest_ms: int, limit: int) -> list[Activity]:
     """Activities whose newest state may be pushed until then, the longest waiting first.
 

@@ -53,6 +53,14 @@ async def register(
     )
 
 
+async def leave_out(db: Database, device: DeviceRegister, *, secret_hash: str) -> bool:
+    """Keep no such phone, because its secret is not taken: as many statements as `register`, and no other start token."""
+    if isinstance(device.push_to_start_token, str):
+        await find(db, secret_hash=secret_hash, device_token=device.device_token)
+    await unregister(db, secret_hash=secret_hash, device_token=device.device_token)
+    return False
+
+
 async def unregister(db: Database, *, secret_hash: str, device_token: str) -> None:
     """Forget the phone; no error if it was not there."""
     await db.execute(

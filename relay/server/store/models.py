@@ -37,6 +37,19 @@ class RefusedSecret(Model):
         table = "refused_secret"
 
 
+class KnownSecret(Model):
+    """A secret that the operator made or named: with RELAY_REGISTRATION=known the only ones that are taken."""
+
+    secret_hash = fields.CharField(max_length=64, primary_key=True)
+    name = fields.CharField(max_length=64, unique=True)
+    created_at = fields.BigIntField()
+
+    class Meta:
+        """Looked up by the hash with each request."""
+
+        table = "known_secret"
+
+
 class ActivityRegistration(Model):
     """The Live Activity of one session on one phone: its fence, its update token, and the newest state for it.
 

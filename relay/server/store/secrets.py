@@ -1,7 +1,10 @@
-"""All that is kept of one secret: how many phones it has, and how it is forgotten and refused."""
+"""All that is kept of secrets: their phones, how they are forgotten, which are refused, and which the operator knows by name."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from relay.server.store import activities, devices
-from relay.server.store.sql import Database
+from relay.server.store.sql import Database, marks
 
 _TABLES = ("device_registration", "activity_registration", "delivery_log")
 """Phones first: from then on nothing rings, also where the relay is killed between two statements."""
@@ -16,7 +19,7 @@ async def phones(db: Database, secret_hash: str) -> int:
 
 
 async def forget(db: Database, secret_hash: str) -> int:
-    """Delete everything of the secret but that it is refused; returns how many phones that were."""
+    """Delete everything of the secret but that it is refused or known; returns how many phones that were."""
     counts = [
         (await db.execute(f"DELETE FROM {table} WHERE secret_hash = ?", [secret_hash]))[0]
         for table in _TABLES
@@ -44,12 +47,41 @@ async def beginning_with(db: Database, word: str) -> set[str]:
 
 
 async def refuse(db: Database, secret_hash: str, *, now_ms: int) -> None:
-    """No phone registers under the secret any more."""
+    """The secret is not taken any more, and its name is free."""
     row = {"secret_hash": secret_hash, "created_at": now_ms}
     await db.upsert("refused_secret", [row], key="secret_hash", updated=("created_at",))
+    await db.execute("DELETE FROM known_secret WHERE secret_hash = ?", [secret_hash])
 
 
-async def is_refused(db: Database, secret_hash: str) -> bool:
-    """Whether the secret was replaced."""
-    _, rows = await db.execute("SELECT 1 AS n FROM refused_secret WHERE secret_hash = ?", [secret_hash])
-    return bool(rows)
+async def known_and_refused(db: Database, secret_hashes: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Which of them the operator knows, and which are refused. One statement, the same whatever they are."""
+    hashes = list(dict.fromkeys(secret_hashes))
+    _, rows = await db.execute(
+        f"SELECT secret_hash, 0 AS refused FROM known_secret WHERE secret_hash IN ({marks(hashes)}) "
+        f"UNION ALL SELECT secret_hash, 1 AS refused FROM refused_secret WHERE secret_hash IN ({marks(hashes)})",
+        [*hashes, *hashes],
+    )
+    known = {row["secret_hash"] for row in rows if not row["refused"]}
+    return known, {row["secret_hash"] for row in rows if row["refused"]}
+
+
+async def add(db: Database, secret_hash: str, *, name: str, now_ms: int) -> None:
+    """The operator knows the secret by this name from now on. Raises Refused if another has the name or the secret has one."""
+    await db.execute(
+        "INSERT INTO known_secret (secret_hash, name, created_at) VALUES (?, ?, ?)",
+        [secret_hash, name, now_ms],
+    )
+
+
+async def known(db: Database) -> Sequence[Any]:
+    """The operator's secrets by name: hash, name, created_at."""
+    _, rows = await db.execute("SELECT secret_hash, name, created_at FROM known_secret ORDER BY name")
+    return rows
+
+
+async def phones_by_secret(db: Database) -> dict[str, int]:
+    """How many phones each secret has that has one. For an operator: it reads the whole table."""
+    _, rows = await db.execute(
+        "SELECT secret_hash, COUNT(*) AS n FROM device_registration GROUP BY secret_hash ORDER BY secret_hash"
+    )
+    return {row["secret_hash"]: int(row["n"]) for row in rows}

@@ -37,6 +37,7 @@ class FakeRelay(LoopbackServer):
             web.post("/v1/secret/forget", self._forget),
         )
         self.phones: dict[str, int] | None = None  # by secret; None: a relay that knows no such route
+        self.known: set[str] | None = None  # the operator's secrets; None: it takes every one
         self.forgotten: list[tuple[str, bool]] = []
         self.posted: list[Posted] = []  # every try
         self.accepted: list[Posted] = []  # what rings
@@ -62,7 +63,10 @@ class FakeRelay(LoopbackServer):
     async def _phones(self, request: web.Request) -> web.Response:
         if self.phones is None:
             raise web.HTTPNotFound
-        return web.json_response({"ok": True, "phones": self.phones.get((await request.json())["secret"], 0)})
+        secret = (await request.json())["secret"]
+        if self.known is not None and secret not in self.known:
+            return web.json_response({"ok": False, "error": "no", "code": "secret_unknown"}, status=403)
+        return web.json_response({"ok": True, "phones": self.phones.get(secret, 0)})
 
     async def _forget(self, request: web.Request) -> web.Response:
         if self.phones is None:

@@ -112,6 +112,26 @@ class TestAttempts:
             'reason="status 400: Invalid request body: bad *** here"'
         )
 
+    async def test_a_secret_that_the_relay_does_not_take_is_said_once_until_it_is_taken(
+        self, outbox: Outbox, fake_relay: FakeRelay, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        unknown, revoked = (
+            (403, {"error": "no", "code": code}) for code in ("secret_unknown", "secret_replaced")
+        )
+        fake_relay.answers = [unknown, unknown, (200, {"ok": True}), unknown, revoked, revoked]
+        for number in range(6):
+            outbox.put(event("ses_a", number))
+        await emptied(outbox)
+        said = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+        assert [text.split("reason=")[1].split('"')[1] for text in said] == [
+            "it takes only secrets that its operator knows, and this machine's is none",
+            "it takes only secrets that its operator knows, and this machine's is none",
+            "it was replaced or revoked",
+        ]
+        assert "relay secret add NAME" in said[0]
+        assert "relay pair --rotate-secret" in said[2]
+        assert len(fake_relay.posted) == 6
+
 
 class TestBounds:
     async def test_beyond_the_bound_the_oldest_goes_and_the_log_says_so(

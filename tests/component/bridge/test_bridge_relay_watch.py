@@ -14,6 +14,7 @@ from relay.bridge.relay_secret import Phones
 from relay.bridge.relay_watch import PAIRING_SECONDS, RelayWatch
 
 AWAY, OLD = Phones(None, "nobody listens there", is_up=False), Phones(None, "it counts no phones")
+UNKNOWN = Phones(None, "it is none of its operator's", refused="secret_unknown")
 
 
 async def watched(
@@ -76,6 +77,23 @@ async def test_phones_that_come_and_go_are_said_and_asked_for_ever_more_seldom(
     said, pauses = await watched([Phones(1), Phones(2), Phones(2), Phones(1)], caplog, monkeypatch)
     assert said == ["phones count=1", "paired count=2", "unpaired count=1"]
     assert pauses == [3, 3, 60, 60]
+
+
+async def test_a_secret_that_is_not_taken_is_said_once_and_when_it_is(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, pauses = await watched(
+        [UNKNOWN, UNKNOWN, AWAY, UNKNOWN, Phones(0)], caplog, monkeypatch, phones=False
+    )
+    assert [text.partition(" url=")[0] for text in said] == [
+        "secret refused",
+        "relay away",
+        "relay back",
+        "secret taken",
+        "phones count=0",
+    ]
+    assert "relay secret add NAME" in said[0]
+    assert pauses.count(60) == 3
 
 
 async def test_an_older_relay_and_nobody_who_looks_on_end_it(

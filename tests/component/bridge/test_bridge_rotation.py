@@ -14,6 +14,7 @@ from relay.bridge.options import BridgeOptions
 from relay.bridge.pair import pair
 from relay.bridge.pairing.secret_file import keep_replaced, load_secret, renew_secret, replaced_secrets
 from relay.bridge.relay_secret import Phones, read_phones
+from relay.contract import secret_hash
 from waiting import eventually
 
 NOWHERE = "http://127.0.0.1:9"
@@ -50,6 +51,20 @@ async def test_the_relay_forgets_and_refuses_the_old_secret(
     assert load_secret(file) != old
     assert replaced_secrets(file) == []
     assert [one.name for one in file.parent.iterdir()] == [file.name]
+
+
+async def test_with_a_relay_that_knows_its_secrets_it_says_what_to_ask_its_operator_for(
+    fake_relay: FakeRelay, paired: Pair, file: Path
+) -> None:
+    old = load_secret(file)
+    fake_relay.phones, fake_relay.known = {old: 1}, {old}
+    said = await paired(fake_relay.url, rotate=True)
+    new = load_secret(file)
+    assert fake_relay.forgotten == [(old, True)]
+    assert f"ask the operator to run:\n  relay secret add NAME --hash {secret_hash(new)}\n" in said
+    assert new not in said
+    fake_relay.known = None
+    assert "operator" not in await paired(fake_relay.url, rotate=True)
 
 
 async def test_a_relay_that_is_away_is_told_when_the_bridge_starts(
@@ -117,6 +132,12 @@ class TestFile:
         (200, b'{"ok":true,"phones":2}', Phones(2)),
         (200, b"<html>", Phones(None, "what answers there is no relay")),
         (404, b"", Phones(None, "it is of an earlier release, which does not know the question: update it")),
+        (403, b"", Phones(None, "it answers 403")),
+        (
+            403,
+            b'{"ok":false,"error":"no","code":"secret_replaced"}',
+            Phones(None, "it was replaced or revoked", refused="secret_replaced"),
+        ),
         (429, b"", Phones(None, "it answers 429")),
         (503, b"", Phones(None, "it answers 503", is_up=False)),
         (407, b"", Phones(None, "the proxy wants another user name or password (407)")),

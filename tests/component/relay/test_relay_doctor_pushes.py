@@ -6,10 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from activity_values import activity
 from component.relay.doctoring import NOWHERE, SECRET, Build, examined
+from loopback_server import LoopbackServer
 from outcomes import answered, delivery, maybe_sent, not_sent
 from relay import contract
 from relay.apns.push import Outcome
@@ -23,7 +26,7 @@ from relay.doctor import apns, push
 from relay.doctor.apns import key_finding
 from relay.doctor.connections import check_secret
 from relay.doctor.finding import Case, Finding
-from relay.doctor.push import count_finding, push_findings, starts_in_vain, unsent
+from relay.doctor.push import check_push, count_finding, push_findings, starts_in_vain, unsent
 from relay.errors import ServerNotInstalled
 from relay.server import settings
 from relay.server.alerts import result_of
@@ -123,6 +126,33 @@ class TestPush:
         devices, push = push_findings(PostResult("refused", "status 400: secret too short"))
         assert (devices.result, push.result) == ("fails", "skipped")
         assert "secret too short" in devices.said
+
+
+@pytest.mark.parametrize("may_ring", [False, True])
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        ("secret_unknown", f"relay secret add NAME --hash {secret_hash(SECRET)}"),
+        ("secret_replaced", "relay pair --rotate-secret"),
+    ],
+)
+async def test_a_secret_that_the_relay_does_not_take(may_ring: bool, code: str, remedy: str) -> None:
+    async def refused(_: web.Request) -> web.Response:
+        return web.json_response({"ok": False, "error": "no", "code": code}, status=403)
+
+    relay = LoopbackServer(web.post("/v1/event", refused), web.post("/v1/secret/phones", refused))
+    await relay.start()
+    try:
+        url = relay.url
+        case = Case(BridgeOptions(NOWHERE, url, relay_secret=SECRET), {}, push=may_ring)
+        async with aiohttp.ClientSession() as http:
+            devices, push = await check_push(http, case, SECRET)
+    finally:
+        await relay.stop()
+    assert (devices.result, push.result) == ("fails", "skipped")
+    assert "the relay does not take the secret" in devices.said
+    assert remedy in devices.remedy
+    assert SECRET not in repr(devices)
 
 
 class TestLedger:

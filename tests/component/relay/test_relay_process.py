@@ -18,6 +18,8 @@ import pytest
 
 from pseudo_terminal import in_terminal
 from relay import __version__
+from relay.server.secret_command import revoke
+from relay.server.settings import load
 from simulator.loopback import free_port
 from waiting import PATIENCE, eventually
 
@@ -456,3 +458,41 @@ async def test_phones_are_listed_and_forgotten(start: Start, variables: dict[str
             refused: Relay = await start(variables, "forget", word)
             assert await refused.ended() == 1
             assert said in refused.log
+
+
+# Secrets that the operator knows, from the database of relays that run.
+
+
+async def test_two_relays_on_one_database_take_what_the_operator_adds_and_nothing_that_is_revoked(
+    start: Start, variables: dict[str, str], environment: Callable[..., dict[str, str]]
+) -> None:
+    known = variables | {"RELAY_REGISTRATION": "known"}
+    async with serving(start, known) as one, serving(start, known | {"PORT": str(free_port())}) as other:
+
+        async def answers(secret: str) -> list[str]:
+            event = EVENT | {"secret": secret}
+            return [str((await each.post("/v1/event", **event)).get("code", "ok")) for each in (one, other)]
+
+        assert await answers(SECRET) == ["secret_unknown"] * 2
+        added: Relay = await start(known, "secret", "add", "alice")
+        assert await added.ended() == 0
+        (secret,) = added.out.splitlines()
+        assert secret not in added.log
+        assert "This is the secret of alice, shown only now" in added.log
+        assert await answers(secret) == ["ok"] * 2
+        assert await answers(SECRET) == ["secret_unknown"] * 2
+        again: Relay = await start(known, "secret", "add", "Alice")
+        assert await again.ended() == 1
+        assert (
+            again.log
+            == "relay: there is a secret called alice: relay secret list shows all, relay secret revoke takes one back\n"
+        )
+        assert await other.post("/v1/device/register", secret=secret, deviceToken=TOKEN) == {"ok": True}
+        settings = load(environment(DATABASE_URL=variables["DATABASE_URL"]))
+        assert (await revoke(settings, "alice")).result.startswith(
+            "revoked alice: its 1 phone(s) are forgotten"
+        )
+        assert await answers(secret) == ["secret_replaced"] * 2
+        for relay in (one, other):
+            assert secret not in relay.log
+            assert "reason=secret_unknown" in relay.log

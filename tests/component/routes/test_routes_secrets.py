@@ -5,6 +5,7 @@ from quart import Quart
 
 from component.routes.calls import (
     ACTIVITY,
+    EVENT,
     FORGET,
     GOOD,
     NOTHING,
@@ -68,8 +69,9 @@ class TestForget:
                 status, refused = await post(app, path, **GOOD[path])
                 assert (status, refused["code"]) == (403, "secret_replaced")
                 assert "scan the pairing code again" in refused["error"]
+            status, refused = await post(app, EVENT, **GOOD[EVENT])
+            assert (status, refused["code"]) == (403, "secret_replaced")
             assert await everything() == []
-            assert await post_event(app) == NOTHING
             assert gateway.sent == []
             assert (await post(app, REGISTER, secret=OTHER, deviceToken=TOKEN))[0] == 200
 

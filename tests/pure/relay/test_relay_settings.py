@@ -53,10 +53,12 @@ GOOD = {
     "RELAY_METRICS_PORT": [("", None), ("9464", 9464)],
     "RELAY_METRICS_HOST": [("", "127.0.0.1"), ("0.0.0.0", "0.0.0.0"), ("::1", "::1")],
     "RELAY_PHONE_CARDS": [("", 5), ("8", 8)],
+    "RELAY_REGISTRATION": [("", "open"), ("Known", "known")],
     "RELAY_PHONE_STARTS": [("", 10), ("1000000", 1_000_000)],
 }
 
 BAD = {
+    "RELAY_REGISTRATION": ["hunter", "closed", "open,known"],
     "RELAY_LOG": ["hunter", "xml", "text,json"],
     "RELAY_LOG_LEVEL": ["hunter", "20", "loud"],
     "APNS_TRANSPORT": ["LEAN", "http2", "hunter"],

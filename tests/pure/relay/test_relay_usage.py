@@ -19,7 +19,7 @@ def refused(words: str, capsys: pytest.CaptureFixture[str]) -> str:
     ("words", "said"),
     [
         ("brigde", "relay: there is no command 'brigde': did you mean bridge? (see relay --help)"),
-        ("xyz", "relay: there is no command 'xyz': there are serve, migrate, phones, forget, log, bridge, pair, doctor, completion (see relay --help)"),
+        ("xyz", "relay: there is no command 'xyz': there are serve, migrate, phones, forget, secret, log, bridge, pair, doctor, completion (see relay --help)"),
         ("bridge|--relay-ulr=x", "relay bridge: there is no option --relay-ulr: did you mean --relay-url? (see relay bridge --help)"),
         ("pair|--zzz", "relay pair: there is no option --zzz (see relay pair --help)"),
         ("pair|now", "relay pair: 'now' is one argument too many (see relay pair --help)"),

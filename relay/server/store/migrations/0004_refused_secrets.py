@@ -1,19 +1,6 @@
-from typing import Any
-
 from tortoise import fields, migrations
-from tortoise.exceptions import OperationalError
-from tortoise.migrations import operations as ops
 
-
-class _CreateModel(ops.CreateModel):
-    """A table that is there, made by a relay that was killed before it could record the migration, is made."""
-
-    async def database_forward(self, *arguments: Any, **named: Any) -> None:
-        try:
-            await super().database_forward(*arguments, **named)
-        except OperationalError as error:
-            if "already exists" not in str(error).lower():
-                raise
+from relay.server.store.making import MakeTable
 
 
 class Migration(migrations.Migration):
@@ -22,7 +9,7 @@ class Migration(migrations.Migration):
     initial = False
 
     operations = [
-        _CreateModel(
+        MakeTable(
             name="RefusedSecret",
             fields=[
                 (

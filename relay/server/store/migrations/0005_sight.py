@@ -1,30 +1,7 @@
-from typing import Any
-
 from tortoise import fields, migrations
-from tortoise.exceptions import OperationalError
 from tortoise.indexes import Index
-from tortoise.migrations import operations as ops
 
-_THERE = ("duplicate", "already exists")
-"""SQLite's and MySQL's words for a column or a table that a relay made that was killed before it could record the migration."""
-
-
-class _AddField(ops.AddField):
-    async def database_forward(self, *arguments: Any, **named: Any) -> None:
-        try:
-            await super().database_forward(*arguments, **named)
-        except OperationalError as error:
-            if not any(word in str(error).lower() for word in _THERE):
-                raise
-
-
-class _CreateModel(ops.CreateModel):
-    async def database_forward(self, *arguments: Any, **named: Any) -> None:
-        try:
-            await super().database_forward(*arguments, **named)
-        except OperationalError as error:
-            if not any(word in str(error).lower() for word in _THERE):
-                raise
+from relay.server.store.making import AddField, MakeTable
 
 
 class Migration(migrations.Migration):
@@ -33,8 +10,8 @@ class Migration(migrations.Migration):
     initial = False
 
     operations = [
-        _AddField("DeliveryLog", "past_attempts", fields.TextField(null=True, unique=False)),
-        _CreateModel(
+        AddField("DeliveryLog", "past_attempts", fields.TextField(null=True, unique=False)),
+        MakeTable(
             name="PushHour",
             fields=[
                 ("id", fields.CharField(primary_key=True, unique=True, db_index=True, max_length=100)),
