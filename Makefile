@@ -7,7 +7,7 @@ LAB ?=
 # Half of the tests wait for sockets and processes: two workers keep a core busy.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore fuzz kills replays outages galera load-streams load-budget load-fanout load-mixed bench report mariadb chromium prometheus pictures clean
+.PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore fuzz kills replays outages galera load-streams load-budget load-fanout load-mixed bench report mariadb chromium prometheus caddy pictures clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,7 +30,7 @@ check: .venv/.dev docs ## format, lint, types, layers, and whether the pages can
 docs: .venv/.dev ## README, docs/ and the notebooks as pages in site/; a broken link fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-unit: .venv/.dev mariadb chromium prometheus ## the tests, with coverage
+unit: .venv/.dev mariadb chromium prometheus caddy ## the tests, with coverage
 	@rm -f .coverage .coverage.*
 	@COVERAGE_PROCESS_START= $(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/live
 	@$(BIN)/coverage combine -q
@@ -97,8 +97,11 @@ chromium: ## the browser for the tests of the page, from the system's packages, 
 pictures: .venv/.dev chromium ## the README's pictures of the page, anew
 	@PAGE_PICTURES=docs/pictures $(BIN)/python -m pytest tests/component/control/test_control_page_pictures.py
 
-prometheus: .venv/bin/python ## Prometheus for the test in which it scrapes a relay, from Debian's package, unpacked into .venv
-	@tests/install-prometheus
+prometheus: .venv/bin/python ## Prometheus for the tests in which it scrapes relays, from Debian's package, unpacked into .venv
+	@tests/install-unpacked $@
+
+caddy: .venv/bin/python ## Caddy for the test in which it brings TLS before relays, in the same way
+	@tests/install-unpacked $@
 
 mariadb: ## MariaDB's server from the system's packages, where that may be installed
 	@tests/install-mariadb

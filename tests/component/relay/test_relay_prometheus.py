@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from relay.server.app import RelayApp
 from relay.server.metrics import SERIES
 from relay.server.serve import StartError, serve
 from simulator.loopback import free_port
+from unpacked import found, prometheus
 from waiting import eventually
 
 ROOT = Path(__file__).parents[3]
@@ -124,44 +124,6 @@ scrape_configs:
 - job_name: stranger
   static_configs: [{targets: ["127.0.0.1:PORT"]}]
 """
-
-
-def installed() -> str:
-    """The program of Debian's package, or as `tests/install-prometheus` unpacked it."""
-    found = shutil.which("prometheus") or shutil.which(ROOT / ".venv/prometheus/usr/bin/prometheus")
-    if found is None:
-        pytest.skip("NOT TESTED with a real Prometheus: it is not installed (tests/install-prometheus)")
-    return found
-
-
-@asynccontextmanager
-async def prometheus(folder: Path, config: str) -> AsyncIterator[str]:
-    """A Prometheus on loopback; its URL."""
-    program, port = installed(), free_port()
-    (folder / "prometheus.yml").write_text(config)
-    options = (f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data")
-    with (folder / "prometheus.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(program, *options, f"--web.listen-address=127.0.0.1:{port}"), stdout=log, stderr=log
-        )
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        await process.wait()
-
-
-async def found(url: str, query: str) -> list[dict[str, Any]]:
-    """What Prometheus answers; nothing while it starts."""
-    try:
-        status, text = await asked("GET", f"{url}/api/v1/query", params={"query": query})
-    except aiohttp.ClientConnectionError:
-        return []
-    if status == 503:
-        return []
-    assert status == 200, (query, text)
-    answer: list[dict[str, Any]] = json.loads(text)["data"]["result"]
-    return answer
 
 
 async def test_it_is_scraped_and_the_dashboard_is_filled(
