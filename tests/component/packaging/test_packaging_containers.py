@@ -1,17 +1,18 @@
 """The container files: Docker's own programs understand them, and no service has more than it needs or a password of its own."""
 
+import base64
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from relay.server.settings import VARIABLES, load
+from relay.server.settings import load
 
 ROOT = Path(__file__).parents[3]
 PASSWORD = "0123456789abcdef"
@@ -25,44 +26,56 @@ def _program(name: str) -> str:
     return found
 
 
-def _config(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """`docker compose OPTIONS config`, with no variable but these, and no .env that may lie here."""
-    if "--env-file" not in options:
-        options = ("--env-file", os.devnull, *options)
-    return subprocess.run(
-        [_program("docker-compose"), "--project-directory", ".", *options, "config", "--format", "json"],
-        cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"} | variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+@dataclass(frozen=True)
+class Compose:
+    """A folder with the files of compose."""
 
+    folder: Path
 
-def _services(*options: str, **variables: str) -> dict[str, dict[str, Any]]:
-    done = _config(*options, **{"MYSQL_PASSWORD": PASSWORD} | variables)
-    assert (done.returncode, done.stderr) == (0, "")
-    services: dict[str, dict[str, Any]] = json.loads(done.stdout)["services"]
-    return services
+    def config(self, *options: str, **dotenv: str) -> subprocess.CompletedProcess[str]:
+        """`docker compose OPTIONS config`, with these variables in .env and none in the environment."""
+        (self.folder / ".env").write_text("".join(f"{name}='{text}'\n" for name, text in dotenv.items()))
+        return subprocess.run(
+            [_program("docker-compose"), *options, "config", "--format", "json"],
+            cwd=self.folder,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(self.folder)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def services(self, *options: str, **dotenv: str) -> dict[str, dict[str, Any]]:
+        done = self.config(*options, **{"MYSQL_PASSWORD": PASSWORD} | dotenv)
+        assert (done.returncode, done.stderr) == (0, "")
+        services: dict[str, dict[str, Any]] = json.loads(done.stdout)["services"]
+        return services
 
 
 @pytest.fixture(scope="module")
-def services() -> dict[str, dict[str, Any]]:
+def compose(tmp_path_factory: pytest.TempPathFactory) -> Compose:
+    folder = tmp_path_factory.mktemp("compose")
+    shutil.copy(ROOT / "docker-compose.yml", folder)
+    shutil.copytree(ROOT / "deploy", folder / "deploy")
+    return Compose(folder)
+
+
+@pytest.fixture(scope="module")
+def services(compose: Compose) -> dict[str, dict[str, Any]]:
     """All of them, with every profile, as compose understands them."""
-    return _services("--profile", "*")
+    return compose.services("--profile", "*")
 
 
-def test_compose_starts_nothing_without_a_password() -> None:
-    done = _config()
+def test_compose_starts_nothing_without_a_password(compose: Compose) -> None:
+    done = compose.config()
     assert done.returncode == 1
     assert "put MYSQL_PASSWORD into .env" in done.stderr
 
 
-def test_the_profiles_add_to_two_relays_on_one_database() -> None:
+def test_the_profiles_add_to_two_relays_on_one_database(compose: Compose) -> None:
     always = {"relay-1", "relay-2", "mysql"}
-    assert set(_services()) == always
+    assert set(compose.services()) == always
     for profile, more in (("tls", "caddy"), ("prometheus", "prometheus"), ("apns", "apns")):
-        assert set(_services("--profile", profile)) == always | {more}
+        assert set(compose.services("--profile", profile)) == always | {more}
 
 
 def test_every_service_may_do_little(services: dict[str, dict[str, Any]]) -> None:
@@ -78,7 +91,7 @@ def test_every_service_may_do_little(services: dict[str, dict[str, Any]]) -> Non
     assert allowed == {"caddy": ["NET_BIND_SERVICE"], "mysql": ["CHOWN", "DAC_OVERRIDE", "SETGID", "SETUID"]}
 
 
-def test_only_caddy_is_reached_from_elsewhere(services: dict[str, dict[str, Any]]) -> None:
+def test_only_caddy_is_reached_from_elsewhere(compose: Compose, services: dict[str, dict[str, Any]]) -> None:
     published = {
         (name, port["published"])
         for name, one in services.items()
@@ -89,7 +102,7 @@ def test_only_caddy_is_reached_from_elsewhere(services: dict[str, dict[str, Any]
     networks = {name: set(one["networks"]) for name, one in services.items()}
     assert networks["mysql"] == {"database"}
     assert networks["caddy"] == {"proxy"}
-    config = json.loads(_config(MYSQL_PASSWORD=PASSWORD).stdout)
+    config = json.loads(compose.config(MYSQL_PASSWORD=PASSWORD).stdout)
     assert config["networks"]["database"]["internal"]
 
 
@@ -101,32 +114,31 @@ def test_no_password_token_or_key_stands_in_the_file(services: dict[str, dict[st
     assert "MYSQL_ROOT_PASSWORD" not in text
 
 
-def test_every_setting_of_the_relay_can_be_made(services: dict[str, dict[str, Any]]) -> None:
-    """In .env or by the shell; PORT is where this machine offers it, and files are not in the container."""
-    elsewhere = {"PORT", "RELAY_ADMIN_TOKEN_FILE"}
-    for name in ("relay-1", "relay-2"):
-        assert set(VARIABLES) - set(services[name]["environment"]) == elsewhere
-
-
-def test_the_relays_accept_what_compose_gives_them(private_key: str) -> None:
+def test_the_relays_accept_what_compose_gives_them(compose: Compose, private_key: str) -> None:
+    """Any setting may stand in .env; where they listen and what they trust is compose's to say."""
     own = {
         "APNS_TEAM_ID": "TEAM123456",
         "APNS_KEY_ID": "KEY1234567",
-        "APNS_PRIVATE_KEY": private_key,
+        "APNS_PRIVATE_KEY": base64.b64encode(private_key.encode()).decode(),
         "APNS_DEFAULT_BUNDLE_ID": "com.example.app",
+        "RELAY_LOG": "json",
+        "PORT": "9999",
     }
-    environment = _services(**own)["relay-2"]["environment"]
-    settings = load({name: value for name, value in environment.items() if value is not None})
+    services = compose.services(**own)
+    settings = load(services["relay-2"]["environment"])
     assert settings.apns_private_key.strip() == private_key.strip()
     assert settings.database_url == f"mysql://relay:{PASSWORD}@mysql:3306/relay"
-    assert (settings.relay_host, settings.relay_metrics_port) == ("0.0.0.0", 9187)
+    assert (settings.relay_host, settings.port, settings.relay_metrics_port) == ("0.0.0.0", 8787, 9187)
+    assert settings.relay_log == "json"
+    assert services["relay-1"]["ports"][0]["published"] == "9999"
 
 
-def test_the_sandboxs_settings_lead_to_it(services: dict[str, dict[str, Any]]) -> None:
+def test_the_sandboxs_settings_lead_to_it(compose: Compose, services: dict[str, dict[str, Any]]) -> None:
     """Compose starts it with them, and its files are where the relays look for them."""
-    found = _services("--env-file", "deploy/sandbox.env")
+    found = compose.services("--env-file", ".env", "--env-file", "deploy/sandbox.env", RELAY_LOG="json")
     assert "apns" in found
     settings = found["relay-1"]["environment"]
+    assert settings["RELAY_LOG"] == "json"
     (mount,) = found["relay-1"]["volumes"]
     assert (mount["source"], mount["target"], mount["read_only"]) == ("apns", "/apns", True)
     assert (found["apns"]["volumes"][0]["source"], found["apns"]["volumes"][0]["target"]) == ("apns", "/data")
