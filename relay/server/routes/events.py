@@ -235,7 +235,11 @@ class Intake:
         ]
 
     async def _accept_many(self, arrival: _Arrival) -> _Accepted:
-        """An event with very many phones, a page at a time: what comes meanwhile for others is accepted in between."""
+        """An event with very many phones, a page at a time: what comes meanwhile for others is accepted in between. Raises SecretRefused:
+        a secret with very many phones may be revoked while its events wait.
+        """
+        if refusal := await self._admission.refusal(arrival.secret_hash):
+            raise SecretRefused(refusal)
         recipients: list[Recipient] = []
         sending: dict[str, asyncio.Future[DeliveryStatus]] = {}
         planned = 0

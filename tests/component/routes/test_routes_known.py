@@ -29,7 +29,7 @@ from component.routes.calls import (
 from fake_gateway import FakeGateway
 from relay.contract import secret_hash
 from relay.server.admission import SECRET_REPLACED, SECRET_UNKNOWN, refusal_of
-from relay.server.store import devices, secrets
+from relay.server.store import deliveries, devices, secrets
 from relay.server.store.sql import Database
 
 STRANGER = "a-secret-that-nobody-has-added"
@@ -85,6 +85,21 @@ async def test_what_the_operator_does_holds_from_the_next_request_on(
     await secrets.forget(other_relay(), hash_)
     await refused(app, "secret_replaced")
     assert [row["name"] for row in await secrets.known(other_relay())] == ["me"]
+
+
+async def test_a_revoked_secret_with_very_many_phones_rings_none_of_them(
+    app: Quart, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are still there, and their events go a way of their own."""
+    monkeypatch.setattr(deliveries, "PHONES_AT_ONCE", 2)
+    monkeypatch.setattr(deliveries, "PAGE", 2)
+    for number in range(5):
+        await register(app, f"{number:02}" * 32)
+    assert (await post_event(app, "e1"))["sent"] == 5
+    await secrets.refuse(other_relay(), secret_hash(SECRET), now_ms=2)
+    for _ in range(2):
+        await refused(app, "secret_replaced", SECRET, [EVENT])
+    assert len(gateway.sent) == 5
 
 
 async def test_a_phone_that_registers_while_its_secret_is_revoked_does_not_stay(
