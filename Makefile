@@ -62,9 +62,9 @@ kills: .venv/.dev mariadb ## 200 deaths and cuts of OpenCode of each generation,
 	@KILL_ROUNDS=200 $(BIN)/python -m pytest tests/world/test_world_kills.py tests/world/test_world_second_kills.py
 	@KILL_ROUNDS=100 KILL_DATABASE=mariadb $(BIN)/python -m pytest tests/world/test_world_second_kills.py
 
-replays: .venv/.dev ## every recording of OpenCode 2 at the recorded speed and twenty times as fast, with one relay and with two; five minutes
+replays: .venv/.dev ## every recording of OpenCode 2 at the recorded speed and twenty times as fast and sealed, with one relay and with two; five minutes
 	@for relays in 1 2; do for speed in 1 20; do \
-	  REPLAY_SPEED=$$speed REPLAY_RELAYS=$$relays $(BIN)/python -m pytest tests/world/test_world_replays2.py || exit 1; done; done
+	  REPLAY_SPEED=$$speed REPLAY_RELAYS=$$relays REPLAY_ENCRYPT=$$([ $$speed = 1 ] && echo off || echo require) $(BIN)/python -m pytest tests/world/test_world_replays2.py || exit 1; done; done
 
 outages: .venv/.dev mariadb ## 200 outages of relay and database under load, on SQLite and on MariaDB; half an hour
 	@OUTAGE_ROUNDS=200 OUTAGE_FREEZE=12 $(BIN)/python -m pytest tests/world/test_world_outages.py -s

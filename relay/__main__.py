@@ -158,6 +158,7 @@ async def _pair(arguments: argparse.Namespace, _: asyncio.Event) -> None:
         connect=arguments.connect,
         output=arguments.output,
         rotate=arguments.rotate_secret,
+        new_key=arguments.rotate_key,
     )
 
 

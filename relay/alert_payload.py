@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from relay.contract import EVENT_KINDS, EventType, session_link
+from relay.contract import EVENT_KINDS, Envelope, EventType, session_link
 from relay.text import cut, cut_middle
 
 MAX_PAYLOAD: Final = 4096
@@ -39,17 +39,22 @@ def alert_payload(
     server_id: str | None,
     url: str,
     quiet: bool = False,
+    enc: Envelope | None = None,
 ) -> bytes:
     """An alert in at most 4096 bytes: `aps`, and the routing fields at the root and under `body`.
 
     expo-notifications fills `content.data` of a remote push from the top-level key `body` only (expo/expo#10462);
     other apps read the root. The body text is shortened before the title; a request's in the middle. A `quiet` one lights up
-    nothing (Apple, UNNotificationInterruptionLevel.passive: documented) and makes no sound.
+    nothing (Apple, UNNotificationInterruptionLevel.passive: documented) and makes no sound. With `enc` the app's notification
+    service extension puts the sealed texts in place of these (Apple, UNNotificationServiceExtension: `mutable-content: 1`, documented).
     """
     payload = _alert(event_type, session_id, server_id, url)
     if quiet:
         payload["aps"]["interruption-level"] = "passive"
         del payload["aps"]["sound"]
+    if enc:
+        payload["aps"]["mutable-content"] = 1
+        payload["enc"] = msgspec.to_builtins(enc)
     room = MAX_PAYLOAD - len(encode(payload))
     title = cut_json(title, room // 2 if _size(body) > room // 2 else room - _size(body))
     shortened = cut_json_middle if event_type == "permission" else cut_json

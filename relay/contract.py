@@ -14,7 +14,19 @@ from urllib.parse import parse_qs, quote, urlsplit
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from relay.fields import BundleID, EventID, Name, NonEmpty, PhoneTime, Secret, Token, wire_name
+from relay.fields import (
+    BundleID,
+    Ciphertext,
+    EventID,
+    KeyID,
+    Name,
+    NonEmpty,
+    PhoneTime,
+    SealNonce,
+    Secret,
+    Token,
+    wire_name,
+)
 from relay.json_body import repaired, what_is_wrong
 
 EventType = Literal["complete", "permission", "error", "progress", "start"]
@@ -29,7 +41,7 @@ class EventKind:
 
     `status` and `message`: what the Live Activity shows. `alerts`: whether a notification comes, with `title` and `body`;
     the bridge puts `title_prefix` before a session's title. A start has title and body for the alert that iOS wants with
-    a new Live Activity; the session's title follows its body.
+    a new Live Activity; the session's title follows its body. Progress has them for a sealed one that replaces an alert.
     """
 
     status: Status
@@ -45,7 +57,9 @@ EVENT_KINDS: dict[EventType, EventKind] = {
     "start": EventKind(
         status="working", message="Starting...", title="Session Started", body="OpenCode is working on: "
     ),
-    "progress": EventKind(status="working", message="Working..."),
+    "progress": EventKind(
+        status="working", message="Working...", title="Session updated", body="OpenCode goes on."
+    ),
     "permission": EventKind(
         status="permission",
         message="Needs your decision",
@@ -92,10 +106,20 @@ class BundleMessage(Message, frozen=True, kw_only=True):
     bundle_id: BundleID | None = msgspec.field(default=None, name="bundleId")
 
 
+class Envelope(Message, frozen=True, kw_only=True):
+    """Texts that only the phones of a pairing can read (`relay.encryption`): which key, nonce, ciphertext; base64url without padding."""
+
+    kid: KeyID
+    n: SealNonce
+    ct: Ciphertext
+    v: int = 1
+
+
 class DeviceRegister(BundleMessage, frozen=True, kw_only=True):
     """POST /v1/device/register: this phone wants the alerts of this secret.
 
-    Without `push_to_start_token` the one that was registered before stays; null takes it back.
+    Without `push_to_start_token` the one that was registered before stays; null takes it back. `kid`: the key that the
+    app has from the pairing link; without it the phone cannot read what is sealed.
     """
 
     secret: Secret
@@ -103,6 +127,7 @@ class DeviceRegister(BundleMessage, frozen=True, kw_only=True):
     apns_env: ApnsEnv = "production"
     push_to_start_token: Token | UnsetType | None = UNSET
     activity_format: ActivityFormat | None = None
+    kid: KeyID | None = None
 
 
 class DeviceUnregister(Message, frozen=True, kw_only=True):
@@ -137,9 +162,10 @@ class ActivityUnregister(Message, frozen=True, kw_only=True):
 
 
 class SecretPhones(Message, frozen=True, kw_only=True):
-    """POST /v1/secret/phones: how many phones there are under this secret. Nothing rings."""
+    """POST /v1/secret/phones: how many phones there are under this secret, and how many have the key `kid`. Nothing rings."""
 
     secret: Secret
+    kid: KeyID | None = None
 
 
 class SecretForget(Message, frozen=True, kw_only=True):
@@ -155,7 +181,8 @@ class SecretForget(Message, frozen=True, kw_only=True):
 class ContentState(Message, frozen=True, kw_only=True, omit_defaults=True):
     """What the Live Activity shows. `last_message` is about 120 characters; `retry_info` reads "Retry 2 in 8s".
 
-    `stale`: the card is marked as stale at once, because nobody knows what the session does.
+    `stale`: the card is marked as stale at once, because nobody knows what the session does. `enc`: title, message and
+    retry info, sealed; the texts in clear are then for apps without the key.
     """
 
     status: Status
@@ -163,12 +190,14 @@ class ContentState(Message, frozen=True, kw_only=True, omit_defaults=True):
     last_message: str
     retry_info: str | None = None
     stale: bool = False
+    enc: Envelope | None = None
 
 
 class Event(Message, frozen=True, kw_only=True, omit_defaults=True):
     """POST /v1/event: something happened in a session. `event_id` makes sending it again harmless.
 
     `replaces`: the `event_id` of an alert that title and body take the place of on the phone, without a sound.
+    `enc`: title and body, sealed; those in clear are then for apps without the key, and may be left out.
 
     Fields without a value are left out: the first implementation refuses null where a text may be.
     """
@@ -182,6 +211,7 @@ class Event(Message, frozen=True, kw_only=True, omit_defaults=True):
     content_state: ContentState | None = None
     event_id: EventID | None = None
     replaces: EventID | None = None
+    enc: Envelope | None = None
 
 
 class Ok(Message, frozen=True, kw_only=True):
@@ -191,9 +221,13 @@ class Ok(Message, frozen=True, kw_only=True):
 
 
 class PhonesReply(Message, frozen=True, kw_only=True):
-    """Reply of the routes about a secret: phones that are registered under it, or were until it was forgotten."""
+    """Reply of the routes about a secret: phones that are registered under it, or were until it was forgotten.
+
+    `with_key`: those of them that registered with the key that was asked for.
+    """
 
     phones: int
+    with_key: int | UnsetType = UNSET
     ok: bool = True
 
 
@@ -281,6 +315,7 @@ class Pairing(Message, frozen=True, kw_only=True):
     """What the QR code carries: where the server can be reached and the secret that both sides share.
 
     `connect`: a path of OpenCode 2 that lets one device in, once, within five minutes; the same at each of the hosts.
+    `key`: 32 bytes, base64url, with which texts are sealed (`relay.encryption`); the relay never has it.
     """
 
     relay_url: str
@@ -289,6 +324,7 @@ class Pairing(Message, frozen=True, kw_only=True):
     server_id: str
     v: int = 1
     connect: str | None = None
+    key: str | None = None
 
 
 PAIRING_SCHEME = "mobilevoice"
@@ -306,9 +342,9 @@ def pairing(relay_url: str, relay_secret: str, hosts: list[str]) -> Pairing:
 def pairing_link(pair: Pairing) -> str:
     """`mobilevoice:///?pair=<urlencoded JSON>`: opens the app, and is what the QR code shows."""
     fields: dict[str, Any] = msgspec.to_builtins(pair)
-    names = ("v", "serverID", "relayURL", "relaySecret", "hosts", "connect")
+    names = ("v", "serverID", "relayURL", "relaySecret", "hosts", "connect", "key")
     ordered = {name: fields[name] for name in names if fields[name] is not None}
-    return f"{PAIRING_SCHEME}:///?pair={quote(json.dumps(ordered, separators=(',', ':')), safe='')}"
+    return f"{PAIRING_SCHEME}:///?pair={quote(json.dumps(ordered, separators=(',', ':')), safe=':,/')}"
 
 
 def session_link(session_id: str) -> str:

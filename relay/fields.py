@@ -67,6 +67,19 @@ EventID = Annotated[
 PhoneTime = Annotated[
     float, Meta(description="a number of seconds, UNIX time on the phone's clock", ge=0, lt=2**40)
 ]
+KeyID = Annotated[
+    str,
+    _text(
+        "11 characters of base64url: 8 bytes of the SHA-256 of a key", pattern=rf"^[A-Za-z0-9_-]{{11}}{_END}"
+    ),
+]
+SealNonce = Annotated[
+    str, _text("16 characters of base64url: 12 bytes", pattern=rf"^[A-Za-z0-9_-]{{16}}{_END}")
+]
+Ciphertext = Annotated[
+    str, _text("22 to 2700 characters of base64url", pattern=rf"^[A-Za-z0-9_-]{{22,2700}}{_END}")
+]
+"""The longest leaves room for everything else in the 4096 bytes of a push; the shortest is the tag alone."""
 NonEmpty = Annotated[str, _text("text that is not empty", min_length=1)]
 
 

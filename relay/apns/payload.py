@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import msgspec
+
 from relay.alert_payload import MAX_PAYLOAD, encode
 from relay.contract import ActivityFormat, ContentState
 from relay.text import cut, cut_middle
@@ -66,8 +68,8 @@ def _shortened(content: ActivityContent, limits: dict[str, int]) -> dict[str, st
 def _with_texts(content: ActivityContent, texts: dict[str, str]) -> ActivityContent:
     return replace(
         content,
-        state=ContentState(
-            status=content.state.status,
+        state=msgspec.structs.replace(
+            content.state,
             session_title=texts["session_title"],
             last_message=texts["last_message"],
             retry_info=texts["retry_info"] if content.state.retry_info else None,
@@ -100,12 +102,14 @@ def _aps(content: ActivityContent, activity_format: ActivityFormat) -> dict[str,
 
 
 def _fields(state: ContentState) -> dict[str, Any]:
-    """The plan's content state. All four fields, always: Swift's decoder fails on a missing one."""
+    """The plan's content state. All four fields, always: Swift's decoder fails on a missing one. `enc` where it is sealed."""
+    sealed = {"enc": msgspec.to_builtins(state.enc)} if state.enc else {}
     return {
         "status": state.status,
         "sessionTitle": state.session_title,
         "lastMessage": state.last_message,
         "retryInfo": state.retry_info,
+        **sealed,
     }
 
 

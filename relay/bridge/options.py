@@ -17,6 +17,7 @@ from relay.bridge.address import DEFAULT_USERNAME, http_url
 from relay.bridge.errors import OptionError
 from relay.bridge.notify.mapping import alert_types
 from relay.bridge.notify.notifier import RETRY_ALERT
+from relay.bridge.notify.sealing import POLICIES, Policy
 from relay.usage import number
 
 DRAIN_SECONDS = 5.0
@@ -38,7 +39,7 @@ class BridgeOptions:
     answered stays as it is. `lost_after`: seconds without
     OpenCode after which the cards say so. `port`: where the
     bridge's own routes are served; 0: nowhere. `opencode_arguments`: start `opencode serve` with
-    these; None: it runs already. `print_link`: print the pairing link also where nobody looks on.
+    these; None: it runs already. `encrypt`: when texts leave sealed (`notify.sealing`). `print_link`: print the pairing link also where nobody looks on.
     `read_deadline`: seconds of silence after which the event stream is
     opened anew. `drain_seconds`: for what is under way when the bridge stops.
     """
@@ -61,6 +62,7 @@ class BridgeOptions:
     port: int = 0
     opencode_arguments: tuple[str, ...] | None = None
     print_link: bool = False
+    encrypt: Policy = "auto"
     read_deadline: float = READ_DEADLINE
     drain_seconds: float = DRAIN_SECONDS
 
@@ -95,6 +97,8 @@ def add_pairing_arguments(command: ArgumentParser, environment: Environment) -> 
         help="OpenCode's (%(default)s)")  # fmt: skip
     add("--password", default=_variable(environment, "OPENCODE_PASSWORD", "OPENCODE_SERVER_PASSWORD"),
         help="OpenCode's; or OPENCODE_PASSWORD, or OPENCODE_SERVER_PASSWORD; else that of the managed service")  # fmt: skip
+    add("--encrypt", choices=POLICIES, default="auto",
+        help="seal the texts so that neither relay nor Apple can read them: as soon as every phone has the key of the pairing code; always; never (%(default)s)")  # fmt: skip
     advertised = _variable(environment, f"{_FIRST}ADVERTISE_HOSTS") or ""
     command.set_defaults(advertised=advertised.split(","))
 
@@ -107,6 +111,11 @@ def add_pair_arguments(command: ArgumentParser, environment: Environment) -> Non
     add("--connect", action="store_true",
         help="put a fresh connect link of OpenCode 2 (2.0.17 and later) into the code: it lets one device in, once, within five minutes")  # fmt: skip
     add("--rotate-secret", action="store_true", help="make a new secret first: the relay forgets the old one, and every phone has to pair again")  # fmt: skip
+    add(
+        "--rotate-key",
+        action="store_true",
+        help="make a new key for sealed texts first: phones read them again once they have paired again",
+    )
 
 
 def add_bridge_arguments(command: ArgumentParser, environment: Environment) -> None:
@@ -155,6 +164,7 @@ def pairing_options(arguments: Namespace) -> BridgeOptions:
         advertise_hosts=tuple(filter(None, hosts)),
         username=arguments.username,
         password=arguments.password,
+        encrypt=arguments.encrypt,
     )
 
 

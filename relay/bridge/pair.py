@@ -20,6 +20,7 @@ from relay.bridge.pairing.pairing import (
     lacks,
     pairing_of,
     relay_secret,
+    rotate_key,
     rotate_secret,
     save_pairing,
     secret_file,
@@ -41,6 +42,7 @@ ONLY_HERE = """\
 Only this machine reaches OpenCode at {url}, so the link is of no use to a phone. Name an address by --advertise-host,
 such as that of a tunnel, or let OpenCode listen for others: {listen}.
 """
+NEW_KEY = "The key for sealed texts is new: start the bridge again, and pair every phone again, so that it can read them."
 FORGOTTEN = "The relay {url} has forgotten the old secret: {count} phone(s) under it get nothing any more."
 ASK = """\
 The relay {url} takes only secrets that its operator knows. Before the phones pair again, ask the operator to run:
@@ -61,6 +63,7 @@ async def pair(
     connect: bool = False,
     output: Path | None = None,
     rotate: bool = False,
+    new_key: bool = False,
 ) -> None:
     """Show the pairing on `out`, or save it as a picture in `output`; what else is to be known on `notes`.
 
@@ -71,6 +74,9 @@ async def pair(
             "--connect puts a code for one use into the pairing, which is never stored: leave out --output"
         )
     async with open_client() as http:
+        if new_key:
+            rotate_key(options)
+            print(NEW_KEY, file=notes)
         shown = await _pairing(http, options, connect, notes, rotate)
     if output is None:
         show_pairing(shown, out)

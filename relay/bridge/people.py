@@ -93,6 +93,10 @@ WORDS: Final[dict[str, Callable[[Fields], str]]] = {
     "phones": lambda f: _phones(int(f["count"])),
     "paired": lambda f: f"iPhone paired ({f['count']})",
     "unpaired": lambda f: f"an iPhone is not paired any more ({f['count']} left)",
+    "texts sealed": lambda _: "from now on texts are sealed: every phone has the key",
+    "texts in clear": lambda f: (
+        f"from now on relay and Apple can read the texts: {f['withKey']} of {f['count']} phones have the key"
+    ),
     "secret replaced": lambda f: f"the relay has forgotten the old secret ({f['phones']} phones)",
     "old secret still works": lambda f: (
         f"the old secret still works, the relay at {f['url']} could not be told: {f['reason']}"
@@ -104,6 +108,7 @@ WORDS: Final[dict[str, Callable[[Fields], str]]] = {
         f"phones cannot reach the relay at {f['url']}: on a phone that is the phone itself -> {f['remedy']}"
     ),
     "others can read the secret": lambda f: f"others can read {f['path']} -> {f['remedy']}",
+    "others can read the key": lambda f: f"others can read {f['path']} -> {f['remedy']}",
     "no status page": lambda f: f"port {f['port']} cannot be used ({f['reason']}) -> {f['remedy']}",
     "listening": lambda f: f"its health: {f['url']}/health",
     "stopped": lambda _: "stopped",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
+from msgspec import UNSET
 
 from relay import contract
 from relay.bridge.client import MAX_REPLY, read_at_most
@@ -25,20 +26,26 @@ OLD = "it is of an earlier release, which does not know the question: update it"
 @dataclass(frozen=True, slots=True)
 class Phones:
     """The answer. `count` None: `reason` says in words why there is none; `is_up`: a relay answers all the same;
-    `refused`: it does not take the secret, by the code of its refusal.
+    `refused`: it does not take the secret, by the code of its refusal. `with_key`: so many have the key; None if the relay does not say.
     """
 
     count: int | None
     reason: str = ""
     is_up: bool = True
     refused: str = ""
+    with_key: int | None = None
 
 
 async def count_phones(
-    http: aiohttp.ClientSession, relay_url: str, secret: str, environment: Mapping[str, str]
+    http: aiohttp.ClientSession,
+    relay_url: str,
+    secret: str,
+    environment: Mapping[str, str],
+    kid: str | None = None,
 ) -> Phones:
-    """Phones under the secret. Nothing rings."""
-    return await _ask(http, relay_url, "/v1/secret/phones", SecretPhones(secret=secret), environment)
+    """Phones under the secret, and those with the key `kid`. Nothing rings."""
+    body = SecretPhones(secret=secret, kid=kid)
+    return await _ask(http, relay_url, "/v1/secret/phones", body, environment)
 
 
 async def forget_replaced(
@@ -86,9 +93,10 @@ def read_phones(status: int, body: bytes) -> Phones:
     if status != 200:
         return Phones(None, PROXY_STATUSES.get(status) or f"it answers {status}", is_up=status < 500)
     try:
-        return Phones(msgspec.json.decode(body, type=PhonesReply).phones)
+        reply = msgspec.json.decode(body, type=PhonesReply)
     except ValueError:
         return Phones(None, "what answers there is no relay")
+    return Phones(reply.phones, with_key=None if reply.with_key is UNSET else reply.with_key)
 
 
 def _code(body: bytes) -> str:

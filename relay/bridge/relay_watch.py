@@ -11,6 +11,7 @@ import aiohttp
 
 from relay.backoff import Backoff
 from relay.bridge.failures import SECRET_REMEDIES
+from relay.bridge.notify.sealing import Sealing
 from relay.bridge.relay_secret import Phones, count_phones, forget_replaced
 from relay.log import line
 
@@ -23,7 +24,10 @@ PAIRING_SECONDS, PAIRING_EVERY, LATER_EVERY = 600.0, 3.0, 60.0
 
 
 class RelayWatch:
-    """`watch_phones`: somebody looks on and wants to know when a phone is paired; else it ends once the relay has taken the secret."""
+    """`watch_phones`: somebody looks on and wants to know when a phone is paired. `sealing` wants to know whether all have the key.
+
+    Without either it ends once the relay has taken the secret.
+    """
 
     def __init__(
         self,
@@ -32,12 +36,14 @@ class RelayWatch:
         secret: str,
         secret_file: Path,
         *,
+        sealing: Sealing,
         watch_phones: bool,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http, self._url, self._secret, self._file = http, relay_url, secret, secret_file
-        self._watch_phones, self._sleep, self._clock = watch_phones, sleep, clock
+        self._sealing, self._sleep, self._clock = sealing, sleep, clock
+        self._watches = watch_phones or sealing.kid is not None
         self._count: int | None = None
         self._failures = 0
         self._refused = ""
@@ -47,9 +53,9 @@ class RelayWatch:
         began = self._clock()
         await forget_replaced(self._http, self._file, self._url, os.environ)
         while True:
-            found = await count_phones(self._http, self._url, self._secret, os.environ)
+            found = await count_phones(self._http, self._url, self._secret, os.environ, self._sealing.kid)
             self._say(found)
-            if found.is_up and not found.refused and (found.count is None or not self._watch_phones):
+            if found.is_up and not found.refused and (found.count is None or not self._watches):
                 return
             await self._sleep(self._pause(found, self._clock() - began))
 
@@ -72,6 +78,9 @@ class RelayWatch:
         self._say_of_secret(found)
         if found.count is None:
             return
+        if self._sealing.learn(found.count, found.with_key):
+            what = "texts sealed" if self._sealing.seals else "texts in clear"
+            log.info(line(what, count=found.count, withKey=found.with_key or 0))
         before, self._count = self._count, found.count
         if before is None:
             log.info(line("phones", count=found.count))

@@ -24,11 +24,18 @@ from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.notifier import Notifier
 from relay.bridge.notify.outbox import Outbox
 from relay.bridge.notify.relay_client import RelayClient, relay_proxy
+from relay.bridge.notify.sealing import Sealing
 from relay.bridge.notify.source import Absence, Known, Source, SourceHealth
 from relay.bridge.options import DEFAULT_OPENCODE_URL, BridgeOptions
 from relay.bridge.pairing.code import terminal_of
 from relay.bridge.pairing.hosts import answering_addresses
-from relay.bridge.pairing.pairing import pairing_of, relay_secret, show_pairing, warn_of_local_addresses
+from relay.bridge.pairing.pairing import (
+    pairing_key,
+    pairing_of,
+    relay_secret,
+    show_pairing,
+    warn_of_local_addresses,
+)
 from relay.bridge.pairing.secret_file import default_secret_file
 from relay.bridge.relay_watch import RelayWatch
 from relay.bridge.sources.discovery import Discovery, Found, Place
@@ -106,7 +113,9 @@ class _Bridge:
         self._server = ""
         self._state = StateWriter(None, self._known)
         self._open_runs = OpenRuns(changed=self._state.touch)
-        self._relay = RelayClient(http, options.relay_url, proxy=relay_proxy(options.relay_url, os.environ))
+        self._sealing = Sealing(options.encrypt, pairing_key(options))
+        proxy = relay_proxy(options.relay_url, os.environ)
+        self._relay = RelayClient(http, options.relay_url, proxy=proxy, seal=self._sealing)
         self._outbox = Outbox(self._relay, done=self._open_runs.done)
         self._listener = Listener(create_app(self._http_parts()), options.port)
         self._source: Source | None = None
@@ -161,6 +170,7 @@ class _Bridge:
             self._options.relay_url,
             self._sender.secret,
             self._secret_file,
+            sealing=self._sealing,
             watch_phones=watch_phones,
         )
 

@@ -66,7 +66,8 @@ def plan(
     exists already, and a push that was sent twice all the same shows once on the phone.
     """
     quiet = event.event_type not in ALERT_TYPES
-    if quiet and not (event.replaces and event.title and event.body):
+    has_texts = event.enc or (event.title and event.body)
+    if quiet and not (event.replaces and has_texts):
         return []
     payload = _alert(event, quiet)
     # Apple: a notification takes the place of the one with the same apns-collapse-id (documented).
@@ -96,6 +97,7 @@ def _alert(event: Event, quiet: bool) -> bytes:
         server_id=event.server_id,
         url=session_link(event.session_id),
         quiet=quiet,
+        enc=event.enc,
     )
 
 

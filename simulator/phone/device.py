@@ -66,6 +66,7 @@ class Device:
         self.os_version = os_version
         self.dynamic_island = dynamic_island
         self.online = True
+        self.first_unlock = True
         self.screen: Literal["on", "off"] = "on"
         self.low_power = False
         self.app: AppState = "background"

@@ -11,7 +11,8 @@ from simulator.phone.activitykit.activity import Activity, Happened
 from simulator.phone.activitykit.attributes import ActivityType
 from simulator.phone.device import Device, OnToken, UpdateTokens
 from simulator.phone.profile import Budget, Profile
-from simulator.phone.push import ActivityMessage, Push, expired, ids, read, session_of, session_props
+from simulator.phone.push import ActivityMessage, Push, expired, ids, read, session_of
+from simulator.phone.screen import Widget, reads_clear
 
 TOPIC_SUFFIX = ".push-type.liveactivity"
 
@@ -41,7 +42,9 @@ class LiveActivities:
         types: Sequence[ActivityType],
         profile: Profile,
         random: Random | None = None,
+        widget: Widget = reads_clear,
     ) -> None:
+        self._widget = widget
         self._clock = clock
         self._journal = journal
         self._device = device
@@ -296,7 +299,9 @@ class LiveActivities:
             self._device.background_wakes += 1
 
     def _record(self, one: Happened) -> None:
-        self._journal.record_at(one.at, "phone", one.what, phone=self._device.name, **_journal_fields(one))
+        self._journal.record_at(
+            one.at, "phone", one.what, phone=self._device.name, **_journal_fields(one, self._widget)
+        )
 
     def _note_token(self, activity: Activity, token: str) -> None:
         self._journal.record(
@@ -313,7 +318,7 @@ def _stamp(activity: Activity, now: float) -> float:
     return max(int(now), activity.timestamp)
 
 
-def _journal_fields(one: Happened) -> dict[str, Any]:
+def _journal_fields(one: Happened, widget: Widget) -> dict[str, Any]:
     """`apnsID`, `apnsUniqueID`, `activity`, `why`, `problem`, `until`; of what may have changed an activity also `sessionID`,
     `contentState` and `by`: "push", or "app" for what happened on the phone itself. What has no value is left out.
     """
@@ -329,5 +334,5 @@ def _journal_fields(one: Happened) -> dict[str, Any]:
     if activity is not None and one.what in {"started", "updated", "ended"}:
         found["by"] = "app" if one.push is None else "push"
         found["sessionID"] = session_of(activity.attributes)
-        found["contentState"] = session_props(activity.content_state)
+        found["contentState"] = widget(activity.content_state, activity)
     return {name: value for name, value in found.items() if value is not None}

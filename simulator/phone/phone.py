@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -11,6 +12,7 @@ from simulator.phone.activitykit.activity import Activity
 from simulator.phone.activitykit.attributes import APP_TYPES, ActivityType
 from simulator.phone.app.app import BUNDLE_ID, App
 from simulator.phone.app.content_state import AppKind
+from simulator.phone.app.encryption import KeyRing, Unreadable
 from simulator.phone.device import Device, OnToken, Realm, TokenIssuer
 from simulator.phone.live_activities import LiveActivities
 from simulator.phone.notifications import (
@@ -24,7 +26,7 @@ from simulator.phone.notifications import (
     interpret,
 )
 from simulator.phone.profile import Profile
-from simulator.phone.push import Push, ids, session_link, session_of
+from simulator.phone.push import Push, ids, session_link, session_of, session_props
 from simulator.phone.screen import Screen
 from simulator.phone.settings import Settings
 
@@ -62,6 +64,7 @@ class Phone:
         self._journal = journal
         self.profile = profile or Profile()
         self.device = Device(issuer, name=name, os_version=os_version, dynamic_island=dynamic_island)
+        self.key_ring = KeyRing(lambda: self.device.first_unlock)
         self.activities = LiveActivities(
             clock,
             journal,
@@ -70,19 +73,21 @@ class Phone:
             types=types or ((kind.activity_type,) if kind else APP_TYPES),
             profile=self.profile,
             random=random,
+            widget=self._widget,
         )
         self.app = App(
             self.device,
             self.activities,
             clock,
             journal,
+            self.key_ring,
             realm=realm,
             bundle_id=bundle_id,
             kind=kind,
             begins_all=begins_all,
             password=password,
         )
-        self.screen = Screen(lambda: self.activities.visible)
+        self.screen = Screen(lambda: self.activities.visible, self._widget)
         self._settings = Settings(self.device, self.activities, self.app, self.screen)
         self.widget_reloads: list[float] = []
         """When a push reloaded the timelines of the app's widgets, UNIX seconds."""
@@ -196,8 +201,23 @@ class Phone:
             self._record("updated", push, why="it only sets the badge", badge=outcome.number)
         else:
             self.device.badge = self.device.badge if outcome.badge is None else outcome.badge
-            self.device.nse_invocations += outcome.mutable
-            self._show(outcome, push)
+            self._show(self._extended(outcome, push), push)
+
+    def _extended(self, notification: Notification, push: Push) -> Notification:
+        """What the app's notification service extension makes of it; iOS shows the original where it makes nothing (documented)."""
+        if not notification.mutable:
+            return notification
+        self.device.nse_invocations += 1
+        try:
+            opened = self.key_ring.alert(push.payload)
+        except Unreadable as error:
+            self._record("sealed", push, why=str(error))
+            return notification
+        return notification if opened is None else replace(notification, title=opened[0], body=opened[1])
+
+    def _widget(self, content_state: dict[str, Any], activity: Activity) -> dict[str, Any] | None:
+        props = session_props(content_state)
+        return None if props is None else self.key_ring.card(props, session_of(activity.attributes))
 
     def _wake(self, push: Push) -> None:
         why = against_waking(push, self._receiver(), self._clock.now())

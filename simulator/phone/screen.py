@@ -43,9 +43,18 @@ class Slots:
         return [f"{name}: {text if isinstance(text, str) else ' · '.join(text)}" for name, text in texts]
 
 
-def slots(activity: Activity, now: float) -> Slots:
+Widget = Callable[[dict[str, Any], Activity], dict[str, Any] | None]
+"""What the app's widget reads from a content state of an activity; None if it reads nothing."""
+
+
+def reads_clear(content_state: dict[str, Any], _: Activity) -> dict[str, Any] | None:
+    """A widget without a key."""
+    return session_props(content_state)
+
+
+def slots(activity: Activity, now: float, widget: Widget = reads_clear) -> Slots:
     """What the eye sees of an activity at `now` (UNIX seconds): what was drawn last, which may be older than the newest."""
-    props = session_props(activity.drawn)
+    props = widget(activity.drawn, activity)
     if props is None:
         return Slots()
     word, mark = STATUS.get(props.get("status", ""), _NEVER)
@@ -71,9 +80,9 @@ def elapsed(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _activity_card(activity: Activity, now: float, width: int) -> list[str]:
+def _activity_card(activity: Activity, now: float, width: int, widget: Widget) -> list[str]:
     """The banner as text for a lock screen of `width` characters."""
-    shown = slots(activity, now)
+    shown = slots(activity, now, widget)
     title, word, *texts = shown.banner or ("OpenCode", "")
     heading = textwrap.shorten(
         f"{shown.minimal or '·'} {title or 'OpenCode'}", width - len(word) - 1, placeholder="…"
@@ -93,8 +102,10 @@ class Screen:
     `activities` are the Live Activities on the lock screen, which stand above the notifications.
     """
 
-    def __init__(self, activities: Callable[[], Sequence[Activity]] = tuple) -> None:
-        self._activities = activities
+    def __init__(
+        self, activities: Callable[[], Sequence[Activity]] = tuple, widget: Widget = reads_clear
+    ) -> None:
+        self._activities, self._widget = activities, widget
         self._notifications: list[Notification] = []
         self._arrived: list[Notification] = []
 
@@ -131,18 +142,18 @@ class Screen:
 
     def slots(self, now: float) -> dict[str, Slots]:
         """What each Live Activity on the lock screen shows in every slot at `now`, by its id, the most relevant first."""
-        return {activity.id: slots(activity, now) for activity in self._activities()}
+        return {activity.id: slots(activity, now, self._widget) for activity in self._activities()}
 
     def blocks(self, now: float, width: int) -> tuple[list[list[str]], list[list[str]]]:
         """The Live Activities, and the notifications, the newest arrival first, each as its lines of at most `width` characters."""
-        cards = [_activity_card(activity, now, width) for activity in self._activities()]
+        cards = [_activity_card(activity, now, width, self._widget) for activity in self._activities()]
         return cards, [_notification_card(one, now, width) for one in self.newest_first]
 
     def lines(self, now: float, width: int = 44) -> list[str]:
         """The screen as text, at most `width` characters wide; ages as of `now` (UNIX seconds)."""
         lines: list[str] = []
         for activity in self._activities():
-            lines += [*_activity_card(activity, now, width), ""]
+            lines += [*_activity_card(activity, now, width, self._widget), ""]
         for notification in self._notifications:
             lines += [*_notification_card(notification, now, width), ""]
         return lines[:-1] if lines else ["No notifications"]

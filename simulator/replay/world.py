@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import quote
 
 from simulator.apns.registry import Realm
@@ -40,7 +41,8 @@ class WorldOptions:
     `database_url` is the relay's, None for a new SQLite file. `permission_delay` is the bridge's, in seconds.
     With `live_activities` the app is one that has them, of the kind `app`, and follows OpenCode while in the
     `foreground`; `phone_profile` is how strict the phones are. Of several `relays`, processes on one database, the bridge
-    talks to the first and the phones to the last. `generation` is that of the OpenCode that is up first.
+    talks to the first and the phones to the last. `generation` is that of the OpenCode that is up first. `encrypt` is the bridge's:
+    what is to be looked at on its way is not sealed.
     """
 
     phones: int = 1
@@ -55,6 +57,7 @@ class WorldOptions:
     phone_profile: str = "default"
     relays: int = 1
     generation: Generation = 1
+    encrypt: Literal["auto", "require", "off"] = "off"
 
 
 def _reaction(prompt: str) -> Reaction:
@@ -168,6 +171,7 @@ class ReplayWorld(World):
             "--card-after=0",
             "--bundle=0",
             "--keep-answered",
+            f"--encrypt={self.options.encrypt}",
         ]
 
     @property

@@ -2,19 +2,27 @@
 
 Most are played into each other, as in a service that has many folders open; those in which the server is stopped one by one.
 All of it is over before the first expectation is looked at, so that nothing more comes later. REPLAY_SPEED is how many times
-as fast as recorded, REPLAY_RELAYS how many relays there are (`make replays`).
+as fast as recorded, REPLAY_RELAYS how many relays there are, REPLAY_ENCRYPT whether texts are sealed (`make replays`).
 """
 
 import asyncio
+import json
 import math
 import os
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
 
+from relay.bridge.notify.sealing import MESSAGES, NO_TITLE
+from relay.contract import EVENT_KINDS
+from simulator.apns.messages import Request
+from simulator.apns.request_log import KeptRequest
+from simulator.journal import Entry
 from simulator.opencode.playing import Played
 from simulator.replay.expectations import Audience
 from simulator.replay.report import activities, relay_events, report
@@ -26,6 +34,7 @@ pytestmark = [pytest.mark.replay, pytest.mark.asyncio(loop_scope="module")]
 
 SPEED = float(os.environ.get("REPLAY_SPEED", "20"))
 RELAYS = int(os.environ.get("REPLAY_RELAYS", "2"))
+SEALED = os.environ.get("REPLAY_ENCRYPT", "require") == "require"
 BEFORE = "a_text"
 """Played on generation 1, before it is updated to generation 2 at the same port."""
 STOPPED = [name for name in scenarios(2) if load(name).recording.killed_at is not None]
@@ -36,6 +45,8 @@ CARDED_WITHIN = 2.0
 TRIES = 5
 
 Plays = dict[str, Played]
+CAME: list[bytes] = []
+"""The bodies of all requests to APNs."""
 
 
 @dataclass
@@ -49,8 +60,21 @@ class All:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world() -> AsyncIterator[ReplayWorld]:
     """One phone lives by pushes, on the other the app is open. Lenient, for so many cards are too many for an hour."""
-    options = WorldOptions(live_activities=True, phone_profile="lenient", phones=2, relays=RELAYS)
+    options = WorldOptions(
+        live_activities=True,
+        phone_profile="lenient",
+        phones=2,
+        relays=RELAYS,
+        encrypt="require" if SEALED else "off",
+    )
     async with ReplayWorld(options) as world:
+        keep = world.apns.requests.keep
+
+        def note(request: Request, entry: Entry) -> KeptRequest:
+            CAME.append(request.body)
+            return keep(request, entry)
+
+        world.apns.requests.keep = note  # type: ignore[method-assign]  # it keeps 500 itself
         world.apns.profile.device_rate = None  # one phone takes the alerts of all recordings in seconds
         world.phones[HAND].set("app", "foreground")
         yield world
@@ -169,3 +193,53 @@ async def test_nothing_of_it_was_a_fault(world: ReplayWorld, played: All) -> Non
     secret = (world.folder / "relay-secret").read_text().strip()
     for command in (*world.relays, world.bridge):
         assert not [line for line in command.log if secret in line or PASSWORD in line]
+
+
+FALLBACKS = frozenset(
+    {
+        *(text for kind in EVENT_KINDS.values() for text in (kind.title, kind.body, kind.message)),
+        NO_TITLE,
+        *MESSAGES.values(),
+    }
+)
+SHORTEST = 12
+"""Letters: a word as short as "Done", or four letters of base64, are found anywhere."""
+
+
+def texts_of(world: ReplayWorld) -> set[str]:
+    """What people saw on the phone in the pocket, and only they could: alerts and cards, read with the key."""
+    phone = world.phones[POCKET]
+    seen = {text for one in phone.showings for text in (one["title"], one["body"])}
+    for entry in world.journal.entries("phone"):
+        if entry.detail.get("phone") == phone.name and entry.detail.get("by") == "push":
+            card = entry.detail["contentState"] or {}
+            seen |= {str(card.get(name)) for name in ("sessionTitle", "lastMessage", "retryInfo")}
+    words = {text.removesuffix("…") for text in seen if text not in FALLBACKS}
+    return {text for text in words if len(text) >= SHORTEST}
+
+
+def spellings(text: str) -> set[bytes]:
+    """The text as somebody might write it: as UTF-8 and UTF-16, in JSON, in a URL, in hex, and in base64 wherever it begins."""
+    octets = text.encode()
+    inside = {b64encode(b"x" * before + octets)[4:-4] for before in range(3)}
+    escaped = {json.dumps(text)[1:-1].encode(), json.dumps(text, ensure_ascii=False)[1:-1].encode()}
+    return {
+        octets, text.encode("utf-16-le"), text.encode("utf-16-be"), quote(text).encode(), octets.hex().encode(), *escaped,
+        *inside, *(one.translate(bytes.maketrans(b"+/", b"-_")) for one in inside),
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(not SEALED, reason="the texts leave in clear")
+async def test_nobody_between_can_read_a_text(world: ReplayWorld, played: All) -> None:
+    """Neither a request to APNs, nor a page of the database, nor a log holds a text that the phone showed."""
+    assert played.plays
+    texts = texts_of(world)
+    assert len(texts) > len(played.plays), "the phone could read them"
+    files = [path for path in world.folder.rglob("*") if path.is_file()]
+    database = [path.read_bytes() for path in files if path.name.startswith("relay.sqlite3")]
+    logs = ["\n".join(part.log).encode() for part in (*world.relays, world.bridge)]
+    assert CAME
+    assert database
+    haystack = b"\0".join([*CAME, *database, *logs, *(path.read_bytes() for path in files)])
+    assert [text for text in texts if any(one in haystack for one in spellings(text))] == []
+    assert b"ses_" in haystack, "session ids stay in clear"

@@ -43,7 +43,7 @@ class PostResult:
 
 
 class RelayClient:
-    """Posts to `relay_url`/v1/event. `last` is the newest result, None before the first; no reason holds the secret."""
+    """Posts to `relay_url`/v1/event, each event as `seal` makes it. `last` is the newest result, None before the first; no reason holds the secret."""
 
     def __init__(
         self,
@@ -53,12 +53,14 @@ class RelayClient:
         proxy: Proxy | None = None,
         deadline: float = DEADLINE,
         clock: Callable[[], float] = time.time,
+        seal: Callable[[contract.Event], contract.Event] = lambda event: event,
     ) -> None:
         self._http = http
         self._url = f"{contract.normal_relay_url(relay_url)}/v1/event"
         self._way = through(proxy, self._url, {"Content-Type": "application/json"})
         self._timeout = aiohttp.ClientTimeout(total=deadline)
         self._clock = clock
+        self._seal = seal
         self.last: PostResult | None = None
 
     async def post(self, event: contract.Event) -> PostResult:
@@ -72,7 +74,7 @@ class RelayClient:
         try:
             async with self._http.post(
                 self._url,
-                data=contract.encode(event),
+                data=contract.encode(self._seal(event)),
                 timeout=self._timeout,
                 allow_redirects=False,
                 **self._way,

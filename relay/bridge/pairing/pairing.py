@@ -7,6 +7,7 @@ from textwrap import wrap
 from typing import TextIO
 from urllib.parse import urlsplit
 
+import msgspec
 import segno
 
 from relay import contract
@@ -21,8 +22,16 @@ from relay.bridge.pairing.hosts import (
     is_local,
     own_addresses,
 )
-from relay.bridge.pairing.secret_file import checked_secret, default_secret_file, load_secret, renew_secret
+from relay.bridge.pairing.secret_file import (
+    checked_secret,
+    default_secret_file,
+    load_key,
+    load_secret,
+    renew_key,
+    renew_secret,
+)
 from relay.contract import Pairing, pairing_link
+from relay.encryption import PairingKey
 from relay.log import line
 
 log = logging.getLogger("relay.bridge.pairing")
@@ -39,7 +48,9 @@ async def pairing_of(options: BridgeOptions) -> contract.Pairing:
     candidates = [*tailnet.addresses, *own_addresses()] if is_local(where.host) else []
     answering = await answering_addresses(candidates, port_of(where.url))
     hosts = host_list(where.url, options.advertise_hosts, answering, tailnet)
-    return contract.pairing(options.relay_url, relay_secret(options), hosts)
+    key = pairing_key(options)
+    pair = contract.pairing(options.relay_url, relay_secret(options), hosts)
+    return msgspec.structs.replace(pair, key=key.text if key else None)
 
 
 def relay_secret(options: BridgeOptions) -> str:
@@ -49,8 +60,25 @@ def relay_secret(options: BridgeOptions) -> str:
     return load_secret(secret_file(options))
 
 
+def pairing_key(options: BridgeOptions) -> PairingKey | None:
+    """The key with which texts are sealed; None if they never are. Raises BridgeError."""
+    return None if options.encrypt == "off" else load_key(key_file(options))
+
+
+def key_file(options: BridgeOptions) -> Path:
+    """Where the key is kept: beside the secret."""
+    return secret_file(options).with_name(f"{secret_file(options).name}.key")
+
+
+def rotate_key(options: BridgeOptions) -> None:
+    """Put a new key into its file. Raises OptionError if none is used, SecretFileError."""
+    if options.encrypt == "off":
+        raise OptionError("--rotate-key makes a new key, but --encrypt off uses none")
+    renew_key(key_file(options))
+
+
 def rotate_secret(options: BridgeOptions) -> None:
-    """Put a new secret into the secret file: whoever knows the old one reaches no phone that pairs from now on.
+    """Put a new secret into the secret file, and a new key: whoever saw the old code reaches no phone that pairs from now on.
 
     Raises OptionError if the secret does not come from a file, SecretFileError if the file cannot be written.
     """
@@ -59,6 +87,8 @@ def rotate_secret(options: BridgeOptions) -> None:
             "--rotate-secret makes a new secret in the secret file, but --relay-secret or RELAY_SECRET gives another"
         )
     renew_secret(secret_file(options), options.relay_url)
+    if options.encrypt != "off":
+        renew_key(key_file(options))
 
 
 LISTEN = {

@@ -1,4 +1,4 @@
-"""The file that keeps the relay secret, so that the phones stay paired when the bridge starts again."""
+"""The files that keep the relay secret and the key for sealed texts, so that the phones stay paired when the bridge starts again."""
 
 import logging
 import os
@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from relay.bridge.errors import OptionError, SecretFileError
+from relay.encryption import PairingKey
 from relay.fields import MIN_SECRET_LENGTH
 from relay.log import line
 
@@ -39,18 +40,43 @@ def load_secret(path: Path) -> str:
 
     Raises SecretFileError if that is impossible, OptionError if the file holds no usable secret.
     """
+    return checked_secret(_load(path, secrets.token_urlsafe(SECRET_BYTES), "secret"), f"the secret in {path}")
+
+
+def load_key(path: Path) -> PairingKey:
+    """The key in `path`; made if there is no such file, like the secret. Raises SecretFileError, OptionError."""
+    try:
+        return PairingKey.parse(_load(path, PairingKey.new().text, "key"))
+    except ValueError as error:
+        raise OptionError(
+            f"the key file {path} holds no key: {error}. relay pair --rotate-key makes one"
+        ) from None
+
+
+def renew_key(path: Path) -> None:
+    """Put a new key into `path`, in one step. Raises SecretFileError."""
+    try:
+        _write(path, PairingKey.new().text, Path.replace)
+    except OSError as error:
+        raise SecretFileError(f"cannot write the key file {path}: {error.strerror}") from None
+
+
+OPEN = {"secret": "others can read the secret", "key": "others can read the key"}
+
+
+def _load(path: Path, new: str, what: str) -> str:
     try:
         if not path.exists():
-            _write(path, secrets.token_urlsafe(SECRET_BYTES), _publish)
-        secret = path.read_text(encoding="utf-8").strip()
+            _write(path, new, _publish)
+        text = path.read_text(encoding="utf-8").strip()
         mode = path.stat().st_mode & 0o777
     except UnicodeDecodeError:
-        raise SecretFileError(f"the secret file {path} is not a text file") from None
+        raise SecretFileError(f"the {what} file {path} is not a text file") from None
     except OSError as error:
-        raise SecretFileError(f"cannot use the secret file {path}: {error.strerror}") from None
+        raise SecretFileError(f"cannot use the {what} file {path}: {error.strerror}") from None
     if mode & 0o077:
-        log.warning(line("others can read the secret", path=path, mode=oct(mode), remedy="chmod 600"))
-    return checked_secret(secret, f"the secret in {path}")
+        log.warning(line(OPEN[what], path=path, mode=oct(mode), remedy="chmod 600"))
+    return text
 
 
 def renew_secret(path: Path, relay_url: str) -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from msgspec import UNSET
 from quart import request
 
 from relay import contract
@@ -125,8 +126,10 @@ class Registrations:
         """Nothing rings, and nothing is written."""
         secret_hash = contract.secret_hash(body.secret)
         refusal = await self._refusal(secret_hash)
-        phones = await self._background.run(secrets.phones(self._db, secret_hash))
-        return (refusal, 403) if refusal else PhonesReply(phones=phones)
+        phones, with_key = await self._background.run(secrets.phones(self._db, secret_hash, body.kid))
+        if refusal:
+            return refusal, 403
+        return PhonesReply(phones=phones, with_key=with_key if body.kid else UNSET)
 
     async def forget_secret(self, body: SecretForget) -> PhonesReply:
         """Phones, Live Activities and log of the secret are deleted; what is on its way to APNs at this moment may still ring."""

@@ -11,7 +11,7 @@ from relay.server.delivery import Recipient
 from relay.server.store import deliveries
 from relay.server.store.sql import Database
 
-_REGISTERED_AGAIN = ("bundle_id", "apns_env", "updated_at")
+_REGISTERED_AGAIN = ("bundle_id", "apns_env", "kid", "updated_at")
 _START_TOKEN = "push_to_start_token"  # noqa: S105 - a column's name
 """iOS hands it out late, or not at all at some launches: an app that sends none keeps the last, one that sends null none."""
 
@@ -36,6 +36,7 @@ async def register(
         "apns_env": device.apns_env,
         _START_TOKEN: start_token.lower() if isinstance(start_token, str) else None,
         "activity_format": device.activity_format,
+        "kid": device.kid,
         "created_at": now_ms,
         "updated_at": now_ms,
     }

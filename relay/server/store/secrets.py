@@ -10,12 +10,14 @@ _TABLES = ("device_registration", "activity_registration", "delivery_log")
 """Phones first: from then on nothing rings, also where the relay is killed between two statements."""
 
 
-async def phones(db: Database, secret_hash: str) -> int:
-    """Phones that are registered under the secret."""
+async def phones(db: Database, secret_hash: str, kid: str | None = None) -> tuple[int, int]:
+    """Phones that are registered under the secret, and how many of them have the key `kid`."""
     _, rows = await db.execute(
-        "SELECT COUNT(*) AS n FROM device_registration WHERE secret_hash = ?", [secret_hash]
+        "SELECT COUNT(*) AS phones, COALESCE(SUM(CASE WHEN kid = ? THEN 1 ELSE 0 END), 0) AS with_key "
+        "FROM device_registration WHERE secret_hash = ?",
+        [kid, secret_hash],
     )
-    return int(rows[0]["n"])
+    return int(rows[0]["phones"]), int(rows[0]["with_key"])
 
 
 async def forget(db: Database, secret_hash: str) -> int:

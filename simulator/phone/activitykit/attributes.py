@@ -329,7 +329,13 @@ def _mismatch(path: str, wanted: str, value: Any) -> Undecodable:
 SESSION = ActivityType(
     "SessionActivityAttributes",
     {"sessionId": "string"},
-    {"status": "string", "sessionTitle": "string", "lastMessage": "string", "retryInfo": "string?"},
+    {
+        "status": "string",
+        "sessionTitle": "string",
+        "lastMessage": "string",
+        "retryInfo": "string?",
+        "enc?": {"v": "int", "kid": "string", "n": "string", "ct": "string"},
+    },
 )
 """An app with a type of its own for sessions."""
 

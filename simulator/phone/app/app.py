@@ -5,6 +5,7 @@ from typing import Any
 from simulator.clock import Clock
 from simulator.journal import Journal
 from simulator.phone.app.content_state import AppKind
+from simulator.phone.app.encryption import KeyRing
 from simulator.phone.app.live_sessions import LiveSessions
 from simulator.phone.app.pairing import Keychain, Pairing, parse_link
 from simulator.phone.app.relay_client import PATIENCE, Reply, Tasks, call
@@ -28,6 +29,7 @@ class App:
         activities: LiveActivities,
         clock: Clock,
         journal: Journal,
+        key_ring: KeyRing,
         *,
         realm: Realm = "production",
         bundle_id: str = BUNDLE_ID,
@@ -48,6 +50,7 @@ class App:
                 phone=device.name, begins_all=begins_all, password=password,
             )  # fmt: skip
         self.keychain = Keychain()
+        self.key_ring = key_ring
         self.realm: Realm = realm
         self.bundle_id = bundle_id
         self.opened: list[str] = []
@@ -73,6 +76,7 @@ class App:
         account = _account(pairing)
         self._pairings[account] = pairing
         self.keychain.keep(account, pairing.relay_secret)
+        self.key_ring.keep(account, pairing.key)
         if self.live_sessions is not None:
             self.live_sessions.paired(account, pairing.hosts)
         self._journal.record("phone", "paired", phone=self._device.name, serverID=pairing.server_id)
@@ -91,7 +95,7 @@ class App:
             **self._starts_by(),
         }
         return [
-            await self._call("device/register", account, fields, patience)
+            await self._call("device/register", account, fields | self._has_key(account), patience)
             for account in tuple(self._pairings)
         ]
 
@@ -127,6 +131,10 @@ class App:
         if self._kind is None or token is None:
             return {}
         return {"pushToStartToken": token, "activityFormat": self._kind.activity_format}
+
+    def _has_key(self, account: str) -> dict[str, str]:
+        kid = self.key_ring.kid(account)
+        return {} if kid is None else {"kid": kid}
 
     async def _report_token(self, account: str, session_id: str, token: str | None) -> Reply:
         """Register or, without a token, unregister the activity of a session."""

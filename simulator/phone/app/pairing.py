@@ -1,6 +1,7 @@
 """The pairing link as the app reads it, from a QR code or a deep link, and where the app keeps its secret. No I/O."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
@@ -18,12 +19,15 @@ class PairingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """One OpenCode server as the app knows it. `server_id` is None for links of servers that do not send it."""
+    """One OpenCode server as the app knows it. `server_id` is None for links of servers that do not send it, `key` for those that seal
+    nothing.
+    """
 
     relay_url: str
     hosts: tuple[str, ...]
     server_id: str | None
     relay_secret: str = field(repr=False)
+    key: str | None = field(default=None, repr=False)
 
 
 def parse_link(text: str) -> Pairing:
@@ -40,6 +44,7 @@ def parse_link(text: str) -> Pairing:
         hosts=_hosts(data.get("hosts")),
         server_id=_optional(data, "serverID", "") or None,
         relay_secret=_secret(data.get("relaySecret")),
+        key=_key(data.get("key")),
     )
 
 
@@ -69,6 +74,15 @@ def _parameter(link: str) -> str:
 def _secret(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise PairingError("the pairing has no 'relaySecret'")
+    return value
+
+
+def _key(value: Any) -> str | None:
+    """32 bytes as base64url without padding: 43 characters."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{43}", value):
+        raise PairingError("'key' of the pairing must be 43 characters of base64url")
     return value
 
 

@@ -10,8 +10,10 @@ import aiohttp
 import pytest
 
 from relay.bridge import relay_watch
+from relay.bridge.notify.sealing import Sealing
 from relay.bridge.relay_secret import Phones
 from relay.bridge.relay_watch import PAIRING_SECONDS, RelayWatch
+from relay.encryption import PairingKey
 
 AWAY, OLD = Phones(None, "nobody listens there", is_up=False), Phones(None, "it counts no phones")
 UNKNOWN = Phones(None, "it is none of its operator's", refused="secret_unknown")
@@ -23,6 +25,7 @@ async def watched(
     monkeypatch: pytest.MonkeyPatch,
     *,
     phones: bool = True,
+    key: PairingKey | None = None,
 ) -> tuple[list[str], list[float]]:
     """What is logged, and the pauses between two questions, until the answers are used up."""
     left, pauses, now = iter(answers), [], [0.0]
@@ -50,6 +53,7 @@ async def watched(
             "http://relay",
             "secret",
             Path("secret"),
+            sealing=Sealing("auto" if key else "off", key),
             watch_phones=phones,
             sleep=sleep,
             clock=lambda: now[0],
@@ -101,3 +105,15 @@ async def test_an_older_relay_and_nobody_who_looks_on_end_it(
 ) -> None:
     assert await watched([OLD, AWAY], caplog, monkeypatch) == ([], [])
     assert await watched([Phones(1), AWAY], caplog, monkeypatch, phones=False) == (["phones count=1"], [])
+
+
+async def test_texts_are_sealed_as_soon_as_every_phone_has_the_key_also_where_nobody_looks_on(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [Phones(1, with_key=0), Phones(1, with_key=1), AWAY, Phones(2, with_key=1)]
+    said, pauses = await watched(answers, caplog, monkeypatch, phones=False, key=PairingKey.new())
+    assert [words for words in said if words.startswith("texts")] == [
+        "texts sealed count=1 withKey=1",
+        "texts in clear count=2 withKey=1",
+    ]
+    assert len(pauses) == 4

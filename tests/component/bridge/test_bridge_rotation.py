@@ -12,7 +12,13 @@ from component.bridge.running import Stage
 from relay.bridge.errors import SecretFileError
 from relay.bridge.options import BridgeOptions
 from relay.bridge.pair import pair
-from relay.bridge.pairing.secret_file import keep_replaced, load_secret, renew_secret, replaced_secrets
+from relay.bridge.pairing.secret_file import (
+    keep_replaced,
+    load_key,
+    load_secret,
+    renew_secret,
+    replaced_secrets,
+)
 from relay.bridge.relay_secret import Phones, read_phones
 from relay.contract import secret_hash
 from waiting import eventually
@@ -43,14 +49,15 @@ def paired(file: Path) -> Pair:
 async def test_the_relay_forgets_and_refuses_the_old_secret(
     fake_relay: FakeRelay, paired: Pair, file: Path
 ) -> None:
-    old = load_secret(file)
+    old, old_key = load_secret(file), load_key(file.with_name(f"{file.name}.key"))
     fake_relay.phones = {old: 2}
     said = await paired(fake_relay.url, rotate=True)
     assert "has forgotten the old secret: 2 phone(s) under it get nothing any more" in said
     assert fake_relay.forgotten == [(old, True)]
     assert load_secret(file) != old
+    assert load_key(file.with_name(f"{file.name}.key")) != old_key, "who saw the code has the key, too"
     assert replaced_secrets(file) == []
-    assert [one.name for one in file.parent.iterdir()] == [file.name]
+    assert sorted(one.name for one in file.parent.iterdir()) == [file.name, f"{file.name}.key"]
 
 
 async def test_with_a_relay_that_knows_its_secrets_it_says_what_to_ask_its_operator_for(
@@ -77,13 +84,13 @@ async def test_a_relay_that_is_away_is_told_when_the_bridge_starts(
     )
     assert old not in said
     assert load_secret(file) != old
-    (kept,) = (one for one in file.parent.iterdir() if one != file)
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert len(list(file.parent.iterdir())) == 3
+    assert {stat.S_IMODE(one.stat().st_mode) for one in file.parent.iterdir()} == {0o600}
     # Here the relay was named wrongly, too: the bridge tells its own.
     stage.relay.phones = {old: 1}
     async with stage.running(relay_secret=None, secret_file=file):
         await eventually(lambda: stage.relay.forgotten == [(old, True)])
-        await eventually(lambda: not kept.exists())
+        await eventually(lambda: replaced_secrets(file) == [] and len(list(file.parent.iterdir())) == 2)
     assert old not in caplog.text
 
 

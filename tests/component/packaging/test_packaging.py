@@ -142,7 +142,6 @@ SERVER_ONLY = (
     "pymysql",
     "aioapns",
     "jwt",
-    "cryptography",
 )
 """Packages of the extra `server`. h2 is none: Hypercorn, which serves the bridge's own routes, needs it."""
 
@@ -181,13 +180,17 @@ def test_bridge_pair_and_doctor_need_no_package_of_the_server(lean: Path, argume
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "serve --help", "migrate", "phones"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "phones"])
 def test_the_server_says_what_is_to_be_installed(lean: Path, command: str) -> None:
     done = _run(lean, f"relay {command}")
     assert done.returncode == 1
     assert done.stderr == (
         "relay: the packages of the relay's server are not installed: pip install 'opencode-push-relay[server]'\n"
     )
+
+
+def test_the_settings_are_listed_without_the_server(lean: Path) -> None:
+    assert "APNS_PRIVATE_KEY_FILE" in _run(lean, "relay serve --help").stdout
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,8 @@ def test_a_reinstalled_app_has_new_tokens(phone, alert) -> None:
 
 
 CHANGED = {
-    "online": False, "screen": "off", "low_power": True, "ios": "17.1", "app": "force_quit", "app_installed": False,
+    "online": False, "screen": "off", "first_unlock": False,
+    "low_power": True, "ios": "17.1", "app": "force_quit", "app_installed": False,
     "notifications": False, "live_activities": False, "frequent_updates": False, "la_allow_tapped": True,
     "la_dismissed_by_user": True, "start_token_works": False, "badge": 5, "time_sensitive_entitlement": False,
 }  # fmt: skip

@@ -60,7 +60,9 @@ async def test_an_old_database_is_opened_and_its_work_goes_on(gateway: FakeGatew
     ) == [(0, "[]")]
 
 
-@pytest.mark.parametrize("name", ["0003_tokens", "0004_refused_secrets", "0005_sight", "0006_known_secrets"])
+@pytest.mark.parametrize(
+    "name", ["0003_tokens", "0004_refused_secrets", "0005_sight", "0006_known_secrets", "0007_pairing_keys"]
+)
 async def test_a_migration_that_a_killed_relay_left_half_done_is_completed(
     database_url: str, name: str
 ) -> None:

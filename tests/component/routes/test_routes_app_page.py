@@ -55,7 +55,7 @@ async def test_the_relay_takes_the_requests_in_their_order_and_knows_no_phone_af
 def test_the_link_is_the_pairing_beside_it() -> None:
     (link,) = re.findall(r"^mobilevoice:\S+$", PAGE, re.MULTILINE)
     shown = EXAMPLES["pairing"]
-    assert link == f"mobilevoice:///?pair={quote(json.dumps(shown, separators=(',', ':')), safe='')}"
+    assert link == f"mobilevoice:///?pair={quote(json.dumps(shown, separators=(',', ':')), safe=':,/')}"
     made = pairing(shown["relayURL"], shown["relaySecret"], shown["hosts"])
     assert parse_pairing_link(link) == made
     assert link == pairing_link(made)

@@ -24,6 +24,7 @@ from relay.contract import (
 SECRET = "0123456789abcdef"
 TOKEN = "ab" * 32
 STATE: dict[str, Any] = {"status": "working", "sessionTitle": "Fix the tests", "lastMessage": "Running them"}
+ENVELOPE = {"v": 1, "kid": "Yw3NKWbEM2Y", "n": "AQEBAQEBAQEBAQEB", "ct": "A" * 40}
 
 LEAST: dict[type[contract.Message], dict[str, Any]] = {
     DeviceRegister: {"secret": SECRET, "deviceToken": TOKEN},
@@ -39,6 +40,7 @@ ALL: dict[type[contract.Message], dict[str, Any]] = {
         "apnsEnv": "sandbox",
         "pushToStartToken": "cd" * 80,
         "activityFormat": "expo-widgets",
+        "kid": "Yw3NKWbEM2Y",
     },
     DeviceUnregister: LEAST[DeviceUnregister],
     Event: LEAST[Event]
@@ -46,9 +48,10 @@ ALL: dict[type[contract.Message], dict[str, Any]] = {
         "serverID": "0123456789abcdef",
         "title": "Done",
         "body": "All tests pass",
-        "contentState": STATE | {"retryInfo": "Retry 2 in 8s", "stale": True},
+        "contentState": STATE | {"retryInfo": "Retry 2 in 8s", "stale": True, "enc": ENVELOPE},
         "eventID": "evt_1",
         "replaces": "evt_0",
+        "enc": ENVELOPE,
     },
 }
 
@@ -103,6 +106,17 @@ BAD: dict[str, list[Any]] = {
     "contentState": ["x", 1, True, [], {}, STATE | {"status": "done"}],
     "eventID": ["", "x" * 65, "a b", "ü", *NOT_TEXT[1:]],
     "replaces": ["", "x" * 65, "a b", *NOT_TEXT[1:]],
+    "kid": ["", "x" * 10, "x" * 12, "x" * 10 + "\n", "x" * 10 + "=", *NOT_TEXT[1:]],
+    "enc": [
+        "x",
+        {},
+        *(
+            ENVELOPE | {name: value}
+            for name in ("kid", "n", "ct")
+            for value in ("", "A" * 2701, "!" * 22, None)
+        ),
+        ENVELOPE | {"v": "1"},
+    ],
 }
 BAD_CASES = [
     pytest.param(kind, name, value, id=f"{kind.__name__}-{name}-{number}")
