@@ -15,7 +15,8 @@ Its clocks, rules and phones are those of the command `simulator apns`.
 from simulator.apns.errors import SandboxError
 from simulator.lab.errors import LabError
 from simulator.lab.handles import Device, Faults, LiveActivity, Notification
-from simulator.lab.sandbox import ApnsSandbox, AsyncApnsSandbox, PushTimeout
+from simulator.lab.library import ApnsSandbox, AsyncApnsSandbox
+from simulator.lab.sandbox import PushTimeout
 from simulator.lab.sent import Push
 
 __all__ = [

@@ -1,29 +1,23 @@
-"""The APNs sandbox as a library: `ApnsSandbox` in a thread of its own, for any test, and `AsyncApnsSandbox` on the running event loop."""
+"""What both sandboxes of the library have, wherever they live: what a provider needs, what came, and what can be done to APNs and its phones."""
 
 import asyncio
-import contextlib
 import ssl
-import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import trustme
 
-from simulator.apns.registry import SigningKey
 from simulator.apns.request_log import RequestLog
 from simulator.journal import Entry
 from simulator.lab.connect_proxy import ConnectProxy
 from simulator.lab.device import DeviceSpec, OwnKind
 from simulator.lab.errors import Impossible, NotNow
+from simulator.lab.first_state import FirstState
 from simulator.lab.handles import Device, Faults
-from simulator.lab.lab import Lab
 from simulator.lab.new import BUNDLE_ID, DEVICE, KEY_ID, TEAM_ID, Account, ClockKind, new_lab, open_account
 from simulator.lab.ready import describe, reached_at
 from simulator.lab.sent import Environment, Push, Wanted, fits, push_of
@@ -41,8 +35,8 @@ class PushTimeout(TimeoutError):
     """The pushes that were waited for did not come; the text lists those that did."""
 
 
-class _Sandbox:
-    """What both have: what a provider needs, what came, and what can be done to APNs and its phones."""
+class Sandbox:
+    """Made, but opened and closed by those who derive from it."""
 
     def __init__(
         self,
@@ -91,7 +85,7 @@ class _Sandbox:
         open_account(
             self._lab, Account(bundle_id, team_id, key_id, key, {"alert": token} if token else {}), self._spec
         )
-        self._first = _Kept(self._lab)
+        self._first = FirstState(self._lab)
         self._stack: AsyncExitStack | None = None
         self._started = False
         self._pushes: dict[int, tuple[int, Push]] = {}
@@ -339,254 +333,8 @@ class _Sandbox:
         self._pushes.clear()
 
 
-class _Kept:
-    """What a reset brings back."""
-
-    def __init__(self, lab: Lab) -> None:
-        registry = lab.sandbox.registry
-        self._tokens = {realm: dict(tokens) for realm, tokens in registry.tokens.items()}
-        self._keys: dict[str, SigningKey] = {name: replace(key) for name, key in registry.keys.items()}
-        self._own = dict(lab.keys)
-        self._apps, self._topics = dict(registry.apps), dict(registry.topics)
-        self._of_device = lab.devices[0].tokens
-
-    def restore(self, lab: Lab, spec: DeviceSpec, profile: str) -> None:
-        registry, sandbox = lab.sandbox.registry, lab.sandbox
-        for device in lab.devices:
-            lab.remove_device(device.spec.name)
-        for realm, tokens in self._tokens.items():
-            for bundle_id in registry.apps:
-                for channel_id in tuple(sandbox.channels.ids(realm, bundle_id)):
-                    sandbox.delete_channel(realm, bundle_id, channel_id)
-            _become(registry.tokens[realm], tokens)
-        _become(registry.keys, {name: replace(key) for name, key in self._keys.items()})
-        _become(lab.keys, self._own)
-        _become(registry.apps, self._apps)
-        _become(registry.topics, self._topics)
-        for token in self._of_device.values():
-            registry.reactivate(token)
-        lab.add_device(spec, self._of_device)
-        sandbox.profile.become(profile)
-        lab.reset()
-
-
-def _become(present: dict[Any, Any], wanted: Mapping[Any, Any]) -> None:
-    present.clear()
-    present.update(wanted)
-
-
 def _types(given: Iterable[Mapping[str, Any]]) -> tuple[ActivityType, ...]:
     try:
         return msgspec.convert([dict(one) for one in given], tuple[ActivityType, ...])
     except msgspec.ValidationError as error:
         raise Impossible(f"activity_types: {error}") from None
-
-
-class AsyncApnsSandbox(_Sandbox):
-    """On the event loop that runs: `async with AsyncApnsSandbox() as apns:`. Only for the tasks of that loop."""
-
-    async def start(self) -> Self:
-        """Listen. OSError if a port is taken."""
-        await self._open()
-        return self
-
-    async def close(self) -> None:
-        """Close all connections. What was sent can still be read."""
-        await self._shut()
-
-    async def __aenter__(self) -> Self:
-        return await self.start()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def wait_for_push(
-        self,
-        *,
-        where: Callable[[Push], bool] | None = None,
-        timeout: float = WAIT_SECONDS,
-        **wanted: Unpack[Wanted],
-    ) -> Push:
-        """The first push that fits, as soon as there is one; at once if it was sent before. PushTimeout after so many seconds of real time.
-
-        `wait_for_push(topic="com.example.app", accepted=True)`: what is wanted are fields of Push, and `where` any further condition.
-        """
-        return (await self._wait(1, where, timeout, wanted))[0]
-
-    async def wait_for_pushes(
-        self,
-        count: int,
-        *,
-        where: Callable[[Push], bool] | None = None,
-        timeout: float = WAIT_SECONDS,
-        **wanted: Unpack[Wanted],
-    ) -> tuple[Push, ...]:
-        """The first `count` pushes that fit, as `wait_for_push` has it."""
-        return await self._wait(count, where, timeout, wanted)
-
-    async def advance(self, seconds: float) -> None:
-        """Let so many seconds pass on a virtual clock. LabError on a real one."""
-        await self._lab.advance(seconds)
-
-
-class ApnsSandbox(_Sandbox):
-    """In a thread of its own: `with ApnsSandbox() as apns:`. For any thread, and for the tasks of any event loop."""
-
-    _thread: "_LoopThread | None" = None
-
-    def start(self) -> Self:
-        """Listen. OSError if a port is taken."""
-        thread = _LoopThread()
-        try:
-            thread.wait(self._open())
-        except BaseException:
-            thread.stop()
-            raise
-        self._thread = thread
-        return self
-
-    def close(self) -> None:
-        """Close all connections and end the thread. What was sent can still be read."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            try:
-                thread.wait(self._shut())
-            finally:
-                thread.stop()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _run(self, function: Callable[[], T], /) -> T:
-        if self._thread is None or self._thread.is_current:
-            return function()
-
-        async def call() -> T:
-            return function()
-
-        return self._thread.wait(call())
-
-    def wait_for_push(
-        self,
-        *,
-        where: Callable[[Push], bool] | None = None,
-        timeout: float = WAIT_SECONDS,
-        **wanted: Unpack[Wanted],
-    ) -> Push:
-        """The first push that fits, as soon as there is one; at once if it was sent before. PushTimeout after so many seconds.
-
-        `wait_for_push(topic="com.example.app", accepted=True)`: what is wanted are fields of Push, and `where` any further condition.
-        In a coroutine `await wait_for_push_async(...)`.
-        """
-        return self._wait_here(1, where, timeout, wanted)[0]
-
-    def wait_for_pushes(
-        self,
-        count: int,
-        *,
-        where: Callable[[Push], bool] | None = None,
-        timeout: float = WAIT_SECONDS,
-        **wanted: Unpack[Wanted],
-    ) -> tuple[Push, ...]:
-        """The first `count` pushes that fit, as `wait_for_push` has it."""
-        return self._wait_here(count, where, timeout, wanted)
-
-    async def wait_for_push_async(
-        self,
-        *,
-        where: Callable[[Push], bool] | None = None,
-        timeout: float = WAIT_SECONDS,
-        **wanted: Unpack[Wanted],
-    ) -> Push:
-        """As `wait_for_push`, for a coroutine: the loop goes on meanwhile."""
-        return (await self.wait_for_pushes_async(1, where=where, timeout=timeout, **wanted))[0]
-
-    async def wait_for_pushes_async(
-        self,
-        count: int,
-        *,
-        where: Callable[[Push], bool] | None = None,
-        timeout: float = WAIT_SECONDS,
-        **wanted: Unpack[Wanted],
-    ) -> tuple[Push, ...]:
-        """As `wait_for_pushes`, for a coroutine."""
-        thread = self._running()
-        return await asyncio.wrap_future(thread.begin(self._wait(count, where, timeout, wanted)))
-
-    def _wait_here(
-        self, count: int, where: Callable[[Push], bool] | None, timeout: float, wanted: Wanted
-    ) -> tuple[Push, ...]:
-        thread = self._running()
-        found = self._run(lambda: self._found(where, wanted))
-        if len(found) >= count:
-            return found[:count]
-        if _has_running_loop():
-            raise NotNow(
-                "an event loop runs in this thread, and a provider on it would stand still: `await apns.wait_for_push_async(...)`"
-            )
-        return thread.wait(self._wait(count, where, timeout, wanted))
-
-    def _running(self) -> "_LoopThread":
-        if self._thread is None:
-            raise NotNow("the sandbox is not up: no push can come")
-        return self._thread
-
-    def advance(self, seconds: float) -> None:
-        """Let so many seconds pass on a virtual clock. LabError on a real one."""
-        self._running().wait(self._lab.advance(seconds))
-
-
-def _has_running_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-class _LoopThread:
-    """An event loop in a thread of its own, from the beginning until `stop`."""
-
-    def __init__(self) -> None:
-        ready = threading.Event()
-        self._thread = threading.Thread(
-            target=asyncio.run, args=(self._main(ready),), name="apns-sandbox", daemon=True
-        )
-        self._thread.start()
-        ready.wait()
-
-    async def _main(self, ready: threading.Event) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        ready.set()
-        await self._stop.wait()
-
-    @property
-    def is_current(self) -> bool:
-        """Whether the caller runs in it."""
-        return threading.current_thread() is self._thread
-
-    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start a coroutine in it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in it, and give what it gives; when the wait is broken off, so is the coroutine."""
-        future = self.begin(work)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def stop(self) -> None:
-        """End the loop and the thread."""
-        with contextlib.suppress(RuntimeError):  # it has ended
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()

@@ -22,7 +22,7 @@ def listed() -> str:
     lines: list[str] = []
     for name in sorted(simulator.lab.__all__):
         found = getattr(simulator.lab, name)
-        bases = [base.__name__ for base in found.__bases__ if not base.__name__.startswith("_")]
+        bases = [base.__name__ for base in found.__bases__ if base.__module__ == "builtins"]
         lines += [f"class {name}({', '.join(base for base in bases if base != 'object')})"]
         lines += [f"    {member}" for member in sorted(set(_members(found)))]
     lines += ["**wanted", *(f"    {member}" for member in sorted(_own(_tree(Wanted))))]
