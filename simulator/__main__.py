@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from simulator.replay.command import ReplayOptions
 
 
-REMEDY = "pip install 'opencode-push-relay[simulator]'"
+REMEDY = "pip install 'opencode-push-relay[{extra}]'"
+EXTRAS = {"apns": "sandbox", "push": "sandbox"}
+"""What a command needs less than the extra `simulator` for."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,7 +31,8 @@ def _main(argv: Sequence[str] | None) -> int:
     except ModuleNotFoundError as error:  # first: what is asked for below imports such packages, too
         if (error.name or "").partition(".")[0] in ("", "relay", "simulator"):
             raise
-        print(f"simulator: its packages are not installed: {REMEDY}", file=sys.stderr)
+        remedy = REMEDY.format(extra=EXTRAS.get(arguments.command, "simulator"))
+        print(f"simulator: its packages are not installed: {remedy}", file=sys.stderr)
         return 2
     except _faults() as error:
         if isinstance(error, BrokenPipeError):
@@ -113,9 +116,14 @@ def _own_demo(arguments: argparse.Namespace) -> int:
 
 
 def _apns(arguments: argparse.Namespace) -> int:
-    from simulator.lab.command import SandboxOptions, serve
+    from simulator.lab.command import PORTS, SandboxOptions, serve
 
-    given = {name: value for name, value in vars(arguments).items() if name not in ("command", "parser")}
+    not_options = ("command", "parser", "free_ports")
+    given = {name: value for name, value in vars(arguments).items() if name not in not_options}
+    for name in [name for name in PORTS if given[name] is None]:
+        del given[name]
+        if arguments.free_ports:
+            given[name] = 0
     lists = {"san": tuple(arguments.san), "tokens": tuple(arguments.tokens)}
     asyncio.run(serve(SandboxOptions(**given | lists)))
     return 0

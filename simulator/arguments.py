@@ -153,15 +153,16 @@ def _add_phone(command: argparse.ArgumentParser) -> None:
 
 
 def _add_apns(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--port", type=_port, default=2197, metavar="N", help="development; default 2197")
-    command.add_argument("--production-port", type=_port, default=2198, metavar="N", help="default 2198")
+    command.add_argument("--port", type=_port, metavar="N", help="development; default 2197")
+    command.add_argument("--production-port", type=_port, metavar="N", help="default 2198")
+    command.add_argument("--manage-port", type=_port, metavar="N", help="channels, development; default 2195")
+    command.add_argument("--manage-production-port", type=_port, metavar="N", help="channels; default 2196")
+    command.add_argument("--control-port", type=_port, metavar="N", help="default 8901")
     command.add_argument(
-        "--manage-port", type=_port, default=2195, metavar="N", help="channels, development; default 2195"
+        "--free-ports",
+        action="store_true",
+        help="any free port in place of each of these five that is not given: for tests, which may run side by side",
     )
-    command.add_argument(
-        "--manage-production-port", type=_port, default=2196, metavar="N", help="channels; default 2196"
-    )
-    command.add_argument("--control-port", type=_port, default=8901, metavar="N", help="default 8901")
     command.add_argument(
         "--clock",
         choices=("real", "virtual"),

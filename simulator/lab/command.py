@@ -33,6 +33,10 @@ _KEY_FILE: Final = re.compile(r"AuthKey_([A-Z0-9]{10})\.p8")
 _BUNDLE: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
+PORTS: Final = ("port", "production_port", "manage_port", "manage_production_port", "control_port")
+"""The options that have a usual port."""
+
+
 @dataclass(frozen=True, slots=True)
 class SandboxOptions:
     """The command line. Port 0 is any free one; `profile` None is the saved one, or "observed".
