@@ -12,13 +12,13 @@ OWN = "opencode-push-relay"
 _INSTALLERS_OWN = ("INSTALLER", "REQUESTED", "direct_url.json")
 
 
-def needed(wheel: Path, *extras: str) -> set[str]:
-    """The distributions that pip would install with our wheel and these of its extras, as this environment has them."""
+def needed(wheel: Path, *extras: str, beside: Iterable[str] = ()) -> set[str]:
+    """The distributions that pip would install with our wheel, these of its extras, and those `beside` it, as this environment has them."""
     metadata = next(name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("METADATA"))
     lines = zipfile.ZipFile(wheel).read(metadata).decode().splitlines()
     own = [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")]
     seen: set[tuple[str, str]] = set()
-    wanted = [(OWN, extra) for extra in ("", *extras)]
+    wanted = [(OWN, extra) for extra in ("", *extras)] + [(canonicalize_name(name), "") for name in beside]
     while wanted:
         name, extra = wanted.pop()
         if (name, extra) in seen:

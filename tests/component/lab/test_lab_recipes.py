@@ -5,7 +5,6 @@ A library that cannot be had (no node, no registry) is skipped with a notice, as
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +68,8 @@ def run_pytest(folder: Path, *names: str, more: str = "") -> str:
     )
 
 
-def test_all_recipes_are_run_here() -> None:
+def test_all_recipes_are_run() -> None:
+    """That for node by the tests of the package, in a project of its own (packaging/test_packaging.py)."""
     assert set(RECIPES) == {
         "test_aioapns.py", "test_everything.py", "conftest.py", "test_pyapns_client.py", "test_apns2.py", "rings.test.mjs",
     }  # fmt: skip
@@ -92,14 +92,3 @@ def test_apns2(tmp_path: Path, commands: str) -> None:
     main = f"import sys; sys.path.append({here!r}); import pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider']))"
     variables = {"PATH": f"{commands}:{os.environ['PATH']}", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     assert "1 passed" in run([str(library.folder / "bin" / "python"), "-c", main], tmp_path, **variables)
-
-
-@pytest.mark.skipif(not shutil.which("node"), reason="NOT TESTED: node is not on PATH")
-def test_node_apn_and_the_ready_file(tmp_path: Path, commands: str) -> None:
-    library = installed("@parse/node-apn", "npm")
-    (tmp_path / "rings.test.mjs").write_text(RECIPES["rings.test.mjs"])
-    (tmp_path / "node_modules").symlink_to(library.folder / "node_modules")
-    said = run(["node", "--test"], tmp_path, PATH=f"{commands}:{os.environ['PATH']}")
-    assert "# pass 1" in said
-    assert "# fail 0" in said
-    assert not (tmp_path / "apns.json").exists()  # the sandbox ended in good order

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import wheelhouse
+from component.apns.strangers.packages import STRANGERS
 from simulator.lab.control import page
 from simulator.scenario import scenarios
 
@@ -73,13 +74,18 @@ def test_the_installed_commands_work_outside_the_checkout(wheel: Path, tmp_path:
         assert words in done.stdout, done.stderr
 
 
+BESIDE = ("pytest", "pytest-asyncio", "aioapns")
+"""What a project of somebody else's has beside our wheel."""
+
+
 @pytest.fixture(scope="module")
 def empty(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The variables of somebody who has nothing but pipx and uv, and for an index what is installed here: no network."""
     folder = tmp_path_factory.mktemp("empty")
     for name in ("wheels", "home"):
         (folder / name).mkdir()
-    wheelhouse.fill(folder / "wheels", wheelhouse.needed(wheel, "server", "simulator"))
+    wanted = wheelhouse.needed(wheel, "server", "simulator", beside=BESIDE)
+    wheelhouse.fill(folder / "wheels", wanted)
     return {
         "HOME": str(folder / "home"),
         "PATH": "/usr/bin:/bin",
@@ -123,6 +129,68 @@ def test_uvx_runs_the_wheel_without_installing_it(wheel: Path, empty: dict[str, 
     assert "a_text" in scenarios_
     bash = _said((uvx, "--from", f"{wheel}[simulator]", "simulator", "--print-completion", "bash"), empty)
     assert "_shtab_simulator" in bash
+
+
+NOT_FOR_THE_SANDBOX = ("tortoise-orm", "aiosqlite", "aiomysql", "prometheus-client", "faker", "rich")
+"""What the relay's server, generated scenarios and the live view need, and the extra `sandbox` does not."""
+MOST_PACKAGES = 45
+"""With pytest, pytest-asyncio and aioapns beside the wheel; 42 on 2026-11-30."""
+
+
+@pytest.fixture(scope="module")
+def project(wheel: Path, empty: dict[str, str]) -> Path:
+    """A folder of somebody else's project; in its `.venv` the wheel with the extra `sandbox`, pytest, pytest-asyncio and aioapns."""
+    folder, uv = Path(empty["HOME"]) / "project", _program("uv")
+    _said((uv, "venv", "-q", str(folder / ".venv")), empty)
+    python = str(folder / ".venv" / "bin" / "python")
+    _said((uv, "pip", "install", "-q", "--python", python, f"{wheel}[sandbox]", *BESIDE), empty)
+    return folder
+
+
+def test_a_project_elsewhere_tests_its_pushes_in_ten_lines(project: Path, empty: dict[str, str]) -> None:
+    """The first example of docs/testing.md; pytest finds the plugin by itself, and only the packages of the sandbox are there."""
+    page = (ROOT / "docs" / "testing.md").read_text()
+    example = page.partition("```python\n# test_aioapns.py\n")[2].partition("```")[0]
+    assert len([line for line in example.splitlines() if line]) <= 10
+    (project / "test_aioapns.py").write_text(example)
+    python = str(project / ".venv" / "bin" / "python")
+    assert "1 passed" in _said((python, "-m", "pytest", "-q", str(project)), empty)
+    listed = _said((_program("uv"), "pip", "list", "-q", "--python", python, "--format=freeze"), empty)
+    names = {line.partition("==")[0].lower() for line in listed.splitlines()}
+    assert not names & set(NOT_FOR_THE_SANDBOX)
+    assert len(names) <= MOST_PACKAGES, sorted(names)
+
+
+def test_a_project_in_another_language_finds_the_sandbox_by_its_ready_file(
+    project: Path, empty: dict[str, str]
+) -> None:
+    """node:test with @parse/node-apn, as docs/testing.md has it; and `simulator push` of the same environment."""
+    node_apn = next(one for one in STRANGERS if one.name == "@parse/node-apn")
+    try:
+        node_apn.command()
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"NOT TESTED: node-apn cannot be had: {error}")
+    page = (ROOT / "docs" / "testing.md").read_text()
+    example = page.partition("```js\n// rings.test.mjs\n")[2].partition("```")[0]
+    folder = project / "node"
+    folder.mkdir()
+    pushed = """
+test("a push by hand", () => {
+  const said = execFileSync("simulator", ["push", "--title", "Hello", "--ready-file", "apns.json"]);
+  assert.match(String(said), /shown "Hello"/);
+});
+"""
+    (folder / "rings.test.mjs").write_text(example.replace("{ spawn }", "{ execFileSync, spawn }") + pushed)
+    (folder / "node_modules").symlink_to(node_apn.folder / "node_modules")
+    node = shutil.which("node")
+    assert node is not None  # node-apn was installed by it
+    variables = empty | {
+        "HOME": str(folder),
+        "PATH": f"{project / '.venv' / 'bin'}:{Path(node).parent}:/usr/bin:/bin",
+    }
+    said = _said((node, "--test"), variables)
+    assert "# pass 2" in said
+    assert not (folder / "apns.json").exists()
 
 
 def _said(words: tuple[str, ...], variables: dict[str, str], status: int = 0) -> str:
@@ -194,14 +262,21 @@ def test_the_settings_are_listed_without_the_server(lean: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    ["demo", "apns", "opencode", "push --title Hello", "replay --list", "conform cases.json"],
+    ("arguments", "extra"),
+    [
+        ("demo", "simulator"),
+        ("apns", "sandbox"),
+        ("opencode", "simulator"),
+        ("push --title Hello", "sandbox"),
+        ("replay --list", "simulator"),
+        ("conform cases.json", "simulator"),
+    ],
 )
-def test_the_simulator_says_what_is_to_be_installed(lean: Path, arguments: str) -> None:
+def test_the_simulator_says_what_is_to_be_installed(lean: Path, arguments: str, extra: str) -> None:
     done = _run(lean, f"simulator {arguments}")
     assert done.returncode == 2
     assert done.stderr == (
-        "simulator: its packages are not installed: pip install 'opencode-push-relay[simulator]'\n"
+        f"simulator: its packages are not installed: pip install 'opencode-push-relay[{extra}]'\n"
     )
 
 
