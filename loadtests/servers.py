@@ -58,10 +58,16 @@ class PhoneFarm:
 
 
 class DatabaseServer(NamedTuple):
-    """A new database on a server of its own, and the server's process."""
+    """A new database on a server of its own, and the server's process; of a cluster also those of its further nodes."""
 
     url: str
     pid: int
+    others: Sequence[tuple[str, int]] = ()
+
+    @property
+    def nodes(self) -> list[tuple[str, int]]:
+        """URL and process of each."""
+        return [(self.url, self.pid), *self.others]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class Servers:
     @property
     def parts(self) -> dict[str, Sequence[int]]:
         """The processes, by what they are; SQLite is in the relay's."""
-        database = {"database": [self.database.pid]} if self.database else {}
+        database = {"database": [pid for _, pid in self.database.nodes]} if self.database else {}
         return {"relay": self.pids, "phones": [self.phones.pid], **database}
 
     def first(self, count: int) -> "Servers":
@@ -95,13 +101,14 @@ def phone_farm(folder: Path) -> Iterator[PhoneFarm]:
 def running(
     folder: Path, *, build: Build = "relay", processes: int = 1, database: DatabaseServer | None = None
 ) -> Iterator[Servers]:
-    """So many processes of a build on one database (default: a new SQLite file), behind them APNs."""
-    url = database.url if database else f"sqlite://{folder}/{build}.sqlite3"
+    """So many processes of a build on one database (default: a new SQLite file), behind them APNs; on a cluster each at a node."""
+    nodes = [url for url, _ in database.nodes] if database else [f"sqlite://{folder}/{build}.sqlite3"]
     with ExitStack() as stack:
         phones = stack.enter_context(phone_farm(folder))
-        environment = phones.relay_environment | {"DATABASE_URL": url}
+        environments = [phones.relay_environment | {"DATABASE_URL": url} for url in nodes]
         started = [
-            stack.enter_context(_server(build, number, environment, folder)) for number in range(processes)
+            stack.enter_context(_server(build, number, environments[number % len(nodes)], folder))
+            for number in range(processes)
         ]
         yield Servers(phones, [url for url, _ in started], [pid for _, pid in started], database)
 
@@ -139,6 +146,26 @@ def mariadb() -> Iterator[DatabaseServer | None]:
     finally:
         server.stop()
         server.kill()
+
+
+@contextmanager
+def galera() -> Iterator[DatabaseServer | None]:
+    """A database on a private Galera cluster of three nodes, or None where that is not installed."""
+    sys.path.append(str(ROOT / "tests"))
+    from galera import Galera
+    from mariadb import MissingError
+
+    try:
+        cluster = Galera()
+    except MissingError:
+        yield None
+        return
+    with cluster:
+        for node in cluster.nodes:
+            for name, size in MARIADB_SIZES.items():
+                node.execute(f"SET GLOBAL {name} = {size}")
+        first, *others = zip(cluster.new_database(), (node.pid for node in cluster.nodes), strict=True)
+        yield DatabaseServer(*first, others)
 
 
 def _child(name: str) -> int:

@@ -31,7 +31,12 @@ _QUICK = {
 }
 """A node that does not answer is put out of the cluster after 0.8 s, not after 5 s; until then nobody can commit (Galera, "Galera
 Parameters")."""
-_SQL = ("--binlog-format=ROW", "--innodb-autoinc-lock-mode=2", "--wsrep-slave-threads=2")
+_SQL = (
+    "--binlog-format=ROW",
+    "--innodb-autoinc-lock-mode=2",
+    "--wsrep-slave-threads=2",
+    "--wsrep-retry-autocommit=0",  # a node would send a statement that came too late again by itself, once: here the relay has to
+)
 
 
 class Node(MariaDB):

@@ -26,6 +26,7 @@ from relay.server.live_activities.activity import Activity, Changes
 from relay.server.store import activities, deliveries, devices
 from relay.server.store.database import SYNC_WAIT, close_database, open_database
 from relay.server.store.sql import Database
+from waiting import eventually
 from world.outages import Store, rounds
 
 ROUNDS = int(os.environ.get("OUTAGE_ROUNDS", "4"))
@@ -148,12 +149,13 @@ async def test_of_an_event_that_reaches_two_nodes_at_once_each_push_is_made_by_o
 async def test_decisions_on_one_activity_at_two_nodes_are_all_made_and_its_fence_is_taken_once(
     nodes: list[Database], conflicts: Callable[[], int]
 ) -> None:
-    numbers = count(1)
+    numbers, events = count(1), count(1)
 
     def another(known: Sequence[Activity], *, now_ms: int) -> Changes:
         if not known:
             return Changes(new=[activity(attempts=1)])
-        return Changes(changed=[replace(known[0], attempts=known[0].attempts + 1)])
+        event_id = f"evt_{next(events)}"  # no two write the same
+        return Changes(changed=[replace(known[0], attempts=known[0].attempts + 1, event_id=event_id)])
 
     async for _ in until_they_met(conflicts):
         await asyncio.gather(
@@ -173,20 +175,27 @@ async def test_a_node_that_lags_sees_what_another_wrote_a_moment_ago(
     (writer, reader), behind = nodes, cluster.nodes[1]
     _, found = await reader.execute("SELECT DATABASE() AS name")
     name = found[0]["name"]
-    with closing(pymysql.connect(host="127.0.0.1", port=behind.port, user="root")) as holds:
-        holds.cursor().execute("FLUSH TABLES WITH READ LOCK")  # nothing of the others is applied
+    with closing(connect(behind.port, name)) as holds, closing(connect(behind.port, name)) as careless:
+        ask(careless, "SET SESSION wsrep_sync_wait = 0")
+        ask(holds, "FLUSH TABLES WITH READ LOCK")  # nothing of the others is applied
         device_id = await phone(writer)
         reading = asyncio.create_task(devices.recipients(reader, SECRET))
-        with closing(
-            pymysql.connect(host="127.0.0.1", port=behind.port, user="root", database=name)
-        ) as careless:
-            cursor = careless.cursor()
-            cursor.execute("SET SESSION wsrep_sync_wait = 0")
-            cursor.execute("SELECT COUNT(*) FROM device_registration")
-            assert cursor.fetchall() == ((0,),)
+        asked = "FROM information_schema.processlist WHERE info LIKE '%device_registration%' AND id <> CONNECTION_ID()"
+        await eventually(lambda: reading.done() or ask(careless, f"SELECT id {asked}"))
         assert not reading.done()
-        holds.cursor().execute("UNLOCK TABLES")
-    assert [one.device_id for one in await reading] == [device_id]
+        assert ask(careless, "SELECT id FROM device_registration") == ()
+        ask(holds, "UNLOCK TABLES")
+        assert [one.device_id for one in await reading] == [device_id]
+
+
+def connect(port: int, database: str) -> pymysql.Connection:
+    return pymysql.connect(host="127.0.0.1", port=port, user="root", database=database, autocommit=True)
+
+
+def ask(connection: pymysql.Connection, sql: str) -> Sequence[tuple[object, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchall()
 
 
 async def test_a_relay_warns_of_a_node_that_does_not_wait_for_what_others_wrote(
