@@ -111,7 +111,7 @@ def measure(setup: Setup, users: Sequence[int], events: int) -> Iterator[Row]:
             return
         folder = Path(name)
         with running(folder, processes=setup.relays, database=database) as servers:
-            told = 0
+            reported = 0
             for each in users:
                 secrets = [f"secret-of-{each:03}-users-{number:02}" for number in range(each)]
                 for secret in secrets:
@@ -126,7 +126,7 @@ def measure(setup: Setup, users: Sequence[int], events: int) -> Iterator[Row]:
                     users=each,
                     events=events,
                 )
-                told += events
+                reported += events
                 row = found.row()
                 assert not row["lost"] + row["doubled"] + row["refused"], row
                 yield {
@@ -136,7 +136,7 @@ def measure(setup: Setup, users: Sequence[int], events: int) -> Iterator[Row]:
                     "relay_us": row["relay_us"],
                     "database_us": row.get("database_us", 0),
                     "log_bytes": round((_logged(folder) - logged) / events),
-                    "stored_bytes": stored_bytes(servers, folder, told),
+                    "stored_bytes": stored_bytes(servers, folder, reported),
                     **per_event(before, counters(database), events),
                 }
 
