@@ -231,15 +231,24 @@ class PhonesReply(Message, frozen=True, kw_only=True):
     ok: bool = True
 
 
+class RateLimits(Message, frozen=True, kw_only=True):
+    """What is left of the events that a secret may send in a day, and when it would be whole again if none came (UTC, RFC 3339)."""
+
+    maximum: int
+    remaining: int
+    resets_at: str
+
+
 class EventReply(Message, frozen=True, kw_only=True):
     """Reply of /v1/event: pushes that APNs accepted, that failed for good, and that are still being tried.
 
-    The first implementation has no `queued`.
+    The first implementation has no `queued`. Without a limit of events a day there are no `rate_limits`.
     """
 
     sent: int
     failed: int
     queued: int = 0
+    rate_limits: RateLimits | UnsetType = UNSET
     ok: bool = True
 
 
@@ -252,11 +261,15 @@ class Health(Message, frozen=True, kw_only=True):
 
 
 class Refusal(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """Every error reply: one sentence, a stable code, and for a 400 which field was wrong."""
+    """Every error reply: one sentence, a stable code, and for a 400 which field was wrong.
+
+    `retry_after`: seconds, as in the header Retry-After of the same reply.
+    """
 
     error: str
     code: str
     details: str | None = None
+    retry_after: int | None = None
     ok: bool = msgspec.field(default_factory=lambda: False)
 
 

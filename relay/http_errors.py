@@ -20,7 +20,10 @@ REFUSALS: dict[int, Refusal] = {
 
 def reply(message: Message, status: int = 200) -> Response:
     """The message as a JSON response."""
-    return Response(encode(message), status=status, content_type="application/json")
+    response = Response(encode(message), status=status, content_type="application/json")
+    if isinstance(message, Refusal) and message.retry_after is not None:
+        response.headers["Retry-After"] = str(message.retry_after)
+    return response
 
 
 def refusal(error: Exception, log: logging.Logger) -> tuple[Refusal, int]:

@@ -76,7 +76,7 @@ class World:
 
     @property
     def relay_environment(self) -> dict[str, str]:
-        """The environment of a relay of this world: its APNs, and a database in the world's folder."""
+        """The environment of a relay of this world: its APNs, a database in the world's folder, and no limits: a day passes in seconds."""
         return {
             "DATABASE_URL": f"sqlite://{self.folder}/relay.sqlite3",
             "APNS_TEAM_ID": self.key.team_id,
@@ -86,6 +86,7 @@ class World:
             "APNS_HOST_SANDBOX": f"127.0.0.1:{self.apns.ports['sandbox']}",
             "APNS_HOST_PRODUCTION": f"127.0.0.1:{self.apns.ports['production']}",
             "APNS_CA_FILE": str(self.apns.ca_file),
+            "RELAY_LIMITS": "off",
         }
 
     async def serve_page(self, port: int = 0) -> str:

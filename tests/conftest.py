@@ -47,7 +47,7 @@ def public_key(signing_key: ec.EllipticCurvePrivateKey) -> str:
 
 @pytest.fixture(scope="session")
 def environment(private_key: str) -> Environment:
-    """`environment(PORT="1", ...)`: the variables that the relay needs, and those given."""
+    """`environment(PORT="1", ...)`: the variables that the relay needs, and those given. Limits are off where a test is not about them."""
 
     def build(**changes: str) -> dict[str, str]:
         return {
@@ -55,6 +55,7 @@ def environment(private_key: str) -> Environment:
             "APNS_KEY_ID": "KEY1234567",
             "APNS_PRIVATE_KEY": private_key,
             "APNS_DEFAULT_BUNDLE_ID": "com.example.app",
+            "RELAY_LIMITS": "off",
         } | changes
 
     return build

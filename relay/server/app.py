@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from hypercorn.typing import ASGIFramework
 from quart import Quart
 
 from relay.apns.gateway import ApnsGateway, Environments, Gateway, KeyPause, ProviderToken, build_gateway
@@ -14,15 +15,18 @@ from relay.clock import Clock, SystemClock
 from relay.contract import ApnsEnv
 from relay.http_errors import install_error_replies
 from relay.http_routes import install_routes
+from relay.server.addresses import Clients
 from relay.server.admission import Admission
 from relay.server.alerts import Dispatcher
 from relay.server.engine import DeliveryEngine
 from relay.server.hours import HourlyCounts
+from relay.server.limits import DAY, HOUR, MINUTE, Limit, Limits, Rate
 from relay.server.live_activities.push import StartBudget
 from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.metrics import Recorder
 from relay.server.routes.events import BackgroundTasks, EventRoute, Intake, refusal
+from relay.server.routes.limits import LimitsRoute
 from relay.server.routes.metrics import Metrics, MetricsRoute, anybody, bearer, nobody
 from relay.server.routes.registrations import Registrations
 from relay.server.routes.table import EVENT
@@ -31,10 +35,6 @@ from relay.server.store import devices
 from relay.server.store.database import DatabaseError, close_database, open_database
 from relay.server.store.sql import Database, Unavailable
 
-MAX_BODY = 64 * 1024
-"""Bytes. An event's texts end up in 4096 bytes, so nothing sensible is larger."""
-BODY_SECONDS = 10
-"""What a body may take to arrive."""
 DATABASE_SECONDS = 10.0
 STOP_SECONDS = 10.0
 HOURS_SECONDS = 2.0
@@ -50,6 +50,7 @@ class RelayApp(Quart):
         self._db, self._outboxes = db, outboxes
         self.metrics_app = _metrics_app(metrics)
         """Only /metrics, for everybody: to be served where the operator says so."""
+        self.limits: LimitsRoute
 
     async def lost(self) -> None:
         """Return when its database is lost for good."""
@@ -87,7 +88,7 @@ async def running_app(
         recorder = Recorder()
         db = Database(connection, recorder)
         parts = await _start_parts(stack, settings, db, clock, gateway, recorder)
-        yield _create_app(parts, settings.relay_admin_token)
+        yield _create_app(parts, settings, clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,8 @@ async def _start_parts(
         bundle_ids=served,
         now=clock.now,
         admission=admission,
+        most={"phones": settings.relay_limit_phones, "activities": settings.relay_limit_activities},
+        limit_hit=recorder.limit_hit,
         is_admin=bearer(settings.relay_admin_token) if settings.relay_admin_token else nobody,
     )
     intake = Intake(
@@ -210,21 +213,47 @@ def apns_gateway(settings: Settings, clock: Clock | None = None) -> Gateway:
     )
 
 
-def _create_app(parts: _Parts, admin_token: str | None) -> RelayApp:
+def _create_app(parts: _Parts, settings: Settings, clock: Clock) -> RelayApp:
     app = RelayApp(parts.db, parts.metrics, parts.dispatcher.engine, parts.sender.engine)
     count = parts.recorder.request_refused
     app.url_map.merge_slashes = False  # a redirect would not be our JSON
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    app.config["BODY_TIMEOUT"] = BODY_SECONDS
+    app.config["MAX_CONTENT_LENGTH"] = None  # the outermost layer has seen to it
     install_routes(app, "Relay", parts.registrations.handlers | {EVENT: None}, count)
-    if admin_token:
-        app.asgi_app = MetricsRoute(app.asgi_app, parts.metrics, bearer(admin_token))  # type: ignore[method-assign]
-    # Outermost, because a busy relay spends its time there.
-    app.asgi_app = EventRoute(  # type: ignore[method-assign]
-        app.asgi_app, parts.intake, max_body=MAX_BODY, body_timeout=BODY_SECONDS, count=count
-    )
+    if settings.relay_admin_token:
+        allowed = bearer(settings.relay_admin_token)
+        app.asgi_app = MetricsRoute(app.asgi_app, parts.metrics, allowed)  # type: ignore[method-assign]
+    # Before Quart, because a busy relay spends its time there.
+    app.asgi_app = EventRoute(app.asgi_app, parts.intake, count=count)  # type: ignore[method-assign]
+    app.limits = _limited(app.asgi_app, parts, settings, clock)
+    app.asgi_app = app.limits  # type: ignore[method-assign]
     install_error_replies(app, refusal, count)
     return app
+
+
+def _limited(app: ASGIFramework, parts: _Parts, settings: Settings, clock: Clock) -> LimitsRoute:
+    """Outermost: no route is without it."""
+    return LimitsRoute(
+        app,
+        Limits(rates(settings), now=clock.now, monotonic=clock.monotonic),
+        Clients(settings.relay_trusted_proxies),
+        at_once=settings.relay_limit_address_connections,
+        max_body=settings.relay_limit_body,
+        body_seconds=settings.relay_limit_body_seconds,
+        recorder=parts.recorder,
+        monotonic=clock.monotonic,
+        day_limit_reached=parts.intake.say_day_limit,
+    )
+
+
+def rates(settings: Settings) -> dict[Limit, Rate]:
+    """How often and in what time, by limit."""
+    return {
+        "requests": Rate(settings.relay_limit_requests, MINUTE),
+        "address_registrations": Rate(settings.relay_limit_address_registrations, HOUR),
+        "registrations": Rate(settings.relay_limit_registrations, MINUTE),
+        "events_minute": Rate(settings.relay_limit_events_minute, MINUTE),
+        "events_day": Rate(settings.relay_limit_events_day, DAY),
+    }
 
 
 def _metrics_app(metrics: Metrics) -> Quart:

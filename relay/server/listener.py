@@ -1,15 +1,19 @@
-"""The socket on which the relay is asked: it keeps descriptors back for APNs and the database, whoever else wants them."""
+"""The socket on which the relay is asked: it keeps descriptors back for APNs and the database, whoever else wants them, and gives no
+address more than its share.
+"""
 
+import asyncio
 import contextlib
 import logging
 import resource
 import socket
 import struct
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from errno import EMFILE, ENFILE
 from itertools import count, islice
-from typing import Any
+from typing import Any, Protocol
 
 from relay.log import Folded, line
 
@@ -18,6 +22,8 @@ log = logging.getLogger("relay.server.listener")
 KEPT_BACK = 40
 """Descriptors for connections to APNs (a few for each environment), the database's pool, files and the log."""
 MOST = 65_536
+LEAVING, LEAVING_SECONDS = 8, 1.0
+"""So many refused connections may be read by their clients at once, and for so long."""
 LOOKED_AT = 64
 """So many of the oldest connections are searched for the one that has been silent longest."""
 _TCP_INFO, _LAST_DATA_RECEIVED = getattr(socket, "TCP_INFO", None), struct.Struct("=52xI")
@@ -31,6 +37,16 @@ def most_connections() -> int:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return max(8, wanted - KEPT_BACK)
+
+
+class Share(Protocol):
+    """How many connections one client may have; `LimitsRoute` knows who is one."""
+
+    def counts_as(self, peer: str) -> str | None:
+        """Whose share a connection from this address takes; None: nobody's."""
+
+    def connection_refused(self, client: str) -> bytes:
+        """What a client is answered that has all its connections."""
 
 
 class Connection(socket.socket):
@@ -63,12 +79,19 @@ class Connection(socket.socket):
 
 
 class Listener(socket.socket):
-    """Takes over a bound socket. With `most` connections open, each new one costs the one that has been silent longest."""
+    """Takes over a bound socket. With `most` connections open, each new one costs the one that has been silent longest; of the `most`
+    that a client of `share` may have, each further one is answered and ended.
+    """
 
-    def __init__(self, bound: socket.socket, most: int) -> None:
+    def __init__(
+        self, bound: socket.socket, most: int, share: Share | None = None, most_of_one: int = 0
+    ) -> None:
         super().__init__(fileno=bound.detach())
         self.setblocking(False)
         self._most = most
+        self._share, self._most_of_one = share, most_of_one
+        self._of_client: Counter[str] = Counter()
+        self._leaving: deque[socket.socket] = deque()
         self._numbers = count()
         self._open: dict[int, Connection] = {}
         self._closing: set[int] = set()
@@ -86,13 +109,42 @@ class Listener(socket.socket):
                 raise
             self._make_room()
             raise BlockingIOError from None
+        client = self._share.counts_as(str(address[0])) if self._share else None
+        if self._share and client and self._of_client[client] >= self._most_of_one:
+            self._refuse(accepted, self._share.connection_refused(client))
+            raise BlockingIOError
         number = next(self._numbers)
-        self._open[number] = Connection(accepted, lambda: self._forget(number))
+        self._open[number] = Connection(accepted, lambda: self._forget(number, client))
+        if client:
+            self._of_client[client] += 1
         return self._open[number], address
 
-    def _forget(self, number: int) -> None:
-        self._open.pop(number, None)
+    def _forget(self, number: int, client: str | None) -> None:
+        if self._open.pop(number, None) is not None and client:
+            self._of_client -= Counter({client: 1})
         self._closing.discard(number)
+
+    def _refuse(self, accepted: socket.socket, response: bytes) -> None:
+        """Answer, and close it a moment later: closed with its request unread it would be reset, and perhaps the answer be lost."""
+        accepted.setblocking(False)
+        with contextlib.suppress(OSError):  # the client was faster
+            accepted.send(response)
+            accepted.shutdown(socket.SHUT_WR)
+        self._leaving.append(accepted)
+        if len(self._leaving) > LEAVING:
+            self._leaving.popleft().close()
+        asyncio.get_running_loop().call_later(LEAVING_SECONDS, self._close_refused, accepted)
+
+    def _close_refused(self, accepted: socket.socket) -> None:
+        if accepted in self._leaving:
+            self._leaving.remove(accepted)
+        accepted.close()
+
+    def close(self) -> None:
+        """No further connections, and an end of those that were refused."""
+        while self._leaving:
+            self._leaving.popleft().close()
+        super().close()
 
     def _make_room(self) -> None:
         """End the connection that has been silent longest; it is closed when the event loop has read its end."""

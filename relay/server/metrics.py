@@ -8,7 +8,7 @@ import platform
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -24,6 +24,7 @@ from relay.apns.push import Outcome
 from relay.apns.reasons import REASONS
 from relay.contract import EVENT_KINDS
 from relay.server.delivery import DeliveryResult
+from relay.server.limits import WORDS, Limit
 
 ALERT: Final = "alert"
 PUSH_TYPES: Final = (ALERT, "liveactivity")
@@ -54,6 +55,7 @@ SERIES: Final[dict[str, Series]] = {
     "relay_apns_key_paused": Series("gauge", "1 while APNs refuses the key, for one app or for all; 0 when it takes pushes.", ("apns_env",)),
     "relay_apns_connections": Series("gauge", "Open connections to APNs.", ("apns_env",)),
     "relay_requests_refused_total": Series("counter", "Requests that were refused, by the code in the reply.", ("code",)),
+    "relay_limits_hit_total": Series("counter", "Requests and connections that were refused because a limit was reached, by the limit.", ("limit",)),
     "relay_database_errors_total": Series("counter", "Statements that the database did not answer (unavailable) or did not take (refused).", ("kind",)),
     "relay_build_info": Series("info", "The version of the relay and of Python.", ("version", "python")),
 }  # fmt: skip
@@ -63,6 +65,7 @@ EVENT_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 
 CODES: Final = (
     *("body_too_large", "database_unavailable", "internal_error", "invalid_body", "method_not_allowed"),
     *("not_found", "not_stored", "request_timeout", "secret_replaced", "secret_unknown"),
+    *dict.fromkeys(words.code for words in WORDS.values()),
 )
 """What a refused request's reply can say; statuses that the web framework adds (`http_414`) are `other`."""
 
@@ -104,6 +107,7 @@ class Recorder:
         """The same by the hour in which they ended (its beginning, UTC ms), until they were written down (`hours.py`)."""
         self.push_seconds, self.event_seconds = Histogram(PUSH_SECONDS), Histogram(EVENT_SECONDS)
         self.refused = dict.fromkeys((*CODES, OTHER), 0)
+        self.limits_hit: dict[str, int] = dict.fromkeys(get_args(Limit), 0)
         self.database_errors = {"unavailable": 0, "refused": 0}
 
     def event(self, event_type: str) -> None:
@@ -126,6 +130,10 @@ class Recorder:
         """A request was refused with this code."""
         self.refused[code if code in CODES else OTHER] += 1
 
+    def limit_hit(self, limit: Limit) -> None:
+        """Something was refused because this limit was reached."""
+        self.limits_hit[limit] += 1
+
     def database_error(self, kind: Literal["unavailable", "refused"]) -> None:
         """The database failed, or refused a value."""
         self.database_errors[kind] += 1
@@ -136,6 +144,7 @@ class Recorder:
             "relay_events_total": _by_one(self.events),
             "relay_pushes_total": {labels: float(number) for labels, number in self.pushes.items()},
             "relay_requests_refused_total": _by_one(self.refused),
+            "relay_limits_hit_total": _by_one(self.limits_hit),
             "relay_database_errors_total": _by_one(self.database_errors),
         }
 

@@ -56,7 +56,7 @@ async def serve(
             if started:
                 started(app)
             await _say(settings, app, out)
-            served: list[tuple[Quart, Listener]] = [(app, Listener(listener, most_connections()))]
+            served: list[tuple[Quart, Listener]] = [(app, _listener(listener, settings, app))]
             if metrics is not None:
                 served.append((app.metrics_app, Listener(metrics, METRICS_CONNECTIONS)))
                 url = f"http://{settings.relay_metrics_host}:{settings.relay_metrics_port}/metrics"
@@ -65,6 +65,16 @@ async def serve(
                 for one, socket_ in served:
                     group.create_task(_serve_one(one, socket_, settings, stop, app))
             app.raise_if_lost()
+
+
+def _listener(bound: socket.socket, settings: Settings, app: RelayApp) -> Listener:
+    most = most_connections()
+    return Listener(
+        bound,
+        min(most, settings.relay_limit_connections or most),
+        app.limits,
+        settings.relay_limit_address_connections,
+    )
 
 
 async def _serve_one(

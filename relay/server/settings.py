@@ -13,7 +13,10 @@ from relay.errors import CommandError
 from relay.fields import is_bundle_id
 from relay.log import FORMS, LEVELS
 from relay.proxy import Proxy, ProxyError, proxy_for, read_proxy
+from relay.server.addresses import Networks, NetworksError, read_networks
 from relay.server.apns_key import KeyTextError, is_path, key_id_of, read_key
+
+LOOPBACK: Final = read_networks("127.0.0.0/8,::1")
 
 
 class SettingsError(CommandError):
@@ -53,6 +56,19 @@ class Settings:
     relay_admin_token: str | None = field(default=None, repr=False)
     relay_metrics_port: int | None = None
     relay_metrics_host: str = "127.0.0.1"
+    relay_trusted_proxies: Networks = LOOPBACK
+    relay_limits: str = "on"
+    relay_limit_requests: int = 3000
+    relay_limit_address_registrations: int = 1200
+    relay_limit_address_connections: int = 100
+    relay_limit_registrations: int = 120
+    relay_limit_phones: int = 50
+    relay_limit_activities: int = 500
+    relay_limit_events_minute: int = 600
+    relay_limit_events_day: int = 20000
+    relay_limit_connections: int = 4096
+    relay_limit_body: int = 64 * 1024
+    relay_limit_body_seconds: float = 10.0
     apns_proxies: Mapping[ApnsEnv, Proxy] = field(default_factory=dict)
     """Of an environment that is reached directly there is none."""
 
@@ -156,6 +172,25 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1_000_000:
         raise _WrongError("must be a whole number from 1 to 1000000")
     return int(text)
+
+
+def _count_or_off(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 1_000_000_000:
+        raise _WrongError("must be a whole number, or 0 for no limit")
+    return int(text)
+
+
+def _seconds_or_off(text: str) -> float:
+    return 0.0 if text == "0" else _seconds(text)
+
+
+def _networks(text: str) -> Networks:
+    try:
+        return () if text == "none" else read_networks(text)
+    except NetworksError:
+        raise _WrongError(
+            "must be addresses and networks such as 10.0.0.0/8, with commas between, or none"
+        ) from None
 
 
 def _host(text: str) -> str:
@@ -278,10 +313,30 @@ VARIABLES: dict[str, Variable] = {
     "RELAY_ADMIN_TOKEN_FILE": Variable("", _admin_token_file, "or the path of a file that holds it"),
     "RELAY_METRICS_PORT": Variable("", _port_or_none, "a port of its own on which /metrics needs no token; empty: none"),
     "RELAY_METRICS_HOST": Variable("127.0.0.1", _host, "the address of that port; whoever reaches it reads the metrics"),
+    "RELAY_TRUSTED_PROXIES": Variable("127.0.0.0/8,::1", _networks, "addresses and networks of the proxies whose X-Forwarded-For or Forwarded says who the client is; none: nobody's"),
+    "RELAY_LIMITS": Variable("on", _one_of(("on", "off")), "off: no limits by secret and by address (the next eight settings), for load tests and simulations"),
+    "RELAY_LIMIT_REQUESTS": Variable("3000", _count_or_off, "requests a minute from one client address; 0, here and below: no limit"),
+    "RELAY_LIMIT_ADDRESS_REGISTRATIONS": Variable("1200", _count_or_off, "registrations of phones and Live Activities an hour from one client address"),
+    "RELAY_LIMIT_ADDRESS_CONNECTIONS": Variable("100", _count_or_off, "connections, and requests that are being answered, of one client address at once"),
+    "RELAY_LIMIT_REGISTRATIONS": Variable("120", _count_or_off, "requests of phones and Live Activities a minute under one secret"),
+    "RELAY_LIMIT_PHONES": Variable("50", _count_or_off, "phones of one secret"),
+    "RELAY_LIMIT_ACTIVITIES": Variable("500", _count_or_off, "Live Activities of one secret at once"),
+    "RELAY_LIMIT_EVENTS_MINUTE": Variable("600", _count_or_off, "events a minute of one secret; the last fifth is for alerts, as of a day's"),
+    "RELAY_LIMIT_EVENTS_DAY": Variable("20000", _count_or_off, "events a day of one secret, which come back evenly over the day"),
+    "RELAY_LIMIT_CONNECTIONS": Variable("4096", _count_or_off, "connections in all at once; each further one costs that which has been silent longest"),
+    "RELAY_LIMIT_BODY": Variable("65536", _count_or_off, "bytes of a request's body"),
+    "RELAY_LIMIT_BODY_SECONDS": Variable("10", _seconds_or_off, "seconds that a body may take to arrive"),
     "RELAY_DELIVERY_DAYS": Variable("30", _days, "days that the row of a finished push stays in delivery_log"),
     "RELAY_LOG_LEVEL": Variable("info", _one_of(LEVELS), "what the log holds: debug, info, warning or error, and what is worse"),
     "RELAY_LOG": Variable("text", _one_of(FORMS), "text: key=value; json: one JSON object a line. Times are UTC"),
 }  # fmt: skip
+
+OFF: Final = (
+    *("relay_limit_requests", "relay_limit_address_registrations", "relay_limit_address_connections"),
+    *("relay_limit_registrations", "relay_limit_phones", "relay_limit_activities"),
+    *("relay_limit_events_minute", "relay_limit_events_day"),
+)
+"""What RELAY_LIMITS=off sets to 0."""
 
 _NOTHING = {"", "undefined", "null"}
 """The first implementation took these words, left behind by shells and CI systems, as "not set"."""
@@ -328,12 +383,18 @@ def _one_key(values: dict[str, Any], wrong: list[str]) -> None:
         values["apns_private_key"] = key.pem
 
 
+NAME: Final = 23
+"""Characters of the column of names; a longer one has a line of its own."""
+
+
 def in_help() -> str:
     """The settings for `relay serve --help`."""
     lines = ["settings, from the environment:"]
     for name, one in VARIABLES.items():
         default = "required" if one.default is None else f"default {one.default}" if one.default else ""
-        lines += [f"  {name:<23} {one.about}", *([f"{'':<26}{default}"] if default else [])]
+        name_alone = [f"  {name}"] if len(name) > NAME else []
+        lines += [*name_alone, f"  {'' if name_alone else name:<{NAME}} {one.about}"]
+        lines += [f"{'':<{NAME + 3}}{default}"] if default else []
     return "\n".join(lines) + "\n"
 
 
@@ -353,6 +414,8 @@ def load(environment: Mapping[str, str]) -> Settings:
     _one_admin_token(values, wrong)
     if wrong:
         raise SettingsError("; ".join(wrong))
+    if values["relay_limits"] == "off":
+        values |= dict.fromkeys(OFF, 0)
     hosts: dict[ApnsEnv, Endpoint] = {
         "sandbox": values.pop("apns_host_sandbox"),
         "production": values.pop("apns_host_production"),

@@ -150,4 +150,5 @@ def _relay_variables(folder: Path, port: int, apns_port: int, ca_file: Path) -> 
         "APNS_HOST_SANDBOX": f"127.0.0.1:{apns_port}",
         "APNS_CA_FILE": str(ca_file),
         "RELAY_EVENT_DEADLINE": "1",
+        "RELAY_LIMITS": "off",
     }

@@ -7,6 +7,7 @@ is needed here. Every other request goes on to Quart.
 
 import asyncio
 import logging
+import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -19,13 +20,13 @@ from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallabl
 
 from relay import contract, http_errors
 from relay.contract import ALERT_TYPES, Event, EventReply, Message, Refusal
-from relay.http_errors import REFUSALS
 from relay.log import line
 from relay.server.admission import Admission, SecretRefused
 from relay.server.alerts import Dispatcher, plan
 from relay.server.delivery import Delivery, DeliveryStatus, Recipient
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.metrics import Recorder
+from relay.server.routes.limits import respond, with_rate_limits
 from relay.server.routes.table import EVENT
 from relay.server.store import activities as activity_table
 from relay.server.store import deliveries
@@ -39,6 +40,9 @@ DATABASE_UNAVAILABLE = Refusal(error="The database is not available, try again",
 NOT_STORED = Refusal(
     error="The database does not take this; sending it again would not help", code="not_stored"
 )
+
+DAY_LIMIT_SESSION = "relay"
+"""What the app is given as the session of the alert that is the relay's own; there is none."""
 
 T = TypeVar("T")
 Q = TypeVar("Q")
@@ -206,6 +210,22 @@ class Intake:
             raise SecretRefused(accepted.refusal)
         return EventReply(sent=counts["sent"], failed=counts["failed"], queued=counts["queued"] + changed)
 
+    def say_day_limit(self, secret: str, server_id: object, most: int) -> None:
+        """Ring once on the secret's phones: its events of a day are used up. Returns at once; the day is in the eventID, so that it is
+        once, too, where this relay starts again or another says it.
+        """
+        day = time.strftime("%Y-%m-%d", time.gmtime(self._now()))
+        event = Event(
+            secret=secret,
+            event_type="error",
+            session_id=DAY_LIMIT_SESSION,
+            server_id=server_id if isinstance(server_id, str) and server_id else None,
+            title="Daily limit reached",
+            body=f"OpenCode has used up its {most} events a day at this relay. Cards move more slowly; alerts may come later.",
+            event_id=f"day-limit-{day}",
+        )
+        self._background.start(self.accept(event))
+
     async def _accept_all(
         self, arrivals: Sequence[_Arrival]
     ) -> list[_Accepted | asyncio.Task[_Accepted] | Exception]:
@@ -328,56 +348,27 @@ class EventRoute:
     """ASGI middleware over one intake. A caller who hangs up meanwhile changes nothing. `count` is called with the code of each refusal."""
 
     def __init__(
-        self,
-        app: ASGIFramework,
-        intake: Intake,
-        *,
-        max_body: int,
-        body_timeout: float,
-        count: Callable[[str], None] = lambda _: None,
+        self, app: ASGIFramework, intake: Intake, *, count: Callable[[str], None] = lambda _: None
     ) -> None:
         self._app, self._intake, self._count = app, intake, count
-        self._max_body, self._body_timeout = max_body, body_timeout
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer an event, or pass on."""
         if scope["type"] == "http" and (scope["path"], scope["method"]) == (EVENT.path, EVENT.method):
-            message, status = await self._answer(receive)
+            message, status = await self._answer(cast(dict[str, Any], scope), receive)
             if isinstance(message, Refusal):
                 self._count(message.code)
-            await _respond(send, message, status)
+            await respond(send, message, status)
         else:
             await self._app(scope, receive, send)
 
-    async def _answer(self, receive: ASGIReceiveCallable) -> tuple[Message, int]:
+    async def _answer(self, scope: dict[str, Any], receive: ASGIReceiveCallable) -> tuple[Message, int]:
+        body = cast(dict[str, Any], await receive()).get("body", b"")  # whole: see `routes/limits.py`
         try:
-            async with asyncio.timeout(self._body_timeout):
-                body = await self._body(receive)
-        except TimeoutError:
-            return REFUSALS[408], 408
-        if len(body) > self._max_body:
-            return REFUSALS[413], 413
-        try:
-            return await self._intake.accept(contract.decode(body, Event)), 200
+            reply = await self._intake.accept(contract.decode(body, Event))
         except Exception as error:
             return refusal(error)
-
-    async def _body(self, receive: ASGIReceiveCallable) -> bytes:
-        """The body, or so much of it that it is too large. One that breaks off is no JSON."""
-        body = b""
-        more = True
-        while more and len(body) <= self._max_body:
-            message = cast(dict[str, Any], await receive())
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        return body
-
-
-async def _respond(send: ASGISendCallable, message: Message, status: int) -> None:
-    body = contract.encode(message)
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+        return with_rate_limits(reply, scope), 200
 
 
 def refusal(error: Exception) -> tuple[Refusal, int]:

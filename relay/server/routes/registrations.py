@@ -1,7 +1,7 @@
 """What the routes of registrations do: POST /v1/device/*, /v1/activity/* and /v1/secret/*; and GET /health."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import UNSET
 from quart import request
@@ -24,10 +24,12 @@ from relay.http_routes import Handler
 from relay.log import line
 from relay.openapi import Route
 from relay.server.admission import Admission
+from relay.server.limits import COUNT_SECONDS, Hit, Limit
 from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.routes import table
 from relay.server.routes.events import BackgroundTasks
 from relay.server.routes.metrics import Headers, nobody
+from relay.server.store import activities as activity_table
 from relay.server.store import deliveries, devices, secrets
 from relay.server.store.sql import Database
 
@@ -36,7 +38,8 @@ log = logging.getLogger("relay.server.routes")
 
 class Registrations:
     """The handlers of these routes. What they write is written even if the caller hangs up. `bundle_ids`: the apps that it serves;
-    empty: any. `is_admin`: whether who sends these headers may know how many there are.
+    empty: any. `most`: phones and activities that a secret may have (0: any number); `limit_hit` is called where it has them.
+    `is_admin`: whether who sends these headers may know how many there are.
     """
 
     def __init__(
@@ -48,10 +51,13 @@ class Registrations:
         default_bundle_id: str,
         bundle_ids: frozenset[str],
         now: Callable[[], float],
+        most: Mapping[Limit, int],
+        limit_hit: Callable[[Limit], None],
         admission: Admission | None = None,
         is_admin: Callable[[Headers], bool] = nobody,
     ) -> None:
         self._is_admin, self._admission = is_admin, admission or Admission(db)
+        self._most, self._limit_hit = most, limit_hit
         self._db, self._activities, self._background = db, activities, background
         self._default_bundle_id, self._bundle_ids, self._now = default_bundle_id, bundle_ids, now
 
@@ -76,12 +82,12 @@ class Registrations:
         now_ms = int(self._now() * 1000)
         refusal = await self._refusal(secret_hash)
         another_start_token = await self._background.run(
-            devices.leave_out(self._db, device, secret_hash=secret_hash)
-            if refusal
-            else devices.register(
-                self._db, device, secret_hash=secret_hash, bundle_id=bundle_id, now_ms=now_ms
+            self._register_phone(
+                device, is_refused=bool(refusal), secret_hash=secret_hash, bundle_id=bundle_id, now_ms=now_ms
             )
         )
+        if another_start_token is None:
+            return self._limited("phones")
         if refusal := await self._refused_since(refusal, secret_hash, device.device_token):
             log.warning(line("register refused", **_named(device), reason=refusal.code))
             return refusal, 403
@@ -111,8 +117,8 @@ class Registrations:
         self._check_app(body.bundle_id)
         secret_hash = contract.secret_hash(body.secret)
         refusal = await self._refusal(secret_hash)
-        keep_or_not = self._activities.leave_out if refusal else self._activities.register
-        await self._background.run(keep_or_not(body))
+        if not await self._background.run(self._register_activity(body, bool(refusal), secret_hash)):
+            return self._limited("activities")
         if refusal := await self._refused_since(refusal, secret_hash, body.device_token or ""):
             return refusal, 403
         return Ok()
@@ -153,6 +159,48 @@ class Registrations:
                 secrets.forget_phone(self._db, secret_hash=secret_hash, device_token=device_token)
             )
         return before or now
+
+    async def _register_phone(
+        self, device: DeviceRegister, *, is_refused: bool, secret_hash: str, bundle_id: str, now_ms: int
+    ) -> bool | None:
+        """Whether it has another push-to-start token than before; None: there is no room for it. One after the other, or each would
+        find room.
+        """
+        async with self._db.turn(("phones", secret_hash)):
+            if not await self._has_room_for_phone(secret_hash, device.device_token):
+                return None
+            if is_refused:
+                return await devices.leave_out(self._db, device, secret_hash=secret_hash)
+            return await devices.register(
+                self._db, device, secret_hash=secret_hash, bundle_id=bundle_id, now_ms=now_ms
+            )
+
+    async def _register_activity(self, body: ActivityRegister, is_refused: bool, secret_hash: str) -> bool:
+        """Whether there was room for it."""
+        async with self._db.turn(("activities", secret_hash)):
+            if has_room := await self._has_room_for_activity(secret_hash, body):
+                keep_or_not = self._activities.leave_out if is_refused else self._activities.register
+                await keep_or_not(body)
+            return has_room
+
+    async def _has_room_for_phone(self, secret_hash: str, token: str) -> bool:
+        """One that is registered already takes none."""
+        most = self._most["phones"]
+        if not most or (await secrets.phones(self._db, secret_hash))[0] < most:
+            return True
+        return await devices.find(self._db, secret_hash=secret_hash, device_token=token) is not None
+
+    async def _has_room_for_activity(self, secret_hash: str, body: ActivityRegister) -> bool:
+        """A token that takes the place of another takes none."""
+        most = self._most["activities"]
+        if not most or await activity_table.count_of(self._db, secret_hash) < most:
+            return True
+        known = await activity_table.of_session(self._db, secret_hash, body.session_id)
+        return any(one.device_token == (body.device_token or "").lower() for one in known)
+
+    def _limited(self, limit: Limit) -> tuple[Refusal, int]:
+        self._limit_hit(limit)
+        return Hit(limit, self._most[limit], COUNT_SECONDS).refusal, 429
 
     def _check_app(self, bundle_id: str | None) -> None:
         """One client's app, which the relay's key may not push to, must not cost the others their pushes. Raises ContractError."""

@@ -224,6 +224,16 @@ async def count_up_to(db: Database, limit: int) -> int:
     return int(rows[0]["n"])
 
 
+async def count_of(db: Database, secret_hash: str) -> int:
+    """Live Activities of a secret that are being started or are on a phone."""
+    _, rows = await db.execute(
+        f"SELECT COUNT(*) AS n FROM {TABLE} WHERE secret_hash = ? "
+        "AND stage IN ('starting', 'started', 'active') AND device_token <> ?",
+        [secret_hash, SESSION],
+    )
+    return int(rows[0]["n"])
+
+
 async def began_before(
     db: Database, *, active_before_ms: int, others_before_ms: int, limit: int
 ) -> list[Activity]:

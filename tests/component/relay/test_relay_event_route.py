@@ -2,12 +2,18 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
 
 from relay.contract import Event, EventReply
+from relay.server.addresses import Clients
+from relay.server.limits import Limits
+from relay.server.metrics import Recorder
+from relay.server.routes import limits
 from relay.server.routes.events import EventRoute
+from relay.server.routes.limits import LimitsRoute
 
 EVENT = {"secret": "s" * 16, "eventType": "complete", "sessionID": "ses_1"}
 BODY = json.dumps(EVENT).encode()
@@ -73,9 +79,19 @@ async def post(
         await send({"type": "http.response.start", "status": 299, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    route = EventRoute(elsewhere, intake, max_body=1000, body_timeout=body_timeout)  # type: ignore[arg-type]
+    route = LimitsRoute(
+        EventRoute(elsewhere, intake),  # type: ignore[arg-type]
+        Limits({}, now=time.time, monotonic=time.monotonic),
+        Clients(()),
+        at_once=0,
+        max_body=1000,
+        body_seconds=body_timeout,
+        recorder=Recorder(),
+        monotonic=time.monotonic,
+        day_limit_reached=lambda *_: None,
+    )
     caller = Caller(*messages)
-    here = {"type": "http", "path": "/v1/event", "method": "POST"} | scope
+    here = {"type": "http", "path": "/v1/event", "method": "POST", "headers": [], "client": None} | scope
     await route(here, caller.receive, caller.send)  # type: ignore[arg-type]
     return caller.answer
 
@@ -98,10 +114,19 @@ async def test_an_event_is_answered(intake: Intake, messages: list[dict[str, Any
     assert [event.session_id for event in intake.events] == ["ses_1"]
 
 
-async def test_a_body_that_is_too_large_is_not_read_to_its_end(intake: Intake) -> None:
+async def test_of_a_body_that_is_too_large_the_rest_is_only_read_for_a_moment(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "REST_SECONDS", 0.01)
     status, said = await post(intake, *pieces(b" " * 600, b" " * 401))
     assert (status, said["code"]) == (413, "body_too_large")
     assert not intake.events
+
+
+async def test_and_no_further_than_a_megabyte(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "REST_SECONDS", 60)
+    status, said = await post(intake, *pieces(*[b" " * (1 << 18)] * 6))
+    assert (status, said["code"]) == (413, "body_too_large")
 
 
 async def test_a_body_that_does_not_come(intake: Intake) -> None:

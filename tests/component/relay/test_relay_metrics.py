@@ -92,6 +92,10 @@ async def a_phone_of_a_replaced_secret(case: RelayCase) -> None:
     assert (await case.answer("POST", "/v1/device/register", data=body))[0] == 403
 
 
+async def a_body_that_is_too_large(case: RelayCase) -> None:
+    assert (await case.answer("POST", "/v1/event", data=b" " * 70_000))[0] == 413
+
+
 async def a_path_that_there_is_not(case: RelayCase) -> None:
     assert (await case.answer("GET", "/no-such-path"))[0] == 404
 
@@ -129,6 +133,7 @@ MOVES: dict[str, list[Move]] = {
         (a_phone_of_a_replaced_secret, "", {"code": "secret_replaced"}, 1),
         (a_path_that_there_is_not, "", {"code": "not_found"}, 1),
     ],
+    "relay_limits_hit_total": [(a_body_that_is_too_large, "", {"limit": "body"}, 1)],
     "relay_database_errors_total": [(a_database_without_a_table, "", {"kind": "unavailable"}, 1)],
     "relay_build_info": [],  # it cannot move; its own test is below
 }

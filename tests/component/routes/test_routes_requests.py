@@ -28,7 +28,8 @@ from component.routes.calls import (
 )
 from fake_gateway import FakeGateway
 from outcomes import answered
-from relay.server.app import MAX_BODY
+
+MAX_BODY = 64 * 1024
 
 
 class TestDevices:

@@ -1,6 +1,7 @@
 """The environment: every variable read, every fault named, no secret shown."""
 
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import trustme
 
 from relay.contract import ApnsEnv
 from relay.proxy import Proxy
-from relay.server.settings import VARIABLES, Endpoint, Settings, SettingsError, load
+from relay.server.settings import LOOPBACK, OFF, VARIABLES, Endpoint, Settings, SettingsError, load
 
 Environment = Callable[..., dict[str, str]]
 
@@ -54,6 +55,23 @@ GOOD = {
     "RELAY_METRICS_HOST": [("", "127.0.0.1"), ("0.0.0.0", "0.0.0.0"), ("::1", "::1")],
     "RELAY_PHONE_CARDS": [("", 5), ("8", 8)],
     "RELAY_REGISTRATION": [("", "open"), ("Known", "known")],
+    "RELAY_TRUSTED_PROXIES": [
+        ("", LOOPBACK),
+        ("none", ()),
+        ("10.0.0.0/8, 2001:db8::1", (ip_network("10.0.0.0/8"), ip_network("2001:db8::1/128"))),
+    ],
+    "RELAY_LIMITS": [("", "on"), ("OFF", "off")],
+    "RELAY_LIMIT_REQUESTS": [("", 3000), ("0", 0)],
+    "RELAY_LIMIT_ADDRESS_REGISTRATIONS": [("", 1200), ("5", 5)],
+    "RELAY_LIMIT_ADDRESS_CONNECTIONS": [("", 100), ("0", 0)],
+    "RELAY_LIMIT_REGISTRATIONS": [("", 120), ("1", 1)],
+    "RELAY_LIMIT_PHONES": [("", 50), ("1000000000", 1_000_000_000)],
+    "RELAY_LIMIT_ACTIVITIES": [("", 500), ("0", 0)],
+    "RELAY_LIMIT_EVENTS_MINUTE": [("", 600), ("60", 60)],
+    "RELAY_LIMIT_EVENTS_DAY": [("", 20_000), ("0", 0)],
+    "RELAY_LIMIT_CONNECTIONS": [("", 4096), ("0", 0)],
+    "RELAY_LIMIT_BODY": [("", 65_536), ("1024", 1024)],
+    "RELAY_LIMIT_BODY_SECONDS": [("", 10.0), ("0", 0.0), ("2.5", 2.5)],
     "RELAY_PHONE_STARTS": [("", 10), ("1000000", 1_000_000)],
 }
 
@@ -105,8 +123,39 @@ BAD = {
     "RELAY_METRICS_PORT": ["0", "65536", "http"],
     "RELAY_METRICS_HOST": ["a b", "http://host"],
     "RELAY_PHONE_CARDS": ["0", "five", "1000001"],
+    "RELAY_TRUSTED_PROXIES": ["hunter", "10.0.0.0/33", "10.0.0.1, hunter", "10.0.0.1-10.0.0.9"],
+    "RELAY_LIMITS": ["hunter", "0", "none"],
+    "RELAY_LIMIT_REQUESTS": ["hunter", "-1", "1.5"],
+    "RELAY_LIMIT_ADDRESS_REGISTRATIONS": ["-1"],
+    "RELAY_LIMIT_ADDRESS_CONNECTIONS": ["many"],
+    "RELAY_LIMIT_REGISTRATIONS": ["1/s"],
+    "RELAY_LIMIT_PHONES": ["1000000001"],
+    "RELAY_LIMIT_ACTIVITIES": ["1e3"],
+    "RELAY_LIMIT_EVENTS_MINUTE": ["off"],
+    "RELAY_LIMIT_EVENTS_DAY": ["-5"],
+    "RELAY_LIMIT_CONNECTIONS": ["x"],
+    "RELAY_LIMIT_BODY": ["64k"],
+    "RELAY_LIMIT_BODY_SECONDS": ["-1", "10s", "3601"],
     "RELAY_PHONE_STARTS": ["0", "-1"],
 }
+
+
+@pytest.fixture
+def environment(environment: Environment) -> Environment:
+    """The least that a relay needs, with the limits as they are unless somebody sets them."""
+
+    def build(**changes: str) -> dict[str, str]:
+        return {name: text for name, text in environment().items() if name != "RELAY_LIMITS"} | changes
+
+    return build
+
+
+def test_without_limits_those_by_secret_and_address_are_0(environment: Environment) -> None:
+    settings = load(environment(RELAY_LIMITS="off", RELAY_LIMIT_PHONES="7"))
+    assert {getattr(settings, name) for name in OFF} == {0}
+    limits = {name.lower() for name in VARIABLES if name.startswith("RELAY_LIMIT_")}
+    assert limits - set(OFF) == {"relay_limit_connections", "relay_limit_body", "relay_limit_body_seconds"}
+    assert settings.relay_limit_connections == 4096
 
 
 def test_the_least_environment(environment: Environment, private_key: str) -> None:
