@@ -8,8 +8,9 @@ import ast
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,7 +20,11 @@ from tortoise.migrations.operations import AddField, CreateModel
 from tortoise.models import Model
 
 import relay.server
-from relay.server.store import migrations, models
+from activity_values import NOW, SECRET, activity
+from outcomes import delivery
+from relay.contract import DeviceRegister
+from relay.server.store import activities, deliveries, devices, migrations, models
+from relay.server.store.sql import Database
 
 SERVER = Path(relay.server.__file__).parent
 STATEMENT = re.compile(
@@ -102,6 +107,11 @@ RULES = {
         r"^\s*(BEGIN|START\s+TRANSACTION|COMMIT|ROLLBACK|SAVEPOINT)\b|\bin_transaction\b",
         "every statement stands alone: it can be sent again, and touches one shard",
         "START TRANSACTION",
+    ),
+    "no writing of the secret": Rule(
+        r"\bSET\b(?:(?!\bWHERE\b).)*\bsecret_hash\s*=|\bUPDATE\s+secret_hash\s*=",
+        "Vitess keys tables by it and refuses any assignment (VT12001), also of the same value",
+        "UPDATE a SET b = ?, secret_hash = ? WHERE id = ?",
     ),
     "no dialect in writing": Rule(
         r"\bINSERT\s+(OR\s+)?(IGNORE|REPLACE)\b|^\s*REPLACE\s+INTO\b",
@@ -202,6 +212,34 @@ async def one(db):
     fine, *others = texts(module, "one.py")
     assert broken(fine.sql) == []
     assert [name in broken(text.sql) for text in others] == [True, True]
+
+
+async def test_what_is_put_together_only_when_it_is_sent_keeps_to_the_rules_too() -> None:
+    connection = Recording()
+    db = Database(connection)  # type: ignore[arg-type]
+    await activities.change(db, activity(attempts=1))
+    await activities.insert(db, [activity(), activity(attempts=1)])
+    device = DeviceRegister(secret="s" * 16, device_token="ab" * 32)
+    await devices.register(db, device, secret_hash=SECRET, bundle_id="com.example.app", now_ms=NOW)
+    await deliveries.enqueue(db, [delivery(NOW)], owner="relay:1", lease_until=NOW)
+    assert len(connection.sent) == 4
+    assert [broken(sql) for sql in connection.sent] == [[]] * 4
+    assert all(
+        text in " ".join(connection.sent) for text in ("SET session_id = %s", "VALUES(updated_at)", "id = id")
+    )
+
+
+class Recording:
+    """A connection to MySQL that keeps what it is sent; every row is new."""
+
+    capabilities = SimpleNamespace(dialect="mysql")
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    async def execute_query(self, sql: str, values: Sequence[object]) -> tuple[int, list[object]]:
+        self.sent.append(sql)
+        return sql.count("(%s"), []
 
 
 # What Tortoise makes of models and migrations.
