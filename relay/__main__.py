@@ -109,7 +109,7 @@ async def _log(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
 
 def _add_log_arguments(command: Parser) -> None:
     command.add_argument("delivery", metavar="DELIVERY", nargs="?", help="the beginning of a delivery's id: everything that is known of it, and nothing else")  # fmt: skip
-    command.add_argument("--secret", metavar="HASH", help="only of this secret: the beginning of its hash, as relay phones prints it")  # fmt: skip
+    command.add_argument("--secret", metavar="SECRET", help="only of this secret: its name, or the beginning of its hash, as relay phones prints them")  # fmt: skip
     command.add_argument("--last", metavar="N", type=number(int, lambda count: 0 < count <= 1000, "a number from 1 to 1000"), help="so many (20; with --since 1000)")  # fmt: skip
     command.add_argument("--since", metavar="TIME", type=number(period, lambda seconds: seconds > 0, "a time such as 90s, 15m, 1h or 2d"), help="only those of the last 90s, 15m, 1h, 2d")  # fmt: skip
     command.add_argument("--failed", action="store_true", help="only those that failed")

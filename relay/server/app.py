@@ -16,6 +16,9 @@ from relay.contract import ApnsEnv
 from relay.http_errors import install_error_replies
 from relay.http_routes import install_routes
 from relay.server.addresses import Clients
+from relay.server.admin.access import Failures, Sessions
+from relay.server.admin.pages import Admin, AdminRoute
+from relay.server.admin.reading import Reading
 from relay.server.admission import Admission
 from relay.server.alerts import Dispatcher
 from relay.server.engine import DeliveryEngine
@@ -102,6 +105,7 @@ class _Parts:
     registrations: Registrations
     metrics: Metrics
     recorder: Recorder
+    admin: Admin | None
 
 
 async def _start_parts(
@@ -175,7 +179,24 @@ async def _start_parts(
         db, recorder, paused=lambda: keys.paused, connections=lambda: _connections(gateway), now=clock.now
     )
     stack.push_async_callback(metrics.close)
-    return _Parts(db, dispatcher, sender, intake, registrations, metrics, recorder)
+    reading = Reading(db, hours, dispatcher, pauses=lambda: keys.pauses, now=clock.now)
+    admin = _admin(settings, reading, clock)
+    if admin:
+        stack.push_async_callback(admin.close)
+    return _Parts(db, dispatcher, sender, intake, registrations, metrics, recorder, admin)
+
+
+def _admin(settings: Settings, reading: Reading, clock: Clock) -> Admin | None:
+    """Without the operator's token there is none."""
+    if not settings.relay_admin_token:
+        return None
+    return Admin(
+        reading,
+        Sessions(settings.relay_admin_token, clock.now),
+        Failures(clock.monotonic),
+        address=Clients(settings.relay_trusted_proxies).name,
+        about=f"key {settings.apns_key_id} of team {settings.apns_team_id}",
+    )
 
 
 async def _save_hours(hours: HourlyCounts) -> None:
@@ -222,6 +243,8 @@ def _create_app(parts: _Parts, settings: Settings, clock: Clock) -> RelayApp:
     if settings.relay_admin_token:
         allowed = bearer(settings.relay_admin_token)
         app.asgi_app = MetricsRoute(app.asgi_app, parts.metrics, allowed)  # type: ignore[method-assign]
+    if parts.admin:
+        app.asgi_app = AdminRoute(app.asgi_app, parts.admin.app)  # type: ignore[method-assign]
     # Before Quart, because a busy relay spends its time there.
     app.asgi_app = EventRoute(app.asgi_app, parts.intake, count=count)  # type: ignore[method-assign]
     app.limits = _limited(app.asgi_app, parts, settings, clock)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from relay.errors import CommandError
@@ -13,6 +13,7 @@ from relay.server.store import devices, log, secrets
 from relay.server.store.database import opened
 from relay.server.store.log import Logged, Wanted
 from relay.server.store.sql import Database
+from relay.text import cut
 
 SHORTEST = 6
 """Characters of an id or of a secret's hash: fewer may be another's by chance."""
@@ -55,7 +56,7 @@ async def answer(database_url: str, question: Question, print_line: Print, stop:
         last = question.last or (MOST if question.since is not None else LAST)
         found = (await log.newest(db, wanted, limit=last)).found
         lines = Lines(question, print_line)
-        lines.write(reversed(found))
+        await lines.write(db, found[::-1])
         if question.follow:
             await _follow(db, wanted, found, lines, stop)
         elif not found and not question.as_json:
@@ -71,10 +72,14 @@ async def _wanted(db: Database, question: Question) -> Wanted:
 
 
 async def secret_called(db: Database, word: str) -> str:
-    """The hash that begins like that. Raises NotClear."""
+    """The hash of the secret with that name, or the one that begins like that. Raises NotClear."""
+    if (found_by_name := await secrets.called(db, word.strip())) is not None:
+        return found_by_name
     word = word.strip().rstrip("….").lower()
     if len(word) < SHORTEST:
-        raise NotClear(f"give at least {SHORTEST} characters of the secret's hash, as relay phones prints it")
+        raise NotClear(
+            f"no secret has the name {word!r}; of a secret's hash give at least {SHORTEST} characters, as relay phones prints it"
+        )
     found = await secrets.beginning_with(db, word)
     if len(found) != 1:
         raise NotClear(
@@ -93,11 +98,12 @@ async def _print_story(db: Database, word: str, question: Question, print_line: 
             f"{'no delivery has' if not found else 'several deliveries have'} an id that begins with {word!r}: relay log lists the newest"
         )
     one = found[0]
+    names = await secrets.names(db, [one.secret_hash])
     if question.as_json:
-        print_line(json.dumps(story.as_json(one), ensure_ascii=False))
+        print_line(json.dumps(story.as_json(one, names.get(one.secret_hash)), ensure_ascii=False))
         return
     registered = await devices.is_there(db, one.device_id)
-    for text in story_lines(one, registered=registered):
+    for text in story_lines(one, names, registered=registered):
         _print_wrapped(text, question.columns, print_line)
 
 
@@ -113,7 +119,7 @@ async def _follow(
         page = await log.newest(db, wanted._replace(since_ms=since), limit=MOST)
         waiting = await log.by_id(db, lines.waiting)
         fresh = {one.id: one for one in (*waiting, *page.found) if one.updated_at >= min(began, newest)}
-        lines.write(sorted(fresh.values(), key=lambda one: (one.updated_at, one.id)))
+        await lines.write(db, sorted(fresh.values(), key=lambda one: (one.updated_at, one.id)))
         newest = max((newest, *(one.created_at for one in page.found)))
 
 
@@ -138,46 +144,50 @@ class Lines:
         """Ids of those that were queued when they were printed."""
         return [apns_id for apns_id, (status, _) in self._printed.items() if status == "queued"][-MOST:]
 
-    def write(self, found: Iterable[Logged]) -> None:
+    async def write(self, db: Database, found: Sequence[Logged]) -> None:
         """Those that are not yet printed as they are."""
-        for one in found:
-            if self._printed.get(one.id) == (one.status, one.attempts):
-                continue
+        fresh = [one for one in found if self._printed.get(one.id) != (one.status, one.attempts)]
+        names = await secrets.names(db, (one.secret_hash for one in fresh))
+        for one in fresh:
             self._printed[one.id] = (one.status, one.attempts)
-            self._write(one)
+            self._write(one, names)
         while len(self._printed) > 4 * MOST:
             del self._printed[next(iter(self._printed))]
 
-    def _write(self, one: Logged) -> None:
+    def _write(self, one: Logged, names: dict[str, str]) -> None:
         if self._question.as_json:
-            self._print(json.dumps(story.as_json(one), ensure_ascii=False))
+            self._print(json.dumps(story.as_json(one, names.get(one.secret_hash)), ensure_ascii=False))
             return
-        for text in log_lines(one):
+        for text in log_lines(one, names):
             _print_wrapped(text, self._question.columns, self._print)
 
 
-def log_lines(one: Logged) -> list[str]:
+def log_lines(one: Logged, names: dict[str, str]) -> list[str]:
     """One line, and for what was not sent at once a second that says why. Pure."""
-    name = story.named(one.secret_hash, {})
+    name = cut(story.named(one.secret_hash, names), NAME)
     line = (
-        f"{story.short_utc(one.created_at)}  {one.status:<6}  {one.event_type:<10}  {name:<{NAME}}  "
+        f"{story.short_utc(one.created_at)}  {one.status:<6}  {_kind(one):<5}  {one.event_type:<10}  {name:<{NAME}}  "
         f"…{one.token_suffix:<8}  {one.id[:8]}"
     )
     why = story.why(one)
     return [line, f"    {why}"] if why else [line]
 
 
-def story_lines(one: Logged, *, registered: bool) -> list[str]:
+def _kind(one: Logged) -> str:
+    return "alert" if one.push_type == "alert" else "card"
+
+
+def story_lines(one: Logged, names: dict[str, str], *, registered: bool) -> list[str]:
     """Everything that is known of it. Pure."""
     fields = {
         "event": f"{one.event_type}, {one.event_id}",
         "session": one.session_id,
-        "secret": story.named(one.secret_hash, {}),
+        "secret": story.named(one.secret_hash, names),
         "phone": f"…{one.token_suffix}, {'registered' if registered else 'not registered any more'}",
         "app": f"{one.topic} ({one.apns_env})",
         "planned": story.utc(one.created_at),
     }
-    head = f"{one.push_type} {one.id}  {one.status}"
+    head = f"{_kind(one)} {one.id}  {one.status}"
     lines = [head, *(f"  {name:<8} {words}" for name, words in fields.items())]
     for each in story.attempts(one):
         took = f", {story.seconds(each.latency_ms)}" if each.latency_ms is not None else ""

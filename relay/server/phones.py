@@ -18,7 +18,8 @@ class WhichPhone(CommandError):
 async def phones(database_url: str) -> list[str]:
     """A line for each phone, those of one secret together."""
     async with opened(database_url) as db:
-        return [_line(row) for row in await devices.every(db)] or ["no phone is registered"]
+        names = {row["secret_hash"]: row["name"] for row in await secrets.known(db)}
+        return [_line(row, names) for row in await devices.every(db)] or ["no phone is registered"]
 
 
 async def forget(database_url: str, word: str) -> str:
@@ -41,7 +42,8 @@ async def forget(database_url: str, word: str) -> str:
         return f"forgot the phone …{names['device_token'][-8:]}"
 
 
-def _line(row: Any) -> str:
+def _line(row: Any, names: dict[str, str]) -> str:
     at = time.strftime("%Y-%m-%d %H:%MZ", time.gmtime(row["updated_at"] / 1000))
     cards = "  starts cards" if row["push_to_start_token"] else ""
-    return f"secret {row['secret_hash'][:12]}…  phone …{row['device_token'][-8:]}  {row['bundle_id']} ({row['apns_env']})  {at}{cards}"
+    name = f" {names[row['secret_hash']]}" if row["secret_hash"] in names else ""
+    return f"secret {row['secret_hash'][:12]}…{name}  phone …{row['device_token'][-8:]}  {row['bundle_id']} ({row['apns_env']})  {at}{cards}"

@@ -309,7 +309,7 @@ VARIABLES: dict[str, Variable] = {
     "RELAY_EVENT_DEADLINE": Variable("5", _seconds, "seconds after which /v1/event answers and reports the rest as queued"),
     "RELAY_PHONE_CARDS": Variable("5", _count, "Live Activities of one app that a phone shows at once; a start beyond waits"),
     "RELAY_PHONE_STARTS": Variable("10", _count, "starts by push that a phone takes within an hour; those beyond wait"),
-    "RELAY_ADMIN_TOKEN": Variable("", _admin_token, "opens /metrics, and the counts of /health, to whoever sends it (Authorization: Bearer); 32 characters or more; empty: closed"),
+    "RELAY_ADMIN_TOKEN": Variable("", _admin_token, "opens /admin to whoever types it, and /metrics and the counts of /health to whoever sends it (Authorization: Bearer); 32 characters or more; empty: closed"),
     "RELAY_ADMIN_TOKEN_FILE": Variable("", _admin_token_file, "or the path of a file that holds it"),
     "RELAY_METRICS_PORT": Variable("", _port_or_none, "a port of its own on which /metrics needs no token; empty: none"),
     "RELAY_METRICS_HOST": Variable("127.0.0.1", _host, "the address of that port; whoever reaches it reads the metrics"),

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
@@ -122,6 +122,54 @@ async def every(db: Database) -> Sequence[Any]:
         "FROM device_registration ORDER BY secret_hash, created_at, id"
     )
     return rows
+
+
+class Phone(NamedTuple):
+    """A registered phone as an operator sees it. `recipient` has its whole token: not for a page or a log."""
+
+    id: str
+    secret_hash: str
+    recipient: Recipient
+    created_at: int
+
+    @property
+    def token_suffix(self) -> str:
+        """The end of its token."""
+        return self.recipient.device_token[-8:]
+
+
+_PHONE = deliveries.PHONE.replace("SELECT ", "SELECT created_at, ", 1)
+
+
+def _phone(row: Any) -> Phone:
+    return Phone(row["id"], row["secret_hash"], deliveries.recipient(row), row["created_at"])
+
+
+async def one(db: Database, device_id: str) -> Phone | None:
+    """One phone by its id."""
+    _, rows = await db.execute(f"{_PHONE} WHERE id = ?", [device_id])
+    return _phone(rows[0]) if rows else None
+
+
+async def page(db: Database, *, beginning: str, after: str | None, limit: int) -> list[Phone]:
+    """Phones of the secrets whose hash begins like that, those of one secret together; `after`: the id of the last one that was read."""
+    order = "ORDER BY secret_hash, device_token LIMIT ?"
+    last = await one(db, after) if after else None
+    if last is None:
+        _, rows = await db.execute(
+            f"{_PHONE} WHERE secret_hash >= ? AND secret_hash < ? {order}",
+            [beginning, f"{beginning}g", limit],
+        )
+        return [_phone(row) for row in rows]
+    _, same = await db.execute(
+        f"{_PHONE} WHERE secret_hash = ? AND device_token > ? {order}",
+        [last.secret_hash, last.recipient.device_token, limit],
+    )
+    _, others = await db.execute(
+        f"{_PHONE} WHERE secret_hash > ? AND secret_hash < ? {order}",
+        [last.secret_hash, f"{beginning}g", limit - len(same)],
+    )
+    return [_phone(row) for row in (*same, *others)]
 
 
 async def count(db: Database) -> int:

@@ -1,6 +1,6 @@
 """All that is kept of secrets: their phones, how they are forgotten, which are refused, and which the operator knows by name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from relay.server.store import activities, devices
@@ -87,3 +87,20 @@ async def phones_by_secret(db: Database) -> dict[str, int]:
         "SELECT secret_hash, COUNT(*) AS n FROM device_registration GROUP BY secret_hash ORDER BY secret_hash"
     )
     return {row["secret_hash"]: int(row["n"]) for row in rows}
+
+
+async def names(db: Database, secret_hashes: Iterable[str]) -> dict[str, str]:
+    """By hash, the names that the operator gave to some of them."""
+    hashes = list(dict.fromkeys(secret_hashes))
+    if not hashes:
+        return {}
+    _, rows = await db.execute(
+        f"SELECT secret_hash, name FROM known_secret WHERE secret_hash IN ({marks(hashes)})", hashes
+    )
+    return {row["secret_hash"]: row["name"] for row in rows}
+
+
+async def called(db: Database, name: str) -> str | None:
+    """The hash of the secret that the operator calls so; capital letters make no other name."""
+    _, rows = await db.execute("SELECT secret_hash FROM known_secret WHERE LOWER(name) = ?", [name.lower()])
+    return rows[0]["secret_hash"] if rows else None

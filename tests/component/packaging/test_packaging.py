@@ -51,6 +51,7 @@ def test_the_wheel_holds_recordings_migrations_and_types(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"relay/py.typed", "simulator/py.typed", "relay/server/store/migrations/0001_initial.py"} <= names
     assert {"relay/server/store/migrations/0002_live_activities.py"} <= names
+    assert {"relay/server/admin/style.css", "relay/server/admin/templates/page.html"} <= names
     for scenario in scenarios():
         assert f"simulator/scenarios/{scenario}.json" in names
         assert f"simulator/scenarios/recordings/{scenario}.global.ndjson" in names

@@ -17,8 +17,8 @@ from relay.server import log_command
 from relay.server.alerts import result_of
 from relay.server.delivery import Delivery
 from relay.server.log_command import Question
-from relay.server.store import deliveries, devices, hours, log
-from relay.server.store.database import close_database, open_database
+from relay.server.store import deliveries, devices, hours, log, secrets
+from relay.server.store.database import close_database, open_database, opened
 from relay.server.store.deliveries import MOST_PAST
 from relay.server.store.log import FROM_THE_END, Wanted
 from relay.server.store.sql import Database
@@ -147,11 +147,11 @@ class Printed:
     def __init__(self, url: str) -> None:
         self.lines: list[str] = []
         self.stop = asyncio.Event()
-        self._url = url
+        self.url = url
 
     async def ask(self, **question: Any) -> list[str]:
         self.lines.clear()
-        await log_command.answer(self._url, Question(**question), self.lines.append, self.stop)
+        await log_command.answer(self.url, Question(**question), self.lines.append, self.stop)
         return self.lines
 
 
@@ -175,6 +175,15 @@ async def test_the_newest_come_last(printed: Printed) -> None:
     assert [one["eventID"] for one in entries] == [f"evt_{n}" for n in range(1, 6)]
     assert await printed.ask(since=0.001) == ["no delivery is in the log like that"]
     assert await printed.ask(since=0.001, as_json=True) == []
+
+
+async def test_a_secret_that_has_a_name_goes_by_it(printed: Printed) -> None:
+    async with opened(printed.url) as db:
+        await secrets.add(db, SECRETS["b"], name="Everybody-at-home", now_ms=NOW)
+    lines = await printed.ask(secret="everybody-AT-home", columns=80)
+    assert [line[44:59] for line in lines if not line.startswith(" ")] == ["Everybody-at…  "] * 2
+    (text,) = await printed.ask(delivery="00000002", as_json=True)
+    assert json.loads(text)["secretName"] == "Everybody-at-home"
 
 
 async def test_in_a_terminal_no_line_is_longer_and_nothing_is_lost(printed: Printed) -> None:
@@ -202,7 +211,7 @@ async def test_the_story_of_one(printed: Printed) -> None:
         ({"delivery": "0000"}, "at least 6 characters of the delivery's id"),
         ({"delivery": "99999999"}, "no delivery has an id that begins with '99999999'"),
         ({"delivery": "000000"}, "several deliveries have an id"),
-        ({"secret": "aa"}, "at least 6 characters of the secret's hash"),
+        ({"secret": "aa"}, "no secret has the name 'aa'; of a secret's hash give at least 6 characters"),
         ({"secret": "cccccc"}, "no secret has a hash that begins with 'cccccc'"),
     ],
 )

@@ -71,15 +71,15 @@ GONE = {"status": "failed", "error": "the phone unregistered", "http_status": 50
     ],
 )  # fmt: skip
 def test_a_line_of_the_log_and_why(changes: dict[str, Any], said: list[str]) -> None:
-    line, *why = log_lines(logged(**changes))
+    line, *why = log_lines(logged(**changes), {})
     status = changes.get("status", "sent")
-    assert line == f"01-15 08:00:00Z  {status:<6}  permission  1a2b3c4d5e6f…  …0a1b2c3d  3f2a1b9c"
+    assert line == f"01-15 08:00:00Z  {status:<6}  alert  permission  1a2b3c4d5e6f…  …0a1b2c3d  3f2a1b9c"
     assert why == said
 
 
 def test_the_story_of_one_that_took_two_attempts() -> None:
     one = logged(attempts=2, past_attempts=(past(1),), updated_at=AT + 61_000)
-    assert story_lines(one, registered=True) == [
+    assert story_lines(one, {}, registered=True) == [
         "alert 3f2a1b9c-0000-5000-8000-000000000000  sent",
         "  event    permission, evt_1",
         "  session  ses_1",

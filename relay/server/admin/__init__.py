@@ -1,0 +1,1 @@
+"""/admin: what the relay does, for its operator, as pages that need no script and load nothing from elsewhere."""
