@@ -72,6 +72,9 @@ outages: .venv/.dev mariadb ## 200 outages of relay and database under load, on 
 galera: .venv/.dev mariadb ## 50 outages under load with two relays on two of three Galera nodes, and 50 each on SQLite and on one MariaDB; a quarter of an hour
 	@OUTAGE_ROUNDS=50 $(BIN)/python -m pytest tests/world/test_world_galera.py tests/world/test_world_outages.py -s
 
+attack: .venv/.dev ## an attacker of a relay with limits: 1,000,000 registrations, 100,000 phones, 500 slow connections, a flood; half an hour
+	@ATTACK_SIZE=1 $(BIN)/python -m pytest tests/world/test_world_attack.py -s
+
 load-streams: .venv/.dev ## 200 sessions of either generation that stream at once into one bridge: its share of a core, its memory, the alerts
 	@$(BIN)/python -m loadtests.streams
 

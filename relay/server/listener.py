@@ -22,8 +22,9 @@ log = logging.getLogger("relay.server.listener")
 KEPT_BACK = 40
 """Descriptors for connections to APNs (a few for each environment), the database's pool, files and the log."""
 MOST = 65_536
-LEAVING, LEAVING_SECONDS = 8, 1.0
-"""So many refused connections may be read by their clients at once, and for so long."""
+LEAVING_SHARE, LEAVING_SECONDS = 8, 1.0
+"""An eighth of the connections may be refused ones whose clients read the answer, each for so long."""
+READ_BYTES = 1 << 16
 LOOKED_AT = 64
 """So many of the oldest connections are searched for the one that has been silent longest."""
 _TCP_INFO, _LAST_DATA_RECEIVED = getattr(socket, "TCP_INFO", None), struct.Struct("=52xI")
@@ -99,7 +100,7 @@ class Listener(socket.socket):
 
     def accept(self) -> tuple[socket.socket, Any]:
         """The next connection. BlockingIOError while room is being made for it, as when there is none: asked again soon."""
-        if len(self._open) >= self._most:
+        if len(self._open) + len(self._leaving) >= self._most:
             self._make_room()
             raise BlockingIOError
         try:
@@ -121,7 +122,9 @@ class Listener(socket.socket):
 
     def _forget(self, number: int, client: str | None) -> None:
         if self._open.pop(number, None) is not None and client:
-            self._of_client -= Counter({client: 1})
+            self._of_client[client] -= 1
+            if not self._of_client[client]:
+                del self._of_client[client]
         self._closing.discard(number)
 
     def _refuse(self, accepted: socket.socket, response: bytes) -> None:
@@ -131,13 +134,16 @@ class Listener(socket.socket):
             accepted.send(response)
             accepted.shutdown(socket.SHUT_WR)
         self._leaving.append(accepted)
-        if len(self._leaving) > LEAVING:
-            self._leaving.popleft().close()
+        if len(self._leaving) > max(1, self._most // LEAVING_SHARE):
+            self._close_refused(self._leaving[0])
         asyncio.get_running_loop().call_later(LEAVING_SECONDS, self._close_refused, accepted)
 
     def _close_refused(self, accepted: socket.socket) -> None:
-        if accepted in self._leaving:
+        """The first of them in nearly every case."""
+        with contextlib.suppress(ValueError):
             self._leaving.remove(accepted)
+        with contextlib.suppress(OSError):
+            accepted.recv(READ_BYTES)
         accepted.close()
 
     def close(self) -> None:
