@@ -1,11 +1,12 @@
 """The composition root: everything that lives long opens here, and closes in reverse."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypercorn.typing import ASGIFramework
 from quart import Quart
@@ -15,6 +16,7 @@ from relay.clock import Clock, SystemClock
 from relay.contract import ApnsEnv
 from relay.http_errors import install_error_replies
 from relay.http_routes import install_routes
+from relay.log import line
 from relay.server.addresses import Clients
 from relay.server.admin.access import Failures, Sessions
 from relay.server.admin.pages import Admin, AdminRoute
@@ -37,6 +39,11 @@ from relay.server.settings import Settings
 from relay.server.store import devices
 from relay.server.store.database import DatabaseError, close_database, open_database
 from relay.server.store.sql import Database, Unavailable
+
+if TYPE_CHECKING:  # its packages are an extra
+    from relay.server.tracing import Tracing
+
+log = logging.getLogger("relay.server.app")
 
 DATABASE_SECONDS = 10.0
 STOP_SECONDS = 10.0
@@ -81,16 +88,25 @@ class RelayApp(Quart):
 
 @asynccontextmanager
 async def running_app(
-    settings: Settings, *, clock: Clock | None = None, gateway: Gateway | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    gateway: Gateway | None = None,
+    tracing: "Tracing | None" = None,
 ) -> AsyncIterator[RelayApp]:
-    """The relay, ready to serve. Raises DatabaseError if its database cannot be used."""
+    """The relay, ready to serve. `tracing`: where its spans go, if not where the settings say. Raises DatabaseError if its database cannot
+    be used.
+    """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         connection = await open_database(settings.database_url)
         stack.push_async_callback(close_database)
         recorder = Recorder()
         db = Database(connection, recorder)
-        parts = await _start_parts(stack, settings, db, clock, gateway, recorder)
+        if tracing := tracing or _tracing(settings, clock):
+            stack.push_async_callback(tracing.close)
+            recorder.on_push.append(tracing.pushed)
+        parts = await _start_parts(stack, settings, db, clock, gateway, recorder, tracing)
         yield _create_app(parts, settings, clock)
 
 
@@ -106,6 +122,22 @@ class _Parts:
     metrics: Metrics
     recorder: Recorder
     admin: Admin | None
+    traces: bool
+
+
+def _tracing(settings: Settings, clock: Clock) -> "Tracing | None":
+    """Where the settings want spans exported, and their packages are there."""
+    if not settings.traces:
+        return None
+    try:
+        from relay.server.tracing import exporting
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("opentelemetry", "google"):
+            raise
+        log.warning(line("no traces", reason="OTEL_ variables want them, and their packages are not installed",
+                         remedy="pip install 'opencode-push-relay[otel]', or OTEL_SDK_DISABLED=true"))  # fmt: skip
+        return None
+    return exporting(clock.now)
 
 
 async def _start_parts(
@@ -115,6 +147,7 @@ async def _start_parts(
     clock: Clock,
     gateway: Gateway | None,
     recorder: Recorder,
+    tracing: "Tracing | None",
 ) -> _Parts:
     gateway = gateway or apns_gateway(settings, clock)
     keys = KeyPause(gateway, clock.monotonic)
@@ -173,6 +206,7 @@ async def _start_parts(
         bundle_ids=served,
         recorder=recorder,
         admission=admission,
+        tracing=tracing,
     )
     stack.push_async_callback(intake.close)
     metrics = Metrics(
@@ -183,7 +217,8 @@ async def _start_parts(
     admin = _admin(settings, reading, clock)
     if admin:
         stack.push_async_callback(admin.close)
-    return _Parts(db, dispatcher, sender, intake, registrations, metrics, recorder, admin)
+    traces = tracing is not None
+    return _Parts(db, dispatcher, sender, intake, registrations, metrics, recorder, admin, traces=traces)
 
 
 def _admin(settings: Settings, reading: Reading, clock: Clock) -> Admin | None:
@@ -246,7 +281,9 @@ def _create_app(parts: _Parts, settings: Settings, clock: Clock) -> RelayApp:
     if parts.admin:
         app.asgi_app = AdminRoute(app.asgi_app, parts.admin.app)  # type: ignore[method-assign]
     # Before Quart, because a busy relay spends its time there.
-    app.asgi_app = EventRoute(app.asgi_app, parts.intake, count=count)  # type: ignore[method-assign]
+    app.asgi_app = EventRoute(  # type: ignore[method-assign]
+        app.asgi_app, parts.intake, count=count, traces=parts.traces
+    )
     app.limits = _limited(app.asgi_app, parts, settings, clock)
     app.asgi_app = app.limits  # type: ignore[method-assign]
     install_error_replies(app, refusal, count)

@@ -7,7 +7,7 @@ The hot path adds to plain numbers (one event loop, so no locks); series are mad
 import platform
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
 from prometheus_client.core import (
@@ -109,6 +109,8 @@ class Recorder:
         self.refused = dict.fromkeys((*CODES, OTHER), 0)
         self.limits_hit: dict[str, int] = dict.fromkeys(get_args(Limit), 0)
         self.database_errors = {"unavailable": 0, "refused": 0}
+        self.on_push: list[Callable[[DeliveryResult], None]] = []
+        """Called with each attempt that ended, too: the traces' (`tracing.py`)."""
 
     def event(self, event_type: str) -> None:
         """An event was accepted."""
@@ -125,6 +127,8 @@ class Recorder:
             self.push_seconds.observe(result.latency_ms / 1000)
         if result.status == "sent" and push_type == ALERT:
             self.event_seconds.observe(max(0, result.at - delivery.created_at) / 1000)
+        for also in self.on_push:
+            also(result)
 
     def request_refused(self, code: str) -> None:
         """A request was refused with this code."""

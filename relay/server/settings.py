@@ -49,6 +49,8 @@ class Settings:
     apns_push_deadline: float
     relay_delivery_days: int
     relay_registration: str = "open"
+    traces: bool = False
+    """Whether OpenTelemetry's variables want spans exported; whatever else they say, its SDK reads itself."""
     relay_phone_cards: int = 5
     relay_phone_starts: int = 10
     relay_log_level: str = "info"
@@ -406,12 +408,39 @@ def _one_admin_token(values: dict[str, Any], wrong: list[str]) -> None:
         values["relay_admin_token"] = of_file
 
 
+def _wants_traces(environment: Mapping[str, str]) -> bool:
+    """As OpenTelemetry's specification has it, but for its default: nothing is sent to this machine's port 4318 unless somebody says so."""
+    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    if exporter := environment.get("OTEL_TRACES_EXPORTER", "").strip().lower():
+        return exporter != "none"
+    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    return any(environment.get(name, "").strip() for name in endpoints)
+
+
+def _wrong_of_traces(environment: Mapping[str, str]) -> list[str]:
+    exporters = environment.get("OTEL_TRACES_EXPORTER", "").strip().lower() or "otlp"
+    known = {one.strip() for one in exporters.split(",")} <= {"otlp", "console"}
+    protocols = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+    other = [name for name in protocols if environment.get(name, "").strip() not in ("", "http/protobuf")]
+    return [
+        *([] if known else ["OTEL_TRACES_EXPORTER must be otlp, console or none"]),
+        *(
+            f"{name} must be http/protobuf, the one that the relay speaks; or OTEL_SDK_DISABLED true"
+            for name in other
+        ),
+    ]
+
+
 def load(environment: Mapping[str, str]) -> Settings:
     """The settings in `environment`. Raises SettingsError naming every variable at fault."""
     wrong: list[str] = []
     values = _read_all(environment, wrong)
     _one_key(values, wrong)
     _one_admin_token(values, wrong)
+    traces = _wants_traces(environment)
+    if traces:
+        wrong += _wrong_of_traces(environment)
     if wrong:
         raise SettingsError("; ".join(wrong))
     if values["relay_limits"] == "off":
@@ -424,4 +453,4 @@ def load(environment: Mapping[str, str]) -> Settings:
         proxies = _proxies(hosts, values.pop("apns_proxy"), values["apns_transport"], environment)
     except ProxyError as error:
         raise SettingsError(str(error)) from None
-    return Settings(apns_hosts=hosts, apns_proxies=proxies, **values)
+    return Settings(apns_hosts=hosts, apns_proxies=proxies, traces=traces, **values)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import aiohttp
 import msgspec
 
-from relay import contract
+from relay import contract, traceparent
 from relay.bridge.client import MAX_REPLY, read_at_most
 from relay.bridge.errors import OptionError
 from relay.bridge.failures import PROXY_STATUSES, in_words
@@ -57,7 +57,7 @@ class RelayClient:
     ) -> None:
         self._http = http
         self._url = f"{contract.normal_relay_url(relay_url)}/v1/event"
-        self._way = through(proxy, self._url, {"Content-Type": "application/json"})
+        self._way = through(proxy, self._url)
         self._timeout = aiohttp.ClientTimeout(total=deadline)
         self._clock = clock
         self._seal = seal
@@ -77,7 +77,7 @@ class RelayClient:
                 data=contract.encode(self._seal(event)),
                 timeout=self._timeout,
                 allow_redirects=False,
-                **self._way,
+                **self._way | {"headers": self._way["headers"] | _headers(event)},
             ) as response:
                 return read_reply(
                     response.status,
@@ -88,6 +88,12 @@ class RelayClient:
             return PostResult("retry", f"no answer within {self._timeout.total:g} s")
         except (aiohttp.ClientError, OSError) as error:
             return PostResult("retry", in_words(error))
+
+
+def _headers(event: contract.Event) -> dict[str, str]:
+    """Of each attempt with an event the same trace, for a relay that exports traces."""
+    trace = {traceparent.HEADER: str(traceparent.of_event(event.event_id))} if event.event_id else {}
+    return {"Content-Type": "application/json"} | trace
 
 
 def relay_proxy(relay_url: str, environment: Mapping[str, str]) -> Proxy | None:

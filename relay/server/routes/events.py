@@ -10,10 +10,10 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
@@ -31,6 +31,9 @@ from relay.server.routes.table import EVENT
 from relay.server.store import activities as activity_table
 from relay.server.store import deliveries
 from relay.server.store.sql import Database, Refused, Unavailable
+
+if TYPE_CHECKING:  # only where spans are exported there are its packages
+    from relay.server.tracing import EventSpan, Tracing
 
 log = logging.getLogger("relay.server.routes.events")
 
@@ -56,6 +59,7 @@ class _Arrival:
     event: Event
     event_id: str
     secret_hash: str
+    span: "EventSpan | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,9 @@ class Intake:
         bundle_ids: frozenset[str] = frozenset(),
         recorder: Recorder | None = None,
         admission: Admission | None = None,
+        tracing: "Tracing | None" = None,
     ) -> None:
+        self._tracing = tracing
         self._admission = admission or Admission(db)
         self._recorder = recorder or Recorder()
         self._db, self._dispatcher, self._activities = db, dispatcher, activities
@@ -189,13 +195,22 @@ class Intake:
         await self._accept_batched.close()
         await self._background.close()
 
-    async def accept(self, event: Event) -> EventReply:
+    async def accept(self, event: Event, headers: Mapping[str, str] | None = None) -> EventReply:
         """Written down before it is sent; pushes that have not ended within the deadline count as queued.
 
         So does every Live Activity that the event changes: its push may have to wait for its turn. Raises SecretRefused, after the
-        same statements as for a secret that has no phone.
+        same statements as for a secret that has no phone. `headers`: of its request, as far as they name a trace.
         """
         arrival = _Arrival(event, event.event_id or uuid.uuid4().hex, contract.secret_hash(event.secret))
+        if self._tracing is None:
+            return await self._accept(arrival)
+        key = (arrival.secret_hash, arrival.event_id)
+        about = {"event_type": event.event_type, "session_id": event.session_id}
+        with self._tracing.event(headers or {}, key, **about) as span:
+            return span.replied(await self._accept(replace(arrival, span=span)))
+
+    async def _accept(self, arrival: _Arrival) -> EventReply:
+        event = arrival.event
         begun = await self._accept_batched(arrival)
         accepted = begun if isinstance(begun, _Accepted) else await asyncio.shield(begun)
         if not accepted.refusal:
@@ -232,9 +247,13 @@ class Intake:
         """The alerts; whatever else an event sets going does not keep them waiting, nor the next batch. Of an event with very many
         phones the task that accepts it.
         """
+        began = self._now()
         hashes = [arrival.secret_hash for arrival in arrivals]
         refusals = await self._admission.refusals(hashes)
         recipients = await deliveries.recipients_at_once(self._db, hashes)
+        looked_up = self._step(
+            "recipients looked up", arrivals, [len(phones or ()) for phones in recipients], began
+        )
         found = [[] if refusal else phones for refusal, phones in zip(refusals, recipients, strict=True)]
         few = [
             (arrival, self._served(phones), refusal)
@@ -243,6 +262,8 @@ class Intake:
         ]
         planned = [self._plan(arrival, phones) for arrival, phones, _ in few]
         sending = await self._dispatcher.enqueue(planned)
+        written = [arrival for arrival, _, _ in few]
+        self._step("deliveries written", written, [len(alerts) for alerts in planned], looked_up)
         begun = iter(
             [
                 self._begun(arrival, phones, of_one, len(alerts), refusal)
@@ -258,6 +279,7 @@ class Intake:
         """An event with very many phones, a page at a time: what comes meanwhile for others is accepted in between. Raises SecretRefused:
         a secret with very many phones may be revoked while its events wait.
         """
+        began = self._now()
         if refusal := await self._admission.refusal(arrival.secret_hash):
             raise SecretRefused(refusal)
         recipients: list[Recipient] = []
@@ -272,6 +294,7 @@ class Intake:
             recipients += phones
             sending |= begun
             planned += len(alerts)
+        self._step("deliveries written", [arrival], [planned], began)
         return _Accepted(planned, sending, self._background.start(self._follow(arrival, recipients, planned)))
 
     def _begun(
@@ -286,6 +309,14 @@ class Intake:
             return sending
         following = self._background.start(self._follow(arrival, phones, alerts, refusal))
         return _Accepted(alerts, sending, following, refusal)
+
+    def _step(self, name: str, arrivals: Sequence[_Arrival], counts: Sequence[int], began: float) -> float:
+        """A span of each event from `began` (UNIX seconds) to now, which is returned."""
+        now = self._now()
+        for arrival, count in zip(arrivals, counts, strict=True):
+            if arrival.span is not None:
+                arrival.span.step(name, began, now, count)
+        return now
 
     def _plan(self, arrival: _Arrival, phones: list[Recipient]) -> list[Delivery]:
         return plan(
@@ -345,12 +376,19 @@ class Intake:
 
 
 class EventRoute:
-    """ASGI middleware over one intake. A caller who hangs up meanwhile changes nothing. `count` is called with the code of each refusal."""
+    """ASGI middleware over one intake. A caller who hangs up meanwhile changes nothing. `count` is called with the code of each refusal.
+    `traces`: the intake is told which trace an event belongs to.
+    """
 
     def __init__(
-        self, app: ASGIFramework, intake: Intake, *, count: Callable[[str], None] = lambda _: None
+        self,
+        app: ASGIFramework,
+        intake: Intake,
+        *,
+        count: Callable[[str], None] = lambda _: None,
+        traces: bool = False,
     ) -> None:
-        self._app, self._intake, self._count = app, intake, count
+        self._app, self._intake, self._count, self._traces = app, intake, count, traces
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer an event, or pass on."""
@@ -365,10 +403,21 @@ class EventRoute:
     async def _answer(self, scope: dict[str, Any], receive: ASGIReceiveCallable) -> tuple[Message, int]:
         body = cast(dict[str, Any], await receive()).get("body", b"")  # whole: see `routes/limits.py`
         try:
-            reply = await self._intake.accept(contract.decode(body, Event))
+            event = contract.decode(body, Event)
+            more = (_trace_headers(scope),) if self._traces else ()
+            reply = await self._intake.accept(event, *more)
         except Exception as error:
             return refusal(error)
         return with_rate_limits(reply, scope), 200
+
+
+def _trace_headers(scope: dict[str, Any]) -> dict[str, str]:
+    """Those of W3C Trace Context."""
+    headers = scope["headers"]
+    return {name.decode(): value.decode("latin-1") for name, value in headers if name in _TRACE_HEADERS}
+
+
+_TRACE_HEADERS = frozenset({b"traceparent", b"tracestate"})
 
 
 def refusal(error: Exception) -> tuple[Refusal, int]:

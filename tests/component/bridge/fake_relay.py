@@ -39,6 +39,7 @@ class FakeRelay(LoopbackServer):
         self.phones: dict[str, int] | None = None  # by secret; None: a relay that knows no such route
         self.known: set[str] | None = None  # the operator's secrets; None: it takes every one
         self.forgotten: list[tuple[str, bool]] = []
+        self.traces: list[str] = []  # the header traceparent of every try
         self.posted: list[Posted] = []  # every try
         self.accepted: list[Posted] = []  # what rings
         self.cards: list[Posted] = []  # what only moves a card
@@ -76,6 +77,7 @@ class FakeRelay(LoopbackServer):
         return web.json_response({"ok": True, "phones": self.phones.pop(body["secret"], 0)})
 
     async def _event(self, request: web.Request) -> web.StreamResponse:
+        self.traces.append(request.headers.get("traceparent", ""))
         body = await request.json()
         event = Posted(
             *(body.pop(name, "") for name in ("eventType", "sessionID", "title", "body", "eventID")),

@@ -11,6 +11,7 @@ from component.bridge.outgoing import MakeOutbox, card, event, event_ids
 from component.bridge.running import SECRET
 from relay import contract
 from relay.bridge.notify.outbox import SUPPRESS_SECONDS, Outbox
+from relay.traceparent import of_event
 from waiting import eventually
 
 
@@ -96,6 +97,7 @@ class TestAttempts:
         await emptied(outbox)
         assert 'reason="no answer within 0.05 s"' in caplog.text
         assert set(event_ids(fake_relay.posted)) == {"ses_a-0"}  # the same eventID with every attempt
+        assert set(fake_relay.traces) == {str(of_event("ses_a-0"))}  # and the same trace
 
     async def test_a_refusal_is_one_clear_line_and_no_second_attempt(
         self, outbox: Outbox, fake_relay: FakeRelay, caplog: pytest.LogCaptureFixture
