@@ -72,7 +72,7 @@ async def _migrate(_: argparse.Namespace, __: asyncio.Event) -> None:
         from relay.server import settings
         from relay.server.store.database import close_database, open_database
     logging.getLogger("tortoise").setLevel(logging.WARNING)
-    await open_database(settings.load(os.environ).database_url)
+    await open_database(settings.load_database(os.environ).database_url)
     await close_database()
 
 
@@ -80,14 +80,14 @@ async def _phones(_: argparse.Namespace, __: asyncio.Event) -> None:
     with server_packages():
         from relay.server import settings
         from relay.server.phones import phones
-    print("\n".join(await phones(settings.load(os.environ).database_url)))
+    print("\n".join(await phones(settings.load_database(os.environ).database_url)))
 
 
 async def _forget(arguments: argparse.Namespace, _: asyncio.Event) -> None:
     with server_packages():
         from relay.server import settings
         from relay.server.phones import forget
-    print(await forget(settings.load(os.environ).database_url, arguments.which))
+    print(await forget(settings.load_database(os.environ).database_url, arguments.which))
 
 
 async def _log(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
@@ -103,7 +103,7 @@ async def _log(arguments: argparse.Namespace, stop: asyncio.Event) -> None:
         as_json=arguments.json,
         columns=shutil.get_terminal_size().columns if sys.stdout.isatty() else None,
     )
-    url = settings.load(os.environ).database_url
+    url = settings.load_database(os.environ).database_url
     await log_command.answer(url, question, lambda text: print(text, flush=True), stop)
 
 
@@ -120,19 +120,19 @@ def _add_log_arguments(command: Parser) -> None:
 async def _secret_add(arguments: argparse.Namespace, _: asyncio.Event) -> None:
     with server_packages():
         from relay.server import secret_command, settings
-    _say(*await secret_command.add(settings.load(os.environ), arguments.name, arguments.hash))
+    _say(*await secret_command.add(settings.load_database(os.environ), arguments.name, arguments.hash))
 
 
 async def _secret_list(arguments: argparse.Namespace, _: asyncio.Event) -> None:
     with server_packages():
         from relay.server import secret_command, settings
-    _say(*await secret_command.listed(settings.load(os.environ), as_json=arguments.json))
+    _say(*await secret_command.listed(settings.load_database(os.environ), as_json=arguments.json))
 
 
 async def _secret_revoke(arguments: argparse.Namespace, _: asyncio.Event) -> None:
     with server_packages():
         from relay.server import secret_command, settings
-    _say(*await secret_command.revoke(settings.load(os.environ), arguments.name))
+    _say(*await secret_command.revoke(settings.load_database(os.environ), arguments.name))
 
 
 def _say(result: str, notes: str) -> None:

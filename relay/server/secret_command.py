@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from relay import contract
 from relay.errors import CommandError
 from relay.server.phones import SHORTEST
-from relay.server.settings import Settings
+from relay.server.settings import DatabaseSettings
 from relay.server.store import secrets
 from relay.server.store.database import opened
 from relay.server.store.sql import Database, Refused
@@ -39,7 +39,7 @@ class Said(NamedTuple):
     notes: str = ""
 
 
-async def add(settings: Settings, name: str, hash_: str | None) -> Said:
+async def add(settings: DatabaseSettings, name: str, hash_: str | None) -> Said:
     """Make a secret, or know one that exists by its hash. Raises SecretError."""
     if not _NAME.fullmatch(name):
         raise SecretError("a name is 1 to 64 letters, digits, and . _ @ - after the first of them")
@@ -89,7 +89,7 @@ def _meant(word: str, with_phones: Collection[str]) -> str:
     return found[0]
 
 
-async def revoke(settings: Settings, name: str) -> Said:
+async def revoke(settings: DatabaseSettings, name: str) -> Said:
     """Forget all that is kept of the secret, and take it never again. Raises SecretError."""
     async with opened(settings.database_url) as db:
         row = _called(await secrets.known(db), name)
@@ -101,7 +101,7 @@ async def revoke(settings: Settings, name: str) -> Said:
     return Said(f"revoked {row['name']}: its {count} phone(s) are forgotten, and the secret is never taken again")  # fmt: skip
 
 
-async def listed(settings: Settings, *, as_json: bool) -> Said:
+async def listed(settings: DatabaseSettings, *, as_json: bool) -> Said:
     """The secrets that are known, and those that are not and have phones all the same."""
     async with opened(settings.database_url) as db:
         entries = _entries(await secrets.known(db), await secrets.phones_by_secret(db))

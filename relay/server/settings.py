@@ -354,10 +354,12 @@ def _read(name: str, environment: Mapping[str, str]) -> Any:
     return variable.read(text)
 
 
-def _read_all(environment: Mapping[str, str], wrong: list[str]) -> dict[str, Any]:
-    """Every variable; what is wrong is added to `wrong`."""
+def _read_all(
+    environment: Mapping[str, str], wrong: list[str], names: Iterable[str] = VARIABLES
+) -> dict[str, Any]:
+    """These variables, or every one; what is wrong is added to `wrong`."""
     values: dict[str, Any] = {}
-    for name in VARIABLES:
+    for name in names:
         try:
             values[name.lower()] = _read(name, environment)
         except _WrongError as error:
@@ -454,3 +456,19 @@ def load(environment: Mapping[str, str]) -> Settings:
     except ProxyError as error:
         raise SettingsError(str(error)) from None
     return Settings(apns_hosts=hosts, apns_proxies=proxies, traces=traces, **values)
+
+
+class DatabaseSettings(NamedTuple):
+    """What a command needs that looks into the database and pushes nothing."""
+
+    database_url: str
+    relay_registration: str
+
+
+def load_database(environment: Mapping[str, str]) -> DatabaseSettings:
+    """The same of these two variables alone, so that an operator needs no key at hand. Raises SettingsError."""
+    wrong: list[str] = []
+    values = _read_all(environment, wrong, [name.upper() for name in DatabaseSettings._fields])
+    if wrong:
+        raise SettingsError("; ".join(wrong))
+    return DatabaseSettings(**values)

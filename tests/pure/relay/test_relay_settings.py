@@ -11,6 +11,9 @@ from relay.contract import ApnsEnv
 from relay.proxy import Proxy
 from relay.server.settings import LOOPBACK, OFF, VARIABLES, Endpoint, Settings, SettingsError, load
 
+
+from relay.server.settings import VARIABLES, Endpoint, Settings, SettingsError, load, load_database
+
 Environment = Callable[..., dict[str, str]]
 
 GOOD = {
@@ -296,3 +299,11 @@ def test_aioapns_goes_through_none_and_says_so(environment: Environment) -> None
     with pytest.raises(SettingsError, match="APNS_TRANSPORT aioapns goes through no proxy"):
         load(environment(APNS_TRANSPORT="aioapns", HTTPS_PROXY=VALUE))
     load(environment(APNS_TRANSPORT="aioapns", HTTPS_PROXY=VALUE, NO_PROXY="push.apple.com"))
+
+
+def test_a_command_that_only_looks_into_the_database_needs_no_key() -> None:
+    found = load_database({"DATABASE_URL": "mariadb://relay@127.0.0.1/relay"})
+    assert found == ("mysql://relay@127.0.0.1/relay", "open")
+    assert load_database({}).database_url == "sqlite://relay.sqlite3"
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL must begin with .*; RELAY_REGISTRATION must be"):
+        load_database({"DATABASE_URL": "postgres://x", "RELAY_REGISTRATION": "shut"})
