@@ -48,7 +48,7 @@ class Question:
 
 async def answer(database_url: str, question: Question, print_line: Print, stop: asyncio.Event) -> None:
     """Print it. Raises NotClear and DatabaseError."""
-    async with opened(database_url) as db:
+    async with opened(database_url, must_exist=True) as db:
         if question.delivery is not None:
             await _print_story(db, question.delivery, question, print_line)
             return

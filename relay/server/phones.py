@@ -17,7 +17,7 @@ class WhichPhone(CommandError):
 
 async def phones(database_url: str) -> list[str]:
     """A line for each phone, those of one secret together."""
-    async with opened(database_url) as db:
+    async with opened(database_url, must_exist=True) as db:
         names = {row["secret_hash"]: row["name"] for row in await secrets.known(db)}
         return [_line(row, names) for row in await devices.every(db)] or ["no phone is registered"]
 
@@ -27,7 +27,7 @@ async def forget(database_url: str, word: str) -> str:
     word = word.strip("….").lower()
     if len(word) < SHORTEST:
         raise WhichPhone(f"give at least {SHORTEST} characters, as relay phones prints them")
-    async with opened(database_url) as db:
+    async with opened(database_url, must_exist=True) as db:
         rows = await devices.every(db)
         hashes = {row["secret_hash"] for row in rows if row["secret_hash"].startswith(word)}
         tokens = [row for row in rows if row["device_token"].endswith(word)]

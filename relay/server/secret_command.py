@@ -91,7 +91,7 @@ def _meant(word: str, with_phones: Collection[str]) -> str:
 
 async def revoke(settings: DatabaseSettings, name: str) -> Said:
     """Forget all that is kept of the secret, and take it never again. Raises SecretError."""
-    async with opened(settings.database_url) as db:
+    async with opened(settings.database_url, must_exist=True) as db:
         row = _called(await secrets.known(db), name)
         if row is None:
             raise SecretError(f"there is no secret called {name}: relay secret list shows all")

@@ -129,8 +129,13 @@ async def close_database() -> None:
 
 
 @asynccontextmanager
-async def opened(database_url: str) -> AsyncIterator[Database]:
-    """The database for one command, beside a relay that runs or without one. Raises DatabaseError, also when it goes away."""
+async def opened(database_url: str, *, must_exist: bool = False) -> AsyncIterator[Database]:
+    """The database for one command, beside a relay that runs or without one. Raises DatabaseError, also when it goes away.
+
+    `must_exist`: who looks for what is there is not given an empty file.
+    """
+    if must_exist:
+        _raise_if_missing(database_url)
     connection = await open_database(database_url)
     try:
         yield Database(connection)
@@ -138,6 +143,12 @@ async def opened(database_url: str) -> AsyncIterator[Database]:
         raise DatabaseError(f"the database went away: {error}") from error
     finally:
         await close_database()
+
+
+def _raise_if_missing(database_url: str) -> None:
+    file = Path(database_url.removeprefix("sqlite://").partition("?")[0])
+    if database_url.startswith("sqlite://") and not file.exists():
+        raise DatabaseError(f"there is no database {file.absolute()}: DATABASE_URL says where the relay's is")
 
 
 async def migrate() -> list[str]:

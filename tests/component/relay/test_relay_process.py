@@ -437,6 +437,17 @@ async def test_what_it_does_not_understand(
 # Phones, from the database of a relay that runs.
 
 
+@pytest.mark.parametrize("words", ["phones", "forget abcdef", "log", "secret revoke a"])
+async def test_who_looks_where_no_database_is_learns_so(start: Start, tmp_path: Path, words: str) -> None:
+    url = {"DATABASE_URL": f"sqlite://{tmp_path}/elsewhere.sqlite3"}
+    relay: Relay = await start(url, *words.split())
+    assert await relay.ended() == 1
+    assert relay.log == (
+        f"relay: there is no database {tmp_path}/elsewhere.sqlite3: DATABASE_URL says where the relay's is\n"
+    )
+    assert not (tmp_path / "elsewhere.sqlite3").exists()
+
+
 async def test_phones_are_listed_and_forgotten(start: Start, variables: dict[str, str]) -> None:
     of_database = {"DATABASE_URL": variables["DATABASE_URL"]}  # no key is needed to look into it
     async with serving(start, variables) as relay:

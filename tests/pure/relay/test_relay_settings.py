@@ -9,10 +9,16 @@ import trustme
 
 from relay.contract import ApnsEnv
 from relay.proxy import Proxy
-from relay.server.settings import LOOPBACK, OFF, VARIABLES, Endpoint, Settings, SettingsError, load
-
-
-from relay.server.settings import VARIABLES, Endpoint, Settings, SettingsError, load, load_database
+from relay.server.settings import (
+    LOOPBACK,
+    OFF,
+    VARIABLES,
+    Endpoint,
+    Settings,
+    SettingsError,
+    load,
+    load_database,
+)
 
 Environment = Callable[..., dict[str, str]]
 
