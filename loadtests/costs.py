@@ -1,12 +1,15 @@
 """What one event costs: processor, statements, bytes in the database and in the log. For the calculations in docs/scale.md.
 
     python -m loadtests.costs [--events 3000] [--users 4,32] [--databases sqlite,mariadb,galera]
+    python -m loadtests.costs --plan
 
 One phone per secret, so that an event is one push. With few users every event comes alone, with many the relay writes several
 down together. Prints a table in Markdown. MariaDB and Galera count their own statements; the same code makes those of SQLite.
+`--plan` measures nothing: it prints what days of more and more events take, calculated from the costs of one.
 """
 
 import argparse
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -48,6 +51,46 @@ SETUPS: Final = (
     Setup("galera", 1),
     Setup("galera", 2),
 )
+EVENT: Final = {
+    "relay_ms": 1.5,
+    "database_ms": 0.7,
+    "statements": 3.8,
+    "redo_kb": 5.7,
+    "stored_kb": 1.3,
+    "log_kb": 0.45,
+}
+"""What an alert to one phone cost on MariaDB with four users, rounded: neither alone nor in a crowd."""
+PEAK: Final = 4
+"""So many times its mean a day has in its busiest second."""
+FULL: Final = 0.5
+"""Of a core that a relay has: it must bear the load of another that has died."""
+APNS_SECONDS, IN_FLIGHT = 0.3, 100
+"""What an answer of APNs takes at the longest on a usual day, and how many alerts a relay has under way at once."""
+DAYS: Final = {1_000: 30, 100_000: 30, 1_000_000: 30, 10_000_000: 7, 100_000_000: 2}
+"""Events a day, and for how many days their rows are kept."""
+
+
+def plan() -> Iterator[Row]:
+    """What a day of so many events takes."""
+    for events, days in DAYS.items():
+        peak = PEAK * events / 86_400
+        cores = peak * EVENT["relay_ms"] / 1000
+        yield {
+            "events a day": events,
+            "a second, at the peak": round(peak, 2 if peak < 1 else 0),
+            "cores of relays": round(cores, 2),
+            "relays": max(2, math.ceil(max(cores / FULL, peak * APNS_SECONDS / IN_FLIGHT)))
+            if events > 1_000_000
+            else 1,
+            "cores of the database": round(peak * EVENT["database_ms"] / 1000, 2),
+            "statements a second": round(peak * EVENT["statements"]),
+            "MB a second written": round(peak * EVENT["redo_kb"] / 1000, 2),
+            "days kept": days,
+            "GB kept": round(events * days * EVENT["stored_kb"] / 1e6, 1),
+            "GB of log a day": round(events * EVENT["log_kb"] / 1e6, 2),
+        }
+
+
 DATABASES: Final[dict[str, Callable[[], AbstractContextManager[DatabaseServer | None]]]] = {
     "sqlite": nullcontext,
     "mariadb": mariadb,
@@ -150,8 +193,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--events", type=count, default=3000, help="of each run")
     parser.add_argument("--users", type=counts, default=[4, 32], help="that report at the same time")
+    parser.add_argument("--plan", action="store_true", help="calculate, and measure nothing")
     parser.add_argument("--databases", default=",".join(DATABASES), help="of these")
     options = parser.parse_args(arguments)
+    if options.plan:
+        print(table([*plan()]))
+        return 0
     rows: list[Row] = []
     for setup in SETUPS:
         if setup.database in options.databases.split(","):
