@@ -90,7 +90,7 @@ class Relayed:
         self._db, self._clock = db, clock
         self._sender = ActivitySender(db, Environments(gateway), owner="load", push_deadline=10, clock=clock)
         self._registrations = ActivityRegistrations(
-            db, default_bundle_id=BUNDLE_ID, now=clock.now, wake=self._sender.engine.wake
+            db, default_bundle_id=BUNDLE_ID, now=clock.now, changed=self._sender.changed
         )
         self._hash = contract.secret_hash(SECRET)
 

@@ -33,7 +33,7 @@ class Relay:
         self.gateway, self.clock = gateway, clock
         self.sender = ActivitySender(db, Environments(gateway), owner=owner, push_deadline=10, clock=clock)
         self.registrations = ActivityRegistrations(
-            db, default_bundle_id=BUNDLE, now=clock.now, wake=self.sender.engine.wake
+            db, default_bundle_id=BUNDLE, now=clock.now, changed=self.sender.changed
         )
         self._events = 0
 

@@ -8,7 +8,8 @@ import hashlib
 import logging
 import random
 import uuid
-from collections.abc import Container, Sequence
+from collections import Counter
+from collections.abc import Sequence
 
 from relay.alert_payload import alert_payload
 from relay.apns.gateway import Gateway
@@ -23,7 +24,9 @@ from relay.server.engine import WRITE_MS, DeliveryEngine, Limits
 from relay.server.hours import HourlyCounts
 from relay.server.metrics import Recorder
 from relay.server.store import deliveries, devices
+from relay.server.store.shards import ALL, Presence
 from relay.server.store.sql import Database, Refused
+from relay.server.turns import Places
 
 log = logging.getLogger("relay.server.alerts")
 
@@ -171,8 +174,11 @@ class Dispatcher:
         limits: Limits = LIMITS,
         recorder: Recorder | None = None,
         hours: HourlyCounts | None = None,
+        presence: Presence | None = None,
     ) -> None:
-        self._db, self._owner, self._hours = db, owner, hours
+        self._db, self._owner, self._hours, self._presence = db, owner, hours, presence
+        self._after = ""
+        """The secret behind which the next claim goes on, where more is due than one claim takes."""
         # Both environments may be asked in turn, each within the deadline, and the result be written down; waiting in
         # memory may take as long again.
         self._sending_ms = int(2000 * push_deadline) + WRITE_MS
@@ -182,30 +188,42 @@ class Dispatcher:
         )
 
     async def enqueue(
-        self, planned: Sequence[Sequence[Delivery]], *, of_many: bool = False
+        self, planned: Sequence[Sequence[Delivery]], *, secret_hash: str = ""
     ) -> list[dict[str, asyncio.Future[DeliveryStatus]] | Refused]:
         """Write the deliveries of each event down and send those that are new; by event and apns-id their status to be.
 
-        Of a delivery that two events plan, the first has the future. What does not fit in memory is written down
-        without a lease, for the poll of whichever relay has room first. An event of which the database takes no delivery is
-        refused; where it takes only some, the others have failed. `of_many`: they are part of an event with very many phones,
-        which leaves room to others.
+        Of a delivery that two events plan, the first has the future. What finds no place in memory is written down
+        without a lease, for the poll of whichever relay has one first. An event of which the database takes no delivery is
+        refused; where it takes only some, the others have failed. `secret_hash`: only this secret waits for it.
         """
-        every = [delivery for deliveries_of_one in planned for delivery in deliveries_of_one]
-        if not every:
-            return [{} for _ in planned]
-        room = self.engine.room_for_many if of_many else self.engine.room
-        sending, refused = await self._send(every[:room], self._lease_until())
-        waiting, refused_later = await self._send(every[room:], 0)
+        db = self._db.of(secret_hash)
+        here, later = self._placed(planned)
+        sending, refused = await self._send(db, here, self._lease_until())
+        waiting, refused_later = await self._send(db, later, 0)
         sending |= waiting
         refused |= refused_later
         ids = [[delivery.push.apns_id for delivery in one] for one in planned]
         return [_of_event(one, sending, refused) for one in ids]
 
+    def _placed(self, planned: Sequence[Sequence[Delivery]]) -> tuple[list[Delivery], list[Delivery]]:
+        """What finds a place in memory, and what does not."""
+        here: list[Delivery] = []
+        later: list[Delivery] = []
+        taken: Counter[str] = Counter()
+        for one in filter(None, planned):
+            secret_hash = one[0].secret_hash
+            places = self.engine.held.left(secret_hash, len(here), taken[secret_hash])
+            here += one[:places]
+            later += one[places:]
+            taken[secret_hash] += min(places, len(one))
+        return here, later
+
     async def _send(
-        self, planned: Sequence[Delivery], lease_until: int
+        self, db: Database, planned: Sequence[Delivery], lease_until: int
     ) -> tuple[dict[str, asyncio.Future[DeliveryStatus]], dict[str, Refused]]:
-        new, refused = await deliveries.enqueue(self._db, planned, owner=self._owner, lease_until=lease_until)
+        if not planned:
+            return {}, {}
+        new, refused = await deliveries.enqueue(db, planned, owner=self._owner, lease_until=lease_until)
         sending = {
             delivery.push.apns_id: self.engine.send(self._attempt(delivery, lease_until))
             if lease_until
@@ -229,14 +247,25 @@ class Dispatcher:
         """Call when the clock was set back."""
         await deliveries.bring_forward(self._db, now_ms=self._now_ms(), longest_lease_ms=2 * self._sending_ms)
 
-    async def claim(self, limit: int, held: Container[str]) -> tuple[list[DeliveryAttempt], float]:
+    async def claim(self, limit: int, held: Places) -> tuple[list[DeliveryAttempt], float]:
         """What is due. A lease that ran out on what is held here is taken again, so that no other relay sends it."""
         lease_until = self._lease_until()
-        due = await deliveries.claim_due(
-            self._db, owner=self._owner, now_ms=self._now_ms(), lease_until=lease_until, limit=limit
+        shards = await self._presence.refresh() if self._presence else ALL
+        found = await deliveries.claim_due(
+            self._db,
+            owner=self._owner,
+            now_ms=self._now_ms(),
+            lease_until=lease_until,
+            limit=limit,
+            places=held.left,
+            shards=shards,
+            after=self._after,
         )
-        attempts = [self._attempt(one, lease_until) for one in due if one.push.apns_id not in held]
-        return attempts, 0.0 if len(due) == limit else engine.POLL_SECONDS
+        self._after = found.after
+        attempts = [
+            self._attempt(one, lease_until) for one in found.deliveries if one.push.apns_id not in held
+        ]
+        return attempts, 0.0 if found.more else engine.POLL_SECONDS
 
     def result(
         self, attempt: DeliveryAttempt, outcome: Outcome, *, at: int, latency_ms: int

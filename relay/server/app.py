@@ -38,6 +38,7 @@ from relay.server.routes.table import EVENT
 from relay.server.settings import Settings
 from relay.server.store import devices
 from relay.server.store.database import DatabaseError, close_database, open_database
+from relay.server.store.shards import Presence
 from relay.server.store.sql import Database, Unavailable
 
 if TYPE_CHECKING:  # its packages are an extra
@@ -157,6 +158,8 @@ async def _start_parts(
     stack.push_async_callback(_save_hours, hours)
     owner = lease_owner(socket.gethostname(), settings.relay_host, settings.port)
     deadline = settings.apns_push_deadline
+    presence = Presence(db, owner, clock)
+    stack.push_async_callback(presence.leave)
     dispatcher = Dispatcher(
         db,
         apns,
@@ -166,10 +169,18 @@ async def _start_parts(
         clock=clock,
         recorder=recorder,
         hours=hours,
+        presence=presence,
     )
     budget = StartBudget(cards=settings.relay_phone_cards, starts=settings.relay_phone_starts)
     sender = ActivitySender(
-        db, apns, owner=owner, push_deadline=deadline, clock=clock, budget=budget, recorder=recorder
+        db,
+        apns,
+        owner=owner,
+        push_deadline=deadline,
+        clock=clock,
+        budget=budget,
+        recorder=recorder,
+        presence=presence,
     )
     for engine in (dispatcher.engine, sender.engine):
         stack.push_async_callback(engine.stop, STOP_SECONDS)
@@ -181,9 +192,7 @@ async def _start_parts(
     stack.push_async_callback(background.close)
     bundle_id = settings.apns_default_bundle_id
     served = settings.relay_bundle_ids | {bundle_id} if settings.relay_bundle_ids else frozenset()
-    activities = ActivityRegistrations(
-        db, default_bundle_id=bundle_id, now=clock.now, wake=sender.engine.wake
-    )
+    activities = ActivityRegistrations(db, default_bundle_id=bundle_id, now=clock.now, changed=sender.changed)
     admission = Admission(db, known_only=settings.relay_registration == "known")
     registrations = Registrations(
         db,

@@ -2,13 +2,14 @@
 keeps them.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from relay.apns.push import Outcome, Push
 from relay.apns.reasons import Verdict
 from relay.contract import ActivityFormat, ApnsEnv
+from relay.server.turns import Places
 
 DeliveryStatus = Literal["queued", "sent", "failed"]
 
@@ -109,8 +110,8 @@ class Outbox(Protocol[A]):
         """What was written by a clock that was ahead, and is due only when that much time has passed, is due now."""
         ...
 
-    async def claim(self, limit: int, held: Container[str]) -> tuple[Sequence[A], float]:
-        """Take over what is due, and no key that is held; and the seconds in which to poll again.
+    async def claim(self, limit: int, held: Places) -> tuple[Sequence[A], float]:
+        """Take over what is due: no key that is held, and of each secret what finds a place; and the seconds in which to poll again.
 
         An outbox that takes them one by one hands each to `DeliveryEngine.claim` instead.
         """

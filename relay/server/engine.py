@@ -6,7 +6,6 @@ who hangs up must not cancel them. Every push is sent at least once, on each att
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, cast
@@ -19,6 +18,7 @@ from relay.log import Folded, line
 from relay.server.delivery import A, DeliveryResult, DeliveryStatus, Outbox
 from relay.server.metrics import Recorder
 from relay.server.store.sql import Unavailable
+from relay.server.turns import Places, Turns
 
 log = logging.getLogger("relay.server.engine")
 
@@ -40,7 +40,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """`held`: attempts in memory, what does not fit waits in the database; `in_flight`: pushes that APNs has at once; `claimed`:
-    attempts that one poll takes; `reserved`: the share of `held` that neither a backlog nor an event with very many phones takes.
+    attempts that one poll takes; `reserved`: the share of `held` that one secret alone leaves to others (see `Places`).
     """
 
     held: int
@@ -48,26 +48,6 @@ class Limits:
     claimed: int
     sweep_seconds: float
     reserved: float = 0.0
-
-
-class _Turns(Generic[A]):
-    """Attempts that wait: the secrets take turns, and of one secret the first comes first. So no flood keeps another's alert waiting."""
-
-    def __init__(self) -> None:
-        self._of: OrderedDict[str, deque[A]] = OrderedDict()
-
-    def __bool__(self) -> bool:
-        return bool(self._of)
-
-    def append(self, attempt: A) -> None:
-        self._of.setdefault(attempt.delivery.secret_hash, deque()).append(attempt)
-
-    def popleft(self) -> A:
-        secret_hash, waiting = self._of.popitem(last=False)
-        attempt = waiting.popleft()
-        if waiting:
-            self._of[secret_hash] = waiting
-        return attempt
 
 
 class DeliveryEngine(Generic[A]):
@@ -88,10 +68,12 @@ class DeliveryEngine(Generic[A]):
         self._name, self._limits = name, limits
         self._watch = ClockWatch(clock)
         self._lines = Folded(log, clock.monotonic)
-        self._waiting: _Turns[A] = _Turns()
+        self._waiting: Turns[str, A] = Turns()
+        """Secrets take turns, so that no flood keeps another's alert waiting."""
         self._unsaved: list[tuple[A, DeliveryResult]] = []
-        self._held: dict[str, asyncio.Future[DeliveryStatus]] = {}
-        """By key all that is in memory, so that none is sent twice when its lease runs out before its result is saved."""
+        self.held = Places(limits.held, limits.reserved)
+        """All that is in memory, so that none is sent twice when its lease runs out before its result is saved."""
+        self._statuses: dict[str, asyncio.Future[DeliveryStatus]] = {}
         self._wake = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -113,7 +95,7 @@ class DeliveryEngine(Generic[A]):
             async with asyncio.timeout(grace):
                 await self.idle()
         except TimeoutError:
-            log.warning(line("stop", unfinished=len(self._held)))
+            log.warning(line("stop", unfinished=len(self.held)))
         await _cancelled(self._tasks)
         self._tasks.clear()
         self._lines.flush(all_of_them=True)
@@ -134,16 +116,6 @@ class DeliveryEngine(Generic[A]):
         """When the next push is due or was (UTC ms); None: none waits. Raises Unavailable."""
         return await self._outbox.next_due_at()
 
-    @property
-    def room(self) -> int:
-        """Attempts that fit in memory now."""
-        return max(0, self._limits.held - len(self._held))
-
-    @property
-    def room_for_many(self) -> int:
-        """The same for a backlog, or for an event with very many phones: some places are left to others."""
-        return max(0, self.room - int(self._limits.held * self._limits.reserved))
-
     # What is due.
 
     def wake(self) -> None:
@@ -154,10 +126,10 @@ class DeliveryEngine(Generic[A]):
         """Claim what is due and begin to send it; returns the seconds in which to poll again."""
         self._lines.flush()
         await self._watch_clock()
-        limit = min(self._limits.claimed, self.room_for_many)
+        limit = min(self._limits.claimed, self.held.room)
         if not limit:
             return POLL_SECONDS
-        attempts, seconds = await self._outbox.claim(limit, self._held)
+        attempts, seconds = await self._outbox.claim(limit, self.held)
         for attempt in attempts:
             self.send(attempt)
         return seconds
@@ -168,15 +140,15 @@ class DeliveryEngine(Generic[A]):
         if jump < 0:
             await self._outbox.bring_forward()
 
-    def claim(self, key: str, claimed: Coroutine[Any, Any, A | None]) -> None:
+    def claim(self, key: str, secret_hash: str, claimed: Coroutine[Any, Any, A | None]) -> None:
         """Hold the key, and send what `claimed` gives; None: poll again. One that is slow keeps no other waiting."""
-        self._held[key] = asyncio.get_running_loop().create_future()
+        self.held.take(key, secret_hash)
         self._run(self._claim(key, claimed), "claim")
 
     async def _claim(self, key: str, claimed: Coroutine[Any, Any, A | None]) -> None:
         try:
             attempt = await self._guarded(claimed)
-            del self._held[key]
+            self.held.free(key)
             if attempt is None:
                 self.wake()
             else:
@@ -187,11 +159,12 @@ class DeliveryEngine(Generic[A]):
     def send(self, attempt: A) -> asyncio.Future[DeliveryStatus]:
         """Send it; the status comes once it is written down. What does not fit is left to its lease."""
         status: asyncio.Future[DeliveryStatus] = asyncio.get_running_loop().create_future()
-        if not self.room:
+        if not self.held.room:
             status.set_result("queued")
             return status
-        self._held[attempt.key] = status
-        self._waiting.append(attempt)
+        self.held.take(attempt.key, attempt.delivery.secret_hash)
+        self._statuses[attempt.key] = status
+        self._waiting.append(attempt.delivery.secret_hash, attempt)
         if self._sending < self._limits.in_flight:
             self._sending += 1
             self._run(self._send_waiting(), "send")
@@ -287,7 +260,8 @@ class DeliveryEngine(Generic[A]):
                 return True
 
     def _finish(self, attempt: A, status: DeliveryStatus) -> None:
-        self._held.pop(attempt.key).set_result(status)
+        self.held.free(attempt.key)
+        self._statuses.pop(attempt.key).set_result(status)
 
     # Tasks.
 

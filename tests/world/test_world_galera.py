@@ -127,7 +127,7 @@ async def test_what_two_nodes_claim_at_once_only_one_of_them_gets(
                 for at, db in enumerate(nodes)
             )
         )
-        ids = [one.push.apns_id for each in claimed for one in each]
+        ids = [one.push.apns_id for each in claimed for one in each.deliveries]
         assert sorted(ids) == sorted(one.push.apns_id for one in planned)
 
 

@@ -8,6 +8,7 @@ from relay import contract
 from relay.contract import ActivityRegister, ActivityUnregister, ApnsEnv
 from relay.log import line
 from relay.server.delivery import Recipient
+from relay.server.live_activities.activity import Changes
 from relay.server.live_activities.life import with_start_token
 from relay.server.live_activities.tokens import Registration, registered, unregistered
 from relay.server.store import activities, devices
@@ -17,21 +18,26 @@ log = logging.getLogger("relay.server.live_activities.registration")
 
 
 class ActivityRegistrations:
-    """The phones' side of all activities. `wake` is called when one may be due."""
+    """The phones' side of all activities. `changed` is called with what was written, which may be due."""
 
     def __init__(
-        self, db: Database, *, default_bundle_id: str, now: Callable[[], float], wake: Callable[[], None]
+        self,
+        db: Database,
+        *,
+        default_bundle_id: str,
+        now: Callable[[], float],
+        changed: Callable[[Changes], object],
     ) -> None:
         self._db, self._default_bundle_id = db, default_bundle_id
-        self._now, self._wake = now, wake
+        self._now, self._changed = now, changed
 
     async def register(self, request: ActivityRegister) -> None:
         """The phone has an update token, its first or a new one."""
         registration = await self._registration(request)
         session = (registration.secret_hash, registration.session_id)
         decision = partial(registered, registration=registration)
-        changes = await activities.decide(self._db, session, decision, now=self._now)
-        self._wake()
+        changes = await activities.decide(self._db.of(session[0]), session, decision, now=self._now)
+        self._changed(changes)
         for one in (*changes.new, *changes.changed):
             log.info(line("activity registered", sessionID=one.session_id, activityID=one.id,
                           token=f"…{registration.activity_token[-8:]}", apnsEnv=one.apns_env))  # fmt: skip
@@ -70,14 +76,14 @@ class ActivityRegistrations:
         for one in (one for one in phone if one.secret_hash == secret_hash):
             again = with_start_token(one, self._now_ms())
             if again is not one and await activities.change(self._db, again):
+                self._changed(Changes(changed=[again]))
                 log.info(line("activity to be started again", sessionID=one.session_id, activityID=one.id))
-        self._wake()
 
     async def unregister(self, request: ActivityUnregister) -> None:
         """The phone ended its activity; no error if the relay knows of none."""
         session = (contract.secret_hash(request.secret), request.session_id)
         decision = partial(unregistered, device_token=(request.device_token or "").lower())
-        changes = await activities.decide(self._db, session, decision, now=self._now)
+        changes = await activities.decide(self._db.of(session[0]), session, decision, now=self._now)
         log.info(line("activity unregistered", sessionID=request.session_id, activities=len(changes.changed)))
 
     def _now_ms(self) -> int:

@@ -8,9 +8,11 @@ other does.
 import asyncio
 import logging
 import uuid
-from collections.abc import Container, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 
 from relay.apns.gateway import Gateway
 from relay.apns.push import Outcome, Push
@@ -20,7 +22,7 @@ from relay.log import line
 from relay.server import engine
 from relay.server.delivery import DeliveryResult, DeliveryStatus, Recipient
 from relay.server.engine import WRITE_MS, DeliveryEngine, Limits
-from relay.server.live_activities.activity import LONGEST_PAUSE_MS, SESSION, Activity
+from relay.server.live_activities.activity import LONGEST_PAUSE_MS, SESSION, Activity, Changes
 from relay.server.live_activities.life import (
     FORGOTTEN_MS,
     LONGEST_MS,
@@ -42,14 +44,20 @@ from relay.server.live_activities.settlement import disposition, settled
 from relay.server.live_activities.tokens import KEPT_MS
 from relay.server.metrics import Recorder
 from relay.server.store import activities, deliveries, devices
+from relay.server.store.shards import ALL, Presence
 from relay.server.store.sql import Database, Unavailable
+from relay.server.turns import Places, by_turns
 
 log = logging.getLogger("relay.server.live_activities.sender")
 
-LIMITS = Limits(held=200, in_flight=200, claimed=200, sweep_seconds=60.0)
+LIMITS = Limits(held=250, in_flight=250, claimed=250, sweep_seconds=60.0, reserved=0.2)
 """All that is claimed is sent at once: a start whose turn did not come would never be sent."""
 ROWS = 200
 """So many are read at a time."""
+TURN = 10
+"""A secret with more among them may keep others from being read."""
+
+_secret = attrgetter("secret_hash")
 
 
 class ActivitySender:
@@ -65,8 +73,10 @@ class ActivitySender:
         clock: Clock,
         budget: StartBudget = StartBudget(),  # noqa: B008 - a value
         recorder: Recorder | None = None,
+        presence: Presence | None = None,
     ) -> None:
         self._db, self._owner, self._clock, self._budget = db, owner, clock, budget
+        self._presence = presence
         # Both environments may be asked in turn, each within the deadline, and the result be written down.
         self._lease_ms = int(2000 * push_deadline) + WRITE_MS
         self.engine = DeliveryEngine(
@@ -91,39 +101,76 @@ class ActivitySender:
         secret_hash: str,
         recipients: Sequence[Recipient],
         known: Sequence[Activity],
+        many: bool = False,
     ) -> int:
-        """Change every activity of the event's session, and begin one on each phone that can be started; how many they are."""
+        """Change every activity of the event's session, and begin one on each phone that can be started; how many they are.
+
+        `many`: the secret has very many phones.
+        """
         decision = partial(
             after_event, event=event, event_id=event_id, secret_hash=secret_hash, recipients=recipients
         )
         session = (secret_hash, event.session_id)
-        changes = await activities.decide(self._db, session, decision, now=self._clock.now, known=known)
-        changed = [one for one in (*changes.new, *changes.changed) if one.device_token != SESSION]
-        if changed:
+        db = self._db.of(secret_hash)
+        changes = await activities.decide(db, session, decision, now=self._clock.now, known=known, many=many)
+        return self.changed(changes)
+
+    def changed(self, changes: Changes) -> int:
+        """The cards that were changed here, and are due, are pushed by this relay, whoever claims the others of their shard; how many
+        changed.
+        """
+        written = [*changes.new, *(replace(one, revision=one.revision + 1) for one in changes.changed)]
+        cards = [one for one in written if one.device_token != SESSION]
+        if cards:
             self.engine.wake()
-        return len(changed)
+        if self._presence and not self._presence.shards.all:
+            self._begin_ready(cards)
+        return len(cards)
+
+    def _begin_ready(self, cards: Sequence[Activity]) -> None:
+        now_ms, held = self._now_ms(), self.engine.held
+        for one in cards:
+            ready = one.due_at is not None and _ready_at(one) <= now_ms
+            if ready and one.id not in held and held.left(one.secret_hash):
+                self._begin(one)
 
     # What is due.
 
-    async def claim(self, limit: int, held: Container[str]) -> tuple[Sequence[ActivityAttempt], float]:
+    async def claim(self, limit: int, held: Places) -> tuple[Sequence[ActivityAttempt], float]:
         """Begin to claim what is due now, each in a task of its own; the seconds until the next is."""
         now_ms = self._now_ms()
-        horizon = now_ms + int(engine.POLL_SECONDS * 1000)
-        due: list[Activity] = []
-        next_at = horizon
-        for activity in await activities.due(
-            self._db, until_ms=horizon, longest_ms=max(LONGEST_PAUSE_MS, self._lease_ms), limit=ROWS
-        ):
-            ready_at = max(activity.due_at or 0, activity.lease_until)
+        next_at = now_ms + int(engine.POLL_SECONDS * 1000)
+        ready: list[Activity] = []
+        for activity in await self._due(next_at):
             if activity.id in held:
                 continue  # its result asks for the next poll
-            if ready_at > now_ms:
+            if (ready_at := _ready_at(activity)) > now_ms:
                 next_at = min(next_at, ready_at)
-            elif len(due) < limit:
-                due.append(activity)
-        for activity in due:
-            self.engine.claim(activity.id, self._claim_or_pause(activity))
+            else:
+                ready.append(activity)
+        for activity in by_turns(ready, owner=_secret, places=held.left, most=limit):
+            self._begin(activity)
         return [], (next_at - now_ms) / 1000
+
+    async def _due(self, until_ms: int) -> Sequence[Activity]:
+        """The longest waiting come first; where more wait than are read, those that wait behind a secret with many are read, too."""
+        shards = await self._presence.refresh() if self._presence else ALL
+        longest_ms = max(LONGEST_PAUSE_MS, self._lease_ms)
+        found: dict[str, Activity] = {}
+        crowded: set[str] = set()
+        while True:
+            rows = await activities.due(
+                self._db, until_ms=until_ms, longest_ms=longest_ms, limit=ROWS, shards=shards, without=crowded
+            )
+            found |= {one.id: one for one in rows}
+            counts = Counter(map(_secret, found.values()))
+            many = {secret for secret, count in counts.items() if count > TURN} - crowded
+            if len(rows) < ROWS or not many or sum(min(count, TURN) for count in counts.values()) >= ROWS:
+                return [*found.values()]
+            crowded |= many
+
+    def _begin(self, activity: Activity) -> None:
+        self.engine.claim(activity.id, activity.secret_hash, self._claim_or_pause(activity))
 
     async def _claim_or_pause(self, activity: Activity) -> ActivityAttempt | None:
         """One activity's fault costs no other its turn, and the database is not asked at once again."""
@@ -146,21 +193,21 @@ class ActivitySender:
             before, after = of_app(before, phone), of_app(after, phone)
         token = phone.push_to_start_token if phone else before.activity_token
         if not token:  # the phone took its token back: nothing can be started there
-            await activities.forget(self._db, before)
+            await activities.forget(self._of(before), before)
             return None
         quiet = await self._rings_anyway(before)
-        claimed = await (self._start(before, after) if phone else activities.change(self._db, after))
+        claimed = await (self._start(before, after) if phone else activities.change(self._of(after), after))
         return push_attempt(before, claimed, phone, token, quiet=quiet) if claimed else None
 
     async def _start(self, before: Activity, after: Activity) -> Activity | None:
         """Claim a start, if the phone will show it; else it waits. One phone's starts are decided on one after the other."""
         async with self._db.turn(("starts", before.device_token)):
-            phone = await activities.of_phone(self._db, before.device_token)
+            phone = await activities.of_phone(self._of(before), before.device_token)
             app = [one for one in phone if one.bundle_id == before.bundle_id]
             due_at = start_due_at(before, app, self._budget, after.pushed_at)
             if due_at <= after.pushed_at:
-                return await activities.change(self._db, after)
-        if await activities.change(self._db, replace(before, due_at=due_at)):
+                return await activities.change(self._of(after), after)
+        if await activities.change(self._of(before), replace(before, due_at=due_at)):
             log.info(
                 line("start waits for the phone's budget", sessionID=before.session_id, activityID=before.id)
             )
@@ -174,12 +221,16 @@ class ActivitySender:
             return False
         if activity.device_token:
             return await self._registered(activity) is not None
-        return bool(await devices.recipients(self._db, activity.secret_hash))
+        return bool(await devices.recipients(self._of(activity), activity.secret_hash))
 
     async def _registered(self, activity: Activity) -> Recipient | None:
         return await devices.find(
-            self._db, secret_hash=activity.secret_hash, device_token=activity.device_token
+            self._of(activity), secret_hash=activity.secret_hash, device_token=activity.device_token
         )
+
+    def _of(self, activity: Activity) -> Database:
+        """The database, for work that only this activity's secret waits for."""
+        return self._db.of(activity.secret_hash)
 
     # What became of it.
 
@@ -214,14 +265,15 @@ class ActivitySender:
 
     async def _save(self, attempt: ActivityAttempt, result: DeliveryResult) -> None:
         """On the row as it stands now; whoever wrote meanwhile is asked again."""
-        while (now := await activities.find(self._db, attempt.key)) is not None:
+        db = self._of(attempt.before)
+        while (now := await activities.find(db, attempt.key)) is not None:
             if now.lease_owner != attempt.claimed.lease_owner:
                 break  # saved already, or the lease ran out and another relay goes on with it
             after = settled(now, attempt.before, result.outcome, self._now_ms())
             if after is None:
-                done = await activities.forget(self._db, now)
+                done = await activities.forget(db, now)
             else:
-                done = await activities.change(self._db, after) is not None
+                done = await activities.change(db, after) is not None
             if done:
                 break
         if attempt.phone is not None and result.status == "sent":
@@ -230,7 +282,7 @@ class ActivitySender:
             await self._forget_push_to_start(attempt.phone, attempt.delivery.push, result.outcome.timestamp)
 
     async def _warn_of_starts_in_vain(self, started: Activity) -> None:
-        phone = await activities.of_phone(self._db, started.device_token)
+        phone = await activities.of_phone(self._of(started), started.device_token)
         if starts := in_vain([one for one in phone if one.secret_hash == started.secret_hash]):
             log.warning(line(in_vain_words(starts), token=f"…{started.device_token[-8:]}",
                              advice="open the app once, so that it registers its push-to-start token"))  # fmt: skip
@@ -276,6 +328,10 @@ class ActivitySender:
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
+
+
+def _ready_at(activity: Activity) -> int:
+    return max(activity.due_at or 0, activity.lease_until)
 
 
 def _log_fault(activity_id: str, fault: Exception) -> None:

@@ -9,10 +9,11 @@ import asyncio
 import logging
 import time
 import uuid
-from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
@@ -31,6 +32,7 @@ from relay.server.routes.table import EVENT
 from relay.server.store import activities as activity_table
 from relay.server.store import deliveries
 from relay.server.store.sql import Database, Refused, Unavailable
+from relay.server.turns import Turns
 
 if TYPE_CHECKING:  # only where spans are exported there are its packages
     from relay.server.tracing import EventSpan, Tracing
@@ -39,6 +41,8 @@ log = logging.getLogger("relay.server.routes.events")
 
 EVENTS_AT_ONCE = 100
 """Events that are looked up and written down together."""
+MOST_CROWDS = 1000
+"""Secrets with very many phones that are remembered; one that is forgotten is found out again."""
 DATABASE_UNAVAILABLE = Refusal(error="The database is not available, try again", code="database_unavailable")
 NOT_STORED = Refusal(
     error="The database does not take this; sending it again would not help", code="not_stored"
@@ -111,7 +115,8 @@ class BackgroundTasks:
 
 
 class Batches(Generic[Q, R]):
-    """Requests that come while others are worked on are worked on together: by one statement for all of them.
+    """Requests that come while others are worked on are worked on together: by one statement for all of them. Where more wait than
+    that, their owners take turns.
 
     `work` gets up to `most` requests and gives as many results, in their order; a result that is an exception is raised for its
     caller. A batch that fails is taken apart, so that only the callers get the fault whose requests have it; but not where the
@@ -119,16 +124,20 @@ class Batches(Generic[Q, R]):
     """
 
     def __init__(
-        self, work: Callable[[Sequence[Q]], Awaitable[Sequence[R | Exception]]], *, most: int
+        self,
+        work: Callable[[Sequence[Q]], Awaitable[Sequence[R | Exception]]],
+        *,
+        most: int,
+        owner: Callable[[Q], Hashable],
     ) -> None:
-        self._work, self._most = work, most
-        self._waiting: list[tuple[Q, asyncio.Future[R]]] = []
+        self._work, self._most, self._owner = work, most, owner
+        self._waiting: Turns[Hashable, tuple[Q, asyncio.Future[R]]] = Turns()
         self._working: asyncio.Task[None] | None = None
 
     def __call__(self, request: Q) -> asyncio.Future[R]:
         """The result, to be awaited. Work on it never began before the request came."""
         result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((request, result))
+        self._waiting.append(self._owner(request), (request, result))
         if self._working is None or self._working.done():
             self._working = asyncio.create_task(self._run(), name="batches")
         return result
@@ -140,7 +149,7 @@ class Batches(Generic[Q, R]):
 
     async def _run(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            batch = self._waiting.take(self._most)
             results = await self._worked([request for request, _ in batch])
             for (_, result), found in zip(batch, results, strict=True):
                 if result.done():
@@ -184,9 +193,13 @@ class Intake:
         self._bundle_ids = bundle_ids
         self._deadline, self._now = deadline, now
         self._accept_batched: Batches[_Arrival, _Accepted | asyncio.Task[_Accepted]] = Batches(
-            self._accept_all, most=EVENTS_AT_ONCE
+            self._accept_all, most=EVENTS_AT_ONCE, owner=attrgetter("secret_hash")
         )
-        self._known_activities = Batches(partial(activity_table.of_sessions, db), most=EVENTS_AT_ONCE)
+        self._known_activities = Batches(
+            partial(activity_table.of_sessions, db), most=EVENTS_AT_ONCE, owner=itemgetter(0)
+        )
+        self._crowds: OrderedDict[str, None] = OrderedDict()
+        """Secrets that were found to have very many phones, the latest last: their events wait for no batch, and hold up none."""
         # No deadline: every statement has its own, and ten thousand phones take many.
         self._background = BackgroundTasks(None)
 
@@ -211,7 +224,11 @@ class Intake:
 
     async def _accept(self, arrival: _Arrival) -> EventReply:
         event = arrival.event
-        begun = await self._accept_batched(arrival)
+        begun: _Accepted | asyncio.Task[_Accepted]
+        if arrival.secret_hash in self._crowds:
+            begun = self._background.start(self._accept_many(arrival))
+        else:
+            begun = await self._accept_batched(arrival)
         accepted = begun if isinstance(begun, _Accepted) else await asyncio.shield(begun)
         if not accepted.refusal:
             self._recorder.event(event.event_type)
@@ -276,26 +293,45 @@ class Intake:
         ]
 
     async def _accept_many(self, arrival: _Arrival) -> _Accepted:
-        """An event with very many phones, a page at a time: what comes meanwhile for others is accepted in between. Raises SecretRefused:
-        a secret with very many phones may be revoked while its events wait.
+        """An event with very many phones, a page at a time: what comes meanwhile for others is accepted in between. A secret's events
+        are accepted one after the other, so that a flood of them asks the database for no more than one. Raises SecretRefused: a secret
+        with very many phones may be revoked while its events wait.
         """
+        secret_hash = arrival.secret_hash
+        self._remember(secret_hash)
+        async with self._db.turn(("very many phones", secret_hash)):
+            if refusal := await self._admission.refusal(secret_hash):
+                raise SecretRefused(refusal)
+            accepted, phones = await self._accept_pages(arrival)
+        if phones <= deliveries.PAGE:
+            self._crowds.pop(secret_hash, None)
+        return accepted
+
+    def _remember(self, secret_hash: str) -> None:
+        self._crowds[secret_hash] = None
+        self._crowds.move_to_end(secret_hash)
+        if len(self._crowds) > MOST_CROWDS:
+            self._crowds.popitem(last=False)
+
+    async def _accept_pages(self, arrival: _Arrival) -> tuple[_Accepted, int]:
+        """And how many phones the secret has."""
         began = self._now()
-        if refusal := await self._admission.refusal(arrival.secret_hash):
-            raise SecretRefused(refusal)
         recipients: list[Recipient] = []
         sending: dict[str, asyncio.Future[DeliveryStatus]] = {}
-        planned = 0
-        async for page in deliveries.pages_of(self._db, arrival.secret_hash):
+        planned = read = 0
+        async for page in deliveries.pages_of(self._db.of(arrival.secret_hash), arrival.secret_hash):
             phones = self._served(page)
             alerts = self._plan(arrival, phones)
-            (begun,) = await self._dispatcher.enqueue([alerts], of_many=True)
+            (begun,) = await self._dispatcher.enqueue([alerts], secret_hash=arrival.secret_hash)
             if isinstance(begun, Refused):
                 raise begun
             recipients += phones
             sending |= begun
             planned += len(alerts)
+            read += len(page)
         self._step("deliveries written", [arrival], [planned], began)
-        return _Accepted(planned, sending, self._background.start(self._follow(arrival, recipients, planned)))
+        following = self._background.start(self._follow(arrival, recipients, planned, many=True))
+        return _Accepted(planned, sending, following), read
 
     def _begun(
         self,
@@ -335,10 +371,16 @@ class Intake:
         return not self._bundle_ids or phone.bundle_id in self._bundle_ids
 
     async def _follow(
-        self, arrival: _Arrival, recipients: list[Recipient], alerts: int, refusal: Refusal | None = None
+        self,
+        arrival: _Arrival,
+        recipients: list[Recipient],
+        alerts: int,
+        refusal: Refusal | None = None,
+        *,
+        many: bool = False,
     ) -> int:
         """What comes after the alerts, for a sound must not wait for it: a line in the log, and the Live Activities of the
-        session; how many of them change.
+        session; how many of them change. `many`: the secret has very many phones.
         """
         event, event_id, secret_hash = arrival.event, arrival.event_id, arrival.secret_hash
         log.info(
@@ -351,11 +393,20 @@ class Intake:
                 **({"reason": refusal.code} if refusal else {"deliveries": alerts}),
             )
         )
-        known = await self._known_activities((secret_hash, event.session_id))
+        session = (secret_hash, event.session_id)
+        if many:
+            known = await activity_table.of_session(self._db.of(secret_hash), *session)
+        else:
+            known = await self._known_activities(session)
         if refusal or (not known and not recipients):
             return 0  # nothing can change, and nobody's turn is waited for
         return await self._activities.receive(
-            event, event_id=event_id, secret_hash=secret_hash, recipients=recipients, known=known
+            event,
+            event_id=event_id,
+            secret_hash=secret_hash,
+            recipients=recipients,
+            known=known,
+            many=many,
         )
 
     async def _earlier(self, arrival: _Arrival, accepted: _Accepted) -> Counter[DeliveryStatus]:
@@ -365,7 +416,9 @@ class Intake:
         if event.event_id is None or event.event_type not in ALERT_TYPES or all_are_new:
             return Counter()
         known = await self._background.run(
-            deliveries.statuses(self._db, secret_hash=arrival.secret_hash, event_id=event_id)
+            deliveries.statuses(
+                self._db.of(arrival.secret_hash), secret_hash=arrival.secret_hash, event_id=event_id
+            )
         )
         counts = Counter(status for apns_id, status in known.items() if apns_id not in accepted.sending)
         if counts:

@@ -102,11 +102,10 @@ class Registrations:
 
     async def unregister_device(self, device: DeviceUnregister) -> Ok:
         """The phone is forgotten, and its Live Activities."""
+        secret_hash = contract.secret_hash(device.secret)
         await self._background.run(
             secrets.forget_phone(
-                self._db,
-                secret_hash=contract.secret_hash(device.secret),
-                device_token=device.device_token,
+                self._db.of(secret_hash), secret_hash=secret_hash, device_token=device.device_token
             )
         )
         log.info(line("unregister", **_named(device)))
@@ -132,7 +131,9 @@ class Registrations:
         """Nothing rings, and nothing is written."""
         secret_hash = contract.secret_hash(body.secret)
         refusal = await self._refusal(secret_hash)
-        phones, with_key = await self._background.run(secrets.phones(self._db, secret_hash, body.kid))
+        phones, with_key = await self._background.run(
+            secrets.phones(self._db.of(secret_hash), secret_hash, body.kid)
+        )
         if refusal:
             return refusal, 403
         return PhonesReply(phones=phones, with_key=with_key if body.kid else UNSET)
@@ -141,8 +142,10 @@ class Registrations:
         """Phones, Live Activities and log of the secret are deleted; what is on its way to APNs at this moment may still ring."""
         secret_hash = contract.secret_hash(body.secret)
         if body.refuse:
-            await self._background.run(secrets.refuse(self._db, secret_hash, now_ms=int(self._now() * 1000)))
-        phones = await self._background.run(secrets.forget(self._db, secret_hash))
+            await self._background.run(
+                secrets.refuse(self._db.of(secret_hash), secret_hash, now_ms=int(self._now() * 1000))
+            )
+        phones = await self._background.run(secrets.forget(self._db.of(secret_hash), secret_hash))
         log.info(line("forget", secretHash=f"{secret_hash[:12]}…", phones=phones, refuse=body.refuse))
         return PhonesReply(phones=phones)
 
@@ -156,7 +159,9 @@ class Registrations:
         now = await self._refusal(secret_hash)
         if now and not before:
             await self._background.run(
-                secrets.forget_phone(self._db, secret_hash=secret_hash, device_token=device_token)
+                secrets.forget_phone(
+                    self._db.of(secret_hash), secret_hash=secret_hash, device_token=device_token
+                )
             )
         return before or now
 
@@ -170,9 +175,9 @@ class Registrations:
             if not await self._has_room_for_phone(secret_hash, device.device_token):
                 return None
             if is_refused:
-                return await devices.leave_out(self._db, device, secret_hash=secret_hash)
+                return await devices.leave_out(self._db.of(secret_hash), device, secret_hash=secret_hash)
             return await devices.register(
-                self._db, device, secret_hash=secret_hash, bundle_id=bundle_id, now_ms=now_ms
+                self._db.of(secret_hash), device, secret_hash=secret_hash, bundle_id=bundle_id, now_ms=now_ms
             )
 
     async def _register_activity(self, body: ActivityRegister, is_refused: bool, secret_hash: str) -> bool:
@@ -186,16 +191,19 @@ class Registrations:
     async def _has_room_for_phone(self, secret_hash: str, token: str) -> bool:
         """One that is registered already takes none."""
         most = self._most["phones"]
-        if not most or (await secrets.phones(self._db, secret_hash))[0] < most:
+        if not most or (await secrets.phones(self._db.of(secret_hash), secret_hash))[0] < most:
             return True
-        return await devices.find(self._db, secret_hash=secret_hash, device_token=token) is not None
+        return (
+            await devices.find(self._db.of(secret_hash), secret_hash=secret_hash, device_token=token)
+            is not None
+        )
 
     async def _has_room_for_activity(self, secret_hash: str, body: ActivityRegister) -> bool:
         """A token that takes the place of another takes none."""
         most = self._most["activities"]
-        if not most or await activity_table.count_of(self._db, secret_hash) < most:
+        if not most or await activity_table.count_of(self._db.of(secret_hash), secret_hash) < most:
             return True
-        known = await activity_table.of_session(self._db, secret_hash, body.session_id)
+        known = await activity_table.of_session(self._db.of(secret_hash), secret_hash, body.session_id)
         return any(one.device_token == (body.device_token or "").lower() for one in known)
 
     def _limited(self, limit: Limit) -> tuple[Refusal, int]:

@@ -8,8 +8,9 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, Protocol
 
 import msgspec
@@ -17,13 +18,16 @@ import msgspec
 from relay.contract import ContentState
 from relay.server.live_activities.activity import EQUAL_PHASE_MS, SESSION, Activity, Alert, Changes
 from relay.server.store.deliveries import CLOCKS_APART_MS
-from relay.server.store.sql import Database, Unavailable, chunks
+from relay.server.store.shards import ALL, OVERDUE_MS, Shards, shard_of
+from relay.server.store.sql import Database, Unavailable, marks
 
 TABLE = "activity_registration"
 CONTENTION_SECONDS, CONTENTION_PAUSE = 10.0, 0.02
 """So long a decision is made again because another relay wrote first, and how long it waits at most in between: one of them always
 gets through, and only what it did not write is made again.
 """
+PORTION, PAGE = 50, 200
+"""Activities that are written, and read, at a time."""
 _COLUMNS = Activity.__slots__
 _KEY = ("id", "revision", "secret_hash")
 """Never written again: Vitess, which keys a table by the secret, refuses to (VT12001), and finds the one shard by it."""
@@ -46,12 +50,13 @@ async def decide(
     *,
     now: Callable[[], float],
     known: Sequence[Activity] | None = None,
+    many: bool = False,
 ) -> Changes:
     """Write what the decision makes of the session's activities, and return it; it is made again where somebody else wrote first.
 
     Decisions on one session (hash of the secret, session id) wait for each other within this process, in the order in which they
     came, so that only the pushes under way and other relays can be first. `now`: UNIX seconds. `known`: the activities, where they
-    were read a moment ago. Raises Unavailable.
+    were read a moment ago. `many`: there are so many phones that others must not wait while it is decided. Raises Unavailable.
     """
     async with db.turn(session) as waited:
         fresh = None if waited else known
@@ -59,12 +64,19 @@ async def decide(
         ends = time.monotonic() + CONTENTION_SECONDS
         while time.monotonic() < ends:
             activities = await of_session(db, *session) if fresh is None else fresh
-            made.append(decision(activities, now_ms=int(now() * 1000)))
+            made.append(await _made(decision, activities, int(now() * 1000), many=many))
             if await _write(db, made[-1]):
                 return _together(made)
             fresh = None
             await asyncio.sleep(random.uniform(0, CONTENTION_PAUSE) if len(made) > 2 else 0)
     raise Unavailable("too many relays write to the same Live Activity")
+
+
+async def _made(decision: Decision, activities: Sequence[Activity], now_ms: int, *, many: bool) -> Changes:
+    """In a thread where there are very many: of ten thousand phones it takes a good part of a second."""
+    if many:
+        return await asyncio.to_thread(decision, activities, now_ms=now_ms)
+    return decision(activities, now_ms=now_ms)
 
 
 def _together(made: Sequence[Changes]) -> Changes:
@@ -76,7 +88,9 @@ def _together(made: Sequence[Changes]) -> Changes:
 
 async def _write(db: Database, changes: Changes) -> bool:
     """Whether all of it was written. What could not be was written by somebody else."""
-    written = await asyncio.gather(*(change(db, one) for one in changes.changed), return_exceptions=True)
+    written: list[Activity | BaseException | None] = []
+    for some in _portions(changes.changed):
+        written += await asyncio.gather(*(change(db, one) for one in some), return_exceptions=True)
     for fault in written:
         if isinstance(fault, BaseException):
             raise fault
@@ -87,10 +101,25 @@ async def _write(db: Database, changes: Changes) -> bool:
     )
 
 
+def _portions(activities: Sequence[Activity]) -> Iterator[Sequence[Activity]]:
+    """So many that what is done for them at once keeps nobody waiting."""
+    return (activities[at : at + PORTION] for at in range(0, len(activities), PORTION))
+
+
 async def of_session(db: Database, secret_hash: str, session_id: str) -> list[Activity]:
-    """The activities of a session, the oldest first."""
-    (found,) = await of_sessions(db, [(secret_hash, session_id)])
-    return found
+    """The activities of a session, the oldest first. They are read a page at a time: there may be very many."""
+    found: list[Activity] = []
+    after = ""
+    while True:
+        _, rows = await db.execute(
+            f"SELECT * FROM {TABLE} WHERE secret_hash = ? AND session_id = ? AND id > ? ORDER BY id LIMIT ?",
+            [secret_hash, session_id, after, PAGE],
+        )
+        # MySQL's `=` ignores case, a session id does not.
+        found += [_activity(row) for row in rows if row["session_id"] == session_id]
+        if len(rows) < PAGE:
+            return sorted(found, key=attrgetter("began_at", "id"))
+        after = rows[-1]["id"]
 
 
 async def of_sessions(db: Database, sessions: Sequence[tuple[str, str]]) -> list[list[Activity]]:
@@ -117,7 +146,7 @@ async def find(db: Database, activity_id: str) -> Activity | None:
 async def insert(db: Database, activities: Sequence[Activity]) -> bool:
     """Take the fence of each; False if another event or relay was first with one of them."""
     inserted = [
-        await db.insert_new(TABLE, rows) for rows in chunks([_row(activity) for activity in activities])
+        await db.insert_new(TABLE, [_row(activity) for activity in some]) for some in _portions(activities)
     ]
     return sum(inserted) == len(activities)
 
@@ -158,15 +187,29 @@ async def forget_session(db: Database, secret_hash: str, session_id: str) -> Non
     )
 
 
-async def due(db: Database, *, until_ms: int, longest_ms: int, limit: int) -> list[Activity]:
-    """Activities whose newest state may be pushed until then, the longest waiting first.
+async def due(
+    db: Database,
+    *,
+    until_ms: int,
+    longest_ms: int,
+    limit: int,
+    shards: Shards = ALL,
+    without: Collection[str] = (),
+) -> list[Activity]:
+    """Activities whose newest state may be pushed until then, the longest waiting first, but not those of some secrets.
 
-    None waits longer than `longest_ms`: what is due later was written by a clock that was ahead, and is due now.
+    None waits longer than `longest_ms`: what is due later was written by a clock that was ahead, and is due now. `shards` are those
+    of this relay; of others it gets what is overdue.
     """
     latest = until_ms + longest_ms
+    which, values = "(due_at <= ? OR due_at > ?)", [until_ms, latest]
+    if not shards.all:
+        which += " AND (shard >= ? AND shard < ? OR due_at <= ?)"
+        values += [*shards, until_ms - OVERDUE_MS]
+    if without:
+        which += f" AND secret_hash NOT IN ({marks(without)})"
     _, rows = await db.execute(
-        f"SELECT * FROM {TABLE} WHERE due_at <= ? OR due_at > ? ORDER BY due_at LIMIT ?",
-        [until_ms, latest, limit],
+        f"SELECT * FROM {TABLE} WHERE {which} ORDER BY due_at LIMIT ?", [*values, *without, limit]
     )
     return [_brought_forward(_activity(row), latest) for row in rows]
 
@@ -286,6 +329,7 @@ async def release_leases(db: Database, owner: str) -> None:
 
 def _row(activity: Activity) -> dict[str, Any]:
     row = {name: getattr(activity, name) for name in _COLUMNS}
+    row["shard"] = shard_of(activity.secret_hash)
     row["state"] = activity.state and msgspec.json.encode(activity.state).decode()
     row["alert"] = activity.alert and json.dumps(activity.alert, ensure_ascii=False)
     for name in _LISTS:

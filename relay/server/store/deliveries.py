@@ -2,7 +2,9 @@
 
 import logging
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,7 +12,9 @@ import msgspec
 from relay.apns.push import Push
 from relay.log import line
 from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus, PastAttempt, Recipient
+from relay.server.store.shards import ALL, OVERDUE_MS, Shards, shard_of
 from relay.server.store.sql import ROWS_A_STATEMENT, Database, Refused, Row, apart, chunks, marks
+from relay.server.turns import by_turns
 
 log = logging.getLogger("relay.server.store")
 
@@ -27,36 +31,42 @@ LONGEST_PAUSE_MS = 2 * 3_600_000
 CLOCKS_APART_MS = 5_000
 """So much the clocks of two relays may differ."""
 _FREE = "status = 'queued' AND (due_at <= ? OR due_at > ?) AND lease_until <= ?"
+_PART = " AND shard >= ? AND shard < ?"
+TURN, TURN_PAGE = 10, 100
+"""Where more is due than one claim takes: rows of a secret with which it counts, and rows that are read at a time. A claim sees so
+fifty secrets and more, and of one that has very much it reads no more than a page.
+"""
 
 
 async def recipients_of(db: Database, secret_hashes: Sequence[str]) -> list[list[Recipient]]:
     """The phones of each secret, in the order in which they came."""
-    _, rows = await _phones(db, secret_hashes)
-    return _by_secret(secret_hashes, rows)
+    return _by_secret(secret_hashes, await _phones(db, secret_hashes))
 
 
 async def recipients_at_once(db: Database, secret_hashes: Sequence[str]) -> list[list[Recipient] | None]:
     """The same; None for a secret with so many phones that it would keep the others waiting: read it with `pages_of`."""
-    _, rows = await _phones(db, secret_hashes, f" LIMIT {PHONES_AT_ONCE + 1}")
+    rows = await _phones(db, secret_hashes, f" LIMIT {PHONES_AT_ONCE + 1}")
     if len(rows) <= PHONES_AT_ONCE:
         return [*_by_secret(secret_hashes, rows)]
     secrets = list(dict.fromkeys(secret_hashes))
-    _, counted = await db.execute(
-        f"SELECT secret_hash, COUNT(*) AS n FROM device_registration WHERE secret_hash IN ({marks(secrets)}) "
-        "GROUP BY secret_hash",
-        secrets,
-    )
-    many = {row["secret_hash"] for row in counted if row["n"] > PAGE}
-    few = [secret_hash for secret_hash in secrets if secret_hash not in many]
+    few = [secret_hash for secret_hash in secrets if not await _has_many(db, secret_hash)]
     found = dict(zip(few, await recipients_of(db, few) if few else [], strict=True))
     return [found.get(secret_hash) for secret_hash in secret_hashes]
 
 
-async def _phones(db: Database, secret_hashes: Sequence[str], limit: str = "") -> tuple[int, Sequence[Any]]:
-    secrets = list(dict.fromkeys(secret_hashes))
-    return await db.execute(
-        f"{PHONE} WHERE secret_hash IN ({marks(secrets)}) ORDER BY created_at, id{limit}", secrets
+async def _has_many(db: Database, secret_hash: str) -> bool:
+    """Whether a secret has more phones than a page. It reads no more of them than that."""
+    _, rows = await db.execute(
+        "SELECT id FROM device_registration WHERE secret_hash = ? LIMIT ?", [secret_hash, PAGE + 1]
     )
+    return len(rows) > PAGE
+
+
+async def _phones(db: Database, secret_hashes: Sequence[str], limit: str = "") -> Sequence[Any]:
+    """In the order in which they came. Not sorted by the database: it would read a million phones to give the first ones."""
+    secrets = list(dict.fromkeys(secret_hashes))
+    _, rows = await db.execute(f"{PHONE} WHERE secret_hash IN ({marks(secrets)}){limit}", secrets)
+    return sorted(rows, key=itemgetter("created_at", "id"))
 
 
 def _by_secret(secret_hashes: Sequence[str], rows: Sequence[Any]) -> list[list[Recipient]]:
@@ -124,23 +134,44 @@ async def statuses(db: Database, *, secret_hash: str, event_id: str) -> dict[str
     return {row["id"]: row["status"] for row in rows if row["event_id"] == event_id}
 
 
-async def claim_due(db: Database, *, owner: str, now_ms: int, lease_until: int, limit: int) -> list[Delivery]:
+class Claimed(NamedTuple):
+    """What was taken over. `lost`: rows that another relay took first. `more`: as many as were asked for, so more may be due.
+    `after`: the secret with which the next claim goes on.
+    """
+
+    deliveries: list[Delivery]
+    lost: int = 0
+    more: bool = False
+    after: str = ""
+
+
+async def claim_due(
+    db: Database,
+    *,
+    owner: str,
+    now_ms: int,
+    lease_until: int,
+    limit: int,
+    places: Callable[[str], int] | None = None,
+    shards: Shards = ALL,
+    after: str = "",
+) -> Claimed:
     """Take over deliveries that are due and that nobody holds; no other relay gets them before `lease_until`.
 
-    Three statements, of which the first finds nothing when there is nothing to do. The claim is unique, so the third
-    reads exactly what the second took.
+    The longest due come first; where more is due than the limit, secrets take turns, from the one behind `after` on. `places`: how
+    many of a secret may be taken. `shards` are those of this relay; of others it takes what is overdue. Three statements, of which
+    the first finds nothing when there is nothing to do. The claim is unique, so the third reads exactly what the second took.
     """
-    free = (now_ms, now_ms + LONGEST_PAUSE_MS, now_ms)
-    _, rows = await db.execute(
-        f"SELECT id FROM delivery_log WHERE {_FREE} ORDER BY due_at LIMIT ?", [*free, limit]
-    )
-    if not rows:
-        return []
+    found, after = await _due(db, now_ms, limit, shards, after)
+    due = by_turns(found.items(), owner=itemgetter(1), places=places or (lambda _: limit), most=limit)
+    if not due:
+        return Claimed([], after=after)
     claim = _claim(owner)
-    ids = [row["id"] for row in rows]
-    await db.execute(
+    # In one order everywhere, so that two relays that meet do not wait for each other's locks.
+    ids = sorted(delivery_id for delivery_id, _ in due)
+    taken, _ = await db.execute(
         f"UPDATE delivery_log SET lease_owner = ?, lease_until = ? WHERE id IN ({marks(ids)}) AND {_FREE}",
-        [claim, lease_until, *ids, *free],
+        [claim, lease_until, *ids, *_free(now_ms)],
     )
     _, claimed = await db.execute(
         "SELECT d.*, r.device_token, r.updated_at AS registered_at FROM delivery_log d "
@@ -149,7 +180,76 @@ async def claim_due(db: Database, *, owner: str, now_ms: int, lease_until: int, 
     )
     if rest := [*{*ids} - {row["id"] for row in claimed}]:
         await _fail_unregistered(db, rest, claim, now_ms)
-    return [_delivery(row) for row in claimed]
+    return Claimed([_delivery(row) for row in claimed], len(ids) - taken, more=len(ids) == limit, after=after)
+
+
+def _free(now_ms: int) -> list[int]:
+    """The values of _FREE."""
+    return [now_ms, now_ms + LONGEST_PAUSE_MS, now_ms]
+
+
+Found = dict[str, str]
+"""Secrets of rows that are due, by the rows' ids; those that come first are taken first."""
+
+
+async def _due(db: Database, now_ms: int, limit: int, shards: Shards, after: str) -> tuple[Found, str]:
+    """What may be claimed, and the secret behind which the next claim goes on."""
+    part = [] if shards.all else [*shards]
+    oldest = await _found(db, _PART if part else "", [*_free(now_ms), *part], "due_at", limit)
+    if len(oldest) < limit:
+        if part:
+            oldest |= await _found(db, "", _free(now_ms - OVERDUE_MS), "due_at", limit - len(oldest))
+        return oldest, ""
+    each, after = await _of_each(db, now_ms, limit, shards, after)
+    return each | oldest, after
+
+
+async def _of_each(db: Database, now_ms: int, limit: int, shards: Shards, after: str) -> tuple[Found, str]:
+    """What is due of one secret after the other, once around at most; of one that has much only the first page is read."""
+    found: Found = {}
+    began = after
+    around = not after
+    while _spread(found) < limit:
+        page = await _page(db, now_ms, shards, after)
+        found |= page
+        if page:
+            after = next(reversed(page.values()))
+        if len(page) < TURN_PAGE:
+            if around:
+                return found, ""
+            around, after = True, ""
+        elif around and after >= began > "":
+            break
+    return found, after
+
+
+def _spread(found: Found) -> int:
+    """How many rows a claim has to choose from, of which no secret counts for more than a few."""
+    return sum(min(count, TURN) for count in Counter(found.values()).values())
+
+
+async def _page(db: Database, now_ms: int, shards: Shards, after: str) -> Found:
+    """The next rows in the order of secrets, behind one."""
+    first, end = shards
+    page: Found = {}
+    if after and first <= shard_of(after) < end:
+        first = shard_of(after)
+        of_shard = " AND shard = ? AND secret_hash > ?"
+        values = [*_free(now_ms), first, after]
+        page = await _found(db, of_shard, values, "secret_hash, due_at", TURN_PAGE)
+        first += 1
+    if len(page) < TURN_PAGE:
+        values = [*_free(now_ms), first, end]
+        page |= await _found(db, _PART, values, "shard, secret_hash, due_at", TURN_PAGE - len(page))
+    return page
+
+
+async def _found(db: Database, which: str, values: Sequence[Any], order: str, limit: int) -> Found:
+    _, rows = await db.execute(
+        f"SELECT id, secret_hash FROM delivery_log WHERE {_FREE}{which} ORDER BY {order} LIMIT ?",
+        [*values, limit],
+    )
+    return {row["id"]: row["secret_hash"] for row in rows}
 
 
 async def _fail_unregistered(db: Database, ids: Sequence[str], claim: str, now_ms: int) -> None:
@@ -253,6 +353,7 @@ def _row(delivery: Delivery, claim: str | None, lease_until: int) -> dict[str, A
         "lease_until": lease_until,
         "created_at": delivery.created_at,
         "updated_at": delivery.created_at,
+        "shard": shard_of(delivery.secret_hash),
     }
 
 
@@ -329,7 +430,7 @@ def past_attempts(text: str | None) -> tuple[PastAttempt, ...]:
 
 
 PHONE = (
-    "SELECT id, secret_hash, device_token, bundle_id, apns_env, updated_at, push_to_start_token, activity_format "
+    "SELECT id, secret_hash, device_token, bundle_id, apns_env, created_at, updated_at, push_to_start_token, activity_format "
     "FROM device_registration"
 )
 

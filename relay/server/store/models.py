@@ -51,6 +51,18 @@ class KnownSecret(Model):
         table = "known_secret"
 
 
+class RelayPresence(Model):
+    """A relay that serves this database, and when it last said so."""
+
+    owner = fields.CharField(max_length=80, primary_key=True)
+    seen_at = fields.BigIntField()
+
+    class Meta:
+        """Read whole: it has a row for each relay."""
+
+        table = "relay_presence"
+
+
 class ActivityRegistration(Model):
     """The Live Activity of one session on one phone: its fence, its update token, and the newest state for it.
 
@@ -94,6 +106,7 @@ class ActivityRegistration(Model):
     lease_owner = fields.CharField(max_length=80, null=True)
     lease_until = fields.BigIntField(default=0)
     revision = fields.IntField(default=0)
+    shard = fields.SmallIntField(null=True)
 
     class Meta:
         """Looked up by session, by what is due, and by age."""
@@ -112,7 +125,7 @@ class DeliveryLog(Model):
 
     `id` is the apns-id, the same on every try. A queued row is due at `due_at` and belongs to `lease_owner` until
     `lease_until`. `payload` is dropped when the row is settled: the log keeps no texts. `past_attempts`: those after which it was
-    tried again, as JSON; NULL for nearly all rows.
+    tried again, as JSON; NULL for nearly all rows. `shard` is that of the secret (`shards.py`); a relay of before wrote none.
     """
 
     id = fields.CharField(max_length=36, primary_key=True)
@@ -141,15 +154,17 @@ class DeliveryLog(Model):
     created_at = fields.BigIntField()
     updated_at = fields.BigIntField()
     past_attempts = fields.TextField(null=True)
+    shard = fields.SmallIntField(null=True)
 
     class Meta:
-        """Looked up by secret and event, by what is due, and by age."""
+        """Looked up by secret and event, by what is due, of all or of one secret after the other, and by age."""
 
         table = "delivery_log"
         indexes = (
             Index(fields=("secret_hash", "event_id")),
             Index(fields=("status", "due_at")),
             Index(fields=("created_at",)),
+            Index(fields=("status", "shard", "secret_hash", "due_at")),
         )
 
 

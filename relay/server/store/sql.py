@@ -4,10 +4,13 @@ import asyncio
 import random
 import sqlite3
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from weakref import WeakValueDictionary
 
 from aiomysql import MySQLError
@@ -15,6 +18,7 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import BaseORMException, IntegrityError, OperationalError
 
 from relay.server.metrics import Recorder
+from relay.server.turns import Turns
 
 QUERY_SECONDS = 8.0
 """A frozen server must not hold the relay for ever: the drivers have no deadline of their own."""
@@ -38,7 +42,7 @@ _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 Row = Mapping[str, Any]
 
 ROWS_A_STATEMENT = 200
-"""SQLite allows 32766 values in a statement; the widest table has 25 columns."""
+"""SQLite allows 32766 values in a statement; no table has 40 columns."""
 
 
 class Unavailable(Exception):
@@ -104,6 +108,57 @@ class DatabaseFile:
         return found.st_dev, found.st_ino
 
 
+STATEMENTS_AT_ONCE = 5
+"""As many connections as Tortoise's pool has by default. SQLite's one thread has so always something to do."""
+
+
+class _Gate:
+    """So many statements are under way at once. Of those that wait every other one is the relay's own (it serves many secrets
+    together, and little is under way of it at a time); the others' secrets take turns.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+        self._own: deque[asyncio.Future[None]] = deque()
+        self._others: Turns[str, asyncio.Future[None]] = Turns()
+        self._own_was_last = False
+
+    async def enter(self, secret_hash: str) -> None:
+        """Wait for the turn of this secret ('': of the relay). `leave` must follow."""
+        if self._free:
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if secret_hash:
+            self._others.append(secret_hash, turn)
+        else:
+            self._own.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # its turn came in the same moment
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """The next one's turn has come."""
+        while self._own or self._others:
+            self._own_was_last = bool(self._own) and not (self._own_was_last and self._others)
+            turn = self._own.popleft() if self._own_was_last else self._others.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
+@dataclass(slots=True)
+class _Loss:
+    """`event` is set when no waiting brings the database back; `why` says why."""
+
+    event: asyncio.Event
+    why: str = ""
+
+
 class Database:
     """A connection (pool) and its dialect. `lost` is set when no waiting brings the database back; `why_lost` says why."""
 
@@ -112,8 +167,32 @@ class Database:
         self._mysql = connection.capabilities.dialect == "mysql"
         self._turns: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
         self._file = None if self._mysql else DatabaseFile(str(getattr(connection, "filename", "")))
-        self.lost = asyncio.Event()
-        self.why_lost = ""
+        self._loss = _Loss(asyncio.Event())
+        self._gate = _Gate(getattr(connection, "pool_maxsize", STATEMENTS_AT_ONCE))
+        self._secret_hash = ""
+
+    def of(self, secret_hash: str) -> Self:
+        """The same database for work of one secret: its statements wait for themselves, and hold up no other secret's for longer
+        than one of them takes.
+        """
+        view = copy(self)
+        view._secret_hash = secret_hash
+        return view
+
+    @property
+    def lost(self) -> asyncio.Event:
+        """Set when no waiting brings the database back."""
+        return self._loss.event
+
+    @property
+    def why_lost(self) -> str:
+        """Words for the operator; '' while it is not lost."""
+        return self._loss.why
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other relays may serve it, too: a file of SQLite is one machine's."""
+        return self._mysql
 
     @asynccontextmanager
     async def turn(self, key: Hashable) -> AsyncIterator[bool]:
@@ -131,7 +210,7 @@ class Database:
             sql = sql.replace("%", "%%").replace("?", "%s")
         try:
             async with asyncio.timeout(QUERY_SECONDS):
-                done = await self._undisturbed(sql, list(values))
+                done = await self._in_turn(sql, list(values))
         except _FAILURES + _NEVER_SENT as error:
             why = _refusal(error)
             self._recorder.database_error("refused" if why else "unavailable")
@@ -149,8 +228,15 @@ class Database:
 
     def _lose(self, why: str) -> None:
         path = self._file.path if self._file else ""
-        self.why_lost = f"the database {path} is lost: {why}. Restore it, or remove it to begin anew, then start the relay"
+        self._loss.why = f"the database {path} is lost: {why}. Restore it, or remove it to begin anew, then start the relay"
         self.lost.set()
+
+    async def _in_turn(self, sql: str, values: list[Any]) -> tuple[int, Sequence[Any]]:
+        await self._gate.enter(self._secret_hash)
+        try:
+            return await self._undisturbed(sql, values)
+        finally:
+            self._gate.leave()
 
     async def _undisturbed(self, sql: str, values: list[Any]) -> tuple[int, Sequence[Any]]:
         """Again, if the server undid it because two statements met: one of them always gets through. For a while, if it is not ready."""

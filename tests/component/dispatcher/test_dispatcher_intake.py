@@ -14,7 +14,7 @@ from relay.contract import DeviceRegister, Event, EventReply
 from relay.server.alerts import Dispatcher
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.routes.events import Intake
-from relay.server.store import devices
+from relay.server.store import deliveries, devices
 from relay.server.store.sql import Database, chunks
 from simulator.clock import VirtualClock
 from waiting import eventually
@@ -142,11 +142,11 @@ async def test_a_large_event_keeps_no_alert_of_another_secret_waiting(
         if when == "amid":
             await eventually(lambda: bool(gateway.sent))
         if when == "while all wait":
-            await eventually(lambda: dispatcher.engine.room == 10_000 - PHONES)
+            await eventually(lambda: dispatcher.engine.held.room == 10_000 - PHONES)
         already = len(gateway.sent)
         small = asyncio.create_task(intake.accept(event(OTHER)))
     if when == "while all wait":
-        await eventually(lambda: dispatcher.engine.room == 10_000 - PHONES - 1)
+        await eventually(lambda: dispatcher.engine.held.room == 10_000 - PHONES - 1)
         gateway.gate.set()
     assert await small == EventReply(sent=1, failed=0, queued=0)
     assert await large == EventReply(sent=PHONES, failed=0, queued=0)
@@ -165,4 +165,49 @@ async def test_a_large_event_that_comes_again_sends_nothing_twice(
     assert replies[0].sent + replies[1].sent >= PHONES
     assert await intake.accept(again) == EventReply(sent=PHONES, failed=0, queued=0)
     assert len({push.apns_id for push in gateway.sent}) == len(gateway.sent) == PHONES
+    await intake.close()
+
+
+async def test_a_flood_of_events_keeps_no_other_secrets_event_waiting_for_more_than_a_batch(
+    intake: Intake, cards: SlowCards, gateway: FakeGateway
+) -> None:
+    """Six hundred events of one secret came first; the database takes a hundred at a time."""
+    cards.gate.set()
+    flood = [asyncio.create_task(intake.accept(event(SECRET, "complete"))) for _ in range(600)]
+    await asyncio.sleep(0)
+    other = await intake.accept(event(QUIET, "complete"))
+    assert other == EventReply(sent=1, failed=0, queued=0)
+    assert sum(one.done() for one in flood) <= 300
+    await asyncio.gather(*flood)
+    assert len(gateway.sent) == 601
+    await intake.close()
+
+
+async def test_events_of_a_secret_with_very_many_phones_come_one_after_the_other_and_hold_up_no_batch(
+    intake: Intake, cards: SlowCards, gateway: FakeGateway, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its phones are counted once; when most of them are gone, its events are accepted with the others' again."""
+    counted: list[str] = []
+    has_many = deliveries._has_many
+
+    async def counting(db: Database, secret_hash: str) -> bool:
+        counted.append(secret_hash)
+        return await has_many(db, secret_hash)
+
+    monkeypatch.setattr(deliveries, "_has_many", counting)
+    cards.gate.set()
+    await register_phones(db, CROWD, 1100)
+    assert (await intake.accept(event(CROWD))).sent == 1100
+    assert counted == [contract.secret_hash(CROWD)]
+    large = [asyncio.create_task(intake.accept(event(CROWD))) for _ in range(5)]
+    assert await intake.accept(event(QUIET)) == EventReply(sent=1, failed=0, queued=0)
+    assert not any(one.done() for one in large)
+    assert [(await one).sent for one in large] == [1100] * 5
+    await db.execute(
+        "DELETE FROM device_registration WHERE created_at >= 100 AND bundle_id = 'com.example.app'"
+    )
+    for _ in range(2):
+        assert (await intake.accept(event(CROWD))).sent == 100
+    assert intake._crowds == {}
+    assert len(counted) == 1
     await intake.close()

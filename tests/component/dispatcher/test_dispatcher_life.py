@@ -1,6 +1,7 @@
 """How a dispatcher ends, what its crash leaves behind, and who goes on with it."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from component.dispatcher.dispatching import (
     crashed_amid_a_push,
     delivery,
     polled,
+    register,
     row,
     send,
     status_is,
@@ -82,6 +84,39 @@ async def test_after_a_crash_a_relay_goes_on_at_once_and_another_when_the_lease_
     await next_one.engine.start()
     await eventually(lambda: status_is(db, planned.push.apns_id, "sent"))
     assert way.sent == [planned.push]
+
+
+async def test_behind_a_backlog_of_one_secret_another_secrets_alert_is_the_second_to_go(
+    db: Database, make: Make, gateway: FakeGateway
+) -> None:
+    """A thousand alerts of one secret wait longer than the other's one: more than one claim takes."""
+    await register(db)
+    backlog = [await delivery(db, START - 5) for _ in range(1000)]
+    other = replace(await delivery(db), secret_hash="b" * 64)
+    await deliveries.enqueue(db, [*backlog, other], owner="gone:1", lease_until=0)
+    await make(db, limits=replace(LIMITS, in_flight=1)).engine.start()
+    await eventually(lambda: len(gateway.sent) == 1001)
+    assert [push.apns_id for push in gateway.sent].index(other.push.apns_id) <= 1
+    assert len({push.apns_id for push in gateway.sent}) == 1001
+
+
+async def test_while_one_secret_floods_anothers_retry_finds_a_place(
+    db: Database, make: Make, gateway: FakeGateway, clock: Clock
+) -> None:
+    """The flood has all the places in memory that it may have, and asks for more than become free."""
+    await register(db)
+    dispatcher = make(db, limits=replace(LIMITS, held=50, claimed=50, in_flight=2))
+    gateway.gate.clear()
+    other = replace(await delivery(db), secret_hash="b" * 64)
+    await deliveries.enqueue(db, [other], owner="gone:1", lease_until=0)
+    flood = [[await delivery(db)] for _ in range(120)]
+    sending = await dispatcher.enqueue(flood)
+    assert sum(not future.done() for of_one in sending for future in of_one.values()) == 40
+    await dispatcher.engine.poll()
+    assert len(dispatcher.engine.held) == 41
+    gateway.gate.set()
+    await dispatcher.engine.idle()
+    assert [push.apns_id for push in gateway.sent].index(other.push.apns_id) <= 3
 
 
 async def test_what_a_crash_left_behind_goes_before_what_is_new(db: Database, dispatcher: Dispatcher, gateway: FakeGateway, make: Make,

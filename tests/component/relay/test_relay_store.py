@@ -57,9 +57,10 @@ async def enqueue(db: Database, planned: list[Delivery], owner: str = "host:1") 
 
 
 async def claim(db: Database, owner: str, now_ms: int, limit: int = 500) -> list[Delivery]:
-    return await deliveries.claim_due(
+    found = await deliveries.claim_due(
         db, owner=owner, now_ms=now_ms, lease_until=now_ms + 40_000, limit=limit
     )
+    return found.deliveries
 
 
 async def test_registering_again_updates_and_keeps_id_and_created_at(db: Database) -> None:
@@ -83,6 +84,7 @@ async def test_registering_again_updates_and_keeps_id_and_created_at(db: Databas
             "activity_format": "flat",
             "created_at": NOW,
             "updated_at": NOW + 5,
+            "kid": None,
         }
     ]
 

@@ -12,6 +12,7 @@ from fake_gateway import FakeGateway
 from relay.server import settings
 from relay.server.app import running_app
 from relay.server.store.database import close_database, open_database
+from relay.server.store.shards import shard_of
 from simulator.clock import VirtualClock
 from waiting import eventually
 
@@ -60,9 +61,24 @@ async def test_an_old_database_is_opened_and_its_work_goes_on(gateway: FakeGatew
     ) == [(0, "[]")]
 
 
-@pytest.mark.parametrize(
-    "name", ["0003_tokens", "0004_refused_secrets", "0005_sight", "0006_known_secrets", "0007_pairing_keys"]
-)
+async def test_what_waits_in_an_old_database_gets_the_shard_of_its_secret(tmp_path: Path) -> None:
+    shutil.copy(OLD, tmp_path / "relay.sqlite3")
+    await open_database(f"sqlite://{tmp_path}/relay.sqlite3")
+    every = "SELECT DISTINCT secret_hash, shard FROM"
+    waiting = await rows(f"{every} delivery_log WHERE status = 'queued'")
+    cards = await rows(f"{every} activity_registration")
+    assert len(waiting) == len(cards) == 1
+    assert [shard_of(secret_hash) for secret_hash, _ in waiting + cards] == [
+        shard for _, shard in waiting + cards
+    ]
+    assert await rows("SELECT DISTINCT shard FROM delivery_log WHERE status <> 'queued'") == [(None,)]
+    await close_database()
+
+
+NEWER = ("0003_tokens", "0004_refused_secrets", "0005_sight", "0006_known_secrets", "0007_pairing_keys", "0008_shards")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NEWER)
 async def test_a_migration_that_a_killed_relay_left_half_done_is_completed(
     database_url: str, name: str
 ) -> None:

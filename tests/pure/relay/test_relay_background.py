@@ -76,6 +76,10 @@ async def test_a_task_that_is_cancelled_at_the_end_of_the_loop_is_no_error() -> 
 # Batches.
 
 
+def anybody(_: object) -> None:
+    """All requests are of one owner."""
+
+
 class Doubling:
     """Doubles numbers when it is let; remembers what it got together."""
 
@@ -94,7 +98,7 @@ class Doubling:
 
 async def test_what_comes_meanwhile_is_worked_on_next_and_never_more_than_the_most() -> None:
     work = Doubling()
-    batches = Batches(work, most=3)
+    batches = Batches(work, most=3, owner=anybody)
     first = batches(1)
     await turns()
     later = [batches(number) for number in range(2, 7)]
@@ -112,7 +116,7 @@ async def test_what_comes_meanwhile_is_worked_on_next_and_never_more_than_the_mo
 
 async def test_an_outage_is_for_all_of_its_batch() -> None:
     work = Doubling(Unavailable("gone"))
-    batches = Batches(work, most=2)
+    batches = Batches(work, most=2, owner=anybody)
     await batches.close()  # nothing to wait for
     work.gate.set()
     found = await asyncio.gather(batches(1), batches(2), return_exceptions=True)
@@ -125,7 +129,7 @@ async def test_an_outage_is_for_all_of_its_batch() -> None:
 @pytest.mark.parametrize("fault", [None, ValueError("no")])
 async def test_a_caller_who_hangs_up_takes_nobody_elses_result(fault: Exception | None) -> None:
     work = Doubling(fault)
-    batches = Batches(work, most=2)
+    batches = Batches(work, most=2, owner=anybody)
     caller, other = batches(1), batches(2)
     await turns()
     caller.cancel()
@@ -140,7 +144,7 @@ def test_every_caller_gets_his_own_result_whenever_he_asks(pauses: list[int], mo
     async def story() -> None:
         work = Doubling()
         work.gate.set()
-        batches = Batches(work, most=most)
+        batches = Batches(work, most=most, owner=anybody)
         results = []
         for number, pause in enumerate(pauses):
             results.append(batches(number))
@@ -165,7 +169,7 @@ def test_a_fault_is_only_for_those_whose_requests_have_it(
         return [KeyError(one) if one in refused else 2 * one for one in requests]
 
     async def story() -> None:
-        batches = Batches(work, most=most)
+        batches = Batches(work, most=most, owner=anybody)
         found = await asyncio.gather(*map(batches, range(40)), return_exceptions=True)
         for number, result in enumerate(found):
             if number in culprits:

@@ -3,12 +3,15 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Container, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fake_gateway import FakeGateway
 from outcomes import answered, delivery, not_sent
@@ -18,6 +21,7 @@ from relay.server.app import lease_owner
 from relay.server.delivery import DeliveryAttempt, DeliveryResult
 from relay.server.engine import POLL_SECONDS, DeliveryEngine, Limits
 from relay.server.store.sql import Unavailable
+from relay.server.turns import Places
 from waiting import eventually
 
 NOW = 1_800_000_000_000
@@ -55,7 +59,7 @@ class Outbox:
 
     async def bring_forward(self) -> None: ...
 
-    async def claim(self, limit: int, held: Container[str]) -> tuple[Sequence[DeliveryAttempt], float]:
+    async def claim(self, limit: int, held: Places) -> tuple[Sequence[DeliveryAttempt], float]:
         self.limits.append(limit)
         if isinstance(self.again, Exception):
             raise self.again
@@ -126,7 +130,7 @@ async def test_a_poll_takes_no_more_than_fits() -> None:
         await eventually(lambda: clock.slept)
         outbox.due = [attempt() for _ in range(9)]
         for room in (5, 2, 0):
-            assert engine.room == room
+            assert engine.held.room == room
             await engine.poll()
     assert outbox.limits == [3, 3, 2]
 
@@ -253,9 +257,32 @@ async def test_secrets_take_turns_and_a_backlog_leaves_room_to_others() -> None:
     every = {letter: attempt(secret_hash=letter[0]) for letter in letters}
     for one in every.values():
         engine.send(one)
-    assert (engine.room, engine.room_for_many) == (3, 0)
+    assert [engine.held.room, engine.held.left("a"), engine.held.left("new")] == [3, 0, 2]
     outbox.gate.set()
     await engine.idle()
     by_id = {one.key: letter for letter, one in every.items()}
     assert [by_id[push.apns_id] for push in gateway.sent] == ["a1", "b4", "c5", "a2", "a3", "a6"]
-    assert (engine.room, engine.room_for_many) == (9, 5)
+    assert [engine.held.room, engine.held.left("a")] == [9, 5]
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=40), st.integers(1, 5))
+def test_whatever_waits_no_secret_waits_for_more_than_one_push_of_each_other_for_each_of_its_own(
+    secrets: list[str], in_flight: int
+) -> None:
+    gateway = FakeGateway()
+
+    async def story() -> list[str]:
+        limits = Limits(held=99, in_flight=in_flight, claimed=9, sweep_seconds=1)
+        engine = DeliveryEngine(Outbox(), gateway, StandingClock(), name="test", limits=limits)
+        every = {(one := attempt(secret_hash=secret)).key: (one, secret) for secret in secrets}
+        for one, _ in every.values():
+            engine.send(one)
+        await engine.idle()
+        assert len(engine.held) == 0
+        return [every[push.apns_id][1] for push in gateway.sent]
+
+    order = asyncio.run(story())
+    assert Counter(order) == Counter(secrets)
+    for place, secret in enumerate(order):
+        before = Counter(order[:place])
+        assert all(before[other] <= before[secret] + 1 for other in set(order) - {secret})
