@@ -75,6 +75,9 @@ WORDS: Final[dict[str, Callable[[Fields], str]]] = {
     "delivered": _rang,
     "retry": _retry,
     "refused": lambda f: f"the relay refused an event: {f['reason']}",
+    "day limit": lambda _: (
+        "this OpenCode has used up its events of a day at the relay: cards move more slowly, alerts may come later"
+    ),
     "dropped": lambda f: f"an event was given up: {f['reason']}",
     "undelivered": lambda f: f"an event was not sent: {f['reason']}",
     "waiting": lambda _: "",  # it stands on standard output already

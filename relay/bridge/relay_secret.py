@@ -26,13 +26,15 @@ OLD = "it is of an earlier release, which does not know the question: update it"
 @dataclass(frozen=True, slots=True)
 class Phones:
     """The answer. `count` None: `reason` says in words why there is none; `is_up`: a relay answers all the same;
-    `refused`: it does not take the secret, by the code of its refusal. `with_key`: so many have the key; None if the relay does not say.
+    `refused`: it does not take the secret, by the code of its refusal; `later`: it was asked too often, and says it later.
+    `with_key`: so many have the key; None if the relay does not say.
     """
 
     count: int | None
     reason: str = ""
     is_up: bool = True
     refused: str = ""
+    later: bool = False
     with_key: int | None = None
 
 
@@ -90,6 +92,8 @@ def read_phones(status: int, body: bytes) -> Phones:
         return Phones(None, OLD)
     if status == 403 and (code := _code(body)) in SECRET_WORDS:
         return Phones(None, SECRET_WORDS[code], refused=code)
+    if status == 429:
+        return Phones(None, "it was asked too often", later=True)
     if status != 200:
         return Phones(None, PROXY_STATUSES.get(status) or f"it answers {status}", is_up=status < 500)
     try:

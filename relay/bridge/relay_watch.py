@@ -55,14 +55,19 @@ class RelayWatch:
         while True:
             found = await count_phones(self._http, self._url, self._secret, os.environ, self._sealing.kid)
             self._say(found)
-            if found.is_up and not found.refused and (found.count is None or not self._watches):
+            if (
+                found.is_up
+                and not found.refused
+                and not found.later
+                and (found.count is None or not self._watches)
+            ):
                 return
             await self._sleep(self._pause(found, self._clock() - began))
 
     def _pause(self, found: Phones, passed: float) -> float:
         if not found.is_up:
             return AWAY.delay(self._failures, lambda: 1.0)
-        if found.refused:
+        if found.refused or found.later:
             return LATER_EVERY
         return PAIRING_EVERY if passed < PAIRING_SECONDS else LATER_EVERY
 

@@ -12,7 +12,7 @@ from relay.backoff import Backoff
 from relay.bridge.failures import SECRET_REMEDIES, SECRET_WORDS
 from relay.bridge.notify.mapping import is_progress
 from relay.bridge.notify.relay_client import PostResult, RelayClient
-from relay.contract import Event, EventType
+from relay.contract import ALERT_TYPES, Event, EventType
 from relay.log import line
 
 log = logging.getLogger("relay.bridge.notify.outbox")
@@ -23,6 +23,11 @@ ATTEMPTS_AT_ONCE = 8
 """Requests to the relay at the same time."""
 SUPPRESS_SECONDS = 3600.0
 """So long an old relay gets no events of types that it refuses; it may be a new one by then."""
+
+LIMITED_STEP = 1.0
+"""Seconds after which a session that waits out the relay's limit sees whether an alert has come, which may go out before."""
+DAY_LIMIT, DAY_SECONDS = "day_limit_reached", 86_400.0
+"""The relay's code for a day's events that are used up, and how long a person need not be reminded of it."""
 
 CARD_TYPES: frozenset[EventType] = frozenset({"start", "progress"})
 """The first implementation answers 400 to these, without the `code` that all later relays give."""
@@ -79,6 +84,17 @@ class Backlog:
         self._next += 1
         self._count += 1
         return [self._give_up()] if self._count > self._bound else []
+
+    def first(self, session_id: str) -> Event | None:
+        """The session's oldest event."""
+        queue = self._queues.get(session_id)
+        return queue.events[0][1] if queue else None
+
+    def skip_cards(self, session_id: str) -> list[Event]:
+        """Remove and return what stands before the session's first alert; nothing if it has none."""
+        queue = self._queues[session_id]
+        kinds = [event.event_type in ALERT_TYPES for _, event in queue.events]
+        return [self._remove(session_id, 0) for _ in range(kinds.index(True) if True in kinds else 0)]
 
     def take(self, session_id: str) -> Event | None:
         """The session's oldest event, which is being sent from now on; then call `back` or `done`."""
@@ -164,6 +180,7 @@ class Outbox:
         self._random = random
         self._monotonic = monotonic
         self._suppressed_until = 0.0
+        self._alerts_from = self._cards_from = self._day_limit_from = float("-inf")
         self._secret_refused = ""
         self._slots = asyncio.Semaphore(ATTEMPTS_AT_ONCE)
         self._backlog = Backlog(bound)
@@ -204,6 +221,7 @@ class Outbox:
     async def _deliver(self, session_id: str) -> None:
         attempt = 0
         while True:
+            await self._limit_is_over(session_id)
             async with self._slots:
                 event = self._backlog.take(session_id)
                 if event is None:
@@ -215,11 +233,42 @@ class Outbox:
                 self._backlog.back(session_id)
                 delay = max(self._backoff.delay(attempt, self._random), result.wait)
                 _log_retry(event, attempt, delay, result)
-                await self._sleep(delay)
+                if result.limited:
+                    self._hold_back(event, delay, result)
+                else:
+                    await self._sleep(delay)
                 continue
             self._backlog.done(session_id)
             self._finish(event, result, attempt)
             attempt = 0
+
+    async def _limit_is_over(self, session_id: str) -> None:
+        """Wait until the relay may take the session's first event. Cards may have to wait longer than alerts: one that stands before an
+        alert is given up, for the alert says what the card is to show.
+        """
+        while (event := self._backlog.first(session_id)) and (left := self._held_for(event)) > 0:
+            skipped = self._backlog.skip_cards(session_id) if self._alerts_from <= self._monotonic() else []
+            for one in skipped:
+                log.info(
+                    line("skipped", **_names(one), reason="the relay's limit, and an alert waits behind it")
+                )
+                self._done(one)
+            if not skipped:
+                await self._sleep(min(left, LIMITED_STEP))
+
+    def _held_for(self, event: Event) -> float:
+        held_until = self._alerts_from if event.event_type in ALERT_TYPES else self._cards_from
+        return held_until - self._monotonic()
+
+    def _hold_back(self, event: Event, seconds: float, result: PostResult) -> None:
+        """The limit is the secret's, so that of every session. The relay keeps the last of it for alerts."""
+        now = self._monotonic()
+        self._cards_from = max(self._cards_from, now + seconds)
+        if event.event_type in ALERT_TYPES:
+            self._alerts_from = max(self._alerts_from, now + seconds)
+        if result.code == DAY_LIMIT and now >= self._day_limit_from:
+            self._day_limit_from = now + DAY_SECONDS
+            log.warning(line("day limit", reason=result.reason))
 
     def _finish(self, event: Event, result: PostResult, attempts: int) -> None:
         if result.verdict == "refused" and result.code in SECRET_WORDS:

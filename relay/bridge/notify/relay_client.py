@@ -30,13 +30,15 @@ Verdict = Literal["delivered", "refused", "retry", "suppressed"]
 class PostResult:
     """What came of one attempt. `retry`: it failed, but may yet succeed, after `wait` seconds at the soonest.
 
-    `code`: the relay's own, of a refusal. `suppressed`: it was not made. `at`: when it ended (UNIX seconds), if it was made.
+    `limited`: the relay takes no more from this secret for so long. `code`: the relay's own, of a refusal. `suppressed`: it was not made.
+    `at`: when it ended (UNIX seconds), if it was made.
     """
 
     verdict: Verdict
     reason: str = ""
     counts: dict[str, Any] | None = None
     wait: float = 0.0
+    limited: bool = False
     code: str = ""
     speaks_old: bool = False  # a 400 as the first implementation says it
     at: float = 0.0
@@ -126,6 +128,8 @@ def read_reply(status: int, body: bytes, retry_after: str | None = None) -> Post
         return PostResult("delivered", counts={name: said.get(name) for name in COUNTS})
     if status == 407:
         return PostResult("retry", PROXY_STATUSES[status])
+    if status == 429:
+        return _limited(said, _seconds(retry_after))
     if status >= 500 or status in RETRIED_STATUSES:
         return PostResult("retry", f"status {status}", wait=_seconds(retry_after))
     if 200 <= status < 300:
@@ -134,6 +138,13 @@ def read_reply(status: int, body: bytes, retry_after: str | None = None) -> Post
     speaks_old = status == 400 and "code" not in said
     return PostResult(
         "refused", cut(": ".join(words), 500), code=str(said.get("code", "")), speaks_old=speaks_old
+    )
+
+
+def _limited(said: Mapping[str, Any], wait: float) -> PostResult:
+    words = ["status 429", *([str(said["error"])] if said.get("error") else [])]
+    return PostResult(
+        "retry", cut(": ".join(words), 500), wait=wait, limited=wait > 0, code=str(said.get("code", ""))
     )
 
 

@@ -1,16 +1,19 @@
 """The outbox and a real relay that fails in every way it can, is too old to have cards, or is away."""
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from component.bridge.fake_relay import FakeRelay
 from component.bridge.outgoing import MakeOutbox, card, event, event_ids
 from component.bridge.running import SECRET
 from relay import contract
-from relay.bridge.notify.outbox import SUPPRESS_SECONDS, Outbox
+from relay.bridge.notify.outbox import LIMITED_STEP, SUPPRESS_SECONDS, Outbox
 from relay.traceparent import of_event
 from waiting import eventually
 
@@ -133,6 +136,105 @@ class TestAttempts:
         assert "relay secret add NAME" in said[0]
         assert "relay pair --rotate-secret" in said[2]
         assert len(fake_relay.posted) == 6
+
+
+class Relay429(FakeRelay):
+    """Refuses by a limit: cards while `cards_limited`, alerts while `alerts_limited`; says `code`, and to come again after a minute."""
+
+    cards_limited = alerts_limited = True
+    code = "too_many_events"
+
+    async def _event(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        is_card = body["eventType"] in ("start", "progress")
+        if self.cards_limited if is_card else self.alerts_limited:
+            self.refused.append(body["eventID"])
+            said = {"ok": False, "error": "Too many", "code": self.code, "retryAfter": 60}
+            return web.json_response(said, status=429, headers={"Retry-After": "60"})
+        return await super()._event(request)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: list[str] = []
+
+
+class TestLimits:
+    """429 with Retry-After: the limit is the secret's, and the relay keeps the last of it for alerts."""
+
+    @pytest.fixture
+    def now(self) -> list[float]:
+        return [1000.0]
+
+    @pytest.fixture
+    async def fake_relay(self) -> AsyncIterator[Relay429]:
+        relay = Relay429()
+        await relay.start()
+        yield relay
+        await relay.stop()
+
+    @pytest.fixture
+    def outbox(self, make_outbox: MakeOutbox, now: list[float]) -> Outbox:
+        async def pause(seconds: float) -> None:
+            await asyncio.sleep(0.002)
+            now[0] += min(seconds, 0.01) if seconds <= LIMITED_STEP else 0.0
+
+        return make_outbox(monotonic=lambda: now[0], sleep=pause)
+
+    async def test_alerts_are_kept_and_nobody_asks_before_the_time(
+        self, outbox: Outbox, fake_relay: Relay429, now: list[float]
+    ) -> None:
+        outbox.put(event("ses_a", 0))
+        await eventually(lambda: fake_relay.refused)
+        for number in range(1, 5):
+            outbox.put(event("ses_a", number))
+            outbox.put(event(f"ses_{number}"))
+        while now[0] < 1059:
+            assert len(fake_relay.refused) == 1
+            now[0] += 1
+            await asyncio.sleep(0.002)
+        fake_relay.alerts_limited = False
+        now[0] += 60
+        await emptied(outbox)
+        assert len(event_ids(fake_relay.accepted)) == 9
+        assert [one for one in event_ids(fake_relay.accepted) if one.startswith("ses_a")] == [
+            f"ses_a-{number}" for number in range(5)
+        ]
+        assert fake_relay.refused == ["ses_a-0"]
+
+    async def test_while_cards_wait_an_alert_goes_before_them(
+        self, outbox: Outbox, fake_relay: Relay429, now: list[float]
+    ) -> None:
+        """Of its own session what stands before it is given up; another session's newest card goes out afterwards."""
+        fake_relay.alerts_limited = False
+        outbox.put(card("ses_a", 0, "start"))
+        await eventually(lambda: fake_relay.refused)
+        outbox.put(card("ses_b", 1))
+        outbox.put(card("ses_b", 2))
+        outbox.put(event("ses_a", 1))
+        await eventually(lambda: fake_relay.accepted)
+        assert now[0] < 1059
+        assert event_ids(fake_relay.accepted) == ["ses_a-1"]
+        assert len(outbox) == 1
+        fake_relay.cards_limited = False
+        now[0] += 61
+        await emptied(outbox)
+        assert event_ids(fake_relay.cards) == ["ses_b-card-2"]
+        assert fake_relay.refused == ["ses_a-card-0"]
+
+    async def test_a_day_that_is_used_up_is_said_once_a_day(
+        self, outbox: Outbox, fake_relay: Relay429, now: list[float], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        fake_relay.code = "day_limit_reached"
+        outbox.put(event("ses_a"))
+        for day in (1, 2):
+            for _ in range(3):
+                before = len(fake_relay.refused)
+                now[0] += 61
+                await eventually(lambda before=before: len(fake_relay.refused) > before)  # type: ignore[misc]
+            assert caplog.text.count("day limit reason=") == day
+            now[0] += 86_400
+        fake_relay.alerts_limited = False
+        await emptied(outbox)
 
 
 class TestBounds:

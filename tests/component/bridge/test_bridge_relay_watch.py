@@ -11,7 +11,7 @@ import pytest
 
 from relay.bridge import relay_watch
 from relay.bridge.notify.sealing import Sealing
-from relay.bridge.relay_secret import Phones
+from relay.bridge.relay_secret import Phones, read_phones
 from relay.bridge.relay_watch import PAIRING_SECONDS, RelayWatch
 from relay.encryption import PairingKey
 
@@ -81,6 +81,16 @@ async def test_phones_that_come_and_go_are_said_and_asked_for_ever_more_seldom(
     said, pauses = await watched([Phones(1), Phones(2), Phones(2), Phones(1)], caplog, monkeypatch)
     assert said == ["phones count=1", "paired count=2", "unpaired count=1"]
     assert pauses == [3, 3, 60, 60]
+
+
+async def test_a_relay_that_was_asked_too_often_is_asked_again_later(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = read_phones(429, b"")
+    for phones in (True, False):
+        said, pauses = await watched([limited, limited, Phones(1)], caplog, monkeypatch, phones=phones)
+        assert said == ["phones count=1"]
+        assert pauses[:2] == [60, 60]
 
 
 async def test_a_secret_that_is_not_taken_is_said_once_and_when_it_is(

@@ -39,6 +39,10 @@ def play(script: str, bound: int = 4) -> str:
         elif word == "take":
             taken = backlog.take(name)
             said.append(f"<{taken.event_id if taken else None}")
+        elif word == "skip":
+            said += [f"|{one.event_id}" for one in backlog.skip_cards(name)]
+            first = backlog.first(name)
+            said.append(f"^{first.event_id if first else None}")
         elif word == "withdraw":
             backlog.withdraw(name[0], name)
         else:
@@ -49,6 +53,9 @@ def play(script: str, bound: int = 4) -> str:
 
 
 CASES = {
+    "cards before an alert are skipped": ("a1>; a2=; a3?; a4; skip a", "a3? a4 |a1> |a2= ^a3?"),
+    "cards without an alert stay": ("a1>; a2~; skip a", "a1> a2~ ^a1>"),
+    "an alert is first": ("a1; a2~; skip a", "a1 a2~ ^a1"),
     "a session's events come out in order": ("a1; a2; take a; done a; take a; done a; take a", "<a1 <a2 <None"),
     "progress replaces waiting progress": ("b1; a1~; a2~", "b1 a2~"),
     "an alert replaces waiting progress": ("b1; a1~; a2", "b1 a2"),

@@ -45,6 +45,8 @@ def delivered(
         (record(line("secret refused", url="http://r", reason="it is none", remedy="ask"), logging.ERROR), "the relay does not take the secret: it is none -> ask"),
         (record(line("secret taken", url="http://r")), "the relay takes the secret"),
         (record(line("secret refused again", reason="x")), ""),
+        (record(line("day limit", reason="status 429: Too many events of this secret: 5 a day"), logging.WARNING),
+         "this OpenCode has used up its events of a day at the relay: cards move more slowly, alerts may come later"),
         (record(line("phones", count=0)), "No iPhone is paired yet: scan the code with the app"),
         (record(line("phones", count=1)), "1 iPhone paired"),
         (record(line("paired", count=1)), "iPhone paired (1)"),

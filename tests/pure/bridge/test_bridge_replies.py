@@ -34,7 +34,8 @@ def reply(**fields: object) -> bytes:
         (299, reply(ok=True), "retry", f"status 299, {NO_RELAY}"),
         (500, reply(ok=False, error="Internal", code="internal"), "retry", "status 500"),
         (502, b"<html>", "retry", "status 502"),
-        (429, reply(ok=False, error="Too many"), "retry", "status 429"),
+        (429, reply(ok=False, error="Too many"), "retry", "status 429: Too many"),
+        (429, b"<html>", "retry", "status 429"),
         (408, b"", "retry", "status 408"),
         (425, b"", "retry", "status 425"),
         (400, reply(error="Invalid request body", code="x", details="too short"), "refused",
@@ -65,6 +66,14 @@ def test_the_counts_of_a_delivery_are_kept() -> None:
 @pytest.mark.parametrize("status", [429, 503])
 def test_the_relay_can_ask_for_patience(status: int, retry_after: str | None, wait: float) -> None:
     assert read_reply(status, b"", retry_after).wait == wait
+
+
+def test_only_a_limit_that_says_for_how_long_is_one_of_the_whole_secret() -> None:
+    body = reply(ok=False, error="Too many", code="day_limit_reached")
+    limited = read_reply(429, body, "7")
+    assert (limited.limited, limited.code, limited.wait) == (True, "day_limit_reached", 7.0)
+    assert not read_reply(429, body).limited
+    assert not read_reply(503, body, "7").limited
 
 
 @settings(deadline=None, max_examples=60)
