@@ -41,7 +41,7 @@ from relay.server.live_activities.push import (
     start_due_at,
 )
 from relay.server.live_activities.settlement import disposition, settled
-from relay.server.live_activities.tokens import KEPT_MS
+from relay.server.live_activities.tokens import KEPT_END_MS, KEPT_MS
 from relay.server.metrics import Recorder
 from relay.server.store import activities, deliveries, devices
 from relay.server.store.shards import ALL, Presence
@@ -306,6 +306,8 @@ class ActivitySender:
             pass
         now_ms = self._now_ms()
         while await activities.forget_old(self._db, before_ms=now_ms - FORGOTTEN_MS, limit=ROWS):
+            pass
+        while await activities.forget_texts(self._db, before_ms=now_ms - KEPT_END_MS, limit=ROWS) == ROWS:
             pass
         while await activities.forget_kept(self._db, before_ms=now_ms - KEPT_MS, limit=ROWS):
             pass

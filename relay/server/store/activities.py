@@ -297,6 +297,22 @@ async def forget_old(db: Database, *, before_ms: int, limit: int) -> int:
     return await db.delete_some(TABLE, "began_at < ?", [before_ms], limit)
 
 
+async def forget_texts(db: Database, *, before_ms: int, limit: int) -> int:
+    """Remove what up to `limit` cards showed that are over since then; returns how many. That they are over stays known."""
+    _, rows = await db.execute(
+        f"SELECT id FROM {TABLE} WHERE stage = 'ended' AND state IS NOT NULL AND due_at IS NULL AND updated_at < ? LIMIT ?",
+        [before_ms, limit],
+    )
+    ids = [row["id"] for row in rows]
+    if ids:
+        await db.execute(
+            f"UPDATE {TABLE} SET state = NULL, alert = NULL, revision = revision + 1 "
+            f"WHERE id IN ({marks(ids)}) AND stage = 'ended' AND due_at IS NULL AND updated_at < ?",
+            [*ids, before_ms],
+        )
+    return len(ids)
+
+
 async def forget_kept(db: Database, *, before_ms: int, limit: int) -> int:
     """Remove up to `limit` states that were kept for a card that did not come; returns how many."""
     return await db.delete_some(TABLE, "device_token = ? AND updated_at < ?", [SESSION, before_ms], limit)

@@ -6,7 +6,7 @@ from tortoise.models import Model
 
 
 class DeviceRegistration(Model):
-    """One phone that wants the alerts of one secret. `updated_at` is when it last registered; `kid` names the key that it has."""
+    """One phone that wants the alerts of one secret. `updated_at` is when it last registered."""
 
     id = fields.CharField(max_length=36, primary_key=True)
     secret_hash = fields.CharField(max_length=64)
@@ -16,6 +16,7 @@ class DeviceRegistration(Model):
     push_to_start_token = fields.CharField(max_length=512, null=True)
     activity_format = fields.CharField(max_length=16, null=True)
     kid = fields.CharField(max_length=16, null=True)
+    """Names the key that it has."""
     created_at = fields.BigIntField()
     updated_at = fields.BigIntField()
 

@@ -254,9 +254,22 @@ class Database:
     async def truncate_log(self) -> None:
         """Bring what SQLite's write-ahead log holds into the file and cut the log to nothing: it keeps pages as they were, texts included
         (SQLite, "PRAGMA wal_checkpoint(TRUNCATE)"). Nothing to do for a server.
+
+        It waits for nobody: while another program reads in a transaction, such as a backup, the log stays until the next time.
         """
-        if not self._mysql:
-            await self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if self._mysql:
+            return
+        _, rows = await self.execute("PRAGMA busy_timeout")
+        usual = f"PRAGMA busy_timeout = {rows[0]['timeout']}"
+        try:
+            # One call, so that no other statement comes in between and is refused because somebody else writes.
+            async with asyncio.timeout(QUERY_SECONDS):
+                await self._connection.execute_script(
+                    f"PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE); {usual}"
+                )
+        except _FAILURES as error:
+            await self.execute(usual)
+            raise Unavailable(str(error) or type(error).__name__) from error
 
     async def insert_new(self, table: str, rows: Sequence[Row]) -> int:
         """Insert the rows whose id is not there yet; returns how many that were."""

@@ -39,6 +39,26 @@ async def test_late_progress_does_not_bring_it_back_and_a_new_run_does(relay: Re
     assert [event for event, _, _ in relay.pushed] == ["end", "start", "update"]
 
 
+async def test_what_a_card_showed_is_forgotten_soon_and_its_session_goes_on_as_before(relay: Relay) -> None:
+    await relay.activate()
+    await relay.sender.sweep()
+    assert (await relay.row()).state, "it runs"
+    await relay.receive("complete", body="secret")
+    await relay.run(2)
+    for minutes, is_kept in ((9, True), (2, False)):
+        await relay.clock.advance(minutes * 60)
+        await relay.sender.sweep()
+        row = await relay.row()
+        assert (row.stage, row.state is not None) == ("ended", is_kept)
+    await relay.receive("progress", body="a new run, for nobody is that late")
+    await relay.push()
+    await relay.register(NEW_TOKEN)
+    await relay.receive("complete", body="done")
+    await relay.run(20)
+    assert [event for event, _, _ in relay.pushed] == ["end", "start", "end"]
+    assert relay.pushed[1][2] == "a new run, for nobody is that late"
+
+
 async def test_near_eight_hours_it_times_out_and_the_session_gets_another(make: Make, relay: Relay) -> None:
     await relay.activate()
     other = make("host:2")

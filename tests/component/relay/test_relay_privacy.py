@@ -1,5 +1,6 @@
 """Texts of pushes that have ended, and who may read SQLite's files."""
 
+import asyncio
 import os
 import sqlite3
 import stat
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import outcomes
+from activity_relay import Relay
 from fake_gateway import FakeGateway
 from outcomes import ALERT, answered
 from relay.server.alerts import Dispatcher
@@ -81,6 +83,49 @@ async def test_what_still_waits_is_kept_and_what_is_deleted_leaves_nothing(tmp_p
     await close_database()
     assert not readable(path)
     assert b"it waits" in path.read_bytes()
+
+
+async def test_texts_of_cards_that_are_over_are_in_no_file(tmp_path: Path) -> None:
+    """Nor is what an event for them said: ten minutes after their end, when no card that comes late is told of it any more."""
+    path, clock, text = tmp_path / "relay.sqlite3", VirtualClock(), TEXT.decode()
+    db = Database(await open_database(f"sqlite://{path}"))
+    relay = Relay(db, FakeGateway(), clock, "host:1")
+    await relay.add_phone()
+    await relay.receive("start", title=text, body=text)
+    await relay.push()
+    await relay.register()
+    await relay.receive("permission", title=text, body=text)
+    await relay.run(2)
+    await relay.receive("complete", title=text, body=text)
+    await relay.run(20)
+    assert relay.pushed[-1][:2] == ("end", "complete")
+    assert readable(path), "the test looks in the wrong place"
+    await clock.advance(700)
+    await relay.sender.sweep()
+    await relay.sender.engine.stop(5)
+    await db.truncate_log()
+    assert not readable(path)
+    assert (await relay.row()).stage == "ended"
+    await close_database()
+
+
+async def test_somebody_who_reads_in_a_transaction_does_not_hold_up_the_relay(tmp_path: Path) -> None:
+    """A backup, or a shell that somebody left open: SQLite would wait for it as long as for a lock, and all statements behind it."""
+    path = tmp_path / "relay.sqlite3"
+    db = Database(await open_database(f"sqlite://{path}?busy_timeout=60000"))
+    await sent(db, 1)
+    reader = sqlite3.connect(path)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM delivery_log").fetchall()
+    await sent(db, 3)
+    await asyncio.wait_for(db.truncate_log(), 7)  # 60 s, and Unavailable after 8, if it waited
+    _, (timeout,) = await db.execute("PRAGMA busy_timeout")
+    assert timeout["timeout"] == 60_000
+    assert readable(path)
+    reader.close()
+    await db.truncate_log()
+    assert not readable(path)
+    await close_database()
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077], ids=oct)

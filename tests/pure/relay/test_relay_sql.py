@@ -37,6 +37,27 @@ async def test_what_was_undone_for_another_is_sent_again() -> None:
     assert connection.asked == 3
 
 
+async def test_a_log_that_cannot_be_cut_leaves_the_patience_as_it_was() -> None:
+    """Else every statement behind it would be refused where another program writes."""
+    scripts: list[str] = []
+
+    class File:
+        capabilities = SimpleNamespace(dialect="sqlite")
+        filename = "nowhere"
+
+        async def execute_query(self, sql: str, _: list[Any]) -> tuple[int, list[Any]]:
+            scripts.append(sql)
+            return 1, [{"timeout": 5000}]
+
+        async def execute_script(self, script: str) -> None:
+            scripts.append(script)
+            raise BARE
+
+    with pytest.raises(Unavailable):
+        await Database(File()).truncate_log()  # type: ignore[arg-type]
+    assert scripts[-1] == "PRAGMA busy_timeout = 5000"
+
+
 @pytest.mark.parametrize("number", sorted(AGAIN))
 async def test_what_the_server_undoes_for_another_is_sent_as_often_as_it_takes(number: int) -> None:
     connection = Connection(*[OperationalError(DriverError(number, "again"))] * 30)
