@@ -64,7 +64,7 @@ class Settings:
     relay_limit_address_registrations: int = 1200
     relay_limit_address_connections: int = 100
     relay_limit_registrations: int = 120
-    relay_limit_phones: int = 50
+    relay_limit_phones: int = 20
     relay_limit_activities: int = 500
     relay_limit_events_minute: int = 600
     relay_limit_events_day: int = 20000
@@ -316,12 +316,12 @@ VARIABLES: dict[str, Variable] = {
     "RELAY_METRICS_PORT": Variable("", _port_or_none, "a port of its own on which /metrics needs no token; empty: none"),
     "RELAY_METRICS_HOST": Variable("127.0.0.1", _host, "the address of that port; whoever reaches it reads the metrics"),
     "RELAY_TRUSTED_PROXIES": Variable("127.0.0.0/8,::1", _networks, "addresses and networks of the proxies whose X-Forwarded-For or Forwarded says who the client is; none: nobody's"),
-    "RELAY_LIMITS": Variable("on", _one_of(("on", "off")), "off: no limits by secret and by address (the next eight settings), for load tests and simulations"),
+    "RELAY_LIMITS": Variable("on", _one_of(("on", "off")), "off: none of the limits for a secret or an address, for load tests and simulations"),
     "RELAY_LIMIT_REQUESTS": Variable("3000", _count_or_off, "requests a minute from one client address; 0, here and below: no limit"),
     "RELAY_LIMIT_ADDRESS_REGISTRATIONS": Variable("1200", _count_or_off, "registrations of phones and Live Activities an hour from one client address"),
     "RELAY_LIMIT_ADDRESS_CONNECTIONS": Variable("100", _count_or_off, "connections, and requests that are being answered, of one client address at once"),
     "RELAY_LIMIT_REGISTRATIONS": Variable("120", _count_or_off, "requests of phones and Live Activities a minute under one secret"),
-    "RELAY_LIMIT_PHONES": Variable("50", _count_or_off, "phones of one secret"),
+    "RELAY_LIMIT_PHONES": Variable("20", _count_or_off, "phones of one secret"),
     "RELAY_LIMIT_ACTIVITIES": Variable("500", _count_or_off, "Live Activities of one secret at once"),
     "RELAY_LIMIT_EVENTS_MINUTE": Variable("600", _count_or_off, "events a minute of one secret; the last fifth is for alerts, as of a day's"),
     "RELAY_LIMIT_EVENTS_DAY": Variable("20000", _count_or_off, "events a day of one secret, which come back evenly over the day"),

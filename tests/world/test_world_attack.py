@@ -1,7 +1,7 @@
 """A relay under attack, as a process with limits, and a victim who must notice nothing of it but a little delay.
 
 ATTACK_SIZE=1 is the full size, for `make attack`: 1,000,000 registrations, 100,000 phones on one secret, 500 slow connections, a flood of
-events of a secret with 50 phones. As it stands it is a thousandth of that, with limits to match, and takes seconds.
+events of a secret with 20 phones. As it stands it is a thousandth of that, with limits to match, and takes seconds.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Size(NamedTuple):
 
 
 SIZE = (
-    Size(1_000_000, 100_000, 100_000, 60.0, 1200, 50, 600, 10.0)
+    Size(1_000_000, 100_000, 100_000, 60.0, 1200, 20, 600, 10.0)
     if FULL
     else Size(1_000, 100, 300, 2.0, 10, 20, 20, 0.5)
 )
