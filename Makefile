@@ -7,7 +7,7 @@ LAB ?=
 # Half of the tests wait for sockets and processes: two workers keep a core busy.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore fuzz kills replays outages galera load-streams load-budget load-fanout load-mixed bench report mariadb chromium prometheus caddy pictures clean
+.PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore fuzz kills replays outages galera load-streams load-budget load-fanout load-fairness load-mixed bench report mariadb chromium prometheus caddy pictures clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -83,6 +83,9 @@ load-budget: .venv/.dev ## a card at 0.1 to 20 changes a second: the relay's pol
 
 load-fanout: .venv/.dev ## events into the relay with 1, 3 and 100 phones per secret, counted at the phones
 	@$(BIN)/python -m loadtests.fanout
+
+load-fairness: .venv/.dev ## one secret's alerts beside a flood of another's events, and beside events with ten thousand phones
+	@$(BIN)/python -m loadtests.fairness
 
 load-mixed: .venv/.dev ## a day in minutes: working sessions, rotations, uninstalls, faults of APNs, restarts
 	@$(BIN)/python -m loadtests.mixed

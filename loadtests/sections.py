@@ -94,6 +94,22 @@ SECTIONS: Final[dict[str, Section]] = {
         "phone behind it. `cores` is the bridge's share of one core, `megabytes` its peak, `missing` and `surplus` are alerts on "
         "the phone, and `streams` is how often the bridge connected: OpenCode 2 ends the stream of a reader that is too slow.",
     ),
+    "fairness": Section(
+        "Fairness",
+        "A quiet secret's alerts, from the report to the phone's screen: alone, while another secret reports thousands of events a "
+        "minute (`flood`), and while another's events go to very many phones (`phones`). Judged are ratios of one run, whose rounds "
+        "turn the order; `others_ms_p95` is how long 95 of 100 of the other secret's own alerts took.",
+        split="case",
+        columns=(
+            "round",
+            "alert_ms_median",
+            "alert_ms_p95",
+            "alert_ms_longest",
+            "others_events_per_second",
+            "others_alerts",
+            "others_ms_p95",
+        ),
+    ),
     "bench": Section(
         "Comparisons",
         "Ratios of one run, whose rounds are interleaved; a ratio is the median of those of single rounds. The relay beside a "

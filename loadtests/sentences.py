@@ -6,6 +6,7 @@ Every figure is taken from the summaries; a test that has not run has no sentenc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from loadtests.fairness import WHAT
 from loadtests.summary import cell
 
 Row = Mapping[str, Any]
@@ -79,6 +80,20 @@ def _streams(summary: Summary) -> Iterator[str]:
         )
 
 
+def _fairness(summary: Summary) -> Iterator[str]:
+    for case, words in (
+        ("flood", "thousands of events a minute"),
+        ("phones", "events with very many phones"),
+    ):
+        ratios = [one["value"] for one in summary["thresholds"] if one["what"] == WHAT[case]]
+        of = [row["alert_ms_median"] for row in _like(summary["rows"], case=case)]
+        if ratios and of:
+            yield (
+                f"Beside another secret's {words} an alert takes {ratios[0]:.1f} times as long as alone: "
+                f"{sorted(of)[len(of) // 2]:.0f} ms in the middle."
+            )
+
+
 RATIOS: Final = {
     "events a second, relay / naive": "Beside a naive build of the same route the relay takes {:.1f} times as many events a second.",
     "pushes a second and core with 200 in flight, lean / stock transport": "Its push client sends {:.0f} times as many pushes per core as "
@@ -97,6 +112,7 @@ SENTENCES: Final[Mapping[str, Callable[[Summary], Iterable[str]]]] = {
     "fanout": _fanout,
     "mixed": _mixed,
     "streams": _streams,
+    "fairness": _fairness,
     "bench": _bench,
 }
 

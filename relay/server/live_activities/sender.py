@@ -157,17 +157,22 @@ class ActivitySender:
         shards = await self._presence.refresh() if self._presence else ALL
         longest_ms = max(LONGEST_PAUSE_MS, self._lease_ms)
         found: dict[str, Activity] = {}
-        crowded: set[str] = set()
+        passed_over: set[str] = set()
         while True:
             rows = await activities.due(
-                self._db, until_ms=until_ms, longest_ms=longest_ms, limit=ROWS, shards=shards, without=crowded
+                self._db,
+                until_ms=until_ms,
+                longest_ms=longest_ms,
+                limit=ROWS,
+                shards=shards,
+                without=passed_over,
             )
             found |= {one.id: one for one in rows}
             counts = Counter(map(_secret, found.values()))
-            many = {secret for secret, count in counts.items() if count > TURN} - crowded
+            many = {secret for secret, count in counts.items() if count > TURN} - passed_over
             if len(rows) < ROWS or not many or sum(min(count, TURN) for count in counts.values()) >= ROWS:
                 return [*found.values()]
-            crowded |= many
+            passed_over |= many
 
     def _begin(self, activity: Activity) -> None:
         self.engine.claim(activity.id, activity.secret_hash, self._claim_or_pause(activity))

@@ -41,7 +41,7 @@ log = logging.getLogger("relay.server.routes.events")
 
 EVENTS_AT_ONCE = 100
 """Events that are looked up and written down together."""
-MOST_CROWDS = 1000
+MOST_WITH_MANY = 1000
 """Secrets with very many phones that are remembered; one that is forgotten is found out again."""
 DATABASE_UNAVAILABLE = Refusal(error="The database is not available, try again", code="database_unavailable")
 NOT_STORED = Refusal(
@@ -198,7 +198,7 @@ class Intake:
         self._known_activities = Batches(
             partial(activity_table.of_sessions, db), most=EVENTS_AT_ONCE, owner=itemgetter(0)
         )
-        self._crowds: OrderedDict[str, None] = OrderedDict()
+        self._with_many: OrderedDict[str, None] = OrderedDict()
         """Secrets that were found to have very many phones, the latest last: their events wait for no batch, and hold up none."""
         # No deadline: every statement has its own, and ten thousand phones take many.
         self._background = BackgroundTasks(None)
@@ -225,7 +225,7 @@ class Intake:
     async def _accept(self, arrival: _Arrival) -> EventReply:
         event = arrival.event
         begun: _Accepted | asyncio.Task[_Accepted]
-        if arrival.secret_hash in self._crowds:
+        if arrival.secret_hash in self._with_many:
             begun = self._background.start(self._accept_many(arrival))
         else:
             begun = await self._accept_batched(arrival)
@@ -304,14 +304,14 @@ class Intake:
                 raise SecretRefused(refusal)
             accepted, phones = await self._accept_pages(arrival)
         if phones <= deliveries.PAGE:
-            self._crowds.pop(secret_hash, None)
+            self._with_many.pop(secret_hash, None)
         return accepted
 
     def _remember(self, secret_hash: str) -> None:
-        self._crowds[secret_hash] = None
-        self._crowds.move_to_end(secret_hash)
-        if len(self._crowds) > MOST_CROWDS:
-            self._crowds.popitem(last=False)
+        self._with_many[secret_hash] = None
+        self._with_many.move_to_end(secret_hash)
+        if len(self._with_many) > MOST_WITH_MANY:
+            self._with_many.popitem(last=False)
 
     async def _accept_pages(self, arrival: _Arrival) -> tuple[_Accepted, int]:
         """And how many phones the secret has."""

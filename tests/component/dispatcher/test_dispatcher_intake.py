@@ -208,6 +208,6 @@ async def test_events_of_a_secret_with_very_many_phones_come_one_after_the_other
     )
     for _ in range(2):
         assert (await intake.accept(event(CROWD))).sent == 100
-    assert intake._crowds == {}
+    assert intake._with_many == {}
     assert len(counted) == 1
     await intake.close()
