@@ -4,6 +4,7 @@ MariaDB, two relays, Debian's Caddy with a certificate of its own CA, Prometheus
 its app reach the relays through Caddy and by nothing else.
 """
 
+import json
 import re
 import shutil
 import ssl
@@ -31,6 +32,13 @@ from waiting import PATIENCE, eventually
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PLAYED = "a_text"
+REGISTRATIONS = 5
+OWN = {
+    "RELAY_LIMITS": "on",
+    "RELAY_TRUSTED_PROXIES": "127.0.0.1",  # Caddy; its clients have other addresses of loopback
+    "RELAY_LIMIT_ADDRESS_REGISTRATIONS": str(REGISTRATIONS),
+}
+"""Settings of both relays. Each counts for itself."""
 
 
 @dataclass
@@ -58,6 +66,21 @@ class Stack:
         ):
             return reply.status, reply.headers.get("Location") or await reply.text()
 
+    async def register_from(self, address: str, number: int) -> tuple[int, str]:
+        """The status of a phone's registration by a client at this address, who says of itself that it is another; and Retry-After."""
+        phone = {"secret": f"the-secret-of-{address}", "deviceToken": f"{number:064x}"}
+        connector = aiohttp.TCPConnector(local_addr=(address, 0), ssl=self.trust)
+        async with (
+            aiohttp.ClientSession(connector=connector) as http,
+            http.post(
+                f"{self.url}/v1/device/register",
+                json=phone,
+                headers={"X-Forwarded-For": f"192.0.2.{number}", "Forwarded": f"for=192.0.2.{number}"},
+            ) as reply,
+        ):
+            assert (await reply.json())["ok"] == (reply.status == 200)
+            return reply.status, reply.headers.get("Retry-After", "")
+
     async def play(self) -> None:
         """Let OpenCode do a recorded piece of work."""
         await Player(self.opencode, self.world.clock, self.world.journal).play(load(PLAYED).recording, 20.0)
@@ -74,7 +97,9 @@ async def stack(mariadb: MariaDB, tmp_path: Path) -> AsyncIterator[Stack]:
     async with World() as world, AsyncExitStack() as ends:
         relays = []
         for port in metrics:
-            environment = world.relay_environment | {"DATABASE_URL": url, "RELAY_METRICS_PORT": str(port)}
+            environment = (
+                world.relay_environment | OWN | {"DATABASE_URL": url, "RELAY_METRICS_PORT": str(port)}
+            )
             relay = RelayProcess(world.journal, environment=environment, folder=tmp_path)
             ends.push_async_callback(relay.stop)
             await relay.start()  # in turn, as in compose: the first one makes the tables
@@ -149,6 +174,13 @@ async def test_the_compose_files_processes_work_together(stack: Stack) -> None:
     with pytest.raises(aiohttp.ClientConnectorCertificateError):
         await stack.get(f"{stack.url}/health", trust=ssl.create_default_context())
 
+    # Limits: they count the client whom Caddy names, and not Caddy, nor what the client says of itself.
+    answers = [await stack.register_from("127.0.0.2", number) for number in range(2 * REGISTRATIONS + 1)]
+    assert [status for status, _ in answers[:REGISTRATIONS]] == [200] * REGISTRATIONS
+    assert answers[-1][0] == 429
+    assert int(answers[-1][1]) > 0
+    assert (await stack.register_from("127.0.0.3", 1))[0] == 200
+
     # Sight: Prometheus reads both relays and knows the alarms.
     up = 'up{job="relay"}'
     await eventually(lambda: _all(stack, up, {"1"}))
@@ -163,6 +195,15 @@ async def test_the_compose_files_processes_work_together(stack: Stack) -> None:
     await eventually(lambda: _all(stack, up, {"0", "1"}))
     down = await eventually(lambda: found(stack.scraper, 'ALERTS{alertname="RelayDown"}'))
     assert [one["metric"]["instance"] for one in down] == [f"127.0.0.1:{stack.metrics[0]}"]
+
+    # Without any relay, too, a program is answered as by one.
+    await stack.relays[1].kill()
+
+    async def refused() -> bool:
+        status, text = await stack.get(f"{stack.url}/health")
+        return status == 503 and json.loads(text)["code"] == "unavailable"
+
+    await eventually(refused)
 
     # Nothing secret is in what the bridge's unit would leave in the journal.
     assert any("To pair a phone" in line for line in stack.bridge.output)

@@ -1,12 +1,16 @@
 """The systemd units: systemd understands them and finds them tight; what a relay reports to the manager that started it."""
 
+import asyncio
+import json
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,8 @@ from relay.bridge.options import add_bridge_arguments
 from relay.server.settings import load
 from relay.server.systemd import notify, watchdog_seconds
 from relay.usage import Parser
+from simulator.lab.command import SandboxOptions, running
+from simulator.lab.new import KEY_ID, TEAM_ID
 from simulator.loopback import free_port
 from waiting import PATIENCE
 
@@ -145,3 +151,41 @@ def test_without_a_manager_nothing_is_reported(address: str | None) -> None:
 @pytest.mark.parametrize(("text", "seconds"), [("", None), ("0", None), ("no", None), ("60000000", 30.0)])
 def test_it_reports_twice_as_often_as_is_wanted(text: str, seconds: float | None) -> None:
     assert watchdog_seconds({"WATCHDOG_USEC": text}) == seconds
+
+
+# The ten commands of the README, which are run in an empty machine by hand: that they fit what lies here is seen at each run.
+
+README = (DEPLOY.parent / "README.md").read_text()
+DOOR = re.findall(r"^```\n(apt-get install .*?)^```", README, re.MULTILINE | re.DOTALL)[0].splitlines()
+
+
+def test_ten_commands_lead_to_a_relay_and_the_page_explains_the_same() -> None:
+    assert len(DOOR) == 10
+    assert "\n".join(DOOR) in (DEPLOY.parent / "docs" / "operate.md").read_text()
+    named = re.findall(r"deploy/[\w.-]+", "\n".join(DOOR))
+    assert {name for name in named if not (DEPLOY.parent / name).is_file()} == set()
+    assert len(named) == 8
+
+
+def test_the_try_is_of_the_simulators_own_phone_key_and_ports() -> None:
+    """The files of the ten commands name what `simulator apns` gives away at every start."""
+    settings = _variables("try.env")
+    phone, event = (json.loads((DEPLOY / f"try-{name}.json").read_text()) for name in ("phone", "event"))
+    options = SandboxOptions(
+        port=0, production_port=0, manage_port=0, manage_production_port=0, control_port=0
+    )
+    defaults = SandboxOptions()
+    assert settings["APNS_HOST_SANDBOX"] == f"127.0.0.1:{defaults.port}"
+    assert settings["APNS_HOST_PRODUCTION"] == f"127.0.0.1:{defaults.production_port}"
+    assert (settings["APNS_TEAM_ID"], settings["APNS_KEY_ID"]) == (TEAM_ID, KEY_ID)
+    assert any(f"/srv/apns/AuthKey_{KEY_ID}.p8 " in line for line in DOOR)
+    assert phone["secret"] == event["secret"]
+    assert phone["deviceToken"] == asyncio.run(_token(options))
+
+
+async def _token(options: SandboxOptions) -> str:
+    """The alert token of the phone of a sandbox that has just been started."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with running(replace(options, folder=Path(folder))) as sandbox:
+            (device,) = sandbox.lab.devices
+            return device.tokens["alert"]
