@@ -175,7 +175,8 @@ async def claim_due(
     )
     _, claimed = await db.execute(
         "SELECT d.*, r.device_token, r.updated_at AS registered_at FROM delivery_log d "
-        f"JOIN device_registration r ON r.id = d.device_id WHERE d.id IN ({marks(ids)}) AND d.lease_owner = ?",
+        "JOIN device_registration r ON r.id = d.device_id AND r.secret_hash = d.secret_hash "
+        f"WHERE d.id IN ({marks(ids)}) AND d.lease_owner = ?",
         [*ids, claim],
     )
     if rest := [*{*ids} - {row["id"] for row in claimed}]:

@@ -51,17 +51,21 @@ class NoJitter:
         return 0.0
 
 
-async def register(db: Database, at: float = START - 100, apns_env: Any = "production") -> None:
+async def register(
+    db: Database, at: float = START - 100, apns_env: Any = "production", secret_hash: str = SECRET
+) -> None:
     device = DeviceRegister(secret="s" * 16, device_token=TOKEN, apns_env=apns_env)
-    await devices.register(db, device, secret_hash=SECRET, bundle_id="com.example.app", now_ms=int(at * 1000))
+    await devices.register(
+        db, device, secret_hash=secret_hash, bundle_id="com.example.app", now_ms=int(at * 1000)
+    )
 
 
-async def delivery(db: Database, at: float = START) -> Delivery:
+async def delivery(db: Database, at: float = START, secret_hash: str = SECRET) -> Delivery:
     """An alert for the phone that is registered."""
-    (phone,) = await devices.recipients(db, SECRET)
+    (phone,) = await devices.recipients(db, secret_hash)
     push = replace(outcomes.ALERT, device_token=phone.device_token, apns_env=phone.apns_env)
     of = {"device_id": phone.device_id, "registered_at": phone.registered_at}
-    return outcomes.delivery(int(at * 1000), push=push, **of)
+    return outcomes.delivery(int(at * 1000), push=push, secret_hash=secret_hash, **of)
 
 
 async def send(dispatcher: Dispatcher, *planned: Delivery) -> list[str]:

@@ -92,7 +92,8 @@ async def test_behind_a_backlog_of_one_secret_another_secrets_alert_is_the_secon
     """A thousand alerts of one secret wait longer than the other's one: more than one claim takes."""
     await register(db)
     backlog = [await delivery(db, START - 5) for _ in range(1000)]
-    other = replace(await delivery(db), secret_hash="b" * 64)
+    await register(db, secret_hash="b" * 64)
+    other = await delivery(db, secret_hash="b" * 64)
     await deliveries.enqueue(db, [*backlog, other], owner="gone:1", lease_until=0)
     await make(db, limits=replace(LIMITS, in_flight=1)).engine.start()
     await eventually(lambda: len(gateway.sent) == 1001)
@@ -107,7 +108,8 @@ async def test_while_one_secret_floods_anothers_retry_finds_a_place(
     await register(db)
     dispatcher = make(db, limits=replace(LIMITS, held=50, claimed=50, in_flight=2))
     gateway.gate.clear()
-    other = replace(await delivery(db), secret_hash="b" * 64)
+    await register(db, secret_hash="b" * 64)
+    other = await delivery(db, secret_hash="b" * 64)
     await deliveries.enqueue(db, [other], owner="gone:1", lease_until=0)
     flood = [[await delivery(db)] for _ in range(120)]
     sending = await dispatcher.enqueue(flood)
