@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 from relay import __version__
 from relay.server.settings import Settings
 
+KNOWN_ONLY = "only those of relay secret list (RELAY_REGISTRATION is known)"
+
 
 def rows(settings: Settings, phones: int) -> list[tuple[str, str]]:
-    """Five lines as (name, words), for a person and as fields of a log line."""
+    """Five lines as (name, words), for a person and as fields of a log line; a sixth where not every secret is taken."""
     return [
         ("database", database_words(settings.database_url)),
         ("apns", " and ".join(_hosts(settings))),
@@ -20,6 +22,7 @@ def rows(settings: Settings, phones: int) -> list[tuple[str, str]]:
         ),
         ("phones", str(phones)),
         ("reach", reach_words(settings.relay_host)),
+        *([("secrets", KNOWN_ONLY)] if settings.relay_registration == "known" else []),
     ]
 
 

@@ -20,6 +20,11 @@ def test_five_lines_below_the_address(environment: Callable[..., dict[str, str]]
     assert all(len(line) <= 80 for line in lines[1:])
 
 
+def test_that_only_the_operators_secrets_are_taken(environment: Callable[..., dict[str, str]]) -> None:
+    *_, last = banner(load(environment(RELAY_REGISTRATION="known")), 0).splitlines()
+    assert last == "secrets   only those of relay secret list (RELAY_REGISTRATION is known)"
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [
