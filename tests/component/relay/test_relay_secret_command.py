@@ -110,6 +110,8 @@ async def test_two_operators_who_add_the_same_name_at_once(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await add(settings, "alice", None)
+    with pytest.raises(SecretError, match="there is a secret called alice"):
+        await add(settings, "ALICE", None)
 
     async def none_yet(_: object) -> list[object]:
         return []

@@ -1,5 +1,6 @@
 """Spans of OpenTelemetry: one trace from the bridge's event to APNs' answer, in memory and at a collector; and nothing without it."""
 
+import asyncio
 import json
 import logging
 import subprocess
@@ -26,7 +27,7 @@ from relay import traceparent
 from relay.server import settings, tracing
 from relay.server.app import running_app
 from relay.server.store import deliveries
-from relay.server.tracing import OnceLogged, Tracing
+from relay.server.tracing import OnceLogged, Tracing, exporting
 from simulator.clock import VirtualClock
 from waiting import eventually
 
@@ -178,6 +179,27 @@ async def test_a_relay_that_is_started_in_between_goes_on_with_the_trace(
     assert found["waiting"].end_time == found["push"].start_time == 1_800_002_000 * 10**9
 
 
+async def test_of_an_event_that_is_forgotten_the_trace_goes_on_all_the_same(
+    app: Quart, spans: InMemorySpanExporter, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "REMEMBERED", 1)
+    gateway.gate.clear()
+    await register(app)
+    posts = []
+    for event_id in ("e1", "e2"):
+        posts.append(asyncio.create_task(post(app, event_id)))
+        await eventually(lambda: by_name(spans).get("deliveries written") is not None)
+        spans.clear()
+    gateway.gate.set()
+    assert await asyncio.gather(*posts) == [200, 200]
+    pushes = {span.context.trace_id: span for span in spans.get_finished_spans() if span.name == "push"}
+    for event_id, is_known in (("e1", False), ("e2", True)):
+        bridge = traceparent.of_event(event_id)
+        push = pushes[bridge.trace_id]
+        assert push.parent
+        assert (push.parent.span_id != bridge.span_id) is is_known
+
+
 def test_the_trace_of_an_event_is_always_the_same_and_as_w3c_writes_it() -> None:
     text = str(traceparent.of_event("e1"))
     assert text == str(traceparent.of_event("e1")) != str(traceparent.of_event("e2"))
@@ -214,6 +236,15 @@ async def collecting() -> AsyncIterator[Collector]:
 def quiet() -> Any:
     yield
     logging.getLogger("opentelemetry").setLevel(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_the_service_is_called_as_the_operator_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "Console")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "relay-1")
+    made = exporting(lambda: 0.0)
+    assert made._provider.resource.attributes["service.name"] == "relay-1"
+    await made.close()
 
 
 @pytest.mark.usefixtures("quiet")
