@@ -7,7 +7,7 @@ LAB ?=
 # Half of the tests wait for sockets and processes: two workers keep a core busy.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
-.PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore fuzz kills replays outages galera load-streams load-budget load-fanout load-fairness load-mixed bench report mariadb chromium prometheus caddy pictures clean
+.PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore fuzz kills replays outages galera providers load-streams load-budget load-fanout load-fairness load-mixed bench report mariadb chromium prometheus caddy pictures clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,9 @@ replays: .venv/.dev ## every recording of OpenCode 2 at the recorded speed and t
 
 outages: .venv/.dev mariadb ## 200 outages of relay and database under load, on SQLite and on MariaDB; half an hour
 	@OUTAGE_ROUNDS=200 OUTAGE_FREEZE=12 $(BIN)/python -m pytest tests/world/test_world_outages.py -s
+
+providers: .venv/.dev ## the relay's push client and four libraries through `simulator conform --provider`: a table of what each lost, doubled or hammered; five minutes
+	@PYTHONPATH=.:tests $(BIN)/python -m providers.report
 
 galera: .venv/.dev mariadb ## 50 outages under load with two relays on two of three Galera nodes, and 50 each on SQLite and on one MariaDB; a quarter of an hour
 	@OUTAGE_ROUNDS=50 $(BIN)/python -m pytest tests/world/test_world_galera.py tests/world/test_world_outages.py -s

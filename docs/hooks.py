@@ -29,6 +29,7 @@ from simulator.apns.checks import CHECKS
 from simulator.apns.faults import load as load_faults
 from simulator.apns.profile import explain
 from simulator.arguments import parser_of_simulator as simulator_parser
+from simulator.conform.providers.cases import CASES as PROVIDER_CASES
 from simulator.lab.control.table import ROUTES
 from simulator.phone.settings import SETTINGS
 
@@ -144,6 +145,11 @@ def apns_checks() -> str:
     return _table(("Check", "Reason", "Source", ""), rows)
 
 
+def provider_cases() -> str:
+    """What `simulator conform --provider` puts a provider through, and who says what a sound one makes of it."""
+    return _table(("Case", "", "Source"), [(case.name, case.about, case.source) for case in PROVIDER_CASES])
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "settings": settings,
     "metrics": metrics,
@@ -153,6 +159,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "fault rules": fault_rules,
     "apns profile": apns_profile,
     "apns checks": apns_checks,
+    "provider cases": provider_cases,
 }
 
 

@@ -149,6 +149,16 @@ def _opencode(arguments: argparse.Namespace) -> int:
 
 
 def _conform(arguments: argparse.Namespace) -> int:
+    from simulator.process import CommandError
+
+    if (arguments.cases is None) == (arguments.provider is None):
+        raise CommandError(
+            "conform takes a file of cases for the sandbox, or --provider and the command of a provider"
+        )
+    if arguments.provider is not None:
+        from simulator.conform.providers import command
+
+        return command.run(arguments.provider, arguments.only, json=arguments.json)
     from rich.console import Console
 
     from simulator.conform import run

@@ -29,7 +29,10 @@ def parser_of_simulator() -> Parser:
         commands.add_parser("opencode", help="a fake OpenCode server, scripted or with made-up load")
     )
     _add_conform(
-        commands.add_parser("conform", help="run a file of acceptance cases against a fresh APNs sandbox")
+        commands.add_parser(
+            "conform",
+            help="acceptance cases against a fresh APNs sandbox, or staged faults against your provider",
+        )
     )
     return parser
 
@@ -91,7 +94,19 @@ def _add_demo(command: argparse.ArgumentParser) -> None:
 
 
 def _add_conform(command: argparse.ArgumentParser) -> None:
-    command.add_argument("cases", type=Path, metavar="CASES.json")
+    command.add_argument("cases", nargs="?", type=Path, metavar="CASES.json")
+    command.add_argument(
+        "--provider",
+        metavar="COMMAND",
+        help="put a provider of yours through staged faults instead: what it lost, doubled or hammered",
+    )
+    command.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="CASE",
+        help="of --provider's cases this one; repeatable; default all",
+    )
     command.add_argument(
         "--json", action="store_true", help="one JSON object; the line a case goes to standard error"
     )

@@ -80,6 +80,11 @@ class Connection:
         return len(self._streams.open)
 
     @property
+    def unfinished(self) -> int:
+        """How many requests were begun and not ended by the client."""
+        return self._streams.unfinished
+
+    @property
     def finished(self) -> bool:
         """A final GOAWAY was sent, and nothing at or below its last stream is left to respond to."""
         return self._streams.finished

@@ -118,7 +118,9 @@ class ServerConnection(asyncio.Protocol):
         self.peer = f"{address[0]}:{address[1]}" if address else ""
         self._port.connections.add(self)
         self._port.empty.clear()
-        self._port.journal.record("apns", "connection_opened", realm=self._port.host.realm)
+        self._port.journal.record(
+            "apns", "connection_opened", realm=self._port.host.realm, alpn=_alpn(self._transport)
+        )
 
     def _lost(self, error: Exception | None) -> None:
         port = self._port
@@ -128,6 +130,7 @@ class ServerConnection(asyncio.Protocol):
             "connection_closed",
             realm=port.host.realm,
             requests=self.requests,
+            unfinished=self._http2.unfinished,
             error=None if error is None else repr(error),
         )
         if not port.connections:
@@ -302,3 +305,10 @@ class ServerConnection(asyncio.Protocol):
 def _certificate(transport: asyncio.Transport) -> ProviderCertificate | None:
     tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
     return None if tls is None else read_certificate(tls.getpeercert())
+
+
+def _alpn(transport: asyncio.BaseTransport | None) -> str | None:
+    """The protocol that both sides named in the TLS handshake (RFC 7301); None if the client named none."""
+    tls = None if transport is None else transport.get_extra_info("ssl_object")
+    found: str | None = None if tls is None else tls.selected_alpn_protocol()
+    return found

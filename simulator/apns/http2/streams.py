@@ -167,6 +167,11 @@ class Stream:
         """Whether the client asked with the method HEAD."""
         return (":method", "HEAD") in self._headers
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the request has come."""
+        return self._ended
+
     def receive(self, data: bytes, frame_size: int) -> None:
         """Take a DATA frame: its data, and its size with padding, which is what flow control counts."""
         if self._ended:  # RFC 9113 section 5.1, half-closed (remote)
@@ -211,6 +216,11 @@ class StreamTable:
     def finished(self) -> bool:
         """A final GOAWAY was sent, and nothing at or below its last stream is left to respond to."""
         return self.goaway_last is not None and not self.open
+
+    @property
+    def unfinished(self) -> int:
+        """How many requests were begun and not ended by the client."""
+        return sum(not stream.is_whole for stream in self.open.values())
 
     def goaway(self, last: int) -> None:
         """No response will be sent on streams above `last`."""

@@ -22,10 +22,7 @@ from simulator.__main__ import main
 from waiting import PATIENCE
 
 SIMULATOR = [sys.executable, "-m", "simulator", "apns"]
-ANY_PORT = [
-    f"--{name}=0"
-    for name in ("port", "production-port", "manage-port", "manage-production-port", "control-port")
-]
+ANY_PORT = ["--free-ports"]
 ROOT = Path(__file__).parents[3]
 
 

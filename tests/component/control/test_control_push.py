@@ -1,56 +1,34 @@
 """`simulator push`: what a person pushes arrives, and what did not is explained; the exit status says which."""
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulator.__main__ import main
-from waiting import PATIENCE
-
-ANY_PORT = [
-    f"--{name}=0"
-    for name in ("port", "production-port", "manage-port", "manage-production-port", "control-port")
-]
+from simulator.lab import ApnsSandbox
 
 
-class Sandbox:
-    """One `simulator apns` for all of this file."""
-
-    def __init__(self, folder: Path) -> None:
-        self.ready_file = folder / "ready.json"
-        command = [
-            sys.executable,
-            "-m",
-            "simulator",
-            "apns",
-            *ANY_PORT,
-            "--json",
-            f"--ready-file={self.ready_file}",
-        ]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
-        assert self.process.stdout is not None
-        self.said: dict[str, Any] = json.loads(self.process.stdout.readline())
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    started = Sandbox(tmp_path_factory.mktemp("apns"))
-    yield started
-    started.process.terminate()
-    assert started.process.wait(PATIENCE) == 0
+@pytest.fixture(scope="session")
+def apns_options() -> dict[str, Any]:
+    """Of the plugin's `apns_server`, which all tests of this file push to."""
+    return {"control_port": 0}
 
 
 @pytest.fixture
-def push(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> Any:
+def ready_file(apns_server: ApnsSandbox, tmp_path: Path) -> Path:
+    file = tmp_path / "ready.json"
+    file.write_text(json.dumps(apns_server.details))
+    return file
+
+
+@pytest.fixture
+def push(ready_file: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     """`push(*arguments)`: exit status and the lines that were printed."""
 
     def run(*arguments: str) -> tuple[int, list[str]]:
-        status = main(["push", f"--ready-file={sandbox.ready_file}", *arguments])
+        status = main(["push", f"--ready-file={ready_file}", *arguments])
         return status, capsys.readouterr().out.splitlines()
 
     return run
@@ -133,9 +111,9 @@ def test_for_programs_it_is_one_object(push: Any) -> None:
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_status_2(
-    push: Any, arguments: list[str], words: str, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+    push: Any, arguments: list[str], words: str, ready_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["push", f"--ready-file={sandbox.ready_file}", *arguments]) == 2
+    assert main(["push", f"--ready-file={ready_file}", *arguments]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert words in line
 
