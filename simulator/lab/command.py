@@ -224,9 +224,9 @@ async def _listen_as_proxy(stack: AsyncExitStack, lab: Lab, options: SandboxOpti
         return
     here = reached_at(options.host)
     proxy = ConnectProxy(lab.sandbox.ports, here, lab.journal)
-    stack.push_async_callback(proxy.close)
     with _port("--proxy-port", options.proxy_port):
         await proxy.start(options.proxy_port, options.host)
+    stack.push_async_callback(proxy.close)
     lab.proxy = f"http://{here}:{proxy.port}"
 
 

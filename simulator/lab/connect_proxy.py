@@ -74,10 +74,8 @@ class ConnectProxy:
 
     async def close(self) -> None:
         """Listen no more, and cut what goes through."""
-        if self._server is None:
-            return
+        assert self._server is not None  # it was started
         self._server.close()
-        self._server = None
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)

@@ -135,8 +135,8 @@ class Sandbox:
         if self._proxy_port is None:
             return
         proxy = ConnectProxy(self._lab.sandbox.ports, self.host, self._lab.journal)
-        stack.push_async_callback(proxy.close)
         await proxy.start(self._proxy_port, self._lab.host)
+        stack.push_async_callback(proxy.close)
         self._lab.proxy = f"http://{self.host}:{proxy.port}"
 
     async def _shut(self) -> None:

@@ -159,10 +159,11 @@ async def run_case(case: Case, command: str) -> Verdict:
         ids: list[str] = []
         async with started(command, environment(apns, port)) as provider:
             await _play(case, apns, provider, ids)
-            died = provider.died
+            died, in_time = provider.died, dict(provider.reports)
             await provider.end()
         await _until_closed(apns)
-        evidence = _evidence(apns, ids, provider.reports, died)
+        reports = provider.reports if case.ends_at_once else in_time
+        evidence = _evidence(apns, ids, reports, died)
     return Verdict(
         case.name, case.about, len(ids), round(time.monotonic() - began, 1), findings(case, evidence)
     )

@@ -92,6 +92,13 @@ def test_it_comes_late(apns_server):
 
 def test_numbers_are_compared_as_ever():
     assert [1, 2] == [1, 3]
+
+def test_what_is_no_push(apns):
+    push(apns, "Hello")
+    assert apns.sent == ("Hello",)
+
+def test_text():
+    assert "a" == "b"
 """
 
 UNUSED = """
@@ -127,8 +134,8 @@ def test_a_failed_test_says_what_was_pushed_and_what_differs(tmp_path: Path) -> 
     done = run(tmp_path)
     said = done.stdout
     assert done.returncode == 1, said + done.stderr
-    assert "5 failed, 1 passed" in said
-    none, two, several, late, numbers = (said.split("____ test_")[1:] + [""] * 5)[:5]
+    assert "7 failed, 1 passed" in said
+    none, two, several, late, numbers, other, text = (said.split("____ test_")[1:] + [""] * 7)[:7]
     hello = '<Push 1 to ...2466dcec: alert 200 shown "Hello">'
     assert "apns = <ApnsSandbox at https://127.0.0.1:" in none
     assert f"1 == 0 pushes\nE         left:\nE           {hello}\nE         right: none" in none
@@ -142,3 +149,5 @@ def test_a_failed_test_says_what_was_pushed_and_what_differs(tmp_path: Path) -> 
     assert "at 1:\nE           priority: 10 != 5" in several
     assert "no push with accepted=True came within 0.01 s; 1 came in all:" in late
     assert "At index 1 diff: 2 != 3" in numbers
+    assert f"at 0:\nE           {hello} != 'Hello'" in other
+    assert "'a' == 'b'" in text

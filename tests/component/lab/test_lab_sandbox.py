@@ -288,6 +288,23 @@ def test_a_control_api_is_there_where_it_is_asked_for() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "apns-sandbox"]
 
 
+def test_before_the_start_there_are_no_files() -> None:
+    sandbox = ApnsSandbox()
+    assert repr(sandbox) == "<ApnsSandbox that is not up>"
+    with pytest.raises(LabError, match="written by start"):
+        _ = sandbox.key_file
+    with pytest.raises(SandboxError, match="written by start"):
+        _ = sandbox.ca_file
+
+
+def test_a_reset_deletes_channels(apns: ApnsSandbox) -> None:
+    channels = apns._lab.sandbox.channels
+    channels.create("sandbox", apns.bundle_id, 0, apns.now)
+    apns.reset()
+    assert list(channels.ids("sandbox", apns.bundle_id)) == []
+    assert repr(apns.device) == "<Device 'iPhone'>"
+
+
 def test_a_reset_knows_all_that_a_registry_holds() -> None:
     """A registry that learns of something new must be brought back by a reset, too."""
     from random import Random
