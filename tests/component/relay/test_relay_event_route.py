@@ -9,7 +9,7 @@ import pytest
 
 from relay.contract import Event, EventReply
 from relay.server.addresses import Clients
-from relay.server.limits import Limits
+from relay.server.limits import Limits, Rate
 from relay.server.metrics import Recorder
 from relay.server.routes import limits
 from relay.server.routes.events import EventRoute
@@ -151,3 +151,29 @@ async def test_an_intake_that_takes_too_long_is_an_honest_status(intake: Intake)
 @pytest.mark.parametrize("scope", [{"method": "GET"}, {"path": "/v1/event/"}, {"type": "websocket"}])
 async def test_everything_else_is_for_quart(intake: Intake, scope: dict[str, str]) -> None:
     assert await post(intake, *pieces(BODY), END, **scope) == (299, "elsewhere")
+
+
+async def test_what_is_no_request_of_http_is_passed_on_and_a_websocket_is_counted() -> None:
+    passed, said = [], []
+
+    async def app(scope: Any, _: Any, __: Any) -> None:
+        passed.append(scope["type"])
+
+    async def send(message: Any) -> None:
+        said.append(message["type"])
+
+    route = LimitsRoute(
+        app,
+        Limits({"requests": Rate(1, 60.0)}, now=time.time, monotonic=time.monotonic),
+        Clients(()),
+        at_once=0,
+        max_body=0,
+        body_seconds=0,
+        recorder=Recorder(),
+        monotonic=time.monotonic,
+        day_limit_reached=lambda *_: None,
+    )
+    for kind in ("lifespan", "websocket", "websocket"):
+        scope = {"type": kind, "headers": [], "client": ("192.0.2.1", 1)}
+        await route(scope, Caller().receive, send)  # type: ignore[arg-type]
+    assert (passed, said) == (["lifespan", "websocket"], ["websocket.close"])
