@@ -58,9 +58,8 @@ async def write(db: Database, number: int, *attempts: Outcome, secret: str = "a"
     await deliveries.enqueue(db, [one], owner="host:1", lease_until=0)
     time = one.created_at
     for outcome in attempts:
-        (claimed,) = await deliveries.claim_due(
-            db, owner="host:1", now_ms=time, lease_until=time + 1, limit=1
-        )
+        found = await deliveries.claim_due(db, owner="host:1", now_ms=time, lease_until=time + 1, limit=1)
+        (claimed,) = found.deliveries
         ended = result_of(claimed, outcome, at=time + 100, latency_ms=43)
         await deliveries.save(db, [ended])
         time = ended.due_at
@@ -230,9 +229,10 @@ async def test_it_follows(printed: Printed, monkeypatch: pytest.MonkeyPatch, tmp
     db = Database(get_connection("default"))
     waits = await write(db, 6)
     await eventually(lambda: "queued" in printed.lines[-1])
-    (claimed,) = await deliveries.claim_due(
+    found = await deliveries.claim_due(
         db, owner="host:1", now_ms=NOW + 9000, lease_until=NOW + 10_000, limit=1
     )
+    (claimed,) = found.deliveries
     await deliveries.save(db, [result_of(claimed, answered(200), at=NOW + 9000)])
     await eventually(lambda: "sent" in printed.lines[-1])
     printed.stop.set()
