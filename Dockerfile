@@ -5,7 +5,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY relay relay
 COPY simulator simulator
-RUN python -m venv /opt/push && /opt/push/bin/pip install --no-cache-dir -c constraints.txt '.[server]'
+RUN python -m venv /opt/push && /opt/push/bin/pip install --no-cache-dir -c constraints.txt '.[server,otel]'
 
 FROM build AS build-simulator
 RUN /opt/push/bin/pip install --no-cache-dir -c constraints.txt '.[simulator]'
