@@ -6,6 +6,8 @@ NOTEBOOKS ?= notebooks/*.ipynb
 LAB ?=
 # Half of the tests wait for sockets and processes: two workers keep a core busy.
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+# Compiled modules are kept whatever the shell says: the tests start a thousand processes, and each would compile its own anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore fuzz kills replays outages galera providers load-streams load-budget load-fanout load-fairness load-mixed bench report mariadb chromium prometheus caddy pictures clean
 
@@ -15,11 +17,18 @@ help: ## what there is
 demo: .venv/.demo ## the whole chain in one terminal: OpenCode, bridge, relay, APNs sandbox, iPhone
 	@$(BIN)/simulator demo --speed $(SPEED)
 
-test: check ## all checks and all tests; the real OpenCode and the notebooks run beside the unit tests
+test: ## all checks and all tests; the real OpenCode and the notebooks run beside the unit tests
+	@$(MAKE) --no-print-directory -j2 .venv/.dev programs
+	@$(MAKE) --no-print-directory -j2 check compiled
 	@$(MAKE) --no-print-directory -j2 unit live-and-manual
 
 live-and-manual: live
 	@$(MAKE) --no-print-directory manual
+
+.PHONY: compiled programs
+# Once, beside the checks: else every worker would rewrite the assertions of all tests for itself, at the same time.
+compiled: .venv/.dev
+	@$(BIN)/python -m pytest --collect-only -qq --ignore=tests/live >/dev/null 2>&1 || true
 
 check: .venv/.dev docs ## format, lint, types, layers, and whether the pages can be built
 	@$(BIN)/ruff format --check .
@@ -30,14 +39,14 @@ check: .venv/.dev docs ## format, lint, types, layers, and whether the pages can
 docs: .venv/.dev ## README, docs/ and the notebooks as pages in site/; a broken link fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-unit: .venv/.dev mariadb chromium prometheus caddy ## the tests, with coverage
+unit: .venv/.dev programs ## the tests, with coverage
 	@rm -f .coverage .coverage.*
 	@COVERAGE_PROCESS_START= $(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/live
 	@$(BIN)/coverage combine -q
 	@$(BIN)/python tests/coverage_gates.py
 
 manual: .venv/.dev ## every notebook executed, and its outputs compared with those that it holds
-	@$(BIN)/python -m pytest --nbval notebooks --nbval-sanitize-with notebooks/sanitize.cfg -n auto --maxprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest -p nbval --nbval notebooks --nbval-sanitize-with notebooks/sanitize.cfg -n auto --maxprocesses 2 --dist loadfile
 
 record: .venv/.dev ## every notebook executed, and its outputs stored; NOTEBOOKS=notebooks/04_live_activity.ipynb for one
 	@$(BIN)/jupyter nbconvert --to notebook --inplace --execute --ClearMetadataPreprocessor.enabled=True \
@@ -100,6 +109,12 @@ report: .venv/.dev ## loadtests/REPORT.md from the newest results of all of thes
 	@$(BIN)/python -m loadtests.report
 	@$(MAKE) record NOTEBOOKS=notebooks/11_load_test_report.ipynb
 
+programs: .venv/bin/python # One after another: the system's package manager lets nobody work beside it.
+	@tests/install-mariadb
+	@tests/install-chromium
+	@tests/install-unpacked prometheus
+	@tests/install-unpacked caddy
+
 chromium: ## the browser for the tests of the page, from the system's packages, where that may be installed
 	@tests/install-chromium
 
@@ -123,13 +138,13 @@ mariadb: ## MariaDB's server from the system's packages, where that may be insta
 	@$(PYTHON) -m venv .venv || { rm -f $@; echo "No virtual environment could be made in .venv; the lines above say why." >&2; exit 1; }
 
 # What pip prints of itself when it cannot reach the index is long, and its last line misleads.
-INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e
+# Python compiles what is imported when it first is, which is less than half of what is installed.
+INSTALL = $(BIN)/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt -e
 FAILED = { echo "The packages could not be installed; pip says why above. They come from its package index: is there a network? Then call make again." >&2; exit 1; }
 
-# Python compiles what the demo imports at its first start, which is less than half of what is installed.
 .venv/.demo: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing the packages of the demo, about 50: half a minute, once ..."
-	@$(INSTALL) '.[simulator]' --no-compile || $(FAILED)
+	@$(INSTALL) '.[simulator]' || $(FAILED)
 	@touch $@
 
 .venv/.dev: .venv/bin/python pyproject.toml constraints.txt
