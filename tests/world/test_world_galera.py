@@ -115,7 +115,7 @@ async def test_what_two_nodes_claim_at_once_only_one_of_them_gets(
     nodes: list[Database], conflicts: Callable[[], int]
 ) -> None:
     device_id = await phone(nodes[0])
-    planned = [delivery(NOW, device_id=device_id) for _ in range(40)]
+    planned = [delivery(NOW, device_id=device_id, secret_hash=SECRET) for _ in range(40)]
     await deliveries.enqueue(nodes[0], planned, owner="before:1", lease_until=NOW)
     async for number in until_they_met(conflicts):
         now_ms = NOW + (number + 1) * 2 * LEASE_MS  # the last claims' leases have run out
@@ -140,7 +140,7 @@ async def test_of_an_event_that_reaches_two_nodes_at_once_each_push_is_made_by_o
         return (await deliveries.enqueue(db, planned, owner="relay:1", lease_until=NOW + LEASE_MS)).new
 
     async for _ in until_they_met(conflicts):
-        planned = [delivery(NOW, device_id=device_id) for _ in range(20)]
+        planned = [delivery(NOW, device_id=device_id, secret_hash=SECRET) for _ in range(20)]
         made = await asyncio.gather(enqueue(nodes[0], planned), enqueue(nodes[1], planned[::-1]))
         ids = [one.push.apns_id for each in made for one in each]
         assert sorted(ids) == sorted(one.push.apns_id for one in planned)
