@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from relay.contract import EVENT_KINDS, Envelope, EventType, session_link
+from relay.contract import EVENT_KINDS, Envelope, EventType, Request, session_link
 from relay.text import cut, cut_middle
 
 MAX_PAYLOAD: Final = 4096
@@ -40,6 +40,7 @@ def alert_payload(
     url: str,
     quiet: bool = False,
     enc: Envelope | None = None,
+    request: Request | None = None,
 ) -> bytes:
     """An alert in at most 4096 bytes: `aps`, and the routing fields at the root and under `body`.
 
@@ -47,6 +48,7 @@ def alert_payload(
     other apps read the root. The body text is shortened before the title; a request's in the middle. A `quiet` one lights up
     nothing (Apple, UNNotificationInterruptionLevel.passive: documented) and makes no sound. With `enc` the app's notification
     service extension puts the sealed texts in place of these (Apple, UNNotificationServiceExtension: `mutable-content: 1`, documented).
+    `request` is what its buttons answer to.
     """
     payload = _alert(event_type, session_id, server_id, url)
     if quiet:
@@ -55,11 +57,24 @@ def alert_payload(
     if enc:
         payload["aps"]["mutable-content"] = 1
         payload["enc"] = msgspec.to_builtins(enc)
+    if request:
+        payload["aps"]["category"] = category(request)
+        payload["request"] = payload["body"]["request"] = msgspec.to_builtins(request)
     room = MAX_PAYLOAD - len(encode(payload))
     title = cut_json(title, room // 2 if _size(body) > room // 2 else room - _size(body))
     shortened = cut_json_middle if event_type == "permission" else cut_json
     payload["aps"]["alert"] = {"title": title, "body": shortened(body, room - _size(title))}
     return encode(payload)
+
+
+def category(request: Request) -> str:
+    """The category whose actions the app has registered (Apple, UNNotificationCategory: documented; the names are ours).
+
+    `permission.answer` has Allow and Deny, `question.answer` a text field where one may type; anything else is opened.
+    """
+    if request.kind == "permission":
+        return "permission.answer"
+    return "question.answer" if request.typed else "question.choose"
 
 
 def room_for_body(*, title: str, event_type: EventType, session_id: str, server_id: str | None) -> int:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 import msgspec
@@ -193,11 +193,36 @@ class ContentState(Message, frozen=True, kw_only=True, omit_defaults=True):
     enc: Envelope | None = None
 
 
+class Choice(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """One of the ways to answer a request: what the answer says, and what the button says (left out where texts are sealed)."""
+
+    value: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    label: Annotated[str, msgspec.Meta(max_length=80)] | None = None
+
+
+class Request(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """A request that a phone may answer (`relay.answers`), once, with this `nonce`, until `expires_at` (UNIX seconds).
+
+    `multiple`: several of the choices may be chosen; `typed`: an answer of one's own may be typed. `kid`: the answer needs a proof made
+    with this key.
+    """
+
+    id: Name
+    kind: Literal["permission", "question"]
+    nonce: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{22,64}$(?!\n)")]
+    expires_at: Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
+    choices: Annotated[list[Choice], msgspec.Meta(max_length=8)] = []
+    multiple: bool = False
+    typed: bool = False
+    kid: KeyID | None = None
+
+
 class Event(Message, frozen=True, kw_only=True, omit_defaults=True):
     """POST /v1/event: something happened in a session. `event_id` makes sending it again harmless.
 
     `replaces`: the `event_id` of an alert that title and body take the place of on the phone, without a sound.
     `enc`: title and body, sealed; those in clear are then for apps without the key, and may be left out.
+    `request`: what a phone may answer to; `withdraws`: the ids of those that are over.
 
     Fields without a value are left out: the first implementation refuses null where a text may be.
     """
@@ -212,6 +237,8 @@ class Event(Message, frozen=True, kw_only=True, omit_defaults=True):
     event_id: EventID | None = None
     replaces: EventID | None = None
     enc: Envelope | None = None
+    request: Request | None = None
+    withdraws: Annotated[list[Name], msgspec.Meta(max_length=100)] | None = None
 
 
 class Ok(Message, frozen=True, kw_only=True):

@@ -39,7 +39,7 @@ class BridgeOptions:
     answered stays as it is. `lost_after`: seconds without
     OpenCode after which the cards say so. `port`: where the
     bridge's own routes are served; 0: nowhere. `opencode_arguments`: start `opencode serve` with
-    these; None: it runs already. `encrypt`: when texts leave sealed (`notify.sealing`). `print_link`: print the pairing link also where nobody looks on.
+    these; None: it runs already. `encrypt`: when texts leave sealed (`notify.sealing`). `phone_may_always`: a phone may allow for good. `print_link`: print the pairing link also where nobody looks on.
     `read_deadline`: seconds of silence after which the event stream is
     opened anew. `drain_seconds`: for what is under way when the bridge stops.
     """
@@ -63,6 +63,7 @@ class BridgeOptions:
     opencode_arguments: tuple[str, ...] | None = None
     print_link: bool = False
     encrypt: Policy = "auto"
+    phone_may_always: bool = False
     read_deadline: float = READ_DEADLINE
     drain_seconds: float = DRAIN_SECONDS
 
@@ -143,6 +144,7 @@ def add_bridge_arguments(command: ArgumentParser, environment: Environment) -> N
         help="where on 127.0.0.1 the bridge serves its health and takes test pushes; 0: nowhere (%(default)s)")  # fmt: skip
     add("--print-link", action="store_true",
         help="print the pairing link also where standard output is no terminal; whoever reads it there can push to the phones")  # fmt: skip
+    add("--phone-may-always", action="store_true", help="a phone may also allow for good, not only once")
     add("-v", "--verbose", action="store_true", help="every event, as key=value; so it is without a terminal")
     add("--start-opencode", action="store_true", help="start `opencode serve`, and stop it with the bridge")
     add(
@@ -188,6 +190,7 @@ def bridge_options(arguments: Namespace) -> BridgeOptions:
         port=arguments.port,
         opencode_arguments=words if arguments.start_opencode else None,
         print_link=arguments.print_link,
+        phone_may_always=arguments.phone_may_always,
     )
 
 

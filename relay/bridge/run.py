@@ -15,6 +15,7 @@ import aiohttp
 from relay import contract
 from relay.backoff import Backoff
 from relay.bridge.address import Address, address, http_url, port_of
+from relay.bridge.answers import AnswerLoop
 from relay.bridge.client import open_client
 from relay.bridge.errors import OpenCodeError, OtherGeneration
 from relay.bridge.http.app import Listener, Parts, create_app
@@ -22,6 +23,7 @@ from relay.bridge.http.replies import BridgeHealth, bridge_health
 from relay.bridge.lookout import found_words, is_elsewhere, wait_for
 from relay.bridge.notify.mapping import Sender
 from relay.bridge.notify.notifier import Notifier
+from relay.bridge.notify.open_requests import OpenRequests
 from relay.bridge.notify.outbox import Outbox
 from relay.bridge.notify.relay_client import RelayClient, relay_proxy
 from relay.bridge.notify.sealing import Sealing
@@ -113,10 +115,26 @@ class _Bridge:
         self._server = ""
         self._state = StateWriter(None, self._known)
         self._open_runs = OpenRuns(changed=self._state.touch)
-        self._sealing = Sealing(options.encrypt, pairing_key(options))
+        self._sealing_key = pairing_key(options)
+        self._sealing = Sealing(options.encrypt, self._sealing_key)
         proxy = relay_proxy(options.relay_url, os.environ)
         self._relay = RelayClient(http, options.relay_url, proxy=proxy, seal=self._sealing)
         self._outbox = Outbox(self._relay, done=self._open_runs.done)
+        self._requests = OpenRequests(
+            secret,
+            self._sealing_key,
+            may_always=options.phone_may_always,
+            asked=lambda: self._answers.asked(),
+        )
+        self._answers = AnswerLoop(
+            http,
+            options.relay_url,
+            secret,
+            self._requests,
+            lambda: self._source,
+            self._decided,
+            environment=os.environ,
+        )
         self._listener = Listener(create_app(self._http_parts()), options.port)
         self._source: Source | None = None
         self._notifier: Notifier | None = None
@@ -145,6 +163,7 @@ class _Bridge:
             bundle=self._options.bundle,
             keep_answered=self._options.keep_answered,
             open_runs=self._open_runs,
+            requests=self._requests,
         )
         pair = await pairing_of(replace(self._options, opencode_url=self.url))
         if self._options.print_link or terminal_of(out) is not None:
@@ -156,6 +175,7 @@ class _Bridge:
         watches = [
             asyncio.create_task(self._watch_connection(self._notifier), name="bridge-connection"),
             asyncio.create_task(self._relay_watch(terminal_of(out) is not None).run(), name="bridge-relay"),
+            asyncio.create_task(self._answers.run(), name="bridge-answers"),
         ]
         try:
             await self._follow(source, self._notifier)
@@ -163,6 +183,10 @@ class _Bridge:
             for watch in watches:
                 watch.cancel()
             await asyncio.gather(*watches, return_exceptions=True)
+
+    def _decided(self, request_id: str, decision: str) -> None:
+        if self._notifier is not None:
+            self._notifier.decided(request_id, decision)
 
     def _relay_watch(self, watch_phones: bool) -> RelayWatch:
         return RelayWatch(

@@ -23,7 +23,7 @@ from relay.server.delivery import Delivery, DeliveryAttempt, DeliveryResult, Del
 from relay.server.engine import WRITE_MS, DeliveryEngine, Limits
 from relay.server.hours import HourlyCounts
 from relay.server.metrics import Recorder
-from relay.server.store import deliveries, devices
+from relay.server.store import deliveries, devices, requests
 from relay.server.store.shards import ALL, Presence
 from relay.server.store.sql import Database, Refused
 from relay.server.turns import Places
@@ -101,6 +101,7 @@ def _alert(event: Event, quiet: bool) -> bytes:
         url=session_link(event.session_id),
         quiet=quiet,
         enc=event.enc,
+        request=event.request,
     )
 
 
@@ -302,6 +303,7 @@ class Dispatcher:
         if self._hours is not None:
             await self._hours.save()
             await self._hours.forget(before_ms=before)
+        await requests.sweep(self._db, now_ms=self._now_ms())
         await self._db.truncate_log()
 
     async def next_due_at(self) -> int | None:

@@ -23,6 +23,7 @@ from relay.server.admin.pages import Admin, AdminRoute
 from relay.server.admin.reading import Reading
 from relay.server.admission import Admission
 from relay.server.alerts import Dispatcher
+from relay.server.answers import PendingRequests
 from relay.server.engine import DeliveryEngine
 from relay.server.hours import HourlyCounts
 from relay.server.limits import DAY, HOUR, MINUTE, Limit, Limits, Rate
@@ -30,6 +31,7 @@ from relay.server.live_activities.push import StartBudget
 from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.metrics import Recorder
+from relay.server.routes.answers import AnswerRoutes
 from relay.server.routes.events import BackgroundTasks, EventRoute, Intake, refusal
 from relay.server.routes.limits import LimitsRoute
 from relay.server.routes.metrics import Metrics, MetricsRoute, anybody, bearer, nobody
@@ -56,8 +58,11 @@ LONGEST_OWNER = 60
 class RelayApp(Quart):
     """The relay's HTTP app. What it still has to send can be asked of it, on its own clock."""
 
-    def __init__(self, db: Database, metrics: Metrics, *outboxes: DeliveryEngine[Any]) -> None:
+    def __init__(
+        self, db: Database, metrics: Metrics, requests: PendingRequests, *outboxes: DeliveryEngine[Any]
+    ) -> None:
         super().__init__("relay", static_folder=None)
+        self.requests = requests
         self._db, self._outboxes = db, outboxes
         self.metrics_app = _metrics_app(metrics)
         """Only /metrics, for everybody: to be served where the operator says so."""
@@ -119,6 +124,8 @@ class _Parts:
     dispatcher: Dispatcher
     sender: ActivitySender
     intake: Intake
+    answers: AnswerRoutes
+    requests: PendingRequests
     registrations: Registrations
     metrics: Metrics
     recorder: Recorder
@@ -206,6 +213,8 @@ async def _start_parts(
         limit_hit=recorder.limit_hit,
         is_admin=bearer(settings.relay_admin_token) if settings.relay_admin_token else nobody,
     )
+    requests = PendingRequests(db, clock)
+    stack.push_async_callback(requests.close)
     intake = Intake(
         db,
         dispatcher,
@@ -216,6 +225,7 @@ async def _start_parts(
         recorder=recorder,
         admission=admission,
         tracing=tracing,
+        requests=requests,
     )
     stack.push_async_callback(intake.close)
     metrics = Metrics(
@@ -226,8 +236,21 @@ async def _start_parts(
     admin = _admin(settings, reading, clock)
     if admin:
         stack.push_async_callback(admin.close)
+    answers = AnswerRoutes(requests, admission, background)
     traces = tracing is not None
-    return _Parts(db, dispatcher, sender, intake, registrations, metrics, recorder, admin, traces=traces)
+    return _Parts(
+        db,
+        dispatcher,
+        sender,
+        intake,
+        answers,
+        requests,
+        registrations,
+        metrics,
+        recorder,
+        admin,
+        traces=traces,
+    )
 
 
 def _admin(settings: Settings, reading: Reading, clock: Clock) -> Admin | None:
@@ -279,11 +302,11 @@ def apns_gateway(settings: Settings, clock: Clock | None = None) -> Gateway:
 
 
 def _create_app(parts: _Parts, settings: Settings, clock: Clock) -> RelayApp:
-    app = RelayApp(parts.db, parts.metrics, parts.dispatcher.engine, parts.sender.engine)
+    app = RelayApp(parts.db, parts.metrics, parts.requests, parts.dispatcher.engine, parts.sender.engine)
     count = parts.recorder.request_refused
     app.url_map.merge_slashes = False  # a redirect would not be our JSON
     app.config["MAX_CONTENT_LENGTH"] = None  # the outermost layer has seen to it
-    install_routes(app, "Relay", parts.registrations.handlers | {EVENT: None}, count)
+    install_routes(app, "Relay", parts.registrations.handlers | parts.answers.handlers | {EVENT: None}, count)
     if settings.relay_admin_token:
         allowed = bearer(settings.relay_admin_token)
         app.asgi_app = MetricsRoute(app.asgi_app, parts.metrics, allowed)  # type: ignore[method-assign]
@@ -320,6 +343,8 @@ def rates(settings: Settings) -> dict[Limit, Rate]:
         "requests": Rate(settings.relay_limit_requests, MINUTE),
         "address_registrations": Rate(settings.relay_limit_address_registrations, HOUR),
         "registrations": Rate(settings.relay_limit_registrations, MINUTE),
+        "answers": Rate(settings.relay_limit_answers, MINUTE),
+        "fetches": Rate(settings.relay_limit_fetches, MINUTE),
         "events_minute": Rate(settings.relay_limit_events_minute, MINUTE),
         "events_day": Rate(settings.relay_limit_events_day, DAY),
     }

@@ -81,9 +81,12 @@ async def _serve_one(
     one: Quart, listener: Listener, settings: Settings, stop: asyncio.Event, app: RelayApp
 ) -> None:
     """Until `stop` is set or the database is lost."""
-    await hypercorn_serve(
-        one, _hypercorn(listener, settings), shutdown_trigger=lambda: _first(stop.wait(), app.lost())
-    )
+
+    async def ends() -> None:
+        await _first(stop.wait(), app.lost())
+        await app.requests.close()  # whoever waits for an answer asks another relay, or later
+
+    await hypercorn_serve(one, _hypercorn(listener, settings), shutdown_trigger=ends)
 
 
 def _bind_metrics(sockets: ExitStack, settings: Settings) -> socket.socket | None:

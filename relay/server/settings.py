@@ -66,6 +66,8 @@ class Settings:
     relay_limit_registrations: int = 120
     relay_limit_phones: int = 20
     relay_limit_activities: int = 500
+    relay_limit_answers: int = 60
+    relay_limit_fetches: int = 240
     relay_limit_events_minute: int = 600
     relay_limit_events_day: int = 20000
     relay_limit_connections: int = 4096
@@ -323,6 +325,8 @@ VARIABLES: dict[str, Variable] = {
     "RELAY_LIMIT_REGISTRATIONS": Variable("120", _count_or_off, "requests of phones and Live Activities a minute under one secret"),
     "RELAY_LIMIT_PHONES": Variable("20", _count_or_off, "phones of one secret"),
     "RELAY_LIMIT_ACTIVITIES": Variable("500", _count_or_off, "Live Activities of one secret at once"),
+    "RELAY_LIMIT_ANSWERS": Variable("60", _count_or_off, "answers of phones in a minute, of one secret"),
+    "RELAY_LIMIT_FETCHES": Variable("240", _count_or_off, "how often in a minute a secret's bridge may ask for answers"),
     "RELAY_LIMIT_EVENTS_MINUTE": Variable("600", _count_or_off, "events a minute of one secret; the last fifth is for alerts, as of a day's"),
     "RELAY_LIMIT_EVENTS_DAY": Variable("20000", _count_or_off, "events a day of one secret, which come back evenly over the day"),
     "RELAY_LIMIT_CONNECTIONS": Variable("4096", _count_or_off, "connections in all at once; each further one costs that which has been silent longest"),
@@ -336,6 +340,7 @@ VARIABLES: dict[str, Variable] = {
 OFF: Final = (
     *("relay_limit_requests", "relay_limit_address_registrations", "relay_limit_address_connections"),
     *("relay_limit_registrations", "relay_limit_phones", "relay_limit_activities"),
+    *("relay_limit_answers", "relay_limit_fetches"),
     *("relay_limit_events_minute", "relay_limit_events_day"),
 )
 """What RELAY_LIMITS=off sets to 0."""

@@ -67,6 +67,7 @@ class Device:
         self.dynamic_island = dynamic_island
         self.online = True
         self.first_unlock = True
+        self.locked = False
         self.screen: Literal["on", "off"] = "on"
         self.low_power = False
         self.app: AppState = "background"

@@ -13,6 +13,7 @@ from simulator.phone.activitykit.attributes import APP_TYPES, ActivityType
 from simulator.phone.app.app import BUNDLE_ID, App
 from simulator.phone.app.content_state import AppKind
 from simulator.phone.app.encryption import KeyRing, Unreadable
+from simulator.phone.app.relay_client import Reply
 from simulator.phone.device import Device, OnToken, Realm, TokenIssuer
 from simulator.phone.live_activities import LiveActivities
 from simulator.phone.notifications import (
@@ -243,6 +244,23 @@ class Phone:
             self.app.open(url)
         self._journal.record("phone", "tapped", phone=self.device.name, url=url)
         return url
+
+    async def answer(
+        self, notification: Notification, decision: str, *, authenticated: bool = False
+    ) -> Reply | None:
+        """Press a button of the notification. Every answer needs the person's face or code on a locked phone
+        (Apple, UNNotificationActionOptions.authenticationRequired: documented): None without. Raises ValueError as the app does.
+        """
+        if self.device.locked and not authenticated:
+            self._journal.record("phone", "not answered", phone=self.name, why="the phone is locked")
+            return None
+        reply = await self.app.answer(notification.payload, decision)
+        request = notification.payload["request"]["id"]
+        self._journal.record(
+            "phone", "answered", phone=self.name, requestID=request, decision=decision, status=reply.status,
+            error=reply.error,
+        )  # fmt: skip
+        return reply
 
     def tap_activity(self, activity: Activity) -> str | None:
         """Tap a Live Activity: the app comes to the foreground with the link to the session; None if it names none.

@@ -133,6 +133,7 @@ def _choice(*values: str, do: Callable[[Settings, Any], None]) -> Setting:
 SETTINGS: dict[str, Setting] = {
     "online": _switch(_plain("online")),
     "screen": _choice("on", "off", do=_screen),
+    "locked": _switch(_plain("locked")),
     "first_unlock": _switch(_plain("first_unlock")),
     "low_power": _switch(_low_power),
     "ios": Setting("a version like 18.5", _is_version, _plain("os_version")),

@@ -42,7 +42,7 @@ class WorldOptions:
     With `live_activities` the app is one that has them, of the kind `app`, and follows OpenCode while in the
     `foreground`; `phone_profile` is how strict the phones are. Of several `relays`, processes on one database, the bridge
     talks to the first and the phones to the last. `generation` is that of the OpenCode that is up first. `encrypt` is the bridge's:
-    what is to be looked at on its way is not sealed.
+    what is to be looked at on its way is not sealed. `scripted`: generation 2, too, does what prompts say; recordings are played without.
     """
 
     phones: int = 1
@@ -58,6 +58,7 @@ class WorldOptions:
     relays: int = 1
     generation: Generation = 1
     encrypt: Literal["auto", "require", "off"] = "off"
+    scripted: bool = False
 
 
 def _reaction(prompt: str) -> Reaction:
@@ -93,7 +94,13 @@ class ReplayWorld(World):
 
     async def _start_opencode(self) -> None:
         self.opencode1 = OpenCodeServer(self.clock, self.journal, model=_reaction)
-        self.opencode2 = OpenCode2Server(self.clock, self.journal, password=PASSWORD, managed=False)
+        self.opencode2 = OpenCode2Server(
+            self.clock,
+            self.journal,
+            password=PASSWORD,
+            managed=False,
+            model=_reaction if self.options.scripted else None,
+        )
         for server in (self.opencode1, self.opencode2):
             self._stack.push_async_callback(server.close)
         self._choose(self.options.generation)

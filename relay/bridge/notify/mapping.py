@@ -244,4 +244,5 @@ def event_id(server_id: str, session_id: str, kind: str, subject_id: str) -> str
 def is_progress(event: contract.Event) -> bool:
     """Whether the event only moves a card that goes on, so that any later event of the session makes it worthless."""
     final = event.content_state is not None and event.content_state.status in FINAL_STATUSES
-    return event.event_type == "progress" and not final and not event.replaces
+    says_more = event.replaces or event.withdraws
+    return event.event_type == "progress" and not final and not says_more

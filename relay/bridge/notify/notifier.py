@@ -22,6 +22,7 @@ from relay.bridge.notify.mapping import (
     start_event,
     waiting_event,
 )
+from relay.bridge.notify.open_requests import MOST, SAID, OpenRequests
 from relay.bridge.notify.source import Change, Kind, Retry, Source
 from relay.bridge.notify.text import card_title
 from relay.bridge.notify.throttle import Cards, Ends, RetryAlerts
@@ -76,6 +77,7 @@ class Notifier:
         bundle: float = 0.0,
         keep_answered: bool = True,
         open_runs: OpenRuns | None = None,
+        requests: OpenRequests | None = None,
         call_later: CallLater = call_later,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -92,6 +94,9 @@ class Notifier:
         self._cards, self._ends = Cards(), Ends(min_duration=min_duration, bundle=bundle)
         self._retry_alerts = RetryAlerts(retry_alert if "error" in alerts else 0)
         self._keep_answered = keep_answered
+        self._requests = requests
+        self._withdrawn: dict[str, list[str]] = {}
+        self._decided: dict[str, str] = {}
         self._rung: OrderedDict[str, str] = (
             OrderedDict()
         )  # requests whose alerts are on the phone, and their words
@@ -102,6 +107,10 @@ class Notifier:
         self._texts: KeyedQueue[Change | contract.Event] = KeyedQueue(
             "bridge-text", self._send_with_text, bound=BOUND, dropped=_log_overflow
         )
+
+    def decided(self, request_id: str, decision: str) -> None:
+        """A phone says so, and OpenCode is told: what comes next of the request is its answer."""
+        self._decided[request_id] = SAID[decision]
 
     def follow(self, source: Source) -> None:
         """From now on this source says what the sessions are called and what they do."""
@@ -195,6 +204,9 @@ class Notifier:
             self._ring(change)
 
     def _answered(self, change: Change) -> None:
+        if self._requests and self._requests.close(change.subject_id):
+            self._withdrawn.setdefault(change.session_id, []).append(change.subject_id)
+        change = replace(change, text=change.text or self._decided.pop(change.subject_id, ""))
         self._delays.cancel(change.subject_id)
         asked_id = change_id(Change("asked", change.session_id, change.subject_id), self._sender)
         self._outbox.withdraw(change.session_id, asked_id)
@@ -288,6 +300,9 @@ class Notifier:
             self._rung[change.subject_id] = alert.body
             if len(self._rung) > BOUND:
                 self._rung.popitem(last=False)
+        if alert.event_type == "permission" and self._requests:
+            request = self._requests.ask(change, self._clock())
+            alert = msgspec.structs.replace(alert, request=request)
         self._send(alert)
 
     def _show(self, change: Change) -> None:
@@ -303,6 +318,8 @@ class Notifier:
         self._retry_alerts.end(change.session_id)
 
     def _send(self, event: contract.Event) -> None:
+        if over := self._withdrawn.pop(event.session_id, None):
+            event = msgspec.structs.replace(event, withdraws=over[-MOST:])
         if self._texts.busy(event.session_id):
             self._texts.put(event.session_id, event)  # after what waits for its text
         else:

@@ -35,6 +35,8 @@ class Change:
     - `stopped`: the run ended because the user wanted it; it does not ring. `interrupted`: because the server stopped.
     - `unknown`: inside a source only: a session whose parent has to be asked for; its other changes wait for that.
 
+    `permission_of`: of an `asked` that allows or denies something, the session that asks: a phone may answer it.
+
     `session_id` is a root session's, except for `unknown`. Two changes that differ in `text` alone are the same one.
     """
 
@@ -44,6 +46,7 @@ class Change:
     text: str = field(default="", compare=False)
     brief: str = field(default="", compare=False)
     retry: Retry | None = field(default=None, compare=False)
+    permission_of: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +136,5 @@ class Source(Protocol):
     async def newest_text(self, session_id: str, last_id: str) -> str:
         """What was said last in the run that ended with message `last_id`. Raises OpenCodeError."""
 
-    # The place for answering requests: `async def answer(self, request_id, decision)`, raising NotFound if it is gone.
+    async def decide(self, session_id: str, request_id: str, decision: str) -> None:
+        """Answer a permission of that session: `once`, `always` or `reject`. Raises NotFound if nobody waits for it, OpenCodeError."""

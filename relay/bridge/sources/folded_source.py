@@ -32,6 +32,9 @@ class OpenCode(Protocol):
 
     def session(self, session_id: str) -> Awaitable[Any]: ...
     def newest_text(self, session_id: str, last_id: str) -> Awaitable[str]: ...
+    def decide(
+        self, session_id: str, request_id: str, decision: str, directory: str | None
+    ) -> Awaitable[None]: ...
 
 
 class FoldedSource:
@@ -73,6 +76,10 @@ class FoldedSource:
     async def newest_text(self, session_id: str, last_id: str) -> str:
         """What was said last in the run that ended with message `last_id`."""
         return await self._opencode.newest_text(session_id, last_id)
+
+    async def decide(self, session_id: str, request_id: str, decision: str) -> None:
+        """Answer a permission."""
+        await self._opencode.decide(session_id, request_id, decision, self.directory(session_id))
 
     def _act(self, changes: list[Change]) -> None:
         """Report the changes, and ask for the unknown sessions."""

@@ -51,6 +51,12 @@ class Server:
         """The JSON answer of a route that does something and needs no body."""
         return await self._json("POST", path, kind)
 
+    async def send(self, path: str, body: dict[str, str]) -> None:
+        """POST with a JSON body; of the answer only the status counts. Raises NotFound, OpenCodeError."""
+        timeout = aiohttp.ClientTimeout(total=self._deadline)
+        async with self._answer(path, "", timeout, "POST", body):
+            pass
+
     async def _json(self, method: str, path: str, kind: type[T]) -> T:
         timeout = aiohttp.ClientTimeout(total=self._deadline)
         async with self._answer(path, "application/json", timeout, method) as response:
@@ -62,11 +68,21 @@ class Server:
 
     @asynccontextmanager
     async def _answer(
-        self, path: str, content_type: str, timeout: aiohttp.ClientTimeout, method: str = "GET"
+        self,
+        path: str,
+        content_type: str,
+        timeout: aiohttp.ClientTimeout,
+        method: str = "GET",
+        body: dict[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
             async with self._http.request(
-                method, self.url + path, headers=self._headers, timeout=timeout, allow_redirects=False
+                method,
+                self.url + path,
+                headers=self._headers,
+                timeout=timeout,
+                allow_redirects=False,
+                json=body,
             ) as response:
                 if response.status in UNREADY_STATUSES:
                     raise unready(
@@ -85,9 +101,9 @@ class Server:
         where = f"{self.url}{_route(path)}"
         if kind := STATUS_ERRORS.get(response.status):
             raise kind(STATUS_TEXTS[kind].format(where=where, status=response.status))
-        if response.status != 200:
+        if response.status not in (200, 204):
             raise Unreachable(f"{where} answered {response.status}")
-        if response.content_type != content_type:
+        if content_type and response.content_type != content_type:
             raise NotOpenCode(
                 f"{where} answered {response.content_type} instead of {content_type}: is this an OpenCode server?"
             )

@@ -199,10 +199,11 @@ class SessionTree(Generic[S]):
         subject_id: str,
         text: str = "",
         brief: str = "",
+        permission_of: str = "",
     ) -> list[Change]:
         """The change as it is reported under the root, with all that waited; nothing while the root is not learnt."""
         held = self._held.setdefault(session_id, [])
-        held.append(Change(kind, session_id, subject_id, text, brief))
+        held.append(Change(kind, session_id, subject_id, text, brief, permission_of=permission_of))
         del held[:-MAX_HELD]
         return self._release([session_id])
 

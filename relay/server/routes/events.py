@@ -24,6 +24,7 @@ from relay.contract import ALERT_TYPES, Event, EventReply, Message, Refusal
 from relay.log import line
 from relay.server.admission import Admission, SecretRefused
 from relay.server.alerts import Dispatcher, plan
+from relay.server.answers import PendingRequests
 from relay.server.delivery import Delivery, DeliveryStatus, Recipient
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.metrics import Recorder
@@ -185,8 +186,9 @@ class Intake:
         recorder: Recorder | None = None,
         admission: Admission | None = None,
         tracing: "Tracing | None" = None,
+        requests: PendingRequests | None = None,
     ) -> None:
-        self._tracing = tracing
+        self._tracing, self._requests = tracing, requests
         self._admission = admission or Admission(db)
         self._recorder = recorder or Recorder()
         self._db, self._dispatcher, self._activities = db, dispatcher, activities
@@ -214,6 +216,8 @@ class Intake:
         So does every Live Activity that the event changes: its push may have to wait for its turn. Raises SecretRefused, after the
         same statements as for a secret that has no phone. `headers`: of its request, as far as they name a trace.
         """
+        if event.request or event.withdraws:
+            event = await self._noted(event)
         arrival = _Arrival(event, event.event_id or uuid.uuid4().hex, contract.secret_hash(event.secret))
         if self._tracing is None:
             return await self._accept(arrival)
@@ -257,6 +261,13 @@ class Intake:
             event_id=f"day-limit-{day}",
         )
         self._background.start(self.accept(event))
+
+    async def _noted(self, event: Event) -> Event:
+        """Before anything rings, so that whoever answers at once is known. Raises SecretRefused."""
+        secret_hash = contract.secret_hash(event.secret)
+        if refusal := await self._admission.refusal(secret_hash):
+            raise SecretRefused(refusal)
+        return event if self._requests is None else await self._requests.note(event, secret_hash)
 
     async def _accept_all(
         self, arrivals: Sequence[_Arrival]

@@ -45,6 +45,9 @@ OF_SECRET: Final[Mapping[Route, tuple[Limit, ...]]] = {
     table.COUNT_PHONES: ("registrations",),
     table.FORGET_SECRET: ("registrations",),
     table.EVENT: ("events_minute", "events_day"),
+    table.ANSWER: ("answers",),
+    table.FETCH_ANSWERS: ("fetches",),
+    table.ACKNOWLEDGE_ANSWER: ("fetches",),
 }
 """By route, beside `requests`, which every request of an address counts for, whatever it asks."""
 _OF_SECRET: Final = {(route.method, route.path): (route, limits) for route, limits in OF_SECRET.items()}

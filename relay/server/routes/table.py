@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from relay.answers import Acknowledge, Answer, Answers, AnswerTaken, FetchAnswers
 from relay.contract import (
     ActivityRegister,
     ActivityUnregister,
@@ -66,6 +67,27 @@ EVENT: Final = Route(
     body=Event,
     reply=EventReply,
 )
+ANSWER: Final = Route(
+    method="POST",
+    path="/v1/answer",
+    summary="what a person says to a request that waits, once",
+    body=Answer,
+    reply=AnswerTaken,
+)
+FETCH_ANSWERS: Final = Route(
+    method="POST",
+    path="/v1/answers",
+    summary="the answers that the bridge has not acknowledged; waits up to 25 s for one",
+    body=FetchAnswers,
+    reply=Answers,
+)
+ACKNOWLEDGE_ANSWER: Final = Route(
+    method="POST",
+    path="/v1/answers/ack",
+    summary="the bridge is through with an answer",
+    body=Acknowledge,
+    reply=Ok,
+)
 HEALTH: Final = Route(
     method="GET",
     path="/health",
@@ -80,5 +102,8 @@ ROUTES: Final = (
     COUNT_PHONES,
     FORGET_SECRET,
     EVENT,
+    ANSWER,
+    FETCH_ANSWERS,
+    ACKNOWLEDGE_ANSWER,
     HEALTH,
 )

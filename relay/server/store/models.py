@@ -39,6 +39,34 @@ class RefusedSecret(Model):
         table = "refused_secret"
 
 
+class PendingRequest(Model):
+    """A request that waits for a person, and the answer that a phone gave until the bridge has acknowledged it.
+
+    `id` is made of secret and request. Of the nonce only the hash is kept. A request takes one answer: `state` goes from pending to
+    answered, withdrawn or closed, once. `outcome` is what the bridge made of the answer; then `answer` is dropped.
+    """
+
+    id = fields.CharField(max_length=36, primary_key=True)
+    secret_hash = fields.CharField(max_length=64)
+    request_id = fields.CharField(max_length=128)
+    session_id = fields.CharField(max_length=128)
+    nonce_hash = fields.CharField(max_length=64)
+    wrong_nonces = fields.IntField(default=0)
+    state = fields.CharField(max_length=16)
+    answer = fields.TextField(null=True)
+    answered_by = fields.CharField(max_length=8, null=True)
+    answered_at = fields.BigIntField(null=True)
+    outcome = fields.CharField(max_length=16, null=True)
+    expires_at = fields.BigIntField()
+    created_at = fields.BigIntField()
+
+    class Meta:
+        """Looked up by secret and state, and by age."""
+
+        table = "pending_request"
+        indexes = (Index(fields=("secret_hash", "state")), Index(fields=("expires_at",)))
+
+
 class KnownSecret(Model):
     """A secret that the operator made or named: with RELAY_REGISTRATION=known the only ones that are taken."""
 

@@ -6,7 +6,7 @@ from typing import Any
 from relay.server.store import activities, devices
 from relay.server.store.sql import Database, marks
 
-_TABLES = ("device_registration", "activity_registration", "delivery_log")
+_TABLES = ("device_registration", "activity_registration", "pending_request", "delivery_log")
 """Phones first: from then on nothing rings, also where the relay is killed between two statements."""
 
 

@@ -150,6 +150,24 @@ class App:
         }
         return await self._call("activity/register", account, fields, PATIENCE)
 
+    async def answer(self, payload: dict[str, Any], decision: str, patience: float = PATIENCE) -> Reply:
+        """What a person decided about the request of a notification, posted until the relay takes or refuses it.
+
+        Raises ValueError if the app cannot answer it: there is no request, no such choice, no pairing, or not the key that is needed.
+        """
+        request: dict[str, Any] = payload.get("request") or {}
+        choices = [one.get("value") for one in request.get("choices", [])]
+        account = content(payload).server_id
+        if decision not in choices or account is None or account not in self._pairings:
+            raise ValueError(f"the app cannot say {decision!r} to this notification")
+        fields = {"requestID": request["id"], "nonce": request["nonce"], "decision": decision}
+        if kid := request.get("kid"):
+            parts = [request["id"], request["nonce"], "decision", decision, str(request["expiresAt"])]
+            fields["proof"] = self.key_ring.proof(kid, parts)
+            if fields["proof"] is None:
+                raise ValueError("the app has not the key with which the computer wants the answer proved")
+        return await self._call("answer", account, fields | {"deviceToken": self.token}, patience)
+
     # What it sees and does.
 
     def entered(self, state: AppState, before: AppState) -> None:

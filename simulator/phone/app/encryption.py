@@ -6,6 +6,7 @@ bound by netstrings to what stands in clear beside it.
 
 import base64
 import hashlib
+import hmac
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -49,6 +50,14 @@ class KeyRing:
         """The name of the account's key."""
         return self._kids.get(account)
 
+    def proof(self, kid: object, parts: Sequence[str]) -> str | None:
+        """That a paired phone says so, made with the key `kid`; None without it. HMAC-SHA256 over the netstrings of the parts."""
+        key = self._keys.get(kid) if isinstance(kid, str) and self._unlocked() else None
+        if key is None:
+            return None
+        octets = hmac.digest(_derived(key, "answer/1"), _netstrings(["answer/1", *parts]), "sha256")
+        return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
     def alert(self, payload: dict[str, Any]) -> tuple[str, str] | None:
         """Title and body of a sealed alert; None if it is not sealed. Raises Unreadable."""
         enc = payload.get("enc")
@@ -73,8 +82,7 @@ class KeyRing:
             raise Unreadable(LOCKED)
         if not isinstance(enc, dict) or enc.get("v") != 1 or enc.get("kid") not in self._keys:
             raise Unreadable(NO_KEY)
-        key = HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(self._keys[enc["kid"]])
-        bound = b"".join(f"{len(part.encode())}:{part},".encode() for part in (purpose, *context))
+        key, bound = _derived(self._keys[enc["kid"]], purpose), _netstrings([purpose, *context])
         try:
             opened = json.loads(AESGCM(key).decrypt(_octets(enc["n"]), _octets(enc["ct"]), bound))
         except (InvalidTag, ValueError, KeyError, TypeError, AttributeError):
@@ -82,6 +90,14 @@ class KeyRing:
         if not isinstance(opened, dict):
             raise Unreadable(ALTERED)
         return opened
+
+
+def _derived(key: bytes, purpose: str) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(key)
+
+
+def _netstrings(parts: Sequence[str]) -> bytes:
+    return b"".join(f"{len(part.encode())}:{part},".encode() for part in parts)
 
 
 def _octets(text: str) -> bytes:

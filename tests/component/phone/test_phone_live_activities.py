@@ -192,7 +192,7 @@ def test_a_reinstalled_app_has_new_tokens(phone, alert) -> None:
 
 
 CHANGED = {
-    "online": False, "screen": "off", "first_unlock": False,
+    "online": False, "screen": "off", "first_unlock": False, "locked": True,
     "low_power": True, "ios": "17.1", "app": "force_quit", "app_installed": False,
     "notifications": False, "live_activities": False, "frequent_updates": False, "la_allow_tapped": True,
     "la_dismissed_by_user": True, "start_token_works": False, "badge": 5, "time_sensitive_entitlement": False,

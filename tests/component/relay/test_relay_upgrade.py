@@ -75,7 +75,7 @@ async def test_what_waits_in_an_old_database_gets_the_shard_of_its_secret(tmp_pa
     await close_database()
 
 
-NEWER = ("0003_tokens", "0004_refused_secrets", "0005_sight", "0006_known_secrets", "0007_pairing_keys", "0008_shards")  # fmt: skip
+NEWER = ("0003_tokens", "0004_refused_secrets", "0005_sight", "0006_known_secrets", "0007_pairing_keys", "0008_shards", "0009_pending_requests")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NEWER)

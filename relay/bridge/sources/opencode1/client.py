@@ -56,6 +56,10 @@ class OpenCode(Server):
         permissions = await self.get("/permission" + _in(directory), list[PendingRequest])
         return permissions + await self.get("/question" + _in(directory), list[PendingRequest])
 
+    async def decide(self, _: str, request_id: str, decision: str, directory: str | None) -> None:
+        """POST /permission/:id/reply, which looks in one directory only; 404 also where it was answered before."""
+        await self.send(f"/permission/{segment(request_id)}/reply{_in(directory)}", {"reply": decision})
+
     def global_events(self, read_deadline: float) -> AbstractAsyncContextManager[aiohttp.StreamReader]:
         """GET /global/event: the bytes of the stream."""
         return self.stream("/global/event", read_deadline)

@@ -161,8 +161,10 @@ class Runs:
         return [change for one in changed for change in self._report_asked(session_id, session, one)]
 
     def _report_asked(self, session_id: str, session: Session, request: str) -> list[Change]:
-        brief = request_brief(session.asked[request])
-        return self.tree.report(session_id, "asked", request, session.asked_words(request), brief)
+        asking = session.asked[request]
+        words, brief = session.asked_words(request), request_brief(asking)
+        permission_of = "" if asking.questions else session_id
+        return self.tree.report(session_id, "asked", request, words, brief, permission_of)
 
     def answer(self, session_id: str, request: str, how: str = "") -> list[Change]:
         """A request was answered, or nobody waits for the answer any more; `how` says which, "" that it was answered."""

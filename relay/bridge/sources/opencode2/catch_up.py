@@ -28,6 +28,7 @@ class OpenRequest:
     request_id: str
     words: str
     brief: str = ""
+    is_form: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,9 @@ class CatchUp:
                 ended.append(session_id)
             session.executing = False
         for one in snapshot.requests:
-            changes += self._runs.ask(one.session_id, one.request_id, one.words, one.brief)
+            changes += self._runs.ask(
+                one.session_id, one.request_id, one.words, one.brief, is_form=one.is_form
+            )
         return changes, [one for one in ended if not self._runs.child_works(one)]
 
     def ended(

@@ -73,6 +73,11 @@ class OpenCode(Server):
         """POST /api/pair (2.0.17 and later): a new code for GET /auth/connect/:code, for one use within five minutes."""
         return (await self.post("/api/pair", PairAnswer)).code
 
+    async def decide(self, session_id: str, request_id: str, decision: str, _: str | None) -> None:
+        """POST /api/session/:id/permission/:id/reply; 404 where nobody waits for it any more."""
+        path = f"/api/session/{segment(session_id)}/permission/{segment(request_id)}/reply"
+        await self.send(path, {"decision": decision})
+
     def events(self, read_deadline: float) -> AbstractAsyncContextManager[aiohttp.StreamReader]:
         """GET /api/event: the bytes of the stream."""
         return self.stream("/api/event", read_deadline)

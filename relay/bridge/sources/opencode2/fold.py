@@ -251,7 +251,7 @@ class Sessions:
         form = details(event.data, FormCreated).form
         if not form.of_a_session:
             return []
-        return self._runs.ask(form.session_id, form.id, form_words(form), form_brief(form))
+        return self._runs.ask(form.session_id, form.id, form_words(form), form_brief(form), is_form=True)
 
     def _on_form_replied(self, _: str, data: Data, __: Event) -> list[Change]:
         return self._answered(data.session_id, data.id, declined=False)

@@ -129,7 +129,7 @@ class Resync(resync.Resync):
         return [
             *(OpenRequest(one.session_id, one.id, asked_words(one, {}, directory)) for one in permissions),
             *(
-                OpenRequest(one.session_id, one.id, form_words(one), form_brief(one))
+                OpenRequest(one.session_id, one.id, form_words(one), form_brief(one), is_form=True)
                 for one in forms
                 if one.of_a_session
             ),

@@ -88,7 +88,9 @@ class Runs:
             return self.tree.ask_for(session_id)
         return self.tree.report(session_id, kind, session.end_subject(event_id), words)
 
-    def ask(self, session_id: str, request_id: str, words: str, brief: str = "") -> list[Change]:
+    def ask(
+        self, session_id: str, request_id: str, words: str, brief: str = "", *, is_form: bool = False
+    ) -> list[Change]:
         """A permission or form waits for the user. The same one is reported once."""
         if not request_id or not session_id or request_id in self._requests:
             return []
@@ -97,7 +99,8 @@ class Runs:
         remember(self._requests, request_id, self._max)
         session = self.tree.session(session_id)
         session.pending[request_id] = self.touch(session)
-        return self.tree.report(session_id, "asked", request_id, words, brief)
+        permission_of = "" if is_form else session_id
+        return self.tree.report(session_id, "asked", request_id, words, brief, permission_of)
 
     def answer(self, session_id: str, request_id: str, how: str = "") -> list[Change]:
         """A request was answered, or nobody waits for the answer any more; `how` says which, "" that it was answered."""
