@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from random import random as system_random
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ T = TypeVar("T", bound=Message)
 AWAY = Backoff()
 GRACE_SECONDS = 30.0
 """So long after the start an answer to an unknown request is left alone: OpenCode may not have said yet what waits."""
+AGAIN_SECONDS = 1.0
 MARGIN_SECONDS = 10.0
 """For the way, beside what the relay waits."""
 
@@ -55,7 +56,9 @@ class AnswerLoop:
         environment: Mapping[str, str],
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._sleep = sleep
         self._http, self._url, self._secret = http, contract.normal_relay_url(relay_url), secret
         self._proxy = relay_proxy(relay_url, environment)
         self._requests, self._source, self._said = requests, source, said
@@ -66,6 +69,11 @@ class AnswerLoop:
     def asked(self) -> None:
         """A request waits from now on."""
         self._asked.set()
+
+    @property
+    def waits(self) -> bool:
+        """Whether answers are fetched."""
+        return self._asked.is_set()
 
     async def run(self) -> None:
         """Until cancelled; or until the relay says that it knows no answers."""
@@ -82,7 +90,7 @@ class AnswerLoop:
                 failures += 1
                 delay = AWAY.delay(failures, system_random)
                 log.info(line("answers wait", url=self._url, reason=error, retry_in=delay))
-                await asyncio.sleep(delay)
+                await self._sleep(delay)
 
     async def _round(self, running: float) -> None:
         if not self._requests.any_waits:
@@ -98,7 +106,7 @@ class AnswerLoop:
             if outcome is not None:
                 await self._acknowledge(answer.request_id, outcome)
         if waits:
-            await asyncio.sleep(1.0)  # the relay gives the same ones again
+            await self._sleep(AGAIN_SECONDS)  # the relay gives the same ones again
 
     async def _apply(self, answer: FetchedAnswer, running: float) -> Outcome | None:
         """What became of it; None: nothing yet. An outcome that could not be acknowledged is not made again."""
@@ -108,13 +116,13 @@ class AnswerLoop:
         if outcome == "gone" and answer.expires_at > self._clock() and running < GRACE_SECONDS:
             return None
         if outcome is None:
-            outcome = await self._tell(answer)
+            outcome = await self._decide(answer)
         if outcome is not None:
             self._outcomes[answer.request_id] = outcome
             log.info(line("answer", requestID=answer.request_id, outcome=outcome, by=answer.by))
         return outcome
 
-    async def _tell(self, answer: FetchedAnswer) -> Outcome | None:
+    async def _decide(self, answer: FetchedAnswer) -> Outcome | None:
         request, source = self._requests.find(answer.request_id), self._source()
         assert request, "judged"
         assert answer.decision, "judged"

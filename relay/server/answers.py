@@ -25,7 +25,7 @@ from relay.server.store.sql import Database, Unavailable
 
 log = logging.getLogger("relay.server.answers")
 
-LOOK_SECONDS = 1.0
+SEARCH_SECONDS = 1.0
 """Between two looks into the table for answers that another relay took."""
 
 UNKNOWN = Refusal(error="No such request waits for an answer under this secret", code="unknown_request")
@@ -61,7 +61,7 @@ class PendingRequests:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
         self._waiting: dict[str, set[asyncio.Event]] = {}
-        self._looking: asyncio.Task[None] | None = None
+        self._searching: asyncio.Task[None] | None = None
         self._closed = False
 
     # What events say of requests.
@@ -113,7 +113,7 @@ class PendingRequests:
             found = await requests.unacknowledged(self._db, secret_hash)
             if found or wait <= 0 or self._closed:
                 return found
-            self._look()
+            self._search()
             await self._until(came, wait)
             return await requests.unacknowledged(self._db, secret_hash)
         finally:
@@ -136,9 +136,9 @@ class PendingRequests:
         self._closed = True
         for secret_hash in tuple(self._waiting):
             self._wake(secret_hash)
-        if self._looking:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        if self._searching:
+            self._searching.cancel()
+            await asyncio.gather(self._searching, return_exceptions=True)
 
     async def _until(self, came: asyncio.Event, wait: float) -> None:
         sleeping = asyncio.ensure_future(self._clock.sleep(wait))
@@ -154,14 +154,14 @@ class PendingRequests:
         for came in self._waiting.get(secret_hash, ()):
             came.set()
 
-    def _look(self) -> None:
+    def _search(self) -> None:
         """One task looks into the table for all who wait here."""
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look_while_somebody_waits(), name="answer-look")
+        if self._searching is None or self._searching.done():
+            self._searching = asyncio.create_task(self._search_while_somebody_waits(), name="answer-look")
 
-    async def _look_while_somebody_waits(self) -> None:
+    async def _search_while_somebody_waits(self) -> None:
         while self._waiting:
-            await self._clock.sleep(LOOK_SECONDS)
+            await self._clock.sleep(SEARCH_SECONDS)
             with contextlib.suppress(Unavailable):
                 for secret_hash in await requests.with_answers(self._db, tuple(self._waiting)):
                     self._wake(secret_hash)

@@ -12,6 +12,7 @@ SECRET = "s" * 24
 TOKEN = "ab" * 32
 REGISTER, UNREGISTER, EVENT = "/v1/device/register", "/v1/device/unregister", "/v1/event"
 ACTIVITY, NO_ACTIVITY = "/v1/activity/register", "/v1/activity/unregister"
+ANSWER, FETCH, ACK = "/v1/answer", "/v1/answers", "/v1/answers/ack"
 PHONES, FORGET = "/v1/secret/phones", "/v1/secret/forget"
 NOTHING = {"ok": True, "sent": 0, "failed": 0, "queued": 0}
 
@@ -25,6 +26,9 @@ GOOD = {
     PHONES: {"secret": SECRET},
     FORGET: {"secret": SECRET},
     EVENT: {"secret": SECRET, "eventType": "complete", "sessionID": "ses_1"},
+    ANSWER: {"secret": SECRET, "requestID": "per_1", "nonce": "n" * 22, "decision": "once"},
+    FETCH: {"secret": SECRET},
+    ACK: {"secret": SECRET, "requestID": "per_1", "outcome": "applied"},
 }
 """A good body for each route."""
 

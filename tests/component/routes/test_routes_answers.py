@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from component.routes.calls import SECRET, TOKEN, Start, post, post_event, register
+from component.routes.calls import ACK, ANSWER, FETCH, SECRET, TOKEN, Start, post, post_event, register
 from fake_gateway import FakeGateway
 
-ANSWER, FETCH, ACK = "/v1/answer", "/v1/answers", "/v1/answers/ack"
 NONCE, WRONG = "n" * 22, "w" * 22
 OTHER = "another-secret-of-24-chars"
 

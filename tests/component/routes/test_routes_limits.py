@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from component.routes.calls import ACTIVITY, EVENT, GOOD, REGISTER, SECRET, TOKEN, Start, table
+from component.routes.calls import ACTIVITY, ANSWER, EVENT, GOOD, REGISTER, SECRET, TOKEN, Start, table
 from fake_gateway import FakeGateway
 from relay.openapi import DOCUMENT_PATH
 from relay.server.metrics import CODES
@@ -117,14 +117,20 @@ def test_every_route_with_a_secret_counts_for_it() -> None:
 @pytest.mark.parametrize("route", OF_SECRET, ids=lambda route: route.path)
 async def test_a_secret_has_its_own_limit_on_each(limited: Limit, route: Any) -> None:
     """From whatever address; the other secrets have theirs, and a broken character in the body is no way around it."""
-    async with limited(REGISTRATIONS="2", EVENTS_MINUTE="2") as relay:
-        assert await relay.statuses(route.path, 2, peer=HOME) == [200, 200]
+    status_of_one = 404 if route.path == ANSWER else 200
+    async with limited(REGISTRATIONS="2", EVENTS_MINUTE="2", ANSWERS="2", FETCHES="2") as relay:
+        assert await relay.statuses(route.path, 2, peer=HOME) == [status_of_one] * 2
         status, said = await relay.post(route.path, peer=ELSEWHERE)
         assert (status, said["retryAfter"]) == (429, 30)
-        assert said["code"] in ("too_many_registrations", "too_many_events")
+        assert said["code"] in (
+            "too_many_registrations",
+            "too_many_events",
+            "too_many_answers",
+            "too_many_fetches",
+        )
         broken = json.dumps(GOOD[route.path] | {"later": "@"}).encode().replace(b"@", rb"\ud83d")
         assert (await relay.ask("POST", route.path, broken))[0] == 429
-        assert await relay.statuses(route.path, 1, secret=OTHER_SECRET) == [200]
+        assert await relay.statuses(route.path, 1, secret=OTHER_SECRET) == [status_of_one]
         assert await relay.hits() == {OF_SECRET[route][-1 if route.path != EVENT else 0]: 2}
 
 
