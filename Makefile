@@ -9,7 +9,7 @@ WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 # Compiled modules are kept whatever the shell says: the tests start a thousand processes, and each would compile its own anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore fuzz kills replays outages galera providers load-streams load-budget load-fanout load-fairness load-mixed bench report mariadb chromium prometheus caddy pictures clean
+.PHONY: help demo test check docs unit live-and-manual manual record notebooks live explore fuzz kills replays outages galera providers load-streams load-budget load-fanout load-fairness load-mixed load-sight bench report mariadb chromium prometheus caddy pictures clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -101,6 +101,9 @@ load-fairness: .venv/.dev ## one secret's alerts beside a flood of another's eve
 
 load-mixed: .venv/.dev ## a day in minutes: working sessions, rotations, uninstalls, faults of APNs, restarts
 	@$(BIN)/python -m loadtests.mixed
+
+load-sight: .venv/.dev mariadb ## what /admin and relay log cost a relay with a million rows, on SQLite and on MariaDB; a quarter of an hour
+	@$(BIN)/python -m loadtests.sight
 
 bench: .venv/.dev ## the relay beside a naive build, the transports, two processes beside one, growth with phones and rows
 	@$(BIN)/python -m loadtests.bench

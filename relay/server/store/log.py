@@ -10,8 +10,8 @@ from relay.server.delivery import DeliveryStatus, PastAttempt
 from relay.server.store.deliveries import past_attempts
 from relay.server.store.sql import Database, marks
 
-SEARCHED = 10_000
-"""Rows that one statement may read to find those of a secret or those that failed."""
+SEARCHED = 2_000
+"""Rows that one statement may read to find those of a secret or those that failed: each may cost the database a page from its disk."""
 _COLUMNS = (
     "id, secret_hash, event_id, event_type, session_id, device_id, token_suffix, apns_env, topic, push_type, priority, status, "
     "attempts, http_status, reason, error, latency_ms, due_at, created_at, updated_at, past_attempts"
@@ -129,19 +129,12 @@ async def _in_window(
     db: Database, wanted: Wanted, limit: int, before: Position, searched: int
 ) -> tuple[list[Position], Position | None]:
     """Among so many rows of all secrets; and where the next so many begin, if there are more."""
-    rows = (
-        "SELECT id, secret_hash, status, created_at FROM delivery_log WHERE created_at <= ? "
-        "AND (created_at < ? OR id < ?) AND created_at >= ? ORDER BY created_at DESC, id DESC LIMIT ?"
-    )
-    values = [before.created_at, before.created_at, before.id, wanted.since_ms, searched]
-    _, read = await db.execute(f"SELECT COUNT(*) AS n, MIN(created_at) AS at FROM ({rows}) AS w", values)
-    ends = None
-    if read[0]["n"] == searched:
-        _, last = await db.execute(
-            f"SELECT MIN(id) AS id FROM ({rows}) AS w WHERE created_at = ?", [*values, read[0]["at"]]
-        )
-        ends = Position(read[0]["at"], last[0]["id"])
-    return await _places(db, wanted, f"({rows}) AS w", values, limit, before), ends
+    window = "FROM delivery_log WHERE created_at <= ? AND (created_at < ? OR id < ?) AND created_at >= ? ORDER BY created_at DESC, id DESC LIMIT ?"
+    begins = [before.created_at, before.created_at, before.id, wanted.since_ms]
+    _, last = await db.execute(f"SELECT id, created_at {window} OFFSET ?", [*begins, 1, searched - 1])
+    ends = Position(last[0]["created_at"], last[0]["id"]) if last else None
+    rows = f"(SELECT id, secret_hash, status, created_at {window}) AS w"
+    return await _places(db, wanted, rows, [*begins, searched], limit, before), ends
 
 
 def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:

@@ -16,7 +16,9 @@ from relay.errors import CommandError
 from relay.server import log_command
 from relay.server.alerts import result_of
 from relay.server.delivery import Delivery
+from relay.server.hours import HourlyCounts
 from relay.server.log_command import Question
+from relay.server.metrics import HOUR_MS, Recorder
 from relay.server.store import deliveries, devices, hours, log, secrets
 from relay.server.store.database import close_database, open_database, opened
 from relay.server.store.deliveries import MOST_PAST
@@ -140,6 +142,26 @@ async def test_hours_are_counted_of_all_relays_together_and_written_again_withou
     assert [each.number for each in await hours.since(db, 0)] == [7]
 
 
+async def test_hours_that_are_over_leave_the_memory_once_they_are_written_down(db: Database) -> None:
+    """Also where more is counted while they are being written down."""
+    recorder, time = Recorder(), NOW / 1000
+    hourly = HourlyCounts(db, recorder, lambda: time)
+    key = (NOW // HOUR_MS * HOUR_MS, "alert", "sent", "none")
+    recorder.hours[key] += 2
+    saving = asyncio.create_task(hourly.save())
+    await asyncio.sleep(0)
+    recorder.hours[key] += 1
+    time += 3600
+    await saving
+    assert recorder.hours[key] == 3
+    await hourly.save()
+    assert dict(recorder.hours) == {}
+    assert [each.number for each in await hours.since(db, 0)] == [3]
+    await hourly.save()
+    await hourly.forget(before_ms=NOW)
+    assert await hours.since(db, 0) == []
+
+
 class Printed:
     """`relay log`, asked in this process."""
 
@@ -235,7 +257,11 @@ async def test_it_follows(printed: Printed, monkeypatch: pytest.MonkeyPatch, tmp
     (claimed,) = found.deliveries
     await deliveries.save(db, [result_of(claimed, answered(200), at=NOW + 9000)])
     await eventually(lambda: "sent" in printed.lines[-1])
+    monkeypatch.setattr(log_command, "MOST", 1)  # so few are remembered, then
+    for number in range(7, 13):
+        await write(db, number, answered(200))
+        await eventually(lambda number=number: printed.lines[-1].endswith(f"{number:08x}"))
     printed.stop.set()
-    lines = await following
+    lines = (await following)[:4]
     assert [line.split()[2] for line in lines if line.endswith(waits.push.apns_id[:8])] == ["queued", "sent"]
     assert len(lines) == 4
