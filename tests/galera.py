@@ -57,8 +57,9 @@ class Node(MariaDB):
             self._bootstrap()
         else:
             shutil.copytree(model._data, self._data)
-            for path in (self._home, self._data, *self._data.rglob("*")) if _user() else ():
-                shutil.chown(path, _user())
+            if user := _user():
+                for path in (self._home, self._data, *self._data.rglob("*")):
+                    shutil.chown(path, user)
         self.port, self.group_port, self._transfer_port = free_port(), free_port(), free_port()
 
     def found(self) -> None:
@@ -78,7 +79,7 @@ class Node(MariaDB):
     def is_synced(self, size: int = NODES) -> bool:
         """Whether it serves, in a cluster of at least so many nodes."""
         try:
-            found = dict(self.execute("SHOW STATUS LIKE 'wsrep%'"))  # type: ignore[arg-type]
+            found = {str(name): str(value) for name, value in self.execute("SHOW STATUS LIKE 'wsrep%'")}
         except pymysql.err.MySQLError:
             return False
         return (
