@@ -24,6 +24,7 @@ from relay.server.admin.reading import Reading
 from relay.server.admission import Admission
 from relay.server.alerts import Dispatcher
 from relay.server.answers import PendingRequests
+from relay.server.background import BackgroundTasks
 from relay.server.engine import DeliveryEngine
 from relay.server.hours import HourlyCounts
 from relay.server.limits import DAY, HOUR, MINUTE, Limit, Limits, Rate
@@ -32,7 +33,7 @@ from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.metrics import Recorder
 from relay.server.routes.answers import AnswerRoutes
-from relay.server.routes.events import BackgroundTasks, EventRoute, Intake, refusal
+from relay.server.routes.events import EventRoute, Intake, refusal
 from relay.server.routes.limits import LimitsRoute
 from relay.server.routes.metrics import Metrics, MetricsRoute, anybody, bearer, nobody
 from relay.server.routes.registrations import Registrations

@@ -1,33 +1,48 @@
 """Environment -> one frozen Settings, or one message that names every variable that is missing or wrong."""
 
-import re
-import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
-from urllib.parse import urlsplit
 
 from relay.contract import ApnsEnv
 from relay.errors import CommandError
-from relay.fields import is_bundle_id
 from relay.log import FORMS, LEVELS
-from relay.proxy import Proxy, ProxyError, proxy_for, read_proxy
-from relay.server.addresses import Networks, NetworksError, read_networks
-from relay.server.apns_key import KeyTextError, is_path, key_id_of, read_key
+from relay.proxy import Proxy, ProxyError, proxy_for
+from relay.server.addresses import Networks, read_networks
+from relay.server.setting_values import (
+    FAULTY,
+    Endpoint,
+    WrongValue,
+    as_admin_token,
+    as_admin_token_file,
+    as_bundle_id,
+    as_bundle_ids,
+    as_ca_file,
+    as_count,
+    as_count_or_off,
+    as_database_url,
+    as_days,
+    as_endpoint,
+    as_host,
+    as_identifier,
+    as_key_file,
+    as_networks,
+    as_one_of,
+    as_port,
+    as_port_or_none,
+    as_private_key,
+    as_proxy,
+    as_seconds,
+    as_seconds_or_off,
+    as_transport,
+)
 
 LOOPBACK: Final = read_networks("127.0.0.0/8,::1")
 
 
 class SettingsError(CommandError):
     """The environment cannot be used; the text lists every variable and what was expected of it."""
-
-
-class Endpoint(NamedTuple):
-    """Where an APNs environment listens."""
-
-    host: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,183 +92,6 @@ class Settings:
     """Of an environment that is reached directly there is none."""
 
 
-class _WrongError(ValueError):
-    """What was expected of one variable."""
-
-
-def _identifier(text: str) -> str:
-    """Apple shows capital letters; a small one can only mean its capital."""
-    if not re.fullmatch(r"[A-Za-z0-9]{10}", identifier := text.strip("\"'")):
-        raise _WrongError("must be the 10 letters and digits that Apple shows")
-    return identifier.upper()
-
-
-def _bundle_id(text: str) -> str:
-    if not is_bundle_id(text):
-        raise _WrongError("must be a bundle id such as com.example.app, without a topic suffix such as .voip")
-    return text
-
-
-def _bundle_ids(text: str) -> frozenset[str]:
-    return frozenset(_bundle_id(one.strip()) for one in text.split(",")) if text else frozenset()
-
-
-class _Key(NamedTuple):
-    """The PEM text, and the id in the name of the file that it came from."""
-
-    pem: str
-    id_of_file: str | None = None
-
-
-_FAULTY: Final = _Key("")
-
-
-def _private_key(text: str) -> _Key:
-    if is_path(text):
-        return _key_file(text)
-    try:
-        return _Key(read_key(text))
-    except KeyTextError as error:
-        raise _WrongError(str(error)) from None
-
-
-def _key_file(text: str) -> _Key:
-    path = Path(text.removeprefix("file://")).expanduser()
-    try:
-        return _Key(read_key(path.read_text("utf-8-sig")), key_id_of(path.name))
-    except KeyTextError as error:
-        raise _WrongError(f"names a file that holds no such key: it {error}") from None
-    except (OSError, ValueError):
-        raise _WrongError("must name a .p8 file that the relay can read") from None
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
-        raise _WrongError("must be a port number from 1 to 65535")
-    return int(text)
-
-
-def _port_or_none(text: str) -> int | None:
-    return _port(text) if text else None
-
-
-def _admin_token(text: str) -> str | None:
-    if text and not re.fullmatch(r"[\x21-\x7e]{32,512}", text):
-        raise _WrongError("must be at least 32 letters and digits: openssl rand -hex 32 makes one")
-    return text or None
-
-
-def _admin_token_file(text: str) -> str | None:
-    if not text:
-        return None
-    try:
-        held = Path(text.removeprefix("file://")).expanduser().read_text("utf-8-sig").strip()
-    except (OSError, ValueError):
-        raise _WrongError("must name a file that the relay can read") from None
-    try:
-        return _admin_token(held or " ")
-    except _WrongError as error:
-        raise _WrongError(f"names a file whose text {error}") from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value <= 3600:
-        raise _WrongError("must be a number of seconds from 0 to 3600")
-    return value
-
-
-def _days(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 3650:
-        raise _WrongError("must be a whole number of days from 1 to 3650")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1_000_000:
-        raise _WrongError("must be a whole number from 1 to 1000000")
-    return int(text)
-
-
-def _count_or_off(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 1_000_000_000:
-        raise _WrongError("must be a whole number, or 0 for no limit")
-    return int(text)
-
-
-def _seconds_or_off(text: str) -> float:
-    return 0.0 if text == "0" else _seconds(text)
-
-
-def _networks(text: str) -> Networks:
-    try:
-        return () if text == "none" else read_networks(text)
-    except NetworksError:
-        raise _WrongError(
-            "must be addresses and networks such as 10.0.0.0/8, with commas between, or none"
-        ) from None
-
-
-def _host(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9.:\-\[\]]{1,255}", text):
-        raise _WrongError("must be a host name or address")
-    return text
-
-
-def _endpoint(text: str) -> Endpoint:
-    host, colon, port = text.rpartition(":")
-    if not colon:
-        host, port = text, "443"
-    return Endpoint(_host(host.strip("[]")), _port(port))
-
-
-def _database_url(text: str) -> str:
-    if text.startswith("mariadb://"):
-        text = "mysql" + text.removeprefix("mariadb")
-    if text.startswith("sqlite://"):
-        return _sqlite_url(text)
-    if text.startswith("mysql://"):
-        return _mysql_url(text)
-    raise _WrongError("must begin with sqlite:// or mysql:// (MariaDB speaks mysql)")
-
-
-def _sqlite_url(text: str) -> str:
-    if not text.removeprefix("sqlite://").partition("?")[0].strip("/"):
-        raise _WrongError("must name a file: sqlite://relay.sqlite3 or sqlite:///var/lib/relay.sqlite3")
-    return text
-
-
-def _mysql_url(text: str) -> str:
-    try:
-        url = urlsplit(text)
-        whole = bool(url.hostname and url.path.strip("/")) and url.port != 0
-    except ValueError:
-        whole = False
-    if not whole:
-        raise _WrongError("must be mysql://USER:PASSWORD@HOST:PORT/NAME, the password percent-encoded")
-    return text
-
-
-def _ca_file(text: str) -> Path | None:
-    if not text:
-        return None
-    try:
-        ssl.create_default_context(cafile=text)
-    except OSError:
-        raise _WrongError("must name a readable file of PEM certificates") from None
-    return Path(text)
-
-
-def _proxy(text: str) -> Proxy | None:
-    try:
-        return read_proxy(text)
-    except ProxyError as error:
-        raise _WrongError(str(error)) from None
-
-
 def _proxies(
     hosts: Mapping[ApnsEnv, Endpoint], own: Proxy | None, transport: str, environment: Mapping[str, str]
 ) -> dict[ApnsEnv, Proxy]:
@@ -268,23 +106,6 @@ def _proxies(
     return proxies
 
 
-def _transport(text: str) -> str:
-    if text not in ("lean", "aioapns"):
-        raise _WrongError("must be lean (the relay's own) or aioapns (the package's)")
-    return text
-
-
-def _one_of(names: Iterable[str]) -> Callable[[str], str]:
-    known = list(names)
-
-    def read(text: str) -> str:
-        if text.lower() not in known:
-            raise _WrongError(f"must be {', '.join(known[:-1])} or {known[-1]}")
-        return text.lower()
-
-    return read
-
-
 class Variable(NamedTuple):
     """One environment variable: its default (None: required), how it is read, what it is for."""
 
@@ -294,47 +115,47 @@ class Variable(NamedTuple):
 
 
 VARIABLES: dict[str, Variable] = {
-    "APNS_TEAM_ID": Variable(None, _identifier, "the 10 characters of your Apple developer team"),
-    "APNS_KEY_ID": Variable(None, _identifier, "the 10 characters of your APNs key"),
-    "APNS_PRIVATE_KEY": Variable(None, _private_key, "the text of the key's .p8 file: PEM, on one line with \\n, or base64"),
-    "APNS_PRIVATE_KEY_FILE": Variable("", lambda text: _key_file(text) if text else None, "or the path of that file"),
-    "APNS_DEFAULT_BUNDLE_ID": Variable(None, _bundle_id, "the app, for phones that do not name theirs"),
-    "RELAY_BUNDLE_IDS": Variable("", _bundle_ids, "the apps that phones may register, with commas between; empty: any"),
-    "RELAY_REGISTRATION": Variable("open", _one_of(("open", "known")), "open: every secret is taken; known: only those of relay secret add"),
-    "PORT": Variable("8787", _port, "where the relay listens"),
-    "RELAY_HOST": Variable("127.0.0.1", _host, "the address it listens on; 0.0.0.0 for all"),
-    "DATABASE_URL": Variable("sqlite://relay.sqlite3", _database_url, "sqlite://FILE or mysql://USER:PASSWORD@HOST/NAME"),
-    "APNS_HOST_SANDBOX": Variable("api.sandbox.push.apple.com:443", _endpoint, "host:port for development tokens"),
-    "APNS_HOST_PRODUCTION": Variable("api.push.apple.com:443", _endpoint, "host:port for App Store and TestFlight tokens"),
-    "APNS_CA_FILE": Variable("", _ca_file, "CA to trust instead of the system's, for a sandbox"),
-    "APNS_TRANSPORT": Variable("lean", _transport, "lean: the relay's own HTTP/2; aioapns: that of the package"),
-    "APNS_PROXY": Variable("", _proxy, "http://[USER:PASSWORD@]HOST:PORT, the proxy to APNs (else HTTPS_PROXY; none to the hosts in NO_PROXY)"),
-    "APNS_PUSH_DEADLINE": Variable("10", _seconds, "seconds until an unanswered push counts as maybe sent"),
-    "RELAY_EVENT_DEADLINE": Variable("5", _seconds, "seconds after which /v1/event answers and reports the rest as queued"),
-    "RELAY_PHONE_CARDS": Variable("5", _count, "Live Activities of one app that a phone shows at once; a start beyond waits"),
-    "RELAY_PHONE_STARTS": Variable("10", _count, "starts by push that a phone takes within an hour; those beyond wait"),
-    "RELAY_ADMIN_TOKEN": Variable("", _admin_token, "opens /admin to whoever types it, and /metrics and the counts of /health to whoever sends it (Authorization: Bearer); 32 characters or more; empty: closed"),
-    "RELAY_ADMIN_TOKEN_FILE": Variable("", _admin_token_file, "or the path of a file that holds it"),
-    "RELAY_METRICS_PORT": Variable("", _port_or_none, "a port of its own on which /metrics needs no token; empty: none"),
-    "RELAY_METRICS_HOST": Variable("127.0.0.1", _host, "the address of that port; whoever reaches it reads the metrics"),
-    "RELAY_TRUSTED_PROXIES": Variable("127.0.0.0/8,::1", _networks, "addresses and networks of the proxies whose X-Forwarded-For or Forwarded says who the client is; none: nobody's"),
-    "RELAY_LIMITS": Variable("on", _one_of(("on", "off")), "off: none of the limits for a secret or an address, for load tests and simulations"),
-    "RELAY_LIMIT_REQUESTS": Variable("3000", _count_or_off, "requests a minute from one client address; 0, here and below: no limit"),
-    "RELAY_LIMIT_ADDRESS_REGISTRATIONS": Variable("1200", _count_or_off, "registrations of phones and Live Activities an hour from one client address"),
-    "RELAY_LIMIT_ADDRESS_CONNECTIONS": Variable("100", _count_or_off, "connections, and requests that are being answered, of one client address at once"),
-    "RELAY_LIMIT_REGISTRATIONS": Variable("120", _count_or_off, "requests of phones and Live Activities a minute under one secret"),
-    "RELAY_LIMIT_PHONES": Variable("20", _count_or_off, "phones of one secret"),
-    "RELAY_LIMIT_ACTIVITIES": Variable("500", _count_or_off, "Live Activities of one secret at once"),
-    "RELAY_LIMIT_ANSWERS": Variable("60", _count_or_off, "answers of phones in a minute, of one secret"),
-    "RELAY_LIMIT_FETCHES": Variable("240", _count_or_off, "how often in a minute a secret's bridge may ask for answers"),
-    "RELAY_LIMIT_EVENTS_MINUTE": Variable("600", _count_or_off, "events a minute of one secret; the last fifth is for alerts, as of a day's"),
-    "RELAY_LIMIT_EVENTS_DAY": Variable("20000", _count_or_off, "events a day of one secret, which come back evenly over the day"),
-    "RELAY_LIMIT_CONNECTIONS": Variable("4096", _count_or_off, "connections in all at once; each further one costs that which has been silent longest"),
-    "RELAY_LIMIT_BODY": Variable("65536", _count_or_off, "bytes of a request's body"),
-    "RELAY_LIMIT_BODY_SECONDS": Variable("10", _seconds_or_off, "seconds that a body may take to arrive"),
-    "RELAY_DELIVERY_DAYS": Variable("30", _days, "days that the row of a finished push stays in delivery_log"),
-    "RELAY_LOG_LEVEL": Variable("info", _one_of(LEVELS), "what the log holds: debug, info, warning or error, and what is worse"),
-    "RELAY_LOG": Variable("text", _one_of(FORMS), "text: key=value; json: one JSON object a line. Times are UTC"),
+    "APNS_TEAM_ID": Variable(None, as_identifier, "the 10 characters of your Apple developer team"),
+    "APNS_KEY_ID": Variable(None, as_identifier, "the 10 characters of your APNs key"),
+    "APNS_PRIVATE_KEY": Variable(None, as_private_key, "the text of the key's .p8 file: PEM, on one line with \\n, or base64"),
+    "APNS_PRIVATE_KEY_FILE": Variable("", lambda text: as_key_file(text) if text else None, "or the path of that file"),
+    "APNS_DEFAULT_BUNDLE_ID": Variable(None, as_bundle_id, "the app, for phones that do not name theirs"),
+    "RELAY_BUNDLE_IDS": Variable("", as_bundle_ids, "the apps that phones may register, with commas between; empty: any"),
+    "RELAY_REGISTRATION": Variable("open", as_one_of(("open", "known")), "open: every secret is taken; known: only those of relay secret add"),
+    "PORT": Variable("8787", as_port, "where the relay listens"),
+    "RELAY_HOST": Variable("127.0.0.1", as_host, "the address it listens on; 0.0.0.0 for all"),
+    "DATABASE_URL": Variable("sqlite://relay.sqlite3", as_database_url, "sqlite://FILE or mysql://USER:PASSWORD@HOST/NAME"),
+    "APNS_HOST_SANDBOX": Variable("api.sandbox.push.apple.com:443", as_endpoint, "host:port for development tokens"),
+    "APNS_HOST_PRODUCTION": Variable("api.push.apple.com:443", as_endpoint, "host:port for App Store and TestFlight tokens"),
+    "APNS_CA_FILE": Variable("", as_ca_file, "CA to trust instead of the system's, for a sandbox"),
+    "APNS_TRANSPORT": Variable("lean", as_transport, "lean: the relay's own HTTP/2; aioapns: that of the package"),
+    "APNS_PROXY": Variable("", as_proxy, "http://[USER:PASSWORD@]HOST:PORT, the proxy to APNs (else HTTPS_PROXY; none to the hosts in NO_PROXY)"),
+    "APNS_PUSH_DEADLINE": Variable("10", as_seconds, "seconds until an unanswered push counts as maybe sent"),
+    "RELAY_EVENT_DEADLINE": Variable("5", as_seconds, "seconds after which /v1/event answers and reports the rest as queued"),
+    "RELAY_PHONE_CARDS": Variable("5", as_count, "Live Activities of one app that a phone shows at once; a start beyond waits"),
+    "RELAY_PHONE_STARTS": Variable("10", as_count, "starts by push that a phone takes within an hour; those beyond wait"),
+    "RELAY_ADMIN_TOKEN": Variable("", as_admin_token, "opens /admin to whoever types it, and /metrics and the counts of /health to whoever sends it (Authorization: Bearer); 32 characters or more; empty: closed"),
+    "RELAY_ADMIN_TOKEN_FILE": Variable("", as_admin_token_file, "or the path of a file that holds it"),
+    "RELAY_METRICS_PORT": Variable("", as_port_or_none, "a port of its own on which /metrics needs no token; empty: none"),
+    "RELAY_METRICS_HOST": Variable("127.0.0.1", as_host, "the address of that port; whoever reaches it reads the metrics"),
+    "RELAY_TRUSTED_PROXIES": Variable("127.0.0.0/8,::1", as_networks, "addresses and networks of the proxies whose X-Forwarded-For or Forwarded says who the client is; none: nobody's"),
+    "RELAY_LIMITS": Variable("on", as_one_of(("on", "off")), "off: none of the limits for a secret or an address, for load tests and simulations"),
+    "RELAY_LIMIT_REQUESTS": Variable("3000", as_count_or_off, "requests a minute from one client address; 0, here and below: no limit"),
+    "RELAY_LIMIT_ADDRESS_REGISTRATIONS": Variable("1200", as_count_or_off, "registrations of phones and Live Activities an hour from one client address"),
+    "RELAY_LIMIT_ADDRESS_CONNECTIONS": Variable("100", as_count_or_off, "connections, and requests that are being answered, of one client address at once"),
+    "RELAY_LIMIT_REGISTRATIONS": Variable("120", as_count_or_off, "requests of phones and Live Activities a minute under one secret"),
+    "RELAY_LIMIT_PHONES": Variable("20", as_count_or_off, "phones of one secret"),
+    "RELAY_LIMIT_ACTIVITIES": Variable("500", as_count_or_off, "Live Activities of one secret at once"),
+    "RELAY_LIMIT_ANSWERS": Variable("60", as_count_or_off, "answers of phones in a minute, of one secret"),
+    "RELAY_LIMIT_FETCHES": Variable("240", as_count_or_off, "how often in a minute a secret's bridge may ask for answers"),
+    "RELAY_LIMIT_EVENTS_MINUTE": Variable("600", as_count_or_off, "events a minute of one secret; the last fifth is for alerts, as of a day's"),
+    "RELAY_LIMIT_EVENTS_DAY": Variable("20000", as_count_or_off, "events a day of one secret, which come back evenly over the day"),
+    "RELAY_LIMIT_CONNECTIONS": Variable("4096", as_count_or_off, "connections in all at once; each further one costs that which has been silent longest"),
+    "RELAY_LIMIT_BODY": Variable("65536", as_count_or_off, "bytes of a request's body"),
+    "RELAY_LIMIT_BODY_SECONDS": Variable("10", as_seconds_or_off, "seconds that a body may take to arrive"),
+    "RELAY_DELIVERY_DAYS": Variable("30", as_days, "days that the row of a finished push stays in delivery_log"),
+    "RELAY_LOG_LEVEL": Variable("info", as_one_of(LEVELS), "what the log holds: debug, info, warning or error, and what is worse"),
+    "RELAY_LOG": Variable("text", as_one_of(FORMS), "text: key=value; json: one JSON object a line. Times are UTC"),
 }  # fmt: skip
 
 OFF: Final = (
@@ -354,7 +175,7 @@ def _read(name: str, environment: Mapping[str, str]) -> Any:
     variable = VARIABLES[name]
     if text in _NOTHING:
         if variable.default is None:
-            raise _WrongError(f"is missing: {variable.about}")
+            raise WrongValue(f"is missing: {variable.about}")
         text = variable.default
     return variable.read(text)
 
@@ -367,19 +188,19 @@ def _read_all(
     for name in names:
         try:
             values[name.lower()] = _read(name, environment)
-        except _WrongError as error:
+        except WrongValue as error:
             wrong.append(f"{name} {error}")
     return values
 
 
 def _one_key(values: dict[str, Any], wrong: list[str]) -> None:
     """The text or the file, and of two ids what can be seen: whether each is where it belongs."""
-    of_file = values.pop("apns_private_key_file", _FAULTY)
+    of_file = values.pop("apns_private_key_file", FAULTY)
     missing = next((fault for fault in wrong if fault.startswith("APNS_PRIVATE_KEY is missing")), None)
     if of_file and missing:
         wrong.remove(missing)
         values["apns_private_key"] = of_file
-    elif of_file and of_file is not _FAULTY:
+    elif of_file and of_file is not FAULTY:
         wrong.append("APNS_PRIVATE_KEY_FILE is set, and so is APNS_PRIVATE_KEY: keep one of them")
     key, key_id = values.get("apns_private_key"), values.get("apns_key_id")
     if key and key_id and key.id_of_file not in (None, key_id):

@@ -19,7 +19,7 @@ from relay.server.addresses import Headers
 from relay.server.admin import figures, reading
 from relay.server.admin.access import COOKIE, SESSION_SECONDS, Failures, Sessions, is_from_our_page, is_https
 from relay.server.admin.reading import Reading, Stored
-from relay.server.routes.events import BackgroundTasks
+from relay.server.background import BackgroundTasks
 from relay.server.store.log import SEARCHED, Position, Wanted
 from relay.server.store.sql import Refused, Unavailable
 

@@ -14,8 +14,8 @@ from relay.http_routes import Handler
 from relay.openapi import Route
 from relay.server.admission import Admission
 from relay.server.answers import PendingRequests
+from relay.server.background import BackgroundTasks
 from relay.server.routes import table
-from relay.server.routes.events import BackgroundTasks
 
 T = TypeVar("T")
 

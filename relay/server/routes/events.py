@@ -10,11 +10,11 @@ import logging
 import time
 import uuid
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
@@ -25,6 +25,7 @@ from relay.log import line
 from relay.server.admission import Admission, SecretRefused
 from relay.server.alerts import Dispatcher, plan
 from relay.server.answers import PendingRequests
+from relay.server.background import BackgroundTasks, Batches
 from relay.server.delivery import Delivery, DeliveryStatus, Recipient
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.metrics import Recorder
@@ -33,7 +34,6 @@ from relay.server.routes.table import EVENT
 from relay.server.store import activities as activity_table
 from relay.server.store import deliveries
 from relay.server.store.sql import Database, Refused, Unavailable
-from relay.server.turns import Turns
 
 if TYPE_CHECKING:  # only where spans are exported there are its packages
     from relay.server.tracing import EventSpan, Tracing
@@ -51,10 +51,6 @@ NOT_STORED = Refusal(
 
 DAY_LIMIT_SESSION = "relay"
 """What the app is given as the session of the alert that is the relay's own; there is none."""
-
-T = TypeVar("T")
-Q = TypeVar("Q")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,97 +74,6 @@ class _Accepted:
     sending: dict[str, asyncio.Future[DeliveryStatus]]
     activities: asyncio.Task[int]
     refusal: Refusal | None = None
-
-
-class BackgroundTasks:
-    """Runs work that its caller waits for and cannot cancel. `deadline` is in seconds; None: for ever.
-
-    Servers cancel a request's task when the client disconnects, and what it began must not end with it.
-    """
-
-    def __init__(self, deadline: float | None) -> None:
-        self._deadline = deadline
-        self._tasks: set[asyncio.Task[Any]] = set()
-
-    async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`. TimeoutError if it takes longer than the deadline."""
-        return await asyncio.shield(self.start(work))
-
-    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin. The result may be awaited later, under a shield, or by nobody."""
-        task = asyncio.create_task(work if self._deadline is None else self._bounded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    async def close(self) -> None:
-        """Wait for what is still running."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
-        async with asyncio.timeout(self._deadline):
-            return await work
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen, though nobody may be waiting any more
-
-
-class Batches(Generic[Q, R]):
-    """Requests that come while others are worked on are worked on together: by one statement for all of them. Where more wait than
-    that, their owners take turns.
-
-    `work` gets up to `most` requests and gives as many results, in their order; a result that is an exception is raised for its
-    caller. A batch that fails is taken apart, so that only the callers get the fault whose requests have it; but not where the
-    database is away, which all of them wait for.
-    """
-
-    def __init__(
-        self,
-        work: Callable[[Sequence[Q]], Awaitable[Sequence[R | Exception]]],
-        *,
-        most: int,
-        owner: Callable[[Q], Hashable],
-    ) -> None:
-        self._work, self._most, self._owner = work, most, owner
-        self._waiting: Turns[Hashable, tuple[Q, asyncio.Future[R]]] = Turns()
-        self._working: asyncio.Task[None] | None = None
-
-    def __call__(self, request: Q) -> asyncio.Future[R]:
-        """The result, to be awaited. Work on it never began before the request came."""
-        result: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append(self._owner(request), (request, result))
-        if self._working is None or self._working.done():
-            self._working = asyncio.create_task(self._run(), name="batches")
-        return result
-
-    async def close(self) -> None:
-        """Wait for what is still being worked on."""
-        if self._working:
-            await asyncio.wait([self._working])
-
-    async def _run(self) -> None:
-        while self._waiting:
-            batch = self._waiting.take(self._most)
-            results = await self._worked([request for request, _ in batch])
-            for (_, result), found in zip(batch, results, strict=True):
-                if result.done():
-                    continue
-                if isinstance(found, Exception):
-                    result.set_exception(found)
-                else:
-                    result.set_result(found)
-
-    async def _worked(self, requests: Sequence[Q]) -> Sequence[R | Exception]:
-        """The results; where all of them together fail, of each half alone."""
-        try:
-            return await self._work(requests)
-        except Exception as error:
-            if len(requests) == 1 or isinstance(error, Unavailable):
-                return [error] * len(requests)
-        middle = len(requests) // 2
-        return [*await self._worked(requests[:middle]), *await self._worked(requests[middle:])]
 
 
 class Intake:

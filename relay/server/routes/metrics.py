@@ -15,8 +15,8 @@ from prometheus_client.process_collector import ProcessCollector
 from relay.contract import ApnsEnv
 from relay.log import line
 from relay.server import metrics
+from relay.server.background import BackgroundTasks
 from relay.server.metrics import MOST_COUNTED, PUSH_TYPES, Gauges, Recorder, Values
-from relay.server.routes.events import BackgroundTasks
 from relay.server.store import activities, deliveries, devices
 from relay.server.store.sql import Database, Refused, Unavailable
 

@@ -24,10 +24,10 @@ from relay.http_routes import Handler
 from relay.log import line
 from relay.openapi import Route
 from relay.server.admission import Admission
+from relay.server.background import BackgroundTasks
 from relay.server.limits import COUNT_SECONDS, Hit, Limit
 from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.routes import table
-from relay.server.routes.events import BackgroundTasks
 from relay.server.routes.metrics import Headers, nobody
 from relay.server.store import activities as activity_table
 from relay.server.store import deliveries, devices, secrets

@@ -7,25 +7,17 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-import msgspec
-
-from relay.apns.push import Push
 from relay.log import line
-from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus, PastAttempt, Recipient
+from relay.server.delivery import Delivery, DeliveryResult, DeliveryStatus, Recipient
+from relay.server.store.delivery_rows import SAVED, delivery_of, row_of, saved_row
 from relay.server.store.shards import ALL, OVERDUE_MS, Shards, shard_of
 from relay.server.store.sql import ROWS_A_STATEMENT, Database, Refused, Row, apart, chunks, marks
 from relay.server.turns import by_turns
 
 log = logging.getLogger("relay.server.store")
 
-_SAVED = ("apns_env", "payload", "status", "attempts", "http_status", "reason", "error", "latency_ms", "due_at", "expires_at",
-            "lease_owner", "lease_until", "updated_at", "past_attempts")  # fmt: skip
 PHONES_AT_ONCE, PAGE = 1000, ROWS_A_STATEMENT
 """So many phones are read for all events of a batch together; of a secret with many, a page at a time, as many as a statement takes."""
-LONGEST_REASON, LONGEST_ERROR = 64, 1024
-"""Characters that fit the columns."""
-MOST_PAST, LONGEST_PAST_ERROR = 20, 200
-"""Attempts of a delivery that are remembered, the newest, and of each so much of our own words."""
 LONGEST_PAUSE_MS = 2 * 3_600_000
 """More than any delivery waits for its next attempt: what is due later was written by a clock that was ahead."""
 CLOCKS_APART_MS = 5_000
@@ -112,7 +104,7 @@ async def enqueue(db: Database, deliveries: Sequence[Delivery], *, owner: str, l
         every = await db.insert_new("delivery_log", rows) == len(rows)
         fresh.update(ids if every else await _claimed(db, ids, claim))
 
-    for rows in chunks([_row(delivery, claim, lease_until) for delivery in by_id.values()]):
+    for rows in chunks([row_of(delivery, claim, lease_until) for delivery in by_id.values()]):
         refused |= {row["id"]: error for row, error in await apart(rows, write)}
     return Enqueued([delivery for apns_id, delivery in by_id.items() if apns_id in fresh], refused)
 
@@ -181,7 +173,9 @@ async def claim_due(
     )
     if rest := [*{*ids} - {row["id"] for row in claimed}]:
         await _fail_unregistered(db, rest, claim, now_ms)
-    return Claimed([_delivery(row) for row in claimed], len(ids) - taken, more=len(ids) == limit, after=after)
+    return Claimed(
+        [delivery_of(row) for row in claimed], len(ids) - taken, more=len(ids) == limit, after=after
+    )
 
 
 def _free(now_ms: int) -> list[int]:
@@ -287,9 +281,9 @@ async def save(db: Database, results: Sequence[DeliveryResult]) -> None:
     """Write down how attempts ended. Where the database refuses the words of one, its status is written without them."""
 
     async def write(rows: Sequence[Row]) -> None:
-        await db.upsert("delivery_log", rows, key="id", updated=_SAVED)
+        await db.upsert("delivery_log", rows, key="id", updated=SAVED)
 
-    for rows in chunks([_saved_row(result) for result in results]):
+    for rows in chunks([saved_row(result) for result in results]):
         for row, error in await apart(rows, write):
             log.error(line("result refused", apnsID=row["id"], error=error))
             await write([{**row, "reason": None, "error": "the database refused the words of this result"}])
@@ -324,110 +318,6 @@ async def count(db: Database) -> int:
 
 def _claim(owner: str) -> str:
     return f"{owner}#{uuid.uuid4().hex[:12]}"
-
-
-def _row(delivery: Delivery, claim: str | None, lease_until: int) -> dict[str, Any]:
-    push = delivery.push
-    return {
-        "id": push.apns_id,
-        "secret_hash": delivery.secret_hash,
-        "event_id": delivery.event_id,
-        "event_type": delivery.event_type,
-        "session_id": delivery.session_id,
-        "device_id": delivery.device_id,
-        "token_suffix": push.device_token[-8:],
-        "apns_env": push.apns_env,
-        "topic": push.topic,
-        "push_type": push.push_type,
-        "priority": push.priority,
-        "collapse_id": push.collapse_id,
-        "expires_at": push.expiration * 1000,
-        "payload": push.payload.decode(),
-        "status": "queued",
-        "attempts": delivery.attempts,
-        "http_status": None,
-        "reason": None,
-        "error": None,
-        "latency_ms": None,
-        "due_at": delivery.created_at,
-        "lease_owner": claim,
-        "lease_until": lease_until,
-        "created_at": delivery.created_at,
-        "updated_at": delivery.created_at,
-        "shard": shard_of(delivery.secret_hash),
-    }
-
-
-def _saved_row(result: DeliveryResult) -> dict[str, Any]:
-    row = _row(result.delivery, None, 0)
-    return row | {
-        "apns_env": result.apns_env,
-        "payload": row["payload"] if result.status == "queued" else None,
-        "status": result.status,
-        "attempts": result.delivery.attempts + 1,
-        "http_status": result.outcome.status,
-        "reason": _fitting(result.outcome.reason, LONGEST_REASON),
-        "error": _fitting(result.outcome.error, LONGEST_ERROR),
-        "latency_ms": result.latency_ms,
-        "due_at": result.due_at,
-        "updated_at": result.at,
-        "past_attempts": _past(result),
-    }
-
-
-def _past(result: DeliveryResult) -> str | None:
-    """As JSON. Of a settled delivery the last attempt is in the row itself."""
-    past = result.delivery.past_attempts
-    if result.status == "queued":
-        outcome = result.outcome
-        past += (
-            PastAttempt(
-                result.delivery.attempts + 1,
-                result.at,
-                result.outcome.apns_env,
-                outcome.status,
-                _fitting(outcome.reason, LONGEST_REASON),
-                _fitting(outcome.error, LONGEST_PAST_ERROR),
-                result.latency_ms,
-            ),
-        )
-    return msgspec.json.encode(past[-MOST_PAST:]).decode() if past else None
-
-
-def _fitting(text: str | None, limit: int) -> str | None:
-    """What a column takes: so long, and no lone surrogates, which JSON can carry and no database stores."""
-    return text[:limit].encode(errors="replace").decode() if text else None
-
-
-def _delivery(row: dict[str, Any]) -> Delivery:
-    push = Push(
-        apns_id=row["id"],
-        device_token=row["device_token"],
-        apns_env=row["apns_env"],
-        topic=row["topic"],
-        push_type=row["push_type"],
-        priority=row["priority"],
-        expiration=row["expires_at"] // 1000,
-        collapse_id=row["collapse_id"],
-        payload=row["payload"].encode(),
-    )
-    return Delivery(
-        push=push,
-        secret_hash=row["secret_hash"],
-        event_id=row["event_id"],
-        event_type=row["event_type"],
-        session_id=row["session_id"],
-        device_id=row["device_id"],
-        created_at=row["created_at"],
-        registered_at=row["registered_at"],
-        attempts=row["attempts"],
-        past_attempts=past_attempts(row["past_attempts"]),
-    )
-
-
-def past_attempts(text: str | None) -> tuple[PastAttempt, ...]:
-    """What `past_attempts` of a row says, the oldest first."""
-    return tuple(msgspec.json.decode(text, type=list[PastAttempt])) if text else ()
 
 
 PHONE = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from relay.server.delivery import DeliveryStatus, PastAttempt
-from relay.server.store.deliveries import past_attempts
+from relay.server.store.delivery_rows import past_attempts
 from relay.server.store.sql import Database, marks
 
 SEARCHED = 2_000

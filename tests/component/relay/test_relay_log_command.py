@@ -21,7 +21,7 @@ from relay.server.log_command import Question
 from relay.server.metrics import HOUR_MS, Recorder
 from relay.server.store import deliveries, devices, hours, log, secrets
 from relay.server.store.database import close_database, open_database, opened
-from relay.server.store.deliveries import MOST_PAST
+from relay.server.store.delivery_rows import MOST_PAST
 from relay.server.store.log import FROM_THE_END, Wanted
 from relay.server.store.sql import Database
 from waiting import eventually

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.server.routes.events import BackgroundTasks, Batches
+from relay.server.background import BackgroundTasks, Batches
 from relay.server.store.sql import Unavailable
 from waiting import eventually
 
