@@ -149,12 +149,9 @@ def _opencode(arguments: argparse.Namespace) -> int:
 
 
 def _conform(arguments: argparse.Namespace) -> int:
-    from simulator.process import CommandError
-
     if (arguments.cases is None) == (arguments.provider is None):
-        raise CommandError(
-            "conform takes a file of cases for the sandbox, or --provider and the command of a provider"
-        )
+        given = "is missing, or" if arguments.cases is None else "is given, and so is"
+        arguments.parser.error(f"CASES.json {given} --provider: one of the two")
     if arguments.provider is not None:
         from simulator.conform.providers import command
 

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote
 
 from simulator.apns.registry import Realm
 from simulator.opencode.playing import Played
@@ -190,9 +189,8 @@ class ReplayWorld(World):
     async def pair(self, name: str) -> Phone:
         """A phone with the app, as the options have it: it scans the bridge's code and registers at the last relay."""
         options = self.options
-        bridges, phones = (quote(relay.url, safe="") for relay in (self.relays[0], self.relays[-1]))
         phone = await self.add_phone(
-            self.pairing_link.replace(bridges, phones),
+            self.pairing_link.replace(self.relays[0].url, self.relays[-1].url),
             name,
             realm=options.realm,
             claims=options.claimed_realm,

@@ -190,9 +190,7 @@ class Clocks(Cards):
 
     async def _settled(self) -> None:
         await super()._settled()
-        await eventually(
-            lambda: sum(10_000 - one.engine.room for one in self.alerts) == self.alert_gateway.held
-        )
+        await eventually(lambda: sum(len(one.engine.held) for one in self.alerts) == self.alert_gateway.held)
 
     # What must hold.
 
@@ -201,8 +199,12 @@ class Clocks(Cards):
         """Whatever the clocks say: once it is over by true time, the next poll sends it."""
         if self.until:
             self.do(self._polled())
-        in_flight = {apns_id for one in self.alerts for apns_id in one.engine._held}
-        late = [self.clock.now() - until for apns_id, until in self.until.items() if apns_id not in in_flight]
+        waiting = {
+            apns_id: until
+            for apns_id, until in self.until.items()
+            if not any(apns_id in one.engine.held for one in self.alerts)
+        }
+        late = [self.clock.now() - until for until in waiting.values()]
         assert max(late, default=0.0) <= LATE, f"an alert waits {max(late)} s beyond its pause"
 
     async def _polled(self) -> None:

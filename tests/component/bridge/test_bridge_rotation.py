@@ -145,7 +145,7 @@ class TestFile:
             b'{"ok":false,"error":"no","code":"secret_replaced"}',
             Phones(None, "it was replaced or revoked", refused="secret_replaced"),
         ),
-        (429, b"", Phones(None, "it answers 429")),
+        (429, b"", Phones(None, "it was asked too often", later=True)),
         (503, b"", Phones(None, "it answers 503", is_up=False)),
         (407, b"", Phones(None, "the proxy wants another user name or password (407)")),
     ],

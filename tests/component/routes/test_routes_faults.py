@@ -10,7 +10,7 @@ from tortoise.connection import get_connection
 from component.routes.calls import GOOD, Start, post, post_event, register
 from fake_gateway import FakeGateway
 from mariadb import MariaDB
-from relay.server.store import activities, deliveries, devices, secrets
+from relay.server.store import activities, deliveries, devices, requests, secrets
 from relay.server.store.database import DatabaseError
 from relay.server.store.sql import Unavailable
 
@@ -25,6 +25,8 @@ async def test_a_defect_shows_nothing_of_the_inside(
         monkeypatch.setattr(devices, name, broken)
     for name in ("phones", "forget"):
         monkeypatch.setattr(secrets, name, broken)
+    for name in ("find", "unacknowledged", "acknowledge"):
+        monkeypatch.setattr(requests, name, broken)
     monkeypatch.setattr(deliveries, "recipients_at_once", broken)
     monkeypatch.setattr(activities, "of_session", broken)
     answers = [await post(app, path, **body) for path, body in GOOD.items()]
@@ -36,7 +38,7 @@ async def test_a_defect_shows_nothing_of_the_inside(
 
 
 async def test_without_its_tables_it_is_unavailable(app: Quart) -> None:
-    for name in ("device_registration", "activity_registration", "delivery_log"):
+    for name in ("device_registration", "activity_registration", "delivery_log", "pending_request"):
         await get_connection("default").execute_query(f"DROP TABLE {name}")
     answers = [await post(app, path, **body) for path, body in GOOD.items()]
     response = await app.test_client().get("/health")

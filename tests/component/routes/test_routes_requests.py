@@ -10,7 +10,9 @@ from quart import Quart
 
 from component.routes.calls import (
     ACTIVITY,
+    ANSWER,
     EVENT,
+    FETCH,
     GOOD,
     NO_ACTIVITY,
     REGISTER,
@@ -28,6 +30,7 @@ from component.routes.calls import (
 )
 from fake_gateway import FakeGateway
 from outcomes import answered
+from relay.answers import MAX_ANSWER
 
 MAX_BODY = 64 * 1024
 
@@ -99,7 +102,7 @@ class TestBrokenCharacters:
     @pytest.mark.parametrize("path", GOOD)
     async def test_every_route_passes_over_them_in_what_it_does_not_know(self, app: Quart, path: str) -> None:
         body = json.dumps(GOOD[path] | {"later": ["\ud83d", {"\ude00": 1}]}).encode()
-        assert (await post_raw(app, path, body))[0] == 200
+        assert (await post_raw(app, path, body))[0] == (404 if path == ANSWER else 200)
 
 
 class TestATokenOfAnotherApp:
@@ -123,6 +126,10 @@ BAD_VALUES: dict[str, list[Any]] = {
     "activityToken": [None, "", "a", "abc", "xyz", "ab" * 257, 7, {}, "ab\n"],
     "eventType": [None, "", "done", 1, ["complete"]],
     "sessionID": [None, "", "a b", "a\u0000b", "a\n", "é", "s" * 129, 1e300, True],
+    "requestID": [None, "", "a b", "s" * 129, "é", 7],
+    "nonce": [None, "", "n" * 21, "n" * 65, "n" * 21 + "=", "n" * 22 + "\n", 7],
+    "decision": [None, "", "x" * 65, 7],
+    "outcome": [None, "", "done", 7],
 }
 
 
@@ -146,6 +153,14 @@ OPTIONAL_BAD = [
     (EVENT, "eventID", 10**30),
     (EVENT, "contentState", {"status": "working"}),
     (EVENT, "contentState", []),
+    (EVENT, "request", {"id": "per_1"}),
+    (EVENT, "withdraws", ["a b"]),
+    (EVENT, "enc", {"kid": "x"}),
+    (REGISTER, "kid", "short"),
+    (ANSWER, "text", "yes"),
+    (ANSWER, "deviceToken", "zz"),
+    (FETCH, "wait", 26),
+    (FETCH, "wait", -1),
 ]
 
 
@@ -207,8 +222,9 @@ class TestRefusals:
                 413,
                 {"ok": False, "error": "Request body too large", "code": "body_too_large"},
             )
-            body = json.dumps(GOOD[path]).encode().ljust(MAX_BODY)
-            assert (await post_raw(app, path, body))[0] == 200
+            largest = MAX_ANSWER if path == ANSWER else MAX_BODY
+            body = json.dumps(GOOD[path]).encode().ljust(largest)
+            assert (await post_raw(app, path, body))[0] == (404 if path == ANSWER else 200)
 
     @pytest.mark.parametrize(
         "path",

@@ -24,6 +24,16 @@ from relay.contract import (
 SECRET = "0123456789abcdef"
 TOKEN = "ab" * 32
 STATE: dict[str, Any] = {"status": "working", "sessionTitle": "Fix the tests", "lastMessage": "Running them"}
+REQUEST = {
+    "id": "per_1",
+    "kind": "question",
+    "nonce": "n" * 22,
+    "expiresAt": 1790000000,
+    "choices": [{"value": "0", "label": "Red"}, {"value": "1"}],
+    "multiple": True,
+    "typed": True,
+    "kid": "Yw3NKWbEM2Y",
+}
 ENVELOPE = {"v": 1, "kid": "Yw3NKWbEM2Y", "n": "AQEBAQEBAQEBAQEB", "ct": "A" * 40}
 
 LEAST: dict[type[contract.Message], dict[str, Any]] = {
@@ -52,6 +62,8 @@ ALL: dict[type[contract.Message], dict[str, Any]] = {
         "eventID": "evt_1",
         "replaces": "evt_0",
         "enc": ENVELOPE,
+        "request": REQUEST,
+        "withdraws": ["per_1", "que_2"],
     },
 }
 
@@ -116,6 +128,20 @@ BAD: dict[str, list[Any]] = {
             for value in ("", "A" * 2701, "!" * 22, None)
         ),
         ENVELOPE | {"v": "1"},
+    ],
+    "withdraws": ["per_1", [1], ["a b"], [""], ["x" * 129], ["per_1"] * 101],
+    "request": [
+        "per_1",
+        {},
+        *(REQUEST | {name: None} for name in ("id", "kind", "nonce", "expiresAt")),
+        REQUEST | {"kind": "wish"},
+        REQUEST | {"nonce": "n" * 21},
+        REQUEST | {"nonce": "n" * 22 + "\n"},
+        REQUEST | {"expiresAt": -1},
+        REQUEST | {"expiresAt": 1.5},
+        REQUEST | {"choices": [{"value": ""}]},
+        REQUEST | {"choices": [{"value": "0"}] * 9},
+        REQUEST | {"choices": [{"value": "0", "label": "x" * 81}]},
     ],
 }
 BAD_CASES = [

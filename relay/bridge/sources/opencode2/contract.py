@@ -116,6 +116,7 @@ ROUTES = (
     Route("GET", "/api/debug/location", tuple(fields_of(list[Location])), known="directory workspaceID"),
     Route("GET", "/api/permission/request", _in("data[]", PermissionRequest), known=_PERMISSION),
     Route("GET", "/api/form", _in("data[]", Form), "/api/form/request", _FORM),
+    Route("POST", f"/api/session/{_ID}/permission/{{requestID}}/reply"),
     Route("POST", "/api/pair", tuple(fields_of(PairAnswer)), known="code expires_in"),
 )  # fmt: skip
 """What the bridge asks; `relay pair --connect` asks the last one (2.0.17 and later)."""
