@@ -28,6 +28,8 @@ T = TypeVar("T", bound=Message)
 AWAY = Backoff()
 GRACE_SECONDS = 30.0
 """So long after the start an answer to an unknown request is left alone: OpenCode may not have said yet what waits."""
+LINGER_SECONDS = 60.0
+"""So long after the last request is over, and after the start, answers are still fetched: what was taken must get its outcome."""
 AGAIN_SECONDS = 1.0
 MARGIN_SECONDS = 10.0
 """For the way, beside what the relay waits."""
@@ -65,6 +67,7 @@ class AnswerLoop:
         self._clock, self._monotonic = clock, monotonic
         self._asked = asyncio.Event()
         self._outcomes: dict[str, Outcome] = {}
+        self._waited_at = 0.0
 
     def asked(self) -> None:
         """A request waits from now on."""
@@ -78,6 +81,8 @@ class AnswerLoop:
     async def run(self) -> None:
         """Until cancelled; or until the relay says that it knows no answers."""
         began, failures = self._monotonic(), 0
+        self._waited_at = began
+        self._asked.set()
         while True:
             await self._asked.wait()
             try:
@@ -93,8 +98,10 @@ class AnswerLoop:
                 await self._sleep(delay)
 
     async def _round(self, running: float) -> None:
-        if not self._requests.any_waits:
-            self._asked.clear()  # the answers of what was just withdrawn are of no use to anybody
+        if self._requests.any_waits:
+            self._waited_at = self._monotonic()
+        elif self._monotonic() - self._waited_at > LINGER_SECONDS:
+            self._asked.clear()
             return
         fetched = await self._post(
             "/v1/answers", FetchAnswers(secret=self._secret, wait=LONGEST_WAIT), Answers

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from loopback_server import LoopbackServer
-from relay.bridge.answers import GRACE_SECONDS, AnswerLoop
+from relay.bridge.answers import GRACE_SECONDS, LINGER_SECONDS, AnswerLoop
 from relay.bridge.errors import NotFound, Unreachable
 from relay.bridge.notify.open_requests import OpenRequests
 from relay.bridge.notify.source import Change
@@ -107,13 +107,18 @@ async def scene() -> AsyncIterator[Scene]:
     await relay.stop()
 
 
-async def test_nothing_is_fetched_while_nothing_waits(scene: Scene) -> None:
+async def test_nothing_is_fetched_while_nothing_waits_nor_was_waited_for_a_minute_ago(scene: Scene) -> None:
     async with scene.running():
-        await asyncio.sleep(0.05)
-        assert scene.relay.fetches == 0
-        scene.ask()
         await eventually(lambda: scene.relay.fetches)
+        scene.ran += LINGER_SECONDS + 1
+        await eventually(lambda: not scene.loop.waits)
+        before = scene.relay.fetches
+        scene.ask()
+        await eventually(lambda: scene.relay.fetches > before + 1)
         scene.requests.close("per_1")
+        before = scene.relay.fetches
+        await eventually(lambda: scene.relay.fetches > before + 1)
+        scene.ran += LINGER_SECONDS + 1
         await eventually(lambda: not scene.loop.waits)
         before = scene.relay.fetches
         await asyncio.sleep(0.05)
@@ -127,6 +132,17 @@ async def test_an_answer_is_given_once_and_acknowledged_until_the_relay_knows(sc
         await eventually(lambda: scene.relay.acks == [("per_1", "applied")])
     assert scene.source.decided == [("ses_1", "per_1", "once")]
     assert scene.said == [("per_1", "once")]
+
+
+async def test_an_answer_to_what_was_over_before_it_was_fetched_is_gone(scene: Scene) -> None:
+    """The relay took it before it knew that nobody waits any more; it may even be of the bridge before this one."""
+    request = scene.ask()
+    scene.requests.close(request.id)
+    async with scene.running():
+        await eventually(lambda: scene.relay.fetches)
+        scene.answer(request)
+        scene.ran += GRACE_SECONDS + 1
+        await eventually(lambda: scene.relay.acks == [("per_1", "gone")])
 
 
 async def test_what_opencode_does_not_know_any_more_is_gone(scene: Scene) -> None:
