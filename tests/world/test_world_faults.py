@@ -46,10 +46,14 @@ async def test_a_killed_relay_loses_no_alert_and_shows_none_twice() -> None:
         await world.still(2.0)
         assert _ends(_shown(world)) == _ends(said)
         assert _shown(world)["permission"] <= said["permission"]
-        alerts = [
-            one for one in relay_events(world.journal.entries("relay", "event")) if one["eventType"] in said
-        ]
-        assert len(alerts) == _shown(world).total()
+        logged = Counter(
+            one["eventType"]
+            for one in relay_events(world.journal.entries("relay", "event"))
+            if one["eventType"] in said
+        )
+        assert _ends(logged) == _ends(_shown(world))
+        # A request may ring in the very moment in which the relay dies, and be answered before it is told again: it has no line.
+        assert logged["permission"] <= _shown(world)["permission"]
 
 
 def _shown(world: ReplayWorld) -> Counter[str]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from relay.answers import Acknowledge, Answer, Answers, AnswerTaken, FetchAnswers
+from relay.answers import Acknowledge, Answer, AnswerRefusal, Answers, AnswerTaken, FetchAnswers
 from relay.contract import (
     ActivityRegister,
     ActivityUnregister,
@@ -73,6 +73,7 @@ ANSWER: Final = Route(
     summary="what a person says to a request that waits, once",
     body=Answer,
     reply=AnswerTaken,
+    others={202: (AnswerTaken,), 409: (AnswerRefusal,)},
 )
 FETCH_ANSWERS: Final = Route(
     method="POST",

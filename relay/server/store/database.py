@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from random import uniform
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -27,6 +28,8 @@ log = logging.getLogger("relay.server.store")
 APP = "relay"
 CONNECT_SECONDS = 10.0
 MIGRATE_PAUSE = 1.0
+MIGRATE_TRIES = 10
+"""Two relays that start together on an empty database get into each other's way at each of its tables."""
 SQLITE_DEFAULTS = {"synchronous": "NORMAL", "busy_timeout": "5000", "secure_delete": "ON"}
 """WAL is Tortoise's default; with it, NORMAL survives a killed process and halves the cost of a write. `secure_delete`: texts of
 pushes that have ended are overwritten with zeros and do not stay in free pages (SQLite, "PRAGMA secure_delete").
@@ -154,7 +157,7 @@ def _raise_if_missing(database_url: str) -> None:
 async def migrate() -> list[str]:
     """Apply the migrations that are missing; returns their names. Safe when two processes start together."""
     executor = MigrationExecutor(get_connection("default"), orm_config("")["apps"])
-    for attempt in range(3):
+    for attempt in range(MIGRATE_TRIES):
         pending = [step.migration.name for step in await executor.plan()]
         if not pending:
             return pending
@@ -162,9 +165,9 @@ async def migrate() -> list[str]:
             await executor.migrate(direction="forward")
         except BaseORMException:
             # Another process is creating the same tables: plan again when it had time to finish.
-            if attempt == 2:
+            if attempt == MIGRATE_TRIES - 1:
                 raise
-            await asyncio.sleep(MIGRATE_PAUSE * (1 + attempt))
+            await asyncio.sleep(MIGRATE_PAUSE * uniform(0.5, 1.5))
         else:
             return pending
     return []
@@ -190,7 +193,7 @@ async def _make_tables_hold_all_characters(connection: BaseDBAsyncClient) -> Non
 async def _narrow_tables(connection: BaseDBAsyncClient) -> list[str]:
     _, rows = await connection.execute_query(
         "SELECT DISTINCT table_name AS name FROM information_schema.columns WHERE table_schema = DATABASE() "
-        "AND table_name IN ('device_registration', 'activity_registration', 'delivery_log') "
+        "AND table_name IN ('device_registration', 'activity_registration', 'delivery_log', 'pending_request', 'known_secret') "
         "AND character_set_name <> %s ORDER BY table_name",
         [CHARACTERS],
     )

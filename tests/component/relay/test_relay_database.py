@@ -13,7 +13,14 @@ from tortoise.migrations.executor import MigrationExecutor
 
 from relay.contract import DeviceRegister
 from relay.server.store import database, deliveries, devices
-from relay.server.store.database import DatabaseError, close_database, migrate, open_database, orm_config
+from relay.server.store.database import (
+    MIGRATE_TRIES,
+    DatabaseError,
+    close_database,
+    migrate,
+    open_database,
+    orm_config,
+)
 from relay.server.store.sql import Database, Unavailable
 
 PHONE = DeviceRegister(secret="s" * 16, device_token="ab" * 32)
@@ -49,8 +56,8 @@ async def test_two_processes_may_open_a_fresh_database_at_once(database_url: str
     await close_database()
 
 
-@pytest.mark.parametrize("failures", [2, 3])
-async def test_it_tries_three_times_while_another_process_makes_the_tables(
+@pytest.mark.parametrize("failures", [MIGRATE_TRIES - 1, MIGRATE_TRIES])
+async def test_it_tries_again_while_another_process_makes_the_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:
     really, left = MigrationExecutor.migrate, iter([True] * failures)
@@ -63,7 +70,7 @@ async def test_it_tries_three_times_while_another_process_makes_the_tables(
     monkeypatch.setattr(MigrationExecutor, "migrate", migrate_after_some_failures)
     monkeypatch.setattr(database, "MIGRATE_PAUSE", 0)
     url = f"sqlite://{tmp_path}/relay.sqlite3"
-    if failures == 3:
+    if failures == MIGRATE_TRIES:
         with pytest.raises(DatabaseError, match=r"cannot use the database sqlite://.*: table exists"):
             await open_database(url)
         return

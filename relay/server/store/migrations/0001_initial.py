@@ -1,13 +1,13 @@
 from tortoise import fields, migrations
 from tortoise.indexes import Index
-from tortoise.migrations import operations as ops
+from relay.server.store.making import MakeTable
 
 
 class Migration(migrations.Migration):
     initial = True
 
     operations = [
-        ops.CreateModel(
+        MakeTable(
             name="DeliveryLog",
             fields=[
                 ("id", fields.CharField(primary_key=True, unique=True, db_index=True, max_length=36)),
@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
             },
             bases=["Model"],
         ),
-        ops.CreateModel(
+        MakeTable(
             name="DeviceRegistration",
             fields=[
                 ("id", fields.CharField(primary_key=True, unique=True, db_index=True, max_length=36)),

@@ -1,6 +1,6 @@
 from tortoise import fields, migrations
 from tortoise.indexes import Index
-from tortoise.migrations import operations as ops
+from relay.server.store.making import MakeTable
 
 
 class Migration(migrations.Migration):
@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     initial = False
 
     operations = [
-        ops.CreateModel(
+        MakeTable(
             name="ActivityRegistration",
             fields=[
                 ("id", fields.CharField(primary_key=True, unique=True, db_index=True, max_length=36)),
