@@ -3,7 +3,6 @@
 The proof of the pairing's key is needed for every answer, and all texts are sealed.
 """
 
-import asyncio
 import base64
 import os
 from collections.abc import AsyncIterator
@@ -105,7 +104,7 @@ async def test_allowed_from_the_phone(world: ReplayWorld, desk: Desk, phones: in
     first, second = world.phones
     session_id = await desk.ask()
     alert, other = await asked(first, session_id), await asked(second, session_id)
-    assert (alert.title, "git push origin main" in alert.body) == (alert.title, True)
+    assert "git push origin main" in alert.body
     assert alert.category == "permission.answer"
     reply = await first.answer(alert, "once")
     assert reply is not None
@@ -226,4 +225,3 @@ async def test_a_lie_of_the_relay_allows_nothing(world: ReplayWorld, desk: Desk)
 
 async def test_nothing_of_it_was_a_fault(world: ReplayWorld) -> None:
     assert [one for one in world.journal.entries() if one.detail.get("level") in ("ERROR", "CRITICAL")] == []
-    await asyncio.sleep(0)

@@ -67,7 +67,8 @@ class Scene:
     """The loop, and what is around it."""
 
     def __init__(self, http: aiohttp.ClientSession, relay: ScriptedRelay) -> None:
-        self.relay, self.source, self.said = relay, StubSource(), [("", "")][:0]
+        self.relay, self.source = relay, StubSource()
+        self.said: list[tuple[str, str]] = []
         self.following: StubSource | None = self.source
         self.requests = OpenRequests(SECRET, None, asked=lambda: self.loop.asked())
         self.ran = 0.0

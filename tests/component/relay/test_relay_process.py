@@ -70,19 +70,6 @@ Start = Callable[..., Any]
 
 
 @pytest.fixture
-def variables(
-    environment: Callable[..., dict[str, str]], certificates: Any, apns: Any, tmp_path: Path
-) -> dict[str, str]:
-    return environment(
-        PORT=str(free_port()),
-        DATABASE_URL=f"sqlite://{tmp_path}/relay.sqlite3",
-        APNS_HOST_PRODUCTION=f"127.0.0.1:{apns.port}",
-        APNS_HOST_SANDBOX=f"127.0.0.1:{apns.port}",
-        APNS_CA_FILE=str(certificates.ca_file),
-    )
-
-
-@pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[Start]:
     """`await start(variables, "serve")`: a relay process, ended with the test."""
     processes: list[asyncio.subprocess.Process] = []

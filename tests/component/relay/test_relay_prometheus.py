@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -50,19 +50,6 @@ def test_every_series_is_on_the_dashboard() -> None:
 
 
 # The relay, served.
-
-
-@pytest.fixture
-def variables(
-    environment: Callable[..., dict[str, str]], certificates: Any, apns: Any, tmp_path: Path
-) -> dict[str, str]:
-    return environment(
-        PORT=str(free_port()),
-        DATABASE_URL=f"sqlite://{tmp_path}/relay.sqlite3",
-        APNS_HOST_PRODUCTION=f"127.0.0.1:{apns.port}",
-        APNS_HOST_SANDBOX=f"127.0.0.1:{apns.port}",
-        APNS_CA_FILE=str(certificates.ca_file),
-    )
 
 
 @asynccontextmanager

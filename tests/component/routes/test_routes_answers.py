@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 from quart import Quart
+from tortoise.connection import get_connection
 
 from component.routes.calls import ACK, ANSWER, FETCH, SECRET, TOKEN, Start, post, post_event, register
 from fake_gateway import FakeGateway
+from relay import contract
+from relay.answers import Answer
+from relay.server.store import requests
+from relay.server.store.sql import Database
 
 NONCE, WRONG = "n" * 22, "w" * 22
 OTHER = "another-secret-of-24-chars"
@@ -58,8 +63,6 @@ async def test_the_push_carries_what_its_buttons_answer_to(app: Quart, gateway: 
 
 
 async def table_of_requests() -> list[dict[str, Any]]:
-    from tortoise.connection import get_connection
-
     _, rows = await get_connection("default").execute_query("SELECT * FROM pending_request")
     return [dict(row) for row in rows]
 
@@ -190,13 +193,6 @@ class TestWaiting:
             waiting = asyncio.create_task(fetched(one, wait=25))
             await asyncio.sleep(0.05)
             # What another process on the same database does: the same statements, and nobody here is woken.
-            from tortoise.connection import get_connection
-
-            from relay import contract
-            from relay.answers import Answer
-            from relay.server.store import requests
-            from relay.server.store.sql import Database
-
             answer = Answer(secret=SECRET, request_id="per_1", nonce=NONCE, decision="reject")
             (row,) = await table_of_requests()
             taken = await requests.answer(
