@@ -27,13 +27,14 @@ from relay.server.answers import PendingRequests
 from relay.server.background import BackgroundTasks
 from relay.server.engine import DeliveryEngine
 from relay.server.hours import HourlyCounts
+from relay.server.intake import Intake
 from relay.server.limits import DAY, HOUR, MINUTE, Limit, Limits, Rate
 from relay.server.live_activities.push import StartBudget
 from relay.server.live_activities.registration import ActivityRegistrations
 from relay.server.live_activities.sender import ActivitySender
 from relay.server.metrics import Recorder
 from relay.server.routes.answers import AnswerRoutes
-from relay.server.routes.events import EventRoute, Intake, refusal
+from relay.server.routes.events import EventRoute, refusal
 from relay.server.routes.limits import LimitsRoute
 from relay.server.routes.metrics import Metrics, MetricsRoute, anybody, bearer, nobody
 from relay.server.routes.registrations import Registrations

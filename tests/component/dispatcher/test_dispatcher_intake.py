@@ -12,8 +12,8 @@ from fake_gateway import FakeGateway
 from relay import contract
 from relay.contract import DeviceRegister, Event, EventReply
 from relay.server.alerts import Dispatcher
+from relay.server.intake import Intake
 from relay.server.live_activities.sender import ActivitySender
-from relay.server.routes.events import Intake
 from relay.server.store import deliveries, devices
 from relay.server.store.sql import Database, chunks
 from simulator.clock import VirtualClock

@@ -18,8 +18,9 @@ from relay.clock import SystemClock
 from relay.contract import DeviceRegister, Event, EventReply
 from relay.server.alerts import Dispatcher
 from relay.server.delivery import Delivery, DeliveryResult
+from relay.server.intake import Intake
 from relay.server.live_activities.sender import ActivitySender
-from relay.server.routes.events import Intake, refusal
+from relay.server.routes.events import refusal
 from relay.server.store import deliveries, devices
 from relay.server.store.database import DatabaseError, close_database, open_database
 from relay.server.store.sql import Database, Refused, Unavailable

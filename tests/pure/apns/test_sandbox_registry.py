@@ -3,11 +3,13 @@
 from random import Random
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from simulator.apns.delivery.device import AlwaysOnline, Delivery, as_device
 from simulator.apns.errors import SandboxError, UnknownApp, UnknownToken
-from simulator.apns.registry import Registry
+from simulator.apns.registry import BadKey, Registry
 
 BUNDLE = "com.example.app"
 PUSH = Delivery("ID", None, "ab" * 32, BUNDLE, "alert", 10, None, None, {"aps": {}}, 1.0, "sandbox")
@@ -75,3 +77,16 @@ def test_strangers_are_errors_of_one_tree_and_never_show_a_whole_token(registry:
     assert "ab" * 32 not in str(caught.value)
     assert issubclass(UnknownApp, SandboxError)
     assert isinstance(caught.value, LookupError)
+
+
+def test_a_key_of_ones_own_is_on_the_curve_of_es256() -> None:
+    other = ec.generate_private_key(ec.SECP384R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with pytest.raises(BadKey, match="not one for ES256"):
+        Registry(Random(1)).add_key("KEY1234567", "TEAM123456", other.decode())
+
+
+def test_a_token_of_ones_own_is_of_an_app_that_is_known() -> None:
+    with pytest.raises(UnknownApp):
+        Registry(Random(1)).add_token("ab" * 32, "com.example.unknown", "sandbox")

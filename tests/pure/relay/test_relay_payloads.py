@@ -6,14 +6,24 @@ import string
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from activity_values import NOW, QUESTION, activity, news, phone, pushing, state
-from relay.alert_payload import MAX_PAYLOAD, alert_payload
+from relay.alert_payload import MAX_PAYLOAD, alert_payload, category
 from relay.apns.payload import LENGTHS, ActivityContent, activity_payload
-from relay.contract import ALERT_TYPES, EVENT_KINDS, ActivityFormat, ContentState, Event, Status, session_link
+from relay.contract import (
+    ALERT_TYPES,
+    EVENT_KINDS,
+    ActivityFormat,
+    ContentState,
+    Event,
+    Request,
+    Status,
+    session_link,
+)
 from relay.server.alerts import Recipient, plan
 from relay.server.live_activities.activity import Activity, Kind
 from relay.server.live_activities.life import opened
@@ -343,3 +353,18 @@ def test_where_there_is_no_room_at_all_the_text_is_dropped() -> None:
         title="T", body="B", event_type="error", session_id="s" * 1900, server_id=None, url="u"
     )
     assert json.loads(payload)["aps"]["alert"] == {"title": "", "body": ""}
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "named"),
+    [
+        ("permission", False, "permission.answer"),
+        ("question", True, "question.answer"),
+        ("question", False, "question.choose"),
+    ],
+)
+def test_a_request_names_the_category_whose_buttons_answer_it(kind: str, typed: bool, named: str) -> None:
+    asked = msgspec.convert(
+        {"id": "r_1", "kind": kind, "typed": typed, "nonce": "n" * 22, "expiresAt": 1}, Request
+    )
+    assert category(asked) == named
